@@ -1,0 +1,58 @@
+"""Fill the generated blocks of README.md and the pages of docs: ``python docs/fill.py [RESULTS]``.
+
+A block runs from ``<!-- table: SUITE -->``, ``<!-- file: PATH -->`` or ``<!-- parts -->`` to ``<!-- end -->``.  Tables
+come from the results folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing
+and fails when a file or the parts have changed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from fairl_bench.engine.registry import Registry
+from fairl_bench.kinds import KINDS
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"(<!-- (table|file|parts)(?:: (\S+))? -->\n)(.*?)(<!-- end -->)", re.S)
+
+
+def filled(text: str, results: Path | None) -> str:
+    """The page with every block that can be made made anew."""
+
+    def fill(match: re.Match[str]) -> str:
+        start, what, name, old, end = match.groups()
+        if what == "file":
+            return f"{start}```python\n{(ROOT / name).read_text()}```\n{end}"
+        if what == "parts":
+            return f"{start}{parts()}{end}"
+        table = results / name / "tables" / "table1.md" if results else None
+        return f"{start}{table.read_text()}{end}" if table and table.exists() else f"{start}{old}{end}"
+
+    return BLOCK.sub(fill, text)
+
+
+def parts() -> str:
+    """Every built-in part: its kind, its name, what it is."""
+    registry = Registry(installed=False)
+    rows = ["| kind | name | what it is |", "|---|---|---|"]
+    for kind in KINDS:
+        rows += [f"| {kind} | `{name}` | {registry.find(kind, name).help()} |" for name in registry.names(kind)]
+    return "\n".join(rows) + "\n"
+
+
+def main(*arguments: str) -> None:
+    """Fill or check every page."""
+    check = "--check" in arguments
+    folders = [argument for argument in arguments if argument != "--check"]
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text()
+        new = filled(text, None if check else Path(folders[0] if folders else "results"))
+        if check and new != text:
+            sys.exit(f"{page.name} is out of date: run python docs/fill.py")
+        page.write_text(new)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

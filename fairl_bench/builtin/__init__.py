@@ -1,0 +1,75 @@
+"""The parts that ship in the box, registered by path: a part is imported when a suite uses it."""
+
+from fairl_bench.hookspecs import Register, hookimpl
+
+_HERE = "fairl_bench.builtin."
+
+
+@hookimpl
+def fairl_sources(register: Register) -> None:
+    """Where preference pairs come from."""
+    register("jsonl", _HERE + "sources.files:Jsonl")
+    register("csv", _HERE + "sources.files:Csv")
+    register("toy-comments", _HERE + "sources.toy:ToyComments")
+
+
+@hookimpl
+def fairl_testsets(register: Register) -> None:
+    """Texts with a known truth."""
+    register("jsonl-texts", _HERE + "testsets:JsonlTexts")
+    register("toy-comments", _HERE + "testsets:ToyTexts")
+
+
+@hookimpl
+def fairl_judges(register: Register) -> None:
+    """Ground-truth scorers."""
+    register("role", _HERE + "judges:Role")
+    register("toy-truth", _HERE + "judges:ToyTruth")
+
+
+@hookimpl
+def fairl_encoders(register: Register) -> None:
+    """Maps from texts to embeddings."""
+    register("sentence-transformer", _HERE + "encoders.sentence_transformer:SentenceTransformer")
+    register("tfidf", _HERE + "encoders.tfidf:Tfidf")
+
+
+@hookimpl
+def fairl_methods(register: Register) -> None:
+    """IRL algorithms."""
+    register("max-margin", _HERE + "methods.pairwise:MaxMargin")
+    register("max-entropy", _HERE + "methods.pairwise:MaxEntropy")
+    register("mean-difference", _HERE + "methods.mean_difference:MeanDifference")
+    register("failure-aware", _HERE + "methods.failure_aware:FailureAware")
+    register("length", _HERE + "methods.length:Length")
+
+
+@hookimpl
+def fairl_detectors(register: Register) -> None:
+    """Rules that say which pairs are failures."""
+    register("margin", _HERE + "detectors.margins:MarginThreshold")
+    register("bottom-fraction", _HERE + "detectors.margins:BottomFraction")
+    register("random", _HERE + "detectors.margins:Random")
+    register("all", _HERE + "detectors.margins:All")
+    register("supervised", _HERE + "detectors.supervised:Supervised")
+    register("algorithm-1-line-6", _HERE + "detectors.supervised:LineSix")
+    register("union", _HERE + "detectors.union:Union")
+    register("mc-dropout", _HERE + "detectors.uncertainty:McDropout")
+    register("laplace", _HERE + "detectors.uncertainty:Laplace")
+
+
+@hookimpl
+def fairl_schedules(register: Register) -> None:
+    """Numbers that change with the rounds."""
+    register("constant", _HERE + "schedules:Constant")
+    register("linear", _HERE + "schedules:Linear")
+    register("exponential", _HERE + "schedules:Exponential")
+    register("cosine", _HERE + "schedules:Cosine")
+
+
+@hookimpl
+def fairl_evaluators(register: Register) -> None:
+    """What turns scores into numbers."""
+    register("classification", _HERE + "evaluators.classification:Classification")
+    register("failure-detection", _HERE + "evaluators.failure_detection:FailureDetection")
+    register("fidelity", _HERE + "evaluators.fidelity:Fidelity")

@@ -1,0 +1,33 @@
+"""The lowest share of the pairs, by whatever a detector orders them: what several detectors have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from fairl_bench.kinds import Detector
+from fairl_bench.science.failures import Signal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def lowest(values: Tensor, share: float) -> Tensor:
+    """A mask of the lowest ``share`` of each row ``[..., n]``, rounded to whole pairs; ties go to the earlier pair."""
+    import torch
+
+    mask = torch.zeros(values.shape, dtype=torch.bool)
+    count = round(share * values.shape[-1])
+    return mask.scatter(-1, values.argsort(dim=-1, stable=True)[..., :count], True)
+
+
+class Share(Detector):
+    """A detector that takes a share of the pairs, which shrinks over the rounds."""
+
+    start: float = Field(0.2, ge=0, le=1, description="share of the pairs in the first round (paper 5)")
+    end: float = Field(0.0, ge=0, le=1, description="share of the pairs in the last round; a straight line between")
+
+    def share(self, signal: Signal) -> float:
+        """k_t."""
+        return self.start + signal.progress * (self.end - self.start)

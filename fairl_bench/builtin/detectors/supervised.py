@@ -1,0 +1,85 @@
+"""Failures by ground-truth labels: the reward puts a text on the wrong side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from fairl_bench.data import GOLD
+from fairl_bench.kinds import Detector
+from fairl_bench.science.failures import Signal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class _Labelled(Detector):
+    truth: Literal["gold"] = Field(GOLD, description="the labels of the texts")
+    centre: Literal["class-midpoint", "zero"] = Field(
+        "class-midpoint", description="the reward that divides good from bad; a bias trained on margins cannot"
+    )
+
+    def truths(self) -> frozenset[str]:
+        """The labels."""
+        return frozenset({self.truth})
+
+    def sides(self, signal: Signal) -> tuple[Tensor, Tensor]:
+        """``y * (R - c)`` of the preferred and of the rejected text ``[..., n]``; 0 where the label is unknown."""
+        if signal.gold is None:
+            raise ValueError(f"the detector needs the truth {self.truth!r} of the training pairs")
+        centre = self._centre(signal, *signal.gold)
+        return signal.gold[0] * (signal.preferred - centre), signal.gold[1] * (signal.rejected - centre)
+
+    def known(self, signal: Signal) -> tuple[Tensor, Tensor]:
+        """Masks of the texts whose label is known ``[..., n]``."""
+        assert signal.gold is not None
+        return signal.gold[0] != 0, signal.gold[1] != 0
+
+    def _centre(self, signal: Signal, preferred: Tensor, rejected: Tensor) -> Tensor | float:
+        """The midpoint of the class means ``[..., 1]``; the mean of all where a class is empty."""
+        import torch
+
+        if self.centre == "zero":
+            return 0.0
+        reward = torch.cat([signal.preferred, signal.rejected], -1)
+        label = torch.cat([preferred, rejected], -1).expand(reward.shape)
+        good, bad = label == 1, label == -1
+        counts = good.sum(-1, keepdim=True), bad.sum(-1, keepdim=True)
+        means = [
+            (reward * mask).sum(-1, keepdim=True) / count.clamp(min=1)
+            for mask, count in zip((good, bad), counts, strict=True)
+        ]
+        return torch.where((counts[0] > 0) & (counts[1] > 0), (means[0] + means[1]) / 2, reward.mean(-1, keepdim=True))
+
+
+class Supervised(_Labelled):
+    """A pair fails if either text is on the wrong side of the centre, ``y (R - c) <= 0`` (paper 4.3).
+
+    The paper's Algorithm 1 line 6 says the opposite of the rejected text; it is here as ``algorithm-1-line-6``.
+    """
+
+    def failures(self, signal: Signal) -> Tensor:
+        """A mask ``[..., n]``."""
+        (preferred, rejected), (known_p, known_r) = self.sides(signal), self.known(signal)
+        return ((preferred <= 0) & known_p) | ((rejected <= 0) & known_r)
+
+    def score(self, signal: Signal) -> Tensor:
+        """How far the worse of the two texts is on the wrong side."""
+        import torch
+
+        return -torch.minimum(*self.sides(signal))
+
+
+class LineSix(_Labelled):
+    """Algorithm 1 line 6 to the letter: ``y R <= 0`` of the preferred or ``y R >= 0`` of the rejected text.
+
+    The second half flags the rejected texts that the reward has *right*; kept to show what that does.
+    """
+
+    centre: Literal["class-midpoint", "zero"] = Field("zero", description="the paper's letter has none")
+
+    def failures(self, signal: Signal) -> Tensor:
+        """A mask ``[..., n]``."""
+        (preferred, rejected), (known_p, known_r) = self.sides(signal), self.known(signal)
+        return ((preferred <= 0) & known_p) | ((rejected >= 0) & known_r)

@@ -1,0 +1,94 @@
+"""The reward as a classifier of texts: accuracy, F1, AUC at a threshold found on other data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.component import Settings
+from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
+from fairl_bench.errors import DataError, Undefined
+from fairl_bench.kinds import Evaluator
+from fairl_bench.records import Measure, measured
+from fairl_bench.science import agreement, classification
+
+Label = Literal["preferred", "gold"]
+
+
+class Threshold(Settings):
+    """Where the threshold is chosen: it maximises accuracy there and is then held fixed (paper 5)."""
+
+    data: str = "pairs/train"
+    label: Label = PREFERRED
+
+
+class Classification(Evaluator):
+    """Accuracy, F1 and ROC-AUC of the reward against a label; beside them, on pairs, pair accuracy and margin SNR."""
+
+    metrics: ClassVar[tuple[str, ...]] = (
+        "threshold",
+        "accuracy",
+        "f1",
+        "auc",
+        "pair_accuracy",
+        "margin_snr",
+    )
+
+    label: Label = Field(PREFERRED, description="the truth that it is measured against")
+    threshold: Threshold = Threshold()
+    positive: Literal["good", "bad"] = Field("good", description="the class of F1")
+
+    def needs(self) -> frozenset[str]:
+        """The data evaluated and the data that sets the threshold."""
+        return frozenset({*self.data, self.threshold.data})
+
+    def truths(self) -> frozenset[str]:
+        """Both labels."""
+        return frozenset({self.label, self.threshold.label})
+
+    def measured(self) -> frozenset[str]:
+        """The label, not the threshold's."""
+        return frozenset({self.label})
+
+    def truths_of(self, data: str) -> frozenset[str]:
+        """The label where it is evaluated, the threshold's where that is chosen."""
+        told = {self.label} if data in self.data else set()
+        return frozenset(told | ({self.threshold.label} if data == self.threshold.data else set()))
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
+        """Five numbers a data set, and two more where it holds pairs."""
+        cut = partial(_cut, self.threshold.data, *_labelled(scored, self.threshold.data, self.threshold.label))
+        positive = 1 if self.positive == "good" else -1
+        for name in self.data:
+            score, label = _labelled(scored, name, self.label)
+            say = partial(measured, name, self.label)
+            yield say("threshold", len(label), cut)
+            yield say("accuracy", len(label), lambda s, y: classification.accuracy(s, y, cut()), score, label)
+            yield say("f1", len(label), lambda s, y: classification.f1(s, y, cut(), positive), score, label)
+            yield say("auc", len(label), classification.auc, score, label)
+            margins = scored[name].margins()
+            if self.label == PREFERRED and len(margins):
+                yield say("pair_accuracy", len(margins), classification.pair_accuracy, margins)
+                yield say("margin_snr", len(margins), agreement.margin_snr, margins)
+
+
+def _cut(data: str, score: Floats, label: Labels) -> float:
+    try:
+        return classification.best_threshold(score, label)
+    except Undefined as reason:
+        raise Undefined(f"no threshold on {data}: {reason}") from reason
+
+
+def _labelled(scored: Mapping[str, Scored], name: str, label: str) -> tuple[Floats, Labels]:
+    """Scores and labels of the examples whose label is known."""
+    truth = scored[name].examples.truths.get(label)
+    if truth is None:
+        has = ", ".join(sorted(scored[name].examples.truths)) or "none"
+        hint = "; give its source a 'gold:'" if label == GOLD else ""
+        raise DataError(f"data {name!r} has no truth {label!r} (it has: {has}){hint}")
+    known = np.flatnonzero(truth.label)
+    return scored[name].reward[known], truth.label[known]

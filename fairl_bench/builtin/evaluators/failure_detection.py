@@ -1,0 +1,93 @@
+"""How well a failure detector knows the pairs that the reward really misranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from fairl_bench.data import GOLD, Floats, Scored
+from fairl_bench.errors import DataError, Undefined
+from fairl_bench.kinds import Detector, Evaluator
+from fairl_bench.records import Measure, measured
+from fairl_bench.science.failures import Signal
+
+
+class FailureDetection(Evaluator):
+    """AUROC and AUPRC of a detector's score against the pairs whose order the reward has wrong by the truth ``gold``.
+
+    Pairs whose two texts are equally good by the truth have no right order and are left out.
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("detector_auroc", "detector_auprc", "misranked_share")
+
+    detector: Detector = Field(description="whose score is measured")
+
+    @model_validator(mode="after")
+    def _reads_rewards(self) -> Self:
+        if not self.detector.by_step:
+            message = "detector {use} reads the last layer of a reward, and only its rewards are known here"
+            raise PydanticCustomError("detector", message, {"use": repr(self.detector.use)})
+        return self
+
+    def truths(self) -> frozenset[str]:
+        """The truth that says which pairs are misranked."""
+        return frozenset({GOLD})
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
+        """Three numbers a data set."""
+        for name in self.data:
+            surely, wrong = self._judged(name, scored[name])
+            yield measured(name, GOLD, "detector_auroc", len(wrong), _auroc, wrong, surely)
+            yield measured(name, GOLD, "detector_auprc", len(wrong), _auprc, wrong, surely)
+            yield measured(name, GOLD, "misranked_share", len(wrong), _share, wrong)
+
+    def _judged(self, name: str, scored: Scored) -> tuple[Floats, np.ndarray]:
+        """The detector's score of each pair with a right order, and whether the reward has it wrong."""
+        import torch
+
+        pairs, truth = scored.pair_rows(), scored.examples.truths.get(GOLD)
+        if truth is None or not len(pairs):
+            raise DataError(f"failure-detection needs pairs with the truth 'gold'; data {name!r} has none")
+        preferred, rejected = pairs.T
+        reward, gold = torch.from_numpy(scored.reward), torch.from_numpy(truth.label.astype(np.float64))
+        signal = Signal(
+            reward[preferred],
+            reward[rejected],
+            uniform=torch.from_numpy(np.random.default_rng(0).random(len(pairs))),
+            gold=(gold[preferred], gold[rejected]),
+        )
+        right = truth.value[preferred] - truth.value[rejected]
+        told = np.flatnonzero(np.isfinite(right) & (right != 0))
+        margin = scored.reward[preferred] - scored.reward[rejected]
+        return self.detector.score(signal).numpy()[told], (margin * right)[told] <= 0
+
+
+def _need_both(wrong: np.ndarray) -> None:
+    if wrong.all() or not wrong.any():
+        raise Undefined(
+            f"needs pairs ranked right and pairs ranked wrong, got {int(wrong.sum())} wrong of {len(wrong)}"
+        )
+
+
+def _auroc(wrong: np.ndarray, surely: Floats) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    _need_both(wrong)
+    return float(roc_auc_score(wrong, surely))
+
+
+def _auprc(wrong: np.ndarray, surely: Floats) -> float:
+    from sklearn.metrics import average_precision_score
+
+    _need_both(wrong)
+    return float(average_precision_score(wrong, surely))
+
+
+def _share(wrong: np.ndarray) -> float:
+    if not len(wrong):
+        raise Undefined("no pair has a right order by the truth")
+    return float(wrong.mean())

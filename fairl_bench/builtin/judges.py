@@ -1,0 +1,38 @@
+"""Ground truths that need no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fairl_bench.data import GOLD, Examples, Truth
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Judge
+from fairl_bench.toy import truth
+from fairl_bench.toy.lexicon import SUBTYPES
+
+
+class Role(Judge):
+    """Takes the pair's word for it: the preferred text is good, the rejected one bad."""
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        """``gold`` from the role.  Raises `DataError` for texts outside pairs."""
+        outside = int((examples.role == 0).sum())
+        if outside:
+            raise DataError(f"judge 'role' needs pairs; {outside} texts are in none")
+        return {GOLD: Truth(examples.role.astype(np.float64), examples.role)}
+
+
+class ToyTruth(Judge):
+    """The known reward of the synthetic world, with its four subtypes."""
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        """``gold`` in [-1, 1], good from 0 up, and one truth a subtype."""
+        value = np.array([truth.reward(text) for text in examples.text])
+        found = [truth.subtypes(text) for text in examples.text]
+        truths = {GOLD: Truth(value, np.where(value >= 0, 1, -1).astype(np.int8))}
+        for name in SUBTYPES:
+            present = np.array([1 if name in one else -1 for one in found], np.int8)
+            truths[f"subtype:{name}"] = Truth(present.astype(np.float64), present)
+        return truths

@@ -1,0 +1,1 @@
+"""IRL algorithms: pairs to reward."""

@@ -1,0 +1,116 @@
+"""Failure-aware IRL: the paper's method, composed of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from fairl_bench.data import Training
+from fairl_bench.kinds import Detector, Schedule
+from fairl_bench.pairwise import PairwiseMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fairl_bench.science.failures import FailurePlan
+    from fairl_bench.science.runs import Batch
+
+
+class FailureAware(PairwiseMethod):
+    """Failure-aware IRL: a base path on all pairs, a failure path on those that fail now (paper 4, Algorithm 1).
+
+    ``L_base + lambda_t L_fail(S_t) + mu/2 ||w_F||^2``; each round the detector says which pairs fail, a share p_t of
+    them is S_t, and lambda_t falls.  Departures from the paper's letter, all selectable back: the penalty is constant
+    (``penalty: failure-weight`` is Eq. 3's lambda_t/2, which drives w_F to zero), each path learns from its own loss
+    (``coupling: full`` is Algorithm 1's), failures are mined by round (``mine: step`` is Algorithm 1's), and no step
+    is taken on the failure path where no pair fails.  The epoch kept is the best one after lambda_t has fallen to 1.
+    """
+
+    base: PairwiseMethod = Field(description="the loss of all pairs: max-margin, max-entropy or any pairwise one")
+    detector: Detector = Field(description="which pairs are failures now")
+    failure_loss: Literal["stricter", "same"] = Field(
+        "stricter", description="M_fail = 2M or tau_fail = tau/2; or the base loss again: weight alone"
+    )
+    strictness: float = Field(2.0, gt=1, description="how many times as much the stricter loss asks")
+    failure_weight: Schedule = Field(
+        {"use": "exponential", "start": 10.0, "factor": 0.85}, description="lambda_t, by round", validate_default=True
+    )
+    sampling: Schedule = Field(
+        {"use": "constant", "value": 1.0},
+        description="p_t: the share of the failures learnt from",
+        validate_default=True,
+    )
+    rounds: int = Field(60, ge=1)
+    round_epochs: int = Field(1, ge=1, description="epochs a round (paper 5: 8)")
+    mine: Literal["round", "step"] = Field("round", description="when failures are looked for")
+    failure_head: bool = Field(True, description="whether failures have a path of their own")
+    coupling: Literal["base-stopped", "both-stopped", "full"] = Field(
+        "base-stopped", description="which path a loss reaches: base-stopped keeps the base loss from the failure path"
+    )
+    penalty: Annotated[float, Field(ge=0)] | Literal["failure-weight"] = Field(
+        1e-3, description="mu of mu/2 ||w_F||^2, weights alone"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not isinstance(self.base, PairwiseMethod):  # a spec finds any method
+            raise PydanticCustomError("base", "base needs a loss of margins, not {use}", {"use": repr(self.base.use)})
+        if isinstance(self.base, FailureAware) or self.base.members() > 1:
+            raise PydanticCustomError("base", "base needs a single loss, not {use}", {"use": repr(self.base.use)})
+        if self.failure_loss == "stricter" and self.base.stricter(self.strictness) is None:
+            message = "base {use} has no stricter form; set 'failure_loss: same'"
+            raise PydanticCustomError("base", message, {"use": repr(self.base.use)})
+        if self.mine == "step" and not self.detector.by_step:
+            message = "detector {use} needs 'mine: round': it reads all pairs at once"
+            raise PydanticCustomError("detector", message, {"use": repr(self.detector.use)})
+        for turn in (0, self.rounds - 1):
+            weight, rate = self.failure_weight.at(turn, self.rounds), self.sampling.at(turn, self.rounds)
+            if weight < 0 or not 0 <= rate <= 1:
+                message = "round {turn}: failure_weight {weight} must be at least 0, sampling {rate} within 0 to 1"
+                raise PydanticCustomError("range", message, {"turn": turn, "weight": weight, "rate": rate})
+        return self
+
+    def loss(self, margin: Tensor) -> Tensor:
+        """The base loss."""
+        return self.base.loss(margin)
+
+    def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
+        """The base's weights, of its own loss alone."""
+        return self.base.weight(margin, loss, batch)
+
+    def weighs(self) -> bool:
+        """Whether the base does."""
+        return self.base.weighs()
+
+    def truths(self) -> frozenset[str]:
+        """What the detector must know."""
+        return self.detector.truths()
+
+    def epochs(self, training: Training) -> int:
+        """All rounds; the suite's number of epochs is for the other methods."""
+        return self.rounds * self.round_epochs
+
+    def stack(self) -> Hashable:
+        """Those of one form train together: one number of rounds, and all with a second path or none."""
+        return ("failure-aware", self.rounds, self.round_epochs, self.mine, self.failure_head)
+
+    def failure_plan(self) -> FailurePlan:
+        """Algorithm 1 as plain functions."""
+        from fairl_bench.science.failures import FailurePlan
+
+        stricter = self.base.stricter(self.strictness) if self.failure_loss == "stricter" else None
+        return FailurePlan(
+            loss=(stricter or self.base).loss,
+            failing=self.detector.failures,
+            weight=lambda turn: self.failure_weight.at(turn, self.rounds),
+            rate=lambda turn: self.sampling.at(turn, self.rounds),
+            rounds=self.rounds,
+            round_epochs=self.round_epochs,
+            by_step=self.mine == "step",
+            second_path=self.failure_head,
+            coupling=self.coupling,
+            penalty=None if self.penalty == "failure-weight" else self.penalty,
+        )

@@ -1,0 +1,36 @@
+"""The control that reads nothing but a text's length."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.data import Floats, Head, Inputs, Reward, Task
+from fairl_bench.kinds import Method
+
+
+class Length(Method):
+    """Length alone: longer or shorter is better, as most training pairs have it."""
+
+    seeded: ClassVar[bool] = False
+
+    unit: Literal["characters", "words"] = Field("characters", description="what is counted")
+
+    def fit(self, task: Task) -> Reward:
+        """The sign of the length difference in most training pairs; shorter is better where they are even."""
+        lengths = self._lengths(task.train.texts)
+        difference = np.sign(lengths[task.train.preferred] - lengths[task.train.rejected]).sum()
+        return Reward({"sign": np.array(1 if difference > 0 else -1, np.float32)})
+
+    def score(self, reward: Reward, inputs: Inputs) -> Floats:
+        """The signed length of each text."""
+        return float(reward.arrays["sign"]) * self._lengths(inputs.text)
+
+    def head(self, suite_head: Head) -> str:
+        """None."""
+        return ""
+
+    def _lengths(self, texts: tuple[str, ...]) -> Floats:
+        return np.array([len(text) if self.unit == "characters" else len(text.split()) for text in texts], np.float64)

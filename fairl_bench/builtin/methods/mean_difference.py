@@ -1,0 +1,27 @@
+"""The cheapest IRL there is, and a strong control."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from fairl_bench.data import Head, Reward, Task
+from fairl_bench.kinds import Method
+
+
+class MeanDifference(Method):
+    """Mean preferred minus mean rejected vector: feature-expectation matching in one step (paper Eqs. 5-7)."""
+
+    seeded: ClassVar[bool] = False
+
+    def fit(self, task: Task) -> Reward:
+        """The closed form ``mean h(o+) - mean h(o-)``; the head of the suite is not used."""
+        train = task.train
+        preferred = train.vectors[train.preferred].mean(0, dtype=np.float64)
+        rejected = train.vectors[train.rejected].mean(0, dtype=np.float64)
+        return Reward({"weight": (preferred - rejected).astype(np.float32), "bias": np.zeros((), np.float32)})
+
+    def head(self, suite_head: Head) -> str:
+        """Always linear."""
+        return "linear"

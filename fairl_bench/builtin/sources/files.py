@@ -1,0 +1,81 @@
+"""Pairs that exist, in a file of JSON lines or CSV."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.builtin.rows import CHECKED, Row, count_rows, read_csv, read_jsonl
+from fairl_bench.component import DataFile, Settings
+from fairl_bench.data import Pairs
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Source
+
+
+class Columns(Settings):
+    """Which column holds what; ``prompt`` and ``group`` may be null."""
+
+    preferred: str = "chosen"
+    rejected: str = "rejected"
+    prompt: str | None = None
+    group: str | None = None
+
+
+class _File(Source):
+    path: DataFile = Field(description="the file, relative to the suite")
+    columns: Columns = Columns()
+    limit: int | None = Field(None, ge=1, description="read only the first rows")
+
+    @abstractmethod
+    def rows(self, limit: int | None) -> list[Row]:
+        """The rows of the file."""
+
+    def check(self) -> None:
+        """Read the first rows with all their columns."""
+        self._pairs(self.rows(min(self.limit or CHECKED, CHECKED)))
+
+    def size(self) -> int:
+        """The rows of the file, up to the limit."""
+        return count_rows(self.path, self.limit)
+
+    def pairs(self, rng: np.random.Generator) -> Pairs:
+        """One pair a row, in the file's order."""
+        return self._pairs(self.rows(self.limit))
+
+    def _pairs(self, rows: list[Row]) -> Pairs:
+        columns = self.columns
+        for row in rows if self.identical == "refuse" else ():
+            if row.text(columns.preferred) == row.text(columns.rejected):
+                raise DataError(
+                    f"{row.place}: both texts of the pair are equal; mend the row, or set 'identical: drop'"
+                )
+        return Pairs(
+            preferred=tuple(row.text(columns.preferred) for row in rows),
+            rejected=tuple(row.text(columns.rejected) for row in rows),
+            prompt=tuple(row.text(columns.prompt, empty=True) if columns.prompt else "" for row in rows),
+            group=tuple(_group(row, columns.group) if columns.group else "" for row in rows),
+        )
+
+
+def _group(row: Row, column: str) -> str:
+    """A group's name, or its number as text; null is no group."""
+    value = row.value(column)
+    return "" if value is None else str(value)
+
+
+class Jsonl(_File):
+    """Pairs from a file of JSON objects, one a line."""
+
+    def rows(self, limit: int | None) -> list[Row]:
+        """The rows of the file."""
+        return read_jsonl(self.path, limit)
+
+
+class Csv(_File):
+    """Pairs from a CSV file with a header line."""
+
+    def rows(self, limit: int | None) -> list[Row]:
+        """The rows of the file."""
+        return read_csv(self.path, limit)

@@ -1,0 +1,38 @@
+"""Pairs from the synthetic world: what a base writer and an aligned one make of the same prompt."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.data import Pairs
+from fairl_bench.kinds import Source
+from fairl_bench.toy.pairs import preference_pairs
+
+
+class ToyComments(Source):
+    """Grammar comments: the base writer is toxic now and then, the aligned one seldom, and the aligned is preferred."""
+
+    drawn: ClassVar[bool] = True
+
+    n: int = Field(3500, ge=2, description="pairs")
+    base_toxic: float = Field(0.40, ge=0, le=1, description="share of the base writer's texts that are toxic")
+    expert_toxic: float = Field(0.07, ge=0, le=1, description="share of the aligned writer's texts that are toxic")
+    shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
+
+    def size(self) -> int:
+        """``n``."""
+        return self.n
+
+    def pairs(self, rng: np.random.Generator) -> Pairs:
+        """``n`` pairs of this replicate's world."""
+        drawn = preference_pairs(
+            self.n, rng, base_toxic=self.base_toxic, expert_toxic=self.expert_toxic, shift=self.shift
+        )
+        return Pairs(
+            preferred=tuple(pair.preferred for pair in drawn),
+            rejected=tuple(pair.rejected for pair in drawn),
+            prompt=tuple(pair.prompt for pair in drawn),
+        )

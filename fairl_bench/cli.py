@@ -1,0 +1,229 @@
+"""Arguments in, text and exit codes out; decides nothing.
+
+Exit codes: 0 fine; 1 a cell failed; 2 the user must change something; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from fairl_bench.engine.registry import Registry
+    from fairl_bench.engine.run import Finished
+
+
+class _Group(click.Group):
+    """Turns expected failures into one or two lines and exit code 2."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("interrupted; finished work is kept: run the same command again to go on", err=True)
+            context.exit(130)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            from fairl_bench.errors import FairlError
+
+            if not isinstance(error, FairlError) or context.params.get("debug"):
+                raise
+            from fairl_bench.show import printable
+
+            click.echo(f"error: {printable(str(error))}", err=True)
+            context.exit(2)
+
+
+_SUITE = click.argument("suite", type=click.Path(path_type=Path))
+_SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
+_STORE = click.option(
+    "--store", type=click.Path(path_type=Path), help="Folder of finished work.  [default: FAIRL_STORE]"
+)
+_PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="fairl-bench")
+def main(debug: bool) -> None:
+    """Benchmark methods that recover the reward an aligned language model has internalised."""
+    # before torch and numpy are imported: one thread a process, so that numbers do not depend on the cores
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@main.command()
+@_SUITE
+@_SET
+@click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Do only these cells: method=a,b or seed=0.")
+@click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes at once.")
+@click.option("--results", type=click.Path(path_type=Path), help="Folder for the results.  [default: results/SUITE]")
+@_STORE
+@click.option("--replace-results", is_flag=True, help="Overwrite the results of another suite.")
+def run(
+    suite: Path,
+    options: tuple[str, ...],
+    only: tuple[str, ...],
+    jobs: int,
+    results: Path | None,
+    store: Path | None,
+    replace_results: bool,
+) -> None:
+    """Run SUITE, a YAML file: what is finished already is not done again."""
+    from fairl_bench.engine.read import read_study
+    from fairl_bench.engine.run import run as run_study
+    from fairl_bench.engine.store import Store, default_store
+    from fairl_bench.show import Progress
+
+    study = read_study(suite, options)
+    with Progress(sys.stderr) as progress:
+        finished = run_study(
+            study,
+            Store(store or default_store()),
+            results or Path("results") / study.suite.name,
+            progress.watcher(),
+            jobs=jobs,
+            only=_axes(only),
+            replace_results=replace_results,
+        )
+    if unanswered := study.suite.unanswered():
+        click.echo(f"checked, but not answered by this version: {', '.join(unanswered)}", err=True)
+    _conclude(finished)
+
+
+def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
+    """``method=a,b`` as axis and values; each part may be given again."""
+    from fairl_bench.engine.plan import AXES
+    from fairl_bench.errors import FairlError, suggest
+
+    found: dict[str, list[str]] = {}
+    for option in only:
+        axis, equals, values = option.partition("=")
+        if axis not in AXES:
+            raise FairlError(f"--only {option}: axis {axis!r} is unknown; {suggest(axis, AXES)}")
+        if not equals or not values:
+            raise FairlError(f"--only {option}: needs {axis}=VALUE")
+        found.setdefault(axis, []).extend(values.split(","))
+    return found or None
+
+
+def _conclude(finished: Finished) -> None:
+    """Print what a run came to and leave with its exit code."""
+    from fairl_bench.show import printable
+    from fairl_bench.tables import as_text
+
+    outcome = finished.outcome
+    for table in finished.tables:
+        click.echo(as_text(table))
+        click.echo()
+    for reason in outcome.failed.values():
+        click.echo(f"failed: {printable(reason)}", err=True)
+    computed = f"computed {len(outcome.done)} of {len(finished.plan.stages)} stages in {finished.seconds:.1f} s"
+    click.echo(f"{computed if outcome.done else 'nothing to compute: all was finished'}; results in {finished.folder}")
+    if outcome.failed:
+        logs = f"logs in {finished.folder / 'logs'}"
+        click.echo(f"{len(outcome.failed)} stages failed, {len(outcome.skipped)} were skipped for it; {logs}", err=True)
+        sys.exit(1)
+
+
+@main.command()
+@_SUITE
+@_SET
+@_STORE
+def check(suite: Path, options: tuple[str, ...], store: Path | None) -> None:
+    """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
+    from fairl_bench.engine.estimate import estimate
+    from fairl_bench.engine.plan import check_parts, plan
+    from fairl_bench.engine.read import read_study
+    from fairl_bench.engine.store import Store, default_store
+
+    study = read_study(suite, options)
+    check_parts(study)
+    made = plan(study)
+    work = estimate(made, Store(store or default_store()), study.registry)
+    variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
+    click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
+    for kind, (finished, total) in work.stages.items():
+        click.echo(f"  {kind:<11} {total:>5}" + (f", {finished} finished" if finished else ""))
+    texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
+    steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
+    click.echo(f"to do: {texts} texts to embed, {steps} steps to train")
+    if (seconds := work.seconds()) is not None:
+        roughly = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        click.echo(f"roughly {roughly} on two cores with the small encoder" if seconds else "nothing to compute")
+
+
+@main.command()
+@_PLUGIN
+def schema(plugin: tuple[Path, ...]) -> None:
+    """Print the JSON Schema of suites, with the fields of every part, for an editor."""
+    import json
+
+    from fairl_bench.engine.schema import json_schema
+
+    click.echo(json.dumps(json_schema(_registry(plugin)), indent=1, ensure_ascii=False))
+
+
+@main.command(name="list")
+@click.argument("kind", required=False)
+@_PLUGIN
+def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
+    """List the parts that a suite can name, all or of one KIND."""
+    from fairl_bench.errors import FairlError, suggest
+    from fairl_bench.kinds import KINDS
+
+    registry = _registry(plugin)
+    if kind is not None and kind not in KINDS:
+        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, KINDS)}")
+    for name in [kind] if kind else KINDS:
+        click.echo(f"{name}:")
+        for part in registry.names(name):
+            found = registry.plugin_of(name, part)
+            click.echo(f"  {part:<24} {found.origin if found.origin == 'built-in' else found.name}")
+
+
+@main.command()
+@click.argument("name")
+@_PLUGIN
+def show(name: str, plugin: tuple[Path, ...]) -> None:
+    """Show the part called NAME: what it is, its fields with defaults and bounds, and where it comes from."""
+    import inspect
+
+    from tabulate import tabulate
+
+    from fairl_bench.engine.schema import fields
+    from fairl_bench.errors import UnknownName
+    from fairl_bench.kinds import KINDS
+
+    registry = _registry(plugin)
+    kinds = [kind for kind in KINDS if name in registry.names(kind)]
+    if not kinds:
+        raise UnknownName("part", name, {part for kind in KINDS for part in registry.names(kind)})
+    for kind in kinds:
+        part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
+        click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")
+        rows: list[Any] = fields(part)
+        heads = ["field", "type", "default", "what it is"]
+        click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
+        click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {inspect.getsourcefile(part)}\n")
+
+
+@main.command()
+@_PLUGIN
+def plugins(plugin: tuple[Path, ...]) -> None:
+    """List the plugins: origin, version, hooks, and what is wrong with a broken one."""
+    for found in _registry(plugin).plugins.values():
+        state = f"BROKEN: {found.failure}" if found.failure else ", ".join(found.hooks)
+        click.echo(f"{found.name} {found.version} ({found.origin}): {state}")
+
+
+def _registry(drop_ins: tuple[Path, ...]) -> Registry:
+    from fairl_bench.engine.registry import Registry
+
+    return Registry(drop_ins)

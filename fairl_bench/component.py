@@ -1,0 +1,163 @@
+"""What every part is: a frozen class whose typed fields are its hyper-parameters, named in YAML by ``use:``.
+
+A spec is the same thing as plain data: ``{"use": "max-margin", "margin": 0.8}``.  Specs travel between processes
+and into keys; components never do.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from fairl_bench.errors import PluginError, suggest
+
+Spec = Mapping[str, Any]
+
+
+class _Marker:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+RunTime = _Marker("RunTime")
+"""``Annotated[int, RunTime]``: a field that changes how the answer is computed but not the answer; not in the key."""
+
+
+class PathText(str):
+    """A string of a file, which knows the folder that a relative path in it starts from."""
+
+    __slots__ = ("folder",)
+    folder: Path
+
+
+def _absolute(value: Any) -> Any:
+    return str(value.folder / value) if isinstance(value, PathText) and value else value
+
+
+class FilePath(str):
+    """The path of an input file: wherever a field holds one, a key reads the file."""
+
+    __slots__ = ()
+
+
+DataFile = Annotated[str, BeforeValidator(_absolute), StringConstraints(min_length=1), AfterValidator(FilePath)]
+"""A path of an input file, relative to the suite: its content is in the key, its name is not."""
+
+
+class Settings(BaseModel):
+    """Frozen, strictly typed values: no unknown field, no bool taken for a number, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prepare(cls, value: Any) -> Any:
+        """Refuse an unknown field with its near matches; take lists as tuples."""
+        if not isinstance(value, Mapping):
+            return value
+        known = set(cls.model_fields) | {"use"}
+        for name in value:
+            if name not in known:
+                reason = f"unknown field {str(name)!r}; {suggest(str(name), known)}"
+                raise PydanticCustomError("unknown_field", "{reason}", {"reason": reason, "field": name})
+        return tuples(value)
+
+    def plain(self) -> dict[str, Any]:
+        """The same as plain data, every default written out."""
+        return {name: plain(getattr(self, name)) for name in type(self).model_fields}
+
+
+class Component(Settings):
+    """A part that a suite can name.  Subclass a kind (`fairl_bench.kinds`), not this."""
+
+    kind: ClassVar[str] = ""
+    _use: str = PrivateAttr("")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_spec(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Where a field's type is a kind, take ``{"use": name, ...}`` and build what is registered under that name."""
+        if not isinstance(value, Mapping) or "use" not in value:
+            if isinstance(value, Mapping) and inspect.isabstract(cls):
+                raise PydanticCustomError("no_use", f"names no {cls.kind}: add 'use: NAME'")
+            return handler(value)
+        find = (info.context or {}).get("find")
+        if find is None:
+            raise PydanticCustomError("no_registry", "a spec needs a registry: build it with Registry.build")
+        if not isinstance(value["use"], str):
+            reason = f"'use' needs a name, got {value['use']!r}"
+            raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason})
+        try:
+            found = find(cls.kind, value["use"])
+        except PluginError as error:
+            raise PydanticCustomError("unknown_name", "{reason}", {"reason": str(error)}) from error
+        fields = {name: entry for name, entry in value.items() if name != "use"}
+        built: Self = found.model_validate(fields, context=info.context)
+        built._use = value["use"]
+        return built
+
+    @property
+    def use(self) -> str:
+        """The name it was built under; empty for one made in Python."""
+        return self._use
+
+    def plain(self) -> dict[str, Any]:
+        """The spec that builds this part again, defaults included."""
+        return {"use": self._use, **super().plain()}
+
+    def reads(self) -> dict[str, str]:
+        """SHA-256 by name of everything outside the fields that the answer depends on: files, weights, commits.
+
+        The content of every `DataFile` field is in the key without being named here.
+        """
+        return {}
+
+    def check(self) -> None:
+        """Look, without doing the work, whether it can be done: files there, columns in them.  Raises `FairlError`."""
+
+    @classmethod
+    def help(cls) -> str:
+        """The first line of the class's docstring."""
+        return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+
+
+def plain(value: Any) -> Any:
+    """Settings, tuples and mappings as the dicts and lists that JSON and YAML hold."""
+    if isinstance(value, Settings):
+        return value.plain()
+    if isinstance(value, tuple | list):
+        return [plain(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {name: plain(entry) for name, entry in value.items()}
+    return value
+
+
+def tuples(value: Any) -> Any:
+    """The same data with every list a tuple, as frozen parts hold them.
+
+    >>> tuples({"data": ["a", ["b"]]})
+    {'data': ('a', ('b',))}
+    """
+    if isinstance(value, list | tuple):
+        return tuple(tuples(entry) for entry in value)
+    if isinstance(value, Mapping):
+        return {name: tuples(entry) for name, entry in value.items()}
+    return value

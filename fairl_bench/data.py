@@ -1,0 +1,252 @@
+"""Values that travel between parts: pairs, examples, splits, embeddings, training tasks, rewards, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from fairl_bench.component import Settings
+
+Floats = NDArray[np.float64]
+Vectors = NDArray[np.float32]
+Labels = NDArray[np.int8]
+Rows = NDArray[np.int64]
+
+PREFERRED: Final = "preferred"
+GOLD: Final = "gold"
+TRAIN, VALIDATION, TEST, DROPPED = 0, 1, 2, -1
+SPLITS = ("train", "validation", "test")
+
+
+class Truth(NamedTuple):
+    """What is known of each example under one name: ``value [n]`` (higher is better) and ``label [n]``.
+
+    Labels are +1 good (a subtype: present), -1 otherwise, 0 unknown; an unknown value is NaN.
+    """
+
+    value: Floats
+    label: Labels
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Preference pairs: ``preferred[i]`` and ``rejected[i]`` answer ``prompt[i]``; an empty prompt is no prompt.
+
+    ``group[i]`` names what must stay on one side of a split; empty where the data names none.
+    """
+
+    preferred: tuple[str, ...]
+    rejected: tuple[str, ...]
+    prompt: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.preferred)
+        for name in ("prompt", "group"):
+            object.__setattr__(self, name, getattr(self, name) or ("",) * n)
+        lengths = {len(self.preferred), len(self.rejected), len(self.prompt), len(self.group)}
+        if len(lengths) > 1:
+            raise ValueError(f"pairs need columns of one length, got {sorted(lengths)}")
+
+    def __len__(self) -> int:
+        return len(self.preferred)
+
+    def take(self, rows: Sequence[int]) -> Pairs:
+        """The pairs of these rows, in this order."""
+        columns = (self.preferred, self.rejected, self.prompt, self.group)
+        return Pairs(*(tuple(column[i] for i in rows) for column in columns))
+
+    def examples(self) -> Examples:
+        """Each pair as two examples, the preferred first, with the truth ``preferred``."""
+        n = len(self)
+        role = np.tile(np.array([1, -1], np.int8), n)
+        return Examples(
+            text=tuple(text for both in zip(self.preferred, self.rejected, strict=True) for text in both),
+            prompt=tuple(prompt for prompt in self.prompt for _ in range(2)),
+            group=tuple(group for group in self.group for _ in range(2)),
+            pair=np.repeat(np.arange(n, dtype=np.int64), 2),
+            role=role,
+            truths={PREFERRED: Truth(role.astype(np.float64), role)},
+        )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts to be scored, one row each, with what is known of them.
+
+    ``pair [n]`` is the pair's number, -1 outside pairs; ``role [n]`` is +1 preferred, -1 rejected, 0 neither.
+    """
+
+    text: tuple[str, ...]
+    prompt: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    pair: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    role: Labels = field(default_factory=lambda: np.empty(0, np.int8))
+    truths: Mapping[str, Truth] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.text)
+        for name in ("prompt", "group"):
+            object.__setattr__(self, name, getattr(self, name) or ("",) * n)
+        if not len(self.pair):
+            object.__setattr__(self, "pair", np.full(n, -1, np.int64))
+        if not len(self.role):
+            object.__setattr__(self, "role", np.zeros(n, np.int8))
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def knowing(self, truths: Mapping[str, Truth]) -> Examples:
+        """The same examples with these truths added."""
+        return Examples(self.text, self.prompt, self.group, self.pair, self.role, {**self.truths, **truths})
+
+    def turned(self, pairs: Rows) -> Examples:
+        """The same examples with the preference of these pairs turned around."""
+        if not len(pairs):
+            return self
+        role = np.where(np.isin(self.pair, pairs), -self.role, self.role).astype(np.int8)
+        truths = {**self.truths, PREFERRED: Truth(role.astype(np.float64), role)}
+        return Examples(self.text, self.prompt, self.group, self.pair, role, truths)
+
+    def take(self, rows: Rows) -> Examples:
+        """The examples of these rows, in this order."""
+        text, prompt, group = (tuple(column[i] for i in rows) for column in (self.text, self.prompt, self.group))
+        truths = {name: Truth(value[rows], label[rows]) for name, (value, label) in self.truths.items()}
+        return Examples(text, prompt, group, self.pair[rows], self.role[rows], truths)
+
+    def inputs(self, embed: Literal["completion", "prompt+completion"] = "completion") -> tuple[str, ...]:
+        """What an encoder reads of each example."""
+        if embed == "completion":
+            return self.text
+        return tuple(f"{p} {t}".strip() for p, t in zip(self.prompt, self.text, strict=True))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where each pair went: ``part [pairs]`` in {0 train, 1 validation, 2 test, -1 dropped}."""
+
+    part: Labels
+
+    def rows(self, name: str) -> Rows:
+        """The pairs of ``train``, ``validation`` or ``test``."""
+        return np.flatnonzero(self.part == SPLITS.index(name))
+
+    def counts(self) -> dict[str, int]:
+        """How many pairs each part holds, the dropped ones too."""
+        codes = {"train": TRAIN, "validation": VALIDATION, "test": TEST, "dropped": DROPPED}
+        return {name: int((self.part == code).sum()) for name, code in codes.items()}
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Frozen vectors of a data set: example ``i`` is ``vectors[row[i]]``; equal texts share a row."""
+
+    vectors: Vectors  # [unique, d]
+    row: Rows  # [n]
+
+    def of_examples(self) -> Vectors:
+        """One vector an example ``[n, d]``."""
+        return self.vectors[self.row]
+
+
+class Head(Settings):
+    """The shape of a trained reward: ``linear`` (paper 4.1) or ``mlp`` (two layers, ReLU; paper 5)."""
+
+    use: Literal["linear", "mlp"] = "mlp"
+    width: int = Field(64, ge=1, description="hidden units of an mlp")
+
+
+class Stop(Settings):
+    """Early stopping on the validation split; the best epoch's weights are kept."""
+
+    monitor: Literal["base-loss"] = "base-loss"
+    patience: int = Field(15, ge=1, description="epochs without a new best before a run stops")
+    min_delta: float = Field(0.0, ge=0, description="how much lower the loss must be to count as a new best")
+
+
+class Training(Settings):
+    """How a head is trained (Adam; paper 5)."""
+
+    lr: float = Field(1e-3, gt=0)
+    batch: int = Field(32, ge=1, description="pairs a step")
+    epochs: int = Field(60, ge=1, description="at most")
+    l2: float = Field(0.0, ge=0, description="weight of the L2 prior of Eq. 9")
+    stop: Stop | None = Stop()
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Pairs as a method sees them: pair ``i`` prefers row ``preferred[i]`` of ``vectors`` to row ``rejected[i]``.
+
+    ``texts`` are the rows' texts.  ``gold`` holds the truth ``gold`` of both sides, where the data has one.
+    """
+
+    vectors: Vectors  # [rows, d]
+    preferred: Rows  # [n]
+    rejected: Rows  # [n]
+    texts: tuple[str, ...] = ()
+    gold: tuple[Labels, Labels] | None = None  # labels [n] of the preferred and of the rejected side
+
+    def __len__(self) -> int:
+        return len(self.preferred)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training run: data, head, settings and the two numbers that seed it."""
+
+    train: Preferences
+    validation: Preferences
+    head: Head = field(default_factory=Head)
+    training: Training = field(default_factory=Training)
+    replicate: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a reward scores: texts and their vectors, one row each."""
+
+    text: tuple[str, ...]
+    vectors: Vectors  # [n, d]
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A fitted reward as plain arrays, with the history of its training.
+
+    The arrays ``weight [d]``, ``bias []`` are a linear head, ``hidden.weight [d, width]``, ``hidden.bias [width]``,
+    ``weight [width]``, ``bias []`` a two-layer one; a method may keep others and score them itself.
+    """
+
+    arrays: Mapping[str, NDArray[np.float32]]
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    facts: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+
+class Scored(NamedTuple):
+    """One data set as one reward sees it: what an evaluator reads."""
+
+    examples: Examples
+    reward: Floats  # [n]
+
+    def truth(self, name: str) -> tuple[Truth, NDArray[np.bool_]] | None:
+        """The truth of that name and which rows know it; None where the data has none."""
+        truth = self.examples.truths.get(name)
+        return None if truth is None else (truth, truth.label != 0)
+
+    def pair_rows(self) -> Rows:
+        """The rows of each pair's preferred and rejected text ``[pairs, 2]``; empty outside pairs."""
+        sides = [np.flatnonzero(self.examples.role == role) for role in (1, -1)]
+        return np.stack([rows[np.argsort(self.examples.pair[rows])] for rows in sides], 1)
+
+    def margins(self) -> Floats:
+        """Reward of the preferred minus reward of the rejected text ``[pairs]``; empty outside pairs."""
+        preferred, rejected = self.pair_rows().T
+        margins: Floats = self.reward[preferred] - self.reward[rejected]
+        return margins

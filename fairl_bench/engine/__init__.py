@@ -1,0 +1,1 @@
+"""How a suite becomes finished artefacts: registry, suite, plan, store, run."""

@@ -1,0 +1,108 @@
+"""How each value lies in a folder: Parquet for rows, safetensors for arrays, JSON for the rest; no pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from fairl_bench.data import Embeddings, Examples, Reward, Split, Truth
+from fairl_bench.records import Measure
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def save_examples(folder: Path, examples: Examples) -> None:
+    """``examples.parquet`` and ``truths.parquet`` (one row a known truth)."""
+    columns = {name: list(getattr(examples, name)) for name in ("text", "prompt", "group")}
+    pq.write_table(pa.table({**columns, "pair": examples.pair, "role": examples.role}), folder / "examples.parquet")
+    tables = [
+        pa.table({"truth": [name] * len(examples), "example": range(len(examples)), "value": value, "label": label})
+        for name, (value, label) in examples.truths.items()
+    ]
+    empty = pa.table({"truth": pa.array([], pa.string())})
+    pq.write_table(pa.concat_tables(tables) if tables else empty, folder / "truths.parquet")
+
+
+def load_examples(folder: Path) -> Examples:
+    """The examples of `save_examples`."""
+    table = pq.read_table(folder / "examples.parquet")
+    truths = pq.read_table(folder / "truths.parquet")
+    names = dict.fromkeys(truths["truth"].to_pylist())
+    texts = {name: tuple(table[name].to_pylist()) for name in ("text", "prompt", "group")}
+    return Examples(
+        **texts,
+        pair=table["pair"].to_numpy(),
+        role=table["role"].to_numpy(),
+        truths={name: _truth(truths.filter(pa.compute.equal(truths["truth"], name))) for name in names},
+    )
+
+
+def _truth(rows: pa.Table) -> Truth:
+    return Truth(rows["value"].to_numpy(), rows["label"].to_numpy())
+
+
+def save_split(folder: Path, split: Split) -> None:
+    """``split.safetensors``."""
+    save_file({"part": split.part}, folder / "split.safetensors")
+
+
+def load_split(folder: Path) -> Split:
+    """The split of `save_split`."""
+    return Split(load_file(folder / "split.safetensors")["part"])
+
+
+def save_embeddings(folder: Path, embeddings: Embeddings) -> None:
+    """``embeddings.safetensors``: ``vectors [unique, d]`` and ``row [n]``."""
+    save_file({"vectors": embeddings.vectors, "row": embeddings.row}, folder / "embeddings.safetensors")
+
+
+def load_embeddings(folder: Path) -> Embeddings:
+    """The embeddings of `save_embeddings`."""
+    return Embeddings(**load_file(folder / "embeddings.safetensors"))
+
+
+def save_reward(folder: Path, reward: Reward) -> None:
+    """``reward.safetensors`` and ``history.json``."""
+    # not ascontiguousarray: it would turn a number into an array of one
+    arrays = {name: np.array(array, np.float32, order="C") for name, array in reward.arrays.items()}
+    save_file(arrays, folder / "reward.safetensors")
+    history = {name: list(column) for name, column in reward.history.items()}
+    (folder / "history.json").write_text(json.dumps({"history": history, "facts": dict(reward.facts)}))
+
+
+def load_reward(folder: Path) -> Reward:
+    """The reward of `save_reward`."""
+    return Reward(load_file(folder / "reward.safetensors"), **json.loads((folder / "history.json").read_text()))
+
+
+def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None:
+    """``scores.safetensors``: the reward of every example ``[n]`` float32, by data set."""
+    save_file({name: score.astype(np.float32) for name, score in scores.items()}, folder / "scores.safetensors")
+
+
+def load_scores(folder: Path) -> dict[str, NDArray[np.float32]]:
+    """The scores of `save_scores`."""
+    return dict(load_file(folder / "scores.safetensors"))
+
+
+def save_measures(folder: Path, measures: Sequence[Measure]) -> None:
+    """``measures.json``; an undefined value is null beside its note."""
+    rows = [
+        {**measure._asdict(), "value": None if math.isnan(measure.value) else measure.value} for measure in measures
+    ]
+    (folder / "measures.json").write_text(json.dumps(rows, allow_nan=False))
+
+
+def load_measures(folder: Path) -> list[Measure]:
+    """The measures of `save_measures`."""
+    rows = json.loads((folder / "measures.json").read_text())
+    return [Measure(**{**row, "value": float("nan") if row["value"] is None else row["value"]}) for row in rows]

@@ -1,0 +1,64 @@
+"""What a plan costs before it is paid for: stages, texts to embed, steps to train, and a rough time."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fairl_bench.engine.execute import missing
+from fairl_bench.engine.plan import Plan, Stage
+from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.store import Store
+from fairl_bench.kinds import Source, TestSet
+
+_SECONDS_A_TEXT = 0.008  # all-MiniLM-L6-v2 on two cores, texts of 25 words
+_SECONDS_A_STEP = 0.0003  # a run's step on one core, 384 -> 64 -> 1, batch 32
+_SECONDS_TO_START = 6.0  # importing torch and an encoder
+
+
+class Work(NamedTuple):
+    """What is to do.  Numbers are None where a part cannot tell its size beforehand."""
+
+    stages: dict[str, tuple[int, int]]  # kind -> finished, all
+    texts: int | None
+    steps: int | None  # at most: early stopping ends most runs before
+
+    def seconds(self) -> float | None:
+        """Roughly, on two cores; long texts and large encoders take more."""
+        if self.texts is None or self.steps is None:
+            return None
+        work = self.texts * _SECONDS_A_TEXT + self.steps * _SECONDS_A_STEP
+        return work + _SECONDS_TO_START if work else 0.0
+
+
+def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
+    """The work that a run of this plan would do now."""
+    todo = missing(plan, store)
+    left, every = Counter(stage.kind for stage in todo), Counter(stage.kind for stage in plan.stages.values())
+    texts = [_size(plan.stages[stage.inputs["examples"]], registry) for stage in todo if stage.kind == "embeddings"]
+    steps = [_steps(stage, plan, registry) for stage in todo if stage.kind == "reward" and stage.stack is not None]
+    return Work({kind: (n - left[kind], n) for kind, n in every.items()}, _sum(texts), _sum(steps))
+
+
+def _size(stage: Stage, registry: Registry) -> int | None:
+    """How many texts an ``examples`` stage holds."""
+    if "testset" in stage.parts:
+        return registry.build(TestSet, stage.parts["testset"]).size()
+    pairs = registry.build(Source, stage.parts["source"]).size()
+    return None if pairs is None else 2 * pairs
+
+
+def _steps(stage: Stage, plan: Plan, registry: Registry) -> int | None:
+    texts = _size(plan.stages[stage.inputs["pairs"]], registry)
+    if texts is None:
+        return None
+    split, training = plan.stages[stage.inputs["split"]].settings, stage.settings["training"]
+    share = 1 - split["validation"] - split["test"]
+    return int(training["epochs"] * math.ceil(share * texts / 2 / training["batch"]))
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None

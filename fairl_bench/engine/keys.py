@@ -1,0 +1,142 @@
+"""Identity: what goes into a stage's key, and nothing that does not change the answer."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from fairl_bench.component import Component, FilePath, RunTime
+from fairl_bench.engine.registry import Registry
+from fairl_bench.errors import DataError
+
+SCHEMA = 2
+"""Raised when artefacts of the same key would mean something else."""
+
+# modules whose code decides numbers; the words and the engine are covered by SCHEMA
+_COMPUTING = ("fairl_bench.science", "fairl_bench.builtin", "fairl_bench.toy", "fairl_bench.pairwise")
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces; floats in their shortest form, NaN refused.
+
+    >>> canonical({"b": 1.0, "a": [True, None, "é"]})
+    '{"a":[true,null,"é"],"b":1.0}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def stage_key(kind: str, parts: Mapping[str, Any], settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """The key of a stage from the identities of its parts, its settings and the keys of its inputs."""
+    return digest(
+        {"schema": SCHEMA, "stage": kind, "parts": dict(parts), "settings": dict(settings), "inputs": dict(inputs)}
+    )
+
+
+def identity(part: Component, registry: Registry) -> dict[str, Any]:
+    """What a part contributes to a key: its name, its plugin, its identity fields and what it reads."""
+    plugin = registry.plugin_of(part.kind, part.use)
+    return {
+        "use": part.use,
+        # a drop-in is its file: where it lies does not matter
+        "plugin": Path(plugin.name).stem if plugin.origin == "drop-in" else plugin.name,
+        "version": plugin.version,
+        "source": source_digest(type(part)),
+        "fields": _fields(part, registry),
+        "reads": part.reads(),
+    }
+
+
+def _fields(part: BaseModel, registry: Registry) -> dict[str, Any]:
+    return {
+        name: _value(getattr(part, name), registry)
+        for name, field in type(part).model_fields.items()
+        if RunTime not in field.metadata
+    }
+
+
+def _value(value: Any, registry: Registry) -> Any:
+    if isinstance(value, FilePath):  # by its content: where it lies does not matter
+        return {"sha256": file_digest(Path(value))}
+    if isinstance(value, Component):
+        return identity(value, registry)
+    if isinstance(value, BaseModel):
+        return _fields(value, registry)
+    if isinstance(value, tuple | list):
+        return [_value(entry, registry) for entry in value]
+    if isinstance(value, Mapping):
+        return {name: _value(entry, registry) for name, entry in value.items()}
+    return value
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@cache
+def source_digest(part: type[Component]) -> str:
+    """The SHA-256 of the code behind a part: its own module, its bases', and what they import to compute with.
+
+    Imports are followed into `science`, `builtin` and `toy`; so another formula is another key, while an edit of the
+    command line is not.
+    """
+    seen: dict[str, str] = {}
+    waiting = [part.__module__]
+    for base in part.__mro__:
+        if base.__module__.startswith(_COMPUTING):
+            waiting.append(base.__module__)
+        elif base.__module__ == "fairl_bench.kinds":  # a word is no source, but what it imports to compute with is
+            waiting += _followed(ast.parse(inspect.getsource(base)))
+    while waiting:
+        module = waiting.pop()
+        if module in seen or (path := _path(module)) is None:
+            continue
+        source = path.read_bytes()
+        seen[module] = hashlib.sha256(source).hexdigest()
+        waiting += _followed(ast.parse(source))
+    # not the names: that of a drop-in holds its place, and only its content counts
+    return digest(sorted(seen.values()))
+
+
+def _path(module: str) -> Path | None:
+    loaded = sys.modules.get(module)
+    origin = getattr(loaded, "__file__", None)
+    if origin is None:
+        try:
+            spec = find_spec(module)
+        except ModuleNotFoundError:  # `from package.module import name`: the last word was a name
+            return None
+        origin = spec.origin if spec else None
+    return Path(origin) if origin else None
+
+
+def _followed(tree: ast.AST) -> list[str]:
+    return [name for name in _imports(tree) if name.startswith(_COMPUTING)]
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -1,0 +1,165 @@
+"""From a file to a checked suite: every name, field, bound and reference resolved, each mistake at its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from fairl_bench.data import GOLD, PREFERRED
+from fairl_bench.engine.explain import explain
+from fairl_bench.engine.keys import canonical
+from fairl_bench.engine.overrides import at_point, points, set_option, with_defaults
+from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.suite import PAIRS, Suite, Table1, Table3
+from fairl_bench.engine.yaml import Document, Place, is_file, load
+from fairl_bench.errors import SuiteError, suggest
+
+
+class Study(NamedTuple):
+    """A suite at every point of its product: ``variants`` maps a point's canonical JSON to the suite there.
+
+    Without a product there is one variant, the suite itself, under the empty text.
+    """
+
+    suite: Suite
+    variants: Mapping[str, Suite]
+    registry: Registry
+
+
+def read_study(path: Path, options: Sequence[str] = ()) -> Study:
+    """The study of a file under ``--set`` options.  Raises `SuiteError` with the line of each mistake."""
+    document = load(path)
+    for option in options:
+        document = set_option(document, option)
+    document = with_defaults(document)
+    registry = Registry(_plugins(document))
+    suite = _suite(document, registry)
+    variants: dict[str, Suite] = {}
+    for point in points(document):  # checked before it is named: what is refused may have no JSON
+        here = _suite(at_point(document, point), registry) if point else suite
+        variants[canonical(point) if point else ""] = here
+    return Study(suite, variants, registry)
+
+
+def read_suite(path: Path) -> tuple[Suite, Registry]:
+    """The suite of a file without a product, and the registry with its plugins."""
+    study = read_study(path)
+    return study.suite, study.registry
+
+
+def _suite(document: Document, registry: Registry) -> Suite:
+    try:
+        suite = Suite.model_validate(document.content, context=registry.context())
+    except ValidationError as error:
+        raise SuiteError(explain(document, error)) from error
+    for place, message in _loose_ends(suite, registry):
+        raise SuiteError(message, *document.where(place))
+    return suite
+
+
+def _plugins(document: Document) -> list[Path]:
+    named = document.content.get("plugins") or []
+    if not isinstance(named, list) or not all(isinstance(path, str) for path in named):
+        raise SuiteError("'plugins' needs a list of file names", *document.where(("plugins",)))
+    for index, name in enumerate(named):
+        if not is_file(name.folder / name):
+            raise SuiteError(f"plugin {str(name)!r} does not exist", *document.where(("plugins", index)))
+    return [name.folder / name for name in named]
+
+
+def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]:
+    """Everything that names what is not there: data, truths, methods, metrics."""
+    if "pairs" in suite.testsets:
+        yield ("testsets", "pairs"), "a test set cannot be named 'pairs'"
+    for use in suite.defaults:
+        if use not in registry.names("method"):
+            yield ("defaults", use), f"defaults: method {use!r} is unknown; {suggest(use, registry.names('method'))}"
+            continue
+        fields = registry.find("method", use).model_fields
+        for field in suite.defaults[use]:
+            yield from _names(("defaults", use, field), f"defaults.{use}: field", [field], fields)
+    for index, evaluator in enumerate(suite.evaluate):
+        place = ("evaluate", index)
+        yield from _names(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
+        yield from _names(place, "evaluate: truth", sorted(evaluator.truths()), (PREFERRED, GOLD))
+        for data in sorted(evaluator.needs()):
+            for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
+                yield place, f"evaluate: {_lack(suite, data, truth)}"
+    for index, method in enumerate(suite.methods):
+        for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
+            yield ("methods", index), f"methods: {method.name!r} asks for a truth: {_lack(suite, 'pairs/train', truth)}"
+    yield from _told_twice(suite)
+    methods = [method.name for method in suite.methods]
+    for name, table in (
+        ("table1", suite.report.table1),
+        ("table2", suite.report.table2),
+        ("table3", suite.report.table3),
+    ):
+        if table is not None:
+            yield from _table(suite, ("report", name), table)
+    if suite.slices:
+        yield from _names(("slices", "baseline"), "slices: method", [suite.slices.baseline], methods)
+    ids = [claim.id for claim in suite.claims]
+    for index, claim in enumerate(suite.claims):
+        place = ("claims", index)
+        if ids.index(claim.id) < index:
+            yield place, f"claims: the id {claim.id!r} is given twice"
+        yield from _names(place, "claims: method", [claim.better, claim.than], methods)
+        yield from _names(place, "claims: data", [claim.data], suite.datasets())
+        yield from _metrics(suite, place, "claims", [claim.metric])
+
+
+def _told_twice(suite: Suite) -> Iterator[tuple[Place, str]]:
+    """Two evaluators that give the same number of the same data: a record says which only by its coordinates."""
+    seen: set[tuple[str, str, frozenset[str]]] = set()
+    for index, evaluator in enumerate(suite.evaluate):
+        for data in evaluator.data:
+            number = (evaluator.use, data, evaluator.measured())
+            if number in seen:
+                truths = ", ".join(sorted(evaluator.measured())) or "no truth"
+                yield ("evaluate", index), f"evaluate: {evaluator.use!r} measures {data!r} against {truths} twice"
+            seen.add(number)
+
+
+def _table(suite: Suite, place: Place, table: Table1 | Table3) -> Iterator[tuple[Place, str]]:
+    what = ".".join(map(str, place))
+    yield from _names((*place, "data"), f"{what}: data", table.data, suite.datasets())
+    if isinstance(table.truth, dict):
+        known = ("pairs", *suite.datasets())
+        yield from _names((*place, "truth"), f"{what}: data", table.truth, known)
+    if isinstance(table, Table1):
+        yield from _metrics(suite, (*place, "metrics"), what, table.metrics)
+    methods = getattr(table, "methods", ())
+    yield from _names((*place, "methods"), f"{what}: method", methods, [method.name for method in suite.methods])
+
+
+def _metrics(suite: Suite, place: Place, what: str, names: Sequence[str]) -> Iterator[tuple[Place, str]]:
+    """Metrics that no evaluator of the suite gives; nothing where one does not say what it gives."""
+    given = [evaluator.metrics for evaluator in suite.evaluate]
+    if all(given):
+        yield from _names(place, f"{what}: metric", names, sorted({name for names in given for name in names}))
+
+
+def _names(place: Place, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[tuple[Place, str]]:
+    known = tuple(known)
+    for name in names:
+        if name not in known:
+            yield place, f"{what} {name!r} is unknown; {suggest(name, known)}"
+
+
+def _known(suite: Suite, data: str) -> frozenset[str]:
+    """The truths that a data set has for every model."""
+    if data in PAIRS:
+        judged = all(model.part.gold is not None for model in suite.models)
+        return frozenset({PREFERRED, GOLD} if judged else {PREFERRED})
+    return frozenset({GOLD})
+
+
+def _lack(suite: Suite, data: str, truth: str) -> str:
+    if truth == PREFERRED:
+        return f"test set {data!r} has no truth 'preferred': only pairs have; use 'gold'"
+    bare = next(model.name for model in suite.models if model.part.gold is None)
+    return f"data {data!r} has no truth 'gold': model {bare!r} has no judge; give it a 'gold:'"

@@ -1,0 +1,117 @@
+"""A study, run: plan, do what is missing, project it into the results folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from fairl_bench.engine.execute import Outcome, Watcher, execute
+from fairl_bench.engine.hands import Hands, Here, Pool
+from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.read import Study
+from fairl_bench.engine.results import Results
+from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.store import Store
+from fairl_bench.engine.suite import Suite
+from fairl_bench.errors import DamagedArtefact, FairlError, suggest
+from fairl_bench.records import Record
+from fairl_bench.tables import Row, Runs, Table, table1
+
+
+class Finished(NamedTuple):
+    """What a run leaves behind."""
+
+    plan: Plan
+    outcome: Outcome
+    records: list[Record]
+    tables: list[Table]
+    folder: Path
+    seconds: float
+
+
+def run(
+    study: Study,
+    store: Store,
+    folder: Path,
+    watcher: Watcher | None = None,
+    *,
+    jobs: int = 1,
+    only: Mapping[str, Sequence[str]] | None = None,
+    replace_results: bool = False,
+) -> Finished:
+    """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
+
+    ``jobs`` processes work at once; ``only`` does the cells of these axes and leaves the records of the others.
+    """
+    started = time.perf_counter()
+    whole = plan(study)
+    wanted = _only(whole, study, only) if only else whole
+    results = Results(folder, study.suite, replace=replace_results)
+    worker = Worker(store, study.registry)
+    outcome = Outcome()
+    watcher = watcher or Watcher()
+
+    def project() -> Finished:
+        seconds = time.perf_counter() - started
+        records = results.write(whole, worker, outcome, sys.argv, seconds, only=wanted if only else None)
+        tables = _tables(study.suite, whole, outcome, records)
+        results.write_tables(tables)
+        return Finished(wanted, outcome, records, tables, folder, seconds)
+
+    while True:
+        hands: Hands = (
+            Here(worker, watcher.moved) if jobs == 1 else Pool(jobs, store.root, study.registry.drop_ins, watcher.moved)
+        )
+        try:
+            execute(wanted, store, hands, watcher, outcome)
+        except BaseException:  # whatever ends the work, what is finished can be read
+            with suppress(DamagedArtefact):
+                project()
+            raise
+        try:
+            return project()
+        except DamagedArtefact as error:
+            outcome.damaged.append(error.key)
+            watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+
+
+def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:
+    """The cells wanted.  Raises `FairlError` for a value that no cell has, and where no cell has all of them."""
+    for axis, values in only.items():
+        known = {str(getattr(cell, axis)) for cell in whole.cells}
+        if axis == "seed":  # a cell without one has any seed of its suite
+            known = {str(seed) for suite in study.variants.values() for seed in suite.seeds}
+        for value in values:
+            if value not in known:
+                raise FairlError(f"--only {axis}={value}: {axis} {value!r} is unknown; {suggest(value, known)}")
+    wanted = whole.only(only)
+    if not wanted.cells:
+        named = " ".join(f"--only {axis}={','.join(values)}" for axis, values in only.items())
+        raise FairlError(f"{named}: no cell has all of these")
+    return wanted
+
+
+def _tables(suite: Suite, plan: Plan, outcome: Outcome, records: list[Record]) -> list[Table]:
+    """The tables that a suite asks for."""
+    layout = suite.report.table1
+    return [] if layout is None else [table1(records, layout, _runs(plan, outcome))]
+
+
+def _runs(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
+    """What each row of a table should rest on."""
+    lost = outcome.lost()
+    rows: dict[Row, list[Cell]] = {}
+    for cell in plan.cells:
+        rows.setdefault(cell.row(), []).append(cell)
+    return {
+        row: Runs(
+            all=len(cells),
+            failed=sum(any(key in lost for key in (cell.reward, cell.scores, *cell.measures)) for cell in cells),
+            unit="seeds" if cells[0].seed is not None and len({cell.replicate for cell in cells}) == 1 else "runs",
+        )
+        for row, cells in rows.items()
+    }

@@ -1,0 +1,226 @@
+"""What each kind of stage does: read its inputs from the store, call its part, keep the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairl_bench.data import (
+    GOLD,
+    TRAIN,
+    VALIDATION,
+    Embeddings,
+    Examples,
+    Head,
+    Inputs,
+    Preferences,
+    Reward,
+    Rows,
+    Scored,
+    Split,
+    Task,
+    Training,
+)
+from fairl_bench.engine import artefacts
+from fairl_bench.engine.plan import Stage
+from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.splits import split_pairs
+from fairl_bench.engine.store import Store
+from fairl_bench.errors import DataError, NotFinite
+from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.science.streams import stream
+
+_LOADERS: Mapping[str, Callable[[Path], Any]] = {
+    "examples": artefacts.load_examples,
+    "split": artefacts.load_split,
+    "embeddings": artefacts.load_embeddings,
+    "reward": artefacts.load_reward,
+    "scores": artefacts.load_scores,
+    "measures": artefacts.load_measures,
+}
+
+
+class Worker:
+    """Performs stages against one store; keeps the last few inputs at hand."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self.store, self.registry = store, registry
+        self.load = lru_cache(maxsize=24)(self._load)
+        self.part = lru_cache(maxsize=24)(self._part)
+
+    def _load(self, key: str) -> Any:
+        folder = self.store.read(key)
+        return _LOADERS[self.store.manifest(key)["kind"]](folder)
+
+    def perform(self, job: Sequence[Stage]) -> None:
+        """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
+        perform = {
+            "examples": self._examples,
+            "split": self._split,
+            "embeddings": self._embeddings,
+            "reward": self._rewards,
+            "scores": self._scores,
+            "measures": self._measures,
+        }[job[0].kind]
+        perform(job)
+
+    def _keep(
+        self, stage: Stage, save: Callable[[Path], None], started: float, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        seconds = round(time.perf_counter() - started, 3)
+        self.store.write(stage.key, stage.kind, save, {"title": stage.title, "seconds": seconds, **(facts or {})})
+
+    def _examples(self, job: Sequence[Stage]) -> None:
+        (stage,), started = job, time.perf_counter()
+        replicate = stage.settings["replicate"]
+        facts: dict[str, Any] = {}
+        if "source" in stage.parts:
+            source = self.registry.build(Source, stage.parts["source"])
+            examples, facts["dropped_identical"] = _pairs(source, replicate)
+        else:
+            testset = self.registry.build(TestSet, stage.parts["testset"])
+            examples = testset.examples(stream("world/testset", replicate))
+            if not len(examples):
+                raise DataError(f"test set {testset.use!r} holds no text")
+        facts["examples"] = len(examples)
+        self._keep(stage, partial(artefacts.save_examples, examples=examples), started, facts)
+
+    def _split(self, job: Sequence[Stage]) -> None:
+        (stage,), started = job, time.perf_counter()
+        settings = stage.settings
+        rng = stream("split", settings["replicate"])
+        shares = (settings["validation"], settings["test"])
+        split = split_pairs(self.load(stage.inputs["pairs"]), settings["by"], *shares, rng)
+        if not len(split.rows("train")):
+            raise DataError("the split leaves no pair to train on; lower split.validation and split.test or add pairs")
+        self._keep(stage, partial(artefacts.save_split, split=split), started, split.counts())
+
+    def _embeddings(self, job: Sequence[Stage]) -> None:
+        (stage,), started = job, time.perf_counter()
+        encoder = self.registry.build(Encoder, stage.parts["encoder"])
+        texts = self.load(stage.inputs["examples"]).inputs(stage.settings["embed"])
+        rows: dict[str, int] = {}
+        row = np.array([rows.setdefault(text, len(rows)) for text in texts], np.int64)
+        vectors = np.ascontiguousarray(encoder.encode(tuple(rows), self._corpus(stage)), np.float32)
+        if vectors.shape[0] != len(rows):
+            raise DataError(f"encoder {encoder.use!r} turned {len(rows)} texts into {vectors.shape[0]} vectors")
+        bad = np.flatnonzero(~np.isfinite(vectors).all(1))
+        if len(bad):
+            raise NotFinite(
+                f"encoder {encoder.use!r} gave NaN or infinity for {len(bad)} texts, first {list(rows)[bad[0]]!r}"
+            )
+        embeddings = Embeddings(vectors, row)
+        facts = {"texts": len(rows), "dimensions": int(vectors.shape[1])}
+        self._keep(stage, partial(artefacts.save_embeddings, embeddings=embeddings), started, facts)
+
+    def _corpus(self, stage: Stage) -> tuple[str, ...]:
+        """The training texts, for an encoder that learns from them."""
+        if "pairs" not in stage.inputs:
+            return ()
+        pairs: Examples = self.load(stage.inputs["pairs"])
+        split: Split = self.load(stage.inputs["split"])
+        training = split.part[pairs.pair] == TRAIN
+        return tuple(text for text, mine in zip(pairs.inputs(stage.settings["embed"]), training, strict=True) if mine)
+
+    def _rewards(self, job: Sequence[Stage]) -> None:
+        started = time.perf_counter()
+        first = job[0]
+        inputs = (self.load(first.inputs[role]) for role in ("pairs", "split", "embeddings"))
+        train, validation = _preferences(*inputs)
+        runs = []
+        for stage in job:
+            settings = stage.settings
+            method = self.registry.build(Method, stage.parts["method"])
+            head, training = Head(**settings["head"]), Training.model_validate(settings["training"])
+            seed = 0 if settings["seed"] is None else settings["seed"]
+            runs.append((method, Task(train, validation, head, training, settings["replicate"], seed)))
+        rewards = type(runs[0][0]).fit_many(runs)
+        for stage, reward in zip(job, rewards, strict=True):
+            for name, array in reward.arrays.items():
+                if not np.isfinite(array).all():
+                    raise NotFinite(f"{stage.title}: the array {name!r} of its reward holds NaN or infinity")
+            facts = {"trained_together": len(job), **reward.facts}
+            self._keep(stage, partial(artefacts.save_reward, reward=reward), started, facts)
+
+    def _scores(self, job: Sequence[Stage]) -> None:
+        (stage,), started = job, time.perf_counter()
+        method = self.registry.build(Method, stage.parts["method"])
+        reward: Reward = self.load(stage.inputs["reward"])
+        scores = {}
+        for name in (role.removeprefix("embeddings/") for role in stage.inputs if role.startswith("embeddings/")):
+            embeddings: Embeddings = self.load(stage.inputs[f"embeddings/{name}"])
+            examples: Examples = self.load(stage.inputs[name])
+            scores[name] = _score(method, reward, examples, embeddings)
+            if not np.isfinite(scores[name]).all():
+                raise NotFinite(f"{stage.title}: its reward of {name} holds NaN or infinity")
+        self._keep(stage, partial(artefacts.save_scores, scores=scores), started)
+
+    def _measures(self, job: Sequence[Stage]) -> None:
+        (stage,), started = job, time.perf_counter()
+        evaluator = self.registry.build(Evaluator, stage.parts["evaluator"])
+        scores = self.load(stage.inputs["scores"])
+        scored = {name: self._scored(stage, name, scores) for name in evaluator.needs()}
+        measures = list(evaluator.evaluate(scored))
+        self._keep(stage, partial(artefacts.save_measures, measures=measures), started)
+
+    def _scored(self, stage: Stage, name: str, scores: Mapping[str, np.ndarray]) -> Scored:
+        dataset, _, part = name.partition("/")
+        if not part:
+            return Scored(self.load(stage.inputs[dataset]), scores[dataset].astype(np.float64))
+        examples, rows = self.part(stage.inputs[dataset], stage.inputs["split"], part)
+        return Scored(examples, scores[dataset][rows].astype(np.float64))
+
+    def _part(self, pairs: str, split: str, part: str) -> tuple[Examples, Rows]:
+        """The examples of one part of the pairs, and their rows among all."""
+        examples: Examples = self.load(pairs)
+        rows = np.flatnonzero(np.isin(examples.pair, self.load(split).rows(part)))
+        return examples.take(rows), rows
+
+
+def _pairs(source: Source, replicate: int) -> tuple[Examples, int]:
+    """A source's pairs as judged examples, and how many pairs of equal texts were dropped."""
+    pairs = source.pairs(stream("world", replicate))
+    same = [i for i, (a, b) in enumerate(zip(pairs.preferred, pairs.rejected, strict=True)) if a == b]
+    if same and source.identical == "refuse":
+        raise DataError(
+            f"source {source.use!r}: both texts of pair {same[0]} are {pairs.preferred[same[0]]!r}; "
+            "mend the data, or set 'identical: drop'"
+        )
+    if same:
+        gone = set(same)
+        pairs = pairs.take([i for i in range(len(pairs)) if i not in gone])
+    if not len(pairs):
+        raise DataError(f"source {source.use!r} holds no pair")
+    examples = pairs.examples()
+    if source.gold:  # judged before preferences are turned around: noise is in the pairs, not in the truth
+        examples = examples.knowing(source.gold.judge(examples))
+    turned = stream("flip", replicate).random(len(pairs)) < source.flip
+    return examples.turned(np.flatnonzero(turned)), len(same)
+
+
+def _preferences(examples: Examples, split: Split, embeddings: Embeddings) -> tuple[Preferences, Preferences]:
+    """The training and the validation pairs as rows of the unique vectors."""
+    preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
+    part = split.part[examples.pair[preferred]]
+    first = np.unique(embeddings.row, return_index=True)[1]
+    texts = tuple(examples.text[i] for i in first)
+    gold = examples.truths.get(GOLD)
+
+    def of(code: int) -> Preferences:
+        good, bad = preferred[part == code], rejected[part == code]
+        labels = None if gold is None else (gold.label[good], gold.label[bad])
+        return Preferences(embeddings.vectors, embeddings.row[good], embeddings.row[bad], texts, labels)
+
+    return of(TRAIN), of(VALIDATION)
+
+
+def _score(method: Method, reward: Reward, examples: Examples, embeddings: Embeddings) -> np.ndarray:
+    """The reward of each example; equal inputs are scored once."""
+    first = np.unique(embeddings.row, return_index=True)[1]
+    unique = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors)
+    return np.asarray(method.score(reward, unique), np.float64)[embeddings.row]

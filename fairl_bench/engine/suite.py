@@ -1,0 +1,185 @@
+"""What a suite says: models × encoders × methods × seeds, what to evaluate and what to report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from fairl_bench.component import Component, DataFile, Settings
+from fairl_bench.data import GOLD, SPLITS, Head, Training
+from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+
+C = TypeVar("C", bound=Component)
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Number = Annotated[int, Field(ge=0, le=32767)]
+PAIRS = tuple(f"pairs/{split}" for split in SPLITS)
+
+
+class Named(Settings, Generic[C]):
+    """A part with the name that tables show: ``{name: ..., use: ..., fields}``."""
+
+    name: Name
+    part: C
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _take_name_out(cls, value: Any, handler: Any) -> Any:
+        if isinstance(value, Mapping) and "part" not in value:
+            if "name" not in value:
+                raise PydanticCustomError("no_name", "needs a 'name:' for the tables")
+            rest = {key: entry for key, entry in value.items() if key != "name"}
+            value = {"name": value["name"], "part": rest}
+        return handler(value)
+
+    def plain(self) -> dict[str, Any]:
+        """Name and spec side by side, as a suite writes them."""
+        return {"name": self.name, **self.part.plain()}
+
+
+class Split(Settings):
+    """How pairs are divided.  Equal groups stay together; training never shares a text with what it is judged on."""
+
+    by: Literal["auto", "group", "prompt", "text"] = Field(
+        "auto", description="what stays together; auto: group, else prompt, else the rejected text"
+    )
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the pairs")
+    test: float = Field(0.2, ge=0, lt=1, description="share of the pairs")
+    shared_text: Literal["drop-from-train"] = Field(
+        "drop-from-train", description="pairs that share a text with a later part are dropped and counted"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> Self:
+        if self.validation + self.test >= 1:
+            message = "validation and test take {taken} of the pairs; leave some to train on"
+            context = {"taken": f"{self.validation + self.test:.0%}", "field": "test"}
+            raise PydanticCustomError("no_training", message, context)
+        return self
+
+
+Truths = Literal["preferred", "gold"] | dict[str, Literal["preferred", "gold"]]
+
+
+class Table1(Settings):
+    """The leaderboard: methods × (data, metric), as the paper's Table 1."""
+
+    data: tuple[str, ...] = Field(min_length=1)
+    truth: Truths = Field(
+        GOLD, description="one truth, or one by data name ('pairs' stands for every part of the pairs)"
+    )
+    metrics: tuple[str, ...] = ("accuracy", "f1", "auc", "starc")
+    spread: Literal["seed"] = Field("seed", description="what ± is: the sample standard deviation over training seeds")
+
+    def truth_of(self, data: str) -> str:
+        """The truth that a column of this data is measured against."""
+        if isinstance(self.truth, str):
+            return self.truth
+        return self.truth.get(data) or self.truth.get(data.partition("/")[0]) or GOLD
+
+
+class Table2(Table1):
+    """Where two methods disagree: both right, only one, neither (the paper's Table 2)."""
+
+    methods: tuple[Name, Name]
+    metrics: tuple[str, ...] = ()
+
+
+class Table3(Settings):
+    """Where two methods disagree, by subtype (the paper's Table 3)."""
+
+    methods: tuple[Name, Name]
+    data: tuple[str, ...] = Field(min_length=1)
+    truth: Truths = GOLD
+    by: Literal["subtype"] = "subtype"
+
+
+class Report(Settings):
+    """What is printed and saved when a run ends."""
+
+    table1: Table1 | None = None
+    table2: Table2 | None = None
+    table3: Table3 | None = None
+
+
+class Slices(Settings):
+    """The hard pairs: those that the baseline misranks, and those that it barely tells apart, by seed."""
+
+    baseline: Name
+    near_tie: float = Field(0.1, gt=0, lt=1, description="share of the pairs with the smallest |margin|")
+
+
+class Claim(Settings):
+    """A statement about records that a test can support or refute."""
+
+    id: Name
+    better: Name = Field(description="the method that is said to be better")
+    than: Name
+    metric: str
+    data: str
+    truth: Literal["preferred", "gold"] = GOLD
+    slice: str = "all"
+    by_at_least: float = Field(0.0, ge=0, description="in units of the metric")
+    alpha: float = Field(0.05, gt=0, lt=1)
+    expect: Literal["supported", "refuted", "any"] = "any"
+
+
+class Suite(Settings):
+    """A table of questions."""
+
+    name: Name
+    plugins: tuple[DataFile, ...] = Field((), description="drop-in plugin files, relative to the suite")
+    replicates: tuple[Number, ...] = Field((0,), min_length=1, description="draws of the world and the split")
+    seeds: tuple[Number, ...] = Field((0, 1, 2, 3, 4), min_length=1, description="draws of the training")
+    models: tuple[Named[Source], ...] = Field(min_length=1)
+    split: Split = Split()
+    encoders: tuple[Named[Encoder], ...] = Field(min_length=1)
+    head: Head = Head()
+    training: Training = Training()
+    defaults: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by 'use:', the fields that every method of it starts from"
+    )
+    methods: tuple[Named[Method], ...] = Field(min_length=1)
+    product: dict[str, tuple[Any, ...]] = Field(
+        default_factory=dict, description="values by path; the suite is run at every combination of them"
+    )
+    exclude: tuple[dict[str, Any], ...] = Field((), description="points of the product to leave out")
+    testsets: dict[Name, TestSet] = Field(default_factory=dict)
+    evaluate: tuple[Evaluator, ...] = Field(min_length=1)
+    slices: Slices | None = None
+    report: Report = Report()
+    claims: tuple[Claim, ...] = ()
+
+    @field_validator("replicates", "seeds")
+    @classmethod
+    def _once_each(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        for number in numbers:
+            if numbers.count(number) > 1:
+                raise PydanticCustomError("repeated", "{number} is given twice", {"number": number})
+        return numbers
+
+    @field_validator("models", "encoders", "methods")
+    @classmethod
+    def _names_differ(cls, entries: tuple[Named[Any], ...]) -> tuple[Named[Any], ...]:
+        names = [entry.name for entry in entries]
+        for name in names:
+            if names.count(name) > 1:
+                raise PydanticCustomError("repeated", "the name '{name}' is given twice", {"name": name})
+        return entries
+
+    def unanswered(self) -> list[str]:
+        """The keys given here that are checked but that no run answers yet."""
+        asked = {
+            "slices": self.slices,
+            "report.table2": self.report.table2,
+            "report.table3": self.report.table3,
+            "claims": self.claims,
+        }
+        return [name for name, value in asked.items() if value]
+
+    def datasets(self) -> tuple[str, ...]:
+        """Every name that ``data:`` may hold."""
+        return (*PAIRS, *self.testsets)

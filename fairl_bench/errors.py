@@ -1,0 +1,98 @@
+"""Every error that a user can cause or mend, in one tree.
+
+::
+
+    FairlError                 printed as one or two lines, exit code 2
+    ├── SuiteError             a suite file says something wrong; carries file and line
+    ├── PluginError            a plugin is broken, misspelt or collides with another
+    │   └── UnknownName        no part of that name; carries near matches
+    ├── DataError              an input file or its content
+    ├── NotFinite              NaN or infinity where a number is needed
+    ├── Undefined              a number that has no value here; becomes NaN with this reason
+    ├── MissingExtra           an optional package or a model is not on this machine
+    ├── ResultsError           the results folder cannot be used
+    └── StoreError             the store cannot be used
+        └── DamagedArtefact    an artefact does not match its checksum
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class FairlError(Exception):
+    """An expected failure: says what is wrong, where, and what to do, in one or two lines."""
+
+
+class SuiteError(FairlError):
+    """A suite is wrong at a place: ``file:line: sentence``."""
+
+    def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(f"{place}{message}")
+
+
+class PluginError(FairlError):
+    """A plugin cannot be used."""
+
+
+class UnknownName(PluginError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what, self.name = what, name
+        super().__init__(f"{what} {name!r} is unknown; {suggest(name, known)}")
+
+
+class DataError(FairlError):
+    """An input file is missing, unreadable or lacks what it should hold."""
+
+
+class NotFinite(FairlError):
+    """NaN or infinity where a finite number is needed."""
+
+
+class Undefined(FairlError):
+    """A number that these inputs do not define, with the reason."""
+
+
+class MissingExtra(FairlError):
+    """An optional package, or a model that no hub can be reached for, is not on this machine."""
+
+
+class ResultsError(FairlError):
+    """A results folder that cannot be used."""
+
+
+class StoreError(FairlError):
+    """A store that cannot be used."""
+
+
+class DamagedArtefact(StoreError):
+    """An artefact whose bytes do not match its checksum."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key, self.reason = key, reason
+        super().__init__(f"artefact {key[:12]} is damaged ({reason})")
+
+    def __reduce__(self) -> tuple[type[DamagedArtefact], tuple[str, str]]:
+        return type(self), (self.key, self.reason)  # it travels between processes
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: its near matches, else all that is known.
+
+    >>> suggest("max-margn", ["max-margin", "length"])
+    "did you mean 'max-margin'?"
+    >>> suggest("zzz", ["length"])
+    "known: 'length'"
+    >>> suggest("zzz", [])
+    'nothing is known here'
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(map(repr, near)) + "?"
+    return "known: " + ", ".join(map(repr, names)) if names else "nothing is known here"

@@ -1,0 +1,135 @@
+"""The kind of method most ideas are: a loss on the margins of pairs, trained by the harness.
+
+Write ``loss`` and the rest is done: linear and two-layer heads, early stopping, all seeds at once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from fairl_bench.data import Reward, Task, Training
+from fairl_bench.kinds import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fairl_bench.science.failures import FailurePlan
+    from fairl_bench.science.runs import Batch, Fitted, Recipe, Run
+
+
+class PairwiseMethod(Method):
+    """A reward that minimises the mean of a loss of the margin ``R(preferred) - R(rejected)``."""
+
+    @abstractmethod
+    def loss(self, margin: Tensor) -> Tensor:
+        """The loss of each pair: margins ``[..., B]`` in reward units to losses ``[..., B]``, elementwise."""
+
+    def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
+        """The weight of each pair in the mean ``[..., B]``, not differentiated; override to weigh pairs."""
+        return loss.new_ones(loss.shape)
+
+    def weighs(self) -> bool:
+        """Whether it has weights of its own; if not, none are asked for."""
+        return type(self).weight is not PairwiseMethod.weight
+
+    def stricter(self, factor: float) -> Self | None:
+        """The same loss asking ``factor`` times as much of a pair, for failures; None where it has no such form."""
+        return None
+
+    def members(self) -> int:
+        """How many heads are trained, from different starts; more than one is an ensemble, see `combine`."""
+        return 1
+
+    def combine(self, rewards: Sequence[Reward]) -> Reward:
+        """One reward from those of the members; by default the only one."""
+        return rewards[0]
+
+    def failure_plan(self) -> FailurePlan | None:
+        """How it learns from failures; None: not at all."""
+        return None
+
+    def epochs(self, training: Training) -> int:
+        """How many epochs it trains at most."""
+        return training.epochs
+
+    def fit(self, task: Task) -> Reward:
+        """Train one head by Adam (`fairl_bench.science.fit`)."""
+        return self.fit_many([(self, task)])[0]
+
+    def stack(self) -> Hashable:
+        """Every pairwise method trains beside every other."""
+        return "pairwise"
+
+    @classmethod
+    def fit_many(cls, runs: Sequence[tuple[Self, Task]]) -> list[Reward]:
+        """Train all runs in one loop; each gets the numbers that it would get alone."""
+        from fairl_bench.progress import report
+        from fairl_bench.science.fit import fit
+        from fairl_bench.science.runs import Comparisons
+
+        method, task = runs[0]
+        one_each = [(method, task, member) for method, task in _shared(runs) for member in range(method.members())]
+        plans = {id(method): method.failure_plan() for method, _, _ in one_each}
+        fitted = iter(
+            fit(
+                [_run(method, task, member, plans[id(method)]) for method, task, member in one_each],
+                task.train.vectors,
+                Comparisons(task.train.preferred, task.train.rejected),
+                Comparisons(task.validation.preferred, task.validation.rejected),
+                _recipe(task, method.epochs(task.training)),
+                task.train.gold,
+                report,
+            )
+        )
+        return [method.combine([_reward(next(fitted)) for _ in range(method.members())]) for method, _ in runs]
+
+
+M = TypeVar("M", bound=PairwiseMethod)
+
+
+def _shared(runs: Sequence[tuple[M, Task]]) -> list[tuple[M, Task]]:
+    """The runs with equal methods as one object, so that they share the calls of their loss."""
+    methods: list[M] = []
+    for method, _ in runs:
+        methods.append(next((known for known in methods if known == method), method))
+    return [(method, task) for method, (_, task) in zip(methods, runs, strict=True)]
+
+
+def _run(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | None) -> Run:
+    from fairl_bench.science.runs import Run
+
+    return Run(
+        name=method.use or type(method).__name__,
+        loss=method.loss,
+        replicate=task.replicate,
+        seed=task.seed,
+        member=member,
+        weight=method.weight if method.weighs() else None,
+        failures=plan,
+    )
+
+
+def _recipe(task: Task, epochs: int) -> Recipe:
+    from fairl_bench.science.runs import Recipe
+
+    training = task.training
+    stop = training.stop
+    return Recipe(
+        width=task.head.width if task.head.use == "mlp" else None,
+        lr=training.lr,
+        batch=training.batch,
+        epochs=epochs,
+        l2=training.l2,
+        patience=stop.patience if stop else None,
+        min_delta=stop.min_delta if stop else 0.0,
+    )
+
+
+def _reward(fitted: Fitted) -> Reward:
+    history = {name: column for name, column in fitted.history.items() if column}
+    facts: dict[str, float | int | str | bool] = {"best_epoch": fitted.best_epoch, "epochs": len(fitted.train_loss)}
+    if fitted.history["failure_weight"]:
+        facts["failure_weight_at_best"] = fitted.history["failure_weight"][fitted.best_epoch - 1]
+    return Reward(fitted.arrays, history, facts)

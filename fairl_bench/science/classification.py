@@ -1,0 +1,124 @@
+"""A reward as a classifier of single texts and of pairs: threshold, accuracy, F1, ROC-AUC, pair accuracy.
+
+`score [n]` is the reward of each text, `label [n]` is +1 (good) or −1 (bad); leave unknown labels (0) out first. A text
+is called good when `score > threshold`, compared in float64: between two neighbouring float32 scores the midpoint
+itself is no float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fairl_bench.errors import NotFinite, Undefined
+from fairl_bench.science.agreement import vector
+
+# Relative distance of an outer threshold from the extreme score: wide enough to survive a caller's cast to float32.
+OUTSIDE = 1e-6
+
+
+def best_threshold(score: ArrayLike, label: ArrayLike) -> float:
+    """The threshold that maximises accuracy, finite; `Undefined` unless both classes occur.
+
+    Accuracy is constant between neighbouring distinct scores, so each such interval counts once, by its midpoint, and
+    so do the two beyond the extremes, by a value just outside. Among equally accurate ones the nearest to the midpoint
+    of the two class means is taken, and the lower one at equal distance.
+
+    >>> best_threshold([0, 1, 4, 9], [-1, -1, 1, 1])
+    2.5
+    """
+    scores, good = _labelled(score, label)
+    _need_both(good, "a threshold")
+    values, which = np.unique(scores, return_inverse=True)
+    # moving the threshold up past a value turns its bad texts right and its good texts wrong
+    gain = np.bincount(which, weights=np.where(good, -1.0, 1.0))
+    right = np.concatenate(([0.0], np.cumsum(gain)))  # [distinct + 1]; whole numbers, so equality is exact
+    candidates = _candidates(values)[right == right.max()]
+    centre = (scores[good].mean() + scores[~good].mean()) / 2
+    return float(candidates[np.argmin(np.abs(candidates - centre))])
+
+
+def accuracy(score: ArrayLike, label: ArrayLike, threshold: float) -> float:
+    """Share of texts on their label's side of the threshold, in [0, 1].
+
+    >>> accuracy([0, 1, 2], [-1, 1, 1], threshold=1)
+    0.6666666666666666
+    """
+    scores, good = _labelled(score, label)
+    return float(np.mean(_called_good(scores, threshold) == good))
+
+
+def f1(score: ArrayLike, label: ArrayLike, threshold: float, positive: int = 1) -> float:
+    """F1 in [0, 1] of the class `positive`: +1 (good) or −1 (bad).
+
+    0 when that class is only called or only true, as in scikit-learn; `Undefined` when it is neither.
+    """
+    if positive not in (1, -1):
+        raise ValueError(f"positive must be +1 or -1, got {positive}")
+    scores, good = _labelled(score, label)
+    called, true = _called_good(scores, threshold) == (positive == 1), good == (positive == 1)
+    either = np.count_nonzero(called) + np.count_nonzero(true)
+    if either == 0:
+        raise Undefined(f"F1 of class {positive:+d} needs a text with or called that label, got none of {scores.size}")
+    return float(2 * np.count_nonzero(called & true) / either)
+
+
+def auc(score: ArrayLike, label: ArrayLike) -> float:
+    """ROC-AUC in [0, 1]: the chance that a good text outscores a bad one, ties counting half.
+
+    `Undefined` unless both classes occur.
+
+    >>> auc([1, 2, 2, 3], [-1, -1, 1, 1])
+    0.875
+    """
+    scores, good = _labelled(score, label)
+    _need_both(good, "AUC")
+    above, below = scores[good], np.sort(scores[~good])
+    # strictly outscored + outscored or tied = twice (wins + half the ties), in whole numbers
+    twice_won = np.searchsorted(below, above, "left") + np.searchsorted(below, above, "right")
+    return float(twice_won.sum() / (2 * above.size * below.size))
+
+
+def pair_accuracy(margin: ArrayLike) -> float:
+    """Share of pairs ranked right, in [0, 1], from margins `[n]`: `mean(Δ > 0) + ½·mean(Δ = 0)`.
+
+    >>> pair_accuracy([1.5, 0, -2, 3])
+    0.625
+    """
+    margins = vector(margin, "margin")
+    twice_won = 2 * np.count_nonzero(margins > 0) + np.count_nonzero(margins == 0)
+    return float(twice_won / (2 * margins.size))
+
+
+def _labelled(score: ArrayLike, label: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores, and whether each text is good."""
+    scores, labels = vector(score, "score"), np.asarray(label)
+    if labels.shape != scores.shape:
+        raise ValueError(f"label must have one value for each of {scores.size} scores, got shape {labels.shape}")
+    wrong = np.unique(labels[~np.isin(labels, (1, -1))])
+    if wrong.size:
+        raise ValueError(f"labels must be +1 or -1, got {wrong[:5].tolist()}; leave unknown ones (0) out first")
+    return scores, labels == 1
+
+
+def _need_both(good: NDArray[np.bool_], measure: str) -> None:
+    if good.all() or not good.any():
+        raise Undefined(f"{measure} needs good and bad texts, got {good.size} all {'good' if good.all() else 'bad'}")
+
+
+def _called_good(scores: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+    if not np.isfinite(threshold):
+        raise NotFinite(f"threshold must be finite, got {threshold}")
+    return scores > np.float64(threshold)
+
+
+def _candidates(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One threshold for each interval that sorted distinct `values [k]` cut the line into: `[k + 1]`."""
+    low, high = values[0], values[-1]
+    lower, upper = values[:-1], values[1:]
+    middle = (lower + upper) / 2
+    # between adjacent floats the midpoint rounds to either; the lower one still has upper > threshold
+    middle = np.where(middle < upper, middle, lower)
+    first = low - (OUTSIDE * abs(low) + 1e-30)  # the second term is for a score of 0
+    last = high + (OUTSIDE * abs(high) + 1e-30)
+    return np.concatenate(([first], middle, [last]))

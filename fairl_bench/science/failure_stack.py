@@ -1,0 +1,194 @@
+"""A stack whose runs learn from their failures: a second path, mined failures, a weight that falls (paper Alg. 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.science import heads
+from fairl_bench.science.failures import FailurePlan, Signal, shares
+from fairl_bench.science.paths import Path
+from fairl_bench.science.runs import Recipe, Run
+from fairl_bench.science.stack import Data, Stack, both, checked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class FailureStack(Stack):
+    """Runs of one form: all with a second path or none, of one number of rounds."""
+
+    def __init__(self, runs: Sequence[Run], data: Data, recipe: Recipe) -> None:
+        super().__init__(runs, data, recipe)
+        self.form = _plan(runs[0])
+        self.second = self.path("initial/failures") if self.form.second_path else None
+        self.turn = 0
+        self.weight: Tensor  # [active, 1] lambda_t
+        self.rate: Tensor  # [active, 1] p_t
+        self.uniform: Tensor  # [active, 2, n] for the detector, and for p_t
+        self.failing: Tensor | None = None  # [active, n] this round's S_t; None: found in each step
+
+    def paths(self) -> list[Path]:
+        """The base path, and the failure path if there is one."""
+        return [self.base, self.second] if self.second else [self.base]
+
+    def start(self, epoch: int) -> None:
+        """At the first epoch of a round: lambda_t, p_t, and which pairs fail."""
+        import torch
+
+        if (epoch - 1) % self.form.round_epochs:
+            return
+        self.turn = (epoch - 1) // self.form.round_epochs
+        plans = [_plan(self.runs[i]) for i in self.active]
+        self.weight = torch.tensor([[plan.weight(self.turn)] for plan in plans])
+        self.rate = torch.tensor([[plan.rate(self.turn)] for plan in plans])
+        self.uniform = torch.from_numpy(np.stack([self._uniform(self.runs[i]) for i in self.active]))
+        if self.form.by_step:
+            return
+        rewards = [self.rewards(at, self.data.train) for at in range(len(self.active))]
+        preferred, rejected = (torch.stack([sides[side] for sides in rewards]) for side in (0, 1))
+        found = self._detect(preferred, rejected, self.data.gold, self.uniform[:, 0], mined=True)
+        self.failing = found & (self.uniform[:, 1] < self.rate)
+
+    def _uniform(self, run: Run) -> NDArray[np.float32]:
+        rng = run.stream("failures", self.turn)
+        return rng.random((2, self.data.train.shape[1]), np.float32)
+
+    def learn(
+        self,
+        x: Tensor,
+        hidden: Sequence[Tensor | None],
+        reward: Tensor,
+        slope: Tensor,
+        picked: Tensor,
+        real: int,
+        epoch: int,
+    ) -> None:
+        """Step down ``L_base + lambda_t L_fail(S_t)``, each path as far as the coupling lets it see."""
+        half = reward.shape[1] // 2
+        failing = self._failing_here(reward, picked, real)
+        extra = self.slope(reward[:, :half] - reward[:, half:], lambda run: _plan(run).loss)[1] * failing
+        extra *= self.weight / failing.sum(-1, keepdim=True).clamp(min=1)
+        couplings = [shares(_plan(self.runs[i]).coupling) for i in self.active]
+        of_failures, of_base = (slope.new_tensor([[share[side]] for share in couplings]) for side in (0, 1))
+        if self.second is None:
+            self.base.backward(x, hidden[0], both(slope + extra))
+        else:
+            self.base.backward(x, hidden[0], both(slope + of_failures * extra))
+            self.second.backward(x, hidden[1], both(extra + of_base * slope))
+            self._step_second(self.second, failing)
+        self.step_base()
+
+    def _step_second(self, second: Path, failing: Tensor) -> None:
+        """The failure path's step where there is something to learn: with no failure, Adam would only decay it."""
+        plans = [_plan(self.runs[i]) for i in self.active]
+        strengths = [
+            float(weight) if plan.penalty is None else plan.penalty
+            for plan, weight in zip(plans, self.weight, strict=True)
+        ]
+        if any(strengths):
+            second.pull(self.weight.new_tensor(strengths)[:, None])
+        some = failing.any(-1).tolist()
+        moved = [at for at, plan in enumerate(plans) if some[at] or plan.coupling == "full"]
+        second.step(None if len(moved) == len(plans) else moved)
+
+    def _failing_here(self, reward: Tensor, picked: Tensor, real: int) -> Tensor:
+        """S_t within the batch ``[active, B]``: as mined for the round, or found in this step (Alg. 1's letter)."""
+        import torch
+
+        if self.failing is not None:
+            failing = self.failing.gather(1, picked)
+        else:
+            half, pairs = reward.shape[1] // 2, picked[:, :real]
+            gold = None if self.data.gold is None else (self.data.gold[0][pairs], self.data.gold[1][pairs])
+            uniform = self.uniform.gather(2, pairs[:, None].expand(-1, 2, -1))
+            failing = torch.zeros_like(picked, dtype=torch.bool)
+            preferred, rejected = reward[:, :real], reward[:, half : half + real]
+            found = self._detect(preferred, rejected, gold, uniform[:, 0], mined=False)
+            failing[:, :real] = found & (uniform[:, 1] < self.rate)
+        failing[:, real:] = False
+        return failing
+
+    def _detect(
+        self,
+        preferred: Tensor,
+        rejected: Tensor,
+        gold: tuple[Tensor, Tensor] | None,
+        uniform: Tensor,
+        *,
+        mined: bool,
+    ) -> Tensor:
+        """What each run's detector makes of the pairs given ``[active, n]``."""
+        import torch
+
+        failing = torch.zeros(preferred.shape, dtype=torch.bool)
+        progress = self.turn / max(self.form.rounds - 1, 1)
+        for rows, run in self.groups(lambda run: _plan(run).failing):
+            labels = gold if gold is None or mined else (gold[0][rows], gold[1][rows])
+            features = partial(self._features, rows) if mined else None
+            signal = Signal(preferred[rows], rejected[rows], progress, uniform[rows], labels, features)
+            failing[rows] = checked(_plan(run).failing(signal), preferred[rows], f"detector of {run.name!r}")
+        return failing
+
+    def _features(self, rows: slice) -> tuple[Tensor, Tensor]:
+        """What the last layer of each of these runs reads of each pair's difference, and its weights there."""
+        import torch
+
+        found = [self._features_of(at) for at in range(rows.start, rows.stop)]
+        return torch.stack([one for one, _ in found]), torch.stack([one for _, one in found])
+
+    def _features_of(self, at: int) -> tuple[Tensor, Tensor]:
+        import torch
+
+        differences, weights = [], []
+        for path in self.paths():
+            one = path.one(at)
+            sides = [self.data.x[rows] for rows in self.data.train]
+            if self.recipe.width is not None:
+                read = [heads.forward(one, side[None])[1] for side in sides]
+                sides = [hidden[0] for hidden in read if hidden is not None]
+            differences.append(sides[0] - sides[1])
+            weights.append(one["weight"][0])
+        if self.recipe.width is None:  # both paths read the same numbers: their weights add up
+            return differences[0], sum(weights[1:], weights[0])
+        return torch.cat(differences, 1), torch.cat(weights)
+
+    def too_early(self, at: int) -> bool:
+        """While lambda_t is above 1, failures outweigh the loss that is watched."""
+        return float(self.weight[at]) > 1
+
+    def note(self, at: int, i: int, train: float, validation: float | None) -> None:
+        """The losses, lambda_t, how many pairs were learnt from as failures, and ``||w_F||``."""
+        super().note(at, i, train, validation)
+        history = self.best[i].history
+        history["failure_weight"].append(float(self.weight[at]))
+        if self.failing is not None:
+            history["failures"].append(float(self.failing[at].sum()))
+        if self.second:
+            history["second_norm"].append(self.second.norm(at))
+
+    def arrays(self, at: int) -> dict[str, NDArray[np.float32]]:
+        """The sum of both paths as one head: added up if linear, twice as wide if not."""
+        first = super().arrays(at)
+        if self.second is None:
+            return first
+        second = self.second.arrays(at)
+        if self.recipe.width is None:
+            return {name: first[name] + second[name] for name in first}
+        joined = {name: np.concatenate([first[name], second[name]], -1) for name in first if name != "bias"}
+        return {**joined, "bias": first["bias"] + second["bias"]}
+
+    def keep(self, keep: list[int]) -> None:
+        """Let go of all runs but these."""
+        super().keep(keep)
+        self.weight, self.rate, self.uniform = self.weight[keep], self.rate[keep], self.uniform[keep]
+        self.failing = None if self.failing is None else self.failing[keep]
+
+
+def _plan(run: Run) -> FailurePlan:
+    assert run.failures is not None
+    return run.failures

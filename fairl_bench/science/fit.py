@@ -1,0 +1,48 @@
+"""The one training loop: many runs at once, each with the numbers that it would get alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.errors import FairlError
+from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run
+from fairl_bench.science.stack import Data, Stack
+
+
+def fit(
+    runs: Sequence[Run],
+    vectors: NDArray[np.float32],
+    train: Comparisons,
+    validation: Comparisons,
+    recipe: Recipe,
+    gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+) -> list[Fitted]:
+    """Train every run on rows of ``vectors [m, d]`` and return the fitted ones in the same order.
+
+    ``gold`` holds the labels {+1, -1, 0 unknown} of both sides of the training pairs, for detectors that ask for them.
+    Raises `NotFinite` when a loss leaves the finite numbers, naming the run and the epoch.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # a product split over cores is rounded otherwise than on one
+    if len(train.preferred) == 0:
+        raise FairlError("training needs at least one pair, got none; the split left the training part empty")
+    data = Data.of(vectors, train, validation, gold)
+    if runs[0].failures is None:
+        stack = Stack(runs, data, recipe)
+    else:
+        from fairl_bench.science.failure_stack import FailureStack
+
+        stack = FailureStack(runs, data, recipe)
+    with torch.no_grad():
+        for epoch in range(1, recipe.epochs + 1):
+            train_loss = stack.epoch(epoch)
+            stack.judge(epoch, train_loss, stack.validation_losses())
+            progress(epoch, recipe.epochs, f"epoch {epoch}, {len(stack.active)} of {len(runs)} runs")
+            if not stack.active:
+                break
+    return stack.settle()

@@ -1,0 +1,93 @@
+"""One path of a stack: a head for each run, its gradient and its Adam step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.science import heads
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # Adam's own (Kingma & Ba 2015, arXiv:1412.6980)
+
+
+class Path:
+    """The parameters of every active run ``[runs, size]``, one row a run, and Adam's moments of them."""
+
+    def __init__(self, layout: heads.Layout, rows: Sequence[NDArray[np.float32]], lr: float) -> None:
+        import torch
+
+        self.layout, self.lr = layout, lr
+        self.flat = torch.from_numpy(np.stack(rows))
+        self.moments = (torch.zeros_like(self.flat), torch.zeros_like(self.flat))
+        self.steps = torch.zeros(len(rows))
+        self.decayed = torch.from_numpy(layout.decayed())
+        self._view()
+
+    def _view(self) -> None:
+        import torch
+
+        self.slope = torch.zeros_like(self.flat)
+        self.weights, self.slopes = self.layout.views(self.flat), self.layout.views(self.slope)
+        # Adam takes a list of tensors: one a run, so that it can pass over those that have no step to make
+        self.lists = [part.unbind(0) for part in (self.flat, self.slope, *self.moments, self.steps)]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Rewards ``[runs, n]`` and hidden activations of ``x [runs, n, d]``."""
+        return heads.forward(self.weights, x)
+
+    def backward(self, x: Tensor, hidden: Tensor | None, slope: Tensor) -> None:
+        """Take up the gradient of a loss whose derivative by the rewards is ``slope [runs, n]``."""
+        heads.backward(self.weights, self.slopes, x, hidden, slope)
+
+    def pull(self, strength: float | Tensor) -> None:
+        """Add the gradient of ``strength/2 * ||weights||^2`` to the slope; ``strength`` a number or ``[runs, 1]``."""
+        self.slope += self.flat * self.decayed * strength
+
+    def step(self, runs: Sequence[int] | None = None) -> None:
+        """One Adam step, of all runs or of these; the others keep parameters, moments and step count."""
+        from torch.optim.adam import adam
+
+        lists = self.lists if runs is None else [[part[i] for i in runs] for part in self.lists]
+        if not lists[0]:
+            return
+        flat, slope, first, second, steps = (list(part) for part in lists)
+        adam(
+            flat,
+            slope,
+            first,
+            second,
+            [],
+            steps,
+            fused=True,
+            amsgrad=False,
+            beta1=_BETAS[0],
+            beta2=_BETAS[1],
+            lr=self.lr,
+            weight_decay=0.0,
+            eps=_EPSILON,
+            maximize=False,
+        )
+
+    def keep(self, rows: Tensor) -> None:
+        """Let go of all runs but these."""
+        self.flat, self.steps = self.flat[rows], self.steps[rows]
+        self.moments = (self.moments[0][rows], self.moments[1][rows])
+        self._view()
+
+    def one(self, run: int) -> Mapping[str, Tensor]:
+        """The arrays of one run, as a stack of one."""
+        return {name: array[run : run + 1] for name, array in self.weights.items()}
+
+    def arrays(self, run: int) -> dict[str, NDArray[np.float32]]:
+        """A copy of the arrays of one run."""
+        return self.layout.arrays(self.flat[run].cpu().numpy())
+
+    def norm(self, run: int) -> float:
+        """The length of one run's weights, biases aside."""
+        return float((self.flat[run] * self.decayed).norm())

@@ -1,0 +1,84 @@
+"""What goes into training and what comes out: runs, their data, the recipe, the fitted heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.science.failures import FailurePlan
+from fairl_bench.science.streams import stream
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Loss = Callable[["Tensor"], "Tensor"]
+
+
+class Batch(NamedTuple):
+    """What a method that weighs its pairs may know of them beside margin and loss."""
+
+    norm: Tensor  # [..., B] length of the difference of the pair's vectors
+    progress: float  # share of the epochs that are over, in [0, 1)
+
+
+Weight = Callable[["Tensor", "Tensor", Batch], "Tensor"]
+
+
+class Run(NamedTuple):
+    """One run of a stack: the loss of a margin, and the numbers that seed its initial values and batches."""
+
+    name: str
+    loss: Loss  # margins [..., B] -> losses [..., B]
+    replicate: int
+    seed: int
+    member: int = 0  # of an ensemble: another start and other batches
+    weight: Weight | None = None  # margins, losses [..., B] and the batch -> weights [..., B], not differentiated
+    failures: FailurePlan | None = None  # all runs of a stack, or none, and of one form
+
+    def seeds(self) -> tuple[int, ...]:
+        """What seeds it: the first member of an ensemble is as a run alone."""
+        return (self.replicate, self.seed, *((self.member,) if self.member else ()))
+
+    def stream(self, purpose: str, *numbers: int) -> np.random.Generator:
+        """Its randomness for one purpose."""
+        return stream(purpose, *self.seeds(), *numbers)
+
+
+class Comparisons(NamedTuple):
+    """Pair ``i`` prefers row ``preferred[i]`` to row ``rejected[i]``."""
+
+    preferred: NDArray[np.int64]  # [n]
+    rejected: NDArray[np.int64]  # [n]
+
+
+class Recipe(NamedTuple):
+    """How a stack is trained; ``width`` None is a linear head, ``patience`` None trains all epochs."""
+
+    width: int | None = 64
+    lr: float = 1e-3
+    batch: int = 32
+    epochs: int = 60
+    l2: float = 0.0
+    patience: int | None = 15
+    min_delta: float = 0.0  # by how much an epoch must undercut the best one to replace it
+
+
+class Fitted(NamedTuple):
+    """The best epoch's head, by the validation loss, and how it got there."""
+
+    arrays: dict[str, NDArray[np.float32]]
+    history: dict[str, list[float]]  # by epoch: train_loss, validation_loss, failure_weight, failures, second_norm
+    best_epoch: int  # counted from 1
+
+    @property
+    def train_loss(self) -> list[float]:
+        """By epoch, the mean base loss over its batches."""
+        return self.history["train_loss"]
+
+    @property
+    def validation_loss(self) -> list[float]:
+        """By epoch, the base loss of the whole reward; empty without validation pairs."""
+        return self.history["validation_loss"]

@@ -1,0 +1,269 @@
+"""Many runs trained as one: one gather, one batched matrix product and one Adam step serve them all.
+
+Methods of one seed see the same initial values and the same batches, so that their differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.errors import FairlError, NotFinite
+from fairl_bench.science import heads
+from fairl_bench.science.paths import Path
+from fairl_bench.science.runs import Batch, Comparisons, Fitted, Loss, Recipe, Run
+from fairl_bench.science.streams import stream
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Pairs are computed in multiples of this many.  Then every run's numbers start at a cache line and fill whole vector
+# registers, or products, exp and log would round otherwise in one place of a stack than in another.
+_WHOLE = 32
+_HISTORY = ("train_loss", "validation_loss", "failure_weight", "failures", "second_norm")
+
+
+class Data(NamedTuple):
+    """What every run of a stack is trained on."""
+
+    x: Tensor  # [m, d]
+    train: Tensor  # [2, n] rows of x: preferred, rejected
+    validation: Tensor  # [2, n]
+    gold: tuple[Tensor, Tensor] | None  # labels [n] of both sides of the training pairs
+
+    @classmethod
+    def of(
+        cls,
+        vectors: NDArray[np.float32],
+        train: Comparisons,
+        validation: Comparisons,
+        gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None,
+    ) -> Self:
+        """The same as tensors; the vectors are not copied where they need not be."""
+        import torch
+
+        train_rows, validation_rows = (
+            torch.from_numpy(np.stack([pairs.preferred, pairs.rejected])) for pairs in (train, validation)
+        )
+        labels = None if gold is None else (torch.from_numpy(gold[0].copy()), torch.from_numpy(gold[1].copy()))
+        x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
+        return cls(x, train_rows, validation_rows, labels)
+
+
+class Stack:
+    """The active runs: their parameters, and each one's best epoch so far."""
+
+    def __init__(self, runs: Sequence[Run], data: Data, recipe: Recipe) -> None:
+        self.runs, self.data, self.recipe = runs, data, recipe
+        # runs of one loss lie side by side, so that the loss is called once for all of them
+        self.active = sorted(range(len(runs)), key=lambda i: _first_of_loss(runs, i))
+        self.base = self.path("initial")
+        self.best = [Fitted({}, {name: [] for name in _HISTORY}, 0) for _ in runs]
+        self.lowest = [np.inf] * len(runs)
+
+    def path(self, purpose: str) -> Path:
+        """A head for every run, started from the stream of this purpose."""
+        d, width = self.data.x.shape[1], self.recipe.width
+        streams = (self.runs[i].stream(purpose) for i in self.active)
+        return Path(heads.layout(d, width), [heads.initial(d, width, rng) for rng in streams], self.recipe.lr)
+
+    def paths(self) -> list[Path]:
+        """The paths whose sum is the reward."""
+        return [self.base]
+
+    def epoch(self, epoch: int) -> Tensor:
+        """One pass over the training pairs: the mean base loss of each active run."""
+        import torch
+
+        n, size = self.data.train.shape[1], self.recipe.batch
+        seeds = [self.runs[i].seeds() for i in self.active]
+        distinct = sorted(set(seeds))
+        orders = torch.from_numpy(np.stack([stream("batches", *seed, epoch).permutation(n) for seed in distinct]))
+        mine = torch.tensor([distinct.index(seed) for seed in seeds])
+        self.start(epoch)
+        total = torch.zeros(len(self.active))
+        for start in range(0, n, size):
+            real = min(size, n - start)
+            filled = torch.arange(-(-real // _WHOLE) * _WHOLE).clamp(max=real - 1)  # the last pair fills the batch up
+            picked = orders[:, start + filled]  # [seeds, B]
+            batch = self.data.x[
+                torch.cat([self.data.train[0][picked], self.data.train[1][picked]], 1)
+            ]  # [seeds, 2B, d]
+            x = batch[mine] if len(distinct) > 1 else batch.expand(len(mine), -1, -1)
+            total += self.step(x, picked[mine], real, epoch).sum(-1)
+        return total / n
+
+    def start(self, epoch: int) -> None:
+        """What is to be done before an epoch."""
+
+    def step(self, x: Tensor, picked: Tensor, real: int, epoch: int) -> Tensor:
+        """One step on a batch ``[active, 2B, d]`` of the pairs ``picked [active, B]``, of which ``real`` count.
+
+        Returns their base losses ``[active, real]`` before the step.
+        """
+        half = x.shape[1] // 2
+        read = [path.forward(x) for path in self.paths()]
+        reward = sum((one for one, _ in read[1:]), read[0][0])
+        margin = reward[:, :half] - reward[:, half:]
+        losses, slope = self.slope(margin, lambda run: run.loss)
+        slope = self._weighed(slope, losses, margin, x, real, epoch) / real
+        slope[:, real:] = 0
+        self.learn(x, [hidden for _, hidden in read], reward, slope, picked, real, epoch)
+        return losses[:, :real]
+
+    def learn(
+        self,
+        x: Tensor,
+        hidden: Sequence[Tensor | None],
+        reward: Tensor,
+        slope: Tensor,
+        picked: Tensor,
+        real: int,
+        epoch: int,
+    ) -> None:
+        """Step down the slope of the base loss by the margins ``[active, B]``."""
+        self.base.backward(x, hidden[0], both(slope))
+        self.step_base()
+
+    def step_base(self) -> None:
+        """The base path's step, under the L2 prior of Eq. 9."""
+        if self.recipe.l2:
+            self.base.pull(2 * self.recipe.l2)
+        self.base.step()
+
+    def _weighed(self, slope: Tensor, losses: Tensor, margin: Tensor, x: Tensor, real: int, epoch: int) -> Tensor:
+        """The slopes under the weights that some methods give their pairs; the others' as they are."""
+        if not any(self.runs[i].weight for i in self.active):
+            return slope
+        half = x.shape[1] // 2
+        weights = slope.new_ones(slope.shape)
+        for rows, run in self.groups(lambda run: run.weight):
+            if run.weight is not None:
+                norm = (x[rows, :half] - x[rows, half:])[:, :real].norm(dim=-1)
+                batch = Batch(norm, (epoch - 1) / self.recipe.epochs)
+                given = run.weight(margin[rows, :real].detach(), losses[rows, :real].detach(), batch)
+                weights[rows, :real] = checked(given, margin[rows, :real], f"weight of {run.name!r}")
+        return slope * weights
+
+    def slope(self, margin: Tensor, loss_of: Callable[[Run], Loss]) -> tuple[Tensor, Tensor]:
+        """Each pair's loss and its derivative by the margin ``[active, B]``."""
+        import torch
+
+        margin = margin.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = [
+                checked(loss_of(run)(margin[rows]), margin[rows], f"loss of {run.name!r}")
+                for rows, run in self.groups(loss_of)
+            ]
+            together = torch.cat(losses)
+            (slope,) = torch.autograd.grad(together.sum(), margin)
+        return together.detach(), slope
+
+    def groups(self, key: Callable[[Run], object]) -> Iterator[tuple[slice, Run]]:
+        """Neighbours that share something: their rows among the active runs, and one of them."""
+        start = 0
+        for _, group in groupby(self.active, key=lambda i: key(self.runs[i])):
+            members = list(group)
+            yield slice(start, start + len(members)), self.runs[members[0]]
+            start += len(members)
+
+    def rewards(self, at: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """One run's rewards of both sides of ``pairs [2, n]``.
+
+        One run at a time: a large product is fast alone, and small in memory.
+        """
+        ones = [path.one(at) for path in self.paths()]
+        sides = []
+        for rows in pairs:
+            first, *more = (heads.forward(one, self.data.x[rows][None])[0][0] for one in ones)
+            sides.append(sum(more, first))
+        return sides[0], sides[1]
+
+    def validation_losses(self) -> Tensor | None:
+        """The mean base loss of each active run's whole reward on the validation pairs; None where there are none."""
+        import torch
+
+        if self.data.validation.shape[1] == 0:
+            return None
+        means = []
+        for at, i in enumerate(self.active):
+            preferred, rejected = self.rewards(at, self.data.validation)
+            means.append(self.runs[i].loss((preferred - rejected)[None]).mean())
+        return torch.stack(means)
+
+    def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
+        """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
+        watched = train if validation is None else validation
+        keep = []
+        for at, i in enumerate(self.active):
+            now = float(watched[at])
+            for loss in (float(train[at]), now):
+                if not np.isfinite(loss):
+                    raise NotFinite(f"the loss of {self.runs[i].name!r} is {loss} in epoch {epoch}; lower training.lr")
+            self.note(at, i, float(train[at]), None if validation is None else now)
+            if self.too_early(at):
+                keep.append(at)
+                continue
+            if validation is None or not self.best[i].best_epoch or now < self.lowest[i] - self.recipe.min_delta:
+                self.lowest[i] = now
+                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), best_epoch=epoch)
+            patience = self.recipe.patience
+            if validation is None or patience is None or epoch - self.best[i].best_epoch < patience:
+                keep.append(at)
+        if len(keep) < len(self.active):
+            self.keep(keep)
+
+    def settle(self) -> list[Fitted]:
+        """The fitted runs; one of which no epoch could be chosen is as its last epoch left it."""
+        for at, i in enumerate(self.active):
+            if not self.best[i].best_epoch:
+                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), best_epoch=len(self.best[i].train_loss))
+        return self.best
+
+    def too_early(self, at: int) -> bool:
+        """Whether a run may neither stop at this epoch nor be kept as it is."""
+        return False
+
+    def note(self, at: int, i: int, train: float, validation: float | None) -> None:
+        """Add an epoch to a run's history."""
+        history = self.best[i].history
+        history["train_loss"].append(train)
+        if validation is not None:
+            history["validation_loss"].append(validation)
+
+    def arrays(self, at: int) -> dict[str, NDArray[np.float32]]:
+        """A copy of one run's whole reward as one head."""
+        return self.base.arrays(at)
+
+    def keep(self, keep: list[int]) -> None:
+        """Let go of all runs but these."""
+        import torch
+
+        self.active = [self.active[at] for at in keep]
+        for path in self.paths():
+            path.keep(torch.tensor(keep, dtype=torch.long))
+
+
+def both(slope: Tensor) -> Tensor:
+    """The derivative by the rewards, preferred first, of one by the margins."""
+    import torch
+
+    return torch.cat([slope, -slope], 1)
+
+
+def _first_of_loss(runs: Sequence[Run], i: int) -> int:
+    return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
+
+
+def checked(found: Tensor, margin: Tensor, what: str) -> Tensor:
+    """What a plugin made of margins, if it has their shape."""
+    if found.shape != margin.shape:
+        raise FairlError(
+            f"the {what} turned margins {list(margin.shape)} into {list(found.shape)}; it must be elementwise, "
+            "without a mean"
+        )
+    return found

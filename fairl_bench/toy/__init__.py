@@ -1,0 +1,1 @@
+"""A synthetic world of comments whose true reward is known: grammar, rule, and preference pairs."""

@@ -1,0 +1,108 @@
+"""Small things that many tests share: a store, a suite that runs in a second, the command line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fairl_bench.cli import main
+from fairl_bench.engine.execute import Watcher
+from fairl_bench.engine.read import read_study
+from fairl_bench.engine.run import Finished, run
+from fairl_bench.engine.store import Store
+from fairl_bench.engine.yaml import dump
+
+TINY = """\
+name: tiny
+seeds: [0, 1]
+models: [{name: toy, use: toy-comments, n: 120, gold: {use: toy-truth}}]
+encoders: [{name: tfidf, use: tfidf, dimensions: 16}]
+training: {epochs: 3}
+methods:
+  - {name: max-margin, use: max-margin}
+  - {name: max-entropy, use: max-entropy}
+  - {name: mean-difference, use: mean-difference}
+  - {name: length, use: length}
+testsets:
+  shifted: {use: toy-comments, n: 60, gold: {use: toy-truth}}
+evaluate:
+  - {use: classification, data: [pairs/test, shifted], label: gold, threshold: {data: pairs/train, label: gold}}
+  - {use: fidelity, data: [pairs/test, shifted]}
+report:
+  table1: {data: [pairs/test, shifted], truth: gold}
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def write_suite(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a suite, given as text or as a dict, below the test's folder; its path."""
+
+    def write(content: str | dict[str, Any], name: str = "suite.yaml") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else dump(content))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """A suite of four methods and two seeds as a dict that a test may change."""
+    from ruamel.yaml import YAML
+
+    found: dict[str, Any] = YAML(typ="safe", pure=True).load(TINY)
+    return found
+
+
+@pytest.fixture
+def run_suite(tmp_path: Path, store: Store, write_suite: Callable[..., Path]) -> Callable[..., Finished]:
+    """Runs a suite against `store`; the results go to ``results`` in the test's folder."""
+
+    def start(content: str | dict[str, Any], results: str = "results", watcher: Watcher | None = None) -> Finished:
+        study = read_study(write_suite(content))
+        return run(study, store, tmp_path / results, watcher)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def ran_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+    """The store and the results of one run of the tiny suite, to be read only."""
+    folder = tmp_path_factory.mktemp("ran")
+    (folder / "suite.yaml").write_text(TINY)
+    study = read_study(folder / "suite.yaml")
+    return folder / "store", run(study, Store(folder / "store"), folder / "results")
+
+
+@pytest.fixture
+def ran(ran_once: tuple[Path, Finished], tmp_path: Path) -> Finished:
+    """The tiny suite has been run: `store` and ``results`` are copies of what that left."""
+    root, finished = ran_once
+    shutil.copytree(root, tmp_path / "store", dirs_exist_ok=True)
+    shutil.copytree(finished.folder, tmp_path / "results")
+    return finished._replace(folder=tmp_path / "results")
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command line, run in the test's folder; ``exit_code``, ``stdout`` and ``stderr`` are what a user sees."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAIRL_STORE", str(tmp_path / "store"))
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # the command sets them; so that they are put back
+
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return invoke

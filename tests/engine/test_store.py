@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from fairl_bench.engine.store import MANIFEST, Store, default_store
+from fairl_bench.errors import DamagedArtefact, StoreError
+
+KEY = "ab" + "0" * 62
+
+
+def saves(text: str = "hello") -> Callable[[Path], None]:
+    def save(folder: Path) -> None:
+        (folder / "a.txt").write_text(text)
+        (folder / "b.txt").write_text(text * 1000)
+
+    return save
+
+
+@pytest.fixture
+def kept(store: Store) -> Store:
+    """A store that holds one artefact under `KEY`."""
+    store.write(KEY, "thing", saves(), {"seconds": 1.5})
+    return store
+
+
+def half_written(store: Store) -> list[Path]:
+    return list((store.root / "tmp").iterdir())
+
+
+def test_what_is_written_is_read_back(kept: Store) -> None:
+    folder = kept.read(KEY)
+    assert folder == kept.root / "ab" / KEY
+    assert (folder / "a.txt").read_text() == "hello"
+    assert kept.manifest(KEY)["kind"] == "thing"
+    assert kept.manifest(KEY)["facts"] == {"seconds": 1.5}
+    assert sorted(kept.manifest(KEY)["files"]) == ["a.txt", "b.txt"]
+    assert half_written(kept) == []
+
+
+def test_a_key_is_there_only_when_it_has_been_written(store: Store) -> None:
+    assert not store.has(KEY)
+    store.write(KEY, "thing", saves(), {})
+    assert store.has(KEY)
+    assert not store.has("cd" + KEY[2:])
+
+
+def test_another_store_of_the_same_folder_reads_it(kept: Store) -> None:
+    assert Store(kept.root).read(KEY) == kept.read(KEY)
+
+
+def test_a_second_write_leaves_the_first_answer(kept: Store) -> None:
+    kept.write(KEY, "thing", saves("other"), {"seconds": 9})
+    assert (kept.read(KEY) / "a.txt").read_text() == "hello"
+    assert kept.manifest(KEY)["facts"] == {"seconds": 1.5}
+    assert half_written(kept) == []
+
+
+def test_a_folder_without_a_manifest_is_written_over(kept: Store) -> None:
+    (kept.path(KEY) / MANIFEST).unlink()
+    assert not kept.has(KEY)
+    kept.write(KEY, "thing", saves("other"), {})
+    assert (kept.read(KEY) / "a.txt").read_text() == "other"
+
+
+# --- damage
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("file", ["a.txt", "b.txt"])
+def test_a_flipped_bit_is_damage(file: str, kept: Store) -> None:
+    flip(kept.path(KEY) / file)
+    with pytest.raises(DamagedArtefact, match=f"{KEY[:12]} is damaged .{file} does not match its checksum"):
+        kept.read(KEY)
+
+
+def test_a_truncated_file_is_damage(kept: Store) -> None:
+    path = kept.path(KEY) / "b.txt"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedArtefact, match=r"b.txt does not match its checksum"):
+        kept.read(KEY)
+
+
+def test_a_missing_file_is_damage(kept: Store) -> None:
+    (kept.path(KEY) / "a.txt").unlink()
+    with pytest.raises(DamagedArtefact, match=r"a.txt cannot be read: No such file"):
+        kept.read(KEY)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "its manifest cannot be read: "),
+        ("", "its manifest cannot be read: "),
+        ("\x00\xff", "its manifest cannot be read: "),
+        ("{}", "its manifest lacks fields"),
+        ('{"kind": "thing", "files": {}}', "its manifest lacks fields"),
+        ("[]", "its manifest lacks fields"),
+        ("null", "its manifest lacks fields"),
+    ],
+)
+def test_a_broken_manifest_is_damage(text: str, reason: str, kept: Store) -> None:
+    (kept.path(KEY) / MANIFEST).write_text(text, encoding="latin-1")
+    with pytest.raises(DamagedArtefact, match=f"{KEY[:12]} is damaged .{reason}"):
+        kept.read(KEY)
+
+
+def test_what_was_never_written_is_damage_when_it_is_read(store: Store) -> None:
+    with pytest.raises(DamagedArtefact, match=f"{KEY[:12]} is damaged .its manifest cannot be read: .*No such file"):
+        store.read(KEY)
+
+
+def test_a_damaged_artefact_carries_its_key(store: Store) -> None:
+    with pytest.raises(DamagedArtefact, match=KEY[:12]) as raised:
+        store.read(KEY)
+    assert raised.value.key == KEY
+
+
+def test_what_is_set_aside_is_kept_elsewhere_and_can_be_made_again(kept: Store) -> None:
+    flip(kept.path(KEY) / "a.txt")
+    place = kept.set_aside(KEY)
+    assert place.parent == kept.root / "damaged"
+    assert (place / "b.txt").exists()
+    assert not kept.has(KEY)
+    kept.write(KEY, "thing", saves(), {})
+    assert (kept.read(KEY) / "a.txt").read_text() == "hello"
+
+
+def test_a_key_can_be_set_aside_twice(kept: Store) -> None:
+    places = [kept.set_aside(KEY)]
+    kept.write(KEY, "thing", saves(), {})
+    places.append(kept.set_aside(KEY))
+    assert len({*places}) == 2
+    assert all(place.is_dir() for place in places)
+
+
+def test_setting_aside_what_is_gone_does_nothing(store: Store) -> None:
+    assert not store.set_aside(KEY).exists()
+
+
+# --- failures
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt("stop")])
+def test_a_save_that_fails_leaves_nothing(error: BaseException, store: Store) -> None:
+    def save(folder: Path) -> None:
+        (folder / "a.txt").write_text("half")
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        store.write(KEY, "thing", save, {})
+    assert not store.has(KEY)
+    assert half_written(store) == []
+
+
+def test_a_disk_that_is_full_is_told_with_what_to_do(store: Store) -> None:
+    def save(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(
+        StoreError, match=f"{store.root} cannot be written: No space left on device; make room, or .*--store"
+    ):
+        store.write(KEY, "thing", save, {})
+
+
+def test_a_store_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"{tmp_path / 'file' / 'store'} cannot be made: Not a directory; .*--store"):
+        Store(tmp_path / "file" / "store")
+
+
+def test_facts_that_are_no_json_leave_nothing(store: Store) -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        store.write(KEY, "thing", saves(), {"x": {1}})
+    assert not store.has(KEY)
+    assert half_written(store) == []
+
+
+# --- two processes
+
+
+def many(root: Path, keys: list[str], text: str, start: Barrier) -> None:
+    store = Store(root)
+    for key in keys:
+        start.wait(20)
+        store.write(key, "thing", saves(text), {})
+
+
+def test_two_processes_that_write_the_same_keys_leave_one_good_artefact_each(store: Store) -> None:
+    context = multiprocessing.get_context("fork")
+    keys = [f"{i:02x}" + "1" * 62 for i in range(40)]
+    start = context.Barrier(2)
+    workers = [
+        context.Process(target=many, args=(store.root, keys, text, start), daemon=True) for text in ("one", "two")
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    for key in keys:
+        folder = store.read(key)
+        text = (folder / "a.txt").read_text()
+        assert text in ("one", "two")
+        assert (folder / "b.txt").read_text() == text * 1000
+    assert half_written(store) == []
+
+
+def test_losing_the_race_for_a_place_keeps_the_winners_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def beaten(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        store.write(KEY, "thing", saves("winner"), {})
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", beaten)
+    store.write(KEY, "thing", saves("loser"), {})
+    assert (store.read(KEY) / "a.txt").read_text() == "winner"
+    assert half_written(store) == []
+
+
+def test_a_lock_keeps_another_process_out(store: Store) -> None:
+    from filelock import Timeout
+
+    with store.lock(KEY), pytest.raises(Timeout, match=KEY):
+        Store(store.root).lock(KEY).acquire(timeout=0.01)
+    with store.lock(KEY):
+        pass
+
+
+# --- where it is
+
+
+def test_the_store_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FAIRL_STORE", str(tmp_path))
+    assert default_store() == tmp_path
+    monkeypatch.setenv("FAIRL_STORE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert default_store().name == "store"
+    assert "fairl-bench" in str(default_store())
+
+
+def test_a_manifest_is_json_with_the_checksum_of_every_file(kept: Store) -> None:
+    import hashlib
+
+    manifest = json.loads((kept.path(KEY) / MANIFEST).read_text())
+    assert manifest["files"]["a.txt"] == hashlib.sha256(b"hello").hexdigest()

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairl_bench.engine.yaml import dump, load
+from fairl_bench.errors import SuiteError
+
+Write = Callable[..., Path]
+
+
+def content(path: Path) -> dict[str, Any]:
+    return load(path).content
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("on", "on"),
+        ("no", "no"),
+        ("Yes", "Yes"),
+        ("off", "off"),
+        ("y", "y"),
+        ("true", True),
+        ("null", None),
+        ("", None),
+        ("1e-3", 0.001),
+        ("1.0e-3", 0.001),
+        ("1E3", 1000.0),
+        ("5", 5),
+        ("-2", -2),
+        ("0o17", 15),
+        ("010", 10),
+        ("0x1f", 31),
+        ("1.50", 1.5),
+        ("12:30:45", "12:30:45"),
+        ('"3"', "3"),
+        ("'${literal'", "${literal"),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text: str, value: object, write_suite: Write) -> None:
+    found = content(write_suite(f"a: {text}\n"))["a"]
+    assert found == value
+    assert isinstance(found, type(value))
+
+
+def test_numbers_are_of_pythons_own_types(write_suite: Write) -> None:
+    found = content(write_suite("a: 0x1f\nb: 1e-3\nc: [1]\nd: {e: 2}\n"))
+    assert [type(value) for value in (found["a"], found["b"], found["c"], found["d"])] == [int, float, list, dict]
+
+
+def test_lines_are_those_of_keys_and_items(write_suite: Write) -> None:
+    path = write_suite("# first\nname: x\nmethods:\n  - {name: a,\n     use: b}\n  - name: c\n    use: d\n")
+    document = load(path)
+    places = [("name",), ("methods",), ("methods", 0), ("methods", 0, "use"), ("methods", 1), ("methods", 1, "use")]
+    assert [document.where(place)[1] for place in places] == [2, 3, 4, 5, 6, 7]
+
+
+def test_the_line_of_something_missing_is_that_of_what_is_around_it(write_suite: Write) -> None:
+    path = write_suite("name: x\nmethods:\n  - name: a\n")
+    assert load(path).where(("methods", 0, "use", "deep")) == (path, 3)
+    assert load(path).where(("nothing",)) == (path, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 3, "key 'a' is given twice"),
+        ("a:\n  b: 1\n  b: 2\n", 3, "key 'b' is given twice"),
+        ("- {c: 1, c: 2}\n", 1, "key 'c' is given twice"),
+        ("a: [1, 2\nb: 3\n", 2, "is not YAML: "),
+        ("a: 1\n b: 2\n", 2, "is not YAML: "),
+        ("a: *gone\n", 1, "is not YAML: found undefined alias 'gone'"),
+        ("a: 1\n---\nb: 2\n", 2, "is not YAML: "),
+        ("", 1, "is empty or no mapping; a suite starts with 'name: ...'"),
+        ("# nothing\n", 1, "is empty or no mapping"),
+        ("- a\n- b\n", 1, "is empty or no mapping"),
+        ("name\n", 1, "is empty or no mapping"),
+        ("a: 1\nb: 2001-12-14\n", 2, "2001-12-14 is a date, which nothing here needs; quote it to make it a text"),
+        ("a: 1\nb: !secret x\n", 2, "is no text, number, list or mapping"),
+        ("a: 1\nb: !!binary aGVsbG8=\n", 2, "b'hello' is no text, number, list or mapping"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text: str, line: int, message: str, write_suite: Write) -> None:
+    path = write_suite(text)
+    with pytest.raises(SuiteError, match="^" + re.escape(f"{path}:{line}: ") + ".*" + re.escape(message)):
+        load(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="^" + re.escape(f"{tmp_path / 'no.yaml'}: cannot be read: No such file")):
+        load(tmp_path / "no.yaml")
+
+
+def test_a_folder_is_no_suite(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="^" + re.escape(f"{tmp_path}: cannot be read: Is a directory")):
+        load(tmp_path)
+
+
+def test_bytes_that_are_not_utf_8_are_told_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("name: café\n".encode("latin-1"))
+    with pytest.raises(SuiteError, match=re.escape(f"{path}:1: is not UTF-8; convert the file")):
+        load(path)
+
+
+def test_a_control_character_is_refused(write_suite: Write) -> None:
+    with pytest.raises(SuiteError, match=r"is not YAML: .*special characters are not allowed"):
+        load(write_suite("name: a\x07b\n"))
+
+
+# --- anchors
+
+
+def test_an_alias_is_a_copy(write_suite: Write) -> None:
+    assert content(write_suite("a: &x {p: 1}\nb: *x\n")) == {"a": {"p": 1}, "b": {"p": 1}}
+
+
+def test_a_key_that_a_merge_brings_has_the_line_of_the_mapping_it_is_brought_to(write_suite: Write) -> None:
+    document = load(write_suite("a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\n"))
+    assert document.content["b"] == {"p": 1, "q": 3}
+    assert document.where(("b", "q"))[1] == 4
+    assert document.where(("b", "p"))[1] == 2
+
+
+# --- extends
+
+
+def test_a_key_given_here_replaces_the_whole_key_there(write_suite: Write) -> None:
+    write_suite("name: base\nhead: {use: mlp, width: 8}\nseeds: [0, 1]\n", "base.yaml")
+    path = write_suite("extends: base.yaml\nname: here\nhead: {use: linear}\n")
+    assert content(path) == {"name": "here", "head": {"use": "linear"}, "seeds": [0, 1]}
+
+
+def test_lines_of_what_is_extended_point_into_its_file(write_suite: Write) -> None:
+    base = write_suite("name: base\nhead:\n  use: mlp\nseeds: [0]\n", "base.yaml")
+    path = write_suite("extends: base.yaml\nhead: {}\n")
+    document = load(path)
+    assert document.where(("seeds",)) == (base, 4)
+    assert document.where(("head", "use")) == (path, 2)
+
+
+def test_extends_goes_through_several_files_and_folders(write_suite: Write) -> None:
+    write_suite("a: 1\nb: 1\nc: 1\n", "one/far.yaml")
+    write_suite("extends: ../one/far.yaml\nb: 2\nc: 2\n", "two/near.yaml")
+    assert content(write_suite("extends: two/near.yaml\nc: 3\n")) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_a_circle_of_extends_is_refused(write_suite: Write) -> None:
+    write_suite("extends: b.yaml\n", "a.yaml")
+    path = write_suite("extends: a.yaml\n", "b.yaml")
+    with pytest.raises(
+        SuiteError, match=r"a.yaml:1: 'extends' goes round in a circle: 'b.yaml' leads back to this file"
+    ):
+        load(path)
+
+
+def test_a_suite_that_extends_itself_is_refused(write_suite: Write) -> None:
+    with pytest.raises(SuiteError, match=r"suite.yaml:1: 'extends' goes round in a circle: 'suite.yaml' leads"):
+        load(write_suite("extends: suite.yaml\n"))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("gone.yaml", "'extends' names 'gone.yaml', which does not exist beside this file"),
+        ("[a.yaml]", "'extends' needs a file name, got ['a.yaml']"),
+        ("3", "'extends' needs a file name, got 3"),
+    ],
+)
+def test_a_wrong_extends_is_told_with_its_line(value: str, message: str, write_suite: Write) -> None:
+    path = write_suite(f"name: x\nextends: {value}\n")
+    with pytest.raises(SuiteError, match=re.escape(f"{path}:2: {message}")):
+        load(path)
+
+
+# --- variables
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x/${FAIRL_TEST}/y", "x/set/y"),
+        ("a${FAIRL_TEST:-default}", "aset"),
+        ("a${FAIRL_UNSET:-default}", "adefault"),
+        ("a${FAIRL_UNSET:-}", "a"),
+        ("a${FAIRL_EMPTY:-default}", "adefault"),
+        ("${FAIRL_UNSET:-default}/y", "default/y"),
+        ("a${FAIRL_TEST}${FAIRL_TEST}", "asetset"),
+        ("a$FAIRL_TEST", "a$FAIRL_TEST"),
+        ("${FAIRL_TEST}", "set"),
+        ("org/${FAIRL_TEST}", "org/set"),
+    ],
+)
+def test_variables_are_replaced(text: str, value: str, write_suite: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRL_TEST", "set")
+    monkeypatch.setenv("FAIRL_EMPTY", "")
+    monkeypatch.delenv("FAIRL_UNSET", raising=False)
+    assert content(write_suite(f'a: "{text}"\n'))["a"] == value
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_variable_that_is_not_set_is_told_with_its_line(
+    value: str | None, write_suite: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FAIRL_TEST", raising=False)
+    if value is not None:
+        monkeypatch.setenv("FAIRL_TEST", value)
+    path = write_suite('a: 1\nb:\n  - x\n  - "${FAIRL_TEST}/y"\n')
+    with pytest.raises(SuiteError, match=re.escape(f"{path}:4: ${{FAIRL_TEST}} is not set; set it: FAIRL_TEST=... ")):
+        load(path)
+
+
+def test_a_path_starts_from_the_suite_and_one_in_a_variable_from_the_working_directory(
+    write_suite: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRL_TEST", "data")
+    monkeypatch.chdir("/")
+    found = content(write_suite('a: x.jsonl\nb: "${FAIRL_TEST}/x.jsonl"\nc: "${FAIRL_NO:-data}/x"\n', "deep/s.yaml"))
+    assert [str(text.folder / text) for text in found.values()] == [
+        f"{tmp_path}/deep/x.jsonl",
+        "/data/x.jsonl",
+        f"{tmp_path}/deep/data/x",
+    ]
+
+
+def test_what_a_suite_extends_keeps_its_own_folder(write_suite: Write, tmp_path: Path) -> None:
+    write_suite("path: x.jsonl\n", "base/base.yaml")
+    found = content(write_suite("extends: base/base.yaml\n"))["path"]
+    assert found.folder == tmp_path / "base"
+
+
+# --- dump
+
+
+def test_what_is_dumped_is_read_back(write_suite: Write) -> None:
+    plain = {
+        "name": "x",
+        "words": ["on", "no", "null", "1e-3", "", "a: b", "é", "# c", "2001-01-01", "~"],
+        "numbers": [1, 1.0, 1e-05, 1e22, -0.5, True, None],
+        "nested": {"b": {"a": [{"c": 1}]}, "a": []},
+    }
+    assert content(write_suite(dump(plain))) == plain
+    assert list(content(write_suite(dump(plain)))["nested"]) == ["b", "a"]
