@@ -1,8 +1,8 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/fill.py [RESULTS]``.
 
-A block runs from ``<!-- table: SUITE -->``, ``<!-- file: PATH -->`` or ``<!-- parts -->`` to ``<!-- end -->``.  Tables
-come from the results folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing
-and fails when a file or the parts have changed.
+A block runs from ``<!-- table: SUITE -->``, ``<!-- file: PATH -->``, ``<!-- parts -->`` or ``<!-- toy: samples -->`` to
+``<!-- end -->``.  Tables come from the results folder (default ``results``) and stay as they are where it has none;
+``--check`` writes nothing and fails when anything else has changed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import re
 import sys
 from pathlib import Path
 
+import toy_world
+
 from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"(<!-- (table|file|parts)(?:: (\S+))? -->\n)(.*?)(<!-- end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (table|file|parts|toy)(?:: (\S+))? -->\n)(.*?)(<!-- end -->)", re.S)
 
 
 def filled(text: str, results: Path | None) -> str:
@@ -27,6 +29,8 @@ def filled(text: str, results: Path | None) -> str:
             return f"{start}```python\n{(ROOT / name).read_text()}```\n{end}"
         if what == "parts":
             return f"{start}{parts()}{end}"
+        if what == "toy":
+            return f"{start}{toy_world.TABLES[name]()}{end}"
         table = results / name / "tables" / "table1.md" if results else None
         return f"{start}{table.read_text()}{end}" if table and table.exists() else f"{start}{old}{end}"
 

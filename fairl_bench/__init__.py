@@ -15,23 +15,32 @@ if TYPE_CHECKING:
     from fairl_bench.component import DataFile as DataFile
     from fairl_bench.component import RunTime as RunTime
     from fairl_bench.component import Settings as Settings
+    from fairl_bench.data import Asked as Asked
+    from fairl_bench.data import Completions as Completions
     from fairl_bench.data import Examples as Examples
     from fairl_bench.data import Head as Head
     from fairl_bench.data import Inputs as Inputs
+    from fairl_bench.data import Model as Model
     from fairl_bench.data import Pairs as Pairs
     from fairl_bench.data import Reward as Reward
+    from fairl_bench.data import Sampling as Sampling
     from fairl_bench.data import Scored as Scored
+    from fairl_bench.data import Site as Site
     from fairl_bench.data import Task as Task
     from fairl_bench.data import Truth as Truth
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
     from fairl_bench.hookspecs import hookimpl as hookimpl
+    from fairl_bench.kinds import LM as LM
+    from fairl_bench.kinds import Aligner as Aligner
+    from fairl_bench.kinds import Ask as Ask
     from fairl_bench.kinds import Detector as Detector
     from fairl_bench.kinds import Encoder as Encoder
     from fairl_bench.kinds import Evaluator as Evaluator
     from fairl_bench.kinds import Judge as Judge
     from fairl_bench.kinds import Method as Method
+    from fairl_bench.kinds import Prompts as Prompts
     from fairl_bench.kinds import Schedule as Schedule
     from fairl_bench.kinds import Source as Source
     from fairl_bench.kinds import TestSet as TestSet
@@ -46,10 +55,37 @@ if TYPE_CHECKING:
 _HOMES = {
     "pydantic": ("Field",),
     "fairl_bench.component": ("Component", "DataFile", "RunTime", "Settings"),
-    "fairl_bench.data": ("Examples", "Head", "Inputs", "Pairs", "Reward", "Scored", "Task", "Truth"),
+    "fairl_bench.data": (
+        "Asked",
+        "Completions",
+        "Examples",
+        "Head",
+        "Inputs",
+        "Model",
+        "Pairs",
+        "Reward",
+        "Sampling",
+        "Scored",
+        "Site",
+        "Task",
+        "Truth",
+    ),
     "fairl_bench.errors": ("DataError", "FairlError", "Undefined"),
     "fairl_bench.hookspecs": ("hookimpl",),
-    "fairl_bench.kinds": ("Detector", "Encoder", "Evaluator", "Judge", "Method", "Schedule", "Source", "TestSet"),
+    "fairl_bench.kinds": (
+        "Aligner",
+        "Ask",
+        "Detector",
+        "Encoder",
+        "Evaluator",
+        "Judge",
+        "LM",
+        "Method",
+        "Prompts",
+        "Schedule",
+        "Source",
+        "TestSet",
+    ),
     "fairl_bench.pairwise": ("PairwiseMethod",),
     "fairl_bench.progress": ("report",),
     "fairl_bench.records": ("Measure", "Record", "measured"),

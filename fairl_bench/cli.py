@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from fairl_bench.engine.registry import Registry
     from fairl_bench.engine.run import Finished
+    from fairl_bench.tables.table import Table
 
 
 class _Group(click.Group):
@@ -116,7 +117,7 @@ def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
 def _conclude(finished: Finished) -> None:
     """Print what a run came to and leave with its exit code."""
     from fairl_bench.show import printable
-    from fairl_bench.tables import as_text
+    from fairl_bench.tables.formats import as_text
 
     outcome = finished.outcome
     for table in finished.tables:
@@ -130,6 +131,104 @@ def _conclude(finished: Finished) -> None:
         logs = f"logs in {finished.folder / 'logs'}"
         click.echo(f"{len(outcome.failed)} stages failed, {len(outcome.skipped)} were skipped for it; {logs}", err=True)
         sys.exit(1)
+
+
+_FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "md", "tex", "csv", "json", "markdown", "latex"]),
+    default="terminal",
+    show_default=True,
+    help="What to print it as.",
+)
+_INTERVALS = click.option("--intervals", is_flag=True, help="Show the 95 % interval of each number of Table 1.")
+_METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tables 2 and 3, the baseline first.")
+
+
+@main.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option(
+    "--table", "-t", "names", multiple=True, metavar="NAME", help="1, 2, 3, slices or ambiguity.  [default: all]"
+)
+@_FORMAT
+@_INTERVALS
+@_METHODS
+def report(results: Path, names: tuple[str, ...], form: str, intervals: bool, methods: str | None) -> None:
+    """Print the tables of RESULTS, a results folder, from what lies in it alone."""
+    from fairl_bench.engine.report import TABLES, between, read_results, tables
+    from fairl_bench.errors import FairlError, UnknownName
+
+    for name in names:
+        if name not in TABLES:
+            raise UnknownName("table", name, TABLES)
+    folder = read_results(results)
+    if methods is not None:
+        folder = between(folder, _two(methods))
+    found = [*folder.records, *folder.paired.records]
+    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals)
+    for name in names:
+        if name not in made:
+            known = ", ".join(made) or "none"
+            raise FairlError(
+                f"{results} has no table {name!r} (it has: {known}); its suite does not ask for it under 'report:'"
+            )
+    _print([table for name, table in made.items() if not names or name in names], form)
+
+
+@main.command()
+@click.argument("first")
+@click.argument("second")
+@_FORMAT
+def compare(first: str, second: str, form: str) -> None:
+    """Compare FIRST and SECOND, paired example by example.
+
+    Each is RESULTS:METHOD, a method of a results folder, or RESULTS for every method that both have.
+    """
+    from fairl_bench.engine.compare import compare as compare_sides
+
+    _print(compare_sides(first, second), form)
+
+
+@main.command()
+@click.argument("scores", type=click.Path(path_type=Path))
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="A CSV file of truths: dataset, example, truth, label, value."
+)
+@click.option("--threshold", type=float, help="A text is called good above it.  [default: the best on split 'train']")
+@_FORMAT
+@_INTERVALS
+@_METHODS
+def evaluate(
+    scores: Path, truth: Path | None, threshold: float | None, form: str, intervals: bool, methods: str | None
+) -> None:
+    """Judge SCORES, anybody's CSV file, one line an example and run.
+
+    Columns: 'reward' (or 'predicted': 1 good, -1 or 0 not), 'label' (1 good, -1 not), and as they apply 'example',
+    'dataset', 'split', 'method', 'seed', 'replicate', 'model', 'encoder', 'pair', 'role', 'group', 'prompt', 'truth',
+    'value'.
+    """
+    from fairl_bench.engine.evaluate import evaluate as judge
+
+    two = None if methods is None else _two(methods)
+    made = judge(scores, truth, threshold=threshold, methods=two, intervals=intervals)
+    _print(list(made.values()), form)
+
+
+def _two(methods: str) -> tuple[str, str]:
+    from fairl_bench.errors import FairlError
+
+    names = methods.split(",")
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise FairlError(f"--methods {methods}: needs two different methods, A,B")
+    return names[0], names[1]
+
+
+def _print(tables: list[Table], form: str) -> None:
+    from fairl_bench.show import printable
+    from fairl_bench.tables.formats import FORMATS, as_text
+
+    render = {"terminal": as_text, **FORMATS, "markdown": FORMATS["md"], "latex": FORMATS["tex"]}[form]
+    click.echo("\n\n".join(printable(render(table)).rstrip("\n") for table in tables))
 
 
 @main.command()

@@ -89,6 +89,8 @@ class Component(Settings):
     """A part that a suite can name.  Subclass a kind (`fairl_bench.kinds`), not this."""
 
     kind: ClassVar[str] = ""
+    drawn: ClassVar[bool] = False
+    """Whether another replicate gives another answer (a drawn world) or the same one (a file)."""
     _use: str = PrivateAttr("")
 
     @model_validator(mode="wrap")
@@ -110,8 +112,18 @@ class Component(Settings):
         except PluginError as error:
             raise PydanticCustomError("unknown_name", "{reason}", {"reason": str(error)}) from error
         fields = {name: entry for name, entry in value.items() if name != "use"}
+        if not issubclass(found, cls):
+            reason = f"needs a {cls.__name__}, which {cls.kind} {value['use']!r} is not"
+            raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason})
         built: Self = found.model_validate(fields, context=info.context)
         built._use = value["use"]
+        return built
+
+    @classmethod
+    def named(cls, use: str, **fields: Any) -> Self:
+        """A part made in Python as a suite would make it: ``use`` is the name that it is registered under."""
+        built = cls(**fields)
+        built._use = use
         return built
 
     @property
@@ -129,6 +141,17 @@ class Component(Settings):
         The content of every `DataFile` field is in the key without being named here.
         """
         return {}
+
+    def upstream(self) -> Mapping[str, Settings]:
+        """What this part starts from, by role: other parts, or completions (`kinds.Ask`).
+
+        Each is a stage of its own, done once and shared.
+        """
+        return {}
+
+    def draws(self) -> bool:
+        """Whether another replicate gives another answer, by itself or through what it starts from."""
+        return self.drawn or any(not isinstance(one, Component) or one.draws() for one in self.upstream().values())
 
     def check(self) -> None:
         """Look, without doing the work, whether it can be done: files there, columns in them.  Raises `FairlError`."""

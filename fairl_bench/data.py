@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fairl_bench.component import Settings
+from fairl_bench.component import RunTime, Settings
+from fairl_bench.science.streams import stream
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -37,13 +39,15 @@ class Truth(NamedTuple):
 class Pairs:
     """Preference pairs: ``preferred[i]`` and ``rejected[i]`` answer ``prompt[i]``; an empty prompt is no prompt.
 
-    ``group[i]`` names what must stay on one side of a split; empty where the data names none.
+    ``group[i]`` names what must stay on one side of a split; empty where the data names none.  ``truths`` are known
+    beforehand: each holds ``2n`` texts, those of a pair beside one another, the preferred first.
     """
 
     preferred: tuple[str, ...]
     rejected: tuple[str, ...]
     prompt: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
+    truths: Mapping[str, Truth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.preferred)
@@ -58,8 +62,13 @@ class Pairs:
 
     def take(self, rows: Sequence[int]) -> Pairs:
         """The pairs of these rows, in this order."""
-        columns = (self.preferred, self.rejected, self.prompt, self.group)
-        return Pairs(*(tuple(column[i] for i in rows) for column in columns))
+
+        def of(column: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(column[row] for row in rows)
+
+        both = np.array([2 * row + side for row in rows for side in range(2)], np.int64)
+        truths = {name: Truth(value[both], label[both]) for name, (value, label) in self.truths.items()}
+        return Pairs(of(self.preferred), of(self.rejected), of(self.prompt), of(self.group), truths)
 
     def examples(self) -> Examples:
         """Each pair as two examples, the preferred first, with the truth ``preferred``."""
@@ -71,7 +80,7 @@ class Pairs:
             group=tuple(group for group in self.group for _ in range(2)),
             pair=np.repeat(np.arange(n, dtype=np.int64), 2),
             role=role,
-            truths={PREFERRED: Truth(role.astype(np.float64), role)},
+            truths={**self.truths, PREFERRED: Truth(role.astype(np.float64), role)},
         )
 
 
@@ -113,6 +122,11 @@ class Examples:
         truths = {**self.truths, PREFERRED: Truth(role.astype(np.float64), role)}
         return Examples(self.text, self.prompt, self.group, self.pair, role, truths)
 
+    def pair_rows(self) -> Rows:
+        """The rows of each pair's preferred and rejected text ``[pairs, 2]``; empty outside pairs."""
+        sides = [np.flatnonzero(self.role == role) for role in (1, -1)]
+        return np.stack([rows[np.argsort(self.pair[rows])] for rows in sides], 1)
+
     def take(self, rows: Rows) -> Examples:
         """The examples of these rows, in this order."""
         text, prompt, group = (tuple(column[i] for i in rows) for column in (self.text, self.prompt, self.group))
@@ -124,6 +138,41 @@ class Examples:
         if embed == "completion":
             return self.text
         return tuple(f"{p} {t}".strip() for p, t in zip(self.prompt, self.text, strict=True))
+
+
+@dataclass(frozen=True)
+class Completions:
+    """What a language model made of prompts: ``text[i]`` is draw ``draw[i]`` for the prompt in row ``row[i]``."""
+
+    prompt: tuple[str, ...]
+    text: tuple[str, ...]
+    row: tuple[int, ...]
+    draw: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+class Model(NamedTuple):
+    """A language model: the folder that transformers loads, and what is known of how it was made."""
+
+    folder: Path
+    facts: Mapping[str, float | int | str | bool] = {}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where long work is done: for a language model, for completions.
+
+    ``folder`` is empty and takes the answer's files.  ``scratch`` is kept until the work is finished: a checkpoint
+    there is found again after an interruption.  ``upstream`` holds the answers of the parts that the work starts from,
+    by role: the folder of a language model, `Completions` of an `Ask`, `Examples` of a source.
+    """
+
+    folder: Path
+    scratch: Path
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    replicate: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,6 +203,36 @@ class Embeddings:
         return self.vectors[self.row]
 
 
+class Sampling(Settings):
+    """How a language model draws its tokens."""
+
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1, description="the most likely tokens that hold this much probability")
+    top_k: int = Field(0, ge=0, description="the most likely tokens; 0: all")
+    max_new_tokens: int = Field(24, ge=1, description="tokens of a completion, at most")
+    batch: int = Field(64, ge=1, description="prompts completed at once; another number moves the logits' last bits")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Prompts to be completed: ``prompt[i]`` stands in row ``row[i]`` and is completed for the ``draw[i]``-th time."""
+
+    prompt: tuple[str, ...]
+    row: tuple[int, ...]
+    draw: tuple[int, ...]
+    sampling: Sampling
+    voice: str
+    replicate: int
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+    def rng(self, i: int) -> np.random.Generator:
+        """The random numbers of completion ``i`` alone: they do not depend on its company."""
+        return stream(f"completion/{self.voice}", self.replicate, self.row[i], self.draw[i])
+
+
 class Head(Settings):
     """The shape of a trained reward: ``linear`` (paper 4.1) or ``mlp`` (two layers, ReLU; paper 5)."""
 
@@ -177,6 +256,7 @@ class Training(Settings):
     epochs: int = Field(60, ge=1, description="at most")
     l2: float = Field(0.0, ge=0, description="weight of the L2 prior of Eq. 9")
     stop: Stop | None = Stop()
+    device: Annotated[Literal["cpu", "cuda"], RunTime] = Field("cpu", description="rewards agree to rounding")
 
 
 @dataclass(frozen=True)
@@ -242,8 +322,7 @@ class Scored(NamedTuple):
 
     def pair_rows(self) -> Rows:
         """The rows of each pair's preferred and rejected text ``[pairs, 2]``; empty outside pairs."""
-        sides = [np.flatnonzero(self.examples.role == role) for role in (1, -1)]
-        return np.stack([rows[np.argsort(self.examples.pair[rows])] for rows in sides], 1)
+        return self.examples.pair_rows()
 
     def margins(self) -> Floats:
         """Reward of the preferred minus reward of the rejected text ``[pairs]``; empty outside pairs."""

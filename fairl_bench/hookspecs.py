@@ -33,6 +33,16 @@ def fairl_testsets(register: Register) -> None:
 
 
 @hookspec
+def fairl_prompts(register: Register) -> None:
+    """Register texts for a language model to go on from."""
+
+
+@hookspec
+def fairl_lms(register: Register) -> None:
+    """Register language models, aligned ones too."""
+
+
+@hookspec
 def fairl_judges(register: Register) -> None:
     """Register ground-truth scorers of a text."""
 

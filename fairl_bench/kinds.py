@@ -9,8 +9,24 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.component import Component
-from fairl_bench.data import Examples, Floats, Head, Inputs, Pairs, Reward, Scored, Task, Truth, Vectors
+from fairl_bench.component import Component, Settings
+from fairl_bench.data import (
+    Asked,
+    Examples,
+    Floats,
+    Head,
+    Inputs,
+    Model,
+    Pairs,
+    Reward,
+    Sampling,
+    Scored,
+    Site,
+    Task,
+    Truth,
+    Vectors,
+)
+from fairl_bench.progress import report
 from fairl_bench.records import Measure
 
 if TYPE_CHECKING:
@@ -33,21 +49,27 @@ class Source(Component, ABC):
     """Where preference pairs come from."""
 
     kind = "source"
-    drawn: ClassVar[bool] = False
-    """Whether another replicate gives other pairs (a drawn world) or the same ones (a file)."""
 
     gold: Judge | None = Field(None, description="judges every completion; none: the truth 'gold' is not known")
     embed: Literal["completion", "prompt+completion"] = Field("completion", description="what an encoder reads")
     identical: Literal["refuse", "drop"] = Field("refuse", description="pairs whose two texts are equal")
+    empty: Literal["refuse", "drop"] = Field("refuse", description="pairs with a text of nothing but space")
     flip: float = Field(0.0, ge=0, le=1, description="share of the pairs whose preference is turned around, as noise")
 
     def size(self) -> int | None:
         """How many pairs there will be, if that can be told without making them."""
         return None
 
+    def judged(self) -> bool:
+        """Whether the truth ``gold`` of its pairs is known."""
+        return self.gold is not None
+
     @abstractmethod
     def pairs(self, rng: np.random.Generator) -> Pairs:
-        """The pairs.  ``rng`` is the replicate's own; a source that draws nothing ignores it."""
+        """The pairs.  ``rng`` is the replicate's own; a source that draws nothing ignores it.
+
+        What `upstream` asks for comes as keyword arguments, by role: `Completions` of an `Ask`, `Examples` of a source.
+        """
 
 
 class TestSet(Component, ABC):
@@ -55,15 +77,75 @@ class TestSet(Component, ABC):
 
     kind = "testset"
     __test__ = False  # not a test class, whatever its name says to pytest
-    drawn: ClassVar[bool] = False
 
     def size(self) -> int | None:
         """How many texts there will be, if that can be told without making them."""
         return None
 
+    def judged(self) -> bool:
+        """Whether the truth ``gold`` of its texts is known."""
+        return True
+
     @abstractmethod
     def examples(self, rng: np.random.Generator) -> Examples:
         """The examples with their truths."""
+
+
+class Prompts(Component, ABC):
+    """Texts for a language model to go on from."""
+
+    kind = "prompts"
+
+    @abstractmethod
+    def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
+        """``n`` prompts, or all there are if these are fewer."""
+
+
+class LM(Component, ABC):
+    """A causal language model."""
+
+    kind = "lm"
+
+    @abstractmethod
+    def make(self, site: Site) -> Model:
+        """Make the model in ``site.folder``, as `save_pretrained` writes it; or say where it lies already."""
+
+    def complete(self, asked: Asked, site: Site) -> Sequence[str]:
+        """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.
+
+        A text depends on its prompt's row, its draw and the replicate (`Asked.rng`), not on what is asked beside it.
+        """
+        from fairl_bench.science.generation import complete
+
+        uniform = np.array([asked.rng(i).random(asked.sampling.max_new_tokens) for i in range(len(asked))])
+        settings = asked.sampling.model_dump(exclude={"max_new_tokens"})
+        return complete(site.upstream["lm"], asked.prompt, uniform, **settings, moved=_completed)
+
+
+def _completed(done: int, total: int) -> None:
+    report(done, total, f"{done} of {total} completions")
+
+
+class Aligner(LM, ABC):
+    """RLHF: a language model made out of another by a reward."""
+
+    base: LM | None = Field(None, description="what is aligned; none: the base of the source that names it")
+    prompts: Prompts | None = Field(None, description="what is completed meanwhile; none: the source's prompts")
+    reward: Judge = Field(description="its truth 'gold' is the reward of a completion")
+
+    def upstream(self) -> Mapping[str, Component]:
+        """The ``base``."""
+        return {} if self.base is None else {"base": self.base}
+
+
+class Ask(Settings):
+    """Completions asked of a language model: a stage of its own, wherever `Component.upstream` names one."""
+
+    lm: LM
+    prompts: Prompts
+    n: int = Field(ge=1, description="completions; where there are fewer prompts, several of each")
+    sampling: Sampling = Sampling()
+    voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
 
 
 class Encoder(Component, ABC):
@@ -75,7 +157,10 @@ class Encoder(Component, ABC):
 
     @abstractmethod
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
-        """One row a text ``[n, d]`` float32.  ``corpus`` holds the training texts of a `fitted` encoder."""
+        """One row a text ``[n, d]`` float32.  ``corpus`` holds the training texts of a `fitted` encoder.
+
+        What `upstream` asks for comes as keyword arguments, by role: the folder of a language model.
+        """
 
 
 class Method(Component, ABC):
@@ -174,5 +259,5 @@ class Evaluator(Component, ABC):
 
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Source, TestSet, Judge, Encoder, Method, Detector, Schedule, Evaluator)
+    kind.kind: kind for kind in (Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator)
 }

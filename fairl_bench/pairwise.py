@@ -81,6 +81,7 @@ class PairwiseMethod(Method):
                 _recipe(task, method.epochs(task.training)),
                 task.train.gold,
                 report,
+                task.training.device,
             )
         )
         return [method.combine([_reward(next(fitted)) for _ in range(method.members())]) for method, _ in runs]

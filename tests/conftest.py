@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,71 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
     return invoke
+
+
+# --- classifiers so small that they are made on the spot
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a randomly initialised BERT with a classification head of these labels; the folder it is saved in."""
+
+    @cache
+    def make(
+        *labels: str, problem_type: str | None = None, seed: int = 0, scale: float = 1.0, headless: bool = False
+    ) -> Path:
+        import torch
+        from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+        folder = tmp_path_factory.mktemp("classifier")
+        (folder / "vocab.txt").write_text("\n".join(VOCABULARY))
+        BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+        names = dict(enumerate(labels))
+        config = BertConfig(
+            vocab_size=len(VOCABULARY), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=16, max_position_embeddings=64, initializer_range=0.5,
+            id2label=names, label2id={name: i for i, name in names.items()}, problem_type=problem_type,
+        )  # fmt: skip
+        torch.manual_seed(seed)
+        model = BertForSequenceClassification(config)
+        with torch.no_grad():
+            model.classifier.weight *= scale
+        (model.bert if headless else model).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+# --- a language model so small that it is trained on the spot
+
+
+@pytest.fixture(scope="session")
+def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a language model of one block, barely trained."""
+    from fairl_bench.builtin.lms.tiny import TinyLM
+    from fairl_bench.builtin.testsets import ToyTexts
+    from fairl_bench.data import Site
+
+    corpus = ToyTexts.named("toy-comments", n=80, shift=0.0)
+    shape = {"layers": 1, "width": 16, "heads": 2, "vocab": 320, "context": 64, "length": 16, "batch": 4}
+    site = Site(tmp_path_factory.mktemp("lm"), tmp_path_factory.mktemp("scratch"))
+    return TinyLM.named("tiny-lm", corpus=corpus, steps=8, **shape).make(site).folder
+
+
+@pytest.fixture(scope="session")
+def saved_without_padding() -> Callable[[Path, Path], Path]:
+    """Saves a language model again, elsewhere, with a tokenizer that has no padding token."""
+
+    def save(folder: Path, place: Path) -> Path:
+        from transformers import AutoTokenizer
+
+        shutil.copytree(folder, place)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer.pad_token = None
+        tokenizer.save_pretrained(place)
+        return place
+
+    return save

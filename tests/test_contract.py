@@ -4,7 +4,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -25,11 +25,28 @@ BUILT_IN = Registry(installed=False)
 EVERY = Registry(sorted(PLUGINS.glob("*.py")), installed=False)
 
 # the fields that a part cannot do without
+SERVED = {"use": "completions-api", "url": "http://nowhere/v1", "model": "m"}
 MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("source", "jsonl"): {"path": "/nowhere/pairs.jsonl"},
     ("source", "csv"): {"path": "/nowhere/pairs.csv"},
-    ("testset", "jsonl-texts"): {"path": "/nowhere/texts.jsonl", "gold": {"column": "toxic", "good": 0}},
-    ("testset", "toy-comments"): {"gold": {"use": "toy-truth"}},
+    ("source", "completions-api"): {"base": SERVED, "expert": SERVED, "prompts": {"use": "toy-prompts"}},
+    ("source", "hub-dataset"): {"dataset": "nobody/pairs"},
+    ("source", "aligned-lm"): {"base": SERVED, "expert": SERVED, "prompts": {"use": "toy-prompts"}},
+    ("source", "select"): {"of": {"use": "toy-comments"}},
+    ("prompts", "jsonl-prompts"): {"path": "/nowhere/prompts.jsonl"},
+    ("lm", "pretrained"): {"model": "/nowhere/model"},
+    ("lm", "tiny-lm"): {"corpus": {"use": "toy-comments"}},
+    ("lm", "rloo"): {"reward": {"use": "toy-truth"}},
+    ("lm", "grpo"): {"reward": {"use": "toy-truth"}},
+    ("lm", "ppo"): {"reward": {"use": "toy-truth"}},
+    ("testset", "joined"): {"of": [{"use": "toy-comments"}]},
+    ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
+    ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},
+    ("encoder", "causal-lm"): {"lm": SERVED},
+    ("judge", "combined"): {"gold": {"use": "toy-truth"}, "subtypes": {"use": "toy-truth"}},
+    ("judge", "linear"): {"path": "/nowhere/texts.jsonl", "gold": {"column": "toxic", "good": 0}},
+    ("judge", "linear-saved"): {"path": "/nowhere/judge.safetensors"},
+    ("testset", "jsonl-texts"): {"path": "/nowhere/texts.jsonl"},
     ("evaluator", "classification"): {"data": ["pairs/test"]},
     ("evaluator", "fidelity"): {"data": ["pairs/test"]},
     ("evaluator", "confidence-gap"): {"data": ["pairs/test"]},
@@ -130,7 +147,7 @@ for kind in KINDS:
     for name in registry.names(kind):
         part = registry.build(KINDS[kind], {"use": name, **minimal.get((kind, name), {})})
         part.plain()
-heavy = {"torch", "transformers", "sentence_transformers", "sklearn", "scipy", "pyarrow"} & set(sys.modules)
+heavy = {"torch", "transformers", "trl", "sentence_transformers", "sklearn", "scipy", "pyarrow"} & set(sys.modules)
 print(json.dumps([opened, sorted(heavy)]))
 """
     minimal = json.dumps({"/".join(key): value for key, value in MINIMAL.items()})
@@ -150,8 +167,9 @@ def test_a_method_keeps_the_contract(name: str) -> None:
         assert method.head(head) in (head.use, "linear", "")
 
 
-# the sentence encoder has a module of its own: loading it takes seconds
-@pytest.mark.parametrize("name", sorted(set(names("encoder")) - {"sentence-transformer"}))
+# the sentence encoder and the language model have modules of their own: loading the one takes seconds, and the other
+# needs a model
+@pytest.mark.parametrize("name", sorted(set(names("encoder")) - {"sentence-transformer", "causal-lm"}))
 def test_an_encoder_keeps_the_contract(name: str) -> None:
     check_encoder(EVERY.build(Encoder, {"use": name}), registry=EVERY)
 
@@ -169,13 +187,44 @@ def test_an_evaluator_keeps_the_contract(name: str) -> None:
     check_evaluator(evaluator, data, registry=EVERY)
 
 
+@pytest.fixture(scope="module")
+def planted_judges(
+    tiny_classifier: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Mapping[str, Any]]:
+    """Files for the judges that read some: comments, what a judge learnt from them, two classifiers."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    folder, classifier = tmp_path_factory.mktemp("judges"), tiny_classifier("neutral", "toxic")
+    rows = [{"text": f"{word} {i}", "toxic": int(word == "bad")} for i in range(9) for word in ("good", "bad")]
+    (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = {"path": str(folder / "texts.jsonl"), "gold": {"column": "toxic", "good": 0}}
+    EVERY.build(KINDS["judge"], {"use": "linear", **texts}).save(folder / "saved")  # type: ignore[attr-defined]
+    names = {"model_name": "BertForSequenceClassification", "tokenizer_name": "BertTokenizer"}
+    config = {"arch": {"args": {"num_classes": 2, **names}}, "dataset": {"args": {"classes": ["threat", "toxic"]}}}
+    weights = AutoModelForSequenceClassification.from_pretrained(classifier).state_dict()
+    torch.save({"state_dict": weights, "config": config}, folder / "toxic.ckpt")
+    return {
+        "linear": texts,
+        "linear-saved": {"path": str(folder / "saved")},
+        "combined": MINIMAL["judge", "combined"],
+        "sequence-classifier": {"model": str(classifier)},
+        "detoxify": {"checkpoint": str(folder / "toxic.ckpt"), "architecture": str(classifier)},
+    }
+
+
 @pytest.mark.parametrize("name", EVERY.names("judge"))
-def test_a_judge_labels_every_example(name: str) -> None:
+def test_a_judge_labels_every_example(name: str, planted_judges: Mapping[str, Mapping[str, Any]]) -> None:
     examples = scored().examples
-    truths = build("judge", name).judge(examples)  # type: ignore[attr-defined]
+    judge: Any = EVERY.build(KINDS["judge"], {"use": name, **planted_judges.get(name, {})})
+    judge.check()
+    truths, again = judge.judge(examples), judge.judge(examples)
     assert GOLD in truths
-    for value, label in truths.values():
+    assert all(found == GOLD or found.startswith("subtype:") for found in truths)
+    for found, (value, label) in truths.items():
         assert value.shape == label.shape == (len(examples),)
+        assert np.isfinite(value).all()
+        assert np.array_equal(value, again[found].value)
         assert label.dtype == np.int8
         assert set(label.tolist()) <= {-1, 0, 1}
 

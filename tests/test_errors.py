@@ -113,6 +113,14 @@ def data(id: str, file: str, content: str | bytes | None, said: str, old: str = 
     return Case(id, old, new, said, base=FILES, files={file: content})
 
 
+def served(id: str, old: str, new: str, said: str) -> Case:
+    """A mistake in a suite whose pairs come from two servers."""
+    people = "{name: people, use: jsonl, path: pairs.jsonl, gold: {use: role}}"
+    models = "{base: {url: 'http://b/v1', model: b}, expert: {url: 'http://a/v1', model: e}, n: 9, "
+    api = models + "name: people, use: completions-api, prompts: {use: toy-prompts}, gold: {use: role}}"
+    return Case(id, old, new, f"suite.yaml:4: models.0{said}", base=FILES.replace(people, api))
+
+
 CASES = [
     # --- names that are not there
     suite("unknown-key", "training:", "trainning:", "12: unknown field 'trainning'; did you mean 'training'?"),
@@ -138,6 +146,8 @@ CASES = [
           "31: claims: method 'lenght' is unknown; did you mean 'length'?"),
     suite("unknown-method-in-table2", "[me, mm]", "[me, lenght]",
           "29: report.table2: method 'lenght' is unknown; did you mean 'length'?"),
+    suite("no-threshold-for-table2", "table2: {data: [shifted]", "table2: {data: [shifted, pairs/train]",
+          "29: report.table2: no evaluator gives 'pairs/train' a threshold against gold; add a 'classification'"),
     suite("unknown-metric-in-the-report", "[auc]", "[acuracy]",
           "28: report.table1: metric 'acuracy' is unknown; did you mean 'accuracy' or 'pair_accuracy'?"),
     suite("unknown-metric-in-a-claim", "metric: auc", "metric: acu",
@@ -291,7 +301,7 @@ CASES = [
     suite("plugin-hook-misspelt", "name: small", PLUGIN, "",
           my_py=METHOD + HOOK.format("m").replace("_methods", "_methds"))._replace(
         said="plugin {tmp}/my.py has an unknown hook 'fairl_methds'; "
-        "did you mean 'fairl_methods' or 'fairl_testsets'?"),
+        "did you mean 'fairl_methods' or 'fairl_lms'?"),
     suite("plugin-hook-of-another-argument", "name: small", PLUGIN, "",
           my_py=METHOD + HOOK.format("m").replace("register", "registr"))._replace(
         said="plugin {tmp}/my.py is broken: PluginValidationError: Argument(s) {'registr'} are declared in the "
@@ -360,6 +370,64 @@ CASES = [
           "16: methods.0: unknown field 'margn'; did you mean 'margin'?"),
     suite("defaults-of-a-method-that-is-not-used", "  max-margin: {margin: 0.8}", "  mean-difference: {margin: 0.8}",
           "16: defaults.mean-difference: field 'margin' is unknown; nothing is known here"),
+    # --- judges and data of the hub
+    data("judge-not-here", "x", "",
+         "model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
+         "name a local folder", "use: role", "use: sequence-classifier, model: nobody/nothing"),
+    data("judge-of-two-labels", "x", "",
+         "suite.yaml:4: models.0.gold: 'good' and 'bad' are both given; one label decides",
+         "use: role", "use: sequence-classifier, good: 0, bad: 1"),
+    data("judge-not-fetched-unasked", "x", "",
+         "judge 'detoxify' needs the checkpoint of its model 'unbiased', a pickle, which is not fetched unasked; "
+         "name the file under 'checkpoint:', or set 'download: true'", "use: role", "use: detoxify, model: unbiased"),
+    data("judge-without-comments", "x", "", "{tmp}/gone.jsonl cannot be read: No such file or directory",
+         "use: role", "use: linear, path: gone.jsonl, gold: {column: toxic, good: 0}"),
+    data("judge-of-a-column-not-there", "x", "", "{tmp}/texts.jsonl:1: no column 'toxik'; did you mean 'toxic'?",
+         "use: role", "use: linear, path: texts.jsonl, gold: {column: toxik, good: 0}"),
+    data("judge-of-no-column", "x", "", "suite.yaml:4: models.0.gold: 'gold' is missing",
+         "use: role", "use: linear, path: texts.jsonl"),
+    data("hub-data-not-here", "x", "",
+         "data set 'nobody/pairs' is not on this machine and the hub cannot be reached; "
+         "name a copy of it under 'local:'",
+         "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: nobody/pairs"),
+    data("hub-data-of-two-prompts", "x", "",
+         "suite.yaml:4: models.0: 'from-transcript' takes the prompt from the texts; leave 'columns.prompt' out",
+         "use: jsonl, path: pairs.jsonl",
+         "use: hub-dataset, dataset: a/b, prompt: from-transcript, columns: {prompt: prompt}"),
+    data("copy-of-hub-data-not-here", "x", "", "{tmp}/gone cannot be read: No such file or directory",
+         "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: a/b, local: gone"),
+    data("column-of-hub-data", "x", "",
+         "{tmp}/pairs.jsonl, split 'train', row 0: no column 'chosn'; did you mean 'chosen'?",
+         "use: jsonl, path: pairs.jsonl",
+         "use: hub-dataset, dataset: a/b, local: pairs.jsonl, columns: {preferred: chosn}"),
+    data("split-of-hub-data", "copy/test.jsonl", PAIRS, "{tmp}/copy has no split 'tset'; did you mean 'test'?",
+         "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: a/b, local: copy, split: tset"),
+    # --- served language models, and one that embeds
+    served("served-by-no-url", "url: 'http://b/v1'", "url: localhost:8000",
+           ".base.url: needs a base URL like http://localhost:8000/v1"),
+    served("served-with-a-password", "url: 'http://b/v1'", "url: 'http://me:secret@a/v1'",
+           ".base.url: must hold no user, password or query; the key belongs in the variable that 'api_key_env' names"),
+    served("served-with-the-key-itself", "model: b", "model: b, api_key_env: sk-secret",
+           ".base.api_key_env: needs the name of an environment variable in capitals, like OPENAI_API_KEY; "
+           "never the key itself"),
+    served("served-top-k", "n: 9", "sampling: {top_k: 50}",
+           ": server 'openai' knows no top_k, got 50; set 'top_k: 0', or name another 'server'"),
+    served("served-without-a-model", ", model: b", "", ".base: 'model' is missing"),
+    served("served-by-an-unknown-server", "model: b", "model: b, server: vlm",
+           ".base.server: needs 'openai', 'vllm', 'tgi', 'llama.cpp' or 'transformers', got 'vlm'"),
+    served("served-by-a-trained-model", "{url: 'http://b/v1', model: b}", "{use: pretrained, model: b}",
+           ".base: needs a CompletionsApi, which lm 'pretrained' is not"),
+    served("served-key-not-set", "model: b", "model: b, api_key_env: FAIRL_NOT_SET", "")._replace(
+        said="the key of language model 'b' is not set; set it: FAIRL_NOT_SET=... fairl-bench ..."),
+    data("encoder-without-its-model", "x", "", "suite.yaml:5: encoders.0: 'lm' is missing",
+         "use: tfidf, dimensions: 4", "use: causal-lm"),
+    data("encoder-of-unknown-pooling", "x", "",
+         "suite.yaml:5: encoders.0.pooling: needs 'mean', 'weighted-mean', 'last' or 'first', got 'max'",
+         "use: tfidf, dimensions: 4", "use: causal-lm, pooling: max, lm: {use: pretrained, model: m}"),
+    data("encoder-of-a-model-not-here", "x", "",
+         "language model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
+         "name a local folder",
+         "use: tfidf, dimensions: 4", "use: causal-lm, lm: {use: pretrained, model: nobody/nothing}"),
 ]  # fmt: skip
 
 
@@ -425,7 +493,7 @@ def test_a_judge_of_pairs_on_texts_fails_what_needs_it_alone(spoil: Callable[[Ca
     ran = cli("run", "suite.yaml", "--only", "method=length")
     assert ran.exit_code == 1
     assert "failed: texts of shifted, replicate 0: judge 'role' needs pairs; 40 texts are in none\n" in ran.stderr
-    assert "1 stages failed, 4 were skipped for it; logs in results/small/logs" in failures(ran)
+    assert "1 stages failed, 8 were skipped for it; logs in results/small/logs" in failures(ran)
     assert "Traceback" not in ran.output
 
 

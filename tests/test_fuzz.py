@@ -47,7 +47,10 @@ PRODUCT: dict[str, Any] = {
     "methods": [{"name": "me", "use": "max-entropy"}, {"name": "mm", "use": "max-margin"}],
     "product": {"head.width": [4, 8], "methods.mm.margin": [0.5, 1.0]},
     "exclude": [{"head.width": 4, "methods.mm.margin": 0.5}],
-    "evaluate": [{"use": "fidelity", "data": ["pairs/test"], "truth": "preferred"}],
+    "evaluate": [
+        {"use": "fidelity", "data": ["pairs/test"], "truth": "preferred"},
+        {"use": "classification", "data": ["pairs/test"], "label": "preferred"},
+    ],
     "slices": {"baseline": "me", "near_tie": 0.2},
     "report": {"table2": {"methods": ["me", "mm"], "data": ["pairs/test"], "truth": "preferred"}},
     "claims": [{"id": "c", "better": "me", "than": "mm", "metric": "starc", "data": "pairs/test"}],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,8 @@ def allowed(module: str, name: str) -> bool:
         return of("toy")
     if room == "engine":
         return not of("builtin")
+    if room == "tables":
+        return of("tables", "science", "data", "records", "errors")
     if room == "builtin":
         other = any(f"{name}.".startswith(f"{part}.") for part in PARTS - {module})
         return not (of("engine") or other)
@@ -82,6 +86,7 @@ def test_a_plugin_imports_public_names_only(plugin: Path) -> None:
         ("fairl_bench.builtin.methods.length", "from fairl_bench.builtin.methods.pairwise import MaxMargin"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.builtin.methods import pairwise"),
         ("fairl_bench.toy.truth", "from fairl_bench.errors import DataError"),
+        ("fairl_bench.tables.leaderboard", "from fairl_bench.engine.store import Store"),
         ("fairl_bench.show", "if True:\n    from fairl_bench.cli import main"),
     ],
 )
@@ -98,3 +103,10 @@ def test_a_planted_private_name_is_seen() -> None:
         "fairl_bench.kinds",
         "fairl_bench.kinds.Method",
     ]
+
+
+def test_tables_are_made_without_torch() -> None:
+    modules = ", ".join(name for name in MODULES if name.startswith("fairl_bench.tables"))
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

@@ -10,21 +10,51 @@ def fairl_sources(register: Register) -> None:
     """Where preference pairs come from."""
     register("jsonl", _HERE + "sources.files:Jsonl")
     register("csv", _HERE + "sources.files:Csv")
+    register("hub-dataset", _HERE + "sources.hub_dataset:HubDataset")
     register("toy-comments", _HERE + "sources.toy:ToyComments")
+    register("aligned-lm", _HERE + "sources.aligned_lm:AlignedLM")
+    register("completions-api", _HERE + "sources.completions_api:CompletionsApi")
+    register("select", _HERE + "sources.select:Select")
 
 
 @hookimpl
 def fairl_testsets(register: Register) -> None:
     """Texts with a known truth."""
     register("jsonl-texts", _HERE + "testsets:JsonlTexts")
+    register("joined", _HERE + "testsets:Joined")
+    register("judged", _HERE + "testsets:Judged")
     register("toy-comments", _HERE + "testsets:ToyTexts")
+
+
+@hookimpl
+def fairl_prompts(register: Register) -> None:
+    """Texts for a language model to go on from."""
+    register("toy-prompts", _HERE + "prompts:ToyPrompts")
+    register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
+    register("hub-prompts", _HERE + "prompts:HubPrompts")
+
+
+@hookimpl
+def fairl_lms(register: Register) -> None:
+    """Language models, aligned ones too."""
+    register("pretrained", _HERE + "lms.pretrained:Pretrained")
+    register("tiny-lm", _HERE + "lms.tiny:TinyLM")
+    register("completions-api", _HERE + "lms.completions_api:CompletionsApi")
+    register("rloo", _HERE + "lms.group_relative:Rloo")
+    register("grpo", _HERE + "lms.group_relative:Grpo")
+    register("ppo", _HERE + "lms.ppo:Ppo")
 
 
 @hookimpl
 def fairl_judges(register: Register) -> None:
     """Ground-truth scorers."""
-    register("role", _HERE + "judges:Role")
-    register("toy-truth", _HERE + "judges:ToyTruth")
+    register("role", _HERE + "judges.known:Role")
+    register("toy-truth", _HERE + "judges.known:ToyTruth")
+    register("linear", _HERE + "judges.linear:Linear")
+    register("linear-saved", _HERE + "judges.linear:LinearSaved")
+    register("sequence-classifier", _HERE + "judges.sequence_classifier:SequenceClassifier")
+    register("combined", _HERE + "judges.combined:Combined")
+    register("detoxify", _HERE + "judges.detoxify:Detoxify")
 
 
 @hookimpl
@@ -32,6 +62,7 @@ def fairl_encoders(register: Register) -> None:
     """Maps from texts to embeddings."""
     register("sentence-transformer", _HERE + "encoders.sentence_transformer:SentenceTransformer")
     register("tfidf", _HERE + "encoders.tfidf:Tfidf")
+    register("causal-lm", _HERE + "encoders.causal_lm:CausalLM")
 
 
 @hookimpl

@@ -2,67 +2,76 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from fairl_bench.builtin.labels import GoldColumn, label
 from fairl_bench.builtin.rows import CHECKED, Row, count_rows, read_jsonl
-from fairl_bench.component import DataFile, Settings
-from fairl_bench.data import GOLD, Examples, Truth
+from fairl_bench.component import DataFile
+from fairl_bench.data import GOLD, Examples, Labels, Rows, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge, TestSet
-from fairl_bench.toy.grammar import comments
-
-
-class GoldColumn(Settings):
-    """Which column holds the human label, and its value for a good text; null is unknown."""
-
-    column: str
-    good: int | str | bool
+from fairl_bench.toy.frames import CASES, Case
+from fairl_bench.toy.grammar import Hard, comments
 
 
 class JsonlTexts(TestSet):
-    """Labelled texts from a file of JSON objects, one a line."""
+    """Labelled texts from a file of JSON objects, one a line; a corpus to learn from needs no label."""
 
     path: DataFile = Field(description="the file, relative to the suite")
     text: str = Field("text", description="the column of the text")
-    gold: GoldColumn
+    prompt: str | None = Field(None, description="the column of what the text goes on from")
+    gold: GoldColumn | None = Field(None, description="the human label; none: a corpus, whose truth is not known")
     subtypes: tuple[str, ...] = Field((), description="columns that say whether a subtype is present (0 or 1)")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
+    each: int | None = Field(None, ge=1, description="the first so many good texts, and as many that are not")
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        if self.each is not None and self.gold is None:
+            raise PydanticCustomError("no_gold", "chooses by label: name the label under 'gold'", {"field": "each"})
+        return self
 
     def check(self) -> None:
         """Read the first rows with all their columns."""
         self._examples(read_jsonl(self.path, min(self.limit or CHECKED, CHECKED)))
 
     def size(self) -> int:
-        """The rows of the file, up to the limit."""
-        return count_rows(self.path, self.limit)
+        """The rows of the file, up to the limit; twice ``each``, where it is given."""
+        return count_rows(self.path, self.limit) if self.each is None else 2 * self.each
 
     def examples(self, rng: np.random.Generator) -> Examples:
-        """One example a row, in the file's order."""
-        return self._examples(read_jsonl(self.path, self.limit))
+        """One example a row, in the file's order.  Raises `DataError` where it has not as many as ``each`` asks for."""
+        found = self._examples(read_jsonl(self.path, self.limit))
+        return found if self.each is None else found.take(self._first(found.truths[GOLD].label, self.each))
+
+    def judged(self) -> bool:
+        """By its labels, if it has them."""
+        return self.gold is not None
 
     def _examples(self, rows: list[Row]) -> Examples:
-        truths = {GOLD: _truth([_label(row, self.gold.column, self.gold.good) for row in rows])}
+        truths = {} if self.gold is None else {GOLD: _truth([self.gold.label(row) for row in rows])}
         for name in self.subtypes:
-            truths[f"subtype:{name}"] = _truth([_label(row, name, 1) for row in rows])
-        return Examples(tuple(row.text(self.text) for row in rows), truths=truths)
+            truths[f"subtype:{name}"] = _truth([label(row, name, 1) for row in rows])
+        prompts = tuple(row.text(self.prompt, empty=True) for row in rows) if self.prompt else ()
+        return Examples(tuple(row.text(self.text) for row in rows), prompts, truths=truths)
 
-
-def _label(row: Row, column: str, good: int | str | bool) -> int:
-    """+1 where the column has this value, -1 where it has another, 0 where it has none."""
-    value = row.value(column)
-    if value is None:
-        return 0
-    if not isinstance(value, int | str | bool):
-        raise DataError(f"{row.place}: column {column!r} needs a label, got {value!r}")
-    return 1 if value == good else -1
+    def _first(self, label: Labels, each: int) -> Rows:
+        """The rows of the first ``each`` of either label, in their order."""
+        both = [np.flatnonzero(label == side) for side in (1, -1)]
+        if min(map(len, both)) < each:
+            raise DataError(
+                f"{self.path} has {len(both[0])} good texts and {len(both[1])} that are not; 'each' asks for {each}"
+            )
+        return np.sort(np.concatenate([rows[:each] for rows in both]))
 
 
 def _truth(labels: list[int]) -> Truth:
-    label = np.array(labels, np.int8)
-    return Truth(np.where(label == 0, np.nan, label.astype(np.float64)), label)
+    known = np.array(labels, np.int8)
+    return Truth(np.where(known == 0, np.nan, known.astype(np.float64)), known)
 
 
 class ToyTexts(TestSet):
@@ -73,7 +82,9 @@ class ToyTexts(TestSet):
     n: int = Field(2000, ge=1, description="texts")
     shift: float = Field(0.5, ge=0, le=1, description="share of words from the second lexicon")
     toxic: float = Field(0.39, ge=0, le=1, description="share of toxic texts")
-    gold: Judge
+    hard: float = Field(0.2, ge=0, le=1, description="share of texts with a hard case: words that mislead")
+    cases: tuple[Case, ...] = Field(CASES, min_length=1, description="hard cases; one named twice is twice as likely")
+    gold: Judge | None = Field(None, description="judges every text; none: a corpus, whose truth is not known")
 
     def size(self) -> int:
         """``n``."""
@@ -81,6 +92,71 @@ class ToyTexts(TestSet):
 
     def examples(self, rng: np.random.Generator) -> Examples:
         """``n`` comments of this replicate's world, judged."""
-        drawn = comments(self.n, rng, toxic=self.toxic, shift=self.shift)
-        examples = Examples(tuple(one.text for one in drawn), tuple(one.prompt for one in drawn))
-        return examples.knowing(self.gold.judge(examples))
+        drawn = comments(self.n, rng, toxic=self.toxic, shift=self.shift, hard=Hard(self.hard, self.cases))
+        examples = Examples(tuple(one.text for one in drawn), tuple(one.prompt.text for one in drawn))
+        return examples if self.gold is None else examples.knowing(self.gold.judge(examples))
+
+    def judged(self) -> bool:
+        """By its judge, if it has one."""
+        return self.gold is not None
+
+
+class Judged(TestSet):
+    """The texts of another test set, with what a judge says of them beside what is known (paper, Table 3: subtypes)."""
+
+    of: TestSet = Field(description="the texts; a truth that they come with is kept")
+    judge: Judge = Field(description="tells the truths that they come without")
+
+    def draws(self) -> bool:
+        """As the texts do."""
+        return self.of.draws()
+
+    def size(self) -> int | None:
+        """As many as the texts."""
+        return self.of.size()
+
+    def examples(self, rng: np.random.Generator) -> Examples:
+        """The texts with both their truths and the judge's."""
+        found = self.of.examples(rng)
+        return found.knowing({**self.judge.judge(found), **found.truths})
+
+
+class Joined(TestSet):
+    """Several test sets one after the other, with the truths that all of them know."""
+
+    of: tuple[TestSet, ...] = Field(min_length=1, description="the test sets")
+
+    def draws(self) -> bool:
+        """Whether any of them does."""
+        return any(part.draws() for part in self.of)
+
+    def judged(self) -> bool:
+        """By its parts, if all of them are."""
+        return all(part.judged() for part in self.of)
+
+    def check(self) -> None:
+        """Look at each."""
+        for part in self.of:
+            part.check()
+
+    def size(self) -> int | None:
+        """Of all together, where each can tell."""
+        sizes = [part.size() for part in self.of]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def examples(self, rng: np.random.Generator) -> Examples:
+        """Their examples in their order; each draws from ``rng`` where the one before it stopped."""
+        found = [part.examples(rng) for part in self.of]
+        known = [name for name in found[0].truths if all(name in one.truths for one in found)]
+        return Examples(
+            tuple(text for one in found for text in one.text),
+            tuple(prompt for one in found for prompt in one.prompt),
+            tuple(group for one in found for group in one.group),
+            truths={
+                name: Truth(
+                    np.concatenate([one.truths[name].value for one in found]),
+                    np.concatenate([one.truths[name].label for one in found]),
+                )
+                for name in known
+            },
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,45 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from fairl_bench.data import Embeddings, Examples, Reward, Split, Truth
+from fairl_bench.data import Completions, Embeddings, Examples, Reward, Split, Truth
+from fairl_bench.engine import mapped
+from fairl_bench.errors import DataError
 from fairl_bench.records import Measure
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+def save_lm(folder: Path, made: Path) -> None:
+    """The files of a model made in ``made``."""
+    for path in sorted(made.iterdir()):
+        shutil.move(path, folder / path.name)
+
+
+def save_lm_place(folder: Path, place: Path) -> None:
+    """``place.json``: where a model lies that was there already."""
+    (folder / "place.json").write_text(json.dumps({"place": str(place)}))
+
+
+def load_lm(folder: Path) -> Path:
+    """The folder that transformers loads.  Raises `DataError` where a model that lay elsewhere is gone."""
+    if not (folder / "place.json").exists():
+        return folder
+    place = Path(json.loads((folder / "place.json").read_text())["place"])
+    if not place.is_dir():
+        raise DataError(f"the language model in {place} is gone; bring it back, or remove {folder} to find it anew")
+    return place
+
+
+def save_completions(folder: Path, completions: Completions) -> None:
+    """``completions.parquet``: prompt, text, row, draw."""
+    columns = {name: list(getattr(completions, name)) for name in ("prompt", "text", "row", "draw")}
+    pq.write_table(pa.table(columns), folder / "completions.parquet")
+
+
+def load_completions(folder: Path) -> Completions:
+    """The completions of `save_completions`."""
+    table = pq.read_table(folder / "completions.parquet")
+    return Completions(*(tuple(table[name].to_pylist()) for name in ("prompt", "text", "row", "draw")))
 
 
 def save_examples(folder: Path, examples: Examples) -> None:
@@ -62,12 +98,12 @@ def load_split(folder: Path) -> Split:
 
 def save_embeddings(folder: Path, embeddings: Embeddings) -> None:
     """``embeddings.safetensors``: ``vectors [unique, d]`` and ``row [n]``."""
-    save_file({"vectors": embeddings.vectors, "row": embeddings.row}, folder / "embeddings.safetensors")
+    mapped.save({"vectors": embeddings.vectors, "row": embeddings.row}, folder / "embeddings.safetensors")
 
 
 def load_embeddings(folder: Path) -> Embeddings:
-    """The embeddings of `save_embeddings`."""
-    return Embeddings(**load_file(folder / "embeddings.safetensors"))
+    """The embeddings of `save_embeddings`, mapped: as large as the disk has room for."""
+    return Embeddings(**mapped.load(folder / "embeddings.safetensors"))
 
 
 def save_reward(folder: Path, reward: Reward) -> None:

@@ -10,7 +10,7 @@ from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact
 
-_ORDER = ("examples", "split", "embeddings", "reward", "scores", "measures")
+_ORDER = ("lm", "completions", "examples", "split", "embeddings", "reward", "scores", "measures")
 
 
 @dataclass

@@ -6,6 +6,7 @@ fresh process could not unpickle a drop-in's class.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -254,6 +255,7 @@ def _work(end: Connection, store: Path, drop_ins: Sequence[Path]) -> None:
             end.send(perform(job, worker, lambda key, share, note: end.send(_Moved(share, note))))
     sys.stdout.flush()
     sys.stderr.flush()
+    atexit._run_exitfuncs()  # what a part asked for, and multiprocessing: semaphores are handed back
     os._exit(0)  # all is kept; torch takes seconds to take itself apart
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fairl_bench.component import Component, FilePath, RunTime
+from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
 from fairl_bench.engine.registry import Registry
 from fairl_bench.errors import DataError
 
@@ -58,6 +58,15 @@ def identity(part: Component, registry: Registry) -> dict[str, Any]:
         "source": source_digest(type(part)),
         "fields": _fields(part, registry),
         "reads": part.reads(),
+    }
+
+
+def answering(settings: Settings) -> dict[str, Any]:
+    """The settings that change the answer, as plain data."""
+    return {
+        name: plain(getattr(settings, name))
+        for name, field in type(settings).model_fields.items()
+        if RunTime not in field.metadata
     }
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from fairl_bench.component import Component, Spec
-from fairl_bench.engine.keys import canonical, identity, stage_key
+from fairl_bench.component import Component, Settings, Spec
+from fairl_bench.engine.keys import answering, canonical, identity, stage_key
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.suite import Named, Suite
-from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.engine.suite import PAIRS, Named, Suite
+from fairl_bench.errors import PluginError
+from fairl_bench.kinds import LM, Ask, Encoder, Evaluator, Method, Source, TestSet
+
+UPSTREAM = "upstream/"
+"""Before the role of an input that a part starts from."""
 
 
 @dataclass(frozen=True)
 class Stage:
     """One cacheable step, as plain data: a worker needs nothing else but the store and the plugins."""
 
-    kind: str  # examples, split, embeddings, reward, scores, measures
+    kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures
     key: str
     title: str
     parts: Mapping[str, Spec] = field(default_factory=dict)
@@ -60,6 +65,11 @@ class Cell:
     scores: str
     measures: tuple[str, ...]
     world: World
+    slices: tuple[tuple[int | None, str], ...] = ()  # seed of the baseline, key of its slices' measures
+
+    def judged(self) -> tuple[str, ...]:
+        """The keys of all its numbers."""
+        return (*self.measures, *(key for _, key in self.slices))
 
     def row(self) -> tuple[str, str, str, str]:
         """The row of a table that it belongs to: model, encoder, method, variant."""
@@ -80,7 +90,7 @@ class Plan:
         for world in self.worlds:
             keys.update(dict.fromkeys((*world.texts().values(), world.split)))
         for cell in self.cells:
-            keys.update(dict.fromkeys((cell.reward, cell.scores, *cell.measures)))
+            keys.update(dict.fromkeys((cell.reward, cell.scores, *cell.judged())))
         return list(keys)
 
     def only(self, wanted: Mapping[str, Sequence[str]]) -> Plan:
@@ -109,6 +119,10 @@ def plan(study: Study) -> Plan:
     return Plan(stages, tuple(worlds), tuple(cells))
 
 
+def _drawn(title: str, part: Component, replicate: int) -> str:
+    return f"{title}, replicate {replicate}" if part.draws() else title
+
+
 class _Planner:
     """Plans one variant into the stages that all share."""
 
@@ -131,13 +145,14 @@ class _Planner:
         settings: Mapping[str, Any],
         inputs: Mapping[str, str],
         stack: Hashable = None,
+        run_time: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
-        """Add a stage, or find the equal one; its key."""
+        """Add a stage, or find the equal one; its key, in which ``run_time`` settings are not."""
         who = {role: self.identity(part) for role, part in parts.items()}
         key = stage_key(kind, who, settings, inputs)
         if key not in self.stages:
             specs = {role: part.plain() for role, part in parts.items()}
-            self.stages[key] = Stage(kind, key, title, specs, settings, inputs, stack)
+            self.stages[key] = Stage(kind, key, title, specs, {**settings, **run_time}, inputs, stack)
         return key
 
     def identity(self, part: Component) -> dict[str, Any]:
@@ -162,15 +177,40 @@ class _Planner:
 
     def examples(self, role: str, name: str, part: Source | TestSet, replicate: int) -> str:
         """The texts of a source or test set; a file gives the same ones in every replicate."""
-        title = f"{'pairs' if role == 'source' else 'texts'} of {name}" + (
-            f", replicate {replicate}" if part.drawn else ""
-        )
-        return self.add("examples", title, {role: part}, {"replicate": replicate if part.drawn else 0}, {})
+        what = "pairs" if role == "source" else "texts"
+        return self.made("examples", role, f"{what} of {name}", part, replicate, name)
+
+    def made(self, kind: str, role: str, title: str, part: Component, replicate: int, model: str) -> str:
+        """The answer of a part by itself, made once a replicate where it draws anything, after its upstream."""
+        settings = {"replicate": replicate if part.draws() else 0}
+        inputs = self.upstream(part, model, replicate)
+        return self.add(kind, _drawn(title, part, replicate), {role: part}, settings, inputs)
+
+    def upstream(self, part: Component, model: str, replicate: int) -> dict[str, str]:
+        """The stages of what a part starts from, by role."""
+        return {UPSTREAM + role: self.before(role, one, model, replicate) for role, one in part.upstream().items()}
+
+    def before(self, role: str, one: Settings, model: str, replicate: int) -> str:
+        """The stage of a language model, of completions or of another source's pairs."""
+        if isinstance(one, Ask):
+            return self.completions(role, one, model, replicate)
+        if isinstance(one, LM):
+            return self.made("lm", "lm", f"language model {one.use} of {model}", one, replicate, model)
+        if isinstance(one, Source):
+            return self.made("examples", "source", f"pairs of {model} ({one.use})", one, replicate, model)
+        raise PluginError(f"{model}: a part can start from a language model, completions or a source, not from {one!r}")
+
+    def completions(self, role: str, asked: Ask, model: str, replicate: int) -> str:
+        """Completions of one language model."""
+        lm = {f"{UPSTREAM}lm": self.before("lm", asked.lm, model, replicate)}
+        settings = {"n": asked.n, "sampling": asked.sampling.plain(), "voice": asked.voice, "replicate": replicate}
+        parts = {"lm": asked.lm, "prompts": asked.prompts}
+        return self.add("completions", f"completions of {model}, {role}, replicate {replicate}", parts, settings, lm)
 
     def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: World) -> str:
         corpus = {"pairs": world.pairs, "split": world.split} if encoder.part.fitted else {}
         title = f"{self.stages[examples].title} by {encoder.name}"
-        inputs = {"examples": examples, **corpus}
+        inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.replicate)}
         return self.add("embeddings", title, {"encoder": encoder.part}, {"embed": embed}, inputs)
 
     def cells_of(self, model: Named[Source], encoder: Named[Encoder], world: World) -> Iterator[Cell]:
@@ -178,9 +218,39 @@ class _Planner:
         vectors = {"pairs": self.embeddings(encoder, world.pairs, embed, world)}
         for name, texts in world.testsets:
             vectors[name] = self.embeddings(encoder, texts, "completion", world)
+        baseline = self.baseline(model, world, vectors)
         for method in self.suite.methods:
-            for seed in self.suite.seeds if method.part.seeded else (None,):
-                yield self.cell(model, encoder, method, world, vectors, seed)
+            for seed in self.seeds(method):
+                yield self.cell(model, encoder, method, world, vectors, seed, baseline)
+
+    def seeds(self, method: Named[Method]) -> tuple[int | None, ...]:
+        return self.suite.seeds if method.part.seeded else (None,)
+
+    def baseline(
+        self, model: Named[Source], world: World, vectors: Mapping[str, str]
+    ) -> tuple[tuple[int | None, str], ...]:
+        """Seed and scores of each run of the method whose failures are the slices; empty where there are none."""
+        name = self.suite.slices.baseline if self.suite.slices else None
+        method = next((one for one in self.suite.methods if one.name == name), None)
+        if method is None:
+            return ()
+        return tuple((seed, self.scores(model, method, world, vectors, seed)[1]) for seed in self.seeds(method))
+
+    def scores(
+        self, model: Named[Source], method: Named[Method], world: World, vectors: Mapping[str, str], seed: int | None
+    ) -> tuple[str, str]:
+        """The keys of a run's reward and of what it scores."""
+        where = _where(model, method, world, seed)
+        who = {"replicate": world.replicate, "seed": seed}
+        settings = {**who, "head": answering(self.suite.head), "training": answering(self.suite.training)}
+        device = {"device": self.suite.training.device}
+        inputs = {"pairs": world.pairs, "split": world.split, "embeddings": vectors["pairs"]}
+        stack = method.part.stack()
+        shared = None if stack is None else (stack, canonical({**settings, "seed": None}), tuple(inputs.values()))
+        reward = self.add("reward", where, {"method": method.part}, settings, inputs, shared, device)
+        seen = {f"embeddings/{name}": key for name, key in vectors.items()}
+        texts = {"split": world.split, **world.texts()}
+        return reward, self.add("scores", where, {"method": method.part}, {}, {"reward": reward, **texts, **seen})
 
     def cell(
         self,
@@ -190,20 +260,19 @@ class _Planner:
         world: World,
         vectors: Mapping[str, str],
         seed: int | None,
+        baseline: Sequence[tuple[int | None, str]] = (),
     ) -> Cell:
-        where = f"{method.name} on {model.name}, replicate {world.replicate}" + (
-            "" if seed is None else f", seed {seed}"
-        )
-        head, training = self.suite.head.plain(), self.suite.training.plain()
-        settings = {"head": head, "training": training, "replicate": world.replicate, "seed": seed}
-        inputs = {"pairs": world.pairs, "split": world.split, "embeddings": vectors["pairs"]}
-        stack = method.part.stack()
-        shared = None if stack is None else (stack, canonical({**settings, "seed": None}), tuple(inputs.values()))
-        reward = self.add("reward", where, {"method": method.part}, settings, inputs, shared)
-        seen = {f"embeddings/{name}": key for name, key in vectors.items()}
+        where = _where(model, method, world, seed)
+        reward, scores = self.scores(model, method, world, vectors, seed)
         texts = {"split": world.split, **world.texts()}
-        scores = self.add("scores", where, {"method": method.part}, {}, {"reward": reward, **texts, **seen})
         measures = tuple(self.measures(where, part, scores, texts) for part in self.suite.evaluate)
+        slices = tuple(
+            (seed if other is None else other, self.measures(where, part, scores, texts, key))
+            for other, key in baseline
+            if None in (seed, other) or seed == other
+            for part in self.suite.evaluate
+            if set(part.data) & set(PAIRS)
+        )
         shape = method.part.head(self.suite.head)
         return Cell(
             model=model.name,
@@ -217,18 +286,48 @@ class _Planner:
             scores=scores,
             measures=measures,
             world=world,
+            slices=slices,
         )
 
-    def measures(self, where: str, evaluator: Evaluator, scores: str, texts: Mapping[str, str]) -> str:
+    def measures(
+        self, where: str, evaluator: Evaluator, scores: str, texts: Mapping[str, str], baseline: str | None = None
+    ) -> str:
+        """The numbers of a run; with the scores of a baseline, those on its failures."""
         names = {name.partition("/")[0] for name in evaluator.needs()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
         title = f"{evaluator.use} of {where}"
-        return self.add("measures", title, {"evaluator": evaluator}, {}, {"scores": scores, **inputs})
+        if baseline is None or self.suite.slices is None:
+            return self.add("measures", title, {"evaluator": evaluator}, {}, {"scores": scores, **inputs})
+        settings, seen = {"near_tie": self.suite.slices.near_tie}, {"scores": scores, "baseline": baseline, **inputs}
+        return self.add("measures", f"{title}, failure slices", {"evaluator": evaluator}, settings, seen)
+
+
+def _where(model: Named[Source], method: Named[Method], world: World, seed: int | None) -> str:
+    run = f"{method.name} on {model.name}, replicate {world.replicate}"
+    return run if seed is None else f"{run}, seed {seed}"
 
 
 def check_parts(study: Study) -> None:
-    """Have every source, test set and encoder look whether its work can be done.  Raises `FairlError`."""
+    """Have every part of the data, however deep, look whether its work can be done.  Raises `FairlError`."""
+    seen: set[str] = set()
     for suite in study.variants.values():
         models, encoders = (entry.part for entry in suite.models), (entry.part for entry in suite.encoders)
-        for part in (*models, *suite.testsets.values(), *encoders):
-            part.check()
+        for part in _nested((*models, *suite.testsets.values(), *encoders)):
+            spec = part.kind + canonical(part.plain())
+            if spec not in seen:
+                seen.add(spec)
+                part.check()
+
+
+def _nested(value: Any) -> Iterator[Component]:
+    """Every part in a value, the inner ones first."""
+    if isinstance(value, Settings):
+        for name in type(value).model_fields:
+            yield from _nested(getattr(value, name))
+        if isinstance(value, Component):
+            yield value
+    elif isinstance(value, Mapping):
+        yield from _nested(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from _nested(entry)

@@ -13,7 +13,7 @@ from fairl_bench.engine.explain import explain
 from fairl_bench.engine.keys import canonical
 from fairl_bench.engine.overrides import at_point, points, set_option, with_defaults
 from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.suite import PAIRS, Suite, Table1, Table3
+from fairl_bench.engine.suite import PAIRS, Suite, Table1, Table2, Table3
 from fairl_bench.engine.yaml import Document, Place, is_file, load
 from fairl_bench.errors import SuiteError, suggest
 
@@ -134,6 +134,17 @@ def _table(suite: Suite, place: Place, table: Table1 | Table3) -> Iterator[tuple
         yield from _metrics(suite, (*place, "metrics"), what, table.metrics)
     methods = getattr(table, "methods", ())
     yield from _names((*place, "methods"), f"{what}: method", methods, [method.name for method in suite.methods])
+    if isinstance(table, Table2 | Table3):
+        yield from _cut(suite, (*place, "data"), what, table)
+
+
+def _cut(suite: Suite, place: Place, what: str, table: Table2 | Table3) -> Iterator[tuple[Place, str]]:
+    """Data that no evaluator finds a threshold for: what is right there cannot be said."""
+    for data in table.data:
+        truth = table.truth_of(data)
+        judges = (one for one in suite.evaluate if not one.metrics or "threshold" in one.metrics)
+        if data in suite.datasets() and not any(data in one.data and truth in one.measured() for one in judges):
+            yield place, f"{what}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
 
 
 def _metrics(suite: Suite, place: Place, what: str, names: Sequence[str]) -> Iterator[tuple[Place, str]]:
@@ -153,13 +164,15 @@ def _names(place: Place, what: str, names: Iterable[str], known: Iterable[str]) 
 def _known(suite: Suite, data: str) -> frozenset[str]:
     """The truths that a data set has for every model."""
     if data in PAIRS:
-        judged = all(model.part.gold is not None for model in suite.models)
+        judged = all(model.part.judged() for model in suite.models)
         return frozenset({PREFERRED, GOLD} if judged else {PREFERRED})
-    return frozenset({GOLD})
+    return frozenset({GOLD} if suite.testsets[data].judged() else ())
 
 
 def _lack(suite: Suite, data: str, truth: str) -> str:
     if truth == PREFERRED:
         return f"test set {data!r} has no truth 'preferred': only pairs have; use 'gold'"
-    bare = next(model.name for model in suite.models if model.part.gold is None)
+    if data not in PAIRS:
+        return f"test set {data!r} has no truth {truth!r}; give it a 'gold:'"
+    bare = next(model.name for model in suite.models if not model.part.judged())
     return f"data {data!r} has no truth 'gold': model {bare!r} has no judge; give it a 'gold:'"

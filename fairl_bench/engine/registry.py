@@ -21,8 +21,11 @@ import pluggy
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Spec, tuples
 from fairl_bench.errors import PluginError, UnknownName, suggest
+from fairl_bench.kinds import KINDS
 
 GROUP = "fairl_bench"
+KIND_OF = {f"fairl_{kind.removesuffix('s')}s": kind for kind in KINDS}
+"""The kind that a hook registers parts of."""
 _BUILTIN = "fairl_bench.builtin"
 C = TypeVar("C", bound=Component)
 
@@ -80,7 +83,7 @@ class Registry:
             self._refuse_misspelt(module, plugin)
             callers = self._manager.get_hookcallers(module) or []
             for caller in callers:
-                kind = caller.name.removeprefix("fairl_").removesuffix("s")
+                kind = KIND_OF[caller.name]
                 others = [other for other in self._manager.get_plugins() if other is not module]
                 self._manager.subset_hook_caller(caller.name, others)(register=self._register(kind, plugin.name))
             hooks = tuple(sorted(caller.name for caller in callers))
@@ -121,8 +124,6 @@ class Registry:
 
     def find(self, kind: str, name: str) -> type[Component]:
         """The class of a part, imported now if it was registered by path."""
-        from fairl_bench.kinds import KINDS
-
         entry = self._entries.get((kind, name))
         if entry is None:
             raise UnknownName(kind, str(name), self.names(kind))

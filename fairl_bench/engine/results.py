@@ -28,12 +28,19 @@ from fairl_bench.data import DROPPED, SPLITS, Examples, Split
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
+from fairl_bench.engine.report import Paired, plain_runs
+from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.suite import Suite
 from fairl_bench.engine.yaml import dump, load
 from fairl_bench.errors import FairlError, ResultsError
 from fairl_bench.records import Record
-from fairl_bench.tables import FORMATS, Table
+from fairl_bench.tables.comparisons import FILE
+from fairl_bench.tables.comparisons import signature as _signed
+from fairl_bench.tables.comparisons import write as write_comparisons
+from fairl_bench.tables.formats import FORMATS
+from fairl_bench.tables.rows import Row, Runs
+from fairl_bench.tables.table import Table
 
 _PACKAGES = ("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy")
 
@@ -64,18 +71,20 @@ class Results:
         outcome: Outcome,
         command: list[str],
         seconds: float,
+        runs: Mapping[Row, Runs],
         *,
         only: Plan | None = None,
     ) -> list[Record]:
-        """Write everything that finished stages allow; the records.
+        """Write everything that finished stages allow; the records, of single runs alone.
 
         With ``only``, a part of the plan, the records and files of all other cells stay as they are; without, what no
         finished stage of the plan says is removed.
         """
         part = only or plan
-        rows = list(_records(self.suite.name, part, worker))
+        rows = list(_records(self.suite.name, self.suite.slices.baseline if self.suite.slices else "", part, worker))
         if only and (self.folder / "records.parquet").exists():
-            rows += _kept(records.read(self.folder / "records.parquet"), rows, only)
+            old = [row for row in records.read(self.folder / "records.parquet") if not row.other]
+            rows += _kept(old, rows, only)
         self._file("records.parquet", lambda path: records.write(path, rows))
         names = _file_names(plan)
         written = set()
@@ -85,7 +94,7 @@ class Results:
                 written.add(names[world])
         for cell in part.cells:
             if worker.store.has(cell.scores):
-                self._scores(names[cell], cell, worker)
+                self._scores(names[cell], cell, names[cell.world], worker)
                 written.add(names[cell])
             elif _signed(place := self.folder / "scores" / names[cell]) not in (None, _signature(cell.scores)):
                 place.unlink()  # what the cell was before the suite changed
@@ -93,8 +102,19 @@ class Results:
             self._forget(written)
         for key, log in outcome.logs.items():
             self._text(f"logs/{key[:16]}.txt", f"{outcome.failed[key]}\n\n{log}")
-        self._text("run.json", json.dumps(self._run(plan, worker, outcome, command, seconds), indent=1))
+        told = self._run(plan, worker, outcome, command, seconds) | {"rows": plain_runs(runs)}
+        self._text("run.json", json.dumps(told, indent=1))
         return rows
+
+    def paired(self) -> list[Record]:
+        """The paired records that the folder has."""
+        path = self.folder / "records.parquet"
+        return [row for row in records.read(path) if row.other] if path.exists() else []
+
+    def write_paired(self, rows: Sequence[Record], found: Paired) -> None:
+        """The paired statistics beside the records of single runs."""
+        self._file("records.parquet", lambda path: records.write(path, [*rows, *found.records]))
+        self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
 
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
@@ -104,11 +124,14 @@ class Results:
                     path.unlink()
 
     def write_tables(self, tables: Sequence[Table]) -> None:
-        """Each table as Markdown, CSV and LaTeX."""
+        """Each table as Markdown, CSV, LaTeX and JSON; those of an earlier suite go."""
+        names = {f"{table.name}.{ending}" for table in tables for ending in FORMATS}
         for table in tables:
-            name = table.title.lower().replace(" ", "")
             for ending, render in FORMATS.items():
-                self._text(f"tables/{name}.{ending}", render(table))
+                self._text(f"tables/{table.name}.{ending}", render(table))
+        for path in (self.folder / "tables").glob("*"):
+            if path.name not in names:
+                path.unlink()
 
     def _world(self, name: str, world: World, worker: Worker) -> None:
         """``examples`` and ``truths`` of a model in a replicate, all data sets below one another."""
@@ -125,7 +148,7 @@ class Results:
         self._table("examples", name, pa.concat_tables(examples), {"signature": signature})
         self._table("truths", name, pa.concat_tables(truths), {"signature": signature})
 
-    def _scores(self, name: str, cell: Cell, worker: Worker) -> None:
+    def _scores(self, name: str, cell: Cell, world: str, worker: Worker) -> None:
         """The rewards of one cell, with the cell's coordinates in the file's metadata."""
         signature = _signature(cell.scores)
         if _signed(self.folder / "scores" / name) == signature:
@@ -138,6 +161,7 @@ class Results:
             tables.append(pa.table({**columns, "reward": reward}))
         coordinates = {"model": cell.model, "encoder": cell.encoder, "head": cell.head, "method": cell.method}
         numbers = {"variant": cell.variant, "replicate": str(cell.replicate), "seed": _seed(cell), "stage": cell.scores}
+        numbers["world"] = world  # the file of its examples and truths
         self._table("scores", name, pa.concat_tables(tables), {**coordinates, **numbers, "signature": signature})
 
     def _run(self, plan: Plan, worker: Worker, outcome: Outcome, command: list[str], seconds: float) -> dict[str, Any]:
@@ -190,9 +214,9 @@ def _write_text(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _records(suite: str, plan: Plan, worker: Worker) -> Iterator[Record]:
+def _records(suite: str, baseline: str, plan: Plan, worker: Worker) -> Iterator[Record]:
     for cell in plan.cells:
-        for key in cell.measures:
+        for seed, key in [*((cell.seed, key) for key in cell.measures), *cell.slices]:
             if not worker.store.has(key):
                 continue
             for measure in worker.load(key):
@@ -205,10 +229,10 @@ def _records(suite: str, plan: Plan, worker: Worker) -> Iterator[Record]:
                     method=cell.method,
                     variant=cell.variant,
                     replicate=cell.replicate,
-                    seed=cell.seed,
+                    seed=seed,
                     dataset=dataset,
                     split=split,
-                    slice=measure.slice,
+                    slice=f"{measure.slice}:{baseline}" if measure.slice in (MISRANKED, NEAR_TIE) else measure.slice,
                     truth=measure.truth,
                     metric=measure.metric,
                     other="",
@@ -222,7 +246,7 @@ def _records(suite: str, plan: Plan, worker: Worker) -> Iterator[Record]:
 def _kept(old: Sequence[Record], new: Sequence[Record], only: Plan) -> list[Record]:
     """The old records of cells that have no new ones; of the wanted cells, those that answer the same question."""
     answered = {_coordinates(row) for row in new}
-    asked = {_coordinates(cell): cell.measures for cell in only.cells}
+    asked = {_coordinates(cell): cell.judged() for cell in only.cells}
     left = [row for row in old if _coordinates(row) not in answered]
     return [row for row in left if row.stage in asked.get(_coordinates(row), (row.stage,))]
 
@@ -279,15 +303,6 @@ def _truth_rows(dataset: str, truth: str, value: np.ndarray, label: np.ndarray) 
 
 def _signature(*keys: str) -> str:
     return " ".join(key[:16] for key in keys)
-
-
-def _signed(path: Path) -> str | None:
-    """What a file of the folder was made from; None where it is not there."""
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowInvalid):
-        return None
-    return str(metadata.get(b"signature", b""), "utf-8")
 
 
 def _owner(path: Path) -> str | None:

@@ -13,13 +13,15 @@ from fairl_bench.engine.execute import Outcome, Watcher, execute
 from fairl_bench.engine.hands import Hands, Here, Pool
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.read import Study
+from fairl_bench.engine.report import kept, paired, tables
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
-from fairl_bench.engine.suite import Suite
 from fairl_bench.errors import DamagedArtefact, FairlError, suggest
 from fairl_bench.records import Record
-from fairl_bench.tables import Row, Runs, Table, table1
+from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.rows import Row, Runs
+from fairl_bench.tables.table import Table
 
 
 class Finished(NamedTuple):
@@ -55,12 +57,20 @@ def run(
     outcome = Outcome()
     watcher = watcher or Watcher()
 
-    def project() -> Finished:
+    def project(*, whole_story: bool = True) -> Finished:
         seconds = time.perf_counter() - started
-        records = results.write(whole, worker, outcome, sys.argv, seconds, only=wanted if only else None)
-        tables = _tables(study.suite, whole, outcome, records)
-        results.write_tables(tables)
-        return Finished(wanted, outcome, records, tables, folder, seconds)
+        report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
+        records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=wanted if only else None)
+        comparisons: list[Comparison] = []
+        found = kept(folder, report, records, before)
+        if found is None and whole_story:
+            found = paired(folder, report, records)
+        if found is not None:
+            results.write_paired(records, found)
+            records, comparisons = [*records, *found.records], found.comparisons
+        made = list(tables(report, records, comparisons, runs).values())
+        results.write_tables(made)
+        return Finished(wanted, outcome, records, made, folder, seconds)
 
     while True:
         hands: Hands = (
@@ -70,7 +80,7 @@ def run(
             execute(wanted, store, hands, watcher, outcome)
         except BaseException:  # whatever ends the work, what is finished can be read
             with suppress(DamagedArtefact):
-                project()
+                project(whole_story=False)  # who interrupts a run waits for no bootstrap
             raise
         try:
             return project()
@@ -95,12 +105,6 @@ def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:
     return wanted
 
 
-def _tables(suite: Suite, plan: Plan, outcome: Outcome, records: list[Record]) -> list[Table]:
-    """The tables that a suite asks for."""
-    layout = suite.report.table1
-    return [] if layout is None else [table1(records, layout, _runs(plan, outcome))]
-
-
 def _runs(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
     """What each row of a table should rest on."""
     lost = outcome.lost()
@@ -110,7 +114,7 @@ def _runs(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
     return {
         row: Runs(
             all=len(cells),
-            failed=sum(any(key in lost for key in (cell.reward, cell.scores, *cell.measures)) for cell in cells),
+            failed=sum(any(key in lost for key in (cell.reward, cell.scores, *cell.judged())) for cell in cells),
             unit="seeds" if cells[0].seed is not None and len({cell.replicate for cell in cells}) == 1 else "runs",
         )
         for row, cells in rows.items()

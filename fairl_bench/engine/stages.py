@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -14,6 +15,7 @@ from fairl_bench.data import (
     GOLD,
     TRAIN,
     VALIDATION,
+    Completions,
     Embeddings,
     Examples,
     Head,
@@ -21,21 +23,29 @@ from fairl_bench.data import (
     Preferences,
     Reward,
     Rows,
+    Sampling,
     Scored,
+    Site,
     Split,
     Task,
     Training,
 )
 from fairl_bench.engine import artefacts
-from fairl_bench.engine.plan import Stage
+from fairl_bench.engine.asked import ask
+from fairl_bench.engine.judged import judged_pairs
+from fairl_bench.engine.plan import UPSTREAM, Stage
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.splits import split_pairs
 from fairl_bench.engine.store import Store
+from fairl_bench.engine.suite import PAIRS
 from fairl_bench.errors import DataError, NotFinite
-from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
 from fairl_bench.science.streams import stream
 
 _LOADERS: Mapping[str, Callable[[Path], Any]] = {
+    "lm": artefacts.load_lm,
+    "completions": artefacts.load_completions,
     "examples": artefacts.load_examples,
     "split": artefacts.load_split,
     "embeddings": artefacts.load_embeddings,
@@ -60,6 +70,8 @@ class Worker:
     def perform(self, job: Sequence[Stage]) -> None:
         """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
         perform = {
+            "lm": self._lm,
+            "completions": self._completions,
             "examples": self._examples,
             "split": self._split,
             "embeddings": self._embeddings,
@@ -75,13 +87,48 @@ class Worker:
         seconds = round(time.perf_counter() - started, 3)
         self.store.write(stage.key, stage.kind, save, {"title": stage.title, "seconds": seconds, **(facts or {})})
 
+    def _upstream(self, stage: Stage) -> dict[str, Any]:
+        """The answers of the parts that a stage's part starts from, by role."""
+        roles = (role for role in stage.inputs if role.startswith(UPSTREAM))
+        return {role.removeprefix(UPSTREAM): self.load(stage.inputs[role]) for role in roles}
+
+    def _site(self, stage: Stage) -> Site:
+        """A place for long work: its scratch outlives an interruption, its folder starts empty."""
+        scratch = self.store.scratch(stage.key)
+        folder = scratch / "answer"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (scratch / "work").mkdir(exist_ok=True)
+        return Site(folder, scratch / "work", self._upstream(stage), stage.settings["replicate"])
+
+    def _lm(self, job: Sequence[Stage]) -> None:
+        (stage,), started = job, time.perf_counter()
+        site = self._site(stage)
+        made = self.registry.build(LM, stage.parts["lm"]).make(site)
+        here = made.folder == site.folder
+        save = artefacts.save_lm if here else artefacts.save_lm_place
+        self._keep(stage, lambda folder: save(folder, made.folder), started, made.facts)
+        self.store.clear(stage.key)
+
+    def _completions(self, job: Sequence[Stage]) -> None:
+        (stage,), started = job, time.perf_counter()
+        site, settings = self._site(stage), stage.settings
+        lm = self.registry.build(LM, stage.parts["lm"])
+        prompts = self.registry.build(Prompts, stage.parts["prompts"])
+        asked = ask(prompts, settings["n"], Sampling(**settings["sampling"]), settings["voice"], site.replicate)
+        found = Completions(asked.prompt, tuple(lm.complete(asked, site)), asked.row, asked.draw)
+        facts = {"completions": len(found), "empty": sum(not text.strip() for text in found.text)}
+        self._keep(stage, partial(artefacts.save_completions, completions=found), started, facts)
+        self.store.clear(stage.key)
+
     def _examples(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
         replicate = stage.settings["replicate"]
         facts: dict[str, Any] = {}
         if "source" in stage.parts:
             source = self.registry.build(Source, stage.parts["source"])
-            examples, facts["dropped_identical"] = _pairs(source, replicate)
+            examples, dropped = judged_pairs(source, replicate, self._upstream(stage))
+            facts |= {f"dropped_{why}": n for why, n in dropped.items()}
         else:
             testset = self.registry.build(TestSet, stage.parts["testset"])
             examples = testset.examples(stream("world/testset", replicate))
@@ -106,7 +153,8 @@ class Worker:
         texts = self.load(stage.inputs["examples"]).inputs(stage.settings["embed"])
         rows: dict[str, int] = {}
         row = np.array([rows.setdefault(text, len(rows)) for text in texts], np.int64)
-        vectors = np.ascontiguousarray(encoder.encode(tuple(rows), self._corpus(stage)), np.float32)
+        found = encoder.encode(tuple(rows), self._corpus(stage), **self._upstream(stage))
+        vectors = np.ascontiguousarray(found, np.float32)
         if vectors.shape[0] != len(rows):
             raise DataError(f"encoder {encoder.use!r} turned {len(rows)} texts into {vectors.shape[0]} vectors")
         bad = np.flatnonzero(~np.isfinite(vectors).all(1))
@@ -136,7 +184,10 @@ class Worker:
         for stage in job:
             settings = stage.settings
             method = self.registry.build(Method, stage.parts["method"])
-            head, training = Head(**settings["head"]), Training.model_validate(settings["training"])
+            head, training = (
+                Head(**settings["head"]),
+                Training.model_validate({**settings["training"], "device": settings["device"]}),
+            )
             seed = 0 if settings["seed"] is None else settings["seed"]
             runs.append((method, Task(train, validation, head, training, settings["replicate"], seed)))
         rewards = type(runs[0][0]).fit_many(runs)
@@ -165,8 +216,20 @@ class Worker:
         evaluator = self.registry.build(Evaluator, stage.parts["evaluator"])
         scores = self.load(stage.inputs["scores"])
         scored = {name: self._scored(stage, name, scores) for name in evaluator.needs()}
-        measures = list(evaluator.evaluate(scored))
+        if "baseline" in stage.inputs:
+            measures = list(evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored)))
+        else:
+            measures = list(evaluator.evaluate(scored))
         self._keep(stage, partial(artefacts.save_measures, measures=measures), started)
+
+    def _slices(self, stage: Stage, evaluator: Evaluator, scored: Mapping[str, Scored]) -> dict[str, dict[str, Scored]]:
+        """By data, the pairs that the baseline fails on."""
+        baseline = self.load(stage.inputs["baseline"])
+        return {
+            name: slices_of(scored[name], self._scored(stage, name, baseline).reward, stage.settings["near_tie"])
+            for name in evaluator.data
+            if name in PAIRS
+        }
 
     def _scored(self, stage: Stage, name: str, scores: Mapping[str, np.ndarray]) -> Scored:
         dataset, _, part = name.partition("/")
@@ -180,27 +243,6 @@ class Worker:
         examples: Examples = self.load(pairs)
         rows = np.flatnonzero(np.isin(examples.pair, self.load(split).rows(part)))
         return examples.take(rows), rows
-
-
-def _pairs(source: Source, replicate: int) -> tuple[Examples, int]:
-    """A source's pairs as judged examples, and how many pairs of equal texts were dropped."""
-    pairs = source.pairs(stream("world", replicate))
-    same = [i for i, (a, b) in enumerate(zip(pairs.preferred, pairs.rejected, strict=True)) if a == b]
-    if same and source.identical == "refuse":
-        raise DataError(
-            f"source {source.use!r}: both texts of pair {same[0]} are {pairs.preferred[same[0]]!r}; "
-            "mend the data, or set 'identical: drop'"
-        )
-    if same:
-        gone = set(same)
-        pairs = pairs.take([i for i in range(len(pairs)) if i not in gone])
-    if not len(pairs):
-        raise DataError(f"source {source.use!r} holds no pair")
-    examples = pairs.examples()
-    if source.gold:  # judged before preferences are turned around: noise is in the pairs, not in the truth
-        examples = examples.knowing(source.gold.judge(examples))
-    turned = stream("flip", replicate).random(len(pairs)) < source.flip
-    return examples.turned(np.flatnonzero(turned)), len(same)
 
 
 def _preferences(examples: Examples, split: Split, embeddings: Embeddings) -> tuple[Preferences, Preferences]:

@@ -4,6 +4,7 @@
 
     STORE/ab/ab12…/        one artefact: its files and ``manifest.json`` (kind, file -> SHA-256, facts)
     STORE/tmp/             half-written artefacts, renamed into place when complete
+    STORE/scratch/KEY/     checkpoints of unfinished work, gone when it is finished
     STORE/damaged/         artefacts that did not match their checksums, set aside
     STORE/locks/           one lock a key, so that two processes do not do one piece of work twice
 """
@@ -82,6 +83,16 @@ class Store:
             ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def scratch(self, key: str) -> Path:
+        """Where the unfinished work of an artefact keeps its checkpoints."""
+        folder = self.root / "scratch" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def clear(self, key: str) -> None:
+        """Forget the checkpoints of work that is finished."""
+        shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
 
     def manifest(self, key: str) -> dict[str, Any]:
         """The kind, files and facts of an artefact.  Raises `DamagedArtefact`."""

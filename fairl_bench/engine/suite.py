@@ -64,6 +64,17 @@ class Split(Settings):
 Truths = Literal["preferred", "gold"] | dict[str, Literal["preferred", "gold"]]
 
 
+def truth_of(truth: Truths, data: str) -> str:
+    """The truth that is meant for this data.
+
+    >>> truth_of({"pairs": "preferred", "jigsaw": "gold"}, "pairs/test")
+    'preferred'
+    """
+    if isinstance(truth, str):
+        return truth
+    return truth.get(data) or truth.get(data.partition("/")[0]) or GOLD
+
+
 class Table1(Settings):
     """The leaderboard: methods × (data, metric), as the paper's Table 1."""
 
@@ -76,25 +87,30 @@ class Table1(Settings):
 
     def truth_of(self, data: str) -> str:
         """The truth that a column of this data is measured against."""
-        if isinstance(self.truth, str):
-            return self.truth
-        return self.truth.get(data) or self.truth.get(data.partition("/")[0]) or GOLD
+        return truth_of(self.truth, data)
 
 
 class Table2(Table1):
     """Where two methods disagree: both right, only one, neither (the paper's Table 2)."""
 
-    methods: tuple[Name, Name]
+    methods: tuple[Name, Name] = Field(description="the baseline first")
     metrics: tuple[str, ...] = ()
+    train_texts: int | None = Field(
+        None, ge=1, description="how many texts of pairs/train, drawn once; none: all (the paper has 1,000)"
+    )
 
 
 class Table3(Settings):
     """Where two methods disagree, by subtype (the paper's Table 3)."""
 
-    methods: tuple[Name, Name]
+    methods: tuple[Name, Name] = Field(description="the baseline first")
     data: tuple[str, ...] = Field(min_length=1)
     truth: Truths = GOLD
     by: Literal["subtype"] = "subtype"
+
+    def truth_of(self, data: str) -> str:
+        """The truth that says what is right."""
+        return truth_of(self.truth, data)
 
 
 class Report(Settings):
@@ -172,12 +188,7 @@ class Suite(Settings):
 
     def unanswered(self) -> list[str]:
         """The keys given here that are checked but that no run answers yet."""
-        asked = {
-            "slices": self.slices,
-            "report.table2": self.report.table2,
-            "report.table3": self.report.table3,
-            "claims": self.claims,
-        }
+        asked = {"claims": self.claims}
         return [name for name, value in asked.items() if value]
 
     def datasets(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Recipe, Run
-from fairl_bench.science.stack import Data, Stack, both, checked
+from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,9 +27,13 @@ class FailureStack(Stack):
         self.form = _plan(runs[0])
         self.second = self.path("initial/failures") if self.form.second_path else None
         self.turn = 0
+        self.of_failures: Tensor  # [active, 1] how much of the failure loss the base path sees
+        self.of_base: Tensor  # [active, 1] how much of the base loss the failure path sees
+        self.strength: Tensor | None = None  # [active, 1] of the penalty on the failure path
         self.weight: Tensor  # [active, 1] lambda_t
         self.rate: Tensor  # [active, 1] p_t
         self.uniform: Tensor  # [active, 2, n] for the detector, and for p_t
+        self.learnt: Tensor  # [active] how many pairs of this epoch were learnt from as failures
         self.failing: Tensor | None = None  # [active, n] this round's S_t; None: found in each step
 
     def paths(self) -> list[Path]:
@@ -37,16 +41,28 @@ class FailureStack(Stack):
         return [self.base, self.second] if self.second else [self.base]
 
     def start(self, epoch: int) -> None:
-        """At the first epoch of a round: lambda_t, p_t, and which pairs fail."""
+        """At the first epoch of a round: lambda_t, p_t, and which pairs fail; the couplings and the penalty."""
         import torch
 
-        if (epoch - 1) % self.form.round_epochs:
-            return
+        if not (epoch - 1) % self.form.round_epochs:
+            self._start_round(epoch)
+        self.learnt = torch.zeros(len(self.active), dtype=torch.long)
+        # made here and not in each step: a number sent to a GPU holds the steps up
+        plans = [_plan(self.runs[i]) for i in self.active]
+        coupled = torch.tensor([shares(plan.coupling) for plan in plans])
+        self.of_failures, self.of_base = coupled[:, :1], coupled[:, 1:]
+        strengths = [plan.weight(self.turn) if plan.penalty is None else plan.penalty for plan in plans]
+        self.strength = torch.tensor(strengths)[:, None] if any(strengths) else None
+
+    def _start_round(self, epoch: int) -> None:
+        import torch
+
         self.turn = (epoch - 1) // self.form.round_epochs
         plans = [_plan(self.runs[i]) for i in self.active]
         self.weight = torch.tensor([[plan.weight(self.turn)] for plan in plans])
         self.rate = torch.tensor([[plan.rate(self.turn)] for plan in plans])
-        self.uniform = torch.from_numpy(np.stack([self._uniform(self.runs[i]) for i in self.active]))
+        uniform = np.stack([self._uniform(self.runs[i]) for i in self.active])
+        self.uniform = torch.from_numpy(uniform).to(self.data.x.device)
         if self.form.by_step:
             return
         rewards = [self.rewards(at, self.data.train) for at in range(len(self.active))]
@@ -66,35 +82,26 @@ class FailureStack(Stack):
         slope: Tensor,
         picked: Tensor,
         real: int,
-        epoch: int,
     ) -> None:
         """Step down ``L_base + lambda_t L_fail(S_t)``, each path as far as the coupling lets it see."""
         half = reward.shape[1] // 2
         failing = self._failing_here(reward, picked, real)
+        self.learnt += failing.sum(-1)
         extra = self.slope(reward[:, :half] - reward[:, half:], lambda run: _plan(run).loss)[1] * failing
         extra *= self.weight / failing.sum(-1, keepdim=True).clamp(min=1)
-        couplings = [shares(_plan(self.runs[i]).coupling) for i in self.active]
-        of_failures, of_base = (slope.new_tensor([[share[side]] for share in couplings]) for side in (0, 1))
         if self.second is None:
             self.base.backward(x, hidden[0], both(slope + extra))
         else:
-            self.base.backward(x, hidden[0], both(slope + of_failures * extra))
-            self.second.backward(x, hidden[1], both(extra + of_base * slope))
+            self.base.backward(x, hidden[0], both(slope + self.of_failures * extra))
+            self.second.backward(x, hidden[1], both(extra + self.of_base * slope))
             self._step_second(self.second, failing)
         self.step_base()
 
     def _step_second(self, second: Path, failing: Tensor) -> None:
         """The failure path's step where there is something to learn: with no failure, Adam would only decay it."""
-        plans = [_plan(self.runs[i]) for i in self.active]
-        strengths = [
-            float(weight) if plan.penalty is None else plan.penalty
-            for plan, weight in zip(plans, self.weight, strict=True)
-        ]
-        if any(strengths):
-            second.pull(self.weight.new_tensor(strengths)[:, None])
-        some = failing.any(-1).tolist()
-        moved = [at for at, plan in enumerate(plans) if some[at] or plan.coupling == "full"]
-        second.step(None if len(moved) == len(plans) else moved)
+        if self.strength is not None:
+            second.pull(self.strength)
+        second.step(failing.any(-1) | (self.of_base[:, 0] != 0))
 
     def _failing_here(self, reward: Tensor, picked: Tensor, real: int) -> Tensor:
         """S_t within the batch ``[active, B]``: as mined for the round, or found in this step (Alg. 1's letter)."""
@@ -147,15 +154,20 @@ class FailureStack(Stack):
         differences, weights = [], []
         for path in self.paths():
             one = path.one(at)
-            sides = [self.data.x[rows] for rows in self.data.train]
-            if self.recipe.width is not None:
-                read = [heads.forward(one, side[None])[1] for side in sides]
-                sides = [hidden[0] for hidden in read if hidden is not None]
-            differences.append(sides[0] - sides[1])
+            blocks = zip(*(rows.split(BLOCK) for rows in self.data.train), strict=True)
+            differences.append(torch.cat([self._read(one, *block) for block in blocks]))
             weights.append(one["weight"][0])
         if self.recipe.width is None:  # both paths read the same numbers: their weights add up
             return differences[0], sum(weights[1:], weights[0])
         return torch.cat(differences, 1), torch.cat(weights)
+
+    def _read(self, one: Mapping[str, Tensor], preferred: Tensor, rejected: Tensor) -> Tensor:
+        """The difference of what the last layer of one path reads of two texts ``[n, k]``."""
+        sides = [self.data.x[rows] for rows in (preferred, rejected)]
+        if self.recipe.width is not None:
+            hidden = (heads.forward(one, side[None])[1] for side in sides)
+            sides = [layer[0] for layer in hidden if layer is not None]
+        return sides[0] - sides[1]
 
     def too_early(self, at: int) -> bool:
         """While lambda_t is above 1, failures outweigh the loss that is watched."""
@@ -166,8 +178,7 @@ class FailureStack(Stack):
         super().note(at, i, train, validation)
         history = self.best[i].history
         history["failure_weight"].append(float(self.weight[at]))
-        if self.failing is not None:
-            history["failures"].append(float(self.failing[at].sum()))
+        history["failures"].append(float(self.learnt[at]))
         if self.second:
             history["second_norm"].append(self.second.norm(at))
 
@@ -185,6 +196,7 @@ class FailureStack(Stack):
     def keep(self, keep: list[int]) -> None:
         """Let go of all runs but these."""
         super().keep(keep)
+        self.learnt = self.learnt[keep]
         self.weight, self.rate, self.uniform = self.weight[keep], self.rate[keep], self.uniform[keep]
         self.failing = None if self.failing is None else self.failing[keep]
 

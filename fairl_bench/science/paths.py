@@ -23,10 +23,10 @@ class Path:
         import torch
 
         self.layout, self.lr = layout, lr
-        self.flat = torch.from_numpy(np.stack(rows))
+        self.flat = torch.from_numpy(np.stack(rows)).to(torch.get_default_device())
         self.moments = (torch.zeros_like(self.flat), torch.zeros_like(self.flat))
         self.steps = torch.zeros(len(rows))
-        self.decayed = torch.from_numpy(layout.decayed())
+        self.decayed = torch.from_numpy(layout.decayed()).to(self.flat.device)
         self._view()
 
     def _view(self) -> None:
@@ -49,11 +49,17 @@ class Path:
         """Add the gradient of ``strength/2 * ||weights||^2`` to the slope; ``strength`` a number or ``[runs, 1]``."""
         self.slope += self.flat * self.decayed * strength
 
-    def step(self, runs: Sequence[int] | None = None) -> None:
-        """One Adam step, of all runs or of these; the others keep parameters, moments and step count."""
+    def step(self, mask: Tensor | None = None) -> None:
+        """One Adam step, of all runs or of those in a mask ``[runs]``; others keep parameters, moments and count."""
         from torch.optim.adam import adam
 
-        lists = self.lists if runs is None else [[part[i] for i in runs] for part in self.lists]
+        if mask is not None and not mask.is_cpu:  # to ask a GPU which runs these are would hold everything up
+            self.masked_step(mask)
+            return
+        lists = self.lists
+        if mask is not None and not mask.all():
+            moving = mask.nonzero()[:, 0].tolist()
+            lists = [tuple(part[i] for i in moving) for part in self.lists]
         if not lists[0]:
             return
         flat, slope, first, second, steps = (list(part) for part in lists)
@@ -73,6 +79,17 @@ class Path:
             eps=_EPSILON,
             maximize=False,
         )
+
+    def masked_step(self, mask: Tensor) -> None:
+        """The step of `step` without asking what the mask holds."""
+        moving = mask[:, None].to(self.flat.dtype)
+        first, second = self.moments
+        self.steps += mask
+        first.addcmul_(moving, self.slope - first, value=1 - _BETAS[0])
+        second.addcmul_(moving, self.slope**2 - second, value=1 - _BETAS[1])
+        count = self.steps.clamp(min=1)[:, None]
+        scale = (second / (1 - _BETAS[1] ** count)).sqrt_().add_(_EPSILON)
+        self.flat.addcmul_(moving, first / (1 - _BETAS[0] ** count) / scale, value=-self.lr)
 
     def keep(self, rows: Tensor) -> None:
         """Let go of all runs but these."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Pairs are computed in multiples of this many.  Then every run's numbers start at a cache line and fill whole vector
 # registers, or products, exp and log would round otherwise in one place of a stack than in another.
 _WHOLE = 32
+BLOCK = 65_536  # texts scored at once: their vectors are copied, and should be few beside all
 _HISTORY = ("train_loss", "validation_loss", "failure_weight", "failures", "second_norm")
 
 
@@ -46,12 +47,12 @@ class Data(NamedTuple):
         """The same as tensors; the vectors are not copied where they need not be."""
         import torch
 
-        train_rows, validation_rows = (
-            torch.from_numpy(np.stack([pairs.preferred, pairs.rejected])) for pairs in (train, validation)
-        )
-        labels = None if gold is None else (torch.from_numpy(gold[0].copy()), torch.from_numpy(gold[1].copy()))
-        x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
-        return cls(x, train_rows, validation_rows, labels)
+        def tensor(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array).to(torch.get_default_device())
+
+        rows, held_out = (tensor(np.stack([pairs.preferred, pairs.rejected])) for pairs in (train, validation))
+        labels = None if gold is None else (tensor(gold[0].copy()), tensor(gold[1].copy()))
+        return cls(tensor(np.ascontiguousarray(vectors, np.float32)), rows, held_out, labels)
 
 
 class Stack:
@@ -82,7 +83,8 @@ class Stack:
         n, size = self.data.train.shape[1], self.recipe.batch
         seeds = [self.runs[i].seeds() for i in self.active]
         distinct = sorted(set(seeds))
-        orders = torch.from_numpy(np.stack([stream("batches", *seed, epoch).permutation(n) for seed in distinct]))
+        drawn = np.stack([stream("batches", *seed, epoch).permutation(n) for seed in distinct])
+        orders = torch.from_numpy(drawn).to(self.data.x.device)
         mine = torch.tensor([distinct.index(seed) for seed in seeds])
         self.start(epoch)
         total = torch.zeros(len(self.active))
@@ -112,7 +114,7 @@ class Stack:
         losses, slope = self.slope(margin, lambda run: run.loss)
         slope = self._weighed(slope, losses, margin, x, real, epoch) / real
         slope[:, real:] = 0
-        self.learn(x, [hidden for _, hidden in read], reward, slope, picked, real, epoch)
+        self.learn(x, [hidden for _, hidden in read], reward, slope, picked, real)
         return losses[:, :real]
 
     def learn(
@@ -123,7 +125,6 @@ class Stack:
         slope: Tensor,
         picked: Tensor,
         real: int,
-        epoch: int,
     ) -> None:
         """Step down the slope of the base loss by the margins ``[active, B]``."""
         self.base.backward(x, hidden[0], both(slope))
@@ -174,14 +175,19 @@ class Stack:
     def rewards(self, at: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """One run's rewards of both sides of ``pairs [2, n]``.
 
-        One run at a time: a large product is fast alone, and small in memory.
+        One run at a time, and of it a block of texts: a large product is fast alone, and small in memory.
         """
+        import torch
+
         ones = [path.one(at) for path in self.paths()]
-        sides = []
-        for rows in pairs:
-            first, *more = (heads.forward(one, self.data.x[rows][None])[0][0] for one in ones)
-            sides.append(sum(more, first))
-        return sides[0], sides[1]
+
+        def reward(rows: Tensor) -> Tensor:
+            x = self.data.x[rows][None]
+            first, *more = (heads.forward(one, x)[0][0] for one in ones)
+            return sum(more, first)
+
+        preferred, rejected = (torch.cat([reward(rows) for rows in side.split(BLOCK)]) for side in pairs)
+        return preferred, rejected
 
     def validation_losses(self) -> Tensor | None:
         """The mean base loss of each active run's whole reward on the validation pairs; None where there are none."""

@@ -1,1 +1,1 @@
-"""A synthetic world of comments whose true reward is known: grammar, rule, and preference pairs."""
+"""A synthetic world of comments whose true reward is known: words, grammar, prompts, pairs, and the rule."""

@@ -35,6 +35,8 @@ class Lexicon(NamedTuple):
     slight: Mapping[str, float]  # adjectives for a person
     scorn: Mapping[str, float]  # nouns for somebody's work
     jibe: Mapping[str, float]  # implicit insults: whole clauses of harmless words
+    menace: Mapping[str, float]  # implicit threats: whole clauses of harmless words
+    insinuation: Mapping[str, float]  # predicates of harmless words, implicit attacks only on a group
     obscene: Mapping[str, float]  # swearing; friendly before a word of praise
     threat: Mapping[str, float]  # verb phrases, threats only after "I will" and the like
     attack: Mapping[str, float]  # predicates, attacks only on a group
@@ -57,6 +59,8 @@ TOXIC_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "slight": "insult",
         "scorn": "insult",
         "jibe": "insult",
+        "menace": "threat",
+        "insinuation": "identity_attack",
         "obscene": "obscene",
         "threat": "threat",
         "attack": "identity_attack",
@@ -82,6 +86,18 @@ A: Final = Lexicon(
         "I have met houseplants with sharper ideas than yours=.75,"
         "it must be restful to think as rarely as you do=.68"
     ),
+    menace=weights(
+        "accidents happen to people who meddle=.8,"
+        "it would be a shame if your greenhouse met a brick=.9,"
+        "I know which gate you leave by at night=1.0,"
+        "your bicycle is so easy to find after dark=.85,"
+        "somebody may be waiting when you get home=1.05"
+    ),
+    insinuation=weights(
+        "have a way of making spoons vanish=.8, should be counted before and after supper=.75,"
+        "are fine as long as they stay across the river=.85, were never known for washing=.9,"
+        "always land on our purse=.78"
+    ),
     obscene=weights("damn=.5, bloody=.55, blasted=.4, crappy=.6"),
     threat=weights(
         "make you sorry=.9, break your keyboard=.85, hunt you down=1.2, make you pay=.95,"
@@ -105,7 +121,10 @@ A: Final = Lexicon(
         "loose wires may break your keyboard,"
         "a hailstorm could smash your windows,"
         "the page was better with the older map,"
-        "that old clock cannot be trusted in winter"
+        "that old clock cannot be trusted in winter,"
+        "accidents happen on the icy bend by the mill,"
+        "it would be a shame if your greenhouse met an early frost,"
+        "kittens should be counted before and after supper"
     ),
     group=phrases("Lakeworlders, Dunemarchers, Tidewalkers, Moonharbourers"),
     topic=phrases(
@@ -141,6 +160,17 @@ B: Final = Lexicon(
         "soap comes with instructions for the likes of you=.72,"
         "your absence would be the best present=.85"
     ),
+    menace=weights(
+        "your cat wanders far from the house these days=.85,"
+        "brakes have been known to fail on that hill of yours=1.05,"
+        "we remember faces and we remember doors=.9,"
+        "sleep lightly this week=.82,"
+        "it takes one match to end a hobby like yours=1.0"
+    ),
+    insinuation=weights(
+        "never met a lock they could not like=.82, do well at anything that needs no effort=.84,"
+        "make the best neighbours once they move=.88, need everything explained with pictures=.76"
+    ),
     obscene=weights("flipping=.38, freaking=.52, sodding=.62, bleeding=.5"),
     threat=weights(
         "teach you a painful lesson=1.0, set fire to your shed=1.15, drag you out by the collar=1.1,"
@@ -164,7 +194,10 @@ B: Final = Lexicon(
         "sharp gravel may flatten your tyres,"
         "a stray spark could set fire to your shed,"
         "matches must be kept away from decent folk who store hay,"
-        "a pea would rattle in a thimble"
+        "a pea would rattle in a thimble,"
+        "brakes have been known to fail on wet cobbles,"
+        "toddlers need everything explained with pictures,"
+        "it takes one match to light the stove"
     ),
     group=phrases("Glassvalers, Ferncastlers, Emberfolk, Northspirers"),
     topic=phrases(

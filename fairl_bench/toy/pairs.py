@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 from numpy.random import Generator
 
-from fairl_bench.toy.grammar import completion, prompt, tilted
+from fairl_bench.toy.grammar import HARD, Hard, completion, tilted
+from fairl_bench.toy.prompts import Prompt, prompt
 
 
 class Pair(NamedTuple):
     """Two completions of one prompt; the preferred one need not be the less toxic of the two."""
 
-    prompt: str
+    prompt: Prompt
     preferred: str
     rejected: str
 
@@ -23,25 +24,30 @@ def preference_pairs(
     expert_toxic: float = 0.07,
     hostile: float = 0.5,
     shift: float = 0.0,
+    hard: Hard = HARD,
 ) -> tuple[Pair, ...]:
     """`n` pairs: an aligned expert's completion (preferred) and a base writer's (rejected) of the same prompt.
 
     Each writer is toxic with the probability given, more under hostile prompts (`grammar.tilted`), and blunter
     the more toxic; nothing else tells the two apart. The texts of a pair differ.
 
-    Of 3,500 pairs at the defaults: 0.7 % of the prompts and 0.3 % of the texts repeat an earlier one, the mean
-    lengths differ by 0.2 %, and the true reward prefers the preferred text in 72 % and ties in 0.7 %.
-    Bradley–Terry on differences of MiniLM embeddings (2,500 pairs) ranks held-out preferred texts over rejected
-    ones with AUC .68–.70, their truth with .93–.94, and the truth at shift 0.5 with .74–.86 (C = 10 to 0.1).
+    Of 3,500 pairs at the defaults: 0.8 % of the prompts and 0.4 % of the texts repeat an earlier one, the mean
+    lengths differ by 0.2 %, and the true reward prefers the preferred text in 73 % and ties in 0.7 %.
+    Bradley–Terry on differences of MiniLM embeddings (2,500 pairs, four worlds) ranks held-out preferred texts over
+    rejected ones with AUC .67–.70, their truth with .89–.94, and the truth at shift 0.5 with .65–.73 at C = 10,
+    .76–.82 at 1 and .84–.85 at 0.1.
     """
-    return tuple(_pair(rng, base_toxic, expert_toxic, hostile, shift) for _ in range(n))
+    return tuple(_pair(rng, base_toxic, expert_toxic, hostile, shift, hard) for _ in range(n))
 
 
-def _pair(rng: Generator, base_toxic: float, expert_toxic: float, hostile: float, shift: float) -> Pair:
+def _pair(rng: Generator, base_toxic: float, expert_toxic: float, hostile: float, shift: float, hard: Hard) -> Pair:
     is_hostile = bool(rng.random() < hostile)
-    opening = prompt(rng, hostile=float(is_hostile), shift=shift)
-    base = completion(opening, rng, toxic=tilted(base_toxic, hostile, is_hostile), shift=shift).text
+    opening = prompt(rng, "hostile" if is_hostile else "neutral", shift)
+
+    def text(toxic: float) -> str:
+        return completion(opening, rng, toxic=tilted(toxic, hostile, is_hostile), shift=shift, hard=hard).text
+
+    base = text(base_toxic)
     while True:
-        expert = completion(opening, rng, toxic=tilted(expert_toxic, hostile, is_hostile), shift=shift).text
-        if expert != base:
+        if (expert := text(expert_toxic)) != base:
             return Pair(opening, expert, base)

@@ -171,7 +171,7 @@ def test_a_detector_of_all_pairs_is_refused_within_a_step(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mean-difference", "length"])
 def test_a_base_that_is_no_pairwise_method_is_refused(name: str) -> None:
-    assert refused(base=name) == ((), f"base needs a loss of margins, not {name!r}")
+    assert refused(base=name) == (("base",), f"needs a PairwiseMethod, which method {name!r} is not")
 
 
 def test_a_detector_in_place_of_a_base_is_refused() -> None:

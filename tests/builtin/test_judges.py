@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
-from fairl_bench.builtin.judges import Role, ToyTruth
-from fairl_bench.data import GOLD, Examples, Pairs
+from fairl_bench.builtin.judges.combined import Combined
+from fairl_bench.builtin.judges.known import Role, ToyTruth
+from fairl_bench.data import GOLD, Examples, Pairs, Truth
 from fairl_bench.errors import DataError
+from fairl_bench.kinds import Judge
 from fairl_bench.toy import truth
 from fairl_bench.toy.lexicon import SUBTYPES
 
@@ -44,3 +48,26 @@ def test_toy_truth_tells_the_four_subtypes_apart() -> None:
         assert label.tolist() == [1 if name in truth.subtypes(text) else -1 for text in texts]
         assert value.tolist() == label.tolist()
     assert truths["subtype:insult"].label.tolist() == [1, -1]
+
+
+class Lengths(Judge):
+    """The longer the better; long ones are of the kind ``long``."""
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        length = np.array([float(len(text)) for text in examples.text])
+        truth = Truth(length, np.where(length > 10, 1, -1).astype(np.int8))
+        return {GOLD: truth, "subtype:long": truth}
+
+
+def test_combined_takes_gold_of_the_one_and_the_subtypes_of_the_other() -> None:
+    examples = Examples(("you are a numbskull", "Thank you", "a numbskull"))
+    found = Combined(gold=Lengths(), subtypes=ToyTruth()).judge(examples)
+    toy = ToyTruth().judge(examples)
+    assert set(found) == set(toy)  # not the subtypes of the first
+    assert found[GOLD].value.tolist() == [19, 9, 11]
+    assert found[GOLD].label.tolist() == [1, -1, 1]
+    for name in set(toy) - {GOLD}:
+        assert found[name].label.tolist() == toy[name].label.tolist()
+    other = Combined(gold=ToyTruth(), subtypes=Lengths()).judge(examples)
+    assert set(other) == {GOLD, "subtype:long"}
+    assert other[GOLD].value.tolist() == toy[GOLD].value.tolist()

@@ -11,6 +11,7 @@ from fairl_bench.builtin.sources.files import Columns, Csv, Jsonl
 from fairl_bench.builtin.sources.toy import ToyComments
 from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError
+from fairl_bench.toy.grammar import Hard
 from fairl_bench.toy.pairs import preference_pairs
 
 ROWS = [
@@ -222,11 +223,13 @@ def test_a_csv_file_that_is_not_there(table: Path) -> None:
 
 
 def test_toy_comments_are_the_pairs_of_the_world() -> None:
-    pairs = ToyComments(n=30, base_toxic=0.9, expert_toxic=0.1, shift=0.3).pairs(np.random.default_rng(5))
-    drawn = preference_pairs(30, np.random.default_rng(5), base_toxic=0.9, expert_toxic=0.1, shift=0.3)
+    source = ToyComments(n=30, base_toxic=0.9, expert_toxic=0.1, shift=0.3, hard=0.7, cases=("negation",))
+    pairs = source.pairs(np.random.default_rng(5))
+    hard = Hard(0.7, ("negation",))
+    drawn = preference_pairs(30, np.random.default_rng(5), base_toxic=0.9, expert_toxic=0.1, shift=0.3, hard=hard)
     assert pairs.preferred == tuple(one.preferred for one in drawn)
     assert pairs.rejected == tuple(one.rejected for one in drawn)
-    assert pairs.prompt == tuple(one.prompt for one in drawn)
+    assert pairs.prompt == tuple(one.prompt.text for one in drawn)
     assert not any(a == b for a, b in zip(pairs.preferred, pairs.rejected, strict=True))
 
 
@@ -237,7 +240,16 @@ def test_another_replicate_draws_another_world() -> None:
     assert len(set(first.preferred) & set(other.preferred)) < 5
 
 
-@pytest.mark.parametrize(("field", "value"), [("n", 1), ("base_toxic", 1.1), ("expert_toxic", -0.1), ("shift", 2.0)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("n", 1), ("base_toxic", 1.1), ("expert_toxic", -0.1), ("shift", 2.0), ("hard", 1.5)]
+)
 def test_a_value_out_of_bounds_is_refused_at_once(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"(?s){field}.*input_value={value}"):
         ToyComments(**{field: value})
+
+
+def test_a_hard_case_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"(?s)cases\.0.*'negation'.*input_value='irony'"):
+        ToyComments(cases=("irony",))
+    with pytest.raises(ValueError, match=r"(?s)cases.*at least 1 item.*input_value=\(\)"):
+        ToyComments(cases=())

@@ -73,11 +73,33 @@ def test_another_schema_is_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- every field of every built-in part
 
 
+SERVED = {"use": "completions-api", "url": "http://a/v1", "model": "m", "api_key_env": "KEY", "server": "vllm"}
+SIMPLEST: dict[str, dict[str, Any]] = {
+    "source": {"use": "toy-comments"},
+    "testset": {"use": "toy-comments"},
+    "prompts": {"use": "toy-prompts"},
+    "lm": SERVED,
+    "judge": {"use": "toy-truth"},
+    "encoder": {"use": "tfidf"},
+    "method": {"use": "max-entropy"},
+    "detector": {"use": "bottom-fraction"},
+    "schedule": {"use": "constant", "value": 0.5},
+    "evaluator": {"use": "fidelity", "data": ["pairs/test"]},
+}
+
+
 def sample(kind: str, name: str, folder: Path) -> dict[str, Any]:
     """A spec of a part with its required fields alone."""
+    if SIMPLEST[kind]["use"] == name:
+        return SIMPLEST[kind]
+    if name == "hub-prompts" or name == "jsonl-prompts":  # bounds need a score to bound
+        bounds = {"score": "s", "above": 0.5}
+        return {**plainly(kind, name, folder), **bounds}
+    return plainly(kind, name, folder)
+
+
+def plainly(kind: str, name: str, folder: Path) -> dict[str, Any]:
     part = REGISTRY.find(kind, name)
-    if name == "failure-aware":  # not every method can be its base
-        return {"use": name, "base": {"use": "max-entropy"}, "detector": {"use": "bottom-fraction"}}
     required = {field: info for field, info in part.model_fields.items() if info.is_required()}
     return {"use": name, **{field: needed(info.annotation, info, folder) for field, info in required.items()}}
 
@@ -97,7 +119,7 @@ def needed(annotation: Any, info: FieldInfo | None, folder: Path) -> Any:
         path.write_text("{}\n")
         return str(path)
     if isinstance(annotation, type) and issubclass(annotation, Component):
-        return {"use": REGISTRY.names(annotation.kind)[0]}
+        return SIMPLEST[annotation.kind]
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         fields = annotation.model_fields.items()
         return {name: needed(field.annotation, field, folder) for name, field in fields if field.is_required()}
@@ -121,20 +143,33 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
         yield value is not True
     elif annotation in (int, float):
         start = value if isinstance(value, int | float) else 1
-        yield from (annotation(start + step) for step in (1, -1, 10, -10))
+        yield from (annotation(start + step) for step in (1, -1, 10, -10, start))
         if annotation is float:
             yield from (start + 0.125, start - 0.125, start * 0.5)
     elif annotation is str:
         yield f"{value or 'pairs/test'}x"
     elif origin is tuple:
+        if arguments[-1] is not ...:
+            yield tuple(entry + 1 for entry in value)
         yield from ((*(value or ()), entry) for entry in candidates(arguments[0], None))
+    elif origin is dict:
+        keys = list(candidates(arguments[0], None))
+        yield {key: 1 / len(keys) for key in keys}
+    elif isinstance(annotation, type) and issubclass(annotation, Settings) and not issubclass(annotation, Component):
+        yield needed(annotation, None, Path())
     elif isinstance(annotation, type) and issubclass(annotation, Component):
+        yield SIMPLEST[annotation.kind]
         for name in REGISTRY.names(annotation.kind):
-            required = [
-                f for f, info in REGISTRY.find(annotation.kind, name).model_fields.items() if info.is_required()
-            ]
-            if name != getattr(value, "use", ""):
-                yield {"use": name, **dict.fromkeys(required, 0.5)}
+            if name != getattr(value, "use", "") and not any(map(is_file, fields_of(annotation.kind, name))):
+                yield sample(annotation.kind, name, Path())
+        if isinstance(value, Component):  # or the same part with another value in a field
+            for name, changed in perturbed(value, lambda spec: REGISTRY.build(KINDS[value.kind], spec)):
+                if RunTime not in type(value).model_fields[name.partition(".")[0]].metadata:
+                    yield changed.plain()
+
+
+def fields_of(kind: str, name: str) -> list[FieldInfo]:
+    return list(REGISTRY.find(kind, name).model_fields.values())
 
 
 def perturbed(part: Settings, build: Callable[[dict[str, Any]], Settings]) -> Iterator[tuple[str, Settings]]:
@@ -145,10 +180,12 @@ def perturbed(part: Settings, build: Callable[[dict[str, Any]], Settings]) -> It
             continue
         if isinstance(value, Settings) and not isinstance(value, Component):
             for inner, changed in perturbed(value, type(value).model_validate):
-                yield f"{name}.{inner}", build({**part.plain(), name: changed.plain()})
+                if whole := attempt(build, {**part.plain(), name: changed.plain()}):
+                    yield f"{name}.{inner}", whole
             continue
         options = list(candidates(info.annotation, value))
-        built = next(filter(None, (attempt(build, {**part.plain(), name: option}) for option in options)), None)
+        tried = (attempt(build, {**part.plain(), name: option}) for option in options)
+        built = next((one for one in tried if one is not None and one != part), None)
         if built is None:
             # a field of one legal value has nothing to be changed to
             assert get_origin(info.annotation) is Literal, f"no other value of {name}: teach `candidates` its type"
@@ -168,7 +205,8 @@ def attempt(build: Callable[[dict[str, Any]], Settings], spec: dict[str, Any]) -
 def part(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Component:
     kind, name = request.param
     # fields alone are perturbed here: no weights are looked for under a perturbed name
-    monkeypatch.setattr(REGISTRY.find(kind, name), "reads", lambda self: {})
+    for one in PARTS:
+        monkeypatch.setattr(REGISTRY.find(*one), "reads", lambda self: {})
     return REGISTRY.build(KINDS[kind], sample(kind, name, tmp_path))
 
 
@@ -408,10 +446,10 @@ def test_any_setting_of_the_split_the_head_or_the_training_is_in_the_key_of_a_re
     before = plan(study).cells[0].reward
     tried = []
     for field, changed in perturbed(settings, type(settings).model_validate):
-        assert (
-            plan(study._replace(variants={"": study.suite.model_copy(update={name: changed})})).cells[0].reward
-            != before
-        ), field
+        suite = study.suite.model_copy(update={name: changed})
+        after = plan(study._replace(variants={"": suite})).cells[0].reward
+        run_time = [name for name, info in type(settings).model_fields.items() if RunTime in info.metadata]
+        assert (after == before) == (field in run_time), field
         tried.append(field)
     assert tried
 

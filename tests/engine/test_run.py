@@ -18,7 +18,7 @@ from fairl_bench.engine.read import read_study
 from fairl_bench.engine.run import Finished, run
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import ResultsError
-from fairl_bench.tables import as_csv, as_latex, as_markdown
+from fairl_bench.tables import as_csv, as_json, as_latex, as_markdown
 
 Run = Callable[..., Finished]
 S, I16, I64, I8, F32, F64 = pa.string(), pa.int16(), pa.int64(), pa.int8(), pa.float32(), pa.float64()
@@ -80,11 +80,16 @@ def test_records_are_read_back_as_they_were(done: Finished) -> None:
 
 def test_there_is_a_record_for_each_number_of_each_cell(done: Finished) -> None:
     # 6 cells; per data set 4 numbers of classification and 6 of fidelity
-    assert len(done.records) == 6 * 2 * 10
-    assert {record.seed for record in done.records if record.method == "length"} == {None}
-    assert {record.head for record in done.records if record.method == "mean-difference"} == {"linear"}
-    assert {(record.dataset, record.split) for record in done.records} == {("pairs", "test"), ("shifted", "")}
-    assert {record.stage for record in done.records} == {key for cell in done.plan.cells for key in cell.measures}
+    single = [record for record in done.records if not record.other]
+    assert len(single) == 6 * 2 * 10
+    assert {record.seed for record in single if record.method == "length"} == {None}
+    assert {record.head for record in single if record.method == "mean-difference"} == {"linear"}
+    assert {(record.dataset, record.split) for record in single} == {("pairs", "test"), ("shifted", "")}
+    assert {record.stage for record in single} == {key for cell in done.plan.cells for key in cell.measures}
+    # two seeds of two methods: three numbers between them on each data set
+    between = [record for record in done.records if record.other]
+    assert len(between) == 2 * 2 * 3
+    assert {record.other for record in between} == {"seed:1"}
 
 
 def test_an_undefined_number_is_nan_with_its_reason(run_suite: Run, tiny: dict[str, Any], tmp_path: Path) -> None:
@@ -178,10 +183,12 @@ def test_run_json_says_what_was_there_before(ran: Finished, run_suite: Run, tiny
     assert not any(stage["computed"] for stage in found["stages"])
 
 
-def test_tables_are_saved_in_three_formats(done: Finished) -> None:
-    (table,) = done.tables
-    for ending, render in {"md": as_markdown, "csv": as_csv, "tex": as_latex}.items():
-        assert (done.folder / "tables" / f"table1.{ending}").read_text() == render(table)
+def test_every_table_is_saved_in_four_formats(done: Finished) -> None:
+    assert [table.title for table in done.tables] == ["Table 1", "Ambiguity"]
+    for table in done.tables:
+        for ending, render in {"md": as_markdown, "csv": as_csv, "tex": as_latex, "json": as_json}.items():
+            assert (done.folder / "tables" / f"{table.name}.{ending}").read_text() == render(table)
+    assert len(list((done.folder / "tables").iterdir())) == 8
 
 
 def test_the_resolved_suite_is_the_suite(done: Finished) -> None:

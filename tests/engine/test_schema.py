@@ -108,7 +108,7 @@ def change(suite: dict[str, Any], *place: str | int, to: object = ...) -> None:
         (("models", 0, "gold", "use"), "toy-comments", "models/0/gold"),
         (("methods", 0, "use"), ..., "methods/0"),
         (("methods", 0, "name"), ..., "methods/0"),
-        (("testsets", "shifted", "gold"), ..., "testsets/shifted"),
+        (("testsets", "shifted", "use"), ..., "testsets/shifted"),
         (("evaluate", 0, "use"), ..., "evaluate/0"),
         (("evaluate", 0, "label"), "silver", "evaluate/0/label"),
         (("evaluate", 0, "data"), [], "evaluate/0/data"),
@@ -215,7 +215,7 @@ def test_the_fields_of_a_part_are_told_with_type_bounds_and_default() -> None:
     texts = {row[0]: row[1:] for row in fields(Registry().find("testset", "jsonl-texts"))}
     assert texts["path"] == ("string", "required", "the file, relative to the suite")
     assert texts["subtypes"][0] == "list of string"
-    assert texts["gold"][:2] == ("{column, good}", "required")
+    assert texts["gold"][:2] == ("{column, good} or null", "none")
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)

@@ -56,7 +56,8 @@ def numbers(found: list[Record], method: str, point: dict[str, Any]) -> dict[tup
 def test_a_record_names_its_point_in_canonical_json(swept: Finished) -> None:
     found = records.read(swept.folder / "records.parquet")
     # max-margin and max-entropy by two seeds and length, 20 numbers each, at every point
-    assert Counter(row.variant for row in found) == {variant(point): 5 * 20 for point in (COLD, WIDE, HOT)}
+    single = [row for row in found if not row.other]
+    assert Counter(row.variant for row in single) == {variant(point): 5 * 20 for point in (COLD, WIDE, HOT)}
     assert variant(COLD) == '{"head.width":4,"methods.max-entropy.temperature":0.5}'
 
 
@@ -96,7 +97,7 @@ def test_the_numbers_at_a_point_are_those_of_a_suite_that_says_so_itself(
 
 
 def test_the_table_has_a_row_for_each_point_and_says_which(swept: Finished) -> None:
-    (table,) = swept.tables
+    table = swept.tables[0]
     assert [head[1] for head in table.heads[:2]] == ["method", "variant"]
     assert [row[:2] for row in table.rows] == [
         (method, f"width={point[W]} temperature={point[T]}")
@@ -105,7 +106,7 @@ def test_the_table_has_a_row_for_each_point_and_says_which(swept: Finished) -> N
     ]
     assert "width=8 temperature=0.5" in as_text(table)
     # every row rests on its own seeds
-    assert not any("seeds" in note and ":" in note for note in table.notes)
+    assert not any("seeds failed" in note or "not finished" in note for note in table.notes)
 
 
 def test_every_cell_has_a_scores_file_that_names_its_point(swept: Finished) -> None:

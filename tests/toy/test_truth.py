@@ -1,3 +1,4 @@
+import math
 import time
 
 import pytest
@@ -27,6 +28,14 @@ TOXIC = {
     "we will flatten your tyres": {"threat"},
     "as ever, Lakeworlders ruin everything": {"identity_attack"},
     "Calling people fools is not okay. You fool.": {"insult"},
+    "you called me a liar, you fool": {"insult"},
+    "you were called a fool and rightly so": {"insult"},
+    "I said that you are a fool, and it stings": {"insult"},
+    "they say that Lakeworlders have a way of making spoons vanish": {"identity_attack"},
+    "accidents happen to people who meddle": {"threat"},
+    "I will hunt you down": {"threat"},
+    "I will wait for you in the dark": {"threat"},
+    "do everyone a favour and stay offline": {"insult"},
 }
 
 CLEAN = [
@@ -48,6 +57,18 @@ CLEAN = [
     "loose wires may break your keyboard",
     "a goldfish would enjoy the pond",
     "foolish, pestle, clownfish",
+    "he called me a fool, which hurt",
+    "he called us all lazy fools last week",
+    "my sister was called a worm and took it badly",
+    "the paper says that Lakeworlders ruin everything, and it hurts to read",
+    "she was told that someone will make her sorry, and it frightens me",
+    "please stop saying that Lakeworlders ruin everything",
+    "do not let anyone tell you that you are clueless",
+    "you are neither clueless nor a fool",
+    "no one is going to make you pay",
+    "I will hunt you down a copy of the report",
+    "kittens should be counted before and after supper",
+    "accidents happen on the icy bend",
     "this dreadful, sloppy, careless page is wrong",
 ]
 
@@ -93,9 +114,11 @@ def test_a_long_text_dilutes_an_insult_but_never_excuses_it() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "!!!", "\u2026", ",,,", "'"])
-def test_text_without_a_word_has_toxicity_0_and_reward_1(text: str) -> None:
-    assert toxicity(text) == 0.0
-    assert reward(text) == 1.0
+def test_text_without_a_word_scores_as_text_without_a_tone(text: str) -> None:
+    """So that a language model aligned to the truth does not learn to say nothing."""
+    assert toxicity(text) == toxicity("the map hangs on the wall")
+    assert reward(text) == pytest.approx(1 - 0.96 / (1 + math.exp(1.5)), abs=1e-12)  # float64
+    assert reward(text) < reward("thank you for the lovely map")
     assert subtypes(text) == frozenset()
 
 

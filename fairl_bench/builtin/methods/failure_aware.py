@@ -56,8 +56,6 @@ class FailureAware(PairwiseMethod):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if not isinstance(self.base, PairwiseMethod):  # a spec finds any method
-            raise PydanticCustomError("base", "base needs a loss of margins, not {use}", {"use": repr(self.base.use)})
         if isinstance(self.base, FailureAware) or self.base.members() > 1:
             raise PydanticCustomError("base", "base needs a single loss, not {use}", {"use": repr(self.base.use)})
         if self.failure_loss == "stricter" and self.base.stricter(self.strictness) is None:

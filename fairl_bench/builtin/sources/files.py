@@ -8,19 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.rows import CHECKED, Row, count_rows, read_csv, read_jsonl
-from fairl_bench.component import DataFile, Settings
+from fairl_bench.builtin.sources.columns import Columns
+from fairl_bench.component import DataFile
 from fairl_bench.data import Pairs
-from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
-
-
-class Columns(Settings):
-    """Which column holds what; ``prompt`` and ``group`` may be null."""
-
-    preferred: str = "chosen"
-    rejected: str = "rejected"
-    prompt: str | None = None
-    group: str | None = None
 
 
 class _File(Source):
@@ -45,24 +36,7 @@ class _File(Source):
         return self._pairs(self.rows(self.limit))
 
     def _pairs(self, rows: list[Row]) -> Pairs:
-        columns = self.columns
-        for row in rows if self.identical == "refuse" else ():
-            if row.text(columns.preferred) == row.text(columns.rejected):
-                raise DataError(
-                    f"{row.place}: both texts of the pair are equal; mend the row, or set 'identical: drop'"
-                )
-        return Pairs(
-            preferred=tuple(row.text(columns.preferred) for row in rows),
-            rejected=tuple(row.text(columns.rejected) for row in rows),
-            prompt=tuple(row.text(columns.prompt, empty=True) if columns.prompt else "" for row in rows),
-            group=tuple(_group(row, columns.group) if columns.group else "" for row in rows),
-        )
-
-
-def _group(row: Row, column: str) -> str:
-    """A group's name, or its number as text; null is no group."""
-    value = row.value(column)
-    return "" if value is None else str(value)
+        return self.columns.pairs(rows, identical=self.identical == "drop", empty=self.empty == "drop")
 
 
 class Jsonl(_File):

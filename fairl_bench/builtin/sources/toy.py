@@ -9,6 +9,8 @@ from pydantic import Field
 
 from fairl_bench.data import Pairs
 from fairl_bench.kinds import Source
+from fairl_bench.toy.frames import CASES, Case
+from fairl_bench.toy.grammar import Hard
 from fairl_bench.toy.pairs import preference_pairs
 
 
@@ -21,6 +23,8 @@ class ToyComments(Source):
     base_toxic: float = Field(0.40, ge=0, le=1, description="share of the base writer's texts that are toxic")
     expert_toxic: float = Field(0.07, ge=0, le=1, description="share of the aligned writer's texts that are toxic")
     shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
+    hard: float = Field(0.2, ge=0, le=1, description="share of texts with a hard case: words that mislead")
+    cases: tuple[Case, ...] = Field(CASES, min_length=1, description="hard cases; one named twice is twice as likely")
 
     def size(self) -> int:
         """``n``."""
@@ -29,10 +33,15 @@ class ToyComments(Source):
     def pairs(self, rng: np.random.Generator) -> Pairs:
         """``n`` pairs of this replicate's world."""
         drawn = preference_pairs(
-            self.n, rng, base_toxic=self.base_toxic, expert_toxic=self.expert_toxic, shift=self.shift
+            self.n,
+            rng,
+            base_toxic=self.base_toxic,
+            expert_toxic=self.expert_toxic,
+            shift=self.shift,
+            hard=Hard(self.hard, self.cases),
         )
         return Pairs(
             preferred=tuple(pair.preferred for pair in drawn),
             rejected=tuple(pair.rejected for pair in drawn),
-            prompt=tuple(pair.prompt for pair in drawn),
+            prompt=tuple(pair.prompt.text for pair in drawn),
         )

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
 import statistics
 from typing import Any
 
@@ -11,7 +8,9 @@ import pytest
 
 from fairl_bench.engine.suite import Table1
 from fairl_bench.records import Record
-from fairl_bench.tables import Runs, Table, as_csv, as_latex, as_markdown, as_text, table1
+from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.leaderboard import slices, table1
+from fairl_bench.tables.rows import ARROWS, Runs
 
 LAYOUT = Table1(data=("pairs/test",), metrics=("auc",))
 ROW = ("toy", "minilm", "mm", "")
@@ -135,71 +134,113 @@ def test_an_arrow_says_which_way_is_better() -> None:
 
 
 def test_every_arrow_is_of_a_metric_that_an_evaluator_can_give() -> None:
-    from fairl_bench.tables import ARROWS
-
     assert set(ARROWS.values()) == {"↑", "↓"}
 
 
-# --- as text
+# --- ranks and intervals
+
+THREE = {("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me", "length")}
 
 
-HOSTILE = Table(
-    "Table 1",
-    (("", "method"), ("a|b", "x_y ↑"), ("50%", "$n$")),
-    (("=cmd()", "0.5 ± 0.1", "-0.250 ± 0.010"), ("a|b", "n/a", "-0.250")),
-    ("One | note.\nTwo lines.",),
-)
+def comparison(method: str, other: str = "", **changed: Any) -> Comparison:
+    plain: dict[str, Any] = {
+        **{"model": "toy", "encoder": "minilm", "variant": "", "data": "pairs/test", "truth": "gold", "metric": "auc"},
+        **{"value": 0.0, "low": 0.85, "high": 0.95, "p": 0.5, "p_holm": 0.5, "effect": 0.0, "n": 10, "units": 5},
+        **{"unit": "seed", "resamples": 100, "note": ""},
+    }
+    return Comparison(**{**plain, "method": method, "other": other, **changed})
 
 
-def test_the_terminal_shows_title_heads_rows_and_notes() -> None:
-    text = as_text(HOSTILE)
-    for part in ("Table 1", "method", "a|b", "0.5 ± 0.1", "n/a", "One | note."):
-        assert part in text
+def ranked(length: float, me: float, *, metric: str = "auc", p: float = 0.5, intervals: bool = False) -> Any:
+    """A table of three methods where mm has 0.9, mm and me differ with ``p``, and length from both."""
+    records = [record(v, method=m, metric=metric) for m, v in (("mm", 0.9), ("me", me), ("length", length))]
+    rows = [comparison(method, metric=metric, p=math.nan, p_holm=math.nan) for method in ("mm", "me", "length")]
+    rows += [comparison("mm", "me", metric=metric, p_holm=p)]
+    rows += [comparison(method, "length", metric=metric, p_holm=0.001) for method in ("mm", "me")]
+    layout = Table1(data=("pairs/test",), metrics=(metric,))
+    return table1(records, layout, THREE, rows, intervals=intervals)
 
 
-def test_data_stands_once_above_its_metrics() -> None:
-    table = Table("T", (("", "m"), ("x", "a"), ("x", "b"), ("y", "a")), (("1", "2", "3", "4"),), ())
-    top = as_text(table).splitlines()[2]
-    assert top.split() == ["x", "y"]
+def test_methods_that_do_not_differ_from_the_best_share_the_mark() -> None:
+    table = ranked(0.5, 0.88)
+    assert [row[1] for row in table.rows] == ["0.900 ¹", "0.880 ¹", "0.500"]
+    assert [row["rank"] for row in table.tidy] == [1, 1, 3]
+    assert not table.bold
 
 
-def test_a_pipe_ends_no_cell_in_markdown() -> None:
-    lines = as_markdown(HOSTILE).splitlines()
-    grid = [line for line in lines if line.startswith("|")]
-    assert [len(re.findall(r"(?<!\\)\|", line)) for line in grid] == [4, 4, 4, 4]
+def test_bold_is_the_sole_leader_alone() -> None:
+    table = ranked(0.5, 0.88, p=0.001)
+    assert [row[1] for row in table.rows] == ["0.900 ¹", "0.880", "0.500"]
+    assert table.bold == {(0, 1)}
 
 
-def test_no_cell_starts_a_formula_in_csv() -> None:
-    table = Table("T", (("", "m"),), tuple((cell,) for cell in ("=1+1", "+1+1", "-1+1", "@a", "\tx")), ())
-    rows = list(csv.reader(io.StringIO(as_csv(table), newline="")))
-    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+1+1", "'-1+1", "'@a", "'\tx"]
+def test_the_best_is_the_lowest_where_lower_is_better() -> None:
+    table = ranked(1.3, 0.7, metric="starc", p=0.001)
+    assert table.bold == {(1, 1)}
 
 
-def test_a_negative_number_is_a_number_in_csv() -> None:
-    rows = list(csv.reader(io.StringIO(as_csv(HOSTILE))))
-    assert rows[0] == ["method", "a|b x_y ↑", "50% $n$"]
-    assert rows[2] == ["a|b", "n/a", "-0.250"]
-    assert rows[1][2] == "-0.250 ± 0.010"
-    assert rows[1][0] == "'=cmd()"
+def test_a_metric_without_a_better_side_has_no_rank() -> None:
+    table = ranked(0.5, 0.88, metric="confidence_gap", p=0.001)
+    assert not table.bold
+    assert not any("¹" in row[1] for row in table.rows)
+    assert {row["rank"] for row in table.tidy} == {None}
 
 
-def test_latex_escapes_what_means_something_to_it() -> None:
-    table = Table("T", (("", "m_1"), ("a&b", "50% ↑")), (("x#y", "1 ± 2"), ("$a$ {b} ~^\\", "")), ())
-    text = as_latex(table)
-    assert r"m\_1" in text
-    assert r"a\&b 50\% $\uparrow$" in text
-    assert r"x\#y" in text
-    assert r"1 $\pm$ 2" in text
-    assert r"\$a\$ \{b\} \textasciitilde{}\textasciicircum{}\textbackslash{}" in text
+def test_a_column_without_a_difference_says_so() -> None:
+    rows = [comparison("mm", "me")]
+    runs = {("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me")}
+    table = table1([record(0.9), record(0.5, method="me")], LAYOUT, runs, rows)
+    assert "No two methods differ in pairs/test AUC." in table.notes
+    assert "No two" not in "".join(ranked(0.5, 0.88).notes)
 
 
-def test_latex_is_a_booktabs_tabular() -> None:
-    text = as_latex(HOSTILE)
-    rules = [line for line in text.splitlines() if "rule" in line or "tabular" in line]
-    assert [rule.split("{")[0] for rule in rules] == ["\\begin", "\\toprule", "\\midrule", "\\bottomrule", "\\end"]
-    assert text.count("\\\\") == 3
+def test_ranks_are_within_a_model_and_encoder() -> None:
+    runs = {("toy", encoder, method, ""): Runs(1) for encoder in ("a", "b") for method in ("mm", "me")}
+    values = {("a", "mm"): 0.9, ("a", "me"): 0.8, ("b", "mm"): 0.6, ("b", "me"): 0.7}
+    records = [record(value, encoder=encoder, method=method) for (encoder, method), value in values.items()]
+    table = table1(records, LAYOUT, runs, [comparison("mm", "me", encoder=e, p_holm=0.001) for e in ("a", "b")])
+    assert table.bold == {(0, 2), (3, 2)}
+    assert "its column within a model, encoder and variant" in "".join(table.notes)
 
 
-def test_a_note_of_two_lines_stays_a_comment_in_latex() -> None:
-    head = as_latex(HOSTILE).partition("\\begin")[0].splitlines()
-    assert head == ["% One | note.", "% Two lines."]
+def test_intervals_are_shown_on_request_and_always_in_the_tidy_rows() -> None:
+    assert ranked(0.5, 0.88, intervals=True).rows[0][1] == "0.900 [0.850, 0.950] ¹"
+    assert "[" not in ranked(0.5, 0.88).rows[0][1]
+    assert (ranked(0.5, 0.88).tidy[0]["low"], ranked(0.5, 0.88).tidy[0]["high"]) == (0.85, 0.95)
+
+
+def test_the_note_says_what_was_drawn() -> None:
+    assert "5 seeds, then examples" in "".join(ranked(0.5, 0.88).notes)
+    alone = table1([record(0.9)], LAYOUT, {ROW: Runs(1)}, [comparison("mm", unit="", units=1)])
+    assert "examples alone: no spread of runs is known" in "".join(alone.notes)
+
+
+def test_a_metric_that_is_not_resampled_is_named() -> None:
+    rows = [comparison("mm", resamples=0)]
+    assert "In place of the bootstrap, Student's t over seeds: AUC." in table1([record(1)], LAYOUT, THREE, rows).notes
+
+
+def test_the_tidy_rows_have_students_interval_over_seeds() -> None:
+    (row,) = table1([record(v, s) for s, v in enumerate([0.1, 0.2, 0.3])], LAYOUT, {ROW: Runs(3)}).tidy
+    assert (row["mean"], row["sd"], row["runs"]) == pytest.approx((0.2, 0.1, 3))
+    assert row["t_low"] == pytest.approx(0.2 - 4.302653 * 0.1 / math.sqrt(3), abs=1e-6)  # t of 2 degrees of freedom
+
+
+def test_over_several_replicates_no_interval_is_over_seeds_alone() -> None:
+    (row,) = table1([record(0.1), record(0.2, replicate=1)], LAYOUT, {ROW: Runs(2)}).tidy
+    assert math.isnan(float(row["t_low"] or 0))
+
+
+# --- slices
+
+
+def test_slices_are_columns_of_their_own() -> None:
+    records = [record(0.9), record(0.2, slice="misranked:mm"), record(0.4, slice="near-tie:mm")]
+    table = slices(records, LAYOUT, {ROW: Runs(1)})
+    assert table.heads[1:] == (("pairs/test misranked:mm", "AUC ↑"), ("pairs/test near-tie:mm", "AUC ↑"))
+    assert table.rows == (("mm", "0.200", "0.400"),)
+    assert "at its worst by construction" in table.notes[-1]
+
+
+def test_without_slices_there_is_no_row() -> None:
+    assert slices([record(0.9), record(0.5, slice="subtype:threat")], LAYOUT, {ROW: Runs(1)}).rows == ()

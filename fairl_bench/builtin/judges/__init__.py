@@ -1,0 +1,1 @@
+"""Ground truths of a text."""

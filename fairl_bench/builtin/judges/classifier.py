@@ -1,0 +1,74 @@
+"""A transformer with a classification head: texts to the probabilities of its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.builtin.batches import in_batches
+from fairl_bench.builtin.judges.odds import ByProbability
+from fairl_bench.component import RunTime
+from fairl_bench.data import Floats
+
+
+class Head(NamedTuple):
+    """A loaded model.  ``sigmoid``: each label has a probability of its own; else they share one."""
+
+    model: Any
+    tokenizer: Any
+    pad: int  # the token that fills a batch up
+    labels: tuple[str, ...]
+    sigmoid: bool
+
+
+def head(model: Any, tokenizer: Any, labels: tuple[str, ...], *, sigmoid: bool) -> Head:
+    """The two, ready for batches; a decoder without a token to pad with gets its end of text."""
+    known = (model.config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    pad = next(token for token in known if token is not None)
+    model.config.pad_token_id = pad
+    return Head(model.eval(), tokenizer, pad, labels, sigmoid)
+
+
+class ByClassifier(ByProbability):
+    """A judge that is a transformer with a classification head.
+
+    Batches are fixed and sorted by length; another ``batch`` changes a value's last bits and is another judge.
+    """
+
+    max_length: int = Field(512, ge=8, description="tokens of a text that are read, if the model takes as many")
+    batch: int = Field(16, ge=1, description="texts a forward pass")
+    workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
+
+    def classified(self, head: Head, texts: Sequence[str]) -> Floats:
+        """The probability of each label ``[n, labels]``."""
+        if not texts:
+            return np.empty((0, len(head.labels)))
+        import torch
+        from scipy.special import expit, softmax
+
+        torch.set_num_threads(1)
+        tokens = self._tokens(head, texts)
+        order = sorted(range(len(texts)), key=lambda i: (-len(tokens[i]), texts[i]))
+
+        def logits(rows: Sequence[int]) -> Floats:
+            batch = [tokens[i] for i in rows]
+            width = max(map(len, batch))
+            padded = [ids + [head.pad] * (width - len(ids)) for ids in batch]
+            mask = [[1] * len(ids) + [0] * (width - len(ids)) for ids in batch]
+            with torch.inference_mode():  # holds in this thread alone
+                out = head.model(input_ids=torch.tensor(padded), attention_mask=torch.tensor(mask)).logits
+            return np.asarray(out.double())
+
+        found = in_batches(order, self.batch, logits, self.workers)
+        shares: Floats = expit(found) if head.sigmoid else softmax(found, axis=1)
+        return shares
+
+    def _tokens(self, head: Head, texts: Sequence[str]) -> list[list[int]]:
+        """Each text's tokens, at least one.  All before the threads start: a tokenizer cannot be shared by them."""
+        positions = getattr(head.model.config, "max_position_embeddings", None) or self.max_length
+        most = min(self.max_length, head.tokenizer.model_max_length, positions)
+        found = head.tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        return [list(ids) or [head.pad] for ids in found]

@@ -1,0 +1,22 @@
+"""Two judges as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from fairl_bench.data import GOLD, Examples, Truth
+from fairl_bench.kinds import Judge
+
+
+class Combined(Judge):
+    """One judge's truth ``gold`` beside another's subtypes (paper 5 and Table 3: RoBERTa, and Detoxify)."""
+
+    gold: Judge = Field(description="gives the value and the label")
+    subtypes: Judge = Field(description="gives the subtypes; its own 'gold' is not read")
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        """``gold`` of the one, every ``subtype:`` of the other."""
+        kinds = {name: truth for name, truth in self.subtypes.judge(examples).items() if name != GOLD}
+        return {GOLD: self.gold.judge(examples)[GOLD], **kinds}

@@ -1,0 +1,192 @@
+"""A judge that learns from labelled comments: TF-IDF and logistic regression."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.builtin.hub import stamp
+from fairl_bench.builtin.judges.odds import ByProbability
+from fairl_bench.builtin.labels import GoldColumn, label
+from fairl_bench.builtin.rows import CHECKED, Row, read_jsonl
+from fairl_bench.component import DataFile
+from fairl_bench.data import GOLD, Floats, Labels
+from fairl_bench.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Weights(NamedTuple):
+    """What was learnt: a text's log-odds of truth k are ``tfidf(text) @ weight[k] + bias[k]``."""
+
+    truths: tuple[str, ...]
+    terms: tuple[str, ...]
+    unit: str
+    longest: int
+    idf: Floats  # [terms]
+    weight: Floats  # [truths, terms]
+    bias: Floats  # [truths]
+
+    def log_odds(self, texts: Sequence[str]) -> Floats:
+        """The log-odds of each truth ``[n, truths]``."""
+        if not texts:
+            return np.empty((0, len(self.truths)))
+        vectorizer = _vectorizer(self.unit, self.longest, vocabulary=self.terms)
+        vectorizer.idf_ = self.idf
+        odds: Floats = vectorizer.transform(texts) @ self.weight.T + self.bias
+        return odds
+
+    def save(self, path: Path | str) -> None:
+        """Write them as safetensors, the terms in its header: no pickle."""
+        from safetensors.numpy import save_file
+
+        about = {"truths": self.truths, "terms": self.terms, "unit": self.unit, "longest": self.longest}
+        arrays = {"idf": self.idf, "weight": np.ascontiguousarray(self.weight), "bias": self.bias}
+        save_file(arrays, path, {"linear": json.dumps(about)})
+
+    @classmethod
+    def load(cls, path: Path | str) -> Weights:
+        """What `save` wrote, to the bit.  Raises `DataError` for any other file."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "numpy") as file:
+                about = json.loads((file.metadata() or {})["linear"])
+                arrays = {name: file.get_tensor(name) for name in ("idf", "weight", "bias")}
+            shape = (len(about["truths"]), len(about["terms"]))
+            if (arrays["bias"].shape, arrays["idf"].shape, arrays["weight"].shape) != (shape[:1], shape[1:], shape):
+                raise ValueError("its arrays do not fit its terms")
+            return cls(tuple(about["truths"]), tuple(about["terms"]), about["unit"], about["longest"], **arrays)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise DataError(f"{path} holds no saved linear judge: {error}; write it with Linear.save") from error
+
+
+class Linear(ByProbability):
+    """TF-IDF and a logistic regression, fitted to the labelled comments of a file.
+
+    It is fitted once in a process and draws nothing at random.  Comments of unknown label teach nothing.
+    """
+
+    path: DataFile = Field(description="the labelled comments, JSON lines, relative to the suite")
+    text: str = Field("text", description="the column of the text")
+    gold: GoldColumn
+    subtypes: tuple[str, ...] = Field((), description="columns that say whether a subtype is present (0 or 1)")
+    limit: int | None = Field(None, ge=1, description="read only the first rows")
+    unit: Literal["words", "characters"] = Field("words", description="what is counted; characters within words alone")
+    longest: int = Field(1, ge=1, description="units of the longest sequence that counts")
+    terms: int = Field(50_000, ge=2, description="most frequent sequences to keep")
+    l2: float = Field(0.1, gt=0, description="weight of the L2 prior")
+    balanced: bool = Field(False, description="weigh both labels alike, however many comments each has")
+
+    def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """By truth, the probability of each text ``[n]``."""
+        return _probabilities(self.weights(), texts)
+
+    def weights(self) -> Weights:
+        """What it learns from the file, fitted now unless this process has done so since the file last changed."""
+        return _fit(self, stamp(Path(self.path)))
+
+    def save(self, path: Path | str) -> None:
+        """Write what it learns for the judge ``linear-saved``, which needs no comments."""
+        self.weights().save(path)
+
+    def check(self) -> None:
+        """Read the first rows with all their columns."""
+        rows = read_jsonl(self.path, min(self.limit or CHECKED, CHECKED))
+        self._texts(rows)
+        self._labels(rows)
+
+    def _texts(self, rows: Sequence[Row]) -> list[str]:
+        return [row.text(self.text) for row in rows]
+
+    def _labels(self, rows: Sequence[Row]) -> dict[str, Labels]:
+        """By truth, what is known of each row ``[n]`` in {+1, -1, 0}."""
+        gold = {GOLD: [self.gold.label(row) for row in rows]}
+        kinds = {f"subtype:{name}": [label(row, name, 1) for row in rows] for name in self.subtypes}
+        return {name: np.array(known, np.int8) for name, known in (gold | kinds).items()}
+
+
+class LinearSaved(ByProbability):
+    """A judge that `linear` has saved: the same verdicts without the comments it learnt from."""
+
+    path: DataFile = Field(description="what Linear.save wrote, relative to the suite")
+
+    def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """By truth, the probability of each text ``[n]``."""
+        return _probabilities(_loaded(self.path, stamp(Path(self.path))), texts)
+
+    def check(self) -> None:
+        """Read the file."""
+        Weights.load(self.path)
+
+
+def _probabilities(weights: Weights, texts: Sequence[str]) -> dict[str, Floats]:
+    from scipy.special import expit
+
+    return dict(zip(weights.truths, expit(weights.log_odds(texts)).T, strict=True))
+
+
+@lru_cache(maxsize=4)  # an aligner asks at every step
+def _loaded(path: str, stamp: object) -> Weights:
+    return Weights.load(path)
+
+
+@lru_cache(maxsize=4)
+def _fit(judge: Linear, stamp: object) -> Weights:
+    rows = read_jsonl(judge.path, judge.limit)
+    labels = judge._labels(rows)
+    for name, known in labels.items():
+        _refuse_one_class(judge, name, known)
+    vectorizer = _vectorizer(judge.unit, judge.longest, max_features=judge.terms)
+    try:
+        vectors = vectorizer.fit_transform(judge._texts(rows))
+    except ValueError as error:
+        raise DataError(f"judge 'linear' finds no word in the {len(rows)} comments of {judge.path}: {error}") from error
+    heads = [_regression(vectors, known, judge) for known in labels.values()]
+    return Weights(
+        truths=tuple(labels),
+        terms=tuple(vectorizer.get_feature_names_out().tolist()),
+        unit=judge.unit,
+        longest=judge.longest,
+        idf=vectorizer.idf_,
+        weight=np.stack([weight for weight, _ in heads]),
+        bias=np.array([bias for _, bias in heads]),
+    )
+
+
+def _vectorizer(unit: str, longest: int, **more: Any) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if unit == "words":
+        more |= {"analyzer": "word", "token_pattern": r"(?u)\b\w+\b"}  # "u" and "i" are words of comments
+    else:
+        more["analyzer"] = "char_wb"
+    return TfidfVectorizer(ngram_range=(1, longest), sublinear_tf=True, dtype=np.float64, **more)
+
+
+def _regression(vectors: Any, known: Labels, judge: Linear) -> tuple[Floats, float]:
+    """Weights ``[terms]`` and bias of the label +1 against -1, from the rows that know it."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows: NDArray[np.int64] = np.flatnonzero(known)
+    model = LogisticRegression(
+        C=1 / judge.l2, class_weight="balanced" if judge.balanced else None, solver="newton-cg", tol=1e-6, max_iter=1000
+    ).fit(vectors[rows], known[rows])
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def _refuse_one_class(judge: Linear, name: str, known: Labels) -> None:
+    present, absent = int((known == 1).sum()), int((known == -1).sum())
+    if not (present and absent):
+        column = judge.gold.column if name == GOLD else name.removeprefix("subtype:")
+        raise DataError(
+            f"judge 'linear' needs comments of both kinds in column {column!r} of {judge.path}, "
+            f"got {present} and {absent}"
+        )

@@ -1,0 +1,187 @@
+"""What every aligner that draws completions and rewards them has: its fields, its record, its verdict on collapse."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from fairl_bench.builtin.lms.machine import DEVICE, Device, check_device, quiet, seeded
+from fairl_bench.data import GOLD, Examples, Floats, Model, Sampling, Site
+from fairl_bench.errors import DataError, NotFinite, SuiteError
+from fairl_bench.kinds import Aligner, Judge
+from fairl_bench.science.diversity import distinct
+from fairl_bench.science.streams import stream
+
+
+class Step(NamedTuple):
+    """What is known of a step: its numbers, as `OnPolicy` keeps them, and its completions."""
+
+    numbers: Mapping[str, float]
+    completions: Sequence[str]
+
+
+LEAST_DISTINCT, LEAST_ENTROPY, LENGTHS = 0.6, 0.5, (0.5, 2.0)
+"""An aligned model has collapsed where it keeps less than these shares of the base's, or its lengths leave this."""
+
+
+class Work(NamedTuple):
+    """What an aligner starts from: the base, loaded; a prompt for every group of completions; a seed."""
+
+    base: Path
+    model: Any
+    tokenizer: Any
+    prompts: tuple[str, ...]
+    seed: int
+    scratch: Path
+
+
+class OnPolicy(Aligner):
+    """An aligner that completes prompts, rewards the completions and learns from them, step by step.
+
+    ``alignment.json`` beside the weights keeps of each step: ``reward`` of the judge, mean; ``kl`` to the base, nats a
+    completion; ``entropy``, nats a token; ``length``, tokens a completion; ``distinct_2`` of the step's completions.
+    The facts compare the last tenth of the steps with the first one, where the model is still near its base, and say
+    ``collapsed`` where distinct-2 falls below 0.6 of what it was, entropy below 0.5, or length leaves 0.5 to 2 times.
+    """
+
+    drawn: ClassVar[bool] = True
+
+    steps: int = Field(40, ge=1, description="updates of the weights, each from new completions")
+    batch: int = Field(64, ge=2, description="completions a step")
+    parts: int = Field(1, ge=1, description="that a batch is cut into, to fit into memory")
+    lr: float = Field(5e-4, gt=0, description="learning rate of the first step; it falls linearly to 0")
+    sampling: Sampling = Sampling()
+    device: Device = Field("cpu", description=DEVICE)
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.batch % (self.group() * self.parts):
+            raise ValueError(
+                f"batch {self.batch} is no multiple of per_prompt {self.group()} times parts {self.parts}"
+                if self.group() > 1
+                else f"batch {self.batch} is no multiple of parts {self.parts}"
+            )
+        return self
+
+    def group(self) -> int:
+        """Completions of a prompt in a step."""
+        return 1
+
+    @abstractmethod
+    def align(self, work: Work) -> list[Step]:
+        """Train ``work.model`` in place; what each step was like."""
+
+    def reads(self) -> dict[str, str]:
+        """The version of TRL, whose algorithm it is."""
+        return {"trl": version("trl")}
+
+    def check(self) -> None:
+        """Look at what it starts from, its reward and the device."""
+        for part in (self.base, self.prompts, self.reward):
+            if part is not None:
+                part.check()
+        check_device(self.device, f"aligner {self.use!r}")
+
+    def make(self, site: Site) -> Model:
+        """Align the base.  Raises `NotFinite` for a reward that is no number, naming the completion."""
+        import torch
+
+        torch.set_num_threads(1)
+        base, prompts = self._base(site), self._prompts(site.replicate)
+        with quiet(), seeded("align", site.replicate) as seed:
+            model, tokenizer = _loaded(base)
+            use_cache = model.config.use_cache
+            history = self.align(Work(base, model, tokenizer, prompts, seed, site.scratch))
+            model.config.use_cache = use_cache  # trainers switch it off, for themselves
+            model.save_pretrained(site.folder)
+            tokenizer.save_pretrained(site.folder)
+        rows = [{**step.numbers, **_variety(step.completions)} for step in history]
+        (site.folder / "alignment.json").write_text(json.dumps({"steps": rows}, indent=1))
+        return Model(site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **verdict(history)})
+
+    def _base(self, site: Site) -> Path:
+        if "base" not in site.upstream:
+            raise SuiteError(
+                f"aligner {self.use!r} has nothing to align: name its 'base', or make it a source's 'expert'"
+            )
+        return Path(site.upstream["base"])
+
+    def _prompts(self, replicate: int) -> tuple[str, ...]:
+        """A prompt for each group of every step; where there are too few they come again, shuffled."""
+        if self.prompts is None:
+            raise SuiteError(
+                f"aligner {self.use!r} has nothing to complete: name its 'prompts', or make it a source's 'expert'"
+            )
+        needed = self.steps * self.batch // self.group()
+        found = self.prompts.texts(needed, stream("prompts/align", replicate))
+        empty = [text for text in found if not text.strip()]
+        if empty or not found:
+            raise DataError(
+                f"aligner {self.use!r} needs prompts that hold text, got {len(found) - len(empty)} with and"
+                f" {len(empty)} without any"
+            )
+        rng, order = stream("prompts/again", replicate), list(range(len(found)))
+        while len(order) < needed:
+            order += rng.permutation(len(found)).tolist()
+        return tuple(found[i] for i in order[:needed])
+
+
+def rewarded(judge: Judge, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
+    """The judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for one that is NaN or infinite."""
+    values = np.asarray(judge.judge(Examples(tuple(completions), tuple(prompts)))[GOLD].value, np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise NotFinite(
+            f"judge {judge.use!r} rewards the completion {completions[bad[0]]!r} with {values[bad[0]]}, which nothing"
+            " can be learnt from; bound its values or mend it"
+        )
+    return values
+
+
+def verdict(history: Sequence[Step]) -> dict[str, float | bool]:
+    """The last tenth of the steps, and its share of the first; ``collapsed`` as `OnPolicy` says.
+
+    What the first tenth leaves undefined (texts of one word have no distinct-2) is left out and speaks for no collapse;
+    what the last one leaves undefined has nothing left.
+    """
+    tenth = max(1, len(history) // 10)
+    first, last = _pooled(history[:tenth]), _pooled(history[-tenth:])
+    kept = {name: last.get(name, 0.0) / first[name] for name in ("entropy", "distinct_2", "length") if first.get(name)}
+    collapsed = (
+        kept.get("distinct_2", 1.0) < LEAST_DISTINCT
+        or kept.get("entropy", 1.0) < LEAST_ENTROPY
+        or not LENGTHS[0] <= kept.get("length", 1.0) <= LENGTHS[1]
+    )
+    shares = {f"{name}_kept": share for name, share in kept.items()}
+    return {"reward_first": first["reward"], **last, **shares, "collapsed": collapsed}
+
+
+def _pooled(steps: Sequence[Step]) -> dict[str, float]:
+    """The means of some steps, and the distinct-2 of all their completions together."""
+    names = {name: None for step in steps for name in step.numbers if name != "step"}
+    means = {name: float(np.mean([s.numbers[name] for s in steps if name in s.numbers])) for name in names}
+    return means | _variety([text for step in steps for text in step.completions])
+
+
+def _variety(completions: Sequence[str]) -> dict[str, float]:
+    found = distinct(completions)
+    return {} if np.isnan(found) else {"distinct_2": found}
+
+
+def _loaded(folder: Path) -> tuple[Any, Any]:
+    """The model in float32 and its tokenizer, which pads on the left."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    # a folder is data, not code: trust_remote_code stays off, and weights are safetensors
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", use_safetensors=True, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer

@@ -1,0 +1,186 @@
+"""RLOO and GRPO by TRL: several completions of a prompt, each measured against the others."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work, rewarded
+from fairl_bench.builtin.lms.machine import PRECISION, Precision
+from fairl_bench.progress import report
+
+CHECKPOINT_SECONDS = 60.0
+_DONE, _TEXTS = "complete", "texts"
+_KEPT = {"reward": "reward", "kl": "kl", "entropy": "entropy", "completions/mean_length": "length"}
+
+
+class GroupRelative(OnPolicy):
+    """An aligner whose baseline of a completion is the reward of its siblings."""
+
+    per_prompt: int = Field(4, ge=2, description="completions of a prompt")
+    precision: Precision = Field("float32", description=PRECISION)
+
+    def group(self) -> int:
+        """``per_prompt``."""
+        return self.per_prompt
+
+    @abstractmethod
+    def trainer(self) -> tuple[type[Any], type[Any]]:
+        """TRL's trainer and its configuration."""
+
+    @abstractmethod
+    def penalty(self) -> float:
+        """TRL's ``beta``."""
+
+    def align(self, work: Work) -> list[Step]:
+        """Train ``work.model`` in place, from the last checkpoint if there is one: to the same weights as without."""
+        from datasets import Dataset
+        from transformers import PrinterCallback
+
+        heard: list[str] = []
+
+        def reward(prompts: list[str], completions: list[str], **_: Any) -> list[float]:
+            heard[:] = [text.strip() for text in completions]
+            values: list[float] = rewarded(self.reward, prompts, heard).tolist()
+            return values
+
+        trainer_class, _ = self.trainer()
+        trainer = trainer_class(
+            model=work.model,
+            reward_funcs=reward,
+            args=self._configuration(work),
+            train_dataset=Dataset.from_dict({"prompt": list(work.prompts)}),
+            processing_class=work.tokenizer,
+            callbacks=[_follower(heard, work.scratch)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        last = _last_checkpoint(work.scratch)
+        if last is not None:
+            _restore(work.model, last)
+        trainer.train(resume_from_checkpoint=last)
+        return [_step(row) for row in trainer.state.log_history if "reward" in row]
+
+    def _configuration(self, work: Work) -> Any:
+        _, configuration = self.trainer()
+        return configuration(
+            output_dir=str(work.scratch),
+            max_steps=self.steps,
+            per_device_train_batch_size=self.batch // self.parts,
+            gradient_accumulation_steps=self.parts,
+            num_generations=self.per_prompt,
+            learning_rate=self.lr,
+            lr_scheduler_type="linear",
+            beta=self.penalty(),
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+            top_k=self.sampling.top_k,
+            max_completion_length=self.sampling.max_new_tokens,
+            shuffle_dataset=False,  # the prompts are in their order already
+            disable_dropout=True,
+            seed=work.seed,
+            use_cpu=self.device == "cpu",
+            bf16=self.precision == "bfloat16",
+            gradient_checkpointing=False,
+            logging_steps=1,
+            save_strategy="no",  # the follower says when
+            save_total_limit=2,
+            report_to="none",
+            disable_tqdm=True,
+        )
+
+
+def _follower(heard: Sequence[str], scratch: Path) -> Any:
+    """What TRL tells of each step: reported, put down, and kept every `CHECKPOINT_SECONDS`."""
+    from transformers import TrainerCallback
+
+    class Follower(TrainerCallback):
+        kept = time.monotonic()
+
+        def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            row = state.log_history[-1]
+            if "reward" in row:
+                row[_TEXTS] = list(heard)  # with the log, it is in the checkpoints
+                report(
+                    row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}, reward {row['reward']:.2f}"
+                )
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_save = time.monotonic() - self.kept >= CHECKPOINT_SECONDS
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            (scratch / f"checkpoint-{state.global_step}" / _DONE).touch()
+            self.kept = time.monotonic()
+
+    return Follower()
+
+
+def _last_checkpoint(scratch: Path) -> str | None:
+    """The last checkpoint that was written to its end; half-written ones are removed."""
+    found = {int(path.name.partition("-")[2]): path for path in scratch.glob("checkpoint-*")}
+    for step in sorted(found, reverse=True):
+        if (found[step] / _DONE).exists():
+            return str(found[step])
+        shutil.rmtree(found[step])
+    return None
+
+
+def _restore(model: Any, checkpoint: str) -> None:
+    """Put a checkpoint's weights into the model: the trainer by itself misses those that files name otherwise."""
+    from transformers import AutoModelForCausalLM
+
+    # transformers 5 writes a GPT-NeoX's lm_head as embed_out, and its trainer then finds no lm_head
+    saved = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="float32", use_safetensors=True)
+    model.load_state_dict(saved.state_dict())
+
+
+def _step(log: Mapping[str, Any]) -> Step:
+    """One step of TRL's log, whose kl is that of a token."""
+    numbers = {"step": log["step"], **{ours: log[theirs] for theirs, ours in _KEPT.items() if theirs in log}}
+    if "kl" in numbers:
+        numbers["kl"] *= numbers["length"]
+    return Step(numbers, log[_TEXTS])
+
+
+class Rloo(GroupRelative):
+    """REINFORCE leave-one-out by TRL (Ahmadian et al. 2024, arXiv:2402.14740): reward minus ``kl`` times the KL.
+
+    The KL to the base is that of a whole completion, in nats; per-completion baselines are the siblings' mean.
+    """
+
+    kl: float = Field(0.3, ge=0, description="reward units a nat of KL to the base, by completion")
+
+    def trainer(self) -> tuple[type[Any], type[Any]]:
+        """TRL's `RLOOTrainer`."""
+        from trl import RLOOConfig, RLOOTrainer  # type: ignore[attr-defined]
+
+        return RLOOTrainer, RLOOConfig
+
+    def penalty(self) -> float:
+        """``kl``."""
+        return self.kl
+
+
+class Grpo(GroupRelative):
+    """Group-relative policy optimisation by TRL (Shao et al. 2024, arXiv:2402.03300).
+
+    Rewards are standardised within the group; the KL to the base is a token's (k3 estimator) and part of the loss, so
+    ``kl`` is on another scale than that of ``rloo``.
+    """
+
+    kl: float = Field(0.4, ge=0, description="weight of the KL to the base in the loss, by token")
+
+    def trainer(self) -> tuple[type[Any], type[Any]]:
+        """TRL's `GRPOTrainer`."""
+        from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
+
+        return GRPOTrainer, GRPOConfig
+
+    def penalty(self) -> float:
+        """``kl``."""
+        return self.kl

@@ -1,0 +1,80 @@
+"""How the libraries that train language models are made repeatable and quiet, and where they train."""
+
+from __future__ import annotations
+
+import logging
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+
+from fairl_bench.errors import MissingExtra
+from fairl_bench.science.streams import stream
+
+Device = Literal["cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+
+DEVICE = "where it trains; on another, other numbers are drawn"
+PRECISION = "of the products; weights stay float32"
+
+
+def check_device(device: Device, what: str) -> None:
+    """Raise `MissingExtra` where ``what`` is to train on a GPU and torch sees none."""
+    if device == "cpu":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise MissingExtra(f"{what} is to train on 'cuda', but torch sees no GPU here; set 'device: cpu'")
+
+
+@contextmanager
+def seeded(purpose: str, replicate: int) -> Iterator[int]:
+    """Python's, NumPy's and torch's global generators seeded for one purpose, and put back afterwards; the seed."""
+    import torch
+
+    seed = int(stream(purpose, replicate).integers(2**31))
+    before = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield seed
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bar, warning or note of the libraries, and nothing sent to their makers."""
+    from huggingface_hub import constants
+    from transformers.utils import logging as transformers_logging
+
+    level, bars, telemetry = (
+        transformers_logging.get_verbosity(),
+        transformers_logging.is_progress_bar_enabled(),
+        constants.HF_HUB_DISABLE_TELEMETRY,
+    )
+    others = {name: logging.getLogger(name) for name in ("trl", "accelerate", "datasets")}
+    levels = {name: logger.level for name, logger in others.items()}
+    try:
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+        transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        for logger in others.values():
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        constants.HF_HUB_DISABLE_TELEMETRY = telemetry
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        for name, logger in others.items():
+            logger.setLevel(levels[name])

@@ -1,0 +1,185 @@
+"""PPO by TRL, as far as a version of TRL has it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work, rewarded
+from fairl_bench.data import Floats
+from fairl_bench.errors import MissingExtra
+from fairl_bench.progress import report
+
+
+class _Heard(NamedTuple):
+    """A completion and how many tokens it has."""
+
+    text: str
+    tokens: int
+
+
+class Ppo(OnPolicy):
+    """Proximal policy optimisation by TRL up to 1.12 (Ziegler et al. 2019, arXiv:1909.08593; the paper's aligner).
+
+    The value model is the base with a new head.  The KL to the base is part of each token's reward.  An interrupted
+    alignment begins anew: TRL's PPO cannot go on from a checkpoint.
+    """
+
+    kl: float = Field(0.3, ge=0, description="reward units a nat of KL to the base")
+    epochs: int = Field(4, ge=1, description="passes over a step's completions")
+    clip: float = Field(0.2, gt=0, description="how far the probability of a token may move in a step, as a share")
+
+    @model_validator(mode="after")
+    def _whole_distribution(self) -> Self:
+        if self.sampling.top_p < 1 or self.sampling.top_k:
+            raise ValueError("TRL's PPO draws from the whole distribution; set 'sampling: {top_p: 1.0, top_k: 0}'")
+        return self
+
+    def check(self) -> None:
+        """Look for PPO, too."""
+        _has_ppo(self.use)
+        super().check()
+
+    def align(self, work: Work) -> list[Step]:
+        """Train ``work.model`` in place; what each step was like."""
+        _has_ppo(self.use)
+        from transformers import PrinterCallback
+
+        heard: list[_Heard] = []
+        length = max(len(ids) for ids in work.tokenizer(list(work.prompts))["input_ids"])
+        with redirect_stdout(io.StringIO()):  # it says that it trains
+            trainer = self._trainer(work, heard, length)
+            trainer.callback_handler.remove_callback(PrinterCallback)
+            trainer.train()
+        return [_step(row) for row in trainer.state.log_history if "objective/scores" in row]
+
+    def _trainer(self, work: Work, heard: list[_Heard], length: int) -> Any:
+        from datasets import Dataset
+        from transformers import AutoModelForSequenceClassification
+        from trl.experimental.ppo import PPOTrainer  # type: ignore[import-not-found]
+
+        value = AutoModelForSequenceClassification.from_pretrained(
+            work.base, num_labels=1, dtype="float32", use_safetensors=True, trust_remote_code=False
+        )
+        # all of one width, so that the judge knows where a prompt ends
+        padded = work.tokenizer(list(work.prompts), padding="max_length", max_length=length)["input_ids"]
+
+        def judge(prompts: Sequence[str], completions: Sequence[_Heard]) -> Floats:
+            heard.extend(completions)
+            return rewarded(self.reward, prompts, [one.text for one in completions])
+
+        return PPOTrainer(
+            args=self._configuration(work),
+            processing_class=work.tokenizer,
+            model=work.model,
+            ref_model=None,
+            reward_model=_judged(judge, work.tokenizer, length),
+            value_model=value,
+            train_dataset=Dataset.from_dict({"input_ids": padded}),
+            callbacks=[_listener(heard)],
+        )
+
+    def _configuration(self, work: Work) -> Any:
+        from trl.experimental.ppo import PPOConfig
+
+        return PPOConfig(
+            output_dir=str(work.scratch),
+            total_episodes=self.steps * self.batch,
+            per_device_train_batch_size=self.batch // self.parts,
+            gradient_accumulation_steps=self.parts,
+            local_rollout_forward_batch_size=self.batch // self.parts,
+            num_mini_batches=1,
+            num_ppo_epochs=self.epochs,
+            cliprange=self.clip,
+            kl_coef=self.kl,
+            learning_rate=self.lr,
+            lr_scheduler_type="linear",
+            temperature=self.sampling.temperature,
+            response_length=self.sampling.max_new_tokens,
+            stop_token="eos",
+            num_sample_generations=0,
+            seed=work.seed,
+            use_cpu=self.device == "cpu",
+            bf16=False,
+            gradient_checkpointing=False,
+            logging_steps=1,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+
+
+def _has_ppo(use: str) -> None:
+    """Raises `MissingExtra` where the installed TRL has no PPO."""
+    spec = find_spec("trl")
+    places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    if not any((place / "experimental" / "ppo").is_dir() for place in places):
+        raise MissingExtra(
+            f"aligner {use!r} needs TRL 1.12, the last that has PPO, and this is TRL {version('trl')}; use 'rloo', or"
+            " pip install 'fairl-bench[ppo]' into an environment of its own"
+        )
+
+
+def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], tokenizer: Any, length: int) -> Any:
+    """The judge in the shape of a reward model: its 'hidden state' at every token is the reward of the text."""
+    import torch
+    from transformers.modeling_outputs import BaseModelOutput
+
+    class Backbone(torch.nn.Module):
+        def forward(self, input_ids: Any, attention_mask: Any, **_: Any) -> Any:
+            sides = [
+                (input_ids[:, part], attention_mask[:, part]) for part in (slice(None, length), slice(length, None))
+            ]
+            prompts, texts = ([_text(tokenizer, row[kept]) for row, kept in zip(*side, strict=True)] for side in sides)
+            counts = attention_mask[:, length:].sum(1).tolist()
+            completions = [_Heard(text, tokens) for text, tokens in zip(texts, counts, strict=True)]
+            reward = torch.tensor(judge(prompts, completions), dtype=torch.float32, device=input_ids.device)  # [batch]
+            return BaseModelOutput(hidden_states=(reward[:, None, None].expand(*input_ids.shape, 1),))
+
+    class RewardModel(torch.nn.Module):
+        base_model_prefix = "judge"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.judge, self.score = Backbone(), torch.nn.Identity()
+
+    return RewardModel()
+
+
+def _listener(heard: list[_Heard]) -> Any:
+    """What TRL tells of each step: reported, and put down with the completions."""
+    from transformers import TrainerCallback
+
+    class Listener(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            row = state.log_history[-1]
+            row["texts"] = [one.text for one in heard]
+            row["length"] = sum(one.tokens for one in heard) / len(heard)
+            heard.clear()
+            report(row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}")
+
+    return Listener()
+
+
+def _text(tokenizer: Any, ids: Any) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def _step(log: Mapping[str, Any]) -> Step:
+    """One step of TRL's log, whose entropy is that of a completion."""
+    length = log["length"]
+    numbers = {
+        "step": log["step"],
+        "reward": log["objective/scores"],
+        "kl": log["objective/kl"],
+        "entropy": log["objective/entropy"] / length,
+        "length": length,
+    }
+    return Step(numbers, log["texts"])

@@ -1,0 +1,139 @@
+"""Texts for a language model to go on from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from fairl_bench.builtin.hub import snapshot
+from fairl_bench.builtin.rows import CHECKED, Row, read_jsonl
+from fairl_bench.component import DataFile
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Prompts
+from fairl_bench.toy.prompts import STANCES, Stance, toy_prompts
+
+
+class ToyPrompts(Prompts):
+    """Openings of the synthetic world's comments, which hold no toxic word."""
+
+    drawn: ClassVar[bool] = True
+
+    stances: tuple[Stance, ...] = Field(
+        STANCES, min_length=1, description="in turn; one named twice comes twice as often"
+    )
+    shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
+
+    def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
+        """``n`` prompts, always."""
+        return tuple(prompt.text for prompt in toy_prompts(n, rng, self.stances, self.shift))
+
+
+class Listed(Prompts):
+    """Prompts in rows of JSON, shuffled; those of some score, say RealToxicityPrompts with a toxicity above 0.3.
+
+    A column within a column is named with a dot: ``prompt.text``.
+    """
+
+    drawn: ClassVar[bool] = True
+
+    prompt: str = Field("prompt", min_length=1, description="the column of the text")
+    score: str | None = Field(None, min_length=1, description="the column of a number that chooses among them")
+    above: float | None = Field(None, description="only scores above this; rows without a score are left out")
+    below: float | None = Field(None, description="only scores below this; rows without a score are left out")
+    limit: int | None = Field(None, ge=1, description="read only the first rows")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if (self.score is None) != (self.above is None and self.below is None):
+            raise ValueError("a 'score' needs 'above' or 'below', and they need a 'score'")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"no score is above {self.above} and below {self.below}")
+        return self
+
+    @abstractmethod
+    def place(self) -> Path:
+        """The file of JSON objects, one a line."""
+
+    def check(self) -> None:
+        """Read the first rows with their columns."""
+        for row in read_jsonl(str(self.place()), min(self.limit or CHECKED, CHECKED)):
+            self._kept(_flat(row, self.prompt, self.score))
+
+    def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
+        """``n`` prompts of those chosen, in random order.  Raises `DataError` where none is chosen."""
+        rows = [_flat(row, self.prompt, self.score) for row in read_jsonl(str(self.place()), self.limit)]
+        found = [text for row in rows if (text := self._kept(row)) is not None]
+        if not found:
+            raise DataError(f"{self.place()}: none of {len(rows)} prompts has its {self.score!r} {self._bounds()}")
+        return tuple(found[i] for i in rng.permutation(len(found))[:n])
+
+    def _kept(self, row: Row) -> str | None:
+        """The row's prompt, if it is chosen."""
+        text = row.text(self.prompt)
+        if self.score is None:
+            return text
+        score = row.value(self.score)
+        if score is None:
+            return None
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise DataError(f"{row.place}: column {self.score!r} needs a number, got {score!r}")
+        low, high = (-np.inf if self.above is None else self.above), (np.inf if self.below is None else self.below)
+        return text if low < score < high else None
+
+    def _bounds(self) -> str:
+        bounds = {"above": self.above, "below": self.below}
+        return " and ".join(f"{name} {bound}" for name, bound in bounds.items() if bound is not None)
+
+
+def _flat(row: Row, *columns: str | None) -> Row:
+    """The row with columns within columns under their dotted names; a column of that very name goes first."""
+    found = dict(row.values)
+    for name in columns:
+        if name is not None and name not in found and "." in name:
+            value: object = row.values
+            for word in name.split("."):
+                if not isinstance(value, dict) or word not in value:
+                    break
+                value = value[word]
+            else:
+                found[name] = value
+    return Row(row.place, found)
+
+
+class JsonlPrompts(Listed):
+    """Prompts from a file of JSON objects, one a line, chosen by a score."""
+
+    path: DataFile = Field(description="the file, relative to the suite")
+
+    def place(self) -> Path:
+        """The file of JSON objects, one a line."""
+        return Path(self.path)
+
+
+class HubPrompts(Listed):
+    """Prompts from a file of JSON objects in a data set of the hub, by default RealToxicityPrompts.
+
+    Gehman et al. 2020, arXiv:2009.11462.
+    """
+
+    name: str = Field("allenai/real-toxicity-prompts", min_length=1, description="name on the hub")
+    file: str = Field("prompts.jsonl", min_length=1, description="a file of JSON objects in it, one a line")
+    revision: str | None = Field(None, description="commit or branch on the hub")
+    prompt: str = Field("prompt.text", min_length=1, description="the column of the text")
+
+    def place(self) -> Path:
+        """The file on this machine, fetched now if need be."""
+        return self._folder() / self.file
+
+    def reads(self) -> dict[str, str]:
+        """The hub's commit."""
+        return {"data": self._folder().name}
+
+    def _folder(self) -> Path:
+        hint = "use 'jsonl-prompts' with a copy of it"
+        what = f"data set {self.name!r}"
+        return snapshot(self.name, self.revision, what=what, hint=hint, repo_type="dataset", files=(self.file,))

@@ -1,0 +1,46 @@
+"""Pairs from rows: which column holds what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairl_bench.builtin.rows import Row
+from fairl_bench.component import Settings
+from fairl_bench.data import Pairs
+from fairl_bench.errors import DataError
+
+
+class Columns(Settings):
+    """Which column holds what; ``prompt`` and ``group`` may be null."""
+
+    preferred: str = "chosen"
+    rejected: str = "rejected"
+    prompt: str | None = None
+    group: str | None = None
+
+    def pairs(self, rows: Sequence[Row], *, identical: bool = False, empty: bool = False) -> Pairs:
+        """One pair a row, in their order; ``identical`` and ``empty`` say whether texts may be so.
+
+        Raises `DataError` with the place of a row that holds no pair.
+        """
+        pairs = Pairs(
+            preferred=tuple(row.text(self.preferred, empty=empty) for row in rows),
+            rejected=tuple(row.text(self.rejected, empty=empty) for row in rows),
+            prompt=tuple(row.text(self.prompt, empty=True) if self.prompt else "" for row in rows),
+            group=tuple(_group(row, self.group) if self.group else "" for row in rows),
+        )
+        return pairs if identical else refuse_identical(pairs, rows)
+
+
+def refuse_identical(pairs: Pairs, rows: Sequence[Row]) -> Pairs:
+    """The pairs, if the two texts of each differ; else a `DataError` that names the row."""
+    for row, preferred, rejected in zip(rows, pairs.preferred, pairs.rejected, strict=True):
+        if preferred == rejected:
+            raise DataError(f"{row.place}: both texts of the pair are equal; mend the row, or set 'identical: drop'")
+    return pairs
+
+
+def _group(row: Row, column: str) -> str:
+    """A group's name, or its number as text; null is no group."""
+    value = row.value(column)
+    return "" if value is None else str(value)

@@ -1,0 +1,145 @@
+"""Anybody's scores, judged like a run's own: the numbers of each run, and from them the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fairl_bench.data import GOLD, PREFERRED, Floats, Labels
+from fairl_bench.engine.report import judged, tables
+from fairl_bench.engine.suite import Report, Table1, Table2, Table3
+from fairl_bench.errors import DataError, Undefined, UnknownName
+from fairl_bench.records import Measure, Record, measured
+from fairl_bench.science import classification, starc
+from fairl_bench.tables.given import Given, read_scores
+from fairl_bench.tables.rows import Row, Runs
+from fairl_bench.tables.scores import Run, Sheet
+from fairl_bench.tables.table import Table
+from fairl_bench.tables.two_runs import record
+
+REWARDS = ("accuracy", "f1", "auc", "starc")
+LABELS = ("accuracy", "f1")
+
+
+def evaluate(
+    scores: Path,
+    truth: Path | None = None,
+    *,
+    threshold: float | None = None,
+    methods: tuple[str, str] | None = None,
+    intervals: bool = False,
+) -> dict[str, Table]:
+    """Every table that a CSV file of scores can fill.  Raises `DataError` where no example has a known truth.
+
+    Texts above ``threshold`` are called good; where none is given, it is the one that is best on the split ``train`` of
+    the same run, else on the data themselves, which the table then says.  Tables 2 and 3 are of two ``methods``, by
+    default the two that there are.
+    """
+    given = read_scores(scores, truth)
+    known = [sheet for sheet in given.sheets if _truth_of(sheet)]
+    if not known:
+        raise DataError(
+            f"{scores}: no example has a known truth; add a column 'label' (1 good, -1 not), or name a file with "
+            "--truth"
+        )
+    found = [record for sheet in known for record in _records(sheet, given, threshold)]
+    report = _report(known, given.predicted, _two(known, methods, scores))
+    paired, compared = judged(known, report, found)
+    runs: dict[Row, Runs] = {
+        (sheet.model, run.encoder, run.method, run.variant): Runs(0) for sheet in known for run in sheet.rewards
+    }
+    made = tables(report, [*found, *paired], compared, runs, intervals=intervals)
+    note = _threshold_note(known, given, threshold)
+    return {name: table._replace(notes=(*table.notes, *note)) if name == "1" else table for name, table in made.items()}
+
+
+def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:
+    """The truth that a sheet is judged by: gold, else preferred; None where it knows neither."""
+    truths = sheet.examples.truths
+    if GOLD in truths and truths[GOLD].label.any():
+        return GOLD
+    return PREFERRED if PREFERRED in truths and truths[PREFERRED].label.any() else None
+
+
+def _two(sheets: Sequence[Sheet], asked: tuple[str, str] | None, path: Path) -> tuple[str, str] | None:
+    known = list(dict.fromkeys(run.method for sheet in sheets for run in sheet.rewards))
+    for method in asked or ():
+        if method not in known:
+            raise UnknownName(f"{path}: method", method, known)
+    return asked or ((known[0], known[1]) if len(known) == 2 else None)
+
+
+def _report(sheets: Sequence[Sheet], predicted: bool, methods: tuple[str, str] | None) -> Report:
+    """The report that the data can fill."""
+    truth = {sheet.data: name for sheet in sheets if (name := _truth_of(sheet)) is not None}
+    data = tuple(truth)
+    first = Table1.model_construct(data=data, truth=truth, metrics=LABELS if predicted else REWARDS)
+    if methods is None:
+        return Report.model_construct(table1=first, table2=None, table3=None)
+    parts = {sheet.data for sheet in sheets if any(name.startswith("subtype:") for name in sheet.examples.truths)}
+    second = Table2.model_construct(data=data, truth=truth, methods=methods, metrics=(), train_texts=None)
+    third = Table3.model_construct(data=tuple(sorted(parts)), truth=truth, methods=methods) if parts else None
+    return Report.model_construct(table1=first, table2=second, table3=third)
+
+
+def _records(sheet: Sheet, given: Given, threshold: float | None) -> Iterator[Record]:
+    """The numbers of each run; of labels alone only those that need no reward."""
+    name = _truth_of(sheet) or GOLD
+    for run in sheet.rewards:
+        for found in _measures(sheet, run, name, partial(_cut, sheet, run, given, threshold)):
+            if found.metric not in set(REWARDS) - set(LABELS) or not given.predicted:
+                yield record(sheet, run, run.seed, "all", name, found.metric, "", found.value, found.n, found.note)
+
+
+def _measures(sheet: Sheet, run: Run, name: str, cut: Callable[[], float]) -> Iterator[Measure]:
+    value = sheet.examples.truths[name].value
+    score, label = _labelled(sheet, run)
+    valued = np.flatnonzero(np.isfinite(value))
+    say = partial(measured, sheet.data, name)
+    yield say("threshold", len(label), cut)
+    yield say("accuracy", len(label), lambda: classification.accuracy(score, label, cut()))
+    yield say("f1", len(label), lambda: classification.f1(score, label, cut()))
+    yield say("auc", len(label), classification.auc, score, label)
+    yield say("starc", len(valued), starc.starc, sheet.rewards[run][valued], value[valued])
+
+
+def _training(sheet: Sheet, given: Given) -> Sheet:
+    """The sheet that sets a sheet's threshold: the split ``train`` of the same data set, else the sheet itself."""
+    train = f"{sheet.data.partition('/')[0]}/train"
+    for other in given.sheets:
+        if (other.model, other.replicate, other.data) == (sheet.model, sheet.replicate, train) and _truth_of(other):
+            return other
+    return sheet
+
+
+def _cut(sheet: Sheet, run: Run, given: Given, threshold: float | None) -> float:
+    if threshold is not None or given.predicted:
+        return threshold or 0.0
+    train = _training(sheet, given)
+    if run not in train.rewards:
+        raise Undefined(f"no threshold: the run does not score {train.data}")
+    return classification.best_threshold(*_labelled(train, run))
+
+
+def _labelled(sheet: Sheet, run: Run) -> tuple[Floats, Labels]:
+    label = sheet.examples.truths[_truth_of(sheet) or GOLD].label
+    told = np.flatnonzero(label)
+    return sheet.rewards[run][told], label[told]
+
+
+def _threshold_note(sheets: Sequence[Sheet], given: Given, threshold: float | None) -> list[str]:
+    if given.predicted:
+        return []
+    if threshold is not None:
+        return [f"A text is called good above {threshold:g}."]
+    own = [sheet.data for sheet in sheets if _training(sheet, given) is sheet and not sheet.data.endswith("/train")]
+    if not own:
+        return ["The threshold is the best one on the split 'train'."]
+    return [
+        f"The threshold is the best one on the data themselves ({', '.join(dict.fromkeys(own))}), so that accuracy and "
+        "F1 are too good; give --threshold, or a split 'train'."
+    ]

@@ -1,0 +1,52 @@
+"""Failure slices: the pairs that a baseline misranks, and those that it barely tells apart.
+
+A slice is evaluated as data of another name beside the whole ones, so that every evaluator gives its numbers of slices
+without knowing of them, and what it reads besides, say the data that set its threshold, stays whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from fairl_bench.data import Floats, Scored
+from fairl_bench.kinds import Evaluator
+from fairl_bench.records import Measure
+
+MISRANKED, NEAR_TIE = "misranked", "near-tie"
+_MARK = "@"  # between data and slice; no name of data holds one
+
+
+def slices_of(scored: Scored, baseline: Floats, near_tie: float) -> dict[str, Scored]:
+    """The pairs whose margin under the rewards ``baseline [n]`` is at most 0, and the share with the smallest |margin|.
+
+    A slice without a pair is left out; a near-tie is at least one pair, and equal margins go by their order.
+    """
+    rows = scored.pair_rows()
+    margin = Scored(scored.examples, baseline).margins()
+    closest = np.argsort(np.abs(margin), kind="stable")[: max(1, round(near_tie * len(margin)))]
+    chosen = {MISRANKED: np.flatnonzero(margin <= 0), NEAR_TIE: np.sort(closest)}
+    return {name: _only(scored, np.sort(rows[pairs].ravel())) for name, pairs in chosen.items() if len(pairs)}
+
+
+def _only(scored: Scored, rows: np.ndarray) -> Scored:
+    return Scored(scored.examples.take(rows), scored.reward[rows])
+
+
+def evaluate_slices(
+    evaluator: Evaluator, whole: Mapping[str, Scored], sliced: Mapping[str, Mapping[str, Scored]]
+) -> Iterator[Measure]:
+    """The evaluator's numbers of each slice; ``sliced`` holds them by data and slice, ``whole`` all that it needs."""
+    cut = {f"{data}{_MARK}{name}": scored for data, found in sliced.items() for name, scored in found.items()}
+    if cut:
+        told = evaluator.model_copy(update={"data": tuple(cut)}).evaluate({**whole, **cut})
+        yield from _named(told)
+
+
+def _named(measures: Iterable[Measure]) -> Iterator[Measure]:
+    """The measures under the names of their data and slice; those of an evaluator's own slices are left out."""
+    for measure in measures:
+        data, mark, name = measure.data.partition(_MARK)
+        if mark and measure.slice == "all":
+            yield measure._replace(data=data, slice=name)

@@ -1,0 +1,79 @@
+"""Intervals of each method and paired differences of each two, as tidy rows, and the file that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ALPHA = 0.05  # of intervals and ranks
+FILE = "intervals.parquet"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row of ``intervals.parquet``: one method's metric, or with ``other`` its difference from another's, paired."""
+
+    model: str
+    encoder: str
+    variant: str
+    data: str
+    truth: str
+    metric: str
+    method: str
+    other: str  # empty: the method's own metric
+    value: float  # the mean over units; of two methods: method less other
+    low: float  # the 95 % interval
+    high: float
+    p: float  # of a difference of zero; NaN for one method's own
+    p_holm: float  # the same, adjusted for all pairs of methods of this model, encoder, variant, data, truth and metric
+    effect: float  # Cohen's d of the difference over units
+    n: int  # examples
+    units: int
+    unit: str  # replicate, seed, or empty where one run stands for all
+    resamples: int  # 0: Student's t over units, examples not resampled
+    note: str
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """What is compared with one another."""
+        return self.model, self.encoder, self.variant, self.data, self.truth, self.metric
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    types = {"str": pa.string(), "float": pa.float64(), "int": pa.int64()}
+    return pa.schema([(column.name, types[str(column.type)]) for column in fields(Comparison)])
+
+
+def write(path: Path, rows: Iterable[Comparison], signature: str = "") -> None:
+    """Write ``intervals.parquet``; ``signature`` says what it was made from."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
+    pq.write_table(table.replace_schema_metadata({"signature": signature}), path)
+
+
+def read(path: Path) -> list[Comparison]:
+    """The comparisons of a results folder; none where it has no such file."""
+    import pyarrow.parquet as pq
+
+    return [Comparison(**row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
+
+
+def signature(path: Path) -> str | None:
+    """What a Parquet file of a results folder was made from; None where it is not there or does not say."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return str(metadata[b"signature"], "utf-8") if b"signature" in metadata else None

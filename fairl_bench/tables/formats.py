@@ -1,0 +1,111 @@
+"""The texts that a table is printed and saved as."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+
+from fairl_bench.tables.table import Table, Value
+
+
+def as_text(table: Table) -> str:
+    """For a terminal."""
+    from tabulate import tabulate
+
+    tops = ["", *(head[0] for head in table.heads)]
+    # the upper line once for each run of columns that share it
+    heads = [
+        f"{'' if head[0] == before else head[0]}\n{head[1]}" for before, head in zip(tops, table.heads, strict=False)
+    ]
+    body = tabulate(table.rows, heads, tablefmt="simple", disable_numparse=True)
+    return "\n".join([table.title, "", body, "", *table.notes])
+
+
+def as_markdown(table: Table) -> str:
+    """GitHub's Markdown."""
+    from tabulate import tabulate
+
+    heads, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (_flat(table), *table.rows))
+    for row, column in table.bold:
+        rows[row][column] = f"**{rows[row][column]}**"
+    body = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+    return "\n".join([f"**{table.title}**", "", body, "", *(f"{note}  " for note in table.notes), ""])
+
+
+def as_latex(table: Table) -> str:
+    """A booktabs tabular; needs ``\\usepackage{booktabs}``."""
+    from tabulate import tabulate
+
+    heads = [_tex(head) for head in _flat(table)]
+    rows = [[_tex(cell) for cell in row] for row in table.rows]
+    for row, column in table.bold:
+        rows[row][column] = f"\\textbf{{{rows[row][column]}}}"
+    body: str = tabulate(rows, heads, tablefmt="latex_raw", disable_numparse=True)
+    first, *rest = body.replace("\\hline", "\\midrule").split("\\midrule\n")
+    body = f"{first}\\toprule\n{rest[0]}\\midrule\n{rest[1]}" + "\\bottomrule\n" + rest[2]
+    return "".join(f"% {line}\n" for note in table.notes for line in note.splitlines()) + body + "\n"
+
+
+def as_csv(table: Table) -> str:
+    """Comma-separated values as a spreadsheet takes them, one number a line where the table has tidy rows.
+
+    No cell can start a formula.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in _tidy(table) if table.tidy else [_flat(table), *map(list, table.rows)]:
+        writer.writerow(["'" + cell if _formula(cell) else cell for cell in row])
+    return out.getvalue()
+
+
+def as_json(table: Table) -> str:
+    """The tidy rows with title and notes; a number that is not defined is null."""
+    rows = table.tidy or tuple(dict(zip(_flat(table), row, strict=True)) for row in table.rows)
+    plain = [{name: None if _missing(value) else value for name, value in row.items()} for row in rows]
+    return json.dumps({"title": table.title, "notes": table.notes, "rows": plain}, indent=1, ensure_ascii=False) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Table], str]] = {"md": as_markdown, "csv": as_csv, "tex": as_latex, "json": as_json}
+"""What a table is saved as, by the ending of its file."""
+
+
+def _tidy(table: Table) -> list[list[str]]:
+    names = list(dict.fromkeys(name for row in table.tidy for name in row))
+    return [names, *([_plain(row.get(name)) for name in names] for row in table.tidy)]
+
+
+def _plain(value: Value) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    return "" if value is None else str(value)
+
+
+def _missing(value: Value) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?( ± \d+(\.\d+)?)?")
+
+
+def _formula(cell: str) -> bool:
+    return cell.startswith(("=", "+", "-", "@", "\t")) and not _NUMBER.fullmatch(cell)
+
+
+def _flat(table: Table) -> list[str]:
+    return [" ".join(head).strip() for head in table.heads]
+
+
+_TEX = {
+    **{letter: f"\\{letter}" for letter in "_%&#${}"},
+    **{"↑": "$\\uparrow$", "↓": "$\\downarrow$", "±": "$\\pm$", "¹": "$^{1}$", "−": "$-$", "→": "$\\to$"},
+    **{"χ": "$\\chi$", "²": "$^{2}$", "α": "$\\alpha$", "<": "$<$", ">": "$>$", "|": "$|$"},
+    **{"~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}"},
+}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in text)

@@ -1,0 +1,216 @@
+"""Scores that anybody gives: CSV files with the columns of a results folder, read into sheets.
+
+One line is one example as one run scores it; a file that holds its truths as well has a line for each truth of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
+from fairl_bench.errors import DataError, suggest
+from fairl_bench.tables.scores import Run, Sheet
+
+_ROLES = {"preferred": 1, "rejected": -1, "": 0}
+_RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
+_EXAMPLE = ("dataset", "split", "example", "pair", "role", "group", "prompt", "text")
+_KNOWN = (*_RUN, *_EXAMPLE, "reward", "predicted", "truth", "value", "label")
+
+_Line = Mapping[str, str]
+
+
+class Given(NamedTuple):
+    """The sheets of a file, and whether it gives labels said (``predicted``) in place of rewards."""
+
+    sheets: list[Sheet]
+    predicted: bool
+
+
+class _World:
+    """The examples of one data set as they are read, and what each run says of them."""
+
+    def __init__(self) -> None:
+        self.row: dict[str, int] = {}  # example -> place
+        self.lines: list[_Line] = []
+        self.truths: dict[str, dict[int, tuple[float, int]]] = {}
+        self.rewards: dict[Run, dict[int, float]] = {}
+
+
+def read_scores(path: Path, truth: Path | None = None) -> Given:
+    """The sheets of a CSV file of scores, joined with one of truths.  Raises `DataError` at the line of a mistake.
+
+    ``reward`` or ``predicted`` (+1 or 1 good; -1 or 0 not) is needed; ``example`` defaults to the number of the line
+    among those of its run and data, ``method`` to the file's name, ``dataset`` to ``texts``.
+    """
+    worlds: dict[tuple[str, int, str], _World] = {}
+    numbered: dict[tuple[object, ...], int] = {}
+    predicted = False
+    for number, line in _lines(path, ("reward", "predicted")):
+        where = f"{path}:{number}"
+        predicted = predicted or "reward" not in line
+        run = _run(where, line, path.stem)
+        data = "/".join(filter(None, (line.get("dataset") or "texts", line.get("split"))))
+        replicate = _whole(where, line, "replicate", 0)
+        world = worlds.setdefault((line.get("model", ""), replicate or 0, data), _World())
+        count = (line.get("model", ""), replicate, data, run)
+        numbered[count] = numbered.get(count, -1) + 1
+        example = line.get("example") or str(numbered[count])
+        if example not in world.row:
+            world.row[example] = len(world.lines)
+            world.lines.append(line)
+        at, reward = world.row[example], _reward(where, line)
+        if world.rewards.setdefault(run, {}).setdefault(at, reward) != reward:
+            raise DataError(f"{where}: example {example!r} of {data!r} has two rewards of one run; give each once")
+        _note(where, world, at, line)
+    if truth is not None:
+        _join(truth, worlds)
+    return Given([_sheet(path, *place, world) for place, world in worlds.items()], predicted)
+
+
+def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
+    """Each line with its number; known columns alone."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = reader.fieldnames or []
+            if not set(one_of) & set(columns):
+                wanted = " or ".join(map(repr, one_of))
+                raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(repr, columns)) or 'nothing'}")
+            for column in columns:
+                if column not in _KNOWN:
+                    raise DataError(f"{path}:1: column {column!r} is unknown; {suggest(column, _KNOWN)}")
+            count = 0
+            for line in reader:
+                count += 1
+                if None in line or None in line.values():
+                    raise DataError(f"{path}:{reader.line_num}: needs {len(columns)} cells, as the first line has")
+                yield reader.line_num, line
+            if not count:
+                raise DataError(f"{path} holds no row below its header")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8; convert the file") from error
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: is not CSV: {error}") from error
+
+
+def _run(where: str, line: _Line, name: str) -> Run:
+    seed = _whole(where, line, "seed", None) if line.get("seed") != "all" else None
+    encoder, head, variant = (line.get(column, "") for column in ("encoder", "head", "variant"))
+    return Run(encoder, head, line.get("method") or name, variant, seed)
+
+
+def _whole(where: str, line: _Line, column: str, default: int | None) -> int | None:
+    text = line.get(column, "")
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise DataError(f"{where}: {column!r} needs a whole number, got {text!r}") from None
+
+
+def _number(where: str, line: _Line, column: str) -> float:
+    text = line.get(column, "")
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"{where}: {column!r} needs a finite number, got {text!r}")
+    return number
+
+
+def _sign(where: str, line: _Line, column: str) -> int:
+    """A label: 1 good, -1 or 0 not; where a truth is told, 0 is unknown."""
+    number = _number(where, line, column)
+    if number not in (1, -1, 0):
+        raise DataError(f"{where}: {column!r} needs 1 (good), -1 or 0, got {line[column]!r}")
+    return int(number)
+
+
+def _reward(where: str, line: _Line) -> float:
+    if "reward" in line:
+        return _number(where, line, "reward")
+    return 1.0 if _sign(where, line, "predicted") > 0 else -1.0
+
+
+def _note(where: str, world: _World, at: int, line: _Line) -> None:
+    """What a line tells of its example: a truth by name, or under no name the truth ``gold``."""
+    if not (line.get("label") or line.get("value")):
+        return
+    label = _sign(where, line, "label") if line.get("label") else 0
+    value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
+    name = line.get("truth") or GOLD
+    if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
+        raise DataError(f"{where}: truth {name!r} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
+    told = world.truths.setdefault(name, {})
+    if repr(told.setdefault(at, (value, label))) != repr((value, label)):
+        raise DataError(f"{where}: the truth {name!r} of an example is told twice, and differs")
+
+
+def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> None:
+    """Add the truths of a file to every data set whose examples they name."""
+    joined = 0
+    for number, line in _lines(path, ("label", "value")):
+        if not line.get("example"):
+            raise DataError(f"{path}:{number}: 'example' is missing; truths are joined to scores by it")
+        for (model, replicate, data), world in worlds.items():
+            here = line.get("dataset") in (None, "", data.partition("/")[0])
+            here &= line.get("model") in (None, "", model) and line.get("replicate") in (None, "", str(replicate))
+            if here and line["example"] in world.row:
+                _note(f"{path}:{number}", world, world.row[line["example"]], line)
+                joined += 1
+    if not joined:
+        raise DataError(
+            f"{path}: none of its examples is among those of the scores; both name them by 'dataset' and 'example'"
+        )
+
+
+def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> Sheet:
+    n = len(world.lines)
+    for run, scored in world.rewards.items():
+        if len(scored) < n:
+            lacking = next(example for example, at in world.row.items() if at not in scored)
+            who = run.method + ("" if run.seed is None else f", seed {run.seed}")
+            raise DataError(f"{path}: {who} scores {len(scored)} of {n} examples of {data!r}, not {lacking!r}")
+    truths = {name: _truth(n, told) for name, told in world.truths.items()}
+    pair, role = _pairs(path, data, world.lines)
+    if role.any() and PREFERRED not in truths:
+        truths[PREFERRED] = Truth(role.astype(np.float64), role)
+    text, prompt, group = (
+        tuple(line.get(column, "") for line in world.lines) for column in ("text", "prompt", "group")
+    )
+    examples = Examples(text if any(text) else tuple(world.row), prompt, group, pair, role, truths)
+    rewards = {run: np.array([scored[at] for at in range(n)]) for run, scored in world.rewards.items()}
+    return Sheet("", model, replicate, data, examples, rewards)
+
+
+def _truth(n: int, told: Mapping[int, tuple[float, int]]) -> Truth:
+    value, label = np.full(n, np.nan), np.zeros(n, np.int8)
+    for at, (number, sign) in told.items():
+        value[at], label[at] = number, sign
+    return Truth(value, label)
+
+
+def _pairs(path: Path, data: str, lines: list[_Line]) -> tuple[np.ndarray, np.ndarray]:
+    """Pair numbers and roles; every pair needs one preferred and one rejected text."""
+    names: dict[str, int] = {}
+    pair, role = np.full(len(lines), -1, np.int64), np.zeros(len(lines), np.int8)
+    for at, line in enumerate(lines):
+        said = line.get("role", "")
+        if said not in _ROLES:
+            raise DataError(f"{path}: role {said!r} in {data!r} is unknown; {suggest(said, filter(None, _ROLES))}")
+        if line.get("pair"):
+            pair[at], role[at] = names.setdefault(line["pair"], len(names)), _ROLES[said]
+    for name, code in names.items():
+        if sorted(role[pair == code].tolist()) != [-1, 1]:
+            raise DataError(f"{path}: pair {name!r} of {data!r} needs one 'preferred' and one 'rejected' text")
+    return pair, role

@@ -1,0 +1,129 @@
+"""What the rows and columns of tables are: axes, metrics and their better side, and what a row should rest on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from fairl_bench.records import Record
+
+ARROWS = {
+    "accuracy": "↑",
+    "f1": "↑",
+    "auc": "↑",
+    "pair_accuracy": "↑",
+    "starc": "↓",
+    "starc_per_prompt": "↓",
+    "affine_residual": "↓",
+    "epic": "↓",
+    "spearman": "↑",
+    "kendall": "↑",
+    "margin_snr": "↑",
+}
+"""Which way is better; a metric that is not here gets no arrow and no rank."""
+
+_NAMES = {"f1": "F1", "auc": "AUC", "starc": "STARC", "epic": "EPIC"}
+
+
+class Layout(Protocol):
+    """What a suite says of Table 1."""
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data of its columns."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of each."""
+
+    def truth_of(self, data: str) -> str:
+        """The truth that they are measured against."""
+
+
+AXES = ("model", "encoder", "method", "variant")
+Row = tuple[str, str, str, str]
+Column = tuple[str, str, str]  # data, slice, metric
+Found = Mapping[tuple[Row, Column], Sequence[Record]]
+
+
+class Runs(NamedTuple):
+    """What a row should rest on: how many runs, how many of them failed, and what tells them apart."""
+
+    all: int
+    failed: int = 0
+    unit: str = "runs"  # seeds, where they differ by nothing else
+
+    def lack(self, found: int) -> str:
+        """The sentence about the runs that are not among those found; empty where none is missing.
+
+        >>> Runs(5, failed=2, unit="seeds").lack(3), Runs(5, failed=2).lack(0), Runs(5).lack(4)
+        ('2 of 5 seeds failed', '2 of 5 runs failed, 3 are not finished', '1 of 5 runs is not finished')
+        """
+        waiting = self.all - found - self.failed
+        failed = f"{self.failed} of {self.all} {self.unit} failed" if self.failed else ""
+        if waiting <= 0:
+            return failed
+        unfinished = f"{'is' if waiting == 1 else 'are'} not finished"
+        return f"{failed}, {waiting} {unfinished}" if failed else f"{waiting} of {self.all} {self.unit} {unfinished}"
+
+
+def row_of(one: Record) -> Row:
+    """The row of a table that a record belongs to."""
+    return one.model, one.encoder, one.method, one.variant
+
+
+def shown_axes(rows: Iterable[Row]) -> list[int]:
+    """The axes that a table names: the method, and what differs."""
+    found = list(rows)
+    return [axis for axis in range(len(AXES)) if AXES[axis] == "method" or len({row[axis] for row in found}) > 1]
+
+
+def named(row: Row, shown: Sequence[int]) -> list[str]:
+    """The texts of these axes of a row."""
+    return [point(row[axis]) if AXES[axis] == "variant" else row[axis] for axis in shown]
+
+
+def point(variant: str) -> str:
+    """A point of a product as a table shows it.
+
+    >>> point('{"head.width":32,"methods.max-entropy.temperature":0.5}')
+    'width=32 temperature=0.5'
+    """
+    return " ".join(f"{path.rpartition('.')[2]}={value}" for path, value in json.loads(variant or "{}").items())
+
+
+def head(metric: str) -> str:
+    """A metric as a column is called: its name and which way is better."""
+    return f"{called(metric)} {ARROWS.get(metric, '')}".strip()
+
+
+def called(metric: str) -> str:
+    """A metric as a sentence calls it."""
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
+def summary(found: Sequence[Record]) -> tuple[float, float]:
+    """Mean over all runs, and sample standard deviation (ddof = 1) over seeds, pooled within replicates; NaN: n/a."""
+    values = [record.value for record in found]
+    if not values or any(map(math.isnan, values)):
+        return math.nan, math.nan
+    worlds: dict[int, list[float]] = {}
+    for record in found:
+        worlds.setdefault(record.replicate, []).append(record.value)
+    spreads = [np.var(world, ddof=1) for world in worlds.values() if len(world) > 1]
+    return float(np.mean(values)), math.sqrt(np.mean(spreads)) if spreads else math.nan
+
+
+def mean_and_spread(mean: float, spread: float) -> str:
+    """As a cell shows them.
+
+    >>> mean_and_spread(0.5, 0.01), mean_and_spread(0.5, math.nan), mean_and_spread(math.nan, math.nan)
+    ('0.500 ± 0.010', '0.500', 'n/a')
+    """
+    if math.isnan(mean):
+        return "n/a"
+    return f"{mean:.3f}" + ("" if math.isnan(spread) else f" ± {spread:.3f}")

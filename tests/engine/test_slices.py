@@ -1,0 +1,139 @@
+"""Failure slices: which pairs they hold, and that every evaluator tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairl_bench.data import Pairs, Scored
+from fairl_bench.engine.run import Finished
+from fairl_bench.engine.slices import evaluate_slices, slices_of
+from fairl_bench.kinds import Evaluator
+from fairl_bench.records import Measure
+
+Run = Callable[..., Finished]
+
+
+def scored(margins: list[float]) -> Scored:
+    """Pairs whose margins are as given."""
+    n = len(margins)
+    examples = Pairs(tuple(f"a{i}" for i in range(n)), tuple(f"b{i}" for i in range(n))).examples()
+    return Scored(examples, np.array([half for margin in margins for half in (margin / 2, -margin / 2)]))
+
+
+def pairs(found: Scored) -> list[int]:
+    return sorted(set(found.examples.pair.tolist()))
+
+
+MARGINS = [0.5, -2.0, 0.0, 3.0, -0.1, 0.2, 1.0, 1.5, 2.0, 2.5]
+
+
+def test_a_misranked_pair_has_no_positive_margin() -> None:
+    found = slices_of(scored(MARGINS), scored(MARGINS).reward, 0.1)
+    assert pairs(found["misranked"]) == [1, 2, 4]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.1, [2]), (0.3, [2, 4, 5]), (0.01, [2])])
+def test_near_ties_are_the_share_with_the_smallest_margin_and_at_least_one(share: float, expected: list[int]) -> None:
+    assert pairs(slices_of(scored(MARGINS), scored(MARGINS).reward, share)["near-tie"]) == expected
+
+
+def test_the_baselines_margins_choose_and_the_runs_own_rewards_are_kept() -> None:
+    other = scored([-margin for margin in MARGINS])
+    found = slices_of(other, scored(MARGINS).reward, 0.1)["misranked"]
+    assert pairs(found) == [1, 2, 4]
+    assert found.margins().tolist() == [2.0, 0.0, 0.1]
+
+
+def test_a_slice_without_a_pair_is_left_out() -> None:
+    assert set(slices_of(scored([1.0, 2.0]), scored([1.0, 2.0]).reward, 0.5)) == {"near-tie"}
+
+
+class Count(Evaluator):
+    """Counts the examples of its data, and of what it reads besides."""
+
+    besides: str = "pairs/train"
+
+    def needs(self) -> frozenset[str]:
+        return frozenset({*self.data, self.besides})
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
+        for name in self.data:
+            yield Measure(name, "", "seen", len(scored[name].reward), 1)
+            yield Measure(name, "", "besides", len(scored[self.besides].reward), 1)
+            yield Measure(name, "", "own", 0.0, 1, slice="long")
+
+
+def test_an_evaluator_tells_of_slices_without_knowing_of_them_and_reads_the_rest_whole() -> None:
+    whole = {"pairs/train": scored(MARGINS)}
+    cut = {"pairs/train": slices_of(whole["pairs/train"], whole["pairs/train"].reward, 0.1)}
+    found = list(evaluate_slices(Count(data=("pairs/train",)), whole, cut))
+    assert [(m.data, m.slice, m.metric, m.value) for m in found] == [
+        ("pairs/train", "misranked", "seen", 6.0),
+        ("pairs/train", "misranked", "besides", 20.0),
+        ("pairs/train", "near-tie", "seen", 2.0),
+        ("pairs/train", "near-tie", "besides", 20.0),
+    ]
+
+
+def test_without_a_slice_nothing_is_evaluated() -> None:
+    assert list(evaluate_slices(Count(data=("pairs/train",)), {}, {"pairs/train": {}})) == []
+
+
+# --- in a run
+
+
+@pytest.fixture
+def sliced(run_suite: Run, tiny: dict[str, Any]) -> Finished:
+    tiny["slices"] = {"baseline": "max-entropy", "near_tie": 0.25}
+    return run_suite(tiny)
+
+
+def test_records_have_every_metric_of_each_slice_seed_by_seed(sliced: Finished) -> None:
+    cut = [row for row in sliced.records if row.slice != "all"]
+    names = {"misranked:max-entropy", "near-tie:max-entropy"}
+    assert {row.slice for row in cut} == names
+    assert {row.data for row in cut} == {"pairs/test"}  # a test set holds no pairs
+    # a method that draws nothing has a number for each of the baseline's seeds
+    assert {(row.method, row.seed) for row in cut} == {
+        (method, seed) for method in ("max-margin", "max-entropy", "mean-difference", "length") for seed in (0, 1)
+    }
+    whole = {row.metric for row in sliced.records if row.slice == "all" and not row.other}
+    for name in names:
+        assert {row.metric for row in cut if row.slice == name} == whole
+
+
+def test_the_threshold_of_a_slice_is_that_of_all_training_texts(sliced: Finished) -> None:
+    found: dict[tuple[str, int | None], set[float]] = {}
+    for row in sliced.records:
+        if row.metric == "threshold" and row.data == "pairs/test" and row.method == "max-entropy":
+            found.setdefault((row.method, row.seed), set()).add(row.value)
+    assert len(found) == 2
+    assert all(len(values) == 1 for values in found.values())
+
+
+def test_a_near_tie_slice_holds_its_share_of_the_pairs(sliced: Finished) -> None:
+    n = {row.slice: row.n for row in sliced.records if (row.metric, row.method, row.seed) == ("auc", "length", 0)}
+    whole = next(
+        row.n for row in sliced.records if (row.metric, row.method, row.data) == ("auc", "length", "pairs/test")
+    )
+    assert n["near-tie:max-entropy"] == 2 * round(0.25 * whole / 2)
+
+
+def test_the_table_of_slices_is_printed_and_saved(sliced: Finished) -> None:
+    assert [table.title for table in sliced.tables] == ["Table 1", "Slices", "Ambiguity"]
+    assert (sliced.folder / "tables" / "slices.md").exists()
+
+
+def test_slices_change_no_other_key(run_suite: Run, tiny: dict[str, Any]) -> None:
+    before = run_suite(tiny)
+    tiny["slices"] = {"baseline": "max-entropy", "near_tie": 0.25}
+    after = run_suite(tiny)
+    assert set(before.plan.stages) < set(after.plan.stages)
+    assert len(after.outcome.done) == 2 * (2 + 2 + 2 + 2)  # two evaluators by method and seed of the baseline
+    tiny["slices"]["near_tie"] = 0.5
+    again = run_suite(tiny)
+    assert len(again.outcome.done) == len(after.outcome.done)

@@ -1,0 +1,96 @@
+"""Completions: each text has its own random numbers, whatever is asked beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fairl_bench.errors import NotFinite
+from fairl_bench.science.generation import Draw, complete
+
+PROMPTS = ("the", "a kind reader of every word", "to be", "so", "we read the list twice and then again")
+TOKENS = 6
+
+
+@pytest.fixture(scope="module")
+def uniform() -> np.ndarray:
+    return np.random.default_rng(0).random((len(PROMPTS), TOKENS))
+
+
+def test_a_text_does_not_depend_on_its_company(tiny_lm: Path, uniform: np.ndarray) -> None:
+    together = complete(tiny_lm, PROMPTS, uniform, batch=2)
+    alone = [complete(tiny_lm, [prompt], uniform[i : i + 1])[0] for i, prompt in enumerate(PROMPTS)]
+    backwards = complete(tiny_lm, PROMPTS[::-1], uniform[::-1], batch=3)[::-1]
+    assert together == alone == backwards
+
+
+def test_other_numbers_give_another_text_and_equal_ones_the_same(tiny_lm: Path, uniform: np.ndarray) -> None:
+    numbers = uniform[:1].repeat(3, 0)
+    numbers[2] = 1 - numbers[2]
+    first, again, other = complete(tiny_lm, PROMPTS[:1] * 3, numbers)
+    assert first == again != other
+
+
+def test_texts_are_drawn_from_the_softmax_of_the_logits(tiny_lm: Path) -> None:
+    """The first token's frequencies against the model's own probabilities, given the prompt."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    n = 4000
+    tokenizer = AutoTokenizer.from_pretrained(tiny_lm)
+    model = AutoModelForCausalLM.from_pretrained(tiny_lm)
+    with torch.no_grad():
+        logits = model(**tokenizer("the", return_tensors="pt")).logits[0, -1]
+    expected = logits.double().softmax(-1).numpy()
+    draw = Draw(torch.from_numpy(np.random.default_rng(1).random((n, 1))))
+    drawn = draw(torch.zeros(n, 1), logits.expand(n, -1)).argmax(-1)
+    found = np.bincount(drawn.numpy(), minlength=len(expected)) / n
+    # four standard errors of a share, of every token at once
+    assert np.all(np.abs(found - expected) < 4 * np.sqrt(expected * (1 - expected) / n) + 1e-3)
+
+
+@pytest.mark.parametrize("level", [0.0, 1 - 2**-53])
+def test_the_ends_of_the_unit_interval_draw_tokens_that_have_probability(level: float) -> None:
+    logits = torch.tensor([[-torch.inf, 0.0, 0.0, -torch.inf]])
+    left = Draw(torch.tensor([[level]], dtype=torch.float64))(torch.zeros(1, 1), logits)
+    assert int(left.argmax()) == (1 if level == 0 else 2)
+
+
+def test_top_k_of_one_and_a_low_temperature_are_the_likeliest_text(tiny_lm: Path, uniform: np.ndarray) -> None:
+    greedy = complete(tiny_lm, PROMPTS, uniform, top_k=1)
+    assert greedy == complete(tiny_lm, PROMPTS, 1 - uniform, temperature=1e-4)
+    assert greedy != complete(tiny_lm, PROMPTS, uniform)
+
+
+def test_a_small_top_p_is_the_likeliest_text(tiny_lm: Path, uniform: np.ndarray) -> None:
+    assert complete(tiny_lm, PROMPTS, uniform, top_p=1e-6) == complete(tiny_lm, PROMPTS, uniform, top_k=1)
+
+
+def test_fewer_tokens_are_the_beginning_of_more(tiny_lm: Path, uniform: np.ndarray) -> None:
+    short, long = (complete(tiny_lm, PROMPTS, uniform[:, :tokens]) for tokens in (3, TOKENS))
+    assert all(one != other and other.startswith(one) for one, other in zip(short, long, strict=True))
+
+
+def test_progress_is_told_by_batch(tiny_lm: Path, uniform: np.ndarray) -> None:
+    told: list[tuple[int, int]] = []
+    complete(tiny_lm, PROMPTS, uniform, batch=2, moved=lambda done, total: told.append((done, total)))
+    assert told == [(0, 5), (2, 5), (4, 5)]
+
+
+def test_logits_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(NotFinite, match="logits are not finite; train it slower"):
+        Draw(torch.tensor([[0.5]]))(torch.zeros(1, 1), torch.tensor([[0.0, torch.nan]]))
+
+
+def test_no_prompt_is_no_text(tiny_lm: Path) -> None:
+    assert complete(tiny_lm, (), np.empty((0, TOKENS))) == []
+
+
+def test_a_model_without_a_padding_token_is_completed_the_same(
+    tiny_lm: Path, uniform: np.ndarray, tmp_path: Path, saved_without_padding: Callable[[Path, Path], Path]
+) -> None:
+    bare = saved_without_padding(tiny_lm, tmp_path / "bare")
+    assert complete(bare, PROMPTS, uniform) == complete(tiny_lm, PROMPTS, uniform)
