@@ -1,6 +1,6 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/fill.py [RESULTS]``.
 
-A block runs from ``<!-- table: SUITE -->``, ``<!-- file: PATH -->``, ``<!-- parts -->`` or ``<!-- toy: samples -->`` to
+A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->`` or ``<!-- toy: samples -->`` to
 ``<!-- end -->``.  Tables come from the results folder (default ``results``) and stay as they are where it has none;
 ``--check`` writes nothing and fails when anything else has changed.
 """
@@ -17,7 +17,7 @@ from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"(<!-- (table|file|parts|toy)(?:: (\S+))? -->\n)(.*?)(<!-- end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (table|file|parts|toy)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S)
 
 
 def filled(text: str, results: Path | None) -> str:
@@ -31,7 +31,8 @@ def filled(text: str, results: Path | None) -> str:
             return f"{start}{parts()}{end}"
         if what == "toy":
             return f"{start}{toy_world.TABLES[name]()}{end}"
-        table = results / name / "tables" / "table1.md" if results else None
+        suite, _, which = name.partition(" ")
+        table = results / suite / "tables" / f"{which or 'table1'}.md" if results else None
         return f"{start}{table.read_text()}{end}" if table and table.exists() else f"{start}{old}{end}"
 
     return BLOCK.sub(fill, text)

@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from fairl_bench.errors import DataError
 SCHEMA = 2
 """Raised when artefacts of the same key would mean something else."""
 
+_ROOT = Path(__file__).parent.parent
 # modules whose code decides numbers; the words and the engine are covered by SCHEMA
 _COMPUTING = ("fairl_bench.science", "fairl_bench.builtin", "fairl_bench.toy", "fairl_bench.pairwise")
 
@@ -127,15 +127,11 @@ def source_digest(part: type[Component]) -> str:
 
 
 def _path(module: str) -> Path | None:
-    loaded = sys.modules.get(module)
-    origin = getattr(loaded, "__file__", None)
-    if origin is None:
-        try:
-            spec = find_spec(module)
-        except ModuleNotFoundError:  # `from package.module import name`: the last word was a name
-            return None
-        origin = spec.origin if spec else None
-    return Path(origin) if origin else None
+    if origin := getattr(sys.modules.get(module), "__file__", None):
+        return Path(origin)
+    # looked for, not imported: what computes may import torch.  A name in a module is no module, and is not found
+    place = _ROOT.joinpath(*module.split(".")[1:])
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
 
 
 def _followed(tree: ast.AST) -> list[str]:

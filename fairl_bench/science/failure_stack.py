@@ -65,8 +65,7 @@ class FailureStack(Stack):
         self.uniform = torch.from_numpy(uniform).to(self.data.x.device)
         if self.form.by_step:
             return
-        rewards = [self.rewards(at, self.data.train) for at in range(len(self.active))]
-        preferred, rejected = (torch.stack([sides[side] for sides in rewards]) for side in (0, 1))
+        preferred, rejected = self.rewards(self.data.train)
         found = self._detect(preferred, rejected, self.data.gold, self.uniform[:, 0], mined=True)
         self.failing = found & (self.uniform[:, 1] < self.rate)
 

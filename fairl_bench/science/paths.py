@@ -25,7 +25,8 @@ class Path:
         self.layout, self.lr = layout, lr
         self.flat = torch.from_numpy(np.stack(rows)).to(torch.get_default_device())
         self.moments = (torch.zeros_like(self.flat), torch.zeros_like(self.flat))
-        self.steps = torch.zeros(len(rows))
+        self.count = torch.zeros(())  # steps made, as long as every run has made as many
+        self.counts: Tensor | None = None  # [runs], from when one was passed over
         self.decayed = torch.from_numpy(layout.decayed()).to(self.flat.device)
         self._view()
 
@@ -34,8 +35,11 @@ class Path:
 
         self.slope = torch.zeros_like(self.flat)
         self.weights, self.slopes = self.layout.views(self.flat), self.layout.views(self.slope)
-        # Adam takes a list of tensors: one a run, so that it can pass over those that have no step to make
-        self.lists = [part.unbind(0) for part in (self.flat, self.slope, *self.moments, self.steps)]
+
+    @property
+    def steps(self) -> Tensor:
+        """The steps that each run has made ``[runs]``."""
+        return self.count.expand(len(self.flat)) if self.counts is None else self.counts
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Rewards ``[runs, n]`` and hidden activations of ``x [runs, n, d]``."""
@@ -47,22 +51,32 @@ class Path:
 
     def pull(self, strength: float | Tensor) -> None:
         """Add the gradient of ``strength/2 * ||weights||^2`` to the slope; ``strength`` a number or ``[runs, 1]``."""
-        self.slope += self.flat * self.decayed * strength
+        for name, weights in self.weights.items():
+            if not name.endswith("weight"):
+                continue
+            if isinstance(strength, float):
+                self.slopes[name].add_(weights, alpha=strength)
+            else:
+                self.slopes[name].addcmul_(weights, strength.view(-1, *[1] * (weights.dim() - 1)))
 
     def step(self, mask: Tensor | None = None) -> None:
         """One Adam step, of all runs or of those in a mask ``[runs]``; others keep parameters, moments and count."""
-        from torch.optim.adam import adam
-
+        parts = (self.flat, self.slope, *self.moments)
         if mask is not None and not mask.is_cpu:  # to ask a GPU which runs these are would hold everything up
             self.masked_step(mask)
-            return
-        lists = self.lists
-        if mask is not None and not mask.all():
-            moving = mask.nonzero()[:, 0].tolist()
-            lists = [tuple(part[i] for i in moving) for part in self.lists]
-        if not lists[0]:
-            return
-        flat, slope, first, second, steps = (list(part) for part in lists)
+        elif self.counts is None and (mask is None or bool(mask.all())):
+            self._adam([[part] for part in (*parts, self.count)])  # one tensor a kind: fewer calls than one a run
+        else:
+            self.counts = self._counted()
+            moving = range(len(self.flat)) if mask is None else mask.nonzero()[:, 0].tolist()
+            if moving:
+                self._adam([[part[run] for run in moving] for part in (*parts, self.counts)])
+
+    def _adam(self, lists: Sequence[list[Tensor]]) -> None:
+        """Adam's step of tensors, their slopes, both moments and step counts, each as a list."""
+        from torch.optim.adam import adam
+
+        flat, slope, first, second, steps = lists
         adam(
             flat,
             slope,
@@ -80,20 +94,25 @@ class Path:
             maximize=False,
         )
 
+    def _counted(self) -> Tensor:
+        return self.count.repeat(len(self.flat)) if self.counts is None else self.counts
+
     def masked_step(self, mask: Tensor) -> None:
         """The step of `step` without asking what the mask holds."""
         moving = mask[:, None].to(self.flat.dtype)
         first, second = self.moments
-        self.steps += mask
+        self.counts = self._counted()
+        self.counts += mask
         first.addcmul_(moving, self.slope - first, value=1 - _BETAS[0])
         second.addcmul_(moving, self.slope**2 - second, value=1 - _BETAS[1])
-        count = self.steps.clamp(min=1)[:, None]
+        count = self.counts.clamp(min=1)[:, None]
         scale = (second / (1 - _BETAS[1] ** count)).sqrt_().add_(_EPSILON)
         self.flat.addcmul_(moving, first / (1 - _BETAS[0] ** count) / scale, value=-self.lr)
 
     def keep(self, rows: Tensor) -> None:
         """Let go of all runs but these."""
-        self.flat, self.steps = self.flat[rows], self.steps[rows]
+        self.flat = self.flat[rows]
+        self.counts = None if self.counts is None else self.counts[rows]
         self.moments = (self.moments[0][rows], self.moments[1][rows])
         self._view()
 

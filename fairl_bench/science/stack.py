@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Pairs are computed in multiples of this many.  Then every run's numbers start at a cache line and fill whole vector
 # registers, or products, exp and log would round otherwise in one place of a stack than in another.
 _WHOLE = 32
-BLOCK = 65_536  # texts scored at once: their vectors are copied, and should be few beside all
+BLOCK = 8192  # texts scored at once: their vectors are copied, and stay in the cache while each run reads them
 _HISTORY = ("train_loss", "validation_loss", "failure_weight", "failures", "second_norm")
 
 
@@ -172,21 +172,22 @@ class Stack:
             yield slice(start, start + len(members)), self.runs[members[0]]
             start += len(members)
 
-    def rewards(self, at: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """One run's rewards of both sides of ``pairs [2, n]``.
+    def rewards(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Every active run's rewards ``[active, n]`` of both sides of ``pairs [2, n]``.
 
-        One run at a time, and of it a block of texts: a large product is fast alone, and small in memory.
+        A block of texts at a time, fetched once for all runs, and on it one run at a time: its product is fast alone.
         """
         import torch
 
-        ones = [path.one(at) for path in self.paths()]
+        runs = [[path.one(at) for path in self.paths()] for at in range(len(self.active))]
 
         def reward(rows: Tensor) -> Tensor:
             x = self.data.x[rows][None]
-            first, *more = (heads.forward(one, x)[0][0] for one in ones)
-            return sum(more, first)
+            return torch.cat(
+                [sum((heads.forward(one, x)[0] for one in ones[1:]), heads.forward(ones[0], x)[0]) for ones in runs]
+            )
 
-        preferred, rejected = (torch.cat([reward(rows) for rows in side.split(BLOCK)]) for side in pairs)
+        preferred, rejected = (torch.cat([reward(rows) for rows in side.split(BLOCK)], 1) for side in pairs)
         return preferred, rejected
 
     def validation_losses(self) -> Tensor | None:
@@ -195,11 +196,9 @@ class Stack:
 
         if self.data.validation.shape[1] == 0:
             return None
-        means = []
-        for at, i in enumerate(self.active):
-            preferred, rejected = self.rewards(at, self.data.validation)
-            means.append(self.runs[i].loss((preferred - rejected)[None]).mean())
-        return torch.stack(means)
+        preferred, rejected = self.rewards(self.data.validation)
+        margin = preferred - rejected
+        return torch.stack([self.runs[i].loss(margin[at : at + 1]).mean() for at, i in enumerate(self.active)])
 
     def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
