@@ -85,7 +85,8 @@ class Results:
         if only and (self.folder / "records.parquet").exists():
             old = [row for row in records.read(self.folder / "records.parquet") if not row.other]
             rows += _kept(old, rows, only)
-        self._file("records.parquet", lambda path: records.write(path, rows))
+        before = self.paired()  # these stay until it is known whether they still hold
+        self._file("records.parquet", lambda path: records.write(path, [*rows, *before]))
         names = _file_names(plan)
         written = set()
         for world in part.worlds:

@@ -13,7 +13,7 @@ from fairl_bench.engine.execute import Outcome, Watcher, execute
 from fairl_bench.engine.hands import Hands, Here, Pool
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.read import Study
-from fairl_bench.engine.report import kept, paired, tables
+from fairl_bench.engine.report import Paired, kept, paired, tables
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
@@ -65,8 +65,8 @@ def run(
         found = kept(folder, report, records, before)
         if found is None and whole_story:
             found = paired(folder, report, records)
+        results.write_paired(records, found or Paired([], [], ""))
         if found is not None:
-            results.write_paired(records, found)
             records, comparisons = [*records, *found.records], found.comparisons
         made = list(tables(report, records, comparisons, runs).values())
         results.write_tables(made)

@@ -61,7 +61,7 @@ def forget(store: Store, keys: Sequence[str]) -> None:
 def values(records: Sequence[Record], *methods: str) -> dict[tuple[Any, ...], tuple[str, int, str]]:
     """Value (exactly, NaN too), count and note by coordinates; without the key of the stage."""
     return {
-        (r.model, r.encoder, r.head, r.method, r.replicate, r.seed, r.data, r.slice, r.truth, r.metric): (
+        (r.model, r.encoder, r.head, r.method, r.replicate, r.seed, r.data, r.slice, r.truth, r.metric, r.other): (
             r.value.hex(),
             r.n,
             r.note,
