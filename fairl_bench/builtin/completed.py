@@ -1,27 +1,53 @@
-"""Preference pairs from the completions of a base language model and of its aligned expert."""
+"""What sources of completions share: a base language model and its expert go on from the same prompts."""
 
 from __future__ import annotations
 
-from fairl_bench.data import Completions, Pairs
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.data import Completions, Pairs, Sampling
 from fairl_bench.errors import DataError
+from fairl_bench.kinds import LM, Ask, Prompts, Source
+
+NOTHING = Completions((), (), (), ())
 
 
-def pairs_of(base: Completions, expert: Completions) -> Pairs:
-    """The expert's completion over the base's, of each prompt row and draw, in the expert's order.
+class Completed(Source):
+    """Two language models complete the same prompts; the expert's completion is preferred."""
 
-    Raises `DataError` where the two have not completed the same prompts as often.
-    """
-    asked = [
-        {(row, draw): i for i, (row, draw) in enumerate(zip(one.row, one.draw, strict=True))} for one in (base, expert)
-    ]
-    order = [asked[0].get(place) for place in asked[1]]
-    matched = [i for i in order if i is not None]
-    same = len(matched) == len(base) == len(expert) and all(
-        base.prompt[i] == prompt for i, prompt in zip(matched, expert.prompt, strict=True)
-    )
-    if not same:
-        raise DataError(
-            f"the base and the expert have not completed the same prompts ({len(base)} and {len(expert)} completions); "
-            "give both the same ones"
-        )
-    return Pairs(expert.text, tuple(base.text[i] for i in matched), expert.prompt)
+    prompts: Prompts
+    n: int = Field(3500, ge=1, description="pairs, before empty and identical ones are dropped")
+    sampling: Sampling = Sampling()
+    identical: Literal["refuse", "drop"] = Field("drop", description="pairs whose two texts are equal")
+    empty: Literal["refuse", "drop"] = Field("drop", description="pairs with a text of nothing but space")
+
+    @abstractmethod
+    def models(self) -> tuple[LM, LM]:
+        """The base and the expert."""
+
+    def size(self) -> int:
+        """``n``, at most."""
+        return self.n
+
+    def upstream(self) -> Mapping[str, Ask]:
+        """The completions of the base and of the expert, each with random numbers of its own."""
+        return {
+            role: Ask(lm=lm, prompts=self.prompts, n=self.n, sampling=self.sampling, voice=role)
+            for role, lm in zip(("base", "expert"), self.models(), strict=True)
+        }
+
+    def pairs(self, rng: np.random.Generator, *, base: Completions = NOTHING, expert: Completions = NOTHING) -> Pairs:
+        """The expert's completion over the base's, of each prompt and draw.
+
+        Raises `DataError` where the two have not completed the same prompts.
+        """
+        if (base.prompt, base.row, base.draw) != (expert.prompt, expert.row, expert.draw):
+            raise DataError(
+                f"the base and the expert have not completed the same prompts ({len(base)} and {len(expert)} "
+                "completions); give both the same ones"
+            )
+        return Pairs(preferred=expert.text, rejected=base.text, prompt=expert.prompt)

@@ -20,9 +20,8 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin import endpoint
-from fairl_bench.builtin.completed import pairs_of
 from fairl_bench.builtin.lms.completions_api import CompletionsApi
-from fairl_bench.data import Asked, Completions, Sampling, Site
+from fairl_bench.data import Asked, Sampling, Site
 from fairl_bench.engine.keys import digest, identity
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.run import Finished
@@ -641,7 +640,7 @@ def test_a_model_that_says_its_use_is_the_same_one() -> None:
 
 
 def test_a_model_that_is_not_served_is_refused() -> None:
-    with pytest.raises(ValueError, match="lm 'pretrained' is no CompletionsApi"):
+    with pytest.raises(ValueError, match="needs a CompletionsApi, which lm 'pretrained' is not"):
         source(base={"use": "pretrained", "model": "x"})
 
 
@@ -651,31 +650,6 @@ def test_the_source_refuses_a_top_k_that_a_server_has_no_word_for() -> None:
     assert source(
         sampling={"top_k": 9}, **{role: {**fields, "server": "vllm"} for role, fields in PAIR.items()}
     ).sampling.top_k == 9  # fmt: skip
-
-
-def test_the_expert_completes_the_pair_that_the_base_loses() -> None:
-    base = Completions(("p", "q", "p"), ("b0", "b1", "b2"), (0, 1, 0), (0, 0, 1))
-    # in another order: pairs go by prompt row and draw, not by place
-    expert = Completions(("p", "q", "p"), ("e2", "e1", "e0"), (0, 1, 0), (1, 0, 0))
-    for pairs in (pairs_of(base, expert), source().pairs(np.random.default_rng(0), base=base, expert=expert)):
-        assert pairs.preferred == ("e2", "e1", "e0")
-        assert pairs.rejected == ("b2", "b1", "b0")
-        assert pairs.prompt == ("p", "q", "p")
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        Completions(("p",), ("e",), (0,), (0,)),
-        Completions(("p", "r"), ("e", "e"), (0, 1), (0, 0)),
-        Completions(("p", "q"), ("e", "e"), (0, 2), (0, 0)),
-        Completions(("p", "q", "p"), ("e", "e", "e"), (0, 1, 0), (0, 0, 1)),
-    ],
-)
-def test_completions_of_other_prompts_make_no_pairs(other: Completions) -> None:
-    base = Completions(("p", "q"), ("b", "b"), (0, 1), (0, 0))
-    with pytest.raises(DataError, match=rf"not completed the same prompts \(2 and {len(other)} completions\)"):
-        pairs_of(base, other)
 
 
 # --- a real server: `transformers serve`

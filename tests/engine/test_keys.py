@@ -95,6 +95,8 @@ def sample(kind: str, name: str, folder: Path) -> dict[str, Any]:
     if name == "hub-prompts" or name == "jsonl-prompts":  # bounds need a score to bound
         bounds = {"score": "s", "above": 0.5}
         return {**plainly(kind, name, folder), **bounds}
+    if name == "jsonl-texts":  # without labels it cannot be asked for so many of each
+        return {**plainly(kind, name, folder), "gold": {"column": "toxic", "good": 0}}
     return plainly(kind, name, folder)
 
 
