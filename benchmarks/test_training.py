@@ -241,14 +241,15 @@ def test_run_steps_a_second_against_a_plain_loop(benchmark, work) -> None:
     benchmark.pedantic(ours, (vectors, pairs, names), rounds=1)
 
 
-def test_identical_batches_give_equal_losses(benchmark, work) -> None:
-    """Not a time: the two loops do the same work."""
-    vectors, pairs = work
+def test_identical_batches_give_equal_losses(benchmark, monkeypatch) -> None:
+    """Not a time: the two loops do the same work.  50 steps, for rounding grows with every step at lambda = 10."""
+    monkeypatch.setitem(globals(), "PAIRS", 1600)
+    vectors, pairs = made()
     data = as_dataset(vectors, pairs)
     torch.set_num_threads(1)
     mine = benchmark.pedantic(ours, (vectors, pairs, list(methods())), rounds=1)
     for name, loss in mine.items():
-        assert plain(data, name, 0) == pytest.approx(loss, rel=1e-4), name
+        assert plain(data, name, 0) == pytest.approx(loss, rel=1e-5), name
 
 
 if __name__ == "__main__":

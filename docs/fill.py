@@ -1,8 +1,10 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/fill.py [RESULTS]``.
 
-A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->`` or ``<!-- toy: samples -->`` to
-``<!-- end -->``.  Tables come from the results folder (default ``results``) and stay as they are where it has none;
-``--check`` writes nothing and fails when anything else has changed.
+A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
+``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- real: alignment SUITE -->`` or
+``<!-- real: samples SUITE PAIR ... -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
+folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
+else has changed.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import re
 import sys
 from pathlib import Path
 
+import real_text
+import theory
 import toy_world
 
 from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"(<!-- (table|file|parts|toy)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (table|file|parts|toy|theory|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S)
 
 
 def filled(text: str, results: Path | None) -> str:
@@ -31,6 +35,10 @@ def filled(text: str, results: Path | None) -> str:
             return f"{start}{parts()}{end}"
         if what == "toy":
             return f"{start}{toy_world.TABLES[name]()}{end}"
+        if what == "theory":
+            return f"{start}{theory.TABLES[name]()}{end}"
+        if what == "real":
+            return f"{start}{real_text.table(name, results) or old}{end}"
         suite, _, which = name.partition(" ")
         table = results / suite / "tables" / f"{which or 'table1'}.md" if results else None
         return f"{start}{table.read_text()}{end}" if table and table.exists() else f"{start}{old}{end}"

@@ -1,6 +1,7 @@
 """Arguments in, text and exit codes out; decides nothing.
 
-Exit codes: 0 fine; 1 a cell failed; 2 the user must change something; 130 interrupted.
+Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold; 2 the user must change something;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from fairl_bench.engine.registry import Registry
+    from fairl_bench.engine.report import Folder
     from fairl_bench.engine.run import Finished
     from fairl_bench.tables.table import Table
 
@@ -76,7 +78,11 @@ def run(
     store: Path | None,
     replace_results: bool,
 ) -> None:
-    """Run SUITE, a YAML file: what is finished already is not done again."""
+    """Run SUITE, a YAML file: what is finished already is not done again.
+
+    The results folder gets records, tables, figures, and report.html, which opens offline in a browser.
+    """
+    from fairl_bench.engine.pages import write_pages
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.run import run as run_study
     from fairl_bench.engine.store import Store, default_store
@@ -93,8 +99,7 @@ def run(
             only=_axes(only),
             replace_results=replace_results,
         )
-    if unanswered := study.suite.unanswered():
-        click.echo(f"checked, but not answered by this version: {', '.join(unanswered)}", err=True)
+    write_pages(finished.folder)
     _conclude(finished)
 
 
@@ -125,11 +130,15 @@ def _conclude(finished: Finished) -> None:
         click.echo()
     for reason in outcome.failed.values():
         click.echo(f"failed: {printable(reason)}", err=True)
+    unmet = [one for one in finished.claims if not one.met]
+    for one in unmet:
+        click.echo(f"claim {one.claim.id!r} is {one.verdict}, expected to be {one.claim.expect}", err=True)
     computed = f"computed {len(outcome.done)} of {len(finished.plan.stages)} stages in {finished.seconds:.1f} s"
     click.echo(f"{computed if outcome.done else 'nothing to compute: all was finished'}; results in {finished.folder}")
     if outcome.failed:
         logs = f"logs in {finished.folder / 'logs'}"
         click.echo(f"{len(outcome.failed)} stages failed, {len(outcome.skipped)} were skipped for it; {logs}", err=True)
+    if outcome.failed or unmet:
         sys.exit(1)
 
 
@@ -148,12 +157,27 @@ _METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tab
 @main.command()
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option(
-    "--table", "-t", "names", multiple=True, metavar="NAME", help="1, 2, 3, slices or ambiguity.  [default: all]"
+    "--table",
+    "-t",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="1, 2, 3, slices, ambiguity or claims.  [default: all]",
 )
 @_FORMAT
 @_INTERVALS
 @_METHODS
-def report(results: Path, names: tuple[str, ...], form: str, intervals: bool, methods: str | None) -> None:
+@click.option("--page", is_flag=True, help="Print no table; draw figures/ and write report.html anew.")
+@click.option("--open", "show_page", is_flag=True, help="Print no table; open report.html in a browser.")
+def report(
+    results: Path,
+    names: tuple[str, ...],
+    form: str,
+    intervals: bool,
+    methods: str | None,
+    page: bool,
+    show_page: bool,
+) -> None:
     """Print the tables of RESULTS, a results folder, from what lies in it alone."""
     from fairl_bench.engine.report import TABLES, between, read_results, tables
     from fairl_bench.errors import FairlError, UnknownName
@@ -161,11 +185,16 @@ def report(results: Path, names: tuple[str, ...], form: str, intervals: bool, me
     for name in names:
         if name not in TABLES:
             raise UnknownName("table", name, TABLES)
+    if page or show_page:
+        _page(results, again=page, show=show_page)
+        return
     folder = read_results(results)
     if methods is not None:
         folder = between(folder, _two(methods))
     found = [*folder.records, *folder.paired.records]
     made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals)
+    if folder.claims and (not names or "claims" in names):
+        made["claims"] = _judged(folder)
     for name in names:
         if name not in made:
             known = ", ".join(made) or "none"
@@ -173,6 +202,23 @@ def report(results: Path, names: tuple[str, ...], form: str, intervals: bool, me
                 f"{results} has no table {name!r} (it has: {known}); its suite does not ask for it under 'report:'"
             )
     _print([table for name, table in made.items() if not names or name in names], form)
+
+
+def _page(results: Path, *, again: bool, show: bool) -> None:
+    """Write a folder's page and print where it lies; with ``show``, have the system open it."""
+    from fairl_bench.engine.pages import write_pages
+
+    place = write_pages(results, again=again)
+    click.echo(place)
+    if show and click.launch(str(place)):
+        click.echo("no browser was found; open the file in one", err=True)
+
+
+def _judged(folder: Folder) -> Table:
+    from fairl_bench.engine import claims
+
+    known = folder.paired.comparisons
+    return claims.table(claims.judge(folder.claims, folder.path, folder.name, folder.records, known))
 
 
 @main.command()
@@ -214,6 +260,49 @@ def evaluate(
     _print(list(made.values()), form)
 
 
+@main.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
+@click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
+@click.option("--threshold", type=float, help="For a CSV file, as 'evaluate' takes it.")
+@click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
+@_FORMAT
+def regress(results: Path, against: Path, truth: Path | None, threshold: float | None, renew: bool, form: str) -> None:
+    """Hold RESULTS, a results folder or a CSV file of scores, against published numbers.
+
+    Each is reproduced, differs, or is not comparable and why; exit code 1 where one differs.
+    """
+    from fairl_bench.engine import regress as regression
+    from fairl_bench.published import read_published
+
+    published = read_published(against)
+    lines = regression.regress(regression.measured(results, truth, threshold=threshold), published)
+    _print([regression.table(lines, published)], form)
+    if renew:
+        against.write_text(regression.renewed(lines, against, published), encoding="utf-8")
+        click.echo(f"{against} is renewed; say in its change log what changed the numbers", err=True)
+    elif any(line.verdict == "differs" for line in lines):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@_FORMAT
+def published(file: Path | None, form: str) -> None:
+    """Show the numbers of FILE with their source, and what the source's own arithmetic comes to.
+
+    Without FILE, every file of results/published.
+    """
+    from fairl_bench.errors import FairlError
+    from fairl_bench.published import check_table, number_table, read_published
+
+    files = [file] if file else sorted(Path("results/published").glob("*.yaml"))
+    if not files:
+        raise FairlError("results/published holds no file here; name one: fairl-bench published FILE")
+    known = [read_published(path) for path in files]
+    _print([make(one) for one in known for make in (number_table, check_table)], form)
+
+
 def _two(methods: str) -> tuple[str, str]:
     from fairl_bench.errors import FairlError
 
@@ -253,9 +342,12 @@ def check(suite: Path, options: tuple[str, ...], store: Path | None) -> None:
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")
+    if work.models or work.completions:
+        click.echo(f"and {work.models} language models to make or look up, {work.completions:,} completions to draw")
     if (seconds := work.seconds()) is not None:
         roughly = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-        click.echo(f"roughly {roughly} on two cores with the small encoder" if seconds else "nothing to compute")
+        apart = ", language models apart" if work.models else ""
+        click.echo(f"roughly {roughly} on two cores with the small encoder{apart}" if seconds else "nothing to compute")
 
 
 @main.command()

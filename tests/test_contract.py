@@ -51,6 +51,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("evaluator", "fidelity"): {"data": ["pairs/test"]},
     ("evaluator", "confidence-gap"): {"data": ["pairs/test"]},
     ("evaluator", "failure-detection"): {"data": ["pairs/test"], "detector": {"use": "margin"}},
+    ("evaluator", "identifiability"): {"data": ["pairs/test"], "detector": {"use": "margin"}},
     ("method", "failure-aware"): {"base": {"use": "max-entropy"}, "detector": {"use": "bottom-fraction"}},
     ("detector", "union"): {"of": [{"use": "margin"}, {"use": "random"}]},
     ("schedule", "constant"): {"value": 1.0},
@@ -167,9 +168,9 @@ def test_a_method_keeps_the_contract(name: str) -> None:
         assert method.head(head) in (head.use, "linear", "")
 
 
-# the sentence encoder and the language model have modules of their own: loading the one takes seconds, and the other
-# needs a model
-@pytest.mark.parametrize("name", sorted(set(names("encoder")) - {"sentence-transformer", "causal-lm"}))
+# the sentence encoder, the language model and the numbers have modules of their own: loading the first takes seconds,
+# the second needs a model, and the third reads no words
+@pytest.mark.parametrize("name", sorted(set(names("encoder")) - {"sentence-transformer", "causal-lm", "numbers"}))
 def test_an_encoder_keeps_the_contract(name: str) -> None:
     check_encoder(EVERY.build(Encoder, {"use": name}), registry=EVERY)
 

@@ -81,11 +81,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _variables(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    monkeypatch.setenv("FAIRL_DATA", str(data))
+    for name in ("FAIRL_BASE", "FAIRL_JUDGE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine that has never fetched anything and cannot now; the hub's cache."""
-    for name in ("FAIRL_BASE", "FAIRL_JUDGE"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -93,11 +98,8 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hub(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: Path, classifiers: tuple[Path, Path], data: Path
-) -> Callable[..., Path]:
+def hub(tmp_path: Path, no_hub: Path, classifiers: tuple[Path, Path]) -> Callable[..., Path]:
     """Puts a folder into the hub's cache under a name; the prompts, the judge and Detoxify are there already."""
-    monkeypatch.setenv("FAIRL_DATA", str(data))
 
     def put(kind: str, name: str, folder: Path) -> Path:
         place = no_hub / f"{kind}s--{name.replace('/', '--')}"
@@ -154,8 +156,7 @@ def test_it_runs_to_the_three_tables(
 
 
 def test_the_suites_differ_in_their_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable, value in (("FAIRL_DATA", "/data"), ("FAIRL_BASE", "/base")):
-        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("FAIRL_BASE", "/base")
     found = [canonical(read_study(SUITES / f"{suite}.yaml").suite.plain()).replace(suite, "NAME") for suite in MODELS]
     assert len(set(found)) == 1
 

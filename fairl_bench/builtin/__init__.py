@@ -15,6 +15,7 @@ def fairl_sources(register: Register) -> None:
     register("aligned-lm", _HERE + "sources.aligned_lm:AlignedLM")
     register("completions-api", _HERE + "sources.completions_api:CompletionsApi")
     register("select", _HERE + "sources.select:Select")
+    register("synthetic-linear", _HERE + "sources.synthetic_linear:SyntheticLinear")
 
 
 @hookimpl
@@ -63,6 +64,7 @@ def fairl_encoders(register: Register) -> None:
     register("sentence-transformer", _HERE + "encoders.sentence_transformer:SentenceTransformer")
     register("tfidf", _HERE + "encoders.tfidf:Tfidf")
     register("causal-lm", _HERE + "encoders.causal_lm:CausalLM")
+    register("numbers", _HERE + "encoders.numbers:Numbers")
 
 
 @hookimpl
@@ -104,3 +106,4 @@ def fairl_evaluators(register: Register) -> None:
     register("classification", _HERE + "evaluators.classification:Classification")
     register("failure-detection", _HERE + "evaluators.failure_detection:FailureDetection")
     register("fidelity", _HERE + "evaluators.fidelity:Fidelity")
+    register("identifiability", _HERE + "evaluators.identifiability:Identifiability")

@@ -24,9 +24,11 @@ class Work(NamedTuple):
     stages: dict[str, tuple[int, int]]  # kind -> finished, all
     texts: int | None
     steps: int | None  # at most: early stopping ends most runs before
+    models: int = 0  # language models to make
+    completions: int = 0  # texts to draw from them
 
     def seconds(self) -> float | None:
-        """Roughly, on two cores; long texts and large encoders take more."""
+        """Roughly, on two cores, language models apart; long texts and large encoders take more."""
         if self.texts is None or self.steps is None:
             return None
         work = self.texts * _SECONDS_A_TEXT + self.steps * _SECONDS_A_STEP
@@ -39,7 +41,9 @@ def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
     left, every = Counter(stage.kind for stage in todo), Counter(stage.kind for stage in plan.stages.values())
     texts = [_size(plan.stages[stage.inputs["examples"]], registry) for stage in todo if stage.kind == "embeddings"]
     steps = [_steps(stage, plan, registry) for stage in todo if stage.kind == "reward" and stage.stack is not None]
-    return Work({kind: (n - left[kind], n) for kind, n in every.items()}, _sum(texts), _sum(steps))
+    stages = {kind: (n - left[kind], n) for kind, n in every.items()}
+    completions = sum(stage.settings["n"] for stage in todo if stage.kind == "completions")
+    return Work(stages, _sum(texts), _sum(steps), left["lm"], completions)
 
 
 def _size(stage: Stage, registry: Registry) -> int | None:

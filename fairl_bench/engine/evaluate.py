@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,24 @@ from fairl_bench.engine.suite import Report, Table1, Table2, Table3
 from fairl_bench.errors import DataError, Undefined, UnknownName
 from fairl_bench.records import Measure, Record, measured
 from fairl_bench.science import classification, starc
+from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.given import Given, read_scores
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.scores import Run, Sheet
 from fairl_bench.tables.table import Table
 from fairl_bench.tables.two_runs import record
+
+
+class Numbers(NamedTuple):
+    """What a file of scores comes to."""
+
+    given: Given
+    sheets: list[Sheet]  # those with a known truth
+    report: Report
+    records: list[Record]  # of single runs
+    paired: list[Record]
+    comparisons: list[Comparison]
+
 
 REWARDS = ("accuracy", "f1", "auc", "starc")
 LABELS = ("accuracy", "f1")
@@ -33,7 +46,28 @@ def evaluate(
     methods: tuple[str, str] | None = None,
     intervals: bool = False,
 ) -> dict[str, Table]:
-    """Every table that a CSV file of scores can fill.  Raises `DataError` where no example has a known truth.
+    """Every table that a CSV file of scores can fill.
+
+    See `numbers`.
+    """
+    found = numbers(scores, truth, threshold=threshold, methods=methods)
+    runs: dict[Row, Runs] = {
+        (sheet.model, run.encoder, run.method, run.variant): Runs(0) for sheet in found.sheets for run in sheet.rewards
+    }
+    rows = [*found.records, *found.paired]
+    made = tables(found.report, rows, found.comparisons, runs, intervals=intervals)
+    note = _threshold_note(found.sheets, found.given, threshold)
+    return {name: table._replace(notes=(*table.notes, *note)) if name == "1" else table for name, table in made.items()}
+
+
+def numbers(
+    scores: Path,
+    truth: Path | None = None,
+    *,
+    threshold: float | None = None,
+    methods: tuple[str, str] | None = None,
+) -> Numbers:
+    """The numbers of a CSV file of scores.  Raises `DataError` where no example has a known truth.
 
     Texts above ``threshold`` are called good; where none is given, it is the one that is best on the split ``train`` of
     the same run, else on the data themselves, which the table then says.  Tables 2 and 3 are of two ``methods``, by
@@ -49,12 +83,7 @@ def evaluate(
     found = [record for sheet in known for record in _records(sheet, given, threshold)]
     report = _report(known, given.predicted, _two(known, methods, scores))
     paired, compared = judged(known, report, found)
-    runs: dict[Row, Runs] = {
-        (sheet.model, run.encoder, run.method, run.variant): Runs(0) for sheet in known for run in sheet.rewards
-    }
-    made = tables(report, [*found, *paired], compared, runs, intervals=intervals)
-    note = _threshold_note(known, given, threshold)
-    return {name: table._replace(notes=(*table.notes, *note)) if name == "1" else table for name, table in made.items()}
+    return Numbers(given, known, report, found, paired, compared)
 
 
 def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:

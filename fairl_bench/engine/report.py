@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench import records
 from fairl_bench.engine.keys import canonical
-from fairl_bench.engine.suite import Report, Table2
+from fairl_bench.engine.suite import Claim, Report, Table2
 from fairl_bench.engine.yaml import load
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.records import Record
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fairl_bench.tables.scores import Sheet, Values
 
 MEANING = 1  # raise it when equal inputs give other statistics
-TABLES = ("1", "2", "3", "slices", "ambiguity")
+TABLES = ("1", "2", "3", "slices", "ambiguity", "claims")
 
 
 class Paired(NamedTuple):
@@ -113,6 +113,7 @@ class Folder(NamedTuple):
     records: list[Record]  # of single runs
     paired: Paired
     runs: dict[Row, Runs]
+    claims: tuple[Claim, ...] = ()
 
 
 def read_results(path: Path) -> Folder:
@@ -126,7 +127,8 @@ def read_results(path: Path) -> Folder:
     found = records.read(rows)
     own, before = [row for row in found if not row.other], [row for row in found if row.other]
     said = kept(path, report, own, before) or paired(path, report, own)
-    return Folder(path, str(content.get("name")), report, own, said, read_runs(path, own))
+    claims = tuple(Claim.model_validate(claim) for claim in content.get("claims") or ())
+    return Folder(path, str(content.get("name")), report, own, said, read_runs(path, own), claims)
 
 
 def between(folder: Folder, methods: tuple[str, str]) -> Folder:

@@ -40,7 +40,7 @@ from fairl_bench.tables.comparisons import signature as _signed
 from fairl_bench.tables.comparisons import write as write_comparisons
 from fairl_bench.tables.formats import FORMATS
 from fairl_bench.tables.rows import Row, Runs
-from fairl_bench.tables.table import Table
+from fairl_bench.tables.table import Table, Value
 
 _PACKAGES = ("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy")
 
@@ -94,11 +94,14 @@ class Results:
                 self._world(names[world], world, worker)
                 written.add(names[world])
         for cell in part.cells:
+            if worker.store.has(cell.reward):
+                self._history(names[cell], cell, worker)
             if worker.store.has(cell.scores):
                 self._scores(names[cell], cell, names[cell.world], worker)
                 written.add(names[cell])
-            elif _signed(place := self.folder / "scores" / names[cell]) not in (None, _signature(cell.scores)):
-                place.unlink()  # what the cell was before the suite changed
+            for kind, key in (("histories", cell.reward), ("scores", cell.scores)):
+                if _signed(place := self.folder / kind / names[cell]) not in (None, _signature(key)):
+                    place.unlink()  # what the cell was before the suite changed
         if not only:
             self._forget(written)
         for key, log in outcome.logs.items():
@@ -117,9 +120,15 @@ class Results:
         self._file("records.parquet", lambda path: records.write(path, [*rows, *found.records]))
         self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
 
+    def write_claims(self, verdicts: Sequence[Mapping[str, Value]]) -> None:
+        """The verdicts of claims, beside what else is told of the run; a number that is not defined is null."""
+        told = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        rows = [{name: None if value != value else value for name, value in row.items()} for row in verdicts]
+        self._text("run.json", json.dumps(told | {"claims": rows}, indent=1))
+
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
-        for kind in ("scores", "examples", "truths"):
+        for kind in ("scores", "examples", "truths", "histories"):
             for path in (self.folder / kind).glob("*.parquet"):
                 if path.name not in others_than:
                     path.unlink()
@@ -160,10 +169,19 @@ class Results:
             split = _split_names(found, worker.load(cell.world.split)) if dataset == "pairs" else [""] * len(found)
             columns = {"dataset": [dataset] * len(found), "split": split, "example": np.arange(len(found))}
             tables.append(pa.table({**columns, "reward": reward}))
-        coordinates = {"model": cell.model, "encoder": cell.encoder, "head": cell.head, "method": cell.method}
-        numbers = {"variant": cell.variant, "replicate": str(cell.replicate), "seed": _seed(cell), "stage": cell.scores}
-        numbers["world"] = world  # the file of its examples and truths
-        self._table("scores", name, pa.concat_tables(tables), {**coordinates, **numbers, "signature": signature})
+        told = {**_told(cell), "stage": cell.scores, "world": world, "signature": signature}  # world: of its examples
+        self._table("scores", name, pa.concat_tables(tables), told)
+
+    def _history(self, name: str, cell: Cell, worker: Worker) -> None:
+        """What was noted of one cell's training, a row an epoch, if anything was; NaN past the end of a column."""
+        signature = _signature(cell.reward)
+        if _signed(self.folder / "histories" / name) == signature:
+            return
+        found = {column: list(numbers) for column, numbers in worker.load(cell.reward).history.items() if len(numbers)}
+        longest = max(map(len, found.values()), default=0)
+        padded = {column: numbers + [np.nan] * (longest - len(numbers)) for column, numbers in found.items()}
+        table = pa.table({column: pa.array(numbers, pa.float32()) for column, numbers in padded.items()})
+        self._table("histories", name, table, {**_told(cell), "stage": cell.reward, "signature": signature})
 
     def _run(self, plan: Plan, worker: Worker, outcome: Outcome, command: list[str], seconds: float) -> dict[str, Any]:
         store = worker.store
@@ -254,6 +272,12 @@ def _kept(old: Sequence[Record], new: Sequence[Record], only: Plan) -> list[Reco
 
 def _coordinates(one: Record | Cell) -> tuple[object, ...]:
     return one.model, one.encoder, one.method, one.variant, one.replicate, one.seed
+
+
+def _told(cell: Cell) -> dict[str, str]:
+    """A cell's coordinates, as the metadata of its files."""
+    coordinates = {"model": cell.model, "encoder": cell.encoder, "head": cell.head, "method": cell.method}
+    return {**coordinates, "variant": cell.variant, "replicate": str(cell.replicate), "seed": _seed(cell)}
 
 
 def _seed(cell: Cell) -> str:

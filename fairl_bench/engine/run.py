@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from fairl_bench.engine import claims
 from fairl_bench.engine.execute import Outcome, Watcher, execute
 from fairl_bench.engine.hands import Hands, Here, Pool
 from fairl_bench.engine.plan import Cell, Plan, plan
@@ -33,6 +34,7 @@ class Finished(NamedTuple):
     tables: list[Table]
     folder: Path
     seconds: float
+    claims: list[claims.Verdict]
 
 
 def run(
@@ -62,6 +64,7 @@ def run(
         report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
         records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=wanted if only else None)
         comparisons: list[Comparison] = []
+        verdicts: list[claims.Verdict] = []
         found = kept(folder, report, records, before)
         if found is None and whole_story:
             found = paired(folder, report, records)
@@ -69,8 +72,12 @@ def run(
         if found is not None:
             records, comparisons = [*records, *found.records], found.comparisons
         made = list(tables(report, records, comparisons, runs).values())
+        if found is not None and study.suite.claims:
+            verdicts = claims.judge(study.suite.claims, folder, study.suite.name, records, comparisons)
+            made.append(claims.table(verdicts))
+            results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
-        return Finished(wanted, outcome, records, made, folder, seconds)
+        return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
 
     while True:
         hands: Hands = (

@@ -140,7 +140,9 @@ class Claim(Settings):
     slice: str = "all"
     by_at_least: float = Field(0.0, ge=0, description="in units of the metric")
     alpha: float = Field(0.05, gt=0, lt=1)
-    expect: Literal["supported", "refuted", "any"] = "any"
+    effect: float | None = Field(None, gt=0, description="the gain that the source reports: power is of finding it")
+    expect: Literal["supported", "refuted", "inconclusive", "any"] = "any"
+    source: str = Field("", description="the sentence that says so, and where it stands")
 
 
 class Suite(Settings):
@@ -185,11 +187,6 @@ class Suite(Settings):
             if names.count(name) > 1:
                 raise PydanticCustomError("repeated", "the name '{name}' is given twice", {"name": name})
         return entries
-
-    def unanswered(self) -> list[str]:
-        """The keys given here that are checked but that no run answers yet."""
-        asked = {"claims": self.claims}
-        return [name for name, value in asked.items() if value]
 
     def datasets(self) -> tuple[str, ...]:
         """Every name that ``data:`` may hold."""

@@ -120,6 +120,30 @@ def two_level(units: Units, rng: np.random.Generator, confidence: float = 0.95) 
     return Estimate(value, low, high, _inverted(draws, z0, acceleration))
 
 
+class Summary(NamedTuple):
+    """What is known of several values: their mean, sample standard deviation and number; of one, the mean alone."""
+
+    mean: float
+    sd: float = 0.0
+    n: int = 1
+
+
+def welch(one: Summary, other: Summary, confidence: float = 0.95) -> Estimate:
+    """The difference of two means with Welch's interval and p; a summary of one value is taken as exact.
+
+    `Undefined` where both are of one value.  (Welch 1947.)
+    """
+    errors = [found.sd**2 / found.n if found.n > 1 else 0.0 for found in (one, other)]
+    if one.n < 2 and other.n < 2:
+        raise Undefined("an interval of a difference needs several values of at least one side")
+    value, error = one.mean - other.mean, math.sqrt(sum(errors))
+    parts = [part**2 / (found.n - 1) for part, found in zip(errors, (one, other), strict=True) if found.n > 1]
+    freedom = error**4 / sum(parts) if sum(parts) else math.inf
+    quantile = ndtri((1 + confidence) / 2) if math.isinf(freedom) else stdtrit(freedom, (1 + confidence) / 2)
+    half = float(quantile) * error
+    return Estimate(value, value - half, value + half, _tail(value, error, freedom))
+
+
 def cohens_d(differences: ArrayLike) -> float:
     """Cohen's d of paired differences over units, mean over standard deviation (ddof = 1); `Undefined` below two.
 

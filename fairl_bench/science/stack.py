@@ -87,7 +87,7 @@ class Stack:
         orders = torch.from_numpy(drawn).to(self.data.x.device)
         mine = torch.tensor([distinct.index(seed) for seed in seeds])
         self.start(epoch)
-        total = torch.zeros(len(self.active))
+        total = torch.zeros(len(self.active), dtype=torch.float64)  # of thousands of steps
         for start in range(0, n, size):
             real = min(size, n - start)
             filled = torch.arange(-(-real // _WHOLE) * _WHOLE).clamp(max=real - 1)  # the last pair fills the batch up

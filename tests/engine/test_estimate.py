@@ -179,3 +179,11 @@ def test_check_counts_variants_and_options(
     path = write_suite(tiny)
     checked = cli("check", path, "--set", "product={head.width: [4, 8]}")
     assert checked.stdout.startswith(f"{path}: fine; 12 cells, 2 variants\n")
+
+
+def test_language_models_and_completions_to_draw_are_counted(cost: Callable[..., Work], tiny: dict[str, Any]) -> None:
+    lm = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}
+    aligned = {"use": "aligned-lm", "base": lm, "expert": {"use": "rloo", "reward": {"use": "toy-truth"}}, "n": 9}
+    tiny["models"] = [{"name": "lm", **aligned, "prompts": {"use": "toy-prompts"}, "gold": {"use": "toy-truth"}}]
+    work = cost(tiny)
+    assert (work.models, work.completions) == (2, 18)

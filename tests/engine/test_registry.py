@@ -202,7 +202,7 @@ def test_a_part_of_the_wrong_kind_is_refused(part: str, write: Write) -> None:
     ("kind", "name", "answer"),
     [
         ("method", "max-margn", "method 'max-margn' is unknown; did you mean 'max-margin'?"),
-        ("encoder", "zzz", "encoder 'zzz' is unknown; known: 'causal-lm', 'sentence-transformer', 'tfidf'"),
+        ("encoder", "zzz", "encoder 'zzz' is unknown; known: 'causal-lm', 'numbers', 'sentence-transformer', 'tfidf'"),
         ("judge", "toytruth", "judge 'toytruth' is unknown; did you mean 'toy-truth'?"),
     ],
 )

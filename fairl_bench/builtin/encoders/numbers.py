@@ -1,0 +1,19 @@
+"""Embeddings that stand in the text: for worlds made of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fairl_bench.builtin.spelled import read
+from fairl_bench.data import Vectors
+from fairl_bench.kinds import Encoder
+
+
+class Numbers(Encoder):
+    """The numbers that a text spells out, as `synthetic-linear` writes them."""
+
+    def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
+        """One row a text ``[n, d]``.  Raises `DataError` for a text that is not as many numbers as the others."""
+        return read(texts).astype(np.float32)

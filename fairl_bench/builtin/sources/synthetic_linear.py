@@ -1,0 +1,80 @@
+"""Pairs from a world whose reward is linear and known."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from fairl_bench.builtin.spelled import DECIMALS, spelled
+from fairl_bench.data import GOLD, Floats, Pairs, Truth
+from fairl_bench.kinds import Source
+
+
+class SyntheticLinear(Source):
+    """Gaussian vectors, spelt out as texts, with a linear true reward; the encoder `numbers` reads them back.
+
+    The true reward ``theta . h`` has a direction drawn with the world and length 1; it is the truth ``gold``, good from
+    0 on.  A text names its vector exactly, so that the truth and what a method sees are the same numbers.
+    """
+
+    drawn: ClassVar[bool] = True
+
+    n: int = Field(200, ge=2, description="pairs")
+    dimension: int = Field(4, ge=2, description="numbers of a vector")
+    differences: Literal["gaussian", "cone"] = Field(
+        "gaussian",
+        description="cone: four pairs in five differ by 1 in true reward and by 1 aside, the fifth by 1/2 and no more",
+    )
+    near_ties: float = Field(0.0, ge=0, le=1, description="share of the pairs that the true reward barely tells apart")
+    tie: float = Field(0.1, gt=0, lt=1, description="what a near-tie keeps of its true margin")
+    temperature: float = Field(
+        0.0,
+        ge=0,
+        description="the better text is preferred with probability sigmoid(margin / temperature); 0: always",
+    )
+
+    def size(self) -> int:
+        """``n``."""
+        return self.n
+
+    def judged(self) -> bool:
+        """Always: its truth is known."""
+        return True
+
+    def pairs(self, rng: np.random.Generator) -> Pairs:
+        """``n`` pairs of this replicate's reward."""
+        theta = rng.normal(size=self.dimension)
+        theta /= np.linalg.norm(theta)
+        vectors = self._drawn(theta, rng)
+        reward = vectors @ theta
+        margin = reward[:, 0] - reward[:, 1]
+        # Bradley-Terry by a logistic number: it is below the margin with probability sigmoid(margin / temperature)
+        first = margin > self.temperature * rng.logistic(size=self.n)
+        order = np.stack([np.where(first, 0, 1), np.where(first, 1, 0)], 1)
+        ordered, gold = np.take_along_axis(vectors, order[..., None], 1), np.take_along_axis(reward, order, 1).ravel()
+        truth = Truth(gold, np.where(gold >= 0, 1, -1).astype(np.int8))
+        return Pairs(spelled(ordered[:, 0]), spelled(ordered[:, 1]), truths={GOLD: truth})
+
+    def _drawn(self, theta: Floats, rng: np.random.Generator) -> Floats:
+        """The vectors of both texts ``[n, 2, d]``, as their texts spell them."""
+        both = rng.normal(size=(self.n, 2, self.dimension))
+        if self.differences == "cone":
+            both[:, 1] = both[:, 0] - _on_a_cone(theta, both[:, 1], np.arange(self.n) % 5 == 0)
+        margin = (both[:, 0] - both[:, 1]) @ theta
+        close = rng.random(self.n) < self.near_ties
+        both[:, 1] += np.where(close, (1 - self.tie) * margin, 0)[:, None] * theta
+        return np.round(both, DECIMALS)
+
+
+def _on_a_cone(theta: Floats, aside: Floats, short: NDArray[np.bool_]) -> Floats:
+    """Differences ``[n, d]``: ``theta`` and a unit vector across it, or half of ``theta`` where ``short [n]``.
+
+    The rewards that give all of them a margin M are a cone about ``theta`` whose tip the short pairs cut off: the
+    stricter their margin, the further up, where the cone is wide (Corollary 1 would have it shrink).
+    """
+    aside = aside - (aside @ theta)[:, None] * theta
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    return np.where(short[:, None], theta / 2, theta + aside)

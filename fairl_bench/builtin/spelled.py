@@ -1,0 +1,44 @@
+"""Vectors as texts that spell their numbers out, so that a world of vectors goes the way of any other data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fairl_bench.data import Floats
+from fairl_bench.errors import DataError
+
+DECIMALS = 3
+
+
+def spelled(vectors: Floats) -> tuple[str, ...]:
+    """Each row ``[n, d]`` as its numbers to three decimals.
+
+    >>> spelled(np.array([[0.5, -1.23456]]))
+    ('0.500 -1.235',)
+    """
+    return tuple(" ".join(f"{number:.{DECIMALS}f}" for number in row) for row in vectors.tolist())
+
+
+def read(texts: Sequence[str]) -> Floats:
+    """The numbers of each text ``[n, d]``.  Raises `DataError` for a text that is not as many numbers as the first.
+
+    >>> read(["0.500 -1.235"]).tolist()
+    [[0.5, -1.235]]
+    """
+    rows = [_numbers(text) for text in texts]
+    for text, row in zip(texts, rows, strict=True):
+        if not row or len(row) != len(rows[0]):
+            wanted = f"{len(rows[0])} numbers, as the first text does" if rows[0] else "numbers, and nothing else"
+            raise DataError(f"a text must spell {wanted}, got {text!r}")
+    return np.array(rows, np.float64).reshape(len(rows), -1 if rows else 0)
+
+
+def _numbers(text: str) -> list[float]:
+    """The numbers of a text; none where a word is no finite number."""
+    try:
+        found = [float(word) for word in text.split()]
+    except ValueError:
+        return []
+    return found if np.isfinite(found).all() else []

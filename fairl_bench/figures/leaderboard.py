@@ -1,0 +1,123 @@
+"""Table 1 drawn: each method's mean and interval, and which methods share the first rank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
+from fairl_bench.tables.rows import AXES, head, named, shown_axes
+from fairl_bench.tables.table import Table, Value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_Cell = Mapping[str, Value]
+_WIDEST = 4  # panels beside one another
+
+
+@styled
+def intervals(table: Table) -> Figure | None:
+    """One panel a column of Table 1: means with 95 % intervals, filled where a method is among the best.
+
+    None where no number is known.
+    """
+    columns = _columns(table)
+    if not columns:
+        return None
+    rows = list(dict.fromkeys(_row(cell) for cell in table.tidy))
+    shown = shown_axes(rows)
+    labels = [brief(" ".join(named(row, shown))) for row in rows]
+    across = min(len(columns), _WIDEST)
+    down = -(-len(columns) // across)
+    figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.8 + 0.24 * len(rows)), sharey=True)
+    for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
+        axis.set_title(f"{data}\n{head(metric)}")
+        for at, row in enumerate(rows):
+            _point(axis, at, cells.get(row, {}))
+        axis.set_yticks(range(len(rows)), labels)
+        axis.set_ylim(len(rows) - 0.4, -0.6)
+    for axis in axes[len(columns) :]:
+        axis.set_axis_off()
+    figure.supxlabel("mean and 95 % interval; filled: the best, or not distinguishable from it", fontsize=8)
+    return figure
+
+
+@styled
+def by_encoder(table: Table) -> Figure | None:
+    """The same with one mark an encoder, so that encoders are compared method by method; None below two encoders."""
+    encoders = list(dict.fromkeys(str(cell["encoder"]) for cell in table.tidy))
+    columns = _columns(table)
+    if len(encoders) < 2 or not columns:
+        return None
+    places = list(dict.fromkeys(_without_encoder(cell) for cell in table.tidy))
+    shown = shown_axes([(model, "", method, variant) for method, model, variant in places])
+    labels = [brief(" ".join(named((model, "", method, variant), shown))) for method, model, variant in places]
+    across = min(len(columns), _WIDEST)
+    down = -(-len(columns) // across)
+    figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.9 + 0.34 * len(places)), sharey=True)
+    for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
+        axis.set_title(f"{data}\n{head(metric)}")
+        for cell in cells.values():
+            index = encoders.index(str(cell["encoder"]))
+            step = 0.5 * (index / (len(encoders) - 1) - 0.5)
+            label = brief(encoders[index])
+            _mark(axis, places.index(_without_encoder(cell)) + step, cell, index, label)
+        axis.set_yticks(range(len(places)), labels)
+        axis.set_ylim(len(places) - 0.4, -0.6)
+    for axis in axes[len(columns) :]:
+        axis.set_axis_off()
+    handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(encoders), 4))
+    return figure
+
+
+def _columns(table: Table) -> dict[tuple[str, str], dict[tuple[str, str, str, str], _Cell]]:
+    """The cells of each column that has a number."""
+    found: dict[tuple[str, str], dict[tuple[str, str, str, str], _Cell]] = {}
+    for cell in table.tidy:
+        if math.isfinite(number(cell, "mean")):
+            found.setdefault((str(cell["data"]), str(cell["metric"])), {})[_row(cell)] = cell
+    return found
+
+
+def _row(cell: _Cell) -> tuple[str, str, str, str]:
+    model, encoder, method, variant = (str(cell[axis]) for axis in AXES)
+    return model, encoder, method, variant
+
+
+def _without_encoder(cell: _Cell) -> tuple[str, str, str]:
+    model, _, method, variant = _row(cell)
+    return method, model, variant
+
+
+def number(cell: _Cell, name: str) -> float:
+    """A number of a tidy row; NaN where it has none."""
+    found = cell.get(name)
+    return float(found) if isinstance(found, int | float) else math.nan
+
+
+def _ends(cell: _Cell) -> Sequence[float]:
+    """The interval, if it is known."""
+    ends = [number(cell, "low"), number(cell, "high")]
+    return ends if all(map(math.isfinite, ends)) else ()
+
+
+def _point(axis: Axes, at: float, cell: _Cell) -> None:
+    if not cell:
+        axis.text(0.5, at, "n/a", transform=axis.get_yaxis_transform(), ha="center", va="center", color=MUTED)
+        return
+    first = cell.get("rank") == 1
+    if ends := _ends(cell):
+        axis.plot(ends, [at, at], color=GOOD.colour if first else MUTED, solid_capstyle="butt")
+    colour = GOOD.colour if first else MUTED
+    axis.plot(number(cell, "mean"), at, "o", color=colour, markerfacecolor=colour if first else "white")
+
+
+def _mark(axis: Axes, at: float, cell: _Cell, index: int, label: str) -> None:
+    style = look(index)
+    if ends := _ends(cell):
+        axis.plot(ends, [at, at], color=style.colour, solid_capstyle="butt")
+    axis.plot(number(cell, "mean"), at, style.marker, color=style.colour, linestyle="none", label=label)

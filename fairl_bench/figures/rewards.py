@@ -1,0 +1,162 @@
+"""What rewards look like: their distribution by class, and how well a small margin tells a misranked pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.data import GOLD, Floats, Scored
+from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled
+from fairl_bench.tables.scores import Run, Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BINS = 10  # of the reliability of margins: tenths of the pairs
+_EDGES = np.linspace(-4, 4, 41)
+
+
+def standardised(reward: Floats) -> Floats:
+    """The rewards ``[n]`` with mean 0 and standard deviation 1; zeros where they are constant."""
+    spread = float(reward.std())
+    return (reward - reward.mean()) / spread if spread > 0 else np.zeros_like(reward)
+
+
+@styled
+def distributions(sheets: Sequence[Sheet], truth_of: Callable[[str], str]) -> Figure | None:
+    """One panel a method: rewards of good and of bad texts, each run standardised, runs pooled.
+
+    ``sheets`` are of one data set.  None where its truth has not both classes.
+    """
+    pooled: dict[str, tuple[list[Floats], list[Floats]]] = {}
+    for sheet in sheets:
+        known = sheet.examples.truths.get(truth_of(sheet.data))
+        if known is None or not ((known.label > 0).any() and (known.label < 0).any()):
+            continue
+        for run, reward in sheet.rewards.items():
+            good, bad = pooled.setdefault(_series(run, sheets), ([], []))
+            z = standardised(reward)
+            good.append(z[known.label > 0])
+            bad.append(z[known.label < 0])
+    if not pooled:
+        return None
+    rows, columns = grid(len(pooled))
+    size = (1.0 + 1.9 * columns, 0.7 + 1.5 * rows)
+    figure, axes = canvas(rows, columns, *size, sharex=True)
+    for axis, (name, (good, bad)) in zip(axes, pooled.items(), strict=False):
+        _classes(axis, np.concatenate(good), np.concatenate(bad))
+        axis.set_title(brief(name))
+    for axis in axes[len(pooled) :]:
+        axis.set_axis_off()
+    figure.supxlabel("reward, standardised run by run", fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _classes(axis: Axes, good: Floats, bad: Floats) -> None:
+    for values, style, label in ((good, GOOD, "good"), (bad, BAD, "bad")):
+        height, _ = np.histogram(np.clip(values, -4, 4), _EDGES, density=True)
+        axis.stairs(height, _EDGES, color=style.colour, linestyle=style.line, label=label)
+        axis.stairs(height, _EDGES, color=style.colour, alpha=0.15, fill=True)
+    axis.set_yticks([])
+    axis.grid(visible=False)
+
+
+@styled
+def reliability(sheets: Sequence[Sheet]) -> Figure | None:
+    """How often the reward misranks a pair by ``gold``, by tenths of its pairs from the smallest margin to the largest.
+
+    Mean over runs.  The margin is what a detector sees without labels: where the curve falls it knows its failures.
+    None where no pair has a right order.
+    """
+    found: dict[str, list[Floats]] = {}
+    for sheet in sheets:
+        for run, reward in sheet.rewards.items():
+            if (curve := misranked_by_margin(sheet, reward)) is not None:
+                found.setdefault(_series(run, sheets), []).append(curve)
+    if not found:
+        return None
+    rows, columns = grid(len(found))
+    figure, axes = canvas(rows, columns, 1.0 + 1.9 * columns, 0.7 + 1.5 * rows, sharex=True, sharey=True)
+    x = (np.arange(BINS) + 0.5) / BINS * 100
+    for axis, (name, curves) in zip(axes, found.items(), strict=False):
+        stacked = 100 * np.stack(curves)
+        axis.plot(x, stacked.mean(0), marker=GOOD.marker, color=GOOD.colour)
+        axis.fill_between(x, stacked.min(0), stacked.max(0), color=GOOD.colour, alpha=0.15, linewidth=0)
+        axis.axhline(stacked.mean(), color=MUTED, linestyle=":", linewidth=1)
+        axis.set_title(brief(name))
+        axis.set_ylim(-3, 103)
+    for axis in axes[len(found) :]:
+        axis.set_axis_off()
+    figure.supxlabel("pairs by margin, smallest first, %; dotted: over all pairs", fontsize=8)
+    figure.supylabel("misranked, %", fontsize=8)
+    return figure
+
+
+def misranked_by_margin(sheet: Sheet, reward: Floats) -> Floats | None:
+    """The share of misranked pairs ``[10]`` in each tenth by margin, smallest first; None below ten pairs.
+
+    Misranked: the reward orders the two texts otherwise than the value of ``gold`` does.
+    """
+    truth = sheet.examples.truths.get(GOLD)
+    pairs = sheet.examples.pair_rows()
+    if truth is None or not len(pairs):
+        return None
+    right = truth.value[pairs[:, 0]] - truth.value[pairs[:, 1]]
+    told = np.isfinite(right) & (right != 0)
+    if told.sum() < BINS:
+        return None
+    margin = Scored(sheet.examples, reward).margins()[told]
+    wrong: NDArray[np.bool_] = margin * right[told] <= 0
+    order = np.argsort(margin, kind="stable")
+    return np.array([wrong[part].mean() for part in np.array_split(order, BINS)])
+
+
+@styled
+def subtypes(sheets: Sequence[Sheet]) -> Figure | None:
+    """How many texts are of each subtype, by model and data set, in percent of the texts whose subtype is known."""
+    shares: dict[str, dict[str, float]] = {}
+    for sheet in sheets:
+        known = {name: t.label for name, t in sheet.examples.truths.items() if name.startswith("subtype:")}
+        where = brief(sheet.data if _one_model(sheets) else f"{sheet.model} {sheet.data}")
+        if known and where not in shares:
+            shares[where] = {
+                name.removeprefix("subtype:"): 100 * float((label[label != 0] > 0).mean())
+                for name, label in known.items()
+                if (label != 0).any()
+            }
+    names = list(dict.fromkeys(name for found in shares.values() for name in found))
+    if not names:
+        return None
+    figure, (axis,) = canvas(1, 1, 6.4, 1.0 + 0.22 * len(names) * len(shares))
+    thick = 0.8 / len(shares)
+    for index, (where, found) in enumerate(shares.items()):
+        at = [i + (index - (len(shares) - 1) / 2) * thick for i in range(len(names))]
+        bars = axis.barh(
+            at, [found.get(name, 0.0) for name in names], thick * 0.92, color=look(index).colour, label=where
+        )
+        axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=7)
+    axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axis.invert_yaxis()
+    axis.margins(x=0.08)
+    axis.set_xlabel("texts of the subtype, %")
+    axis.grid(visible=False, axis="y")
+    if len(shares) > 1:
+        figure.legend(loc="outside lower center", ncols=min(3, len(shares)))
+    else:
+        axis.set_title(next(iter(shares)))
+    return figure
+
+
+def _one_model(sheets: Sequence[Sheet]) -> bool:
+    return len({sheet.model for sheet in sheets}) == 1
+
+
+def _series(run: Run, sheets: Sequence[Sheet]) -> str:
+    """A run's method, with its encoder where there are several."""
+    several = len({other.encoder for sheet in sheets for other in sheet.rewards}) > 1
+    return f"{run.method} {run.encoder}" if several else run.method

@@ -1,0 +1,116 @@
+"""A metric along a path of a product: Figure 4 (the mix of pairs) and Figure 5 (the size of the model)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fairl_bench.figures.style import Look, brief, canvas, look, styled
+from fairl_bench.records import Record
+from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.rows import head
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST = 7  # methods that one panel tells apart
+
+
+class Line(NamedTuple):
+    """The values that a product varies, in order, and how the axis is called."""
+
+    path: str
+    label: str
+    x: dict[str, float]  # by variant
+
+
+def lines(variants: Iterable[str]) -> Iterator[Line]:
+    """Each path of the product along which numbers, or shares of a mix, vary while all other paths stay.
+
+    A product of several paths has one line a path only where the others do not vary.
+    """
+    points = {variant: json.loads(variant) for variant in dict.fromkeys(variants) if variant}
+    paths = dict.fromkeys(path for point in points.values() for path in point)
+    varied = [path for path in paths if len({json.dumps(point.get(path)) for point in points.values()}) > 1]
+    if len(varied) == 1 and len(points) > 1:
+        (path,) = varied
+        label, x = _axis(path, {variant: point.get(path) for variant, point in points.items()})
+        if x:
+            yield Line(path, label, dict(sorted(x.items(), key=lambda one: one[1])))
+
+
+def _axis(path: str, values: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
+    """What the axis is called, and the place of each value on it; none where a value is neither number nor mix."""
+    last = path.rpartition(".")[2].replace("_", " ")
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values()):
+        return last, {variant: float(value) for variant, value in values.items()}
+    if all(isinstance(value, Mapping) for value in values.values()):
+        first = max(values.values(), key=len)
+        name = next((name for name in first if name.startswith("bad-to-good")), next(iter(first), ""))
+        shares = {variant: 100 * float(value.get(name, 0.0)) for variant, value in values.items()}
+        return f"pairs {name}, %", shares if len(set(shares.values())) == len(shares) else {}
+    return last, {}
+
+
+@styled
+def sweep(
+    line: Line,
+    records: Iterable[Record],
+    comparisons: Iterable[Comparison],
+    columns: Sequence[tuple[str, str]],
+    truth_of: Callable[[str], str],
+) -> Figure | None:
+    """One panel a (data, metric) of ``columns``: mean over runs, the band from least to most, and 95 % intervals.
+
+    None where no run of the line has a number.
+    """
+    found: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+    for row in records:
+        told = row.slice == "all" and not row.other and row.truth == truth_of(row.data) and math.isfinite(row.value)
+        if told and row.variant in line.x and (row.data, row.metric) in columns:
+            place = found.setdefault((row.data, row.metric), {}).setdefault(row.method, {})
+            place.setdefault(row.variant, []).append(row.value)
+    found = {column: found[column] for column in columns if column in found}
+    if not found:
+        return None
+    ends = {(*one.group[3:], one.method, one.variant): (one.low, one.high) for one in comparisons if not one.other}
+    across = min(len(found), 3)
+    down = -(-len(found) // across)
+    figure, axes = canvas(down, across, 1.2 + 2.4 * across, 0.9 + 2.1 * down, sharex=True)
+    for axis, ((data, metric), methods) in zip(axes, found.items(), strict=False):
+        axis.set_title(f"{data}\n{head(metric)}")
+        for index, (method, by_variant) in enumerate(list(methods.items())[:_MOST]):
+            own = {v: ends.get((data, truth_of(data), metric, method, v)) for v in by_variant}
+            aside = 0.012 * (max(line.x.values()) - min(line.x.values())) * (index - min(len(methods), _MOST) / 2)
+            _series(axis, line, brief(method), by_variant, own, look(index), aside)
+    for axis in axes[len(found) :]:
+        axis.set_axis_off()
+    handles, labels = max((axis.get_legend_handles_labels() for axis in axes), key=lambda told: len(told[1]))
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, max(1, len(labels))))
+    figure.supxlabel(f"{line.label} (line: mean; band: least to most of the runs; bars: 95 % interval)", fontsize=8)
+    return figure
+
+
+def _series(
+    axis: Axes,
+    line: Line,
+    label: str,
+    values: Mapping[str, Sequence[float]],
+    ends: Mapping[str, tuple[float, float] | None],
+    style: Look,
+    aside: float,
+) -> None:
+    """One method: its line, its band, and its intervals, ``aside`` of their place so that they do not hide others."""
+    here = [variant for variant in line.x if variant in values]
+    x = [line.x[variant] for variant in here]
+    means = [sum(values[variant]) / len(values[variant]) for variant in here]
+    axis.plot(x, means, marker=style.marker, linestyle=style.line, color=style.colour, label=label)
+    least, most = ([pick(values[variant]) for variant in here] for pick in (min, max))
+    axis.fill_between(x, least, most, color=style.colour, alpha=0.13, linewidth=0)
+    for variant in here:
+        found = ends.get(variant)
+        if found is not None and all(map(math.isfinite, found)):
+            axis.plot([line.x[variant] + aside] * 2, found, color=style.colour, linewidth=0.9)

@@ -1,0 +1,79 @@
+"""Training curves, from the histories of rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from fairl_bench.data import Floats
+from fairl_bench.figures.style import BAD, GOOD, brief, canvas, grid, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DRAWN = (("validation_loss", "validation", GOOD), ("train_loss", "training", BAD))
+
+
+class History(NamedTuple):
+    """What was noted of one run as it trained, by epoch from 1."""
+
+    model: str
+    encoder: str
+    method: str
+    variant: str
+    replicate: int
+    seed: int | None
+    series: Mapping[str, Floats]  # by name, one number an epoch
+
+
+@styled
+def curves(histories: Sequence[History]) -> Figure | None:
+    """One panel a method: the losses by epoch, mean and min–max band over the runs that still trained.
+
+    None where no run has a history of its losses.
+    """
+    runs: dict[str, list[History]] = {}
+    for history in histories:
+        if any(name in history.series for name, *_ in _DRAWN):
+            runs.setdefault(history.method, []).append(history)
+    if not runs:
+        return None
+    rows, columns = grid(len(runs))
+    figure, axes = canvas(rows, columns, 1.0 + 1.9 * columns, 0.7 + 1.5 * rows)
+    for axis, (method, found) in zip(axes, runs.items(), strict=False):
+        _losses(axis, found)
+        axis.set_title(brief(method))
+    for axis in axes[len(runs) :]:
+        axis.set_axis_off()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.supxlabel("epoch", fontsize=8)
+    figure.supylabel("loss", fontsize=8)
+    return figure
+
+
+def _losses(axis: Axes, found: Sequence[History]) -> None:
+    for name, label, style in _DRAWN:
+        columns = [history.series[name] for history in found if name in history.series]
+        if not columns:
+            continue
+        padded = together(columns)
+        x = np.arange(1, padded.shape[1] + 1)
+        axis.plot(x, np.nanmean(padded, 0), color=style.colour, linestyle=style.line, label=label)
+        low, high = np.nanmin(padded, 0), np.nanmax(padded, 0)
+        axis.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
+
+
+def together(columns: Sequence[Floats]) -> Floats:
+    """Columns of several lengths as one array ``[runs, longest]``; NaN past the end of a run.
+
+    >>> together([np.array([1.0, 2.0]), np.array([3.0])])
+    array([[ 1.,  2.],
+           [ 3., nan]])
+    """
+    found = np.full((len(columns), max(map(len, columns))), np.nan)
+    for row, column in zip(found, columns, strict=True):
+        row[: len(column)] = column
+    return found

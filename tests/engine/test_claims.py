@@ -1,0 +1,145 @@
+"""Claims of a suite: their verdicts, and the exit code that expectations decide."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from fairl_bench.engine import claims
+from fairl_bench.engine.suite import Claim
+from fairl_bench.records import Record
+from fairl_bench.science.ranks import holm
+from fairl_bench.tables.comparisons import Comparison
+
+Cli = Callable[..., Result]
+OWN = Comparison(
+    "toy", "tfidf", "", "shifted", "gold", "auc", "a", "b", 0.04, 0.02, 0.06, 0.001, 0.01, 2.0, 500, 5, "seed", 100, ""
+)
+RECORD = Record("s", "toy", "tfidf", "mlp", "a", "", 0, 0, "shifted", "", "all", "gold", "auc", "", 0.8, 500, "", "k")
+
+
+def claim(**fields: Any) -> Claim:
+    given = {"id": "c", "better": "a", "than": "b", "metric": "auc", "data": "shifted"}
+    return Claim.model_validate(given | fields)
+
+
+def verdict(one: Claim, known: Comparison = OWN) -> claims.Verdict:
+    (found,) = claims.judge([one], Path("nowhere"), "s", [RECORD], [known])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "known", "said"),
+    [
+        ({}, {}, "supported"),
+        ({"better": "b", "than": "a"}, {}, "refuted"),
+        ({}, {"p": 0.2}, "inconclusive"),
+        ({"alpha": 0.0005}, {}, "inconclusive"),
+        ({"by_at_least": 0.01}, {}, "supported"),
+        ({"by_at_least": 0.04}, {}, "inconclusive"),
+        ({"by_at_least": 0.07}, {}, "refuted"),
+        ({"metric": "starc"}, {"metric": "starc"}, "refuted"),  # lower is better
+        ({"metric": "threshold"}, {"metric": "threshold"}, "inconclusive"),
+        ({"data": "pairs/test"}, {}, "inconclusive"),  # nothing on record
+    ],
+)
+def test_a_claim_is_judged_by_its_effect(fields: dict[str, Any], known: dict[str, Any], said: str) -> None:
+    assert verdict(claim(**fields), replace(OWN, **known)).verdict == said
+
+
+def test_a_gain_is_told_in_the_direction_that_is_better() -> None:
+    found = verdict(claim(metric="starc"), replace(OWN, metric="starc")).effect
+    assert (found.gain, found.low, found.high) == (-0.04, -0.06, -0.02)
+
+
+def test_power_is_that_of_the_effect_that_the_source_reports() -> None:
+    error = 0.04 / (2 * 1.959964)
+    assert verdict(claim(effect=2.801585 * error)).power == pytest.approx(0.8, abs=1e-5)
+    assert verdict(claim(effect=0.1)).power > 0.999
+    assert math.isnan(verdict(claim()).power)
+    assert verdict(claim()).detectable == pytest.approx(2.801585 * error, rel=1e-5)
+
+
+def test_p_is_adjusted_over_all_claims_of_the_suite() -> None:
+    asked = [claim(id="one"), claim(id="two", metric="f1"), claim(id="three", metric="accuracy")]
+    p = (0.001, 0.03, 0.02)
+    known = [replace(OWN, metric=one.metric, p=each) for one, each in zip(asked, p, strict=True)]
+    found = claims.judge(asked, Path("nowhere"), "s", [RECORD], known)
+    assert [one.p_holm for one in found] == holm(p)
+
+
+def test_an_expectation_is_met_by_its_verdict_alone() -> None:
+    assert verdict(claim(expect="supported")).met
+    assert verdict(claim(expect="any")).met
+    assert not verdict(claim(expect="refuted")).met
+    assert not verdict(claim(expect="inconclusive")).met
+
+
+def rows(method: str, part: str, values: dict[int | None, float]) -> list[Record]:
+    return [replace(RECORD, method=method, seed=seed, slice=part, value=value) for seed, value in values.items()]
+
+
+def test_a_slice_is_judged_by_students_t_over_runs() -> None:
+    from scipy.stats import ttest_rel
+
+    one, other = {0: 0.9, 1: 0.8, 2: 0.85}, {0: 0.7, 1: 0.65, 2: 0.6}
+    found = [*rows("a", "near-tie:b", one), *rows("b", "near-tie:b", other)]
+    (said,) = claims.judge([claim(slice="near-tie:b")], Path("nowhere"), "s", found, [OWN])
+    assert said.p == pytest.approx(ttest_rel(list(one.values()), list(other.values())).pvalue)
+    assert (said.effect.units, said.effect.unit) == (3, "seed")
+
+
+def test_a_run_without_a_seed_stands_beside_every_other_in_a_slice() -> None:
+    found = [*rows("a", "x", {0: 0.9, 1: 0.8}), *rows("b", "x", {None: 0.5})]
+    (said,) = claims.judge([claim(slice="x")], Path("nowhere"), "s", found, [OWN])
+    assert said.effect.gain == pytest.approx(0.35)
+    assert said.effect.units == 2
+
+
+def test_of_one_run_a_slice_says_nothing() -> None:
+    found = [*rows("a", "x", {0: 0.9}), *rows("b", "x", {0: 0.5})]
+    (said,) = claims.judge([claim(slice="x")], Path("nowhere"), "s", found, [OWN])
+    assert said.verdict == "inconclusive"
+    assert said.effect.note == "an interval over runs needs at least 2, got 1"
+
+
+# --- in a run
+
+CLAIMS = [
+    {"id": "table1", "better": "max-entropy", "than": "length", "metric": "auc", "data": "shifted", "expect": "any"},
+    {"id": "else", "better": "max-entropy", "than": "length", "metric": "pair_accuracy", "data": "pairs/test",
+     "truth": "preferred", "source": "our own"},
+    {"id": "no-number", "better": "max-entropy", "than": "length", "metric": "spearman", "data": "pairs/test",
+     "truth": "preferred", "expect": "inconclusive"},
+]  # fmt: skip
+
+
+def test_a_run_judges_its_claims_and_a_report_says_the_same(
+    cli: Cli, write_suite: Callable[..., Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    evaluate = {"use": "classification", "data": ["pairs/test"], "label": "preferred"}
+    evaluate["threshold"] = {"data": "pairs/train", "label": "preferred"}
+    tiny["evaluate"].append(evaluate)
+    path = write_suite(tiny | {"claims": CLAIMS})
+    ran = cli("run", path, "--results", "r")
+    assert ran.exit_code == 0, ran.output
+    told = {row["claim"]: row for row in json.loads((tmp_path / "r" / "run.json").read_text())["claims"]}
+    assert told["table1"]["p_holm"] >= told["table1"]["p"]
+    assert told["else"]["gain"] == pytest.approx((told["else"]["low"] + told["else"]["high"]) / 2, abs=0.05)
+    assert told["no-number"]["gain"] is None
+    assert "no spearman of pairs/test against 'preferred' is on record" in told["no-number"]["note"]
+    shown = cli("report", "r", "-t", "claims", "--format", "md")
+    assert shown.stdout.strip() == (tmp_path / "r" / "tables" / "claims.md").read_text().strip()
+    refused = {"supported": "refuted", "refuted": "supported", "inconclusive": "supported"}[told["table1"]["verdict"]]
+    CHANGED = [CLAIMS[0] | {"expect": refused}]
+    ran = cli("run", write_suite(tiny | {"claims": CHANGED}), "--results", "r")
+    assert ran.exit_code == 1
+    assert f"claim 'table1' is {told['table1']['verdict']}, expected to be {refused}" in ran.stderr
+    assert ran.stdout.splitlines()[-1].startswith("nothing to compute")

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_auc_score
+
+from fairl_bench.data import Examples, Truth
+from fairl_bench.engine.suite import Table1
+from fairl_bench.figures import figures, render
+from fairl_bench.figures.all import Material
+from fairl_bench.figures.leaderboard import by_encoder, intervals
+from fairl_bench.figures.rewards import distributions, misranked_by_margin, reliability, standardised, subtypes
+from fairl_bench.figures.style import LOOKS
+from fairl_bench.figures.sweeps import lines, sweep
+from fairl_bench.figures.training import History, curves
+from fairl_bench.figures.transfer import auc, transfer, transferred
+from fairl_bench.records import Record
+from fairl_bench.tables.leaderboard import table1
+from fairl_bench.tables.rows import Runs
+from fairl_bench.tables.scores import Run, Sheet
+from fairl_bench.tables.table import Table
+
+
+def gold(_: str) -> str:
+    return "gold"
+
+
+def preferred(_: str) -> str:
+    return "preferred"
+
+
+def record(value: float, **changed: object) -> Record:
+    plain = {
+        **{"suite": "s", "model": "toy", "encoder": "minilm", "head": "mlp", "method": "mm", "variant": ""},
+        **{"replicate": 0, "seed": 0, "dataset": "shifted", "split": "", "slice": "all", "truth": "gold"},
+        **{"metric": "auc", "other": "", "n": 10, "note": "" if math.isfinite(value) else "none", "stage": "k"},
+    }
+    return Record(**{**plain, "value": value, **changed})  # type: ignore[arg-type]
+
+
+def board(rows: list[Record]) -> Table:
+    runs = {(row.model, row.encoder, row.method, row.variant): Runs(1) for row in rows}
+    return table1(rows, Table1(data=("shifted",), metrics=("auc",)), runs)
+
+
+def sheet(n: int = 40, model: str = "toy", data: str = "shifted", methods: tuple[str, ...] = ("mm",)) -> Sheet:
+    """Texts, every second one good; pairs of neighbours; the bad ones in turn of either subtype."""
+    rng = np.random.default_rng(n)
+    label = np.where(np.arange(n) % 2 == 0, 1, -1).astype(np.int8)
+    kind = np.where((label < 0) & (np.arange(n) % 4 == 1), 1, -1).astype(np.int8)
+    truths = {
+        "gold": Truth(label.astype(float), label),
+        "subtype:insult": Truth(kind.astype(float), kind),
+        "subtype:threat": Truth(-kind.astype(float), np.where(label < 0, -kind, -1).astype(np.int8)),
+    }
+    pair = np.repeat(np.arange(n // 2), 2) if data.startswith("pairs") else np.full(n, -1)
+    role = label if data.startswith("pairs") else np.zeros(n, np.int8)
+    rewards = {Run("minilm", "mlp", method, "", 0): label + rng.normal(size=n) for method in methods}
+    return Sheet("s", model, 0, data, Examples(tuple(map(str, range(n))), pair=pair, role=role, truths=truths), rewards)
+
+
+def shown(figure: Figure | None) -> list[Axes]:
+    assert figure is not None
+    return [axis for axis in figure.axes if axis.axison]
+
+
+def test_every_series_differs_from_its_neighbour_in_grey_in_marker_and_in_line() -> None:
+    def grey(colour: str) -> float:
+        return float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)))
+
+    for one, other in pairwise(LOOKS):
+        assert abs(grey(one.colour) - grey(other.colour)) > 0.1
+        assert one.marker != other.marker
+        assert one.line != other.line
+
+
+def test_equal_figures_are_equal_bytes() -> None:
+    table = board([record(0.5), record(0.7, method="me")])
+    first, second = (render(intervals(table)) for _ in range(2))  # type: ignore[arg-type]
+    assert first == second
+    assert first["png"].startswith(b"\x89PNG")
+    assert b"<svg" in first["svg"]
+
+
+def test_a_readers_own_style_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib
+
+    table = board([record(0.5)])
+    plain = render(intervals(table))  # type: ignore[arg-type]
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
+    assert render(intervals(table)) == plain  # type: ignore[arg-type]
+    assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_a_name_with_a_dollar_is_no_formula() -> None:
+    assert render(intervals(board([record(0.5, method="a$b$c_{")])))  # type: ignore[arg-type]
+
+
+def test_the_leaderboard_has_a_point_a_method_at_its_mean() -> None:
+    (axis,) = shown(intervals(board([record(0.5), record(0.7, method="me"), record(0.9, method="me", seed=1)])))
+    assert [line.get_xdata()[0] for line in axis.lines] == [0.5, pytest.approx(0.8)]  # type: ignore[index]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["mm", "me"]
+
+
+def test_an_interval_is_drawn_from_end_to_end_and_the_best_are_filled() -> None:
+    table = board([record(0.5), record(0.7, method="me")])
+    tidy = (
+        {**table.tidy[0], "low": 0.4, "high": 0.6, "rank": 2},
+        {**table.tidy[1], "low": 0.6, "high": 0.8, "rank": 1},
+    )
+    (axis,) = shown(intervals(table._replace(tidy=tidy)))
+    assert [list(line.get_xdata()) for line in axis.lines[::2]] == [[0.4, 0.6], [0.6, 0.8]]
+    assert [line.get_markerfacecolor() for line in axis.lines[1::2]] == ["white", LOOKS[0].colour]
+
+
+def test_what_is_not_known_is_drawn_as_not_available() -> None:
+    (axis,) = shown(intervals(board([record(math.nan), record(0.7, method="me")])))
+    assert [text.get_text() for text in axis.texts] == ["n/a"]
+    assert intervals(board([record(math.nan)])) is None
+
+
+def test_encoders_are_compared_where_there_are_two() -> None:
+    one = [record(0.5), record(0.6, method="me")]
+    assert by_encoder(board(one)) is None
+    (axis,) = shown(by_encoder(board([*one, *(record(0.7, method=row.method, encoder="lm") for row in one)])))
+    assert {line.get_label() for line in axis.lines} == {"minilm", "lm"}
+    assert len(axis.get_yticklabels()) == 2
+
+
+def test_a_standardised_reward_has_mean_0_and_spread_1_and_forgets_scale_and_shift() -> None:
+    reward = np.array([1.0, 2.0, 4.0, 9.0])
+    found = standardised(reward)
+    np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-12)  # float64
+    np.testing.assert_allclose(standardised(3 * reward - 7), found, atol=1e-12)
+    assert standardised(np.full(3, 2.0)).tolist() == [0, 0, 0]
+
+
+def test_rewards_have_a_panel_a_method_and_need_both_classes() -> None:
+    axes = shown(distributions([sheet(methods=("mm", "me"))], gold))
+    assert [axis.get_title() for axis in axes] == ["mm", "me"]
+    assert distributions([sheet()], preferred) is None
+
+
+def test_the_reliability_of_margins_is_counted_by_tenths() -> None:
+    pairs = sheet(40, data="pairs/test")
+    reward = np.empty(40)
+    # pair i has margin i - 3: the first four of twenty have theirs at or below zero
+    reward[0::2], reward[1::2] = np.arange(20) - 3.0, 0.0
+    found = misranked_by_margin(pairs, reward)
+    assert found is not None
+    assert found.tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert misranked_by_margin(sheet(40), reward) is None  # no pairs
+    assert misranked_by_margin(sheet(18, data="pairs/test"), reward[:18]) is None  # nine pairs
+
+
+def test_reliability_and_subtypes_are_drawn_only_where_they_are_known() -> None:
+    assert [axis.get_title() for axis in shown(reliability([sheet(data="pairs/test")]))] == ["mm"]
+    assert reliability([sheet()]) is None
+    (axis,) = shown(subtypes([sheet()]))
+    assert [bar.get_width() for bar in axis.patches] == [25.0, 25.0]  # type: ignore[attr-defined]
+    assert subtypes([]) is None
+
+
+def test_a_curve_is_the_mean_of_the_runs_that_still_train() -> None:
+    def history(seed: int, *losses: float) -> History:
+        return History("toy", "minilm", "mm", "", 0, seed, {"validation_loss": np.array(losses)})
+
+    (axis,) = shown(curves([history(0, 3.0, 2.0), history(1, 1.0)]))
+    assert list(axis.lines[0].get_ydata()) == [2.0, 2.0]
+    assert curves([History("toy", "minilm", "length", "", 0, None, {})]) is None
+
+
+def test_the_auc_of_a_heat_map_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    good, bad = rng.integers(0, 5, 30).astype(float), rng.integers(0, 5, 20).astype(float)  # with ties
+    label = np.r_[np.ones(30), np.zeros(20)]
+    assert auc(good, bad) == pytest.approx(roc_auc_score(label, np.r_[good, bad]), abs=1e-12)  # float64
+
+
+def test_a_heat_map_has_a_row_a_model_and_a_column_a_subtype() -> None:
+    one, other = sheet(model="insult"), sheet(model="threat")
+    found = transferred([one, other], "mm", ["insult", "threat"], ["subtype:insult", "subtype:threat"])
+    label, reward = one.examples.truths, next(iter(one.rewards.values()))
+    good, insult = label["gold"].label > 0, label["subtype:insult"].label > 0
+    assert found[0, 0] == pytest.approx(auc(reward[good], reward[insult]), abs=1e-12)
+    axes = shown(transfer([one, other], ["mm", "gone"]))
+    assert [text.get_text() for text in axes[0].texts] == [f"{value:.2f}" for value in found.ravel()]
+    assert transfer([one], ["mm"]) is None
+
+
+@pytest.mark.parametrize(
+    ("variants", "label", "x"),
+    [
+        (['{"a.width":64}', '{"a.width":32}'], "width", [32.0, 64.0]),
+        (
+            ['{"m.mix":{"good-to-good":1.0}}', '{"m.mix":{"bad-to-good":0.25,"good-to-good":0.75}}'],
+            "pairs bad-to-good, %",
+            [0.0, 25.0],
+        ),
+    ],
+)
+def test_a_sweep_runs_along_numbers_and_along_the_share_of_a_mix(
+    variants: list[str], label: str, x: list[float]
+) -> None:
+    (line,) = lines(variants)
+    assert line.label == label
+    assert list(line.x.values()) == x
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [
+        *([], [""], ['{"a":1}']),
+        ['{"a":1,"b":1}', '{"a":2,"b":2}'],
+        ['{"a":"x"}', '{"a":"y"}'],
+        ['{"a":true}', '{"a":2}'],
+    ],
+)
+def test_there_is_no_line_where_nothing_or_several_things_vary_or_no_number(variants: list[str]) -> None:
+    assert list(lines(variants)) == []
+
+
+def test_a_sweep_draws_means_and_the_band_from_least_to_most() -> None:
+    variants = ['{"a.width":32}', '{"a.width":64}']
+    rows = [record(v + s / 10, variant=name, seed=s) for v, name in enumerate(variants) for s in (0, 1, 2)]
+    (line,) = lines(variants)
+    (axis,) = shown(sweep(line, rows, [], [("shifted", "auc")], gold))
+    assert list(axis.lines[0].get_xdata()) == [32, 64]
+    assert list(axis.lines[0].get_ydata()) == pytest.approx([0.1, 1.1])
+    band = axis.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (0, 1.2)  # type: ignore[index]
+    assert sweep(line, rows, [], [("shifted", "f1")], gold) is None
+
+
+def material(make: Callable[[], list[Sheet]], rows: list[Record]) -> Material:
+    return Material(board(rows) if rows else None, rows, [], make(), [], gold, ("mm", "me"))
+
+
+def test_only_what_has_data_is_drawn() -> None:
+    assert figures(material(list, [])) == {}
+    rows = [record(0.5), record(0.6, method="me")]
+    pairs = lambda: [sheet(data="pairs/test"), sheet(methods=("mm", "me"))]  # noqa: E731
+    assert list(figures(material(pairs, rows))) == [
+        *("leaderboard", "rewards-pairs-test", "rewards-shifted", "reliability", "subtypes")
+    ]
+    models = lambda: [sheet(model=model, methods=("mm", "me")) for model in ("insult", "threat")]  # noqa: E731
+    assert "transfer-shifted" in figures(material(models, []))
+    swept = [record(0.5, variant='{"a.width":1}'), record(0.6, variant='{"a.width":2}')]
+    assert list(figures(material(list, swept))) == ["sweep-a-width"]

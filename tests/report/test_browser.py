@@ -1,0 +1,207 @@
+"""The page in a real browser: Debian's chromium, driven by playwright; skipped where either is missing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairl_bench.data import Examples, Truth
+from fairl_bench.figures.all import Material
+from fairl_bench.records import Record
+from fairl_bench.report.page import Content, page
+from fairl_bench.tables.scores import Run, Sheet
+from fairl_bench.tables.table import Table
+
+HOSTILE = (
+    "<script>document.title='caught'</script>",
+    "<img src=x onerror=\"document.title='caught'\">",
+    "</textarea></script><h1 id=caught>",
+    "=cmd()",
+    "\x1b[2J",
+    "\u202egnihtyna",
+)
+
+
+@dataclass
+class Opened:
+    """A page that is open, what its console said, and what it asked for."""
+
+    page: Any
+    seconds: float
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def waits(self, where: str, start: str) -> None:
+        """Until what is said there starts like this; the page's policy forbids to look for it by a script of ours."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(where)).to_have_text(re.compile(f"^{re.escape(start)}"))
+
+    def rows(self, column: int = 0) -> list[str]:
+        """A column of the leaderboard."""
+        found: list[str] = self.page.locator(f"#table1 tbody tr > :nth-child({column + 1})").all_inner_texts()
+        return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: tox -e browser")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def open_page(browser: Any, path: Path, **options: Any) -> Opened:
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    found = Opened(context.new_page(), 0.0)
+    found.page.on("console", lambda message: found.said.append(message.text))
+    found.page.on("pageerror", lambda error: found.said.append(str(error)))
+    found.page.on("request", lambda request: found.asked.append(request.url))
+    started = time.perf_counter()
+    found.page.goto(path.as_uri())
+    found.page.locator("#texts > li").first.wait_for()
+    found.seconds = time.perf_counter() - started
+    return found
+
+
+def written(path: Path, texts: tuple[str, ...], methods: int = 2) -> Path:
+    """A page of a leaderboard of three methods and of these texts, in pairs; every second one is bad, an insult."""
+    rng = np.random.default_rng(0)
+    n, names = len(texts), [f"m{i}" for i in range(methods)]
+    label = np.where(np.arange(n) % 2 == 0, 1, -1).astype(np.int8)
+    truths = {"gold": Truth(label.astype(float), label), "subtype:insult": Truth(-label.astype(float), -label)}
+    examples = Examples(texts, pair=np.repeat(np.arange(n // 2), 2), role=label, truths=truths)
+    rewards = {Run("e", "mlp", name, "", 0): rng.normal(size=n) for name in names}
+    sheet = Sheet("s", "toy", 0, "pairs/test", examples, rewards)
+    place = {"model": "toy", "encoder": "e", "variant": "", "data": "pairs/test", "metric": "auc", "truth": "gold"}
+    means = {"m0": 0.7, "m1": 0.9, "m2": 0.8}
+    tidy = tuple({**place, "method": name, "mean": mean, "rank": 1} for name, mean in means.items())
+    shown = tuple((name, f"{mean:.3f}") for name, mean in means.items())
+    table = Table("Table 1", (("", "method"), ("pairs/test", "AUC ↑")), shown, (), tidy)
+    rows = [
+        Record(
+            *("s", "toy", "e", "mlp", name, "", 0, 0, "pairs", "test", "all", "gold", metric, "", value, n, "", "key0")
+        )
+        for name in means
+        for metric, value in (("auc", means[name]), ("threshold", 0.0))
+    ]
+    material = Material(None, [], [], [sheet], [], lambda _: "gold", ("m0", "m1"))
+    path.write_text(page(Content("<b>s</b>", [table], [], material, rows, "name: s", {}, "ab")), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    """Sixty texts, the hostile ones among them."""
+    texts = tuple(f"{HOSTILE[i]} {i}" if i < len(HOSTILE) else f"text {i}" for i in range(60))
+    return open_page(browser, written(tmp_path_factory.mktemp("page") / "report.html", texts))
+
+
+def test_the_page_opens_without_an_error_and_asks_for_nothing(opened: Opened) -> None:
+    assert opened.said == []
+    assert [url for url in opened.asked if not url.startswith("data:")] == [opened.page.url]
+
+
+def test_a_press_on_a_head_sorts_and_a_second_one_the_other_way(opened: Opened) -> None:
+    head = opened.page.locator("#table1 th button").nth(1)
+    head.focus()
+    opened.page.keyboard.press("Enter")  # by keyboard alone
+    assert opened.rows() == ["m1", "m2", "m0"]  # higher is better: the best first
+    head.click()
+    assert opened.rows() == ["m0", "m2", "m1"]
+    assert opened.page.locator("#table1 th").nth(1).get_attribute("aria-sort") == "ascending"
+
+
+def test_a_search_finds_texts_and_hostile_ones_stay_texts(opened: Opened) -> None:
+    opened.page.check("#unveil")
+    for at, text in enumerate(HOSTILE):
+        opened.page.fill("#search", f"{text} {at}".strip())
+        opened.waits("#count", "1 of")
+        assert opened.page.locator("#texts > li").count() == 1
+    assert opened.page.title() == "<b>s</b> · fairl-bench"
+    assert opened.page.locator("#caught, #texts script, #texts img, #texts h1, h1 b").count() == 0
+    opened.page.fill("#search", "")
+    opened.waits("#count", "60 of")
+    opened.page.uncheck("#unveil")
+    assert opened.said == []
+
+
+def test_a_filter_leaves_what_it_names_and_more_shows_the_rest(opened: Opened) -> None:
+    assert opened.page.locator("#texts > li").count() == 25
+    opened.page.click("#more")
+    assert opened.page.locator("#texts > li").count() == 50
+    opened.page.select_option("#subtype", "insult")
+    assert opened.page.inner_text("#count").startswith("30 of 60")
+    opened.page.select_option("#right", "a")
+    verdicts = opened.page.locator("#texts .said span:nth-of-type(2n)").all_inner_texts()
+    assert verdicts == ["right", "wrong"] * (len(verdicts) // 2)
+    assert verdicts
+    opened.page.select_option("#right", "")
+    opened.page.select_option("#subtype", "")
+    opened.page.select_option("#slice", "near-tie")
+    assert opened.page.inner_text("#count").startswith("6 of 60")  # a tenth of thirty pairs
+    opened.page.select_option("#slice", "")
+
+
+def test_the_first_text_is_the_one_most_disagreed_about(opened: Opened) -> None:
+    rewards = [float(text) for text in opened.page.locator("#texts .said span:nth-of-type(2n + 1)").all_inner_texts()]
+    apart = [abs(a - b) for a, b in zip(rewards[::2], rewards[1::2], strict=True)]
+    assert all(x >= y - 0.011 for x, y in pairwise(apart))  # shown to two digits
+
+
+def test_a_bad_text_is_hidden_until_it_is_pressed_and_the_keyboard_does(opened: Opened) -> None:
+    opened.page.select_option("#subtype", "insult")
+    first = opened.page.locator("#texts .veil").first
+    assert first.get_attribute("aria-pressed") == "false"
+    assert "blur" in first.locator("span").last.evaluate("one => getComputedStyle(one).filter")
+    first.focus()
+    opened.page.keyboard.press("Enter")
+    assert first.get_attribute("aria-pressed") == "true"
+    assert first.locator("span").last.evaluate("one => getComputedStyle(one).filter") == "none"
+    opened.page.select_option("#subtype", "")
+
+
+def test_a_number_leads_to_its_records(opened: Opened) -> None:
+    opened.page.locator("#table1 tbody a").first.click()
+    assert opened.page.inner_text("#found").startswith("1 of 6 records")
+    assert "key0" in opened.page.inner_text("#rows")
+    opened.page.click("#every")
+    opened.page.fill("#words", "threshold m1")
+    opened.waits("#found", "1 of 6")
+    assert "m1" in opened.page.inner_text("#rows tbody")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_is_never_wider_than_the_screen(browser: Any, width: int, opened: Opened) -> None:
+    path = Path(opened.page.url.partition("#")[0].removeprefix("file://"))
+    found = open_page(browser, path, viewport={"width": width, "height": 800})
+    assert found.page.evaluate("document.documentElement.scrollWidth") == width
+    found.page.context.close()
+
+
+def test_ten_thousand_texts_by_ten_methods_are_there_at_once(browser: Any, tmp_path: Path) -> None:
+    texts = tuple(f"{i} " + "some words " * 30 for i in range(10_000))
+    path = written(tmp_path / "report.html", texts, methods=10)
+    assert path.stat().st_size < 8_000_000
+    found = open_page(browser, path)
+    # a second on a quiet machine (0.4 s measured); four, as tests share theirs
+    assert found.seconds < 4
+    assert found.said == []
+    started = time.perf_counter()
+    found.page.fill("#search", "9999 some")
+    found.waits("#count", "1 of")
+    assert time.perf_counter() - started < 4
+    found.page.context.close()

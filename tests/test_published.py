@@ -1,0 +1,125 @@
+"""Published numbers as data: the paper's tables, their arithmetic, and mistakes at their line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from fairl_bench.engine.read import read_study
+from fairl_bench.errors import SuiteError
+from fairl_bench.published import checked, contradictions, coordinates, read_published
+
+ROOT = Path(__file__).parent.parent
+PAPER = ROOT / "results" / "published" / "learning-from-failures.yaml"
+SMALL = """\
+name: small
+title: Small
+numbers:
+  - {id: a, value: 7.0, digits: 0, metric: both, source: {table: T1}}
+  - {id: b, value: 3.0, digits: 0, metric: both, source: {table: T1}}
+  - {id: c, value: 10.4, digits: 1, metric: both, source: {table: T1}}
+checks:
+  - {id: sum, sentence: all, op: sum, of: [a, b], says: c, source: {table: T1}}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def put(old: str = "", new: str = "") -> Path:
+        assert old in SMALL
+        path = tmp_path / "small.yaml"
+        path.write_text(SMALL.replace(old, new))
+        return path
+
+    return put
+
+
+def test_the_paper_has_every_cell_of_its_three_tables() -> None:
+    tables = [number.source.table for number in read_published(PAPER).numbers]
+    # six methods by three metrics; four counts by two data sets; four subtypes by three counts by two data sets
+    assert [tables.count(f"Table {i}") for i in (1, 2, 3)] == [18, 8, 24]
+
+
+def test_the_papers_arithmetic_is_computed_from_its_cells() -> None:
+    told = {one.check.id: one for one in checked(read_published(PAPER))}
+    assert {name: told[name].computed for name in ("irl-accuracy", "fa-accuracy", "points", "mcnemar")} == {
+        "irl-accuracy": "77.02", "fa-accuracy": "82.46", "points": "5.44", "mcnemar": "202.97",
+    }  # fmt: skip
+    assert (told["gain-mean"].computed, told["gain-sd"].computed) == ("8.06", "1.61")
+    assert told["starc-fa"].computed == "23.60"
+    assert told["starc-me"].computed == "11.42"
+    assert told["obscene-rows"].computed == "4967.00"
+
+
+def test_where_the_paper_contradicts_itself_is_listed() -> None:
+    assert {one.check.id for one in contradictions(read_published(PAPER))} == {
+        *("held-out-size", "obscene-rows", "starc-me", "starc-mm", "starc-lowest"),
+        *("variance-f1", "variance-auc", "variance-starc"),
+    }
+
+
+def test_the_papers_names_are_those_of_its_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRL_DATA", "nowhere")
+    suite = read_study(ROOT / "suites" / "paper" / "pythia-410m.yaml").suite
+    paper = read_published(PAPER)
+    places = [coordinates(paper, number) for number in paper.numbers if number.method]
+    assert {place.model for place in places} == {suite.models[0].name}
+    assert {place.method for place in places} | {place.other for place in places if place.other} <= {
+        method.name for method in suite.methods
+    }
+    assert {place.data for place in places} <= set(suite.datasets())
+    assert paper.encoder in {encoder.name for encoder in suite.encoders}
+
+
+def test_a_claimed_effect_is_the_gain_that_the_papers_table_1_prints() -> None:
+    paper = read_published(PAPER)
+    place = {coordinates(paper, number)[1:]: number.value for number in paper.numbers if number.method}
+    seen = 0
+    for claim in read_study(ROOT / "suites" / "claims-learning-from-failures.yaml").suite.claims:
+        where = ("", claim.data, "all", claim.truth, claim.metric)
+        if claim.effect is not None and (claim.better, *where) in place:
+            gain = place[claim.better, *where] - place[claim.than, *where]
+            assert claim.effect == pytest.approx(-gain if claim.metric == "starc" else gain), claim.id
+            seen += 1
+    assert seen == 7
+
+
+def test_a_printed_number_stands_for_all_that_round_to_it(write: Callable[..., Path]) -> None:
+    assert [one.holds for one in checked(read_published(write()))] == [False]
+    assert [
+        one.holds for one in checked(read_published(write("value: 10.4, digits: 1", "value: 10.4, digits: 0")))
+    ] == [True]
+    assert [one.holds for one in checked(read_published(write("says: c,", "says: c, relation: at-most,")))] == [True]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("of: [a, b]", "of: [a, d]", "small.yaml:8: checks: number 'd' is unknown; known: 'a', 'b', 'c'"),
+        ("id: b", "id: a", "small.yaml:5: numbers: the id 'a' is given twice"),
+        ("value: 3.0", "value: three", "small.yaml:5: numbers.1.value: needs a number, got 'three'"),
+        ("op: sum, of: [a, b]", "op: reduction, of: [a]", "'reduction' needs 2 numbers, got 1"),
+        ("op: sum,", "op: sum, x: 1,", "unknown field 'x'"),
+        ("7.0, digits: 0, metric: both, source: {table: T1}", "7.0, digits: 0, metric: both, source: {}",
+         "small.yaml:4: numbers.0.source: 'table' is missing"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_at_its_line(old: str, new: str, said: str, write: Callable[..., Path]) -> None:
+    with pytest.raises(SuiteError, match=re.escape(said)):
+        read_published(write(old, new))
+
+
+def test_published_prints_numbers_and_arithmetic(cli: Callable[..., Result], write: Callable[..., Path]) -> None:
+    ran = cli("published", write())
+    assert ran.exit_code == 0
+    assert "CONTRADICTS" in ran.stdout
+    assert "1 of 1 contradict the source's own numbers." in ran.stdout
+    nothing = cli("published")
+    assert (nothing.exit_code, nothing.stderr) == (
+        2,
+        "error: results/published holds no file here; name one: fairl-bench published FILE\n",
+    )
