@@ -27,7 +27,6 @@ REFERENCE = FOLDER / "reference.yaml"
 SILENT = {
     "fa-mm-margin--strictness": "below M the slope of the hinge is one, and the lowest margins are all below it",
     "fa-line-six--rounds": "its weight falls by round, whatever their number, and the epoch kept is an earlier one",
-    "fa-dropout--detector.rate": "the rate scales every pair's score alike: the order is the same",
     "weight-only--penalty": "there is no second path to be penalised",
     "no-mining--strictness": "'failure_loss: same' asks for no stricter one",
     "no-mining--rounds": "its weight falls by round, whatever their number, and the epoch kept is an earlier one",
@@ -186,7 +185,9 @@ def noticed(tmp_path_factory: pytest.TempPathFactory, published: Published) -> s
 
 def test_there_is_a_mutant_of_every_numeric_field() -> None:
     assert len(mutants()) > 80
-    assert {"max-margin--margin", "fa-me-margin--failure_weight.factor", "fa-laplace--detector.prior"} <= set(mutants())
+    assert {"max-margin--margin", "fa-me-margin--failure_weight.factor", "fa-threshold--detector.start"} <= set(
+        mutants()
+    )
 
 
 def test_every_numeric_field_is_noticed_or_is_listed_with_its_reason(noticed: set[str]) -> None:
