@@ -52,7 +52,8 @@ for number, (folder, moment) in enumerate(attempts):
             finished = run(read_study(Path(suite)), Store(Path(folder, "store")), Path(folder, "results"),
                            follow(log, moment))
         os._exit(1 if finished.outcome.failed else 0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    # at once: a child that flushes what it was born with would say it again
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 SUITE: dict[str, Any] = {

@@ -189,7 +189,8 @@ def test_the_truth_of_a_column_is_that_of_its_data_else_of_the_pairs_else_gold(t
 def test_every_suite_in_the_repository_loads_and_plans(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in re.findall(r"\$\{FAIRL_DATA\}/([\w.]+)", path.read_text()):
+    # of every suite: one may extend another
+    for name in re.findall(r"\$\{FAIRL_DATA\}/([\w.]+)", "".join(one.read_text() for one in SUITES)):
         row = '{"chosen": "a", "rejected": "b", "prompt": "", "text": "c", "toxic": 0}\n'
         (tmp_path / name).write_text(row * 2)
     monkeypatch.setenv("FAIRL_DATA", str(tmp_path))
