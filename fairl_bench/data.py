@@ -153,6 +153,9 @@ class Completions:
         return len(self.text)
 
 
+NOTHING: Final = Completions((), (), (), ())
+
+
 class Model(NamedTuple):
     """A language model: the folder that transformers loads, and what is known of how it was made."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -27,12 +27,15 @@ from fairl_bench.data import (
     Vectors,
 )
 from fairl_bench.progress import report
-from fairl_bench.records import Measure
+from fairl_bench.records import Evidence, Measure
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from fairl_bench.science.failures import Signal
+
+
+Judging = Callable[[Examples], Mapping[str, Truth]]
 
 
 class Judge(Component, ABC):
@@ -43,6 +46,23 @@ class Judge(Component, ABC):
     @abstractmethod
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
         """The truth ``gold`` of every example, and ``subtype:NAME`` where the judge tells subtypes apart."""
+
+    def ready(self, upstream: Mapping[str, Any]) -> Judging:
+        """The judge as a function, given the answers of what its `upstream` asks for; by default nothing is."""
+        return self.judge
+
+    def badness(self, value: Floats) -> Floats:
+        """How surely a text of this ``gold`` value is bad (toxic), in [0, 1]; by default a value is log-odds."""
+        return np.exp(-np.logaddexp(0.0, value))
+
+
+class Origin(NamedTuple):
+    """The language models that pairs come from, and what they completed."""
+
+    base: LM
+    expert: LM
+    prompts: Prompts
+    sampling: Sampling
 
 
 class Source(Component, ABC):
@@ -63,6 +83,10 @@ class Source(Component, ABC):
     def judged(self) -> bool:
         """Whether the truth ``gold`` of its pairs is known."""
         return self.gold is not None
+
+    def origin(self) -> Origin | None:
+        """The language models that its pairs come from; None where it does not know any."""
+        return None
 
     @abstractmethod
     def pairs(self, rng: np.random.Generator) -> Pairs:
@@ -88,7 +112,10 @@ class TestSet(Component, ABC):
 
     @abstractmethod
     def examples(self, rng: np.random.Generator) -> Examples:
-        """The examples with their truths."""
+        """The examples with their truths.
+
+        What `upstream` asks for comes as keyword arguments, by role: `Completions` of an `Ask`.
+        """
 
 
 class Prompts(Component, ABC):
@@ -126,16 +153,41 @@ def _completed(done: int, total: int) -> None:
     report(done, total, f"{done} of {total} completions")
 
 
+class Probe(Settings):
+    """Held-out prompts that an aligner completes along the way, drawn from the whole distribution at temperature 1."""
+
+    prompts: Prompts
+    n: int = Field(256, ge=1, description="completions each time")
+    times: int = Field(4, ge=1, description="evenly over the steps, beside the one before the first step")
+    max_new_tokens: int = Field(20, ge=1, description="tokens of a completion, at most")
+
+
 class Aligner(LM, ABC):
     """RLHF: a language model made out of another by a reward."""
 
     base: LM | None = Field(None, description="what is aligned; none: the base of the source that names it")
     prompts: Prompts | None = Field(None, description="what is completed meanwhile; none: the source's prompts")
     reward: Judge = Field(description="its truth 'gold' is the reward of a completion")
+    draw: int = Field(0, ge=0, description="another number draws other prompts and completions")
+    probe: Probe | None = Field(None, description="looks at the model along the way; none: only at the training")
 
-    def upstream(self) -> Mapping[str, Component]:
-        """The ``base``."""
-        return {} if self.base is None else {"base": self.base}
+    def upstream(self) -> Mapping[str, Settings]:
+        """The ``base``, and what the ``reward`` starts from."""
+        return {**({} if self.base is None else {"base": self.base}), **nested("reward", self.reward)}
+
+
+def nested(role: str, part: Component) -> dict[str, Settings]:
+    """What a part within another starts from, each role under that of the part; `within` takes the answers out."""
+    return {f"{role}/{inner}": one for inner, one in part.upstream().items()}
+
+
+def within(role: str, upstream: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers that the part in this role asked for.
+
+    >>> within("reward", {"base": 1, "reward/on": 2})
+    {'on': 2}
+    """
+    return {name.removeprefix(f"{role}/"): one for name, one in upstream.items() if name.startswith(f"{role}/")}
 
 
 class Ask(Settings):
@@ -144,8 +196,15 @@ class Ask(Settings):
     lm: LM
     prompts: Prompts
     n: int = Field(ge=1, description="completions; where there are fewer prompts, several of each")
+    each: int = Field(1, ge=1, description="completions of a prompt")
     sampling: Sampling = Sampling()
     voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
+
+
+class Artefact(Settings):
+    """What another stage of the plan answers, by its key: the reward of a cell, its pairs, their split."""
+
+    key: str
 
 
 class Encoder(Component, ABC):
@@ -169,6 +228,8 @@ class Method(Component, ABC):
     kind = "method"
     seeded: ClassVar[bool] = True
     """Whether another seed gives another reward; if not, one run stands for all seeds."""
+    reads_vectors: ClassVar[bool] = True
+    """Whether a score needs the texts' vectors; if not, `score` may be given ones of no dimension."""
 
     @abstractmethod
     def fit(self, task: Task) -> Reward:
@@ -228,6 +289,15 @@ class Detector(Component, ABC):
         return frozenset()
 
 
+class Recovered(NamedTuple):
+    """A reward that a suite recovers, for an evaluator that asks more of it than scores."""
+
+    source: Source
+    reward: Judge  # of any text: its truth ``gold`` is the reward
+    seed: int | None
+    name: str
+
+
 class Evaluator(Component, ABC):
     """Scores and truth to numbers."""
 
@@ -238,8 +308,15 @@ class Evaluator(Component, ABC):
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
 
     @abstractmethod
-    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """The numbers.  ``scored`` holds each of `needs` by name."""
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure | Evidence]:
+        """The numbers, and at most one table of the rows they rest on.  ``scored`` holds each of `needs` by name.
+
+        What `upstream` asks for comes as keyword arguments, by role.
+        """
+
+    def of(self, cell: Recovered) -> Self:
+        """The evaluator for one recovered reward, with what it takes from there; by default the same for all."""
+        return self
 
     def needs(self) -> frozenset[str]:
         """The names of the data it reads: those it evaluates and, say, the one that sets its threshold."""

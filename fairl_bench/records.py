@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +24,12 @@ class Measure(NamedTuple):
     n: int
     note: str = ""
     slice: str = "all"
+
+
+class Evidence(NamedTuple):
+    """The rows that measures rest on, by column, for intervals and readers: kept as a table beside the numbers."""
+
+    columns: Mapping[str, Sequence[str | float | int | bool]]
 
 
 @dataclass(frozen=True)

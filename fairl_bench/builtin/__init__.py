@@ -24,6 +24,7 @@ def fairl_testsets(register: Register) -> None:
     register("jsonl-texts", _HERE + "testsets:JsonlTexts")
     register("joined", _HERE + "testsets:Joined")
     register("judged", _HERE + "testsets:Judged")
+    register("completed", _HERE + "testsets:Completed")
     register("toy-comments", _HERE + "testsets:ToyTexts")
 
 
@@ -33,6 +34,7 @@ def fairl_prompts(register: Register) -> None:
     register("toy-prompts", _HERE + "prompts:ToyPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
+    register("divided", _HERE + "prompts:Divided")
 
 
 @hookimpl
@@ -56,6 +58,8 @@ def fairl_judges(register: Register) -> None:
     register("sequence-classifier", _HERE + "judges.sequence_classifier:SequenceClassifier")
     register("combined", _HERE + "judges.combined:Combined")
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
+    register("standardised", _HERE + "judges.standardised:Standardised")
+    register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell")
 
 
 @hookimpl
@@ -75,6 +79,7 @@ def fairl_methods(register: Register) -> None:
     register("mean-difference", _HERE + "methods.mean_difference:MeanDifference")
     register("failure-aware", _HERE + "methods.failure_aware:FailureAware")
     register("length", _HERE + "methods.length:Length")
+    register("oracle", _HERE + "methods.oracle:Oracle")
 
 
 @hookimpl
@@ -107,3 +112,5 @@ def fairl_evaluators(register: Register) -> None:
     register("failure-detection", _HERE + "evaluators.failure_detection:FailureDetection")
     register("fidelity", _HERE + "evaluators.fidelity:Fidelity")
     register("identifiability", _HERE + "evaluators.identifiability:Identifiability")
+    register("realignment", _HERE + "evaluators.realignment:Realignment")
+    register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")

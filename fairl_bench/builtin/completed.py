@@ -9,11 +9,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.data import Completions, Pairs, Sampling
+from fairl_bench.data import NOTHING, Completions, Pairs, Sampling
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Ask, Prompts, Source
-
-NOTHING = Completions((), (), (), ())
+from fairl_bench.kinds import LM, Ask, Origin, Prompts, Source
 
 
 class Completed(Source):
@@ -28,6 +26,10 @@ class Completed(Source):
     @abstractmethod
     def models(self) -> tuple[LM, LM]:
         """The base and the expert."""
+
+    def origin(self) -> Origin:
+        """The base, the expert and the prompts."""
+        return Origin(*self.models(), self.prompts, self.sampling)
 
     def size(self) -> int:
         """``n``, at most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import numpy as np
@@ -11,9 +12,9 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.builtin.labels import GoldColumn, label
 from fairl_bench.builtin.rows import CHECKED, Row, count_rows, read_jsonl
 from fairl_bench.component import DataFile
-from fairl_bench.data import GOLD, Examples, Labels, Rows, Truth
+from fairl_bench.data import GOLD, NOTHING, Completions, Examples, Labels, Rows, Sampling, Truth
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge, TestSet
+from fairl_bench.kinds import LM, Ask, Judge, Prompts, TestSet
 from fairl_bench.toy.frames import CASES, Case
 from fairl_bench.toy.grammar import Hard, comments
 
@@ -160,3 +161,42 @@ class Joined(TestSet):
                 for name in known
             },
         )
+
+
+class Completed(TestSet):
+    """What a language model makes of prompts, several times each: for best-of-n, or to see a reward on its own ground.
+
+    A group is a prompt's completions.
+    """
+
+    drawn: ClassVar[bool] = True
+
+    lm: LM = Field(description="what completes: the base of a source, say")
+    prompts: Prompts
+    n: int = Field(100, ge=1, description="prompts, at most")
+    each: int = Field(64, ge=1, description="completions of a prompt")
+    sampling: Sampling = Sampling()
+    gold: Judge | None = Field(None, description="judges every completion; none: its truth is not known")
+
+    def upstream(self) -> Mapping[str, Ask]:
+        """The completions."""
+        n, each = self.n * self.each, self.each
+        return {
+            "completions": Ask(
+                lm=self.lm, prompts=self.prompts, n=n, each=each, sampling=self.sampling, voice="completed"
+            )
+        }
+
+    def size(self) -> int:
+        """``n`` times ``each``."""
+        return self.n * self.each
+
+    def judged(self) -> bool:
+        """By its judge, if it has one."""
+        return self.gold is not None
+
+    def examples(self, rng: np.random.Generator, *, completions: Completions = NOTHING) -> Examples:
+        """One example a completion, judged."""
+        group = tuple(map(str, completions.row))
+        found = Examples(completions.text, completions.prompt, group)
+        return found if self.gold is None else found.knowing(self.gold.judge(found))

@@ -18,8 +18,9 @@ from safetensors.numpy import load_file, save_file
 from fairl_bench.data import Completions, Embeddings, Examples, Reward, Split, Truth
 from fairl_bench.engine import mapped
 from fairl_bench.errors import DataError
-from fairl_bench.records import Measure
+from fairl_bench.records import Evidence, Measure
 
+EVIDENCE = "evidence.parquet"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -130,12 +131,16 @@ def load_scores(folder: Path) -> dict[str, NDArray[np.float32]]:
     return dict(load_file(folder / "scores.safetensors"))
 
 
-def save_measures(folder: Path, measures: Sequence[Measure]) -> None:
-    """``measures.json``; an undefined value is null beside its note."""
+def save_measures(folder: Path, found: Sequence[Measure | Evidence]) -> None:
+    """``measures.json``, where an undefined value is null beside its note; ``evidence.parquet`` where there is any."""
+    measures = [one for one in found if isinstance(one, Measure)]
     rows = [
         {**measure._asdict(), "value": None if math.isnan(measure.value) else measure.value} for measure in measures
     ]
     (folder / "measures.json").write_text(json.dumps(rows, allow_nan=False))
+    for one in found:
+        if isinstance(one, Evidence):
+            pq.write_table(pa.table({name: list(column) for name, column in one.columns.items()}), folder / EVIDENCE)
 
 
 def load_measures(folder: Path) -> list[Measure]:

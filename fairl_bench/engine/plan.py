@@ -13,7 +13,7 @@ from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.suite import PAIRS, Named, Suite
 from fairl_bench.errors import PluginError
-from fairl_bench.kinds import LM, Ask, Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.kinds import LM, Artefact, Ask, Encoder, Evaluator, Judge, Method, Recovered, Source, TestSet
 
 UPSTREAM = "upstream/"
 """Before the role of an input that a part starts from."""
@@ -191,7 +191,9 @@ class _Planner:
         return {UPSTREAM + role: self.before(role, one, model, replicate) for role, one in part.upstream().items()}
 
     def before(self, role: str, one: Settings, model: str, replicate: int) -> str:
-        """The stage of a language model, of completions or of another source's pairs."""
+        """The stage of a language model, of completions or of another source's pairs; or one that is there already."""
+        if isinstance(one, Artefact):
+            return one.key
         if isinstance(one, Ask):
             return self.completions(role, one, model, replicate)
         if isinstance(one, LM):
@@ -203,7 +205,13 @@ class _Planner:
     def completions(self, role: str, asked: Ask, model: str, replicate: int) -> str:
         """Completions of one language model."""
         lm = {f"{UPSTREAM}lm": self.before("lm", asked.lm, model, replicate)}
-        settings = {"n": asked.n, "sampling": asked.sampling.plain(), "voice": asked.voice, "replicate": replicate}
+        settings = {
+            "n": asked.n,
+            "each": asked.each,
+            "sampling": asked.sampling.plain(),
+            "voice": asked.voice,
+            "replicate": replicate,
+        }
         parts = {"lm": asked.lm, "prompts": asked.prompts}
         return self.add("completions", f"completions of {model}, {role}, replicate {replicate}", parts, settings, lm)
 
@@ -265,7 +273,13 @@ class _Planner:
         where = _where(model, method, world, seed)
         reward, scores = self.scores(model, method, world, vectors, seed)
         texts = {"split": world.split, **world.texts()}
-        measures = tuple(self.measures(where, part, scores, texts) for part in self.suite.evaluate)
+        asking = [type(part).of is not Evaluator.of for part in self.suite.evaluate]
+        recovered = self.recovered(model, encoder, method, world, reward, seed) if any(asking) else None
+        own = (
+            part.of(recovered) if recovered and more else part
+            for part, more in zip(self.suite.evaluate, asking, strict=True)
+        )
+        measures = tuple(self.measures(where, part, scores, texts, world=world) for part in own)
         slices = tuple(
             (seed if other is None else other, self.measures(where, part, scores, texts, key))
             for other, key in baseline
@@ -289,13 +303,44 @@ class _Planner:
             slices=slices,
         )
 
+    def recovered(
+        self,
+        model: Named[Source],
+        encoder: Named[Encoder],
+        method: Named[Method],
+        world: World,
+        reward: str,
+        seed: int | None,
+    ) -> Recovered:
+        """The reward of a run, for evaluators that ask more of it than its scores."""
+        judge = self.registry.build(
+            Judge,
+            {
+                "use": "recovered-cell",
+                "method": method.part.plain(),
+                "encoder": encoder.part.plain(),
+                "embed": model.part.embed,
+                "reward": reward,
+                "corpus": (world.pairs, world.split) if encoder.part.fitted else None,
+            },
+        )
+        return Recovered(model.part, judge, seed, model.name)
+
     def measures(
-        self, where: str, evaluator: Evaluator, scores: str, texts: Mapping[str, str], baseline: str | None = None
+        self,
+        where: str,
+        evaluator: Evaluator,
+        scores: str,
+        texts: Mapping[str, str],
+        baseline: str | None = None,
+        world: World | None = None,
     ) -> str:
         """The numbers of a run; with the scores of a baseline, those on its failures."""
         names = {name.partition("/")[0] for name in evaluator.needs()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
         title = f"{evaluator.use} of {where}"
+        if world is not None:
+            inputs |= self.upstream(evaluator, where, world.replicate)
         if baseline is None or self.suite.slices is None:
             return self.add("measures", title, {"evaluator": evaluator}, {}, {"scores": scores, **inputs})
         settings, seen = {"near_tie": self.suite.slices.near_tie}, {"scores": scores, "baseline": baseline, **inputs}

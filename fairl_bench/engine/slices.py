@@ -12,7 +12,7 @@ import numpy as np
 
 from fairl_bench.data import Floats, Scored
 from fairl_bench.kinds import Evaluator
-from fairl_bench.records import Measure
+from fairl_bench.records import Evidence, Measure
 
 MISRANKED, NEAR_TIE = "misranked", "near-tie"
 _MARK = "@"  # between data and slice; no name of data holds one
@@ -44,9 +44,11 @@ def evaluate_slices(
         yield from _named(told)
 
 
-def _named(measures: Iterable[Measure]) -> Iterator[Measure]:
+def _named(measures: Iterable[Measure | Evidence]) -> Iterator[Measure]:
     """The measures under the names of their data and slice; those of an evaluator's own slices are left out."""
     for measure in measures:
+        if isinstance(measure, Evidence):
+            continue
         data, mark, name = measure.data.partition(_MARK)
         if mark and measure.slice == "all":
             yield measure._replace(data=data, slice=name)

@@ -115,7 +115,14 @@ class Worker:
         site, settings = self._site(stage), stage.settings
         lm = self.registry.build(LM, stage.parts["lm"])
         prompts = self.registry.build(Prompts, stage.parts["prompts"])
-        asked = ask(prompts, settings["n"], Sampling(**settings["sampling"]), settings["voice"], site.replicate)
+        asked = ask(
+            prompts,
+            settings["n"],
+            Sampling(**settings["sampling"]),
+            settings["voice"],
+            site.replicate,
+            settings["each"],
+        )
         found = Completions(asked.prompt, tuple(lm.complete(asked, site)), asked.row, asked.draw)
         facts = {"completions": len(found), "empty": sum(not text.strip() for text in found.text)}
         self._keep(stage, partial(artefacts.save_completions, completions=found), started, facts)
@@ -131,7 +138,7 @@ class Worker:
             facts |= {f"dropped_{why}": n for why, n in dropped.items()}
         else:
             testset = self.registry.build(TestSet, stage.parts["testset"])
-            examples = testset.examples(stream("world/testset", replicate))
+            examples = testset.examples(stream("world/testset", replicate), **self._upstream(stage))
             if not len(examples):
                 raise DataError(f"test set {testset.use!r} holds no text")
         facts["examples"] = len(examples)
@@ -217,10 +224,10 @@ class Worker:
         scores = self.load(stage.inputs["scores"])
         scored = {name: self._scored(stage, name, scores) for name in evaluator.needs()}
         if "baseline" in stage.inputs:
-            measures = list(evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored)))
+            found = list(evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored)))
         else:
-            measures = list(evaluator.evaluate(scored))
-        self._keep(stage, partial(artefacts.save_measures, measures=measures), started)
+            found = list(evaluator.evaluate(scored, **self._upstream(stage)))
+        self._keep(stage, partial(artefacts.save_measures, found=found), started)
 
     def _slices(self, stage: Stage, evaluator: Evaluator, scored: Mapping[str, Scored]) -> dict[str, dict[str, Scored]]:
         """By data, the pairs that the baseline fails on."""

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fairl_bench.errors import NotFinite
+
+
+class Drawn(NamedTuple):
+    """A batch of completions as tokens: ``tokens [batch, prompt + new]``, the prompts padded on the left."""
+
+    rows: list[int]  # which prompts
+    tokens: torch.Tensor
+    attention: torch.Tensor  # [batch, prompt], 0 on padding
+
+    @property
+    def new(self) -> torch.Tensor:
+        """The completions' own tokens ``[batch, new]``."""
+        return self.tokens[:, self.attention.shape[1] :]
 
 
 def complete(
@@ -31,6 +44,18 @@ def complete(
     fixed and sorted by length; another ``batch`` or ``dtype`` changes the logits' last bits, and so now and then a
     token.  A GPU is used where there is one.  Raises `NotFinite` where the logits are not.
     """
+    model, tokenizer = load(folder, dtype)
+    texts = [""] * len(prompts)
+    warpers = _warpers(temperature, top_p, top_k)
+    for done, drawn in enumerate(draw(model, tokenizer, prompts, uniform, warpers=warpers, batch=batch)):
+        for i, text in zip(drawn.rows, written(tokenizer, drawn), strict=True):
+            texts[i] = text
+        moved(min((done + 1) * batch, len(prompts)), len(prompts))
+    return texts
+
+
+def load(folder: Path, dtype: str = "float32") -> tuple[Any, Any]:
+    """A causal language model, on a GPU where there is one, and its tokenizer, which pads on the left."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(1)
@@ -40,32 +65,44 @@ def complete(
         tokenizer.pad_token = tokenizer.eos_token
     # a folder is data, not code: trust_remote_code stays off
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-    model = model.to(device).eval()
-    warpers = _warpers(temperature, top_p, top_k)
-    texts = [""] * len(prompts)
-    for start, rows in _batches(prompts, batch):
-        moved(start, len(prompts))
-        inputs = tokenizer([prompts[i] for i in rows], return_tensors="pt", padding=True).to(device)
+    return model.to(device).eval(), tokenizer
+
+
+def draw(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    uniform: NDArray[np.float64],
+    *,
+    warpers: Sequence[Any] = (),
+    batch: int = 64,
+) -> Iterator[Drawn]:
+    """The completions of all prompts, a batch at a time, the longest prompts first."""
+    for rows in _batches(prompts, batch):
+        inputs = tokenizer([prompts[i] for i in rows], return_tensors="pt", padding=True).to(model.device)
         with torch.inference_mode():
             tokens = model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
                 do_sample=False,
+                use_cache=True,
                 max_new_tokens=uniform.shape[1],
                 pad_token_id=tokenizer.pad_token_id,
-                logits_processor=[*warpers, Draw(torch.tensor(uniform[rows], device=device))],
+                logits_processor=[*warpers, Draw(torch.tensor(uniform[rows], device=model.device))],
             )
-        new = tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        for i, text in zip(rows, new, strict=True):
-            texts[i] = text.strip()
-    return texts
+        yield Drawn(rows, tokens, inputs["attention_mask"])
 
 
-def _batches(prompts: Sequence[str], batch: int) -> Iterator[tuple[int, list[int]]]:
-    """The rows of each batch, the longest prompts first, and how many came before."""
+def written(tokenizer: Any, drawn: Drawn) -> list[str]:
+    """The texts of a batch."""
+    return [text.strip() for text in tokenizer.batch_decode(drawn.new, skip_special_tokens=True)]
+
+
+def _batches(prompts: Sequence[str], batch: int) -> Iterator[list[int]]:
+    """The rows of each batch, the longest prompts first."""
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     for start in range(0, len(order), batch):
-        yield start, order[start : start + batch]
+        yield order[start : start + batch]
 
 
 def _warpers(temperature: float, top_p: float, top_k: int) -> list[Any]:

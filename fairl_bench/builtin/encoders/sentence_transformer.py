@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -40,18 +41,8 @@ class SentenceTransformer(Encoder):
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
         """One row a text ``[n, d]``, pooled and normalised as the model's own configuration says."""
-        import torch
-        from sentence_transformers import SentenceTransformer as Model
-        from transformers.utils import logging
-
-        place, _ = self._found()
-        if place.endswith(_OFFLINE_PACKAGE + "/model"):
-            _check(Path(place) / "model.safetensors")
-        torch.set_num_threads(1)
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        dtype = getattr(torch, self.dtype)
-        # trust_remote_code stays off: a model's folder is data, not code
-        model = Model(place, device="cpu", trust_remote_code=False, model_kwargs={"dtype": dtype}).eval()
+        place, digest = self._found()
+        model = _loaded(place, digest, self.dtype)
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
 
         def vectors(batch: Sequence[int]) -> Vectors:
@@ -82,6 +73,21 @@ class SentenceTransformer(Encoder):
         hint = "pip install 'fairl-bench[offline]'" if self.model in _OFFLINE else "name a local folder"
         place = snapshot(name, self.revision, what=f"model {self.model!r} is no folder,", hint=hint)
         return str(place), place.name
+
+
+@lru_cache(maxsize=2)  # an alignment asks for a few texts at every step
+def _loaded(place: str, digest: str, dtype: str) -> Any:
+    """The model of a folder with this digest."""
+    import torch
+    from sentence_transformers import SentenceTransformer as Model
+    from transformers.utils import logging
+
+    if place.endswith(_OFFLINE_PACKAGE + "/model"):
+        _check(Path(place) / "model.safetensors")
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # trust_remote_code stays off: a model's folder is data, not code
+    return Model(place, device="cpu", trust_remote_code=False, model_kwargs={"dtype": getattr(torch, dtype)}).eval()
 
 
 def _check(weights: Path) -> None:

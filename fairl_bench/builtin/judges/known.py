@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fairl_bench.data import GOLD, Examples, Truth
+from fairl_bench.data import GOLD, Examples, Floats, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge
 from fairl_bench.toy import truth
@@ -36,3 +36,7 @@ class ToyTruth(Judge):
             present = np.array([1 if name in one else -1 for one in found], np.int8)
             truths[f"subtype:{name}"] = Truth(present.astype(np.float64), present)
         return truths
+
+    def badness(self, value: Floats) -> Floats:
+        """The toxicity that the reward is made of, ``(1 - value) / 2``."""
+        return (1 - value) / 2

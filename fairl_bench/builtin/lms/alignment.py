@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -12,10 +12,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from fairl_bench.builtin.lms.along import Along
 from fairl_bench.builtin.lms.machine import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.data import GOLD, Examples, Floats, Model, Sampling, Site
 from fairl_bench.errors import DataError, NotFinite, SuiteError
-from fairl_bench.kinds import Aligner, Judge
+from fairl_bench.kinds import Aligner, Judging, within
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
 
@@ -31,15 +32,21 @@ LEAST_DISTINCT, LEAST_ENTROPY, LENGTHS = 0.6, 0.5, (0.5, 2.0)
 """An aligned model has collapsed where it keeps less than these shares of the base's, or its lengths leave this."""
 
 
+Rewarding = Callable[[Sequence[str], Sequence[str]], Floats]
+"""Prompts and completions to one finite reward each."""
+
+
 class Work(NamedTuple):
-    """What an aligner starts from: the base, loaded; a prompt for every group of completions; a seed."""
+    """What an aligner starts from: the base, loaded; a prompt for every group of completions; the reward; a seed."""
 
     base: Path
     model: Any
     tokenizer: Any
     prompts: tuple[str, ...]
+    reward: Rewarding
     seed: int
     scratch: Path
+    along: Along | None = None
 
 
 class OnPolicy(Aligner):
@@ -94,14 +101,18 @@ class OnPolicy(Aligner):
         import torch
 
         torch.set_num_threads(1)
-        base, prompts = self._base(site), self._prompts(site.replicate)
-        with quiet(), seeded("align", site.replicate) as seed:
+        numbers = (site.replicate, self.draw) if self.draw else (site.replicate,)
+        base, prompts, reward = self._base(site), self._prompts(numbers), self._reward(site)
+        with quiet(), seeded("align", *numbers) as seed:
             model, tokenizer = _loaded(base)
             use_cache = model.config.use_cache
-            history = self.align(Work(base, model, tokenizer, prompts, seed, site.scratch))
+            along = self.probe and Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, numbers)
+            history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, along))
             model.config.use_cache = use_cache  # trainers switch it off, for themselves
             model.save_pretrained(site.folder)
             tokenizer.save_pretrained(site.folder)
+            if along:
+                along.keep(site.folder)
         rows = [{**step.numbers, **_variety(step.completions)} for step in history]
         (site.folder / "alignment.json").write_text(json.dumps({"steps": rows}, indent=1))
         return Model(site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **verdict(history)})
@@ -113,33 +124,37 @@ class OnPolicy(Aligner):
             )
         return Path(site.upstream["base"])
 
-    def _prompts(self, replicate: int) -> tuple[str, ...]:
+    def _reward(self, site: Site) -> Rewarding:
+        judging, use = self.reward.ready(within("reward", site.upstream)), self.reward.use
+        return lambda prompts, completions: rewarded(judging, use, prompts, completions)
+
+    def _prompts(self, numbers: tuple[int, ...]) -> tuple[str, ...]:
         """A prompt for each group of every step; where there are too few they come again, shuffled."""
         if self.prompts is None:
             raise SuiteError(
                 f"aligner {self.use!r} has nothing to complete: name its 'prompts', or make it a source's 'expert'"
             )
         needed = self.steps * self.batch // self.group()
-        found = self.prompts.texts(needed, stream("prompts/align", replicate))
+        found = self.prompts.texts(needed, stream("prompts/align", *numbers))
         empty = [text for text in found if not text.strip()]
         if empty or not found:
             raise DataError(
                 f"aligner {self.use!r} needs prompts that hold text, got {len(found) - len(empty)} with and"
                 f" {len(empty)} without any"
             )
-        rng, order = stream("prompts/again", replicate), list(range(len(found)))
+        rng, order = stream("prompts/again", *numbers), list(range(len(found)))
         while len(order) < needed:
             order += rng.permutation(len(found)).tolist()
         return tuple(found[i] for i in order[:needed])
 
 
-def rewarded(judge: Judge, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
-    """The judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for one that is NaN or infinite."""
-    values = np.asarray(judge.judge(Examples(tuple(completions), tuple(prompts)))[GOLD].value, np.float64)
+def rewarded(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
+    """A judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for one that is NaN or infinite."""
+    values = np.asarray(judging(Examples(tuple(completions), tuple(prompts)))[GOLD].value, np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise NotFinite(
-            f"judge {judge.use!r} rewards the completion {completions[bad[0]]!r} with {values[bad[0]]}, which nothing"
+            f"judge {use!r} rewards the completion {completions[bad[0]]!r} with {values[bad[0]]}, which nothing"
             " can be learnt from; bound its values or mend it"
         )
     return values

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work, rewarded
+from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
 from fairl_bench.builtin.lms.machine import PRECISION, Precision
 from fairl_bench.progress import report
 
@@ -47,7 +47,7 @@ class GroupRelative(OnPolicy):
 
         def reward(prompts: list[str], completions: list[str], **_: Any) -> list[float]:
             heard[:] = [text.strip() for text in completions]
-            values: list[float] = rewarded(self.reward, prompts, heard).tolist()
+            values: list[float] = work.reward(prompts, heard).tolist()
             return values
 
         trainer_class, _ = self.trainer()
@@ -57,12 +57,14 @@ class GroupRelative(OnPolicy):
             args=self._configuration(work),
             train_dataset=Dataset.from_dict({"prompt": list(work.prompts)}),
             processing_class=work.tokenizer,
-            callbacks=[_follower(heard, work.scratch)],
+            callbacks=[_follower(heard, work)],
         )
         trainer.remove_callback(PrinterCallback)
         last = _last_checkpoint(work.scratch)
         if last is not None:
             _restore(work.model, last)
+        elif work.along:
+            work.along.look(0)
         trainer.train(resume_from_checkpoint=last)
         return [_step(row) for row in trainer.state.log_history if "reward" in row]
 
@@ -95,7 +97,7 @@ class GroupRelative(OnPolicy):
         )
 
 
-def _follower(heard: Sequence[str], scratch: Path) -> Any:
+def _follower(heard: Sequence[str], work: Work) -> Any:
     """What TRL tells of each step: reported, put down, and kept every `CHECKPOINT_SECONDS`."""
     from transformers import TrainerCallback
 
@@ -111,10 +113,12 @@ def _follower(heard: Sequence[str], scratch: Path) -> Any:
                 )
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if work.along:
+                work.along.look(state.global_step)
             control.should_save = time.monotonic() - self.kept >= CHECKPOINT_SECONDS
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            (scratch / f"checkpoint-{state.global_step}" / _DONE).touch()
+            (work.scratch / f"checkpoint-{state.global_step}" / _DONE).touch()
             self.kept = time.monotonic()
 
     return Follower()

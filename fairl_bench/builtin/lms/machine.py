@@ -32,11 +32,11 @@ def check_device(device: Device, what: str) -> None:
 
 
 @contextmanager
-def seeded(purpose: str, replicate: int) -> Iterator[int]:
+def seeded(purpose: str, *numbers: int) -> Iterator[int]:
     """Python's, NumPy's and torch's global generators seeded for one purpose, and put back afterwards; the seed."""
     import torch
 
-    seed = int(stream(purpose, replicate).integers(2**31))
+    seed = int(stream(purpose, *numbers).integers(2**31))
     before = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         random.seed(seed)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work, rewarded
+from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
 from fairl_bench.data import Floats
 from fairl_bench.errors import MissingExtra
 from fairl_bench.progress import report
@@ -57,6 +57,8 @@ class Ppo(OnPolicy):
         with redirect_stdout(io.StringIO()):  # it says that it trains
             trainer = self._trainer(work, heard, length)
             trainer.callback_handler.remove_callback(PrinterCallback)
+            if work.along:
+                work.along.look(0)
             trainer.train()
         return [_step(row) for row in trainer.state.log_history if "objective/scores" in row]
 
@@ -73,7 +75,7 @@ class Ppo(OnPolicy):
 
         def judge(prompts: Sequence[str], completions: Sequence[_Heard]) -> Floats:
             heard.extend(completions)
-            return rewarded(self.reward, prompts, [one.text for one in completions])
+            return work.reward(prompts, [one.text for one in completions])
 
         return PPOTrainer(
             args=self._configuration(work),
@@ -83,7 +85,7 @@ class Ppo(OnPolicy):
             reward_model=_judged(judge, work.tokenizer, length),
             value_model=value,
             train_dataset=Dataset.from_dict({"input_ids": padded}),
-            callbacks=[_listener(heard)],
+            callbacks=[_listener(heard, work)],
         )
 
     def _configuration(self, work: Work) -> Any:
@@ -153,7 +155,7 @@ def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], tokenize
     return RewardModel()
 
 
-def _listener(heard: list[_Heard]) -> Any:
+def _listener(heard: list[_Heard], work: Work) -> Any:
     """What TRL tells of each step: reported, and put down with the completions."""
     from transformers import TrainerCallback
 
@@ -163,6 +165,8 @@ def _listener(heard: list[_Heard]) -> Any:
             row["texts"] = [one.text for one in heard]
             row["length"] = sum(one.tokens for one in heard) / len(heard)
             heard.clear()
+            if work.along:
+                work.along.look(row["step"])
             report(row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}")
 
     return Listener()

@@ -15,6 +15,7 @@ class Length(Method):
     """Length alone: longer or shorter is better, as most training pairs have it."""
 
     seeded: ClassVar[bool] = False
+    reads_vectors: ClassVar[bool] = False
 
     unit: Literal["characters", "words"] = Field("characters", description="what is counted")
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.data import GOLD, PREFERRED, Examples, Labels, Pairs, Rows, Truth
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.kinds import Source
+from fairl_bench.kinds import Origin, Source
 
 Change = Literal["bad-to-good", "bad-to-bad", "good-to-good", "good-to-bad"]
 """What the truth ``gold`` says of a pair: of the rejected text, then of the preferred one."""
@@ -48,6 +48,10 @@ class Select(Source):
     def upstream(self) -> Mapping[str, Source]:
         """The judged pairs."""
         return {"of": self.of}
+
+    def origin(self) -> Origin | None:
+        """That of the pairs chosen from."""
+        return self.of.origin()
 
     def judged(self) -> bool:
         """By its own judge, or as the pairs were."""

@@ -1,0 +1,44 @@
+"""Prompts divided in two, for good."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Prompts
+
+
+class Divided(Prompts):
+    """One side of other prompts, divided by the digest of their texts: what is held out is in no other draw."""
+
+    of: Prompts
+    side: Literal["kept", "held-out"]
+    share: float = Field(0.25, gt=0, lt=1, description="of all texts that is held out")
+
+    def draws(self) -> bool:
+        """As the others do."""
+        return self.of.draws()
+
+    def check(self) -> None:
+        """Look at the others."""
+        self.of.check()
+
+    def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
+        """Up to ``n`` different prompts of the side.  Raises `DataError` where none is."""
+        share = self.share if self.side == "held-out" else 1 - self.share
+        # as many as are there on average, and four standard errors more
+        asked = int(n / share + 4 * (n / share) ** 0.5 / share) + 1
+        drawn = dict.fromkeys(self.of.texts(asked, rng))
+        found = tuple(text for text in drawn if (_place(text) < self.share) == (self.side == "held-out"))[:n]
+        if not found:
+            raise DataError(f"none of {len(drawn)} prompts {self.of.use!r} is {self.side}; give more, or another share")
+        return found
+
+
+def _place(text: str) -> float:
+    """Where a text stands in [0, 1), the same in every process."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2.0**64

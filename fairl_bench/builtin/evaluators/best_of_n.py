@@ -1,0 +1,60 @@
+"""Best-of-n: the cheap cousin of re-alignment, from completions that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.data import GOLD, Floats, Scored
+from fairl_bench.errors import Undefined
+from fairl_bench.kinds import Evaluator
+from fairl_bench.records import Measure, measured
+from fairl_bench.science.realignment import best_of, best_of_kl
+
+
+class BestOfN(Evaluator):
+    """The true reward of the completion that the recovered reward likes best among n of a prompt.
+
+    For a test set whose groups are a prompt's completions (`completed`).  ``best_of_8`` is the mean over prompts, exact
+    over all choices of 8 of a prompt's completions; ``best_of_8_bad`` the share of bad texts among those chosen.  Best
+    of n is at most log n - (n - 1) / n nats from its base: ``best_of_8_kl``.
+    """
+
+    counts: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64), min_length=1, description="n")
+
+    def truths(self) -> frozenset[str]:
+        """``gold``."""
+        return frozenset({GOLD})
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterator[Measure]:
+        """The numbers of each n; NaN with a note where a prompt has fewer completions."""
+        for data in self.data:
+            one = scored[data]
+            truth, known = one.truth(GOLD) or (None, np.zeros(0, bool))
+            if truth is None or not known.all():
+                for n in self.counts:
+                    yield Measure(
+                        data, GOLD, f"best_of_{n}", float("nan"), 0, "the truth of some completions is unknown"
+                    )
+                continue
+            groups = _groups(one.examples.group)
+            values = {"": truth.value, "_bad": (truth.label < 0).astype(np.float64)}
+            for n in self.counts:
+                for what, value in values.items():
+                    yield measured(data, GOLD, f"best_of_{n}{what}", len(groups), _mean, groups, one.reward, value, n)
+                yield Measure(data, "", f"best_of_{n}_kl", best_of_kl(n), len(groups))
+
+
+def _groups(group: Sequence[str]) -> list[np.ndarray]:
+    rows: dict[str, list[int]] = {}
+    for i, one in enumerate(group):
+        rows.setdefault(one, []).append(i)
+    return [np.array(found) for found in rows.values()]
+
+
+def _mean(groups: Sequence[np.ndarray], proxy: Floats, true: Floats, n: int) -> float:
+    if not groups:
+        raise Undefined("the data hold no text")
+    return float(np.mean([best_of(proxy[rows], true[rows], n) for rows in groups]))

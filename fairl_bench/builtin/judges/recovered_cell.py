@@ -1,0 +1,64 @@
+"""The reward that a cell of the running suite has recovered, as a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.component import Settings
+from fairl_bench.data import GOLD, TRAIN, Examples, Split, Truth
+from fairl_bench.errors import SuiteError
+from fairl_bench.kinds import Artefact, Encoder, Judge, Judging, Method, nested, within
+from fairl_bench.recovered import RecoveredReward
+
+
+class RecoveredCell(Judge):
+    """What a method of the running suite recovered: an evaluator is given it, a suite cannot name it.
+
+    A text is good where its reward is above 0.
+    """
+
+    method: Method
+    encoder: Encoder
+    embed: Literal["completion", "prompt+completion"]
+    reward: str = Field(description="key of the reward")
+    corpus: tuple[str, str] | None = Field(None, description="keys of the pairs and their split, for a fitted encoder")
+
+    def upstream(self) -> Mapping[str, Settings]:
+        """The reward, what the encoder starts from, and the texts it learns from."""
+        keys = {"reward": self.reward, **dict(zip(("pairs", "split"), self.corpus or (), strict=False))}
+        return {**{role: Artefact(key=key) for role, key in keys.items()}, **nested("encoder", self.encoder)}
+
+    def judge(self, examples: Examples) -> NoReturn:
+        """Nothing: a reward that lies in a folder is the judge 'recovered'."""
+        raise SuiteError(f"judge {self.use!r} is made by an evaluator; name a saved reward with 'use: recovered'")
+
+    def ready(self, upstream: Mapping[str, Any]) -> Judging:
+        """The reward of each text, its encoder loaded once."""
+        found = RecoveredReward(
+            self.method,
+            self.encoder,
+            upstream["reward"],
+            self.embed,
+            _corpus(upstream, self.embed),
+            within("encoder", upstream),
+        )
+
+        def judging(examples: Examples) -> Mapping[str, Truth]:
+            value = found.values(examples)
+            return {GOLD: Truth(value, np.where(value > 0, 1, -1).astype(np.int8))}
+
+        return judging
+
+
+def _corpus(upstream: Mapping[str, Any], embed: Literal["completion", "prompt+completion"]) -> tuple[str, ...]:
+    """The training texts, where they are there."""
+    if "pairs" not in upstream:
+        return ()
+    pairs: Examples = upstream["pairs"]
+    split: Split = upstream["split"]
+    training = split.part[pairs.pair] == TRAIN
+    return tuple(text for text, mine in zip(pairs.inputs(embed), training, strict=True) if mine)

@@ -1,0 +1,3 @@
+"""Rewards on one scale."""
+
+from fairl_bench.builtin.standardised import Standardised as Standardised

@@ -1,0 +1,33 @@
+"""The true reward in the place of a recovered one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from fairl_bench.data import GOLD, Examples, Floats, Head, Inputs, Reward, Task
+from fairl_bench.kinds import Judge, Method
+
+
+class Oracle(Method):
+    """A judge's own values as the reward; nothing is learnt.  The upper bound of every table, and of re-alignment.
+
+    Every seed has the same reward, and yet a run of its own: what is made with the reward differs by seed.
+    """
+
+    reads_vectors: ClassVar[bool] = False
+
+    judge: Judge = Field(description="its truth 'gold' is the reward of a text")
+
+    def fit(self, task: Task) -> Reward:
+        """Nothing."""
+        return Reward({})
+
+    def score(self, reward: Reward, inputs: Inputs) -> Floats:
+        """The judge's ``gold`` of each text ``[n]``."""
+        return self.judge.judge(Examples(inputs.text))[GOLD].value
+
+    def head(self, suite_head: Head) -> str:
+        """None."""
+        return "none"

@@ -1,0 +1,50 @@
+"""Rewards on one scale: what an aligner is to be given of different rewards, so that they pull equally hard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fairl_bench.component import Settings
+from fairl_bench.data import GOLD, Completions, Examples, Truth
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Ask, Judge, Judging, nested, within
+
+
+class Standardised(Judge):
+    """Another judge's ``gold``, of mean 0 and standard deviation 1 on what a language model completes.
+
+    The Lagrangian of RLHF knows a reward up to its scale over the KL's weight: without this, a reward of twice the
+    scale buys its points with more KL.  A text is good where it is above the model's mean.
+    """
+
+    judges: Judge
+    on: Ask
+
+    def upstream(self) -> Mapping[str, Settings]:
+        """The completions, and what the judge starts from."""
+        return {"on": self.on, **nested("judges", self.judges)}
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        """Nothing by itself: the completions are another stage's.  Raises `DataError`."""
+        raise DataError(f"judge {self.use!r} can be the reward of an aligner only; name {self.judges.use!r} itself")
+
+    def ready(self, upstream: Mapping[str, Any]) -> Judging:
+        """The judge with its mean and deviation found.  Raises `DataError` where all completions are judged alike."""
+        judging = self.judges.ready(within("judges", upstream))
+        on: Completions = upstream["on"]
+        value = judging(Examples(on.text, on.prompt))[GOLD].value
+        mean, deviation = float(value.mean()), float(value.std())
+        if deviation <= 1e-9 * max(1.0, abs(mean)):
+            raise DataError(
+                f"judge {self.judges.use!r} gives all {len(value)} completions the reward {mean:.4g}: it has no scale,"
+                " and nothing can be learnt from it"
+            )
+
+        def standardised(examples: Examples) -> Mapping[str, Truth]:
+            found = (judging(examples)[GOLD].value - mean) / deviation
+            return {GOLD: Truth(found, np.where(found > 0, 1, -1).astype(np.int8))}
+
+        return standardised

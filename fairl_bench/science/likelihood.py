@@ -1,0 +1,51 @@
+"""How likely a language model holds completions, and how far one model has moved from another."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from fairl_bench.science.generation import Drawn
+
+
+class Divergence(NamedTuple):
+    """Of each completion ``[batch]`` float64, drawn from a policy at temperature 1 from its whole distribution.
+
+    The means of ``k1`` and ``k3`` both estimate the KL of a completion from the base without bias, in nats (Schulman
+    2020, "Approximating KL divergence"): k1 is the log-ratio, k3 adds to each token ``ratio - 1``, whose mean is 0.
+    """
+
+    k1: torch.Tensor
+    k3: torch.Tensor
+    surprise: torch.Tensor  # -log probability under the base, nats
+    tokens: torch.Tensor  # the end of text counts as one
+
+
+def divergence(policy: Any, base: Any, drawn: Drawn, end: int | None) -> Divergence:
+    """How the policy that drew these completions and its base disagree about them; ``end`` is the end-of-text token."""
+    kept = before_end(drawn.new, end)
+    ours, theirs = (log_probabilities(model, drawn).masked_fill(~kept, 0.0) for model in (policy, base))
+    ratio = theirs - ours
+    return Divergence(-ratio.sum(1), (ratio.expm1() - ratio).sum(1), -theirs.sum(1), kept.sum(1))
+
+
+def log_probabilities(model: Any, drawn: Drawn) -> torch.Tensor:
+    """Of each new token, given all before it ``[batch, new]`` float64; those behind the end mean nothing."""
+    new = drawn.new
+    attention = torch.cat([drawn.attention, torch.ones_like(new)], 1)
+    position = (attention.cumsum(1) - 1).clamp_min(0)  # padding on the left moves no token
+    with torch.inference_mode():
+        logits = model(input_ids=drawn.tokens, attention_mask=attention, position_ids=position).logits
+    # the token before says how likely the next one is
+    log = logits[:, -new.shape[1] - 1 : -1].double().log_softmax(-1)
+    found: torch.Tensor = log.gather(2, new[..., None]).squeeze(2)
+    return found
+
+
+def before_end(new: torch.Tensor, end: int | None) -> torch.Tensor:
+    """The tokens up to the first end of text, that one too, as a mask ``[batch, new]``."""
+    if end is None:
+        return torch.ones_like(new, dtype=torch.bool)
+    ended = (new == end).long().cumsum(1)
+    return (ended == 0) | ((ended == 1) & (new == end))
