@@ -29,6 +29,7 @@ from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.report import Paired, plain_runs
+from fairl_bench.engine.rewards import Shelf
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.suite import Suite
@@ -88,6 +89,7 @@ class Results:
         before = self.paired()  # these stay until it is known whether they still hold
         self._file("records.parquet", lambda path: records.write(path, [*rows, *before]))
         names = _file_names(plan)
+        shelf, saved = Shelf(self.folder / "rewards", self.suite.name, plan, worker), set()
         written = set()
         for world in part.worlds:
             if worker.store.has(world.pairs) and worker.store.has(world.split):
@@ -102,8 +104,12 @@ class Results:
             for kind, key in (("histories", cell.reward), ("scores", cell.scores)):
                 if _signed(place := self.folder / kind / names[cell]) not in (None, _signature(key)):
                     place.unlink()  # what the cell was before the suite changed
+            name = names[cell].removesuffix(".parquet")
+            if shelf.keep(name, cell):
+                saved.add(name)
         if not only:
             self._forget(written)
+            shelf.forget(saved)
         for key, log in outcome.logs.items():
             self._text(f"logs/{key[:16]}.txt", f"{outcome.failed[key]}\n\n{log}")
         told = self._run(plan, worker, outcome, command, seconds) | {"rows": plain_runs(runs)}
