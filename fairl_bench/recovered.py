@@ -85,8 +85,9 @@ def written(value: Written) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, Sequence) and all(isinstance(message, Mapping) for message in value):
-        return "\n".join(_content(message.get("content")) for message in value)
+    messages = [one for one in value if isinstance(one, Mapping)] if isinstance(value, Sequence) else None
+    if messages is not None and len(messages) == len(value):
+        return "\n".join(_content(message.get("content")) for message in messages)
     raise DataError(f"a reward needs a text or a list of messages, got {value!r:.60}")
 
 

@@ -165,7 +165,7 @@ def _built(folder: Path, kind: type[P], made: Made, find: Find, changed: Mapping
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(f"{folder}: its {kind.kind} cannot be built: {first['msg']}") from error
-    except FairlError as error:
+    except (FairlError, OSError) as error:
         raise DataError(f"{folder}: its {kind.kind} {made.spec['use']!r} cannot be had here: {error}") from error
     other = difference(plain(made.identity), now)
     if other is not None:

@@ -24,6 +24,7 @@ from fairl_bench.recovered import RecoveredReward
 
 PATHS = ("/get_reward", "/")
 MOST_BYTES = 32 * 2**20  # of one request
+MOST_DISCARDED = 8 * MOST_BYTES
 MOST_TEXTS = 8192
 
 
@@ -166,12 +167,19 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(411, "the request needs a Content-Length")
         if int(length) > MOST_BYTES:
             self.close_connection = True
+            self._discard(int(length))
             raise Refused(413, f"the body has {length} bytes; send at most {MOST_BYTES}")
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             self.close_connection = True
             raise Refused(400, f"the body ends after {len(body)} of {length} bytes")
         return body
+
+    def _discard(self, length: int) -> None:
+        """Take a body off the line, or its sender is cut off before it can read why."""
+        left = min(length, MOST_DISCARDED)
+        while left > 0 and (taken := self.rfile.read(min(left, 2**16))):
+            left -= len(taken)
 
     def _refuse_path(self, known: Sequence[str], others: Sequence[str]) -> None:
         path = self.path.partition("?")[0]
