@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
-from fairl_bench.builtin.hub import Beside, stamp
+from fairl_bench.builtin.hub import Beside, is_folder, stamp
 from fairl_bench.component import RunTime
 from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import PluginError
@@ -56,7 +56,10 @@ class Recovered(Judge):
     def _reward(self) -> RecoveredReward:
         if self._find is None:
             raise PluginError("judge 'recovered' needs a registry to find its parts in: build it with Registry.build")
-        return _loaded(self.folder, stamp(Path(self.folder)), self._find)
+        folder = Path(self.folder)
+        if not is_folder(folder):
+            about(folder)  # raises, and names one nearby
+        return _loaded(self.folder, stamp(folder), self._find)
 
 
 @lru_cache(maxsize=4)  # an aligner asks at every step
