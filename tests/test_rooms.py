@@ -18,9 +18,8 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*.py"))
-WORDS = {
-    "component", "kinds", "data", "hookspecs", "records", "errors", "pairwise", "progress", "recovered", "reward_folder",
-}  # fmt: skip
+WORDS = {"component", "kinds", "data", "hookspecs", "records", "errors", "pairwise", "progress"}
+WORDS |= {"recovered", "reward_folder"}
 PARTS = {str(entry.part).partition(":")[0] for entry in Registry(installed=False)._entries.values()}
 
 

@@ -41,6 +41,7 @@ from fairl_bench.reward_folder import (
     source,
 )
 
+_OF_THE_RUN = ("title", "seconds", "trained_together")  # facts that are not the reward's
 COORDINATES = (*AXES, "variant")
 _PACKAGES = ("fairl-bench", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")
 
@@ -134,7 +135,7 @@ class Shelf:
             upstream={role: self.start(key) for role, key in started.items()},
             plugins=tuple(self._plugins(method, *([encoder] if reads else []))),
             files={path.name: sha256(path) for path in sorted(half.iterdir())},
-            facts=store.manifest(cell.reward)["facts"],
+            facts={name: one for name, one in store.manifest(cell.reward)["facts"].items() if name not in _OF_THE_RUN},
             packages=_packages(),
         )
 

@@ -291,7 +291,7 @@ def test_weights_may_lie_elsewhere_and_must_be_the_same(weighed: Path, tmp_path:
     plugins = [tmp_path / "weighed.py"]
     expected = load_reward(weighed, plugins=plugins)(["four"])
     (tmp_path / "model").rename(tmp_path / "moved")
-    with pytest.raises(DataError, match="its encoder 'weighed' cannot be had here: .*No such file"):
+    with pytest.raises(DataError, match=r"its encoder 'weighed' cannot be had here: .*No such file"):
         load_reward(weighed, plugins=plugins)
     moved = {"model": str(tmp_path / "moved"), "workers": 2}
     assert load_reward(weighed, plugins=plugins, encoder=moved)(["four"]) == expected
@@ -322,11 +322,10 @@ def test_a_language_model_that_an_encoder_starts_from_is_found_and_checked(
     np.testing.assert_allclose(reward.values(examples), expected, atol=1e-5)  # float32, other batches
     moved = tmp_path / "moved"
     reward.upstream["lm"].rename(moved)
-    with pytest.raises(DataError, match=r"starts from the language model in .*, which is gone; .* --upstream lm=FOLDER"):
+    with pytest.raises(DataError, match=r"from the language model in .*, which is gone; .* --upstream lm=FOLDER"):
         load_reward(place)
-    assert load_reward(place, upstream={"lm": str(moved)})(["four"]) == reward.__class__(
-        reward.method, reward.encoder, reward.reward, upstream={"lm": moved}
-    )(["four"])
+    again = load_reward(place, upstream={"lm": str(moved)})
+    np.testing.assert_allclose(again.values(examples), expected, atol=1e-5)  # as above
     (moved / "config.json").write_text((moved / "config.json").read_text() + " ")
     with pytest.raises(DataError, match=r"a language model of SHA-256 \w{12}…, and the one in .*moved has \w{12}…"):
         load_reward(place, upstream={"lm": str(moved)})
