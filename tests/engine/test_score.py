@@ -50,6 +50,7 @@ def test_the_mark_that_some_editors_put_first_is_no_letter() -> None:
 def test_csv_has_a_head_and_quotes_what_needs_it() -> None:
     lines = scored(b'say "so", he said\n', form="csv")
     assert list(csv.reader(lines)) == [["reward", "prompt", "text"], ["17.0", "", 'say "so", he said']]
+    assert scored(b"four\r\n", form="csv")[1:] == ["4.0,,four"]
     assert scored(b"", form="csv") == ["reward,prompt,text"]
 
 

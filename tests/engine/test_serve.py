@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -28,9 +29,16 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class Watched(Length):
-    """A text's length; breaks on one that says so, and remembers whether two were scored at once."""
+    """A text's length; breaks on one that says so, and remembers how many were scored at once."""
+
+    running: ClassVar[list[int]] = []
+    at_once: ClassVar[list[int]] = []
 
     def score(self, reward: Reward, inputs: Inputs) -> Floats:
+        self.running.append(1)
+        self.at_once.append(len(self.running))
+        time.sleep(0.002)
+        self.running.pop()
         if "break" in inputs.text:
             raise ZeroDivisionError("broken")
         if "infinite" in inputs.text:
@@ -92,9 +100,9 @@ def test_no_query_has_no_reward(listen: Callable[..., Server]) -> None:
 
 
 def test_special_tokens_are_taken_off_where_they_are_named(listen: Callable[..., Server]) -> None:
-    asked = {"query": ["<s>s what? four</s></s>"], "prompts": ["s what?"]}
-    assert ask(listen(strip=["<s>", "</s>"]), asked)[1]["rewards"] == [4.0]
-    assert ask(listen(), asked)[1]["rewards"] == [12.0]
+    asked = {"query": ["<s>s four</s></s>", "s four</s>"], "prompts": ["s", "s"]}
+    assert ask(listen(strip=["<s>", "</s>"]), asked)[1]["rewards"] == [4.0, 4.0]
+    assert ask(listen(), asked)[1]["rewards"] == [15.0, 8.0]
 
 
 def test_only_the_prompt_in_front_is_cut_off(listen: Callable[..., Server]) -> None:
@@ -210,6 +218,7 @@ def test_many_at_once_are_answered_each_with_its_own(listen: Callable[..., Serve
     for thread in threads:
         thread.join()
     assert found == {n: [float(n)] for n in range(1, 17)}
+    assert max(Watched.at_once) == 1  # a method or an encoder need not bear two threads
 
 
 def test_a_port_in_use_is_named(listen: Callable[..., Server]) -> None:
