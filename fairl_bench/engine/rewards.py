@@ -23,6 +23,7 @@ from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import AXES, UPSTREAM, Cell, Plan, Stage, parts_within
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
+from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.recovered import RecoveredReward
 from fairl_bench.reward_folder import (
@@ -74,16 +75,27 @@ class Shelf:
 
     def keep(self, name: str, cell: Cell) -> bool:
         """Save the reward of a cell unless it lies there; take away what the cell was before. Whether it is there."""
-        place, embeddings = self.folder / name, self._embeddings(cell)
-        finished = self.worker.store.has(cell.reward) and embeddings is not None
-        started = _started(embeddings).values() if embeddings else ()
-        signature = digest([FORMAT, cell.reward, [str(self.worker.store.path(key)) for key in started]])
+        store, place, embeddings = self.worker.store, self.folder / name, self._embeddings(cell)
+        if embeddings is None:
+            return False
+        started = _started(embeddings).values()
+        signature = digest([FORMAT, cell.reward, [str(store.path(key)) for key in started]])
         before = _signature(place)
         if before is not None and before != signature:
             shutil.rmtree(place)
-        if finished and embeddings is not None and before != signature:
+        if not store.has(cell.reward):
+            return False
+        if before != signature and all(map(self._has, started)):
             self._write(place, cell, embeddings, signature)
-        return finished
+            return True
+        return before == signature
+
+    def _has(self, key: str) -> bool:
+        """Whether a language model is still there: once all is embedded, nothing but a reward of use elsewhere asks."""
+        try:
+            return self.worker.store.has(key) and load_lm(self.worker.store.path(key)).is_dir()
+        except DataError:
+            return False
 
     def forget(self, others_than: set[str]) -> None:
         """Remove all other rewards, and what an interrupted run left half-written."""
@@ -104,6 +116,9 @@ class Shelf:
             told = self._about(half, cell, embeddings, signature)
             (half / FILE).write_text(json.dumps(told.plain(), indent=1), encoding="utf-8")
             half.replace(place)
+        except OSError:
+            if _signature(place) != signature:  # if so, another process was first, with the same reward
+                raise
         finally:
             shutil.rmtree(half, ignore_errors=True)
         if CORPUS in told.files:

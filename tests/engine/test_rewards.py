@@ -305,12 +305,15 @@ def test_weights_may_lie_elsewhere_and_must_be_the_same(weighed: Path, tmp_path:
 # --- encoders that start from a language model
 
 
+SHAPE = {"layers": 1, "width": 16, "heads": 2, "vocab": 300, "context": 64, "length": 16, "batch": 4, "steps": 4}
+TINY_LM: dict[str, Any] = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 60}, **SHAPE}
+
+
 @pytest.mark.parametrize("kind", ["in the store", "elsewhere"])
 def test_a_language_model_that_an_encoder_starts_from_is_found_and_checked(
     kind: str, run_suite: RunSuite, short: dict[str, Any], tmp_path: Path, tiny_lm: Path
 ) -> None:
-    shape = {"layers": 1, "width": 16, "heads": 2, "vocab": 300, "context": 64, "length": 16, "batch": 4, "steps": 4}
-    lm: dict[str, Any] = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 60}, **shape}
+    lm = TINY_LM
     if kind == "elsewhere":
         shutil.copytree(tiny_lm, tmp_path / "lm")
         lm = {"use": "pretrained", "model": str(tmp_path / "lm")}
@@ -329,3 +332,17 @@ def test_a_language_model_that_an_encoder_starts_from_is_found_and_checked(
     (moved / "config.json").write_text((moved / "config.json").read_text() + " ")
     with pytest.raises(DataError, match=r"a language model of SHA-256 \w{12}…, and the one in .*moved has \w{12}…"):
         load_reward(place, upstream={"lm": str(moved)})
+
+
+def test_a_run_that_needs_its_language_model_no_more_does_not_miss_it(
+    run_suite: RunSuite, short: dict[str, Any], store: Store
+) -> None:
+    short["encoders"] = [{"name": "tfidf", "use": "causal-lm", "lm": TINY_LM}]
+    finished = run_suite(short)
+    (model,) = (key for key, stage in finished.plan.stages.items() if stage.kind == "lm")
+    shutil.rmtree(store.path(model))
+    run_suite(short)
+    assert shelf(finished.folder) == {MEAN, "toy-tfidf-length-r0-sall"}
+    shutil.rmtree(finished.folder / "rewards")
+    assert not run_suite(short).outcome.done
+    assert not (finished.folder / "rewards").exists()
