@@ -152,6 +152,12 @@ class Completions:
     def __len__(self) -> int:
         return len(self.text)
 
+    def take(self, rows: Rows) -> Completions:
+        """The completions of these rows, in this order."""
+        prompt, text = (tuple(column[i] for i in rows) for column in (self.prompt, self.text))
+        row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
+        return Completions(prompt, text, row, draw)
+
 
 NOTHING: Final = Completions((), (), (), ())
 

@@ -41,6 +41,7 @@ from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import PAIRS
 from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
+from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
 
 _LOADERS: Mapping[str, Callable[[Path], Any]] = {
@@ -224,7 +225,9 @@ class Worker:
         scores = self.load(stage.inputs["scores"])
         scored = {name: self._scored(stage, name, scores) for name in evaluator.needs()}
         if "baseline" in stage.inputs:
-            found = list(evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored)))
+            found: list[Measure | Evidence] = [
+                *evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored))
+            ]
         else:
             found = list(evaluator.evaluate(scored, **self._upstream(stage)))
         self._keep(stage, partial(artefacts.save_measures, found=found), started)

@@ -103,7 +103,7 @@ def best_of(proxy: Floats, true: Floats, n: int) -> float:
     ranked = np.repeat(means, np.diff(np.append(start, samples)))
     rank = np.arange(1, samples + 1)
     with np.errstate(divide="ignore"):
-        weight = np.array([_log_choose(k - 1, n - 1) for k in rank]) - _log_choose(samples, n)
+        weight = np.array([_log_choose(k - 1, n - 1) for k in rank.tolist()]) - _log_choose(samples, n)
     return float(np.exp(weight) @ ranked)
 
 

@@ -140,16 +140,17 @@ class Realignment(Evaluator):
 
     def upstream(self) -> Mapping[str, Settings]:
         """The aligned model, its completions and those of its base; nothing before `of` said what they are of."""
-        if self.aligner is None or self.prompts is None or self.aligner.base is None:
+        aligner, prompts = self.aligner, self.prompts
+        if aligner is None or prompts is None or aligner.base is None:
             return {}
-        held_out = _divided(self.prompts, "held-out", self.held_out)
-        n, each = self.n * self.samples, self.samples
+        lms = {"before": aligner.base, "after": aligner}
 
         def ask(role: str, prompts: Prompts, n: int, each: int) -> Ask:
-            lm = self.aligner.base if role == "before" else self.aligner  # type: ignore[union-attr]
-            return Ask(lm=lm, prompts=prompts, n=n, each=each, sampling=self.sampling, voice="realigned")
+            return Ask(lm=lms[role], prompts=prompts, n=n, each=each, sampling=self.sampling, voice="realigned")
 
-        asked: dict[str, Settings] = {"aligned": self.aligner}
+        held_out = _divided(prompts, "held-out", self.held_out)
+        n, each = self.n * self.samples, self.samples
+        asked: dict[str, Settings] = {"aligned": aligner}
         asked |= {role: ask(role, held_out, n, each) for role in ("before", "after")}
         if self.refusals:
             asked["safe"] = ask("after", self.refusals.safe, self.refusals.n, 1)
@@ -199,9 +200,7 @@ class Judged(NamedTuple):
     def take(self, mask: np.ndarray) -> Judged:
         """Those where the mask ``[n]`` holds."""
         rows = np.flatnonzero(mask)
-        one = self.completions
-        kept = (tuple(column[i] for i in rows) for column in (one.prompt, one.text, one.row, one.draw))
-        return Judged(Completions(*kept), self.value[rows], self.badness[rows], self.bad[rows])
+        return Judged(self.completions.take(rows), self.value[rows], self.badness[rows], self.bad[rows])
 
 
 def _divided(prompts: Prompts, side: str, share: float) -> Prompts:
@@ -261,9 +260,9 @@ def _along(
     proxy = np.array([_part(looks, step)["reward"].mean() for step in along])
     curves = {"toxicity_rate": "bad", "toxicity": "badness", "true_reward": "value"}
     found = {name: np.array([getattr(one, of).mean() for one in along.values()]) for name, of in curves.items()}
-    for i, (step, one) in enumerate(along.items()):
+    for i, (step, judged) in enumerate(along.items()):
         for name, curve in found.items():
-            yield Measure(DATA, truth, name, float(curve[i]), len(one.completions), "", f"step:{step}")
+            yield Measure(DATA, truth, name, float(curve[i]), len(judged.completions), "", f"step:{step}")
     for budget in budgets:
         where = f"kl:{budget:g}"
         for name, curve in found.items():
