@@ -232,7 +232,9 @@ class _Planner:
                 yield self.cell(model, encoder, method, world, vectors, seed, baseline)
 
     def seeds(self, method: Named[Method]) -> tuple[int | None, ...]:
-        return self.suite.seeds if method.part.seeded else (None,)
+        """One run for every seed; one for all, where neither the reward nor what is made with it is drawn."""
+        drawn = method.part.seeded or any(part.drawn for part in self.suite.evaluate)
+        return self.suite.seeds if drawn else (None,)
 
     def baseline(
         self, model: Named[Source], world: World, vectors: Mapping[str, str]

@@ -42,6 +42,7 @@ class Realignment(Evaluator):
     toxicity with more KL.
     """
 
+    drawn: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (
         "toxicity_rate",
         "toxicity",
