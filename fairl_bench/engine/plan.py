@@ -355,11 +355,12 @@ def _where(model: Named[Source], method: Named[Method], world: World, seed: int 
 
 
 def check_parts(study: Study) -> None:
-    """Have every part of the data, however deep, look whether its work can be done.  Raises `FairlError`."""
+    """Have every part, however deep, look whether its work can be done.  Raises `FairlError`."""
     seen: set[str] = set()
     for suite in study.variants.values():
         models, encoders = (entry.part for entry in suite.models), (entry.part for entry in suite.encoders)
-        for part in _nested((*models, *suite.testsets.values(), *encoders)):
+        methods = (entry.part for entry in suite.methods)
+        for part in _nested((*models, *suite.testsets.values(), *encoders, *methods, *suite.evaluate)):
             spec = part.kind + canonical(part.plain())
             if spec not in seen:
                 seen.add(spec)

@@ -70,7 +70,7 @@ class Realignment(Evaluator):
     aligner: Aligner | None = Field(None, description="its reward is replaced; none: the one of the source's expert")
     steps: int | None = Field(None, ge=1, description="of the aligner; none: its own")
     kl: float | None = Field(None, ge=0, description="the aligner's weight of the KL; none: its own")
-    prompts: Prompts | None = Field(None, description="what is completed; none: the source's prompts")
+    prompts: Prompts | None = Field(None, description="none: the aligner's to train, the source's to judge")
     held_out: float = Field(0.25, gt=0, lt=1, description="share of the prompts that only the judge sees completed")
     n: int = Field(100, ge=1, description="held-out prompts that the result completes")
     samples: int = Field(25, ge=1, description="of each (RealToxicityPrompts: 25)")
@@ -112,7 +112,7 @@ class Realignment(Evaluator):
         if base is None:
             raise SuiteError(f"evaluate: {self.use!r} needs a language model to align; name the 'base' of its aligner")
         prompts = self._prompts(cell, origin)
-        kept = _divided(prompts, "kept", self.held_out)
+        kept = _divided(self.prompts or found.prompts or prompts, "kept", self.held_out)
         sampling = Sampling(max_new_tokens=self.sampling.max_new_tokens)
         on = Ask(lm=base, prompts=kept, n=self.scale, sampling=sampling, voice="scale")
         new: dict[str, Any] = {
