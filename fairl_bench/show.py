@@ -51,10 +51,13 @@ class Progress:
 
     def watcher(self) -> Watcher:
         """What the engine calls."""
-        return Watcher(self._started, self._moved, self._finished, self._say)
+        return Watcher(self._started, self._moved, self._finished, self._say, self._warned)
 
     def _say(self, message: str) -> None:
         self.console.print(printable(message), markup=False, soft_wrap=True)
+
+    def _warned(self, message: str) -> None:
+        self._say(f"warning: {message}")
 
     def _started(self, job: Sequence[Stage], done: int, total: int) -> None:
         more = f" and {len(job) - 1} more together" if len(job) > 1 else ""

@@ -32,9 +32,11 @@ def test_the_readme_tables_were_generated():
     assert all("max-entropy" in block and "±" in block for block in blocks)
 
 
-def test_every_kind_has_a_documented_hook():
+def test_every_kind_and_a_runs_life_have_documented_hooks():
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("fairl_")}
-    assert set(hooks) == {f"fairl_{kind.removesuffix('s')}s" for kind in KINDS}
+    life = {"fairl_run_started", "fairl_stage_finished", "fairl_run_finished"}
+    assert set(hooks) == {f"fairl_{kind.removesuffix('s')}s" for kind in KINDS} | life
+    assert all(name in (ROOT / "docs" / "hooks.md").read_text() for name in life)
     assert all(hook.__doc__ for hook in hooks.values())
 
 

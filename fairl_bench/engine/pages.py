@@ -24,7 +24,7 @@ from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
 MEANING = 1  # raise it when equal inputs give other figures or another page
-_PASSING = ("finished", "seconds", "command")  # of run.json: what differs between runs of one answer
+_PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
 def write_pages(path: Path, *, again: bool = False) -> Path:

@@ -126,6 +126,13 @@ class Results:
         rows = [{name: None if value != value else value for name, value in row.items()} for row in verdicts]
         self._text("run.json", json.dumps(told | {"claims": rows}, indent=1))
 
+    def write_warnings(self, warnings: Sequence[str]) -> None:
+        """What plugins that follow the run came to after its story was written."""
+        place = self.folder / "run.json"
+        if place.exists():
+            told = json.loads(place.read_text(encoding="utf-8"))
+            self._text("run.json", json.dumps(told | {"warnings": list(warnings)}, indent=1))
+
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
         for kind in ("scores", "examples", "truths", "histories"):
@@ -205,6 +212,7 @@ class Results:
             "failed": outcome.failed,
             "skipped": outcome.skipped,
             "damaged": outcome.damaged,
+            "warnings": outcome.warnings,
             "stages": [
                 {"key": key, "kind": stage.kind, "computed": key in done, **store.manifest(key)["facts"]}
                 for key, stage in finished.items()
