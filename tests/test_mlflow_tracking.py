@@ -19,6 +19,7 @@ from fairl_bench.tables.table import Table
 
 PLUGIN = Path(__file__).parent.parent / "plugins" / "mlflow_tracking.py"
 Cli = Callable[..., Result]
+in_mlflow = pytest.mark.filterwarnings("default")  # MLflow uses what its libraries will drop; none of it is ours
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,7 @@ def artefacts(mlflow: Any, name: str, path: str | None = None) -> set[str]:
     return {one.path for one in mlflow.MlflowClient().list_artifacts(name, path)}
 
 
+@in_mlflow
 def test_a_run_of_a_suite_is_a_run_of_mlflow(
     ran: Finished, mlflow: Any, tracked: Path, cli: Cli, tmp_path: Path
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_run_of_a_suite_is_a_run_of_mlflow(
     assert "tables/table1.csv" in artefacts(mlflow, found.info.run_id, "tables")
 
 
+@in_mlflow
 def test_the_page_and_the_commit_are_kept_where_there_are_any(
     ran: Finished, mlflow: Any, plugin: ModuleType, tmp_path: Path
 ) -> None:
@@ -165,6 +168,7 @@ def test_the_page_and_the_commit_are_kept_where_there_are_any(
     assert "report.html" in artefacts(mlflow, found.info.run_id)
 
 
+@in_mlflow
 def test_a_run_with_a_failure_is_failed_and_one_that_is_interrupted_killed(
     ran: Finished, mlflow: Any, plugin: ModuleType
 ) -> None:
@@ -180,6 +184,7 @@ def test_a_run_with_a_failure_is_failed_and_one_that_is_interrupted_killed(
     assert artefacts(mlflow, killed.info.run_id) == set()
 
 
+@in_mlflow
 def test_more_settings_than_mlflow_takes_at_once_are_all_kept(ran: Finished, mlflow: Any, plugin: ModuleType) -> None:
     from fairl_bench import RunStarted
 
@@ -191,6 +196,7 @@ def test_more_settings_than_mlflow_takes_at_once_are_all_kept(ran: Finished, mlf
     assert found.data.params["methods.m119.text"] == "y" * 6000
 
 
+@in_mlflow
 def test_the_experiment_is_the_one_that_is_asked_for(
     ran: Finished, mlflow: Any, tracked: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
