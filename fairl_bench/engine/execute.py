@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, MutableSequence, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fairl_bench.engine.hands import Hands, Job
 from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DamagedArtefact
+from fairl_bench.errors import DamagedArtefact, StoreError
 
 _ORDER = ("lm", "completions", "examples", "split", "embeddings", "reward", "scores", "measures")
 
@@ -74,8 +75,11 @@ def execute(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: O
                 watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
     except BaseException:
         hands.close(at_once=True)
+        with suppress(StoreError):  # what ended the work is told
+            store.settle()
         raise
     hands.close(at_once=False)
+    store.settle()
 
 
 def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> list[DamagedArtefact]:

@@ -121,7 +121,7 @@ def histories(path: Path) -> Iterator[History]:
     import pyarrow.parquet as pq
 
     for file in sorted((path / "histories").glob("*.parquet")):
-        table = pq.read_table(file)
+        table = pq.ParquetFile(file).read()
         told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
         seed = None if told["seed"] == "all" else int(told["seed"])
         series = {

@@ -32,7 +32,7 @@ from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.suite import Suite
-from fairl_bench.engine.yaml import dump, load
+from fairl_bench.engine.yaml import dump, load, parse_value
 from fairl_bench.errors import FairlError, ResultsError
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import FILE
@@ -86,7 +86,7 @@ class Results:
             old = [row for row in records.read(self.folder / "records.parquet") if not row.other]
             rows += _kept(old, rows, only)
         before = self.paired()  # these stay until it is known whether they still hold
-        self._file("records.parquet", lambda path: records.write(path, [*rows, *before]))
+        self._records([*rows, *before])
         names = _file_names(plan)
         written = set()
         for world in part.worlds:
@@ -113,12 +113,17 @@ class Results:
     def paired(self) -> list[Record]:
         """The paired records that the folder has."""
         path = self.folder / "records.parquet"
-        return [row for row in records.read(path) if row.other] if path.exists() else []
+        return records.read_paired(path) if path.exists() else []
 
     def write_paired(self, rows: Sequence[Record], found: Paired) -> None:
         """The paired statistics beside the records of single runs."""
-        self._file("records.parquet", lambda path: records.write(path, [*rows, *found.records]))
-        self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
+        self._records([*rows, *found.records])
+        if not found.signature or _signed(self.folder / FILE) != found.signature:
+            self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
+
+    def _records(self, rows: Sequence[Record]) -> None:
+        if not records.says(self.folder / "records.parquet", rows):
+            self._file("records.parquet", lambda path: records.write(path, rows))
 
     def write_claims(self, verdicts: Sequence[Mapping[str, Value]]) -> None:
         """The verdicts of claims, beside what else is told of the run; a number that is not defined is null."""
@@ -342,8 +347,11 @@ def _owner(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        return str(load(path).content.get("name"))
-    except FairlError:
+        with path.open(encoding="utf-8") as file:  # the first line, as we write it: the rest may be long
+            first = file.readline()
+        content = parse_value(first, (path, 1))
+        return str((content if isinstance(content, dict) and "name" in content else load(path).content).get("name"))
+    except (FairlError, UnicodeDecodeError):
         return None
 
 

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.engine import claims
 from fairl_bench.engine.execute import Outcome, Watcher, execute
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.hands import Hands, Here, Pool
@@ -24,6 +23,9 @@ from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+
+if TYPE_CHECKING:
+    from fairl_bench.engine import claims
 
 
 class Finished(NamedTuple):
@@ -77,6 +79,8 @@ def run(
             records, comparisons = [*records, *found.records], found.comparisons
         made = list(tables(report, records, comparisons, runs).values())
         if found is not None and study.suite.claims:
+            from fairl_bench.engine import claims
+
             verdicts = claims.judge(study.suite.claims, folder, study.suite.name, records, comparisons)
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
