@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fairl_bench import hookspecs
+from fairl_bench import RunFinished, hookspecs
+from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -49,3 +50,13 @@ def test_the_commands_of_the_readme_are_the_ones_that_ci_runs():
     assert set(re.findall(r"readme (\w+)\)", (ROOT / ".ci" / "run").read_text())) == set(
         re.findall(r"<!-- command: (\w+) -->", README)
     )
+
+
+def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    (source,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    (tmp_path / "follow.py").write_text(source)
+    (follower,) = Registry([tmp_path / "follow.py"], installed=False).followers("fairl_run_finished")
+    follower[1](run=RunFinished("a", tmp_path, tmp_path / "records.parquet", (), 3, 2, 1, 0, 0, 4.4))
+    assert capsys.readouterr().out == f"\aa: 2 done, 1 failed in 4 s; {tmp_path / 'records.parquet'}\n"
+    assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
