@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
+    from fairl_bench.hookspecs import RunFinished as RunFinished
+    from fairl_bench.hookspecs import RunStarted as RunStarted
+    from fairl_bench.hookspecs import StageFinished as StageFinished
     from fairl_bench.hookspecs import hookimpl as hookimpl
     from fairl_bench.kinds import LM as LM
     from fairl_bench.kinds import Aligner as Aligner
@@ -71,7 +74,7 @@ _HOMES = {
         "Truth",
     ),
     "fairl_bench.errors": ("DataError", "FairlError", "Undefined"),
-    "fairl_bench.hookspecs": ("hookimpl",),
+    "fairl_bench.hookspecs": ("RunFinished", "RunStarted", "StageFinished", "hookimpl"),
     "fairl_bench.kinds": (
         "Aligner",
         "Ask",

@@ -98,8 +98,8 @@ def run(
             jobs=jobs,
             only=_axes(only),
             replace_results=replace_results,
+            then=write_pages,
         )
-    write_pages(finished.folder)
     _conclude(finished)
 
 

@@ -24,7 +24,7 @@ from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
 MEANING = 1  # raise it when equal inputs give other figures or another page
-_PASSING = ("finished", "seconds", "command")  # of run.json: what differs between runs of one answer
+_PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
 def write_pages(path: Path, *, again: bool = False) -> Path:
@@ -121,7 +121,7 @@ def histories(path: Path) -> Iterator[History]:
     import pyarrow.parquet as pq
 
     for file in sorted((path / "histories").glob("*.parquet")):
-        table = pq.read_table(file)
+        table = pq.ParquetFile(file).read()
         told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
         seed = None if told["seed"] == "all" else int(told["seed"])
         series = {

@@ -129,6 +129,7 @@ class _Planner:
     def __init__(self, suite: Suite, variant: str, registry: Registry, stages: dict[str, Stage]) -> None:
         self.suite, self.variant, self.registry, self.stages = suite, variant, registry, stages
         self.identities: dict[str, dict[str, Any]] = {}
+        self.known: dict[int, tuple[Component, dict[str, Any]]] = {}
 
     def cells(self) -> Iterator[Cell]:
         for model in self.suite.models:
@@ -156,10 +157,12 @@ class _Planner:
         return key
 
     def identity(self, part: Component) -> dict[str, Any]:
-        spec = part.kind + canonical(part.plain())
-        if spec not in self.identities:
-            self.identities[spec] = identity(part, self.registry)
-        return self.identities[spec]
+        if id(part) not in self.known:
+            spec = part.kind + canonical(part.plain())
+            if spec not in self.identities:
+                self.identities[spec] = identity(part, self.registry)
+            self.known[id(part)] = part, self.identities[spec]  # kept, so that no other part gets its number
+        return self.known[id(part)][1]
 
     def world(self, model: Named[Source], replicate: int) -> World:
         pairs = self.examples("source", model.name, model.part, replicate)

@@ -32,7 +32,7 @@ from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.suite import Suite
-from fairl_bench.engine.yaml import dump, load
+from fairl_bench.engine.yaml import dump, load, parse_value
 from fairl_bench.errors import FairlError, ResultsError
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import FILE
@@ -86,7 +86,7 @@ class Results:
             old = [row for row in records.read(self.folder / "records.parquet") if not row.other]
             rows += _kept(old, rows, only)
         before = self.paired()  # these stay until it is known whether they still hold
-        self._file("records.parquet", lambda path: records.write(path, [*rows, *before]))
+        self._records([*rows, *before])
         names = _file_names(plan)
         written = set()
         for world in part.worlds:
@@ -113,18 +113,30 @@ class Results:
     def paired(self) -> list[Record]:
         """The paired records that the folder has."""
         path = self.folder / "records.parquet"
-        return [row for row in records.read(path) if row.other] if path.exists() else []
+        return records.read_paired(path) if path.exists() else []
 
     def write_paired(self, rows: Sequence[Record], found: Paired) -> None:
         """The paired statistics beside the records of single runs."""
-        self._file("records.parquet", lambda path: records.write(path, [*rows, *found.records]))
-        self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
+        self._records([*rows, *found.records])
+        if not found.signature or _signed(self.folder / FILE) != found.signature:
+            self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
+
+    def _records(self, rows: Sequence[Record]) -> None:
+        if not records.says(self.folder / "records.parquet", rows):
+            self._file("records.parquet", lambda path: records.write(path, rows))
 
     def write_claims(self, verdicts: Sequence[Mapping[str, Value]]) -> None:
         """The verdicts of claims, beside what else is told of the run; a number that is not defined is null."""
         told = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
         rows = [{name: None if value != value else value for name, value in row.items()} for row in verdicts]
         self._text("run.json", json.dumps(told | {"claims": rows}, indent=1))
+
+    def write_warnings(self, warnings: Sequence[str]) -> None:
+        """What plugins that follow the run came to after its story was written."""
+        place = self.folder / "run.json"
+        if place.exists():
+            told = json.loads(place.read_text(encoding="utf-8"))
+            self._text("run.json", json.dumps(told | {"warnings": list(warnings)}, indent=1))
 
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
@@ -205,6 +217,7 @@ class Results:
             "failed": outcome.failed,
             "skipped": outcome.skipped,
             "damaged": outcome.damaged,
+            "warnings": outcome.warnings,
             "stages": [
                 {"key": key, "kind": stage.kind, "computed": key in done, **store.manifest(key)["facts"]}
                 for key, stage in finished.items()
@@ -334,8 +347,11 @@ def _owner(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        return str(load(path).content.get("name"))
-    except FairlError:
+        with path.open(encoding="utf-8") as file:  # the first line, as we write it: the rest may be long
+            first = file.readline()
+        content = parse_value(first, (path, 1))
+        return str((content if isinstance(content, dict) and "name" in content else load(path).content).get("name"))
+    except (FairlError, UnicodeDecodeError):
         return None
 
 

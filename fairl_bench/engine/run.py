@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.engine import claims
 from fairl_bench.engine.execute import Outcome, Watcher, execute
+from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.hands import Hands, Here, Pool
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.read import Study
@@ -23,6 +23,9 @@ from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+
+if TYPE_CHECKING:
+    from fairl_bench.engine import claims
 
 
 class Finished(NamedTuple):
@@ -46,10 +49,12 @@ def run(
     jobs: int = 1,
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
+    then: Callable[[Path], object] | None = None,
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
     ``jobs`` processes work at once; ``only`` does the cells of these axes and leaves the records of the others.
+    ``then`` makes what else belongs into the results folder, before plugins hear that the run is over.
     """
     started = time.perf_counter()
     whole = plan(study)
@@ -57,7 +62,8 @@ def run(
     results = Results(folder, study.suite, replace=replace_results)
     worker = Worker(store, study.registry)
     outcome = Outcome()
-    watcher = watcher or Watcher()
+    followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
+    watcher = followers.watcher()
 
     def project(*, whole_story: bool = True) -> Finished:
         seconds = time.perf_counter() - started
@@ -73,27 +79,40 @@ def run(
             records, comparisons = [*records, *found.records], found.comparisons
         made = list(tables(report, records, comparisons, runs).values())
         if found is not None and study.suite.claims:
+            from fairl_bench.engine import claims
+
             verdicts = claims.judge(study.suite.claims, folder, study.suite.name, records, comparisons)
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
         return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
 
-    while True:
-        hands: Hands = (
-            Here(worker, watcher.moved) if jobs == 1 else Pool(jobs, store.root, study.registry.drop_ins, watcher.moved)
-        )
-        try:
-            execute(wanted, store, hands, watcher, outcome)
-        except BaseException:  # whatever ends the work, what is finished can be read
-            with suppress(DamagedArtefact):
-                project(whole_story=False)  # who interrupts a run waits for no bootstrap
-            raise
-        try:
-            return project()
-        except DamagedArtefact as error:
-            outcome.damaged.append(error.key)
-            watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+    def answer() -> Finished:
+        while True:
+            hands: Hands = (
+                Here(worker, watcher.moved)
+                if jobs == 1
+                else Pool(jobs, store.root, study.registry.drop_ins, watcher.moved)
+            )
+            try:
+                execute(wanted, store, hands, watcher, outcome)
+            except BaseException:  # whatever ends the work, what is finished can be read
+                with suppress(DamagedArtefact):
+                    project(whole_story=False)  # who interrupts a run waits for no bootstrap
+                raise
+            try:
+                return project()
+            except DamagedArtefact as error:
+                outcome.damaged.append(error.key)
+                watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+
+    with followers.told(results):
+        followers.started()
+        finished = answer()
+        if then is not None:
+            then(folder)
+        followers.tables = finished.tables
+    return finished
 
 
 def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:

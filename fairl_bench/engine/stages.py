@@ -65,8 +65,8 @@ class Worker:
         self.part = lru_cache(maxsize=24)(self._part)
 
     def _load(self, key: str) -> Any:
-        folder = self.store.read(key)
-        return _LOADERS[self.store.manifest(key)["kind"]](folder)
+        kind, folder = self.store.checked(key)
+        return _LOADERS[kind](folder)
 
     def perform(self, job: Sequence[Stage]) -> None:
         """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""

@@ -88,6 +88,8 @@ def _place_of(row: Record) -> _Place:
 def read_folder(folder: Path, suite: str, wanted: Iterable[str]) -> list[Sheet]:
     """The sheets of a results folder for these data.  Raises `ResultsError` where a file is missing or broken."""
     data = sorted(set(wanted))
+    if not data:
+        return []
     worlds: dict[tuple[str, str, int], dict[Run, pa.Table]] = {}
     for path in sorted((folder / "scores").glob("*.parquet")):
         table = _table(path)
@@ -113,7 +115,7 @@ def _table(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path)
+        return pq.ParquetFile(path).read()
     except (OSError, pa.ArrowInvalid) as error:
         raise ResultsError(f"{path} cannot be read; run the suite again") from error
 

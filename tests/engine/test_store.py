@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import multiprocessing
 from collections.abc import Callable
@@ -8,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fairl_bench.engine.store import MANIFEST, Store, default_store
+from fairl_bench.engine import store as engine_store
+from fairl_bench.engine.store import AT_RISK, MANIFEST, Store, _force, default_store
 from fairl_bench.errors import DamagedArtefact, StoreError
 
 KEY = "ab" + "0" * 62
@@ -66,6 +69,80 @@ def test_a_folder_without_a_manifest_is_written_over(kept: Store) -> None:
     assert not kept.has(KEY)
     kept.write(KEY, "thing", saves("other"), {})
     assert (kept.read(KEY) / "a.txt").read_text() == "other"
+
+
+# --- durable
+
+
+@pytest.fixture
+def forced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was forced to the disk, in order: names of files and folders, ``*`` for all at once."""
+    found: list[str] = []
+
+    def syncfs(handle: int) -> int:
+        found.append("*")
+        return 0
+
+    monkeypatch.setattr(engine_store, "_syncfs", syncfs)
+    monkeypatch.setattr(engine_store, "_force", lambda path: found.append(path.name))
+    return found
+
+
+def test_short_stages_are_forced_to_the_disk_together(
+    forced: list[str], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [store._settled]
+    monkeypatch.setattr(engine_store.time, "monotonic", lambda: now[0])
+    for number in range(20):
+        store.write(f"{number:064x}", "thing", saves(), {})
+        assert forced == []
+    now[0] += AT_RISK + 0.01
+    store.write(KEY, "thing", saves(), {})
+    assert forced == ["*"]
+    store.write("c" * 64, "thing", saves(), {})
+    assert forced == ["*"]
+
+
+def test_a_store_that_is_asked_to_settle_forces_everything(forced: list[str], kept: Store) -> None:
+    kept.settle()
+    assert forced == ["*"]
+
+
+def test_where_a_file_system_cannot_be_forced_at_once_every_file_is_before_it_appears(
+    forced: list[str], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_store, "_syncfs", None)
+    there = []
+    monkeypatch.setattr(engine_store, "_force", lambda path: there.append((path.name, store.has(KEY))))
+    store.write(KEY, "thing", saves(), {})
+    store.settle()
+    assert there == [("a.txt", False), ("b.txt", False), (MANIFEST, False), ("ab", True)]
+
+
+def test_the_file_system_here_can_be_forced(kept: Store) -> None:
+    kept.settle()
+    _force(kept.path(KEY) / "a.txt")
+    _force(kept.path(KEY))
+
+
+def test_a_disk_that_cannot_be_forced_is_an_error(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def syncfs(handle: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr(engine_store, "_syncfs", syncfs)
+    with pytest.raises(StoreError, match=f"the store {kept.root} cannot be written: Input/output error; make room"):
+        kept.settle()
+
+
+@pytest.mark.parametrize("torn", [MANIFEST, "a.txt"])
+def test_an_artefact_that_a_crash_left_empty_is_damage_and_can_be_made_again(torn: str, kept: Store) -> None:
+    (kept.path(KEY) / torn).write_bytes(b"")  # what ext4 leaves of a file that was renamed and never forced
+    with pytest.raises(DamagedArtefact, match=f"{KEY[:12]} is damaged .*{'manifest' if torn == MANIFEST else torn}"):
+        kept.read(KEY)
+    kept.set_aside(KEY)
+    kept.write(KEY, "thing", saves(), {})
+    assert kept.checked(KEY) == ("thing", kept.path(KEY))
 
 
 # --- damage
