@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.component import Component, Settings
+from fairl_bench.component import Component, RunTime, Settings
 from fairl_bench.data import (
     Asked,
     Examples,
@@ -18,6 +18,7 @@ from fairl_bench.data import (
     Inputs,
     Model,
     Pairs,
+    Resources,
     Reward,
     Sampling,
     Scored,
@@ -55,6 +56,7 @@ class Source(Component, ABC):
     identical: Literal["refuse", "drop"] = Field("refuse", description="pairs whose two texts are equal")
     empty: Literal["refuse", "drop"] = Field("refuse", description="pairs with a text of nothing but space")
     flip: float = Field(0.0, ge=0, le=1, description="share of the pairs whose preference is turned around, as noise")
+    resources: Annotated[Resources, RunTime] = Resources()
 
     def size(self) -> int | None:
         """How many pairs there will be, if that can be told without making them."""
@@ -77,6 +79,8 @@ class TestSet(Component, ABC):
 
     kind = "testset"
     __test__ = False  # not a test class, whatever its name says to pytest
+
+    resources: Annotated[Resources, RunTime] = Resources()
 
     def size(self) -> int | None:
         """How many texts there will be, if that can be told without making them."""
@@ -105,6 +109,8 @@ class LM(Component, ABC):
     """A causal language model."""
 
     kind = "lm"
+
+    resources: Annotated[Resources, RunTime] = Resources()
 
     @abstractmethod
     def make(self, site: Site) -> Model:
@@ -146,6 +152,7 @@ class Ask(Settings):
     n: int = Field(ge=1, description="completions; where there are fewer prompts, several of each")
     sampling: Sampling = Sampling()
     voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
+    shards: int = Field(1, ge=1, description="stages that draw them side by side")
 
 
 class Encoder(Component, ABC):
@@ -154,6 +161,9 @@ class Encoder(Component, ABC):
     kind = "encoder"
     fitted: ClassVar[bool] = False
     """Whether it learns from the training texts first; if not, ``corpus`` is empty."""
+
+    shards: int = Field(1, ge=1, description="stages that embed side by side; another number moves the last bits")
+    resources: Annotated[Resources, RunTime] = Resources()
 
     @abstractmethod
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
@@ -169,6 +179,8 @@ class Method(Component, ABC):
     kind = "method"
     seeded: ClassVar[bool] = True
     """Whether another seed gives another reward; if not, one run stands for all seeds."""
+
+    resources: Annotated[Resources, RunTime] = Resources()
 
     @abstractmethod
     def fit(self, task: Task) -> Reward:
@@ -236,6 +248,7 @@ class Evaluator(Component, ABC):
     """The names of its numbers, so that a misspelt one in a report is refused; empty: not told."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
+    resources: Annotated[Resources, RunTime] = Resources()
 
     @abstractmethod
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:

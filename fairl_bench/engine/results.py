@@ -205,6 +205,7 @@ class Results:
             "failed": outcome.failed,
             "skipped": outcome.skipped,
             "damaged": outcome.damaged,
+            "lost": [attempt._asdict() for attempt in outcome.attempts],
             "stages": [
                 {"key": key, "kind": stage.kind, "computed": key in done, **store.manifest(key)["facts"]}
                 for key, stage in finished.items()
