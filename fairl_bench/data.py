@@ -61,7 +61,7 @@ class Resources(Settings):
     time_limit: float | None = Field(None, gt=0, description="seconds; a stage that takes longer is ended and fails")
     memory_limit: Size | None = Field(
         None,
-        description="what its process may hold, libraries too, like 8GB; a stage that takes more is ended and fails",
+        description="what its process may hold, libraries too; a stage that takes more is ended and fails",
     )
 
     @field_validator("num_cpus", "num_gpus")
@@ -279,7 +279,8 @@ class Asked:
 
     def take(self, rows: Sequence[int]) -> Asked:
         """The same questions in these rows alone: each keeps its random numbers."""
-        prompt, row, draw = (tuple(column[i] for i in rows) for column in (self.prompt, self.row, self.draw))
+        prompt = tuple(self.prompt[i] for i in rows)
+        row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
         return Asked(prompt, row, draw, self.sampling, self.voice, self.replicate)
 
     def rng(self, i: int) -> np.random.Generator:

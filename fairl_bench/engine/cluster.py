@@ -231,8 +231,7 @@ def _connected(address: str) -> Any:
 
 
 def _ray() -> Any:
-    # before it is imported: of its own working it tells nothing, and what runs out of memory is not tried for ever
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # before it is imported: what runs out of memory is not tried for ever
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     try:
@@ -275,10 +274,8 @@ def _fits(asked: Resources, one: dict[str, Any]) -> bool:
 
 
 def _spelt(asked: Resources) -> str:
-    wanted = {"num_cpus": asked.num_cpus, "num_gpus": asked.num_gpus, "memory": asked.memory}
-    return ", ".join(
-        f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in wanted.items() if value
-    )
+    gpus = f", {asked.num_gpus:g} GPU" if asked.num_gpus else ""
+    return f"{asked.num_cpus:g} CPU{gpus}" + (f", {asked.memory}" if asked.memory else "")
 
 
 def _appears(store: Store, key: str) -> bool:

@@ -52,7 +52,8 @@ def run(
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
-    ``jobs`` processes work at once, or a Ray ``cluster`` does: ``HOST:PORT``, or ``auto``; ``only`` does the cells of these axes and leaves the records of the others.
+    ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
+    the cells of these axes and leaves the records of the others.
     """
     started = time.perf_counter()
     whole = plan(study)
