@@ -231,8 +231,10 @@ def _connected(address: str) -> Any:
 
 
 def _ray() -> Any:
-    # before it is imported: what runs out of memory is not tried for ever
+    # before it is imported.  What it has to say is for its dashboard: among tables it would be noise
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # by itself it would begin again for ever what runs out of memory
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     try:
         return import_module("ray")

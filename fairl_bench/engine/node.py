@@ -166,7 +166,7 @@ def do(place: str, mark: str, theirs: Code, files: Files, job: Job, task: int, b
     def held(size: int) -> None:
         board.tell.remote(Held(task, size))
 
-    _one_thread()
+    _prepare()
     try:
         worker = _worker(place, mark, theirs, files)
     except FairlError as error:
@@ -175,11 +175,22 @@ def do(place: str, mark: str, theirs: Code, files: Files, job: Job, task: int, b
         return Answer(perform(job, worker, moved, begun), platform.node(), os.getpid())
 
 
-def _one_thread() -> None:
-    """One thread for every product of matrices, as in any other process of a run: numbers must not depend on cores."""
+@cache
+def _prepare() -> None:
+    """Make this process a worker: one thread for its sums, as in any other of a run, and an end with its raylet."""
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(1)
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    threadpool_limits(1)  # libraries that are loaded already; the others will read the variables
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: what it does has been given to another."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
 
 
 @contextmanager
