@@ -102,6 +102,8 @@ class Cluster:
                 refusal = self.ray.get(reference)
             except self.ray.exceptions.RayTaskError as error:
                 refusal = f"node {name} cannot do what {node.code()} asks ({_last_line(error)}); install the same there"
+            except self.ray.exceptions.RayError:  # the node has gone meanwhile
+                continue
             if refusal:
                 raise FairlError(refusal)
             if not _appears(self.store, answer):

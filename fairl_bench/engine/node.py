@@ -5,20 +5,20 @@ Only names and plain data reach it, so that this module need not be loaded where
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import platform
-import shutil
 import sys
-import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import platformdirs
 
 import fairl_bench
 from fairl_bench.engine import resources
@@ -137,13 +137,14 @@ def _worker(place: str, mark: str, theirs: Code, files: Files) -> Worker:
 
 
 def _written(files: Files) -> list[Path]:
-    """Drop-in files as files again: what they are is their content and their name, not the folder."""
-    folder = Path(tempfile.mkdtemp(prefix="fairl-bench-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    paths = [folder / str(i) / name for i, (name, _) in enumerate(files)]  # two may have one name
-    for path, (_, content) in zip(paths, files, strict=True):
-        path.parent.mkdir()
-        path.write_bytes(content)
+    """Drop-in files as files again, each in a folder named by its content: what they are is that and their name."""
+    paths = []
+    for name, content in files:
+        folder = platformdirs.user_cache_path("fairl-bench") / "drop-ins" / hashlib.sha256(content).hexdigest()[:32]
+        folder.mkdir(parents=True, exist_ok=True)
+        half = folder / f".{uuid.uuid4().hex}"  # another worker may write the same one now
+        half.write_bytes(content)
+        paths.append(half.replace(folder / name))
     return paths
 
 

@@ -108,25 +108,20 @@ def fairl_methods(register):
 
 
 @pytest.fixture(scope="module")
-def raylets() -> Iterator[Any]:
-    """A head and its address; a test adds nodes.  No process of it is left afterwards."""
+def raylets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A head and another raylet, started as processes; none of them is left afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))  # what its workers import
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))  # where its workers put drop-ins
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         from ray.cluster_utils import Cluster
 
         found = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-        yield found
-        found.shutdown()
-
-
-@pytest.fixture
-def two(raylets: Any) -> Iterator[Any]:
-    """A second raylet beside the head, gone after the test."""
-    added = raylets.add_node(**NODE)
-    yield added
-    if added in raylets.worker_nodes:
-        raylets.remove_node(added, allow_graceful=False)
+        try:
+            found.add_node(**NODE)
+            yield found
+        finally:
+            found.shutdown()
 
 
 @pytest.fixture
@@ -170,7 +165,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 def test_one_process_two_and_a_cluster_leave_the_same_files(
-    raylets: Any, two: Any, tiny: dict[str, Any], tmp_path: Path, write_suite: Write
+    raylets: Any, tiny: dict[str, Any], tmp_path: Path, write_suite: Write
 ) -> None:
     (tmp_path / "parts.py").write_text(PARTS)
     tiny["plugins"] = ["parts.py"]
@@ -207,59 +202,6 @@ def _manifests(folder: Path) -> list[Path]:
 
 
 # --- losses
-
-
-def test_a_stage_whose_raylet_is_killed_is_done_elsewhere_and_both_processes_are_on_record(
-    raylets: Any, two: Any, light: dict[str, Any], tmp_path: Path, write_suite: Write
-) -> None:
-    folder = tmp_path / "waits"
-    folder.mkdir()
-    light["methods"].append({"name": "waits", "use": "waits", "folder": str(folder)})
-    suite = write_suite(light)
-    command = [sys.executable, "-m", "fairl_bench", "run", str(suite), "--executor", "ray"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    began = [*command, "--address", raylets.address, "--store", "store", "--results", "results"]
-    raylet = two.all_processes["raylet"][0].process.pid
-    with subprocess.Popen(
-        began, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            wait_for(lambda: len(list(folder.glob("*.tries"))) == 2)  # one on each node
-            tries = {path: path.read_text().split() for path in folder.glob("*.tries")}
-            ((path, (first, _)),) = ((path, pids) for path, pids in tries.items() if int(pids[1]) == raylet)
-            os.kill(raylet, signal.SIGKILL)
-            (folder / "other").touch()
-            wait_for(lambda: _gone(int(first)))
-            (folder / "go").touch()
-            out, said = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 0, said
-    second = path.read_text().split()[2]
-    found = told(tmp_path / "results")
-    title = f"waits on toy, replicate 0, seed {path.stem}"
-    (stage,) = (one for one in found["stages"] if one["kind"] == "reward" and one["title"] == title)
-    assert [(one["stage"], one["pid"], one["host"]) for one in found["lost"]] == [
-        (stage["key"], int(first), stage["host"])
-    ]
-    assert found["lost"][0]["why"] in ("its node was lost", "its worker process or its node was lost")
-    assert stage["pid"] == int(second) != int(first)
-    # and no number is another
-    here = run(read_study(suite), Store(tmp_path / "here"), tmp_path / "there")
-    assert contents(here.folder) == {
-        name: content for name, content in contents(tmp_path / "results").items() if name in contents(here.folder)
-    }
-    assert {path.name for path in here.folder.rglob("*.parquet")} == {
-        path.name for path in (tmp_path / "results").rglob("*.parquet")
-    }
-    # Ray's own words are for its dashboard
-    assert out.startswith("Table 1\n")
-    ours = re_ours()
-    assert [line for line in said.splitlines() if not ours(line)] == []
-
-
-def re_ours() -> Callable[[str], bool]:
-    return lambda line: line.startswith(("[", "      "))
 
 
 def _gone(pid: int) -> bool:
@@ -387,3 +329,52 @@ def test_ctrl_c_ends_the_work_and_keeps_what_is_finished(
     worker = int((folder / "0.tries").read_text().split()[0])
     wait_for(lambda: _gone(worker))
     assert {"examples", "split"} <= {stage["kind"] for stage in told(tmp_path / "results" / "tiny")["stages"]}
+
+
+# --- last: it leaves one raylet less
+
+
+def test_a_stage_whose_raylet_is_killed_is_done_elsewhere_and_both_processes_are_on_record(
+    raylets: Any, light: dict[str, Any], tmp_path: Path, write_suite: Write
+) -> None:
+    folder = tmp_path / "waits"
+    folder.mkdir()
+    light["methods"].append({"name": "waits", "use": "waits", "folder": str(folder)})
+    suite = write_suite(light)
+    command = [sys.executable, "-m", "fairl_bench", "run", str(suite), "--executor", "ray"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    began = [*command, "--address", raylets.address, "--store", "store", "--results", "results"]
+    raylet = next(iter(raylets.worker_nodes)).all_processes["raylet"][0].process.pid
+    with subprocess.Popen(
+        began, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            wait_for(lambda: len(list(folder.glob("*.tries"))) == 2)  # one on each node
+            tries = {path: path.read_text().split() for path in folder.glob("*.tries")}
+            ((path, (first, _)),) = ((path, pids) for path, pids in tries.items() if int(pids[1]) == raylet)
+            os.kill(raylet, signal.SIGKILL)
+            wait_for(lambda: _gone(int(first)))
+            (folder / "go").touch()
+            out, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 0, said
+    second = path.read_text().split()[2]
+    found = told(tmp_path / "results")
+    title = f"waits on toy, replicate 0, seed {path.stem}"
+    (stage,) = (one for one in found["stages"] if one["kind"] == "reward" and one["title"] == title)
+    assert [(one["stage"], one["pid"], one["host"]) for one in found["lost"]] == [
+        (stage["key"], int(first), stage["host"])
+    ]
+    assert found["lost"][0]["why"] in ("its node was lost", "its worker process or its node was lost")
+    assert stage["pid"] == int(second) != int(first)
+    # and no number is another
+    here = run(read_study(suite), Store(tmp_path / "here"), tmp_path / "there")
+    assert contents(here.folder) == {
+        name: content
+        for name, content in contents(tmp_path / "results").items()
+        if not name.startswith(("figures/", "report.html"))  # which the command makes
+    }
+    # Ray's own words are for its dashboard
+    assert out.startswith("Table 1\n")
+    assert [line for line in said.splitlines() if not line.startswith(("[", "      "))] == []

@@ -23,8 +23,9 @@ MARK, ANSWER = "ab" * 32, "cd" * 32
 
 
 @pytest.fixture(autouse=True)
-def somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def somewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("platform.node", lambda: "worker-7")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
 
 
 # --- the look around
