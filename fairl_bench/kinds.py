@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     from fairl_bench.science.failures import Signal
 
 
+Needs = Annotated[
+    Resources | None,
+    RunTime,
+    Field(description="what its stages ask of a machine, and where they are ended; in no key"),
+]
+"""On a kind whose work is a stage of its own."""
+
+
 class Judge(Component, ABC):
     """The ground truth of a text: a classifier, a known rule, human labels."""
 
@@ -56,7 +64,7 @@ class Source(Component, ABC):
     identical: Literal["refuse", "drop"] = Field("refuse", description="pairs whose two texts are equal")
     empty: Literal["refuse", "drop"] = Field("refuse", description="pairs with a text of nothing but space")
     flip: float = Field(0.0, ge=0, le=1, description="share of the pairs whose preference is turned around, as noise")
-    resources: Annotated[Resources, RunTime] = Resources()
+    resources: Needs = None
 
     def size(self) -> int | None:
         """How many pairs there will be, if that can be told without making them."""
@@ -80,7 +88,7 @@ class TestSet(Component, ABC):
     kind = "testset"
     __test__ = False  # not a test class, whatever its name says to pytest
 
-    resources: Annotated[Resources, RunTime] = Resources()
+    resources: Needs = None
 
     def size(self) -> int | None:
         """How many texts there will be, if that can be told without making them."""
@@ -110,7 +118,7 @@ class LM(Component, ABC):
 
     kind = "lm"
 
-    resources: Annotated[Resources, RunTime] = Resources()
+    resources: Needs = None
 
     @abstractmethod
     def make(self, site: Site) -> Model:
@@ -163,7 +171,7 @@ class Encoder(Component, ABC):
     """Whether it learns from the training texts first; if not, ``corpus`` is empty."""
 
     shards: int = Field(1, ge=1, description="stages that embed side by side; another number moves the last bits")
-    resources: Annotated[Resources, RunTime] = Resources()
+    resources: Needs = None
 
     @abstractmethod
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
@@ -180,7 +188,7 @@ class Method(Component, ABC):
     seeded: ClassVar[bool] = True
     """Whether another seed gives another reward; if not, one run stands for all seeds."""
 
-    resources: Annotated[Resources, RunTime] = Resources()
+    resources: Needs = None
 
     @abstractmethod
     def fit(self, task: Task) -> Reward:
@@ -248,7 +256,7 @@ class Evaluator(Component, ABC):
     """The names of its numbers, so that a misspelt one in a report is refused; empty: not told."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
-    resources: Annotated[Resources, RunTime] = Resources()
+    resources: Needs = None
 
     @abstractmethod
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:

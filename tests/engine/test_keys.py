@@ -150,7 +150,6 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
             yield from (start + 0.125, start - 0.125, start * 0.5)
     elif annotation is str:
         yield f"{value or 'pairs/test'}x"
-        yield "8GB"
     elif origin is tuple:
         if arguments[-1] is not ...:
             yield tuple(entry + 1 for entry in value)
