@@ -24,8 +24,6 @@ from fairl_bench.engine.run import Finished, run
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import FairlError
 
-pytest.importorskip("ray", reason="needs ray: tox -e ray")
-
 Write = Callable[..., Path]
 ROOT = Path(__file__).parent.parent.parent
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 10**6}
@@ -110,6 +108,7 @@ def fairl_methods(register):
 @pytest.fixture(scope="module")
 def raylets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head and another raylet, started as processes; none of them is left afterwards."""
+    pytest.importorskip("ray", reason="needs ray: tox -e ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))  # what its workers import
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))  # where its workers put drop-ins
