@@ -362,8 +362,9 @@ def check(suite: Path, options: tuple[str, ...], store: Path | None) -> None:
     work = estimate(made, Store(store or default_store()), study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
+    width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
-        click.echo(f"  {kind:<11} {total:>5}" + (f", {finished} finished" if finished else ""))
+        click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")

@@ -220,22 +220,19 @@ def _connected(address: str) -> Any:
         _answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except ConnectionError as error:
-        if address == "auto":
+    except (RuntimeError, ValueError, OSError) as error:
+        if address == "auto" and isinstance(error, ConnectionError):
             raise FairlError(
                 "no Ray cluster runs on this machine; start one with 'ray start --head', or name one with --address "
                 "HOST:PORT"
             ) from error
-        raise FairlError(f"the Ray cluster at {address} cannot be joined: {_first_line(error)}") from error
-    except (RuntimeError, OSError) as error:
-        raise FairlError(f"the Ray cluster at {address} cannot be joined: {_first_line(error)}") from error
+        raise FairlError(f"the Ray cluster at {address} cannot be joined: {_one_line(error)}") from error
     return ray
 
 
 def _ray() -> Any:
     # before it is imported.  What it has to say is for its dashboard: among tables it would be noise
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # by itself it would begin again for ever what runs out of memory
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     try:
@@ -247,17 +244,24 @@ def _ray() -> Any:
 
 
 def _answers(address: str) -> None:
-    """Look whether anything answers there: Ray itself would try for a minute."""
+    """Look whether a server of Ray's protocol answers there: Ray itself would wait for one for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise FairlError(f"--address {address}: needs auto or HOST:PORT")
     try:
-        socket.create_connection((host, int(port)), _PATIENCE).close()
+        with socket.create_connection((host, int(port)), _PATIENCE) as server:
+            server.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+            heard = server.recv(len(_SETTINGS))
     except (OSError, OverflowError) as error:
         raise FairlError(
             f"nothing answers at {address} ({getattr(error, 'strerror', None) or error}); is the head of the Ray "
             "cluster there, and this its port?"
         ) from error
+    if heard[3:4] != _SETTINGS[3:4]:
+        raise FairlError(f"what answers at {address} is not the head of a Ray cluster; its port is 6379 unless set")
+
+
+_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # HTTP/2's first frame, empty; gRPC begins with one too
 
 
 def _alive(ray: Any) -> list[dict[str, Any]]:
@@ -298,6 +302,10 @@ def _forget(store: Store, key: str) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _last_line(error: BaseException) -> str:

@@ -31,10 +31,10 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 * 10**6}
 PARTS = """\
 import os, signal, time
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from fairl_bench import Encoder, Method, PairwiseMethod, Reward, RunTime, hookimpl, report
+from fairl_bench import Encoder, Method, PairwiseMethod, Reward, hookimpl
+from fairl_bench.progress import report
 
 
 class Letters(Encoder):
@@ -274,6 +274,16 @@ def test_a_stage_that_no_node_has_room_for_says_what_it_waits_for(
     with pytest.raises(Enough):
         run(suite, Store(tmp_path / "store"), tmp_path / "results", Watcher(moved=moved), cluster=raylets.address)
     assert said == ["waits for a node with 1 CPU, 1 GPU, 900TB"]
+
+
+def test_it_takes_a_few_more_than_there_is_room_for_and_leaves_no_mark(raylets: Any, store: Store) -> None:
+    hands = cluster.Cluster(raylets.address, store, (), lambda *move: None)
+    try:
+        assert hands.slots == 2 + 2
+        assert store.has(hands.mark)
+    finally:
+        hands.close(at_once=True)
+    assert list(store.root.glob("??/*")) == []
 
 
 # --- the start and the end

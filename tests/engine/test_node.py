@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,10 +131,59 @@ def test_a_mistake_is_answered_in_these_words(
     assert ran.stderr == f"error: {said}\n"
 
 
+class Refusing:
+    """A Ray that cannot join."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def init(self, **options: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ConnectionError("Could not find any running Ray instance."),
+            "no Ray cluster runs on this machine; start one with 'ray start --head', or name one with --address "
+            "HOST:PORT",
+        ),
+        (
+            RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.40.0\n    Python: 3.12.1"),
+            "the Ray cluster at auto cannot be joined: Version mismatch: The cluster was started with: Ray: 2.40.0 "
+            "Python: 3.12.1",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_told_in_these_words(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_ray", lambda: Refusing(error))
+    with pytest.raises(FairlError, match=f"^{re.escape(said)}$"):
+        cluster._connected("auto")
+
+
+def test_an_address_where_another_server_answers_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(100)
+                caller.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        said = f"what answers at {address} is not the head of a Ray cluster; its port is 6379 unless set"
+        with pytest.raises(FairlError, match=f"^{re.escape(said)}$"):
+            cluster._answers(address)
+
+
 def test_without_ray_the_extra_is_named(
     cli: Callable[..., Result], tiny: dict[str, Any], write_suite: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     ran = cli("run", write_suite(tiny), "--executor", "ray")
     assert ran.exit_code == 2
     assert ran.stderr == (

@@ -28,10 +28,9 @@ Write = Callable[..., Path]
 GREEDY = """\
 import os, time
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from fairl_bench import Encoder, Method, Reward, RunTime, hookimpl
+from fairl_bench import Encoder, Method, Reward, hookimpl
 
 
 class Letters(Encoder):
