@@ -90,28 +90,35 @@ class Cluster:
 
     def _look_around(self) -> None:
         """Have every node look whether it can be worked on.  Raises `FairlError` with the reason of one that cannot."""
+        look = self.ray.remote(num_cpus=0, max_retries=0)(node.look)
         looking = {}
         for one in _alive(self.ray):
             answer = digest({"mark": self.mark, "node": one["NodeID"]})
-            task = self.ray.remote(num_cpus=0, max_retries=0)(node.look)
-            task = task.options(scheduling_strategy=_on(self.ray, one["NodeID"]))
-            looking[answer] = (one, task.remote(placed(self.store), self.mark, node.code(), answer))
-        for answer, (one, reference) in looking.items():
-            name = one["NodeManagerHostname"]
-            try:
-                refusal = self.ray.get(reference)
-            except self.ray.exceptions.RayTaskError as error:
-                refusal = f"node {name} cannot do what {node.code()} asks ({_last_line(error)}); install the same there"
-            except self.ray.exceptions.RayError:  # the node has gone meanwhile
-                continue
-            if refusal:
-                raise FairlError(refusal)
-            if not _appears(self.store, answer):
-                raise FairlError(
-                    f"what node {name} writes into the store {placed(self.store)} is not seen here; name a folder that "
-                    "all nodes share, or an object store, with --store"
-                )
-            _forget(self.store, answer)
+            there = look.options(scheduling_strategy=_on(self.ray, one["NodeID"]))
+            reference = there.remote(placed(self.store), self.mark, node.code(), answer)
+            looking[answer] = (one["NodeManagerHostname"], reference)
+        try:
+            for answer, (name, reference) in looking.items():
+                if refusal := self._refusal(name, reference, answer):
+                    raise FairlError(refusal)
+        finally:
+            for answer in looking:
+                _forget(self.store, answer)
+
+    def _refusal(self, name: str, reference: Any, answer: str) -> str:
+        """Why a node cannot be worked on; empty where it can, and where it has gone meanwhile."""
+        try:
+            found: str = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:
+            return f"node {name} cannot do what {node.code()} asks ({_last_line(error)}); install the same there"
+        except self.ray.exceptions.RayError:
+            return ""
+        if found or _appears(self.store, answer):
+            return found
+        return (
+            f"what node {name} writes into the store {placed(self.store)} is not seen here; name a folder that all "
+            "nodes share, or an object store, with --store"
+        )
 
     def _send(self, errand: _Errand, job: Job) -> None:
         asked, number = resources.of_job(job), next(self.numbers)

@@ -1,6 +1,6 @@
 """What runs on a node of a Ray cluster: a job, a look at what the node has, and the board that workers write on.
 
-Only names and plain data reach it, so that this module need not be loaded where no cluster is.
+Ray finds these by name and sends them plain data, so that the package must be the same on every node.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairl_bench.engine import claims
-from fairl_bench.engine.execute import Outcome, Watcher, execute
+from fairl_bench.engine.execute import Outcome, Watcher, execute, missing
 from fairl_bench.engine.hands import Hands, Here, placed
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.pool import Pool
@@ -101,7 +101,7 @@ def run(
 def _hands(wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None) -> Hands:
     """What does the work.  One job at a time has a process of its own where a limit may end it."""
     drop_ins = worker.registry.drop_ins
-    if cluster is not None:
+    if cluster is not None and missing(wanted, worker.store):  # what is finished needs no cluster
         from fairl_bench.engine.cluster import Cluster
 
         return Cluster(cluster, worker.store, drop_ins, watcher.moved)

@@ -14,9 +14,12 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.engine import cluster, node
+from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.hands import placed
 from fairl_bench.engine.keys import identity
+from fairl_bench.engine.read import read_study
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.run import Finished, run
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import KINDS
@@ -129,6 +132,13 @@ def test_a_mistake_is_answered_in_these_words(
     ran = cli("run", write_suite(tiny), *options)
     assert ran.exit_code == 2
     assert ran.stderr == f"error: {said}\n"
+
+
+def test_what_is_finished_needs_no_cluster(
+    ran: Finished, store: Store, tiny: dict[str, Any], write_suite: Callable[..., Path]
+) -> None:
+    again = run(read_study(write_suite(tiny)), store, ran.folder, cluster="127.0.0.1:1")
+    assert again.outcome == Outcome()
 
 
 class Refusing:
