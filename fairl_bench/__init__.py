@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairl_bench.data import Inputs as Inputs
     from fairl_bench.data import Model as Model
     from fairl_bench.data import Pairs as Pairs
+    from fairl_bench.data import Resources as Resources
     from fairl_bench.data import Reward as Reward
     from fairl_bench.data import Sampling as Sampling
     from fairl_bench.data import Scored as Scored
@@ -66,6 +67,7 @@ _HOMES = {
         "Inputs",
         "Model",
         "Pairs",
+        "Resources",
         "Reward",
         "Sampling",
         "Scored",

@@ -66,6 +66,14 @@ def main(debug: bool) -> None:
 @_SET
 @click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Do only these cells: method=a,b or seed=0.")
 @click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes at once.")
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Work on this machine, or spread over a Ray cluster.",
+)
+@click.option("--address", metavar="HOST:PORT", help="Head of the Ray cluster.  [default: auto, that of this machine]")
 @click.option("--results", type=click.Path(path_type=Path), help="Folder for the results.  [default: results/SUITE]")
 @_STORE
 @click.option("--replace-results", is_flag=True, help="Overwrite the results of another suite.")
@@ -74,6 +82,8 @@ def run(
     options: tuple[str, ...],
     only: tuple[str, ...],
     jobs: int,
+    executor: str,
+    address: str | None,
     results: Path | None,
     store: Path | None,
     replace_results: bool,
@@ -88,6 +98,7 @@ def run(
     from fairl_bench.engine.store import Store, default_store
     from fairl_bench.show import Progress
 
+    cluster = _cluster(executor, address, jobs)
     study = read_study(suite, options)
     with Progress(sys.stderr) as progress:
         finished = run_study(
@@ -96,11 +107,25 @@ def run(
             results or Path("results") / study.suite.name,
             progress.watcher(),
             jobs=jobs,
+            cluster=cluster,
             only=_axes(only),
             replace_results=replace_results,
             then=write_pages,
         )
     _conclude(finished)
+
+
+def _cluster(executor: str, address: str | None, jobs: int) -> str | None:
+    """The address of the cluster; None where there is none."""
+    from fairl_bench.errors import FairlError
+
+    if executor == "local":
+        if address is not None:
+            raise FairlError(f"--address {address}: the executor 'local' has none; add --executor ray")
+        return None
+    if jobs > 1:
+        raise FairlError(f"--jobs {jobs}: a Ray cluster does as many at once as it has cores for; leave it out")
+    return address or "auto"
 
 
 def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
@@ -337,8 +362,9 @@ def check(suite: Path, options: tuple[str, ...], store: Path | None) -> None:
     work = estimate(made, Store(store or default_store()), study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
+    width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
-        click.echo(f"  {kind:<11} {total:>5}" + (f", {finished} finished" if finished else ""))
+        click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")

@@ -7,12 +7,15 @@ from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Mu
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from fairl_bench.engine.hands import Hands, Job
+from fairl_bench.engine.hands import Attempt, Hands, Job
 from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact, StoreError
 
-_ORDER = ("lm", "completions", "examples", "split", "embeddings", "reward", "scores", "measures")
+_ORDER = (
+    *("lm", "completions-shard", "completions", "examples", "split"),
+    *("embeddings-shard", "embeddings", "reward", "scores", "measures"),
+)
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Outcome:
     skipped: dict[str, str] = field(default_factory=dict)  # key -> the reason of what it waits for
     damaged: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # of plugins that follow the run
+    attempts: list[Attempt] = field(default_factory=list)  # those that ended with their process
 
     def lost(self) -> dict[str, str]:
         """The reason of every stage that will not be done."""
@@ -104,6 +108,7 @@ def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Out
             raise report.broken_store
         unfinished -= set(report.done)
         outcome.done += report.done
+        outcome.attempts += report.lost
         if report.damaged:
             damaged.setdefault(report.damaged.key, report.damaged)
         for key, (reason, log) in report.failed.items():

@@ -11,25 +11,29 @@ from fairl_bench.component import Component, Settings, Spec
 from fairl_bench.engine.keys import answering, canonical, identity, stage_key
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.resources import needs
 from fairl_bench.engine.suite import PAIRS, Named, Suite
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import LM, Artefact, Ask, Encoder, Evaluator, Judge, Method, Recovered, Source, TestSet
 
 UPSTREAM = "upstream/"
 """Before the role of an input that a part starts from."""
+SHARD = "shard/"
+"""Before the number of an input that is a part of the answer."""
 
 
 @dataclass(frozen=True)
 class Stage:
     """One cacheable step, as plain data: a worker needs nothing else but the store and the plugins."""
 
-    kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures
+    kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures; and shards of some
     key: str
     title: str
     parts: Mapping[str, Spec] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)  # role -> key
     stack: Hashable = None  # stages of equal value may be done as one job
+    resources: Mapping[str, Any] = field(default_factory=dict)  # `Resources` as plain data
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,38 @@ class _Planner:
         key = stage_key(kind, who, settings, inputs)
         if key not in self.stages:
             specs = {role: part.plain() for role, part in parts.items()}
-            self.stages[key] = Stage(kind, key, title, specs, {**settings, **run_time}, inputs, stack)
+            asked = needs(parts.values())
+            shared = None if stack is None else (stack, canonical(asked))
+            self.stages[key] = Stage(kind, key, title, specs, {**settings, **run_time}, inputs, shared, asked)
         return key
+
+    def sharded(
+        self,
+        kind: str,
+        title: str,
+        parts: Mapping[str, Component],
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        shards: int,
+        merging: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Add one stage; or as many ``shards``, which need nothing of one another, and one that merges them.
+
+        That one does no part's work, and reads the inputs ``merging`` beside the shards.
+        """
+        if shards == 1:
+            return self.add(kind, title, parts, settings, inputs)
+        each = {
+            f"{SHARD}{i}": self.add(
+                f"{kind}-shard",
+                f"{title}, shard {i + 1} of {shards}",
+                parts,
+                {**settings, "shard": i, "shards": shards},
+                inputs,
+            )
+            for i in range(shards)
+        }
+        return self.add(kind, title, {}, settings, {**each, **merging})
 
     def identity(self, part: Component) -> dict[str, Any]:
         if id(part) not in self.known:
@@ -216,13 +250,15 @@ class _Planner:
             "replicate": replicate,
         }
         parts = {"lm": asked.lm, "prompts": asked.prompts}
-        return self.add("completions", f"completions of {model}, {role}, replicate {replicate}", parts, settings, lm)
+        title = f"completions of {model}, {role}, replicate {replicate}"
+        return self.sharded("completions", title, parts, settings, lm, min(asked.shards, asked.n))
 
     def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: World) -> str:
         corpus = {"pairs": world.pairs, "split": world.split} if encoder.part.fitted else {}
         title = f"{self.stages[examples].title} by {encoder.name}"
         inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.replicate)}
-        return self.add("embeddings", title, {"encoder": encoder.part}, {"embed": embed}, inputs)
+        parts, shards = {"encoder": encoder.part}, encoder.part.shards
+        return self.sharded("embeddings", title, parts, {"embed": embed}, inputs, shards, {"examples": examples})
 
     def cells_of(self, model: Named[Source], encoder: Named[Encoder], world: World) -> Iterator[Cell]:
         embed = model.part.embed

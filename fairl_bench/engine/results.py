@@ -218,6 +218,7 @@ class Results:
             "skipped": outcome.skipped,
             "damaged": outcome.damaged,
             "warnings": outcome.warnings,
+            "lost": [attempt._asdict() for attempt in outcome.attempts],
             "stages": [
                 {"key": key, "kind": stage.kind, "computed": key in done, **store.manifest(key)["facts"]}
                 for key, stage in finished.items()

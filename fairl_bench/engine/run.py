@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.engine.execute import Outcome, Watcher, execute
+from fairl_bench.engine.execute import Outcome, Watcher, execute, missing
 from fairl_bench.engine.followers import Followers
-from fairl_bench.engine.hands import Hands, Here, Pool
+from fairl_bench.engine.hands import Hands, Here, placed
 from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.report import Paired, kept, paired, tables
+from fairl_bench.engine.resources import limited
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
@@ -47,14 +49,16 @@ def run(
     watcher: Watcher | None = None,
     *,
     jobs: int = 1,
+    cluster: str | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
     then: Callable[[Path], object] | None = None,
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
-    ``jobs`` processes work at once; ``only`` does the cells of these axes and leaves the records of the others.
-    ``then`` makes what else belongs into the results folder, before plugins hear that the run is over.
+    ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
+    the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
+    folder, before plugins hear that the run is over.
     """
     started = time.perf_counter()
     whole = plan(study)
@@ -89,11 +93,7 @@ def run(
 
     def answer() -> Finished:
         while True:
-            hands: Hands = (
-                Here(worker, watcher.moved)
-                if jobs == 1
-                else Pool(jobs, store.root, study.registry.drop_ins, watcher.moved)
-            )
+            hands = _hands(wanted, worker, watcher, jobs, cluster)
             try:
                 execute(wanted, store, hands, watcher, outcome)
             except BaseException:  # whatever ends the work, what is finished can be read
@@ -113,6 +113,18 @@ def run(
             then(folder)
         followers.tables = finished.tables
     return finished
+
+
+def _hands(wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None) -> Hands:
+    """What does the work.  One job at a time has a process of its own where a limit may end it."""
+    drop_ins = worker.registry.drop_ins
+    if cluster is not None and missing(wanted, worker.store):  # what is finished needs no cluster
+        from fairl_bench.engine.cluster import Cluster
+
+        return Cluster(cluster, worker.store, drop_ins, watcher.moved)
+    if jobs == 1 and not limited(wanted.stages.values()):
+        return Here(worker, watcher.moved)
+    return Pool(jobs, placed(worker.store), drop_ins, watcher.moved)
 
 
 def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:
