@@ -99,6 +99,7 @@ def test_without_mlflow_the_run_goes_on_and_says_what_to_install(
 @pytest.fixture
 def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """MLflow with a store in the test's folder."""
+    monkeypatch.chdir(tmp_path)  # artefacts of a database lie in mlruns/ of where the command is run
     found = pytest.importorskip("mlflow", reason="needs mlflow: tox -e mlflow")
     for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
