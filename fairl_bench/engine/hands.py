@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 from fairl_bench.engine.plan import Stage
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
-from fairl_bench.engine.store import Store
+from fairl_bench.engine.store import open_store
 from fairl_bench.errors import DamagedArtefact, FairlError, StoreError
 from fairl_bench.progress import listening
 
@@ -125,7 +125,7 @@ class Pool:
     other process (the memory may not have been enough for all); only one that ends its process again fails.
     """
 
-    def __init__(self, slots: int, store: Path, drop_ins: Sequence[Path], moved: Moved) -> None:
+    def __init__(self, slots: int, store: str, drop_ins: Sequence[Path], moved: Moved) -> None:
         self.slots, self.moved = slots, moved
         self.arguments = (store, tuple(drop_ins))
         self.errands: deque[_Errand] = deque()  # taken and not begun
@@ -239,13 +239,13 @@ class _Moved(NamedTuple):
     note: str
 
 
-def _work(end: Connection, store: Path, drop_ins: Sequence[Path]) -> None:
+def _work(end: Connection, store: str, drop_ins: Sequence[Path]) -> None:
     """Be a worker: say that it begins (or why not), then do jobs until none is sent or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     try:
-        worker = Worker(Store(store), Registry(drop_ins))
+        worker = Worker(open_store(store), Registry(drop_ins))
     except FairlError as error:
         end.send(str(error))
         return

@@ -18,7 +18,7 @@ from fairl_bench.engine.report import Paired, kept, paired, tables
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DamagedArtefact, FairlError, suggest
+from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.rows import Row, Runs
@@ -79,21 +79,24 @@ def run(
         results.write_tables(made)
         return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
 
-    while True:
-        hands: Hands = (
-            Here(worker, watcher.moved) if jobs == 1 else Pool(jobs, store.root, study.registry.drop_ins, watcher.moved)
-        )
-        try:
-            execute(wanted, store, hands, watcher, outcome)
-        except BaseException:  # whatever ends the work, what is finished can be read
-            with suppress(DamagedArtefact):
-                project(whole_story=False)  # who interrupts a run waits for no bootstrap
-            raise
-        try:
-            return project()
-        except DamagedArtefact as error:
-            outcome.damaged.append(error.key)
-            watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+    with store.announce(study.suite.name, whole.stages):  # before anything is asked of the store: see its docs
+        while True:
+            hands: Hands = (
+                Here(worker, watcher.moved)
+                if jobs == 1
+                else Pool(jobs, store.place, study.registry.drop_ins, watcher.moved)
+            )
+            try:
+                execute(wanted, store, hands, watcher, outcome)
+            except BaseException:  # whatever ends the work, what is finished can be read
+                with suppress(StoreError, ResultsError):
+                    project(whole_story=False)  # who interrupts a run waits for no bootstrap
+                raise
+            try:
+                return project()
+            except DamagedArtefact as error:
+                outcome.damaged.append(error.key)
+                watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
 
 
 def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:
