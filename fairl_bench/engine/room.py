@@ -33,13 +33,12 @@ def refusal(error: BaseException, root: Path, option: str = "--store") -> Refusa
         if number is None or not _here(one, number, root):
             continue
         if number in _FULL:
-            return Refusal("No space left on device", f"make room (fairl-bench store prune), then {_AGAIN}")
+            return Refusal(os.strerror(number), f"make room (fairl-bench store prune), then {_AGAIN}")
         if number in _CLOSED:
-            what = one.strerror if isinstance(one, OSError) and one.strerror else "Read-only file system"
-            return Refusal(what, f"make it writable, or name another with {option}, then {_AGAIN}")
+            return Refusal(os.strerror(number), f"make it writable, or name another with {option}, then {_AGAIN}")
         return Refusal(str(one), f"mend the disk, or name another with {option}, then {_AGAIN}")
     if isinstance(error, RuntimeError) and _room(root) < _LEAST:  # torch names no cause
-        return Refusal("No space left on device", f"make room (fairl-bench store prune), then {_AGAIN}")
+        return Refusal(os.strerror(errno.ENOSPC), f"make room (fairl-bench store prune), then {_AGAIN}")
     return None
 
 
@@ -54,7 +53,7 @@ def _number(error: BaseException) -> int | None:
     """The system's number of a refusal; safetensors tells it in its text alone."""
     if isinstance(error, OSError):
         return error.errno if error.errno in _FULL | _CLOSED | _LOST else None
-    numbers = (number for number in (errno.ENOSPC, errno.EROFS) if f"(os error {number})" in str(error))
+    numbers = (number for number in sorted(_FULL | _CLOSED) if f"(os error {number})" in str(error))
     return next(numbers, None)
 
 
