@@ -15,10 +15,11 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 DOUBT = 7 * 24 * 3600.0
 """Seconds for which a run on another machine counts as running whatever its lock says: not every network has locks."""
@@ -81,8 +82,7 @@ class Runs:
 
     def end(self, name: str) -> None:
         """Take leave."""
-        for ending in ("json", "lock"):
-            (self.folder / f"{name}.{ending}").unlink(missing_ok=True)
+        self._remove(name)
         self.held.pop(name).release()
 
     def now(self) -> list[Running]:
@@ -97,16 +97,20 @@ class Runs:
             return None
         if self.holds(path.stem) or (run and self.far(run)):
             return run  # none only where `begin` is writing it, which it does under `mutex`
-        for ending in ("json", "lock"):
-            path.with_suffix(f".{ending}").unlink(missing_ok=True)
+        self._remove(path.stem)
         return None
+
+    def _remove(self, name: str) -> None:
+        for ending in ("json", "lock"):
+            with suppress(OSError):  # what cannot be removed is without its lock, and so counts for nothing
+                (self.folder / f"{name}.{ending}").unlink(missing_ok=True)
 
     def holds(self, name: str) -> bool:
         """Whether a process of this folder lives that announced itself under this name."""
         lock = FileLock(self.folder / f"{name}.lock")
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except OSError:  # held, or nothing can be told of it
             return True
         lock.release()
         return False

@@ -19,7 +19,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,7 +180,8 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            folder.with_suffix(".lock").unlink(missing_ok=True)
+            with suppress(OSError):  # or it hides why
+                folder.with_suffix(".lock").unlink(missing_ok=True)
             lock.release()
 
     @contextmanager
@@ -299,11 +300,11 @@ def measured(folder: Path) -> Size:
 
 
 def _free(path: Path) -> bool:
-    """Whether nobody holds a lock."""
+    """Whether nobody holds a lock, as far as can be told."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except OSError:
         return False
     lock.release()
     return True

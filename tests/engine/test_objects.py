@@ -339,7 +339,7 @@ def test_a_store_that_may_be_read_alone_says_so(kept: ObjectStore, monkeypatch: 
         raise PermissionError("Access Denied")
 
     monkeypatch.setattr(kept.objects.system, "put_file", refused)
-    with pytest.raises(StoreError, match="does not let you: Access Denied; ask for the right to .* or name another"):
+    with pytest.raises(StoreError, match=r"does not let you: Access Denied; ask for the right to .* or name another"):
         kept.write(OTHER, "thing", saves(), {})
     assert kept.read(KEY)
 
