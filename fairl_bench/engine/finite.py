@@ -16,7 +16,7 @@ _FIRST = 3  # rows that are named
 
 def finite_rows(what: str, rows: NDArray[Any], texts: Sequence[str], advice: str) -> None:
     """Raise `NotFinite` where a row of ``rows [n, …]`` is not finite; ``texts [n]`` are what the rows are of."""
-    bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(1))
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))
     if len(bad):
         raise NotFinite(f"{what} is NaN or infinite in {_told(bad, len(rows), texts)}; {advice}")
 
