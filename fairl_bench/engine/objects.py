@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from filelock import Timeout
 
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.running import DOUBT, Running, announced, announcement
@@ -40,6 +41,7 @@ class ObjectStore(Store):
         super().__init__(root or copy_of(url))
         self.place = url
         self._seen: set[str] | None = None
+        self._held: set[str] = set()
 
     def has(self, key: str) -> bool:
         """Whether the artefact is finished; one that only this machine has is put into the store first.
@@ -56,6 +58,15 @@ class ObjectStore(Store):
         """Put a whole artefact of this machine into the store: one that was made while the store was away, say."""
         if not Store.has(self, key):
             return False
+        if key in self._held:
+            return self._put_whole(key)
+        try:
+            with self.lock(key, wait=False):
+                return self._put_whole(key)
+        except Timeout:  # another process puts it just now
+            return False
+
+    def _put_whole(self, key: str) -> bool:
         try:
             Store.read(self, key)
         except DamagedArtefact:
@@ -69,7 +80,11 @@ class ObjectStore(Store):
         """Held while an artefact is made; processes on this machine wait for one another, those of others do not."""
         with super().lock(key, wait=wait):
             self._unsee(key)  # what the list had may be gone, or damaged and set aside by another process
-            yield
+            self._held.add(key)
+            try:
+                yield
+            finally:
+                self._held.discard(key)
 
     def write(self, key: str, kind: str, save: Callable[[Path], None], facts: Mapping[str, Any]) -> None:
         """Keep an artefact: made here, put into the store file by file, and there once its manifest is."""
@@ -207,7 +222,11 @@ class ObjectStore(Store):
         used = frozenset(keys)
         with self._announced(suite, used) as name:
             run = announcement(suite, used, name)
-            self.objects.create(f"runs/{run.name}.json", run.text().encode())
+            try:
+                self.objects.create(f"runs/{run.name}.json", run.text().encode())
+            except StoreError as error:
+                if not isinstance(error.__cause__, PermissionError):  # where nothing can be put, all may be finished
+                    raise
             try:
                 yield
             finally:

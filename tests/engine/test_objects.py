@@ -20,7 +20,7 @@ from fairl_bench.engine.objects import ObjectStore
 from fairl_bench.engine.read import read_study
 from fairl_bench.engine.run import run
 from fairl_bench.engine.running import announcement
-from fairl_bench.engine.store import MANIFEST, open_store
+from fairl_bench.engine.store import MANIFEST, Store, open_store
 from fairl_bench.errors import DamagedArtefact, StoreError
 
 KEY, OTHER = "ab" + "0" * 62, "cd" + "0" * 62
@@ -147,6 +147,16 @@ def test_work_that_could_not_be_uploaded_is_when_the_store_is_back(here: ObjectS
     here.objects.upload = upload  # type: ignore[method-assign]
     assert here.has(KEY)
     assert (machine("there").read(KEY) / "a.txt").read_text() == "hello"
+
+
+def test_what_another_process_puts_just_now_is_not_put_twice(here: ObjectStore, machine: Machine) -> None:
+    there = machine("there")
+    there.write(KEY, "thing", saves(), {})
+    there.objects.remove([f"manifests/{KEY}.json"])
+    with Store(there.root).lock(KEY):
+        assert not machine("there").has(KEY)
+    with there.lock(KEY):
+        assert there.has(KEY)
 
 
 def test_of_two_machines_the_first_answer_stands_for_both(here: ObjectStore, machine: Machine) -> None:
@@ -341,7 +351,9 @@ def test_a_store_that_may_be_read_alone_says_so(kept: ObjectStore, monkeypatch: 
     monkeypatch.setattr(kept.objects.system, "put_file", refused)
     with pytest.raises(StoreError, match=r"does not let you: Access Denied; ask for the right to .* or name another"):
         kept.write(OTHER, "thing", saves(), {})
-    assert kept.read(KEY)
+    monkeypatch.setattr(kept.objects.system, "pipe_file", refused)
+    with kept.announce("a suite that is finished", [KEY]):
+        assert kept.read(KEY)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
