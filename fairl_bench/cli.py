@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairl_bench.cli_store import store as keep_house
+
 if TYPE_CHECKING:
     from fairl_bench.engine.registry import Registry
     from fairl_bench.engine.report import Folder
@@ -44,9 +46,7 @@ class _Group(click.Group):
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
-_STORE = click.option(
-    "--store", type=click.Path(path_type=Path), help="Folder of finished work.  [default: FAIRL_STORE]"
-)
+_STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
 _PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
 
 
@@ -85,7 +85,7 @@ def run(
     executor: str,
     address: str | None,
     results: Path | None,
-    store: Path | None,
+    store: str | None,
     replace_results: bool,
 ) -> None:
     """Run SUITE, a YAML file: what is finished already is not done again.
@@ -95,7 +95,7 @@ def run(
     from fairl_bench.engine.pages import write_pages
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.run import run as run_study
-    from fairl_bench.engine.store import Store, default_store
+    from fairl_bench.engine.store import default_store, open_store
     from fairl_bench.show import Progress
 
     cluster = _cluster(executor, address, jobs)
@@ -103,7 +103,7 @@ def run(
     with Progress(sys.stderr) as progress:
         finished = run_study(
             study,
-            Store(store or default_store()),
+            open_store(store or default_store()),
             results or Path("results") / study.suite.name,
             progress.watcher(),
             jobs=jobs,
@@ -338,28 +338,26 @@ def _two(methods: str) -> tuple[str, str]:
 
 
 def _print(tables: list[Table], form: str) -> None:
-    from fairl_bench.show import printable
-    from fairl_bench.tables.formats import FORMATS, as_text
+    from fairl_bench.show import rendered
 
-    render = {"terminal": as_text, **FORMATS, "markdown": FORMATS["md"], "latex": FORMATS["tex"]}[form]
-    click.echo("\n\n".join(printable(render(table)).rstrip("\n") for table in tables))
+    click.echo(rendered(tables, form))
 
 
 @main.command()
 @_SUITE
 @_SET
 @_STORE
-def check(suite: Path, options: tuple[str, ...], store: Path | None) -> None:
+def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
-    from fairl_bench.engine.store import Store, default_store
+    from fairl_bench.engine.store import default_store, open_store
 
     study = read_study(suite, options)
     check_parts(study)
     made = plan(study)
-    work = estimate(made, Store(store or default_store()), study.registry)
+    work = estimate(made, open_store(store or default_store()), study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
     width = max(11, *map(len, work.stages))
@@ -438,6 +436,9 @@ def plugins(plugin: tuple[Path, ...]) -> None:
     for found in _registry(plugin).plugins.values():
         state = f"BROKEN: {found.failure}" if found.failure else ", ".join(found.hooks)
         click.echo(f"{found.name} {found.version} ({found.origin}): {state}")
+
+
+main.add_command(keep_house)
 
 
 def _registry(drop_ins: tuple[Path, ...]) -> Registry:

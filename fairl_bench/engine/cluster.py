@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 import time
 import uuid
@@ -22,7 +21,7 @@ from typing import Any
 
 from fairl_bench.data import Resources, size_in_bytes
 from fairl_bench.engine import node, resources
-from fairl_bench.engine.hands import Attempt, Job, Moved, Report, placed
+from fairl_bench.engine.hands import Attempt, Job, Moved, Report
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import FairlError, MissingExtra
@@ -56,7 +55,7 @@ class Cluster:
         except BaseException:
             self.close(at_once=True)
             raise
-        self.arguments = (placed(store), self.mark, node.code(), files)
+        self.arguments = (store.place, self.mark, node.code(), files)
         self.do = ray.remote(max_retries=RETRIES)(node.do)
 
     @property
@@ -85,7 +84,7 @@ class Cluster:
             with suppress(Exception):
                 self.ray.cancel(reference, force=True)
         self.tasks = {}
-        _forget(self.store, self.mark)
+        self.store.remove(self.mark)
         self.ray.shutdown()
 
     def _look_around(self) -> None:
@@ -95,7 +94,7 @@ class Cluster:
         for one in _alive(self.ray):
             answer = digest({"mark": self.mark, "node": one["NodeID"]})
             there = look.options(scheduling_strategy=_on(self.ray, one["NodeID"]))
-            reference = there.remote(placed(self.store), self.mark, node.code(), answer)
+            reference = there.remote(self.store.place, self.mark, node.code(), answer)
             looking[answer] = (one["NodeManagerHostname"], reference)
         try:
             for answer, (name, reference) in looking.items():
@@ -103,7 +102,7 @@ class Cluster:
                     raise FairlError(refusal)
         finally:
             for answer in looking:
-                _forget(self.store, answer)
+                self.store.remove(answer)
 
     def _refusal(self, name: str, reference: Any, answer: str) -> str:
         """Why a node cannot be worked on; empty where it can, and where it has gone meanwhile."""
@@ -116,7 +115,7 @@ class Cluster:
         if found or _appears(self.store, answer):
             return found
         return (
-            f"what node {name} writes into the store {placed(self.store)} is not seen here; name a folder that all "
+            f"what node {name} writes into the store {self.store.place} is not seen here; name a folder that all "
             "nodes share, or an object store, with --store"
         )
 
@@ -301,10 +300,6 @@ def _appears(store: Store, key: str) -> bool:
             return False
         time.sleep(0.1)
     return True
-
-
-def _forget(store: Store, key: str) -> None:
-    shutil.rmtree(store.path(key), ignore_errors=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -10,12 +10,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from fairl_bench.engine.plan import Stage
 from fairl_bench.engine.stages import Worker
-from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact, FairlError, StoreError
 from fairl_bench.progress import listening
 
@@ -67,16 +65,6 @@ class Hands(Protocol):
 
     def close(self, *, at_once: bool) -> None:
         """Let go of the workers; ``at_once`` does not wait for what they are doing."""
-
-
-def opened(place: str) -> Store:
-    """The store of this place, in whatever process."""
-    return Store(Path(place))
-
-
-def placed(store: Store) -> str:
-    """The place of a store, from which `opened` opens it anywhere."""
-    return str(store.root.absolute())
 
 
 def perform(job: Job, worker: Worker, moved: Moved, began: Began = lambda stages: None) -> Report:

@@ -22,10 +22,11 @@ import platformdirs
 
 import fairl_bench
 from fairl_bench.engine import resources
-from fairl_bench.engine.hands import Job, Report, opened, perform
+from fairl_bench.engine.hands import Job, Report, perform
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
-from fairl_bench.errors import FairlError
+from fairl_bench.engine.store import open_store
+from fairl_bench.errors import FairlError, StoreError
 
 Files = tuple[tuple[str, bytes], ...]
 """The names and the contents of drop-in files."""
@@ -108,7 +109,7 @@ def look(place: str, mark: str, theirs: Code, answer: str) -> str:
     """Why this node cannot be worked on; empty where it can.  Where it can, it leaves ``answer`` in the store."""
     if refusal := _refusal(place, mark, theirs):
         return refusal
-    opened(place).write(answer, "mark", lambda folder: None, {"host": platform.node()})
+    open_store(place).write(answer, "mark", lambda folder: None, {"host": platform.node()})
     return ""
 
 
@@ -117,7 +118,7 @@ def _refusal(place: str, mark: str, theirs: Code) -> str:
     if code() != theirs:
         return f"{where} has {code()}, and {theirs} is wanted; install the same on every node"
     try:
-        there = opened(place).has(mark)
+        there = open_store(place).has(mark)
     except FairlError as error:
         return f"{where}: {error}"
     if not there:
@@ -133,7 +134,7 @@ def _worker(place: str, mark: str, theirs: Code, files: Files) -> Worker:
     """This process's worker.  Raises `FairlError` where the node cannot be worked on, or a drop-in is broken."""
     if refusal := _refusal(place, mark, theirs):
         raise FairlError(refusal)
-    return Worker(opened(place), Registry(_written(files)))
+    return Worker(open_store(place), Registry(_written(files)))
 
 
 def _written(files: Files) -> list[Path]:
@@ -173,7 +174,12 @@ def do(place: str, mark: str, theirs: Code, files: Files, job: Job, task: int, b
     except FairlError as error:
         return str(error)
     with _watched(job, held):
-        return Answer(perform(job, worker, moved, begun), platform.node(), os.getpid())
+        report = perform(job, worker, moved, begun)
+    try:
+        worker.store.settle()  # whoever runs the suite forces its own disk, not this one
+    except StoreError as error:
+        report.broken_store = report.broken_store or error
+    return Answer(report, platform.node(), os.getpid())
 
 
 @cache

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairl_bench.engine import resources
-from fairl_bench.engine.hands import Attempt, Job, Moved, Report, opened, perform
+from fairl_bench.engine.hands import Attempt, Job, Moved, Report, perform
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.store import open_store
 from fairl_bench.errors import FairlError
 
 
@@ -196,7 +197,7 @@ def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     try:
-        worker = Worker(opened(place), Registry(drop_ins))
+        worker = Worker(open_store(place), Registry(drop_ins))
     except FairlError as error:
         end.send(str(error))
         return

@@ -13,6 +13,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +30,7 @@ from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.report import Paired, plain_runs
+from fairl_bench.engine.room import refusal
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.suite import Suite
@@ -234,13 +236,20 @@ class Results:
     def _file(self, name: str, save: Callable[[Path], None]) -> None:
         """Write one file of the folder, whole or not at all."""
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             save(half)
             half.replace(path)
+        except OSError as error:
+            if (why := refusal(error, self.folder, "--results")) is None:
+                raise
+            raise ResultsError(
+                f"the results folder {self.folder} cannot be written: {why.what}; {why.advice}"
+            ) from error
         finally:
-            half.unlink(missing_ok=True)
+            with suppress(OSError):  # or it hides why
+                half.unlink(missing_ok=True)
 
 
 def _write_text(text: str, path: Path) -> None:

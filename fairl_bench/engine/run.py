@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench.engine.execute import Outcome, Watcher, execute, missing
 from fairl_bench.engine.followers import Followers
-from fairl_bench.engine.hands import Hands, Here, placed
+from fairl_bench.engine.hands import Hands, Here
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
@@ -20,7 +20,7 @@ from fairl_bench.engine.resources import limited
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DamagedArtefact, FairlError, suggest
+from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.rows import Row, Runs
@@ -97,7 +97,7 @@ def run(
             try:
                 execute(wanted, store, hands, watcher, outcome)
             except BaseException:  # whatever ends the work, what is finished can be read
-                with suppress(DamagedArtefact):
+                with suppress(StoreError, ResultsError):
                     project(whole_story=False)  # who interrupts a run waits for no bootstrap
                 raise
             try:
@@ -106,7 +106,8 @@ def run(
                 outcome.damaged.append(error.key)
                 watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
 
-    with followers.told(results):
+    # before anything is asked of the store: `Store.announce` says why
+    with store.announce(study.suite.name, whole.stages), followers.told(results):
         followers.started()
         finished = answer()
         if then is not None:
@@ -124,7 +125,7 @@ def _hands(wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: s
         return Cluster(cluster, worker.store, drop_ins, watcher.moved)
     if jobs == 1 and not limited(wanted.stages.values()):
         return Here(worker, watcher.moved)
-    return Pool(jobs, placed(worker.store), drop_ins, watcher.moved)
+    return Pool(jobs, worker.store.place, drop_ins, watcher.moved)
 
 
 def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:

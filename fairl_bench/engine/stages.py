@@ -35,6 +35,7 @@ from fairl_bench.data import (
 )
 from fairl_bench.engine import artefacts
 from fairl_bench.engine.asked import ask
+from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
 from fairl_bench.engine.judged import judged_pairs
 from fairl_bench.engine.plan import SHARD, UPSTREAM, Stage
 from fairl_bench.engine.registry import Registry
@@ -43,7 +44,7 @@ from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.splits import split_pairs
 from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import PAIRS
-from fairl_bench.errors import DataError, NotFinite
+from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
@@ -88,7 +89,8 @@ class Worker:
             "scores": self._scores,
             "measures": self._measures,
         }[job[0].kind]
-        perform(job)
+        with self.store.told():  # checkpoints are written by the parts themselves
+            perform(job)
 
     def _keep(
         self, stage: Stage, save: Callable[[Path], None], started: float, facts: Mapping[str, Any] | None = None
@@ -156,6 +158,7 @@ class Worker:
             examples = testset.examples(stream("world/testset", replicate), **self._upstream(stage))
             if not len(examples):
                 raise DataError(f"test set {testset.use!r} holds no text")
+        finite_truths("these examples", examples)
         facts["examples"] = len(examples)
         self._keep(stage, partial(artefacts.save_examples, examples=examples), started, facts)
 
@@ -195,11 +198,9 @@ class Worker:
         vectors = np.ascontiguousarray(found, np.float32)
         if vectors.shape[0] != len(texts):
             raise DataError(f"encoder {encoder.use!r} turned {len(texts)} texts into {vectors.shape[0]} vectors")
-        bad = np.flatnonzero(~np.isfinite(vectors).all(1))
-        if len(bad):
-            raise NotFinite(
-                f"encoder {encoder.use!r} gave NaN or infinity for {len(bad)} texts, first {texts[bad[0]]!r}"
-            )
+        finite_rows(
+            f"what encoder {encoder.use!r} gives", vectors, tuple(texts), "use a wider dtype, or mend the encoder"
+        )
         return vectors
 
     def _corpus(self, stage: Stage) -> tuple[str, ...]:
@@ -228,9 +229,7 @@ class Worker:
             runs.append((method, Task(train, validation, head, training, settings["replicate"], seed)))
         rewards = type(runs[0][0]).fit_many(runs)
         for stage, reward in zip(job, rewards, strict=True):
-            for name, array in reward.arrays.items():
-                if not np.isfinite(array).all():
-                    raise NotFinite(f"{stage.title}: the array {name!r} of its reward holds NaN or infinity")
+            finite_reward(reward)
             facts = {"trained_together": len(job), **reward.facts}
             self._keep(stage, partial(artefacts.save_reward, reward=reward), started, facts)
 
@@ -243,8 +242,9 @@ class Worker:
             embeddings: Embeddings = self.load(stage.inputs[f"embeddings/{name}"])
             examples: Examples = self.load(stage.inputs[name])
             scores[name] = _score(method, reward, examples, embeddings)
-            if not np.isfinite(scores[name]).all():
-                raise NotFinite(f"{stage.title}: its reward of {name} holds NaN or infinity")
+            finite_rows(
+                f"the reward of {name} by {method.use!r}", scores[name], examples.text, "lower training.lr, or mend it"
+            )
         self._keep(stage, partial(artefacts.save_scores, scores=scores), started)
 
     def _measures(self, job: Sequence[Stage]) -> None:

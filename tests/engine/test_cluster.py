@@ -301,12 +301,12 @@ def test_a_drop_in_that_the_workers_cannot_load_ends_the_run(
 
 
 def test_a_node_that_does_not_see_the_store_ends_the_run_at_its_start(
-    raylets: Any, light: dict[str, Any], tmp_path: Path, write_suite: Write, monkeypatch: pytest.MonkeyPatch
+    raylets: Any, light: dict[str, Any], tmp_path: Path, write_suite: Write
 ) -> None:
-    elsewhere = str(tmp_path / "elsewhere")
-    monkeypatch.setattr(cluster, "placed", lambda store: elsewhere)
+    store, elsewhere = Store(tmp_path / "store"), str(tmp_path / "elsewhere")
+    store.place = elsewhere
     with pytest.raises(FairlError, match=rf"node \S+ does not see the store {elsewhere}; name a folder that all"):
-        run(read_study(write_suite(light)), Store(tmp_path / "store"), tmp_path / "results", cluster=raylets.address)
+        run(read_study(write_suite(light)), store, tmp_path / "results", cluster=raylets.address)
 
 
 def test_ctrl_c_ends_the_work_and_keeps_what_is_finished(

@@ -15,7 +15,6 @@ from click.testing import Result
 
 from fairl_bench.engine import cluster, node
 from fairl_bench.engine.execute import Outcome
-from fairl_bench.engine.hands import placed
 from fairl_bench.engine.keys import identity
 from fairl_bench.engine.read import read_study
 from fairl_bench.engine.registry import Registry
@@ -39,7 +38,7 @@ def somewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_node_that_sees_the_mark_leaves_its_answer(store: Store) -> None:
     store.write(MARK, "mark", lambda folder: None, {})
-    assert node.look(placed(store), MARK, node.code(), ANSWER) == ""
+    assert node.look(store.place, MARK, node.code(), ANSWER) == ""
     assert store.has(ANSWER)
 
 
@@ -63,7 +62,7 @@ def test_a_node_that_cannot_make_the_store_is_named(tmp_path: Path) -> None:
 def test_a_node_with_other_code_is_named(field: str, value: str, store: Store) -> None:
     store.write(MARK, "mark", lambda folder: None, {})
     wanted = node.code()._replace(**{field: value})
-    assert node.look(placed(store), MARK, wanted, ANSWER) == (
+    assert node.look(store.place, MARK, wanted, ANSWER) == (
         f"node worker-7 has {node.code()}, and {wanted} is wanted; install the same on every node"
     )
     assert not store.has(ANSWER)
@@ -94,7 +93,7 @@ def test_two_drop_ins_of_one_name_are_two() -> None:
 def test_a_broken_drop_in_is_told_before_any_work(store: Store) -> None:
     store.write(MARK, "mark", lambda folder: None, {})
     with pytest.raises(FairlError, match=r"plugin .*late\.py is broken: RuntimeError: not here"):
-        node._worker(placed(store), MARK, node.code(), (("late.py", b"raise RuntimeError('not here')"),))
+        node._worker(store.place, MARK, node.code(), (("late.py", b"raise RuntimeError('not here')"),))
 
 
 # --- what a user can do wrong, in the words that answer it
