@@ -146,7 +146,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 def _signature(path: Path) -> str:
     """What the figures and the page of a folder rest on."""
     whole = hashlib.sha256(f"{MEANING}\n".encode())
-    for kind in ("scores", "examples", "truths", "histories"):
+    for kind in ("scores", "examples", "truths", "histories", "realigned"):
         for file in sorted((path / kind).glob("*.parquet")):
             whole.update(f"{kind}/{file.name} {comparisons.signature(file)}\n".encode())
     whole.update(f"{comparisons.signature(path / comparisons.FILE)}\n".encode())
