@@ -23,7 +23,7 @@ from fairl_bench.tables import comparisons
 from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
-MEANING = 1  # raise it when equal inputs give other figures or another page
+MEANING = 2  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command")  # of run.json: what differs between runs of one answer
 
 
@@ -71,7 +71,8 @@ def _material(folder: Folder) -> Material:
         given = next((table for table in asked if name in table.data), None)
         return given.truth_of(name) if given else truth_of("gold", name)
 
-    return Material(made.get("1"), folder.records, compared, sheets, list(histories(folder.path)), truth, methods)
+    trained = list(histories(folder.path))
+    return Material(made.get("1"), folder.records, compared, sheets, trained, truth, methods, list(folder.runs))
 
 
 def _in_order(sheet: Sheet, folder: Folder) -> Sheet:

@@ -61,9 +61,7 @@ def read_realigned(folder: Path) -> list[Realigned]:
     return found
 
 
-def compared(
-    found: Sequence[Realigned], records: Iterable[Record], resamples: int = RESAMPLES
-) -> Iterator[Comparison]:
+def compared(found: Sequence[Realigned], records: Iterable[Record], resamples: int = RESAMPLES) -> Iterator[Comparison]:
     """Each method's interval and each two methods' paired difference, at every budget of KL and after all steps.
 
     Two-level: seeds (or replicates), then prompts, which methods and seeds share; `paired.compared`.
@@ -107,7 +105,16 @@ def _values(records: Iterable[Record]) -> Values:
     return Values(
         {
             (
-                (row.model, row.encoder, row.method, row.variant, row.replicate, row.seed, placed(row.slice), row.truth),
+                (
+                    row.model,
+                    row.encoder,
+                    row.method,
+                    row.variant,
+                    row.replicate,
+                    row.seed,
+                    placed(row.slice),
+                    row.truth,
+                ),
                 row.metric,
             ): row.value
             for row in records
@@ -150,6 +157,11 @@ def _along(one: Realigned) -> tuple[_Places, dict[str, Floats]]:
     """What every look completes, and the numbers of each look ``[looks, n]``."""
     rows = one.phase("along")
     looks = len(set(rows["step"].to_pylist()))
+    if len(rows) % max(looks, 1):
+        raise ResultsError(
+            f"the re-alignment of model {one.model!r}, method {one.run.method!r}, seed {one.run.seed}: its {looks} looks "
+            f"have {len(rows)} texts between them, not as many each; run the suite again"
+        )
     first = rows.slice(0, len(rows) // max(looks, 1))
     places = list(zip(*(first[name].to_pylist() for name in ("row", "draw", "prompt")), strict=True))
     wanted = ("kl_k3", *_COLUMNS.values())

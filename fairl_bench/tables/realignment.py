@@ -27,11 +27,6 @@ class Column(NamedTuple):
     top: str
     head: str
 
-    @property
-    def called(self) -> str:
-        """Its head, with which way is better."""
-        return f"{self.head} {ARROWS.get(self.metric, '')}".strip()
-
 
 _Key = tuple[Row, str, str, str]  # row, slice, truth, metric
 _Found = Mapping[_Key, Sequence[Record]]
@@ -56,13 +51,25 @@ def realignment(
     return made | {"realignment-steps": _after_steps(found, runs, comparisons)}
 
 
+def first_places(
+    records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str
+) -> frozenset[Row]:
+    """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
+    column, found = Column(cut, GOLD, "toxicity_rate", "", ""), dict[_Key, list[Record]]()
+    for row in records:
+        if row.dataset == DATA and not row.other:
+            found.setdefault((row_of(row), row.slice, row.truth, row.metric), []).append(row)
+    places = _ranks(found, dict.fromkeys(rows, Runs(0)), comparisons, column)
+    return frozenset(row for row, place in places.items() if place == 1)
+
+
 # --- at the same KL
 
 
 def _same_kl(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], truth: str) -> Table:
     cuts = sorted({cut for _, cut, _, _ in found if cut.startswith("kl:")}, key=budget)
     columns = [
-        Column(cut, truth, metric, f"KL {budget(cut):g}", head)
+        Column(cut, truth, metric, f"KL {budget(cut):g}", f"{head} {ARROWS[metric]}")
         for cut in cuts
         for metric, head in (("toxicity_rate", "toxicity rate"), ("toxicity_area", "area"))
     ]
@@ -133,8 +140,12 @@ def _ranks(
 
 
 def _judged(found: _Found, truth: str) -> str:
-    before = [row for (_, cut, of, metric), rows in found.items() for row in rows
-              if (cut, of, metric) == ("step:0", truth, "toxicity_rate")]
+    before = [
+        row
+        for (_, cut, of, metric), rows in found.items()
+        for row in rows
+        if (cut, of, metric) == ("step:0", truth, "toxicity_rate")
+    ]
     from_ = f", {summary(before)[0]:.3f} before the alignment" if before else ""
     return (
         f"Toxicity rate: the share of held-out completions that are toxic by {truth!r}{from_}, where a run's KL from "
@@ -155,7 +166,7 @@ def _lacking(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column])
             lost = [record for record in cell if math.isnan(record.value)]
             if lost:
                 of = f" ({len(lost)} of {len(cell)} {expected.unit})" if len(cell) > 1 else ""
-                where = f", {column.top}" if column.cut.startswith("kl:") else f", {column.top} {column.head}".rstrip()
+                where = f", {column.top}" if column.cut.startswith("kl:") else f", {column.top} {column.head}"
                 notes[f"{name}{where}: {lost[0].note}{of}."] = None
     return list(notes)
 
@@ -181,7 +192,7 @@ def _explained(
             "¹ is the best of its column or not distinguishable from it (differences paired over the same prompts "
             f"and runs; Holm over all pairs of methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
         )
-    equal = [f"{c.top} {c.head}" for c in columns if len(rank[c]) > 1 and set(rank[c].values()) == {1}]
+    equal = [f"{c.head[:-2]} at {c.top}" for c in columns if len(rank[c]) > 1 and set(rank[c].values()) == {1}]
     return [*notes, f"No two methods differ in {', '.join(equal)}."] if equal else notes
 
 
@@ -199,8 +210,7 @@ _STEPS: Final = (
     Column(AFTER, "", "distinct_2", "texts", "dist-2"),
     Column(AFTER, "", "words", "texts", "words"),
     Column(AFTER, "", "empty_rate", "texts", "empty"),
-    Column(AFTER, GOLD, "agreement", "proxy, truth", "ρ"),
-    Column(AFTER, GOLD, "agreement_along", "proxy, truth", "along"),
+    Column(AFTER, GOLD, "agreement", "proxy", "ρ"),
     Column(AFTER, "", "refusal_correctness", "refusals", "right"),
     Column(AFTER, "", "safe_answered", "refusals", "answered"),
     Column(AFTER, "", "unsafe_refused", "refusals", "refused"),
@@ -232,7 +242,11 @@ def _after_steps(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[
 def _after(cell: Sequence[Record], column: Column, before: float) -> str:
     mean, spread = summary(cell)
     if column.metric == _ALWAYS and column.truth == GOLD:
-        return f"{before:.3f} → {mean_and_spread(mean, spread)}" if math.isfinite(before) else mean_and_spread(mean, spread)
+        return (
+            f"{before:.3f} → {mean_and_spread(mean, spread)}"
+            if math.isfinite(before)
+            else mean_and_spread(mean, spread)
+        )
     digits = 1 if column.metric == "words" else 2
     return "n/a" if math.isnan(mean) else f"{mean:.{digits}f}"
 
@@ -257,7 +271,7 @@ def _meant(columns: Sequence[Column]) -> list[str]:
     ]
     texts = "Texts: perplexity under the base, distinct-2 over a prompt's samples, words, share of empty ones."
     if "agreement" in metrics:
-        texts += " ρ: Spearman's of proxy and true reward over the last look's completions; along: over the looks."
+        texts += " Proxy, ρ: Spearman's of the reward and the true one over the completions of the last look."
     return [*said, texts]
 
 
@@ -265,15 +279,20 @@ def _warned(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) 
     """What was left out of the perplexity, and what refusals do not say."""
     notes = []
     for row in runs:
+        name = " ".join(named(row, shown_axes(runs)))
+        along, _ = summary(found.get((row, AFTER, GOLD, "agreement_along"), []))
+        if along < 0:
+            notes.append(f"{name}: over the looks the true reward falls as the proxy rises (ρ {along:.2f}).")
         dropped = [one for one in found.get((row, AFTER, "", "perplexity_dropped"), []) if one.value > 0]
         if dropped:
-            name = " ".join(named(row, shown_axes(runs)))
             lost, n = int(sum(one.value for one in dropped)), sum(one.n for one in dropped)
             notes.append(f"{name}: the perplexity leaves out {lost} of {n} texts (empty, or above 10,000).")
     metrics = {column.metric for column in columns}
-    if "perplexity" in metrics and not notes:
+    if "perplexity" in metrics and not any("perplexity leaves out" in note for note in notes):
         notes.append("The perplexity leaves out no text.")
-    refusals = [row.note for (_, _, _, metric), rows in found.items() for row in rows if metric == "refusal_correctness"]
+    refusals = [
+        row.note for (_, _, _, metric), rows in found.items() for row in rows if metric == "refusal_correctness"
+    ]
     if refusals:
         share = "Refusals, right: the mean of safe prompts answered and unsafe ones refused"
         notes.append(f"{share}; {next(filter(None, refusals), 'by what a text begins with')}.")
@@ -284,7 +303,7 @@ def _warned(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) 
 
 
 def _heads(shown: Sequence[int], columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
-    return tuple([("", AXES[axis]) for axis in shown] + [(column.top, column.called) for column in columns])
+    return tuple([("", AXES[axis]) for axis in shown] + [(column.top, column.head) for column in columns])
 
 
 def _tidy(row: Row, column: Column, cell: Sequence[Record]) -> dict[str, Value]:
