@@ -19,7 +19,9 @@ from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.training import History
 from fairl_bench.report.page import PAGE, Content, Picture, made_from, page
+from fairl_bench.report.samples import samples
 from fairl_bench.tables import comparisons
+from fairl_bench.tables.realigned import read_realigned
 from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
@@ -98,6 +100,7 @@ def _content(folder: Folder, found: Material, pictures: list[Picture], signature
         suite=(folder.path / "suite.yaml").read_text(encoding="utf-8"),
         run=_json(folder.path / "run.json"),
         signature=signature,
+        samples=samples(read_realigned(folder.path), list(folder.runs)),
     )
 
 
