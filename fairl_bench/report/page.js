@@ -160,6 +160,7 @@
     }
 
     choices($("sample-view"), views.map((one, index) => [String(index), named.map((name) => one[name]).filter(Boolean).join(" · ")]), "0");
+    $("sample-view").parentElement.hidden = views.length < 2;
     $("pick").addEventListener("submit", (event) => event.preventDefault());
     $("sample-view").addEventListener("change", setView);
     for (const name of ["method", "prompt", "toxic", "unveil"]) $(`sample-${name}`).addEventListener("change", list);
