@@ -276,9 +276,8 @@ def _beside(axis: Axes, ends: Sequence[_End]) -> None:
     heights = np.array([(end.y - bottom) / (top - bottom) for end in order])
     for end, place in zip(order, _apart(heights, 0.062), strict=True):
         thread = {"arrowstyle": "-", "color": end.style.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
-        axis.annotate(
-            "", xy=(end.x, end.y), xytext=(1.03, place), textcoords="axes fraction", annotation_clip=False, arrowprops=thread,
-        )  # fmt: skip
+        label = {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": thread}
+        axis.annotate("", xy=(end.x, end.y), xytext=(1.03, place), **label)
         axis.plot(1.03, place, **{**end.drawn, "linestyle": "none"}, transform=axis.transAxes, clip_on=False)
         axis.annotate(
             brief(end.label, 26), (1.055, place), xycoords="axes fraction", va="center", fontsize=8,

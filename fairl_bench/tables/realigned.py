@@ -159,7 +159,7 @@ def _along(one: Realigned) -> tuple[_Places, dict[str, Floats]]:
     looks = len(set(rows["step"].to_pylist()))
     if len(rows) % max(looks, 1):
         raise ResultsError(
-            f"the re-alignment of model {one.model!r}, method {one.run.method!r}, seed {one.run.seed}: its {looks} looks "
+            f"re-alignment of model {one.model!r}, method {one.run.method!r}, seed {one.run.seed}: its {looks} looks "
             f"have {len(rows)} texts between them, not as many each; run the suite again"
         )
     first = rows.slice(0, len(rows) // max(looks, 1))
