@@ -193,22 +193,18 @@ def affine_residual(reward: ArrayLike, truth: ArrayLike) -> Statistic:
     return of
 
 
-def at_kl(kl: Sequence[ArrayLike], value: Sequence[ArrayLike], budget: float, *, area: bool = False) -> Statistic:
-    """`realignment.at_budget` of runs whose looks are means of ``kl`` and ``value``, a run each ``[looks, n]``.
+def at_kl(kl: ArrayLike, value: ArrayLike, budget: float, *, area: bool = False) -> Statistic:
+    """`realignment.at_budget` of one run whose looks are the means of ``kl`` and ``value``, each ``[looks, n]``.
 
     With ``area`` it is `realignment.area`.  In a resample that ends before the budget, its last value stands: the run
     itself reaches it, and to leave such resamples out would leave out the noise of its KL.
     """
-    paths = [np.asarray(one, np.float32) for one in kl]
-    heights = [np.asarray(one, np.float32) for one in value]
+    path, height = np.asarray(kl, np.float32), np.asarray(value, np.float32)
 
     def of(weights: Weights) -> Floats:
         total = _total(weights)
-        walked = [
-            _walked(_sums(weights, path) / total, _sums(weights, height) / total, budget)
-            for path, height in zip(paths, heights, strict=True)
-        ]
-        return np.stack([under if area else end for end, under in walked], axis=1)
+        end, under = _walked(_ratio(_sums(weights, path), total), _ratio(_sums(weights, height), total), budget)
+        return (under if area else end)[:, None]
 
     return of
 

@@ -12,7 +12,7 @@ import numpy as np
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
-from fairl_bench.science.resampling import Clustered, Statistic, at_kl, mean
+from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.paired import RESAMPLES, Group, Question
 from fairl_bench.tables.scores import Run, Sheet, Values, read_table
@@ -64,7 +64,9 @@ def read_realigned(folder: Path) -> list[Realigned]:
 def compared(found: Sequence[Realigned], records: Iterable[Record], resamples: int = RESAMPLES) -> Iterator[Comparison]:
     """Each method's interval and each two methods' paired difference, at every budget of KL and after all steps.
 
-    Two-level: seeds (or replicates), then prompts, which methods and seeds share; `paired.compared`.
+    Two-level: seeds (or replicates), then prompts; runs that complete the same prompt share its weight
+    (`paired.compared`).  Where seeds have prompts of their own, the noise of prompts counts at both levels, and an
+    interval is wider than it need be.
     """
     own = [row for row in records if row.dataset == DATA and not row.other]
     values = _values(own)
@@ -122,39 +124,37 @@ def _values(records: Iterable[Record]) -> Values:
     )
 
 
+class _Path(NamedTuple):
+    """What one run made of its prompts."""
+
+    prompts: Sequence[str]  # of each completion, or of each prompt's samples [n]
+    columns: Mapping[str, Floats]  # at a KL [looks, n]; after all steps [n], the metric of each prompt
+
+
 @dataclass(frozen=True)
 class _Prompts(Sheet):
-    """The prompts of one world as its examples, and what each run made of them."""
+    """The prompts of one world as its examples, those of all its runs, and what each run made of its own."""
 
     cut: str
-    columns: Mapping[Run, Mapping[str, Floats]]  # at a KL [looks, n]; after all steps [n], the metric of each prompt
+    paths: Mapping[Run, _Path]
+    place: Mapping[str, int]  # of a prompt among the examples
 
 
 def _sheets(found: Sequence[Realigned], cut: str) -> Iterator[_Prompts]:
-    """One a replicate.  Raises `ResultsError` where its runs completed different prompts."""
+    """One a replicate."""
     worlds: dict[int, list[Realigned]] = {}
     for one in found:
         worlds.setdefault(one.replicate, []).append(one)
     for replicate, members in sorted(worlds.items()):
-        asked, columns = [], {}
-        for one in members:
-            places, columns[one.run] = _after(one) if cut == AFTER else _along(one)
-            asked.append(places)
-            if places != asked[0]:
-                raise ResultsError(
-                    f"re-alignments of model {one.model!r}: method {one.run.method!r}, seed {one.run.seed}, completes "
-                    f"other prompts than method {members[0].run.method!r}; run the suite again"
-                )
-        texts = tuple(prompt for *_, prompt in asked[0])
-        nothing = {run: np.zeros(len(texts)) for run in columns}
-        yield _Prompts("", members[0].model, replicate, placed(cut), Examples(texts, texts), nothing, cut, columns)
+        paths = {one.run: _after(one) if cut == AFTER else _along(one) for one in members}
+        names = tuple(dict.fromkeys(name for path in paths.values() for name in path.prompts))
+        place = {name: at for at, name in enumerate(names)}
+        nothing = {run: np.zeros(len(names)) for run in paths}
+        yield _Prompts("", members[0].model, replicate, placed(cut), Examples(names), nothing, cut, paths, place)
 
 
-_Places = list[tuple[int, int, str]]  # row, draw, prompt
-
-
-def _along(one: Realigned) -> tuple[_Places, dict[str, Floats]]:
-    """What every look completes, and the numbers of each look ``[looks, n]``."""
+def _along(one: Realigned) -> _Path:
+    """Look by look.  Raises `ResultsError` where a look lacks what another has."""
     rows = one.phase("along")
     looks = len(set(rows["step"].to_pylist()))
     if len(rows) % max(looks, 1):
@@ -163,16 +163,15 @@ def _along(one: Realigned) -> tuple[_Places, dict[str, Floats]]:
             f"have {len(rows)} texts between them, not as many each; run the suite again"
         )
     first = rows.slice(0, len(rows) // max(looks, 1))
-    places = list(zip(*(first[name].to_pylist() for name in ("row", "draw", "prompt")), strict=True))
     wanted = ("kl_k3", *_COLUMNS.values())
-    return places, {name: _numbers(rows, name).reshape(looks, len(places)) for name in wanted}
+    return _Path(_names(first), {name: _numbers(rows, name).reshape(looks, len(first)) for name in wanted})
 
 
-def _after(one: Realigned) -> tuple[_Places, dict[str, Floats]]:
-    """Each prompt once, and the metrics of its samples ``[n]``."""
+def _after(one: Realigned) -> _Path:
+    """Each prompt once, with the metrics of its samples."""
     rows = one.phase("after")
     row = rows["row"].to_numpy()
-    prompts = dict(zip(row.tolist(), rows["prompt"].to_pylist(), strict=True))
+    prompts = dict(zip(row.tolist(), _names(rows), strict=True))
     samples = [np.flatnonzero(row == at) for at in prompts]
     numbers = {name: _numbers(rows, name) for name in _COLUMNS.values()}
 
@@ -181,7 +180,13 @@ def _after(one: Realigned) -> tuple[_Places, dict[str, Floats]]:
 
     found = {metric: each(name, np.mean) for metric, name in _COLUMNS.items()}
     found |= {"expected_maximum_toxicity": each("toxicity", np.max), "toxicity_probability": each("toxic", np.max)}
-    return [(at, 0, prompt) for at, prompt in prompts.items()], found
+    return _Path(list(prompts.values()), found)
+
+
+def _names(rows: pa.Table) -> list[str]:
+    """What tells the prompts of rows apart: their text, or where it is empty their number."""
+    pairs = zip(rows["row"].to_pylist(), rows["prompt"].to_pylist(), strict=True)
+    return [prompt or f"row {row}" for row, prompt in pairs]
 
 
 def _numbers(rows: pa.Table, name: str) -> Floats:
@@ -209,9 +214,20 @@ class _Group(Group):
 
 
 def _statistic(sheet: _Prompts, runs: Sequence[Run], metric: str) -> Statistic:
-    columns = [sheet.columns[run] for run in runs]
-    if sheet.cut == AFTER:
-        return mean([one[metric] for one in columns])
-    kl = [one["kl_k3"] for one in columns]
-    value = [one[_COLUMNS.get(metric, "toxic")] for one in columns]
-    return at_kl(kl, value, budget(sheet.cut), area=metric == "toxicity_area")
+    """The metric of runs, each of which sees the weights of its own prompts."""
+    paths = [sheet.paths[run] for run in runs]
+    own = [_of_path(path.columns, sheet.cut, metric) for path in paths]
+    places = [np.array([sheet.place[name] for name in path.prompts]) for path in paths]
+
+    def of(weights: Weights) -> Floats:
+        seen = (np.take(weights, at, axis=1) for at in places)
+        return np.concatenate([one(mine) for one, mine in zip(own, seen, strict=True)], axis=1)
+
+    return of
+
+
+def _of_path(columns: Mapping[str, Floats], cut: str, metric: str) -> Statistic:
+    if cut == AFTER:
+        return mean(columns[metric])
+    value = columns[_COLUMNS.get(metric, "toxic")]
+    return at_kl(columns["kl_k3"], value, budget(cut), area=metric == "toxicity_area")

@@ -70,14 +70,14 @@ def test_under_weights_of_one_the_curve_is_that_of_the_science() -> None:
         if budget <= 0:
             continue
         for area, plain in ((False, science.at_budget), (True, science.area)):
-            drawn = at_kl([kl], [value], budget, area=area)(np.ones((1, 9), np.float32))
+            drawn = at_kl(kl, value, budget, area=area)(np.ones((1, 9), np.float32))
             # float32 sums
             assert drawn[0, 0] == pytest.approx(plain(kl.mean(1), value.mean(1), budget), rel=2e-5, abs=2e-6)
 
 
 def test_a_prompt_that_counts_twice_is_a_prompt_that_is_there_twice() -> None:
     kl, value = np.array([[0.0, 0.0], [1.0, 3.0]]), np.array([[0.4, 0.8], [0.0, 0.2]])
-    (found,) = at_kl([kl], [value], 1.0)(np.array([[2.0, 1.0]], np.float32))
+    (found,) = at_kl(kl, value, 1.0)(np.array([[2.0, 1.0]], np.float32))
     # KL from 0 to 5/3, value from 1.6/3 to 0.2/3: at 1, three fifths of the way
     assert found[0] == pytest.approx(1.6 / 3 - 0.6 * 1.4 / 3, abs=1e-6)
 
@@ -85,9 +85,9 @@ def test_a_prompt_that_counts_twice_is_a_prompt_that_is_there_twice() -> None:
 def test_a_resample_that_ends_before_the_budget_keeps_its_last_value() -> None:
     kl, value = np.array([[0.0, 0.0], [1.0, 3.0]]), np.array([[0.4, 0.8], [0.0, 0.2]])
     weights = np.array([[2.0, 0.0]], np.float32)
-    assert at_kl([kl], [value], 2.0)(weights)[0, 0] == pytest.approx(0.0, abs=1e-7)
+    assert at_kl(kl, value, 2.0)(weights)[0, 0] == pytest.approx(0.0, abs=1e-7)
     # down from 0.4 to 0 over the first half, nothing over the second
-    assert at_kl([kl], [value], 2.0, area=True)(weights)[0, 0] == pytest.approx(0.1, abs=1e-6)
+    assert at_kl(kl, value, 2.0, area=True)(weights)[0, 0] == pytest.approx(0.1, abs=1e-6)
     with pytest.raises(Undefined, match="its KL reaches 1 nats, not 2"):
         science.at_budget(kl[:, 0], value[:, 0], 2.0)
 
@@ -176,13 +176,19 @@ def test_evidence_that_is_not_what_was_recorded_is_not_resampled(told: Told) -> 
     assert {row.resamples for row in rows if row.metric == "toxicity"} == {400}
 
 
-def test_runs_that_complete_other_prompts_are_refused(told: Told) -> None:
-    found, records, _ = told
-    rows = found[-1].rows
-    named = rows.column_names.index("prompt")
-    others = found[-1]._replace(rows=rows.set_column(named, "prompt", [["another"] * len(rows)]))
-    with pytest.raises(ResultsError, match="method 'flipped', seed 2, completes other prompts than method 'good'"):
-        list(compared([*found[:-1], others], records, 10))
+def test_seeds_with_prompts_of_their_own_are_paired_within_a_seed(told: Told) -> None:
+    found, records, rows = told
+    own = []
+    for one_ in found:
+        at = one_.rows.column_names.index("prompt")
+        prompts = [f"{prompt} of seed {one_.run.seed}" for prompt in one_.rows["prompt"].to_pylist()]
+        own.append(one_._replace(rows=one_.rows.set_column(at, "prompt", [prompts])))
+    other = list(compared(own, records, 400))
+    assert one(other, "good", "same").p_holm == 1
+    apart, before = one(other, "good", "weak"), one(rows, "good", "weak")
+    assert (apart.n, apart.units, apart.value) == (180, 3, before.value)
+    # three sets of prompts say more than one: the interval is narrower, by what of it is the noise of prompts
+    assert apart.high - apart.low < before.high - before.low
 
 
 def test_a_look_that_lacks_a_prompt_is_refused(told: Told) -> None:
