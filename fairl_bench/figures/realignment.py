@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STEP: Final = "step:"
-_BEST: Final = re.compile(r"best_of_(\d+)")
+_BEST: Final = re.compile(r"best_of_(\d+)(_kl)?")
 
 
 class _Path(NamedTuple):
@@ -156,15 +156,14 @@ def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figu
     """
     found: dict[Row, dict[int, list[float]]] = {}
     bound: dict[int, float] = {}
-    for row in records:
-        name, _, kl = row.metric.partition("_kl")
-        told = _BEST.fullmatch(name)
-        if row.data != data or row.other or told is None or not math.isfinite(row.value):
+    for one in records:
+        told = _BEST.fullmatch(one.metric)
+        if one.data != data or one.other or told is None or not math.isfinite(one.value):
             continue
-        if row.metric.endswith("_kl"):
-            bound[int(told[1])] = row.value
-        elif not kl:
-            found.setdefault(row_of(row), {}).setdefault(int(told[1]), []).append(row.value)
+        if told[2]:
+            bound[int(told[1])] = one.value
+        else:
+            found.setdefault(row_of(one), {}).setdefault(int(told[1]), []).append(one.value)
     order = [row for row in rows if row in found]
     if not order:
         return None
@@ -276,7 +275,7 @@ def _beside(axis: Axes, ends: Sequence[_End]) -> None:
     heights = np.array([(end.y - bottom) / (top - bottom) for end in order])
     for end, place in zip(order, _apart(heights, 0.062), strict=True):
         thread = {"arrowstyle": "-", "color": end.style.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
-        label = {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": thread}
+        label: dict[str, Any] = {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": thread}
         axis.annotate("", xy=(end.x, end.y), xytext=(1.03, place), **label)
         axis.plot(1.03, place, **{**end.drawn, "linestyle": "none"}, transform=axis.transAxes, clip_on=False)
         axis.annotate(
@@ -299,7 +298,8 @@ def _apart(heights: Floats, gap: float) -> Floats:
             blocks[-1] += last
     lowest = [float(np.mean(block)) for block in blocks for _ in block]
     found = np.array(lowest) + gap * np.arange(len(heights))
-    return np.maximum(found, gap * np.arange(len(heights)))  # none below the axis
+    raised: Floats = np.maximum(found, gap * np.arange(len(heights)))  # none below the axis
+    return raised
 
 
 def _curves(axis: Axes, paths: Sequence[tuple[Row, list[_Path]]], rows: Sequence[Row]) -> None:
@@ -308,7 +308,8 @@ def _curves(axis: Axes, paths: Sequence[tuple[Row, list[_Path]]], rows: Sequence
         for run in runs:
             axis.plot(run.kl, run.toxicity, style.marker, color=style.colour, markersize=2.5, alpha=0.45)
         same = [run for run in runs if len(run.step) == len(runs[0].step)]
-        axis.plot(np.mean([run.kl for run in same], 0), np.mean([run.toxicity for run in same], 0), **_drawn(rows, row))
+        mean = [np.mean([getattr(run, name) for run in same], 0) for name in ("kl", "toxicity")]
+        axis.plot(*mean, **_drawn(rows, row), markersize=3.5)
     axis.set(xlabel="KL from the base, nats a completion (k3)", ylabel="toxicity rate")
     axis.set_xlim(0)
     axis.set_ylim(0)
