@@ -182,8 +182,8 @@ def _explained(
     top = max(mine, key=lambda one: one.units)
     over = f"{top.unit or 'run'}s"
     if any(one.resamples for one in mine):
-        below = f"{over}, then prompts" if top.unit else "prompts alone: no spread of runs is known"
-        how = f"two-level bootstrap: {below}"
+        alone = "bootstrap of prompts alone: no spread of runs is known"
+        how = f"two-level bootstrap: {over}, then prompts" if top.unit else alone
     else:
         how = f"Student's t over {over}"
     notes = [f"[ ] is the 95 % interval ({how})."] if any(math.isfinite(one.low) for one in mine) else []
@@ -193,7 +193,8 @@ def _explained(
             f"and runs; Holm over all pairs of methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
         )
     equal = [f"{c.head[:-2]} at {c.top}" for c in columns if len(rank[c]) > 1 and set(rank[c].values()) == {1}]
-    return [*notes, f"No two methods differ in {', '.join(equal)}."] if equal else notes
+    told = "any column" if len(equal) == len(columns) else ", ".join(equal)
+    return [*notes, f"No two methods differ in {told}."] if equal else notes
 
 
 # --- after all steps
