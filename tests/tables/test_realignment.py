@@ -157,6 +157,22 @@ def test_several_seeds_have_their_spread(realign: Plant, seeds: int) -> None:
     assert table.rows[0][1] == f"{before:.3f} → {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
+def test_replicates_are_the_units_where_there_are_several(realign: Plant) -> None:
+    found, records = [], []
+    for replicate in (0, 1, 2):
+        more = realign({"good": 0.9, "same": 0.9, "weak": 0.1}, (0, 1), prompts=30, replicate=replicate)
+        found, records = [*found, *more[0]], [*records, *more[1]]
+    rows = list(compared(found, records, 300))
+    own = one(rows, "weak")
+    assert (own.units, own.unit) == (3, "replicate")
+    assert own.value == pytest.approx(
+        np.mean([r.value for r in records if (r.method, r.slice, r.metric) == ("weak", "kl:0.5", "toxicity_rate")])
+    )
+    assert one(rows, "good", "same").p_holm == 1
+    table = realignment(records, runs_of(records, 6), rows)["realignment"]
+    assert "[ ] is the 95 % interval (two-level bootstrap: replicates, then prompts)." in table.notes
+
+
 def test_below_ten_prompts_the_runs_are_all_there_is(realign: Plant) -> None:
     found, records = realign({"good": 0.9, "weak": 0.1}, (0, 1, 2), prompts=9)
     own = one(list(compared(found, records, 400)), "weak")
