@@ -58,7 +58,8 @@ def over_steps(records: Sequence[Record], rows: Sequence[Row]) -> Figure | None:
         axis.set_ylim(0)
         _titled(axis, model, models)
         _beside(axis, ends)
-    figure.supxlabel("line: mean; band: least to most of the runs", fontsize=8)
+    several = any(len(runs) > 1 for runs in paths.values())
+    figure.supxlabel("line: mean; band: least to most of the runs" if several else "one run each", fontsize=8)
     return figure
 
 
