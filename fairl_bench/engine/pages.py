@@ -19,11 +19,13 @@ from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.training import History
 from fairl_bench.report.page import PAGE, Content, Picture, made_from, page
+from fairl_bench.report.samples import samples
 from fairl_bench.tables import comparisons
+from fairl_bench.tables.realigned import read_realigned
 from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
-MEANING = 1  # raise it when equal inputs give other figures or another page
+MEANING = 2  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
@@ -71,7 +73,8 @@ def _material(folder: Folder) -> Material:
         given = next((table for table in asked if name in table.data), None)
         return given.truth_of(name) if given else truth_of("gold", name)
 
-    return Material(made.get("1"), folder.records, compared, sheets, list(histories(folder.path)), truth, methods)
+    trained = list(histories(folder.path))
+    return Material(made.get("1"), folder.records, compared, sheets, trained, truth, methods, list(folder.runs))
 
 
 def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
@@ -97,6 +100,7 @@ def _content(folder: Folder, found: Material, pictures: list[Picture], signature
         suite=(folder.path / "suite.yaml").read_text(encoding="utf-8"),
         run=_json(folder.path / "run.json"),
         signature=signature,
+        samples=samples(read_realigned(folder.path), list(folder.runs)),
     )
 
 
@@ -146,7 +150,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 def _signature(path: Path) -> str:
     """What the figures and the page of a folder rest on."""
     whole = hashlib.sha256(f"{MEANING}\n".encode())
-    for kind in ("scores", "examples", "truths", "histories"):
+    for kind in ("scores", "examples", "truths", "histories", "realigned"):
         for file in sorted((path / kind).glob("*.parquet")):
             whole.update(f"{kind}/{file.name} {comparisons.signature(file)}\n".encode())
     whole.update(f"{comparisons.signature(path / comparisons.FILE)}\n".encode())

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from fairl_bench import records
 from fairl_bench.data import DROPPED, SPLITS, Examples, Split
+from fairl_bench.engine.artefacts import EVIDENCE
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
@@ -33,6 +34,7 @@ from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.room import refusal
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import Suite
 from fairl_bench.engine.yaml import dump, load, parse_value
 from fairl_bench.errors import FairlError, ResultsError
@@ -104,6 +106,7 @@ class Results:
             for kind, key in (("histories", cell.reward), ("scores", cell.scores)):
                 if _signed(place := self.folder / kind / names[cell]) not in (None, _signature(key)):
                     place.unlink()  # what the cell was before the suite changed
+            self._realigned(names[cell], cell, worker, part_of_them=only is not None)
         if not only:
             self._forget(written)
         for key, log in outcome.logs.items():
@@ -142,7 +145,7 @@ class Results:
 
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
-        for kind in ("scores", "examples", "truths", "histories"):
+        for kind in ("scores", "examples", "truths", "histories", "realigned"):
             for path in (self.folder / kind).glob("*.parquet"):
                 if path.name not in others_than:
                     path.unlink()
@@ -197,6 +200,22 @@ class Results:
         table = pa.table({column: pa.array(numbers, pa.float32()) for column, numbers in padded.items()})
         self._table("histories", name, table, {**_told(cell), "stage": cell.reward, "signature": signature})
 
+    def _realigned(self, name: str, cell: Cell, worker: Worker, *, part_of_them: bool) -> None:
+        """The completions that the cell's re-alignment was judged by; one that answers another question goes.
+
+        With ``part_of_them`` one of the same question stays, though the store may have forgotten it.
+        """
+        keys = [key for key in cell.measures if _has_evidence(worker.store, key)]
+        signature, path = _signature(*keys), self.folder / "realigned" / name
+        if (before := _signed(path)) == signature and keys:
+            return
+        if keys:
+            tables = [pq.read_table(worker.store.read(key) / EVIDENCE) for key in keys]
+            told = {**_told(cell), "stage": " ".join(keys), "signature": signature}
+            self._table("realigned", name, pa.concat_tables(tables, promote_options="default"), told)
+        elif before is not None and not (part_of_them and set(before.split()) <= {key[:16] for key in cell.measures}):
+            path.unlink()
+
     def _run(self, plan: Plan, worker: Worker, outcome: Outcome, command: list[str], seconds: float) -> dict[str, Any]:
         store = worker.store
         done = set(outcome.done)
@@ -250,6 +269,10 @@ class Results:
         finally:
             with suppress(OSError):  # or it hides why
                 half.unlink(missing_ok=True)
+
+
+def _has_evidence(store: Store, key: str) -> bool:
+    return store.has(key) and EVIDENCE in store.manifest(key)["files"]
 
 
 def _write_text(text: str, path: Path) -> None:

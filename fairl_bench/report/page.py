@@ -1,4 +1,4 @@
-"""A results folder as one HTML file: leaderboard, tables, figures, failures, records, suite and provenance.
+"""A results folder as one HTML file: leaderboard, tables, figures, samples, failures, records, suite and provenance.
 
 Everything is inlined, and its content security policy forbids every request and every script but ours.
 """
@@ -45,6 +45,7 @@ class Content(NamedTuple):
     suite: str
     run: Mapping[str, Any]
     signature: str
+    samples: Sequence[Mapping[str, Any]] = ()  # of re-alignments: `report.samples`
 
 
 class Warned(NamedTuple):
@@ -73,6 +74,7 @@ def page(content: Content) -> str:
         "records": packed(content.records),
         "examples": examples,
         "methods": list(content.material.methods),
+        **({"samples": content.samples} if content.samples else {}),
     }
     return room.get_template("page.html").render(
         name=content.name,
@@ -89,6 +91,7 @@ def page(content: Content) -> str:
         data=as_script(data),
         examples=sum(len(sheet["example"]) for sheet in examples["sheets"]),
         records=len(content.records),
+        samples=sum(len(view["row"]) for view in content.samples),
     )
 
 

@@ -22,7 +22,7 @@ class Comparison:
     model: str
     encoder: str
     variant: str
-    data: str
+    data: str  # of a re-alignment with its slice: realigned/kl:0.5
     truth: str
     metric: str
     method: str

@@ -107,7 +107,7 @@ class OnPolicy(Aligner):
             model, tokenizer = _loaded(base)
             use_cache = model.config.use_cache
             along = (
-                Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, numbers)
+                Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
                 if self.probe
                 else None
             )
