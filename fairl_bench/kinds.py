@@ -212,6 +212,7 @@ class Ask(Settings):
     each: int = Field(1, ge=1, description="completions of a prompt")
     sampling: Sampling = Sampling()
     voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
+    occasion: str = Field("", description="names the draw of the prompts: two of one occasion are asked the same")
     shards: int = Field(1, ge=1, description="stages that draw them side by side")
 
 

@@ -247,6 +247,7 @@ class _Planner:
             "each": asked.each,
             "sampling": asked.sampling.plain(),
             "voice": asked.voice,
+            "occasion": asked.occasion,
             "replicate": replicate,
         }
         parts = {"lm": asked.lm, "prompts": asked.prompts}

@@ -140,8 +140,8 @@ class Worker:
         site, settings = self._site(stage), stage.settings
         lm = self.registry.build(LM, stage.parts["lm"])
         prompts = self.registry.build(Prompts, stage.parts["prompts"])
-        sampling, voice = Sampling(**settings["sampling"]), settings["voice"]
-        every = ask(prompts, settings["n"], sampling, voice, site.replicate, settings["each"])
+        sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
+        every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
         asked = every.take(rows_of(settings, len(every)))
         return Completions(asked.prompt, tuple(lm.complete(asked, site)), asked.row, asked.draw)
 

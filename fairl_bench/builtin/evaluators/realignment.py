@@ -114,7 +114,7 @@ class Realignment(Evaluator):
         prompts = self._prompts(cell, origin)
         kept = _divided(self.prompts or found.prompts or prompts, "kept", self.held_out)
         sampling = Sampling(max_new_tokens=self.sampling.max_new_tokens)
-        on = Ask(lm=base, prompts=kept, n=self.scale, sampling=sampling, voice="scale")
+        on = Ask(lm=base, prompts=kept, n=self.scale, sampling=sampling, voice="scale", occasion="scale")
         new: dict[str, Any] = {
             "base": base,
             "prompts": kept,
@@ -147,7 +147,8 @@ class Realignment(Evaluator):
         lms = {"before": aligner.base, "after": aligner}
 
         def ask(role: str, prompts: Prompts, n: int, each: int) -> Ask:
-            return Ask(lm=lms[role], prompts=prompts, n=n, each=each, sampling=self.sampling, voice="realigned")
+            own: Any = {"lm": lms[role], "prompts": prompts, "sampling": self.sampling}
+            return Ask(n=n, each=each, voice="realigned", occasion="realigned", **own)
 
         held_out = _divided(prompts, "held-out", self.held_out)
         n, each = self.n * self.samples, self.samples
