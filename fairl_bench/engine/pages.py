@@ -18,8 +18,8 @@ from fairl_bench.errors import ResultsError
 from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.training import History
-from fairl_bench.report.page import PAGE, Content, Picture, made_from, page
-from fairl_bench.report.samples import samples
+from fairl_bench.html.page import PAGE, Content, Picture, made_from, page
+from fairl_bench.html.samples import samples
 from fairl_bench.tables import comparisons
 from fairl_bench.tables.realigned import read_realigned
 from fairl_bench.tables.scores import Run, Sheet, read_folder

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 from unicodedata import category
 
 from fairl_bench.figures.all import Material
+from fairl_bench.html.board import board
+from fairl_bench.html.examples import blocks
+from fairl_bench.html.numbers import packed
 from fairl_bench.records import Record
-from fairl_bench.report.board import board
-from fairl_bench.report.examples import blocks
-from fairl_bench.report.numbers import packed
 from fairl_bench.tables.scores import Values
 from fairl_bench.tables.table import Table
 

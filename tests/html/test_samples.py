@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import pytest
 
 from fairl_bench.figures.all import Material
+from fairl_bench.html import samples as module
+from fairl_bench.html.page import Content, page
+from fairl_bench.html.samples import ROWS, samples
 from fairl_bench.records import Record
-from fairl_bench.report import samples as module
-from fairl_bench.report.page import Content, page
-from fairl_bench.report.samples import ROWS, samples
 from fairl_bench.tables.realigned import Realigned
 from fairl_bench.tables.rows import Row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fairl_bench.report.examples import cut
+from fairl_bench.html.examples import cut
 from fairl_bench.tables.realigned import Realigned
 from fairl_bench.tables.rows import Row
 
