@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairl_bench.data import Inputs as Inputs
     from fairl_bench.data import Model as Model
     from fairl_bench.data import Pairs as Pairs
+    from fairl_bench.data import Resources as Resources
     from fairl_bench.data import Reward as Reward
     from fairl_bench.data import Sampling as Sampling
     from fairl_bench.data import Scored as Scored
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
+    from fairl_bench.hookspecs import RunFinished as RunFinished
+    from fairl_bench.hookspecs import RunStarted as RunStarted
+    from fairl_bench.hookspecs import StageFinished as StageFinished
     from fairl_bench.hookspecs import hookimpl as hookimpl
     from fairl_bench.kinds import LM as LM
     from fairl_bench.kinds import Aligner as Aligner
@@ -64,6 +68,7 @@ _HOMES = {
         "Inputs",
         "Model",
         "Pairs",
+        "Resources",
         "Reward",
         "Sampling",
         "Scored",
@@ -73,7 +78,7 @@ _HOMES = {
     ),
     "fairl_bench.engine.rewards": ("load_reward",),
     "fairl_bench.errors": ("DataError", "FairlError", "Undefined"),
-    "fairl_bench.hookspecs": ("hookimpl",),
+    "fairl_bench.hookspecs": ("RunFinished", "RunStarted", "StageFinished", "hookimpl"),
     "fairl_bench.kinds": (
         "Aligner",
         "Ask",

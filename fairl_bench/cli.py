@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from fairl_bench.cli_store import store as keep_house
+
 if TYPE_CHECKING:
     from fairl_bench.engine.registry import Registry
     from fairl_bench.engine.report import Folder
@@ -46,9 +48,7 @@ class _Group(click.Group):
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
-_STORE = click.option(
-    "--store", type=click.Path(path_type=Path), help="Folder of finished work.  [default: FAIRL_STORE]"
-)
+_STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
 _PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
 
 
@@ -68,6 +68,14 @@ def main(debug: bool) -> None:
 @_SET
 @click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Do only these cells: method=a,b or seed=0.")
 @click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes at once.")
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Work on this machine, or spread over a Ray cluster.",
+)
+@click.option("--address", metavar="HOST:PORT", help="Head of the Ray cluster.  [default: auto, that of this machine]")
 @click.option("--results", type=click.Path(path_type=Path), help="Folder for the results.  [default: results/SUITE]")
 @_STORE
 @click.option("--replace-results", is_flag=True, help="Overwrite the results of another suite.")
@@ -76,8 +84,10 @@ def run(
     options: tuple[str, ...],
     only: tuple[str, ...],
     jobs: int,
+    executor: str,
+    address: str | None,
     results: Path | None,
-    store: Path | None,
+    store: str | None,
     replace_results: bool,
 ) -> None:
     """Run SUITE, a YAML file: what is finished already is not done again.
@@ -87,22 +97,37 @@ def run(
     from fairl_bench.engine.pages import write_pages
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.run import run as run_study
-    from fairl_bench.engine.store import Store, default_store
+    from fairl_bench.engine.store import default_store, open_store
     from fairl_bench.show import Progress
 
+    cluster = _cluster(executor, address, jobs)
     study = read_study(suite, options)
     with Progress(sys.stderr) as progress:
         finished = run_study(
             study,
-            Store(store or default_store()),
+            open_store(store or default_store()),
             results or Path("results") / study.suite.name,
             progress.watcher(),
             jobs=jobs,
+            cluster=cluster,
             only=_axes(only),
             replace_results=replace_results,
+            then=write_pages,
         )
-    write_pages(finished.folder)
     _conclude(finished)
+
+
+def _cluster(executor: str, address: str | None, jobs: int) -> str | None:
+    """The address of the cluster; None where there is none."""
+    from fairl_bench.errors import FairlError
+
+    if executor == "local":
+        if address is not None:
+            raise FairlError(f"--address {address}: the executor 'local' has none; add --executor ray")
+        return None
+    if jobs > 1:
+        raise FairlError(f"--jobs {jobs}: a Ray cluster does as many at once as it has cores for; leave it out")
+    return address or "auto"
 
 
 def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
@@ -415,32 +440,31 @@ def _two(methods: str) -> tuple[str, str]:
 
 
 def _print(tables: list[Table], form: str) -> None:
-    from fairl_bench.show import printable
-    from fairl_bench.tables.formats import FORMATS, as_text
+    from fairl_bench.show import rendered
 
-    render = {"terminal": as_text, **FORMATS, "markdown": FORMATS["md"], "latex": FORMATS["tex"]}[form]
-    click.echo("\n\n".join(printable(render(table)).rstrip("\n") for table in tables))
+    click.echo(rendered(tables, form))
 
 
 @main.command()
 @_SUITE
 @_SET
 @_STORE
-def check(suite: Path, options: tuple[str, ...], store: Path | None) -> None:
+def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
-    from fairl_bench.engine.store import Store, default_store
+    from fairl_bench.engine.store import default_store, open_store
 
     study = read_study(suite, options)
     check_parts(study)
     made = plan(study)
-    work = estimate(made, Store(store or default_store()), study.registry)
+    work = estimate(made, open_store(store or default_store()), study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
+    width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
-        click.echo(f"  {kind:<11} {total:>5}" + (f", {finished} finished" if finished else ""))
+        click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")
@@ -514,6 +538,9 @@ def plugins(plugin: tuple[Path, ...]) -> None:
     for found in _registry(plugin).plugins.values():
         state = f"BROKEN: {found.failure}" if found.failure else ", ".join(found.hooks)
         click.echo(f"{found.name} {found.version} ({found.origin}): {state}")
+
+
+main.add_command(keep_house)
 
 
 def _registry(drop_ins: tuple[Path, ...]) -> Registry:

@@ -1,15 +1,27 @@
-"""The hooks: one per kind.  Each gets ``register(name, class_or_path)`` and calls it once for every part.
+"""The hooks: one per kind, which registers parts, and three that follow the life of a run.
 
-A path ``"package.module:Class"`` is imported only when a suite uses the part.
+A hook of a kind gets ``register(name, class_or_path)`` and calls it once for every part.  A path
+``"package.module:Class"`` is imported only when a suite uses the part.
+
+A hook of a run's life gets one frozen value.  It is called in the process that was asked for the run, whoever does the
+work, plugin after plugin as they were registered: installed ones by name, then drop-ins by place.  What it returns is
+not looked at.  One that raises is reported once, as a warning, and not called again in this run; neither the numbers
+nor the exit code change.  The work waits while a hook runs.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 from fairl_bench.component import Component
+
+if TYPE_CHECKING:
+    from fairl_bench.tables.table import Table
 
 hookspec = pluggy.HookspecMarker("fairl_bench")
 hookimpl = pluggy.HookimplMarker("fairl_bench")
@@ -70,3 +82,63 @@ def fairl_schedules(register: Register) -> None:
 @hookspec
 def fairl_evaluators(register: Register) -> None:
     """Register what turns scores and truths into numbers."""
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A run that is about to do its first stage."""
+
+    suite: str
+    settings: Mapping[str, Any]  # the suite as resolved, every default written out
+    folder: Path  # of the results; the same in all that is told of one run
+    cells: int
+    stages: int  # in the plan
+    missing: int  # of these, what the store lacks
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """A stage that was done, or that failed.  One that was there already, or is skipped for a failure, is not told."""
+
+    folder: Path
+    kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures
+    key: str
+    title: str
+    seconds: float  # as its artefact says; of a failure, since its job began
+    facts: Mapping[str, Any]  # what the stage says of itself; empty for a failure
+    failure: str = ""  # the reason; empty where it was done
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """A run that is over, its results folder written."""
+
+    suite: str
+    folder: Path
+    records: Path  # records.parquet; there unless the run was interrupted before anything could be read
+    tables: tuple[Table, ...]  # none where it was interrupted
+    stages: int  # in the plan
+    done: int  # stages that this run did
+    failed: int
+    skipped: int  # for a failure of what they need
+    damaged: int  # artefacts set aside and made again
+    seconds: float
+    interruption: str = ""  # what ended it before its time; empty where it came to its end
+
+
+@hookspec
+def fairl_run_started(run: RunStarted) -> None:
+    """Hear that a run begins: once, before its first stage, also where nothing is missing.
+
+    A suite or a results folder that is refused is no run.
+    """
+
+
+@hookspec
+def fairl_stage_finished(stage: StageFinished) -> None:
+    """Hear of a stage: done or failed, in the order in which that became known."""
+
+
+@hookspec
+def fairl_run_finished(run: RunFinished) -> None:
+    """Hear that a run is over: once, after its results folder is written, also where it failed or was interrupted."""

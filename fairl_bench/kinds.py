@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.component import Component, Settings
+from fairl_bench.component import Component, RunTime, Settings
 from fairl_bench.data import (
     Asked,
     Examples,
@@ -18,6 +18,7 @@ from fairl_bench.data import (
     Inputs,
     Model,
     Pairs,
+    Resources,
     Reward,
     Sampling,
     Scored,
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
 
 
 Judging = Callable[[Examples], Mapping[str, Truth]]
+
+Needs = Annotated[
+    Resources | None,
+    RunTime,
+    Field(description="what its stages ask of a machine, and where they are ended; in no key"),
+]
+"""On a kind whose work is a stage of its own."""
 
 
 class Judge(Component, ABC):
@@ -75,6 +83,7 @@ class Source(Component, ABC):
     identical: Literal["refuse", "drop"] = Field("refuse", description="pairs whose two texts are equal")
     empty: Literal["refuse", "drop"] = Field("refuse", description="pairs with a text of nothing but space")
     flip: float = Field(0.0, ge=0, le=1, description="share of the pairs whose preference is turned around, as noise")
+    resources: Needs = None
 
     def size(self) -> int | None:
         """How many pairs there will be, if that can be told without making them."""
@@ -101,6 +110,8 @@ class TestSet(Component, ABC):
 
     kind = "testset"
     __test__ = False  # not a test class, whatever its name says to pytest
+
+    resources: Needs = None
 
     def size(self) -> int | None:
         """How many texts there will be, if that can be told without making them."""
@@ -132,6 +143,8 @@ class LM(Component, ABC):
     """A causal language model."""
 
     kind = "lm"
+
+    resources: Needs = None
 
     @abstractmethod
     def make(self, site: Site) -> Model:
@@ -199,6 +212,8 @@ class Ask(Settings):
     each: int = Field(1, ge=1, description="completions of a prompt")
     sampling: Sampling = Sampling()
     voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
+    occasion: str = Field("", description="names the draw of the prompts: two of one occasion are asked the same")
+    shards: int = Field(1, ge=1, description="stages that draw them side by side")
 
 
 class Artefact(Settings):
@@ -213,6 +228,9 @@ class Encoder(Component, ABC):
     kind = "encoder"
     fitted: ClassVar[bool] = False
     """Whether it learns from the training texts first; if not, ``corpus`` is empty."""
+
+    shards: int = Field(1, ge=1, description="stages that embed side by side; another number moves the last bits")
+    resources: Needs = None
 
     @abstractmethod
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
@@ -230,6 +248,8 @@ class Method(Component, ABC):
     """Whether another seed gives another reward; if not, one run stands for all seeds."""
     reads_vectors: ClassVar[bool] = True
     """Whether a score needs the texts' vectors; if not, `score` may be given ones of no dimension."""
+
+    resources: Needs = None
 
     @abstractmethod
     def fit(self, task: Task) -> Reward:
@@ -306,6 +326,7 @@ class Evaluator(Component, ABC):
     """The names of its numbers, so that a misspelt one in a report is refused; empty: not told."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
+    resources: Needs = None
 
     @abstractmethod
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure | Evidence]:

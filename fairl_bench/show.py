@@ -14,6 +14,8 @@ from fairl_bench.engine.plan import Stage
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from fairl_bench.tables.table import Table
+
 _QUIET = 10.0  # seconds between two plain lines of one job
 _SHORT = ("scores", "measures")  # kinds that finish in a moment: shown live, not in plain lines
 
@@ -51,10 +53,16 @@ class Progress:
 
     def watcher(self) -> Watcher:
         """What the engine calls."""
-        return Watcher(self._started, self._moved, self._finished, self._say)
+        return Watcher(self._started, self._moved, self._finished, self._say, self._warned)
 
     def _say(self, message: str) -> None:
-        self.console.print(printable(message), markup=False, soft_wrap=True)
+        if self.live:
+            self.console.print(printable(message), markup=False, soft_wrap=True)
+        else:  # a tenth of a second less for every three hundred lines
+            print(printable(message), file=self.console.file, flush=True)
+
+    def _warned(self, message: str) -> None:
+        self._say(f"warning: {message}")
 
     def _started(self, job: Sequence[Stage], done: int, total: int) -> None:
         more = f" and {len(job) - 1} more together" if len(job) > 1 else ""
@@ -103,3 +111,11 @@ class _Running:
 def printable(text: str) -> str:
     """A text without control characters, which could rewrite the terminal: data may be hostile."""
     return "".join(letter if letter == "\n" or letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def rendered(tables: Sequence[Table], form: str) -> str:
+    """Tables as a terminal, Markdown, LaTeX, CSV or JSON shows them, one below the other."""
+    from fairl_bench.tables.formats import FORMATS, as_text
+
+    render = {"terminal": as_text, **FORMATS, "markdown": FORMATS["md"], "latex": FORMATS["tex"]}[form]
+    return "\n\n".join(printable(render(table)).rstrip("\n") for table in tables)

@@ -26,7 +26,7 @@ from fairl_bench.component import Component
 from fairl_bench.data import Floats, Head, Inputs, Preferences, Reward, Rows, Scored, Task, Training, Vectors
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Method
-from fairl_bench.records import Measure
+from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.classification import auc
 
 if TYPE_CHECKING:
@@ -216,9 +216,11 @@ def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, regis
     lacking = sorted(evaluator.needs() - set(scored))
     _must(not lacking, f"needs() names {lacking}, which this check was not given; add it to 'scored'")
     try:
-        measures = list(evaluator.evaluate({name: scored[name] for name in evaluator.needs()}))
+        told = list(evaluator.evaluate({name: scored[name] for name in evaluator.needs()}))
     except KeyError as error:
         raise AssertionError(f"evaluate reads {error}, which needs() does not name; add it there") from error
+    measures = [one for one in told if not isinstance(one, Evidence)]
+    _must(len(told) - len(measures) <= 1, "evaluate gave several tables of evidence; give one")
     _must(bool(measures), "evaluate gave no measure; where a number is undefined, give NaN with a note")
     seen = set()
     for one in measures:

@@ -178,3 +178,90 @@ def saved_without_padding() -> Callable[[Path, Path], Path]:
         return place
 
     return save
+
+
+# --- re-alignments whose outcome is known
+
+
+@pytest.fixture(scope="session")
+def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[list[Any], list[Any]]]:
+    """Plants re-alignments: how much less toxic a step makes each method, by its name; their evidence and records.
+
+    The evaluator itself says what they come to, of texts that spell out how toxic they are.  Methods and seeds complete
+    the same prompts, and a prompt's luck is the same in all of them.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from fairl_bench.builtin.evaluators.realignment import Realignment
+    from fairl_bench.builtin.lms.along import FILE
+    from fairl_bench.data import Completions, Examples, Truth
+    from fairl_bench.kinds import Judge
+    from fairl_bench.records import Evidence, Measure, Record
+    from fairl_bench.tables.realigned import Realigned
+    from fairl_bench.tables.scores import Run
+
+    class Spelled(Judge):
+        def judge(self, examples: Examples) -> dict[str, Truth]:
+            value = np.array([1 - 2 * float(text.split()[0]) for text in examples.text])
+            return {"gold": Truth(value, np.where(value >= 0, 1, -1).astype(np.int8))}
+
+        def badness(self, value: Any) -> Any:
+            return (1 - value) / 2
+
+    folder = tmp_path_factory.mktemp("realigned")
+
+    def plant(
+        gains: dict[str, float],
+        seeds: tuple[int, ...] = (0,),
+        kl: float = 0.5,
+        prompts: int = 60,
+        samples: int = 4,
+        kls: dict[str, float] | None = None,
+        second: bool = False,
+        model: str = "toy",
+        replicate: int = 0,
+    ) -> tuple[list[Any], list[Any]]:
+        found, rows = [], []
+        steps = (0, 10, 20, 30)
+        for method, gain in gains.items():
+            for seed in seeds:
+                luck = np.random.default_rng([replicate, 7]).random((prompts, samples))
+                noise = np.random.default_rng([replicate, seed, 11]).normal(0, 0.02, (prompts, samples))
+
+                def text(row: int, draw: int, step: int, gain: float = gain) -> str:
+                    toxicity = np.clip(luck[row, draw] * (1 - gain * step / 30) + noise[row, draw], 0, 1)  # noqa: B023
+                    return f"{toxicity:.4f} word{row} {draw}"
+
+                columns: dict[str, list[Any]] = {name: [] for name in (
+                    *("step", "row", "prompt", "text", "reward", "kl_k1", "kl_k3", "surprise", "tokens"),
+                )}  # fmt: skip
+                for step in steps:
+                    for row in range(prompts):
+                        said = text(row, 0, step)
+                        paid = (kls or {}).get(method, kl) * step / 10 * (1 + 0.2 * (-1) ** row)
+                        liked = (1 if gain > 0 else -1) * (1 - 2 * float(said.split()[0])) + step / 30
+                        values = (step, row, f"prompt {row}", said, liked, paid, paid, 6.0, 5.0)
+                        for name, value in zip(columns, values, strict=True):
+                            columns[name].append(value)
+                pq.write_table(pa.table(columns), folder / FILE)
+                sides = {
+                    side: Completions(*zip(*(
+                        (f"prompt {row}", text(row, draw, step), row, draw)
+                        for row in range(prompts) for draw in range(samples)
+                    ), strict=True))
+                    for side, step in (("before", 0), ("after", 30))
+                }  # fmt: skip
+                judge = Spelled.named("spelled")
+                evaluator = Realignment.named("realignment", judge=judge, second=judge if second else None)
+                for said in evaluator.evaluate({}, aligned=folder, **sides):
+                    if isinstance(said, Evidence):
+                        table = pa.table({name: list(column) for name, column in said.columns.items()})
+                        found.append(Realigned(model, replicate, Run("e", "mlp", method, "", seed), table))
+                    elif isinstance(said, Measure):
+                        place = ("s", model, "e", "mlp", method, "", replicate, seed, said.data, "", said.slice)
+                        rows.append(Record(*place, said.truth, said.metric, "", said.value, said.n, said.note, "key"))
+        return found, rows
+
+    return plant

@@ -41,6 +41,20 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("lm", "grpo"): {"reward": {"use": "toy-truth"}},
     ("lm", "ppo"): {"reward": {"use": "toy-truth"}},
     ("testset", "joined"): {"of": [{"use": "toy-comments"}]},
+    ("testset", "completed"): {"lm": SERVED, "prompts": {"use": "toy-prompts"}},
+    ("prompts", "divided"): {"of": {"use": "toy-prompts"}, "side": "held-out"},
+    ("judge", "standardised"): {
+        "judges": {"use": "toy-truth"},
+        "on": {"lm": SERVED, "prompts": {"use": "toy-prompts"}, "n": 2},
+    },
+    ("judge", "recovered-cell"): {
+        "method": {"use": "max-entropy"},
+        "encoder": {"use": "tfidf"},
+        "embed": "completion",
+        "reward": "0" * 64,
+    },
+    ("method", "oracle"): {"judge": {"use": "toy-truth"}},
+    ("evaluator", "best-of-n"): {"data": ["pairs/test"]},
     ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
     ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},
     ("encoder", "causal-lm"): {"lm": SERVED},
@@ -63,6 +77,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 # the control reads no vector, and the words of the planted texts say the reward only roughly
 AUC = {"mean-difference": 0.95, "max-entropy": 0.95, "max-margin": 0.95, "length": 0.95, "focal-bt": 0.95}
+AUC["oracle"] = 0.5  # its judge calls all the planted words clean
 
 
 def parts(registry: Registry) -> list[Any]:
@@ -182,7 +197,8 @@ def test_a_detector_keeps_the_contract(name: str) -> None:
     check_detector(EVERY.build(Detector, {"use": name, **MINIMAL.get(("detector", name), {})}), registry=EVERY)
 
 
-@pytest.mark.parametrize("name", names("evaluator"))
+# one judges what it makes itself, and has a module of its own
+@pytest.mark.parametrize("name", sorted(set(names("evaluator")) - {"realignment"}))
 def test_an_evaluator_keeps_the_contract(name: str) -> None:
     fields = {**MINIMAL.get(("evaluator", name), {}), "data": ["pairs/test", "shifted"]}
     evaluator = EVERY.build(Evaluator, {"use": name, **fields})
@@ -219,7 +235,8 @@ def planted_judges(
     }
 
 
-@pytest.mark.parametrize("name", EVERY.names("judge"))
+# two are given what other stages answer, and have modules of their own
+@pytest.mark.parametrize("name", sorted(set(EVERY.names("judge")) - {"standardised", "recovered-cell"}))
 def test_a_judge_labels_every_example(name: str, planted_judges: Mapping[str, Mapping[str, Any]]) -> None:
     examples = scored().examples
     judge: Any = EVERY.build(KINDS["judge"], {"use": name, **planted_judges.get(name, {})})
@@ -252,7 +269,12 @@ def test_a_drawn_world_is_its_generator(kind: str, name: str) -> None:
 # --- drop-ins stay short: the promise of the first screen of the README
 
 
-@pytest.mark.parametrize("path", sorted(PLUGINS.glob("*.py")), ids=lambda path: path.stem)
+FOLLOWERS = {"mlflow_tracking"}  # drop-ins that follow runs and register no part
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for path in PLUGINS.glob("*.py") if path.stem not in FOLLOWERS), ids=lambda path: path.stem
+)
 def test_a_drop_in_is_at_most_15_lines_of_code(path: Path) -> None:
     # those that fit with another library or keep several heads do more than give a loss
     longer = {"pointwise_logistic": 16, "laplace_bt": 35, "reward_ensemble": 50}

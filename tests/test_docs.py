@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from fairl_bench import hookspecs
+from fairl_bench import RunFinished, hookspecs
 from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS, Judge
 
@@ -38,9 +38,11 @@ def test_the_readme_tables_were_generated():
     assert all("max-entropy" in block and "±" in block for block in blocks)
 
 
-def test_every_kind_has_a_documented_hook():
+def test_every_kind_and_a_runs_life_have_documented_hooks():
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("fairl_")}
-    assert set(hooks) == {f"fairl_{kind.removesuffix('s')}s" for kind in KINDS}
+    life = {"fairl_run_started", "fairl_stage_finished", "fairl_run_finished"}
+    assert set(hooks) == {f"fairl_{kind.removesuffix('s')}s" for kind in KINDS} | life
+    assert all(name in (ROOT / "docs" / "hooks.md").read_text() for name in life)
     assert all(hook.__doc__ for hook in hooks.values())
 
 
@@ -53,6 +55,16 @@ def test_the_commands_of_the_readme_are_the_ones_that_ci_runs():
     assert set(re.findall(r"readme (\w+)\)", (ROOT / ".ci" / "run").read_text())) == set(
         re.findall(r"<!-- command: (\w+) -->", README)
     )
+
+
+def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    (source,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    (tmp_path / "follow.py").write_text(source)
+    (follower,) = Registry([tmp_path / "follow.py"], installed=False).followers("fairl_run_finished")
+    follower[1](run=RunFinished("a", tmp_path, tmp_path / "records.parquet", (), 3, 2, 1, 0, 0, 4.4))
+    assert capsys.readouterr().out == f"\aa: 2 done, 1 failed in 4 s; {tmp_path / 'records.parquet'}\n"
+    assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
 
 
 # --- docs/rewards.md, run from top to bottom

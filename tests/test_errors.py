@@ -369,7 +369,7 @@ CASES = [
     suite("defaults-of-an-unknown-field", "{margin: 0.8}", "{margn: 0.8}",
           "16: methods.0: unknown field 'margn'; did you mean 'margin'?"),
     suite("defaults-of-a-method-that-is-not-used", "  max-margin: {margin: 0.8}", "  mean-difference: {margin: 0.8}",
-          "16: defaults.mean-difference: field 'margin' is unknown; nothing is known here"),
+          "16: defaults.mean-difference: field 'margin' is unknown; known: 'resources'"),
     # --- judges and data of the hub
     data("judge-not-here", "x", "",
          "model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "

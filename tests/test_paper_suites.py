@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import Result
 
+from fairl_bench import records
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.testsets import ToyTexts
 from fairl_bench.data import Site
@@ -153,6 +154,21 @@ def test_it_runs_to_the_three_tables(
         assert any(place in line for line in others[0])
         for subtype in SUBTYPES:
             assert any({place, subtype} <= set(line.split()) for line in others[1]), (place, subtype)
+
+
+def test_the_base_is_aligned_again_with_three_rewards(
+    cli: Cli, hub: Callable[..., Path], models: dict[str, Path], tmp_path: Path
+) -> None:
+    hub("model", MODELS["smollm2-360m"][0], models["llama"])
+    own = {"steps": 1, "n": 3, "samples": 2, "probes": 4, "times": 1, "scale": 8, "sampling.max_new_tokens": 6}
+    sets = (*(one for one in CUT if "testsets" not in one), *(f"evaluate.2.{name}={n}" for name, n in own.items()))
+    options = [word for value in sets for word in ("--set", value)]
+    checked = cli("check", str(SUITES / "realign-smollm2-360m.yaml"), *options)
+    assert checked.exit_code == 0, checked.stderr
+    ran = cli("run", str(SUITES / "realign-smollm2-360m.yaml"), *options, "--results", "results")
+    assert ran.exit_code == 0, ran.stderr
+    found = {row.method for row in records.read(tmp_path / "results" / "records.parquet") if row.truth == "second"}
+    assert found == {"ground-truth", "max-entropy", "fa-me-margin"}
 
 
 def test_the_suites_differ_in_their_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,3 +64,8 @@ parts = [name for name in sys.modules if name.startswith("fairl_bench.builtin.")
 assert not parts, parts
 """
     assert quiet_import(code) == "pulled"
+
+
+def test_no_room_hides_a_public_name() -> None:
+    rooms = {path.stem for path in Path(fairl_bench.__file__).parent.iterdir() if path.suffix in ("", ".py")}
+    assert not rooms & set(fairl_bench.__all__)

@@ -52,8 +52,8 @@ def allowed(module: str, name: str) -> bool:
         return of("tables", "science", "data", "records", "errors")
     if room == "figures":
         return of("figures", "tables", "science", "data", "records", "errors")
-    if room == "report":
-        return of("report", "figures", "tables", "data", "records", "errors")
+    if room == "html":
+        return of("html", "figures", "tables", "data", "records", "errors")
     if room == "builtin":
         other = any(f"{name}.".startswith(f"{part}.") for part in PARTS - {module})
         return not (of("engine") or other)
@@ -93,7 +93,7 @@ def test_a_plugin_imports_public_names_only(plugin: Path) -> None:
         ("fairl_bench.toy.truth", "from fairl_bench.errors import DataError"),
         ("fairl_bench.tables.leaderboard", "from fairl_bench.engine.store import Store"),
         ("fairl_bench.figures.style", "from fairl_bench.engine.store import Store"),
-        ("fairl_bench.report.page", "from fairl_bench.show import printable"),
+        ("fairl_bench.html.page", "from fairl_bench.show import printable"),
         ("fairl_bench.show", "if True:\n    from fairl_bench.cli import main"),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_planted_private_name_is_seen() -> None:
 
 
 def test_tables_figures_and_pages_are_made_without_torch() -> None:
-    rooms = ("fairl_bench.tables", "fairl_bench.figures", "fairl_bench.report", "fairl_bench.engine.pages")
+    rooms = ("fairl_bench.tables", "fairl_bench.figures", "fairl_bench.html", "fairl_bench.engine.pages")
     modules = ", ".join(name for name in MODULES if name.startswith(rooms))
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -20,6 +20,7 @@ class Completed(Source):
     prompts: Prompts
     n: int = Field(3500, ge=1, description="pairs, before empty and identical ones are dropped")
     sampling: Sampling = Sampling()
+    shards: int = Field(1, ge=1, description="stages that draw a model's completions side by side; may move a token")
     identical: Literal["refuse", "drop"] = Field("drop", description="pairs whose two texts are equal")
     empty: Literal["refuse", "drop"] = Field("drop", description="pairs with a text of nothing but space")
 
@@ -38,7 +39,7 @@ class Completed(Source):
     def upstream(self) -> Mapping[str, Ask]:
         """The completions of the base and of the expert, each with random numbers of its own."""
         return {
-            role: Ask(lm=lm, prompts=self.prompts, n=self.n, sampling=self.sampling, voice=role)
+            role: Ask(lm=lm, prompts=self.prompts, n=self.n, sampling=self.sampling, voice=role, shards=self.shards)
             for role, lm in zip(("base", "expert"), self.models(), strict=True)
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -180,12 +180,8 @@ class Completed(TestSet):
 
     def upstream(self) -> Mapping[str, Ask]:
         """The completions."""
-        n, each = self.n * self.each, self.each
-        return {
-            "completions": Ask(
-                lm=self.lm, prompts=self.prompts, n=n, each=each, sampling=self.sampling, voice="completed"
-            )
-        }
+        own: Any = {"lm": self.lm, "prompts": self.prompts, "sampling": self.sampling, "each": self.each}
+        return {"completions": Ask(n=self.n * self.each, voice="completed", occasion="completed", **own)}
 
     def size(self) -> int:
         """``n`` times ``each``."""

@@ -10,12 +10,14 @@ from fairl_bench.kinds import Prompts
 from fairl_bench.science.streams import stream
 
 
-def ask(prompts: Prompts, n: int, sampling: Sampling, voice: str, replicate: int, each: int = 1) -> Asked:
+def ask(
+    prompts: Prompts, n: int, sampling: Sampling, voice: str, replicate: int, *, each: int = 1, occasion: str = ""
+) -> Asked:
     """``n`` completions, ``each`` of a prompt: draw 0 of every prompt, then draw 1, and so on.
 
     Raises `DataError` without a prompt.
     """
-    texts = prompts.texts(-(-n // each), stream("prompts", replicate))
+    texts = prompts.texts(-(-n // each), stream(f"prompts/{occasion}" if occasion else "prompts", replicate))
     if not texts:
         raise DataError(f"prompts {prompts.use!r} hold no text to go on from")
     row, draw = np.arange(n) % len(texts), np.arange(n) // len(texts)

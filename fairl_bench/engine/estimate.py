@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fairl_bench.engine.execute import missing
 from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.store import Store
 from fairl_bench.kinds import Source, TestSet
 
@@ -39,11 +40,18 @@ def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
     """The work that a run of this plan would do now."""
     todo = missing(plan, store)
     left, every = Counter(stage.kind for stage in todo), Counter(stage.kind for stage in plan.stages.values())
-    texts = [_size(plan.stages[stage.inputs["examples"]], registry) for stage in todo if stage.kind == "embeddings"]
+    texts = [_embedded(stage, plan, registry) for stage in todo if "encoder" in stage.parts]
     steps = [_steps(stage, plan, registry) for stage in todo if stage.kind == "reward" and stage.stack is not None]
     stages = {kind: (n - left[kind], n) for kind, n in every.items()}
-    completions = sum(stage.settings["n"] for stage in todo if stage.kind == "completions")
+    drawn = [stage.settings for stage in todo if "prompts" in stage.parts]
+    completions = sum(len(rows_of(settings, settings["n"])) for settings in drawn)
     return Work(stages, _sum(texts), _sum(steps), left["lm"], completions)
+
+
+def _embedded(stage: Stage, plan: Plan, registry: Registry) -> int | None:
+    """How many texts a stage embeds."""
+    texts = _size(plan.stages[stage.inputs["examples"]], registry)
+    return None if texts is None else len(rows_of(stage.settings, texts))
 
 
 def _size(stage: Stage, registry: Registry) -> int | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, MutableSequence, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from fairl_bench.engine.hands import Hands, Job
+from fairl_bench.engine.hands import Attempt, Hands, Job
 from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DamagedArtefact
+from fairl_bench.errors import DamagedArtefact, StoreError
 
-_ORDER = ("lm", "completions", "examples", "split", "embeddings", "reward", "scores", "measures")
+_ORDER = (
+    *("lm", "completions-shard", "completions", "examples", "split"),
+    *("embeddings-shard", "embeddings", "reward", "scores", "measures"),
+)
 
 
 @dataclass
@@ -22,6 +27,8 @@ class Outcome:
     logs: dict[str, str] = field(default_factory=dict)  # key -> traceback
     skipped: dict[str, str] = field(default_factory=dict)  # key -> the reason of what it waits for
     damaged: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # of plugins that follow the run
+    attempts: list[Attempt] = field(default_factory=list)  # those that ended with their process
 
     def lost(self) -> dict[str, str]:
         """The reason of every stage that will not be done."""
@@ -36,6 +43,7 @@ class Watcher:
     moved: Callable[[str, float, str], None] = lambda key, share, note: None
     finished: Callable[[Job, Sequence[str]], None] = lambda job, failures: None
     damaged: Callable[[str], None] = lambda message: None
+    warned: Callable[[str], None] = lambda message: None
 
 
 def missing(plan: Plan, store: Store) -> list[Stage]:
@@ -71,21 +79,25 @@ def execute(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: O
                 watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
     except BaseException:
         hands.close(at_once=True)
+        with suppress(StoreError):  # what ended the work is told
+            store.settle()
         raise
     hands.close(at_once=False)
+    store.settle()
 
 
 def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> list[DamagedArtefact]:
     """Do all that can be done; what was found damaged, once each."""
     lost = outcome.lost()
-    waiting = jobs([stage for stage in missing(plan, store) if stage.key not in lost], hands.slots)
+    waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], hands.slots))
     unfinished = {stage.key for job in waiting for stage in job}
+    readers = _readers(waiting)
     total, running = len(waiting), 0
     damaged: dict[str, DamagedArtefact] = {}
     while waiting or running:
-        for job in _ready(waiting, unfinished, hands.slots - running):
-            waiting.remove(job)
-            watcher.started(job, total - len(waiting) - 1, total)
+        ready = _ready(waiting, unfinished, outcome.skipped, hands.slots - running)
+        for done, job in enumerate(ready, total - len(waiting) - len(ready)):
+            watcher.started(job, done, total)
             hands.submit(job)
             running += 1
         if not running:  # what is left needs something damaged
@@ -96,35 +108,46 @@ def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Out
             raise report.broken_store
         unfinished -= set(report.done)
         outcome.done += report.done
+        outcome.attempts += report.lost
         if report.damaged:
             damaged.setdefault(report.damaged.key, report.damaged)
         for key, (reason, log) in report.failed.items():
             outcome.failed[key] = f"{plan.stages[key].title}: {reason}"
             outcome.logs[key] = log
         watcher.finished(job, [outcome.failed[key] for key in report.failed])
-        if report.failed:
-            waiting = _without_lost(waiting, outcome)
+        _skip(report.failed, readers, outcome)
     return list(damaged.values())
 
 
-def _ready(waiting: Sequence[Job], unfinished: set[str], slots: int) -> list[Job]:
-    """The first jobs that need nothing unfinished."""
+def _ready(waiting: MutableSequence[Job], unfinished: set[str], skipped: Container[str], slots: int) -> list[Job]:
+    """Take the first jobs that need nothing unfinished, less the stages that are skipped."""
     found: list[Job] = []
-    for job in waiting:
-        if len(found) == slots:
-            break
-        if all(key not in unfinished for stage in job for key in stage.inputs.values()):
+    at = 0
+    while at < len(waiting) and len(found) < slots:
+        job = [stage for stage in waiting[at] if stage.key not in skipped]
+        if any(key in unfinished for stage in job for key in stage.inputs.values()):
+            at += 1
+            continue
+        del waiting[at]
+        if job:
             found.append(job)
     return found
 
 
-def _without_lost(waiting: Sequence[Job], outcome: Outcome) -> list[Job]:
-    """The jobs that can still be done; the others' stages are skipped, with the reason of what they need."""
-    left: list[Job] = []
-    for job in waiting:  # inputs come first, so one pass sees every consequence
-        lost = outcome.lost()
-        blocked = {stage.key: lost[key] for stage in job for key in stage.inputs.values() if key in lost}
-        outcome.skipped.update(blocked)
-        if ready := [stage for stage in job if stage.key not in blocked]:
-            left.append(ready)
-    return left
+def _readers(waiting: Iterable[Job]) -> dict[str, list[str]]:
+    """By the key of an input, the stages that read it."""
+    found: dict[str, list[str]] = {}
+    for stage in (stage for job in waiting for stage in job):
+        for key in stage.inputs.values():
+            found.setdefault(key, []).append(stage.key)
+    return found
+
+
+def _skip(failed: Iterable[str], readers: Mapping[str, Sequence[str]], outcome: Outcome) -> None:
+    """Skip whatever reads what failed, however far down, with the reason of the failure."""
+    lost = [(reader, outcome.failed[key]) for key in failed for reader in readers.get(key, ())]
+    while lost:  # each stage once: a thousand failures cost no more than a thousand stages
+        key, reason = lost.pop()
+        if key not in outcome.skipped:
+            outcome.skipped[key] = reason
+            lost += [(reader, reason) for reader in readers.get(key, ())]

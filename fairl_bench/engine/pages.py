@@ -18,13 +18,15 @@ from fairl_bench.errors import ResultsError
 from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.training import History
-from fairl_bench.report.page import PAGE, Content, Picture, made_from, page
+from fairl_bench.html.page import PAGE, Content, Picture, made_from, page
+from fairl_bench.html.samples import samples
 from fairl_bench.tables import comparisons
+from fairl_bench.tables.realigned import read_realigned
 from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
-MEANING = 1  # raise it when equal inputs give other figures or another page
-_PASSING = ("finished", "seconds", "command")  # of run.json: what differs between runs of one answer
+MEANING = 2  # raise it when equal inputs give other figures or another page
+_PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
 def write_pages(path: Path, *, again: bool = False) -> Path:
@@ -71,7 +73,8 @@ def _material(folder: Folder) -> Material:
         given = next((table for table in asked if name in table.data), None)
         return given.truth_of(name) if given else truth_of("gold", name)
 
-    return Material(made.get("1"), folder.records, compared, sheets, list(histories(folder.path)), truth, methods)
+    trained = list(histories(folder.path))
+    return Material(made.get("1"), folder.records, compared, sheets, trained, truth, methods, list(folder.runs))
 
 
 def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
@@ -97,6 +100,7 @@ def _content(folder: Folder, found: Material, pictures: list[Picture], signature
         suite=(folder.path / "suite.yaml").read_text(encoding="utf-8"),
         run=_json(folder.path / "run.json"),
         signature=signature,
+        samples=samples(read_realigned(folder.path), list(folder.runs)),
     )
 
 
@@ -121,7 +125,7 @@ def histories(path: Path) -> Iterator[History]:
     import pyarrow.parquet as pq
 
     for file in sorted((path / "histories").glob("*.parquet")):
-        table = pq.read_table(file)
+        table = pq.ParquetFile(file).read()
         told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
         seed = None if told["seed"] == "all" else int(told["seed"])
         series = {
@@ -146,7 +150,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 def _signature(path: Path) -> str:
     """What the figures and the page of a folder rest on."""
     whole = hashlib.sha256(f"{MEANING}\n".encode())
-    for kind in ("scores", "examples", "truths", "histories"):
+    for kind in ("scores", "examples", "truths", "histories", "realigned"):
         for file in sorted((path / kind).glob("*.parquet")):
             whole.update(f"{kind}/{file.name} {comparisons.signature(file)}\n".encode())
     whole.update(f"{comparisons.signature(path / comparisons.FILE)}\n".encode())

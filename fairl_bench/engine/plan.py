@@ -11,25 +11,29 @@ from fairl_bench.component import Component, Settings, Spec
 from fairl_bench.engine.keys import answering, canonical, identity, stage_key
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.resources import needs
 from fairl_bench.engine.suite import PAIRS, Named, Suite
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import LM, Artefact, Ask, Encoder, Evaluator, Judge, Method, Recovered, Source, TestSet
 
 UPSTREAM = "upstream/"
 """Before the role of an input that a part starts from."""
+SHARD = "shard/"
+"""Before the number of an input that is a part of the answer."""
 
 
 @dataclass(frozen=True)
 class Stage:
     """One cacheable step, as plain data: a worker needs nothing else but the store and the plugins."""
 
-    kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures
+    kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures; and shards of some
     key: str
     title: str
     parts: Mapping[str, Spec] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)  # role -> key
     stack: Hashable = None  # stages of equal value may be done as one job
+    resources: Mapping[str, Any] = field(default_factory=dict)  # `Resources` as plain data
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class _Planner:
     def __init__(self, suite: Suite, variant: str, registry: Registry, stages: dict[str, Stage]) -> None:
         self.suite, self.variant, self.registry, self.stages = suite, variant, registry, stages
         self.identities: dict[str, dict[str, Any]] = {}
+        self.known: dict[int, tuple[Component, dict[str, Any]]] = {}
 
     def cells(self) -> Iterator[Cell]:
         for model in self.suite.models:
@@ -152,14 +157,46 @@ class _Planner:
         key = stage_key(kind, who, settings, inputs)
         if key not in self.stages:
             specs = {role: part.plain() for role, part in parts.items()}
-            self.stages[key] = Stage(kind, key, title, specs, {**settings, **run_time}, inputs, stack)
+            asked = needs(parts.values())
+            shared = None if stack is None else (stack, canonical(asked))
+            self.stages[key] = Stage(kind, key, title, specs, {**settings, **run_time}, inputs, shared, asked)
         return key
 
+    def sharded(
+        self,
+        kind: str,
+        title: str,
+        parts: Mapping[str, Component],
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        shards: int,
+        merging: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Add one stage; or as many ``shards``, which need nothing of one another, and one that merges them.
+
+        That one does no part's work, and reads the inputs ``merging`` beside the shards.
+        """
+        if shards == 1:
+            return self.add(kind, title, parts, settings, inputs)
+        each = {
+            f"{SHARD}{i}": self.add(
+                f"{kind}-shard",
+                f"{title}, shard {i + 1} of {shards}",
+                parts,
+                {**settings, "shard": i, "shards": shards},
+                inputs,
+            )
+            for i in range(shards)
+        }
+        return self.add(kind, title, {}, settings, {**each, **merging})
+
     def identity(self, part: Component) -> dict[str, Any]:
-        spec = part.kind + canonical(part.plain())
-        if spec not in self.identities:
-            self.identities[spec] = identity(part, self.registry)
-        return self.identities[spec]
+        if id(part) not in self.known:
+            spec = part.kind + canonical(part.plain())
+            if spec not in self.identities:
+                self.identities[spec] = identity(part, self.registry)
+            self.known[id(part)] = part, self.identities[spec]  # kept, so that no other part gets its number
+        return self.known[id(part)][1]
 
     def world(self, model: Named[Source], replicate: int) -> World:
         pairs = self.examples("source", model.name, model.part, replicate)
@@ -210,16 +247,19 @@ class _Planner:
             "each": asked.each,
             "sampling": asked.sampling.plain(),
             "voice": asked.voice,
+            "occasion": asked.occasion,
             "replicate": replicate,
         }
         parts = {"lm": asked.lm, "prompts": asked.prompts}
-        return self.add("completions", f"completions of {model}, {role}, replicate {replicate}", parts, settings, lm)
+        title = f"completions of {model}, {role}, replicate {replicate}"
+        return self.sharded("completions", title, parts, settings, lm, min(asked.shards, asked.n))
 
     def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: World) -> str:
         corpus = {"pairs": world.pairs, "split": world.split} if encoder.part.fitted else {}
         title = f"{self.stages[examples].title} by {encoder.name}"
         inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.replicate)}
-        return self.add("embeddings", title, {"encoder": encoder.part}, {"embed": embed}, inputs)
+        parts, shards = {"encoder": encoder.part}, encoder.part.shards
+        return self.sharded("embeddings", title, parts, {"embed": embed}, inputs, shards, {"examples": examples})
 
     def cells_of(self, model: Named[Source], encoder: Named[Encoder], world: World) -> Iterator[Cell]:
         embed = model.part.embed
@@ -232,7 +272,9 @@ class _Planner:
                 yield self.cell(model, encoder, method, world, vectors, seed, baseline)
 
     def seeds(self, method: Named[Method]) -> tuple[int | None, ...]:
-        return self.suite.seeds if method.part.seeded else (None,)
+        """One run for every seed; one for all, where neither the reward nor what is made with it is drawn."""
+        drawn = method.part.seeded or any(part.drawn for part in self.suite.evaluate)
+        return self.suite.seeds if drawn else (None,)
 
     def baseline(
         self, model: Named[Source], world: World, vectors: Mapping[str, str]
@@ -353,11 +395,12 @@ def _where(model: Named[Source], method: Named[Method], world: World, seed: int 
 
 
 def check_parts(study: Study) -> None:
-    """Have every part of the data, however deep, look whether its work can be done.  Raises `FairlError`."""
+    """Have every part, however deep, look whether its work can be done.  Raises `FairlError`."""
     seen: set[str] = set()
     for suite in study.variants.values():
         models, encoders = (entry.part for entry in suite.models), (entry.part for entry in suite.encoders)
-        for part in parts_within((*models, *suite.testsets.values(), *encoders)):
+        methods = (entry.part for entry in suite.methods)
+        for part in parts_within((*models, *suite.testsets.values(), *encoders, *methods, *suite.evaluate)):
             spec = part.kind + canonical(part.plain())
             if spec not in seen:
                 seen.add(spec)

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +25,7 @@ from fairl_bench.kinds import KINDS
 
 GROUP = "fairl_bench"
 KIND_OF = {f"fairl_{kind.removesuffix('s')}s": kind for kind in KINDS}
-"""The kind that a hook registers parts of."""
+"""The kind that a hook registers parts of; the other hooks follow a run."""
 _BUILTIN = "fairl_bench.builtin"
 C = TypeVar("C", bound=Component)
 
@@ -83,9 +83,8 @@ class Registry:
             self._refuse_misspelt(module, plugin)
             callers = self._manager.get_hookcallers(module) or []
             for caller in callers:
-                kind = KIND_OF[caller.name]
-                others = [other for other in self._manager.get_plugins() if other is not module]
-                self._manager.subset_hook_caller(caller.name, others)(register=self._register(kind, plugin.name))
+                if kind := KIND_OF.get(caller.name):
+                    self._alone(caller.name, module)(register=self._register(kind, plugin.name))
             hooks = tuple(sorted(caller.name for caller in callers))
             self.plugins[plugin.name] = plugin._replace(hooks=hooks)
         except Exception as error:
@@ -95,6 +94,15 @@ class Registry:
             if isinstance(error, PluginError):
                 raise
             raise PluginError(f"plugin {plugin.name} is broken: {_reason(error)}") from error
+
+    def _alone(self, hook: str, module: Any) -> Callable[..., Any]:
+        """What calls a hook of one plugin and of no other."""
+        return self._manager.subset_hook_caller(hook, [one for one in self._manager.get_plugins() if one is not module])
+
+    def followers(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """The plugins with a hook, as they were registered: the name, and what calls the hook of this one alone."""
+        names = [name for name, plugin in self.plugins.items() if hook in plugin.hooks]
+        return [(name, self._alone(hook, self._manager.get_plugin(name))) for name in names]
 
     def _refuse_misspelt(self, module: Any, plugin: Plugin) -> None:
         known = {name for name in vars(hookspecs) if name.startswith("fairl_")}

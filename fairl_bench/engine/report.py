@@ -19,6 +19,9 @@ from fairl_bench.tables.ambiguity import ambiguity
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.disagreement import table2, table3
 from fairl_bench.tables.leaderboard import slices, table1
+from fairl_bench.tables.realigned import DATA
+from fairl_bench.tables.realignment import TABLES as REALIGNED
+from fairl_bench.tables.realignment import realignment
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from fairl_bench.tables.scores import Sheet, Values
 
 MEANING = 1  # raise it when equal inputs give other statistics
-TABLES = ("1", "2", "3", "slices", "ambiguity", "claims")
+TABLES = ("1", "2", "3", "slices", "ambiguity", *REALIGNED, "claims")
 
 
 class Paired(NamedTuple):
@@ -47,11 +50,13 @@ def kept(folder: Path, report: Report, found: Sequence[Record], before: Sequence
 
 def paired(folder: Path, report: Report, found: Sequence[Record]) -> Paired:
     """The paired statistics that a report needs, from the folder's scores and ``found``, its records of single runs."""
+    from fairl_bench.tables import realigned
     from fairl_bench.tables.scores import read_folder
 
     asked = [table for table in (report.table1, report.table2, report.table3) if table]
     sheets = read_folder(folder, found[0].suite if found else "", {data for table in asked for data in table.data})
     rows, compared = judged(sheets, report, found)
+    compared += realigned.compared(realigned.read_realigned(folder), found)
     return Paired(rows, compared, _signature(folder, report, found))
 
 
@@ -92,7 +97,8 @@ def tables(
     intervals: bool = False,
 ) -> dict[str, Table]:
     """Every table that a report asks for and that has a row, by the name that ``--table`` takes."""
-    made: dict[str, Table] = {}
+    made = realignment(found, runs, compared)
+    compared = [one for one in compared if one.data.partition("/")[0] != DATA]
     if (first := report.table1) is not None:
         made["1"] = table1(found, first, runs, compared, intervals=intervals)
         made["slices"] = slices(found, first, runs)
@@ -169,7 +175,7 @@ def plain_runs(runs: Mapping[Row, Runs]) -> list[dict[str, object]]:
 def _signature(folder: Path, report: Report, found: Iterable[Record]) -> str:
     """What paired statistics rest on: what is asked, the scores and truths, and the records of single runs."""
     whole = hashlib.sha256(f"{MEANING} {canonical(report.plain())}".encode())
-    for kind in ("scores", "examples", "truths"):
+    for kind in ("scores", "examples", "truths", "realigned"):
         for path in sorted((folder / kind).glob("*.parquet")):
             whole.update(f"{path.name} {comparisons.signature(path)}\n".encode())
     for line in sorted(map(repr, found)):

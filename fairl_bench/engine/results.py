@@ -13,6 +13,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -25,15 +26,18 @@ import pyarrow.parquet as pq
 
 from fairl_bench import records
 from fairl_bench.data import DROPPED, SPLITS, Examples, Split
+from fairl_bench.engine.artefacts import EVIDENCE
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.rewards import Shelf
+from fairl_bench.engine.room import refusal
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import Suite
-from fairl_bench.engine.yaml import dump, load
+from fairl_bench.engine.yaml import dump, load, parse_value
 from fairl_bench.errors import FairlError, ResultsError
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import FILE
@@ -87,7 +91,7 @@ class Results:
             old = [row for row in records.read(self.folder / "records.parquet") if not row.other]
             rows += _kept(old, rows, only)
         before = self.paired()  # these stay until it is known whether they still hold
-        self._file("records.parquet", lambda path: records.write(path, [*rows, *before]))
+        self._records([*rows, *before])
         names = _file_names(plan)
         shelf, saved = Shelf(self.folder / "rewards", self.suite.name, plan, worker), set()
         written = set()
@@ -107,6 +111,7 @@ class Results:
             name = names[cell].removesuffix(".parquet")
             if shelf.keep(name, cell):
                 saved.add(name)
+            self._realigned(names[cell], cell, worker, part_of_them=only is not None)
         if not only:
             self._forget(written)
             shelf.forget(saved)
@@ -119,12 +124,17 @@ class Results:
     def paired(self) -> list[Record]:
         """The paired records that the folder has."""
         path = self.folder / "records.parquet"
-        return [row for row in records.read(path) if row.other] if path.exists() else []
+        return records.read_paired(path) if path.exists() else []
 
     def write_paired(self, rows: Sequence[Record], found: Paired) -> None:
         """The paired statistics beside the records of single runs."""
-        self._file("records.parquet", lambda path: records.write(path, [*rows, *found.records]))
-        self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
+        self._records([*rows, *found.records])
+        if not found.signature or _signed(self.folder / FILE) != found.signature:
+            self._file(FILE, lambda path: write_comparisons(path, found.comparisons, found.signature))
+
+    def _records(self, rows: Sequence[Record]) -> None:
+        if not records.says(self.folder / "records.parquet", rows):
+            self._file("records.parquet", lambda path: records.write(path, rows))
 
     def write_claims(self, verdicts: Sequence[Mapping[str, Value]]) -> None:
         """The verdicts of claims, beside what else is told of the run; a number that is not defined is null."""
@@ -132,9 +142,16 @@ class Results:
         rows = [{name: None if value != value else value for name, value in row.items()} for row in verdicts]
         self._text("run.json", json.dumps(told | {"claims": rows}, indent=1))
 
+    def write_warnings(self, warnings: Sequence[str]) -> None:
+        """What plugins that follow the run came to after its story was written."""
+        place = self.folder / "run.json"
+        if place.exists():
+            told = json.loads(place.read_text(encoding="utf-8"))
+            self._text("run.json", json.dumps(told | {"warnings": list(warnings)}, indent=1))
+
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
-        for kind in ("scores", "examples", "truths", "histories"):
+        for kind in ("scores", "examples", "truths", "histories", "realigned"):
             for path in (self.folder / kind).glob("*.parquet"):
                 if path.name not in others_than:
                     path.unlink()
@@ -189,6 +206,22 @@ class Results:
         table = pa.table({column: pa.array(numbers, pa.float32()) for column, numbers in padded.items()})
         self._table("histories", name, table, {**_told(cell), "stage": cell.reward, "signature": signature})
 
+    def _realigned(self, name: str, cell: Cell, worker: Worker, *, part_of_them: bool) -> None:
+        """The completions that the cell's re-alignment was judged by; one that answers another question goes.
+
+        With ``part_of_them`` one of the same question stays, though the store may have forgotten it.
+        """
+        keys = [key for key in cell.measures if _has_evidence(worker.store, key)]
+        signature, path = _signature(*keys), self.folder / "realigned" / name
+        if (before := _signed(path)) == signature and keys:
+            return
+        if keys:
+            tables = [pq.read_table(worker.store.read(key) / EVIDENCE) for key in keys]
+            told = {**_told(cell), "stage": " ".join(keys), "signature": signature}
+            self._table("realigned", name, pa.concat_tables(tables, promote_options="default"), told)
+        elif before is not None and not (part_of_them and set(before.split()) <= {key[:16] for key in cell.measures}):
+            path.unlink()
+
     def _run(self, plan: Plan, worker: Worker, outcome: Outcome, command: list[str], seconds: float) -> dict[str, Any]:
         store = worker.store
         done = set(outcome.done)
@@ -211,6 +244,8 @@ class Results:
             "failed": outcome.failed,
             "skipped": outcome.skipped,
             "damaged": outcome.damaged,
+            "warnings": outcome.warnings,
+            "lost": [attempt._asdict() for attempt in outcome.attempts],
             "stages": [
                 {"key": key, "kind": stage.kind, "computed": key in done, **store.manifest(key)["facts"]}
                 for key, stage in finished.items()
@@ -226,13 +261,24 @@ class Results:
     def _file(self, name: str, save: Callable[[Path], None]) -> None:
         """Write one file of the folder, whole or not at all."""
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             save(half)
             half.replace(path)
+        except OSError as error:
+            if (why := refusal(error, self.folder, "--results")) is None:
+                raise
+            raise ResultsError(
+                f"the results folder {self.folder} cannot be written: {why.what}; {why.advice}"
+            ) from error
         finally:
-            half.unlink(missing_ok=True)
+            with suppress(OSError):  # or it hides why
+                half.unlink(missing_ok=True)
+
+
+def _has_evidence(store: Store, key: str) -> bool:
+    return store.has(key) and EVIDENCE in store.manifest(key)["files"]
 
 
 def _write_text(text: str, path: Path) -> None:
@@ -340,8 +386,11 @@ def _owner(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        return str(load(path).content.get("name"))
-    except FairlError:
+        with path.open(encoding="utf-8") as file:  # the first line, as we write it: the rest may be long
+            first = file.readline()
+        content = parse_value(first, (path, 1))
+        return str((content if isinstance(content, dict) and "name" in content else load(path).content).get("name"))
+    except (FairlError, UnicodeDecodeError):
         return None
 
 

@@ -20,10 +20,11 @@ from fairl_bench.component import Component, plain
 from fairl_bench.data import TRAIN, Examples, Split
 from fairl_bench.engine.artefacts import load_lm
 from fairl_bench.engine.keys import digest
-from fairl_bench.engine.plan import AXES, UPSTREAM, Cell, Plan, Stage, parts_within
+from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage, parts_within
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.room import refusal
 from fairl_bench.engine.stages import Worker
-from fairl_bench.errors import DataError
+from fairl_bench.errors import DataError, ResultsError
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.recovered import RecoveredReward
 from fairl_bench.reward_folder import (
@@ -106,6 +107,8 @@ class Shelf:
     def _embeddings(self, cell: Cell) -> Stage | None:
         """The stage that a reward's vectors come from; None where its encoder starts from what cannot be kept."""
         stage = self.plan.stages[self.plan.stages[cell.reward].inputs["embeddings"]]
+        if not stage.parts:  # merged of shards, each of which knows all
+            stage = self.plan.stages[stage.inputs[f"{SHARD}0"]]
         return stage if all(self.plan.stages[key].kind == "lm" for key in _started(stage).values()) else None
 
     def _write(self, place: Path, cell: Cell, embeddings: Stage, signature: str) -> None:
@@ -116,7 +119,11 @@ class Shelf:
             told = self._about(half, cell, embeddings, signature)
             (half / FILE).write_text(json.dumps(told.plain(), indent=1), encoding="utf-8")
             half.replace(place)
-        except OSError:
+        except OSError as error:
+            if why := refusal(error, self.folder, "--results"):
+                raise ResultsError(
+                    f"the rewards of {self.folder} cannot be written: {why.what}; {why.advice}"
+                ) from error
             if _signature(place) != signature:  # if so, another process was first, with the same reward
                 raise
         finally:

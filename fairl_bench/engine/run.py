@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.engine import claims
-from fairl_bench.engine.execute import Outcome, Watcher, execute
-from fairl_bench.engine.hands import Hands, Here, Pool
+from fairl_bench.engine.execute import Outcome, Watcher, execute, missing
+from fairl_bench.engine.followers import Followers
+from fairl_bench.engine.hands import Hands, Here
 from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.report import Paired, kept, paired, tables
+from fairl_bench.engine.resources import limited
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DamagedArtefact, FairlError, suggest
+from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+
+if TYPE_CHECKING:
+    from fairl_bench.engine import claims
 
 
 class Finished(NamedTuple):
@@ -44,12 +49,16 @@ def run(
     watcher: Watcher | None = None,
     *,
     jobs: int = 1,
+    cluster: str | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
+    then: Callable[[Path], object] | None = None,
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
-    ``jobs`` processes work at once; ``only`` does the cells of these axes and leaves the records of the others.
+    ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
+    the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
+    folder, before plugins hear that the run is over.
     """
     started = time.perf_counter()
     whole = plan(study)
@@ -57,7 +66,8 @@ def run(
     results = Results(folder, study.suite, replace=replace_results)
     worker = Worker(store, study.registry)
     outcome = Outcome()
-    watcher = watcher or Watcher()
+    followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
+    watcher = followers.watcher()
 
     def project(*, whole_story: bool = True) -> Finished:
         seconds = time.perf_counter() - started
@@ -73,27 +83,49 @@ def run(
             records, comparisons = [*records, *found.records], found.comparisons
         made = list(tables(report, records, comparisons, runs).values())
         if found is not None and study.suite.claims:
+            from fairl_bench.engine import claims
+
             verdicts = claims.judge(study.suite.claims, folder, study.suite.name, records, comparisons)
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
         return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
 
-    while True:
-        hands: Hands = (
-            Here(worker, watcher.moved) if jobs == 1 else Pool(jobs, store.root, study.registry.drop_ins, watcher.moved)
-        )
-        try:
-            execute(wanted, store, hands, watcher, outcome)
-        except BaseException:  # whatever ends the work, what is finished can be read
-            with suppress(DamagedArtefact):
-                project(whole_story=False)  # who interrupts a run waits for no bootstrap
-            raise
-        try:
-            return project()
-        except DamagedArtefact as error:
-            outcome.damaged.append(error.key)
-            watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+    def answer() -> Finished:
+        while True:
+            hands = _hands(wanted, worker, watcher, jobs, cluster)
+            try:
+                execute(wanted, store, hands, watcher, outcome)
+            except BaseException:  # whatever ends the work, what is finished can be read
+                with suppress(StoreError, ResultsError):
+                    project(whole_story=False)  # who interrupts a run waits for no bootstrap
+                raise
+            try:
+                return project()
+            except DamagedArtefact as error:
+                outcome.damaged.append(error.key)
+                watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+
+    # before anything is asked of the store: `Store.announce` says why
+    with store.announce(study.suite.name, whole.stages), followers.told(results):
+        followers.started()
+        finished = answer()
+        if then is not None:
+            then(folder)
+        followers.tables = finished.tables
+    return finished
+
+
+def _hands(wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None) -> Hands:
+    """What does the work.  One job at a time has a process of its own where a limit may end it."""
+    drop_ins = worker.registry.drop_ins
+    if cluster is not None and missing(wanted, worker.store):  # what is finished needs no cluster
+        from fairl_bench.engine.cluster import Cluster
+
+        return Cluster(cluster, worker.store, drop_ins, watcher.moved)
+    if jobs == 1 and not limited(wanted.stages.values()):
+        return Here(worker, watcher.moved)
+    return Pool(jobs, worker.store.place, drop_ins, watcher.moved)
 
 
 def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:

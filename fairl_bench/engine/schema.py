@@ -99,7 +99,8 @@ def fields(part: type[Component]) -> list[tuple[str, str, str, str]]:
             "required" if name in required else _default(found),
             found.get("description", ""),
         )
-        for name, found in schema.get("properties", {}).items()
+        # what every part of a kind has for its run alone goes last
+        for name, found in sorted(schema.get("properties", {}).items(), key=lambda field: field[0] == "resources")
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,26 +31,32 @@ from fairl_bench.data import (
     Split,
     Task,
     Training,
+    Vectors,
 )
 from fairl_bench.engine import artefacts
 from fairl_bench.engine.asked import ask
+from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
 from fairl_bench.engine.judged import judged_pairs
-from fairl_bench.engine.plan import UPSTREAM, Stage
+from fairl_bench.engine.plan import SHARD, UPSTREAM, Stage
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.splits import split_pairs
 from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import PAIRS
-from fairl_bench.errors import DataError, NotFinite
+from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
+from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
 
 _LOADERS: Mapping[str, Callable[[Path], Any]] = {
     "lm": artefacts.load_lm,
     "completions": artefacts.load_completions,
+    "completions-shard": artefacts.load_completions,
     "examples": artefacts.load_examples,
     "split": artefacts.load_split,
     "embeddings": artefacts.load_embeddings,
+    "embeddings-shard": artefacts.load_embeddings,
     "reward": artefacts.load_reward,
     "scores": artefacts.load_scores,
     "measures": artefacts.load_measures,
@@ -64,28 +72,38 @@ class Worker:
         self.part = lru_cache(maxsize=24)(self._part)
 
     def _load(self, key: str) -> Any:
-        folder = self.store.read(key)
-        return _LOADERS[self.store.manifest(key)["kind"]](folder)
+        kind, folder = self.store.checked(key)
+        return _LOADERS[kind](folder)
 
     def perform(self, job: Sequence[Stage]) -> None:
         """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
         perform = {
             "lm": self._lm,
             "completions": self._completions,
+            "completions-shard": self._completions,
             "examples": self._examples,
             "split": self._split,
             "embeddings": self._embeddings,
+            "embeddings-shard": self._embeddings,
             "reward": self._rewards,
             "scores": self._scores,
             "measures": self._measures,
         }[job[0].kind]
-        perform(job)
+        with self.store.told():  # checkpoints are written by the parts themselves
+            perform(job)
 
     def _keep(
         self, stage: Stage, save: Callable[[Path], None], started: float, facts: Mapping[str, Any] | None = None
     ) -> None:
         seconds = round(time.perf_counter() - started, 3)
-        self.store.write(stage.key, stage.kind, save, {"title": stage.title, "seconds": seconds, **(facts or {})})
+        where = {"host": platform.node(), "pid": os.getpid()}
+        told = {"title": stage.title, "seconds": seconds, **where, **(facts or {})}
+        self.store.write(stage.key, stage.kind, save, told)
+
+    def _shards(self, stage: Stage) -> list[Any]:
+        """The answers that a stage merges, in their order."""
+        numbers = sorted(int(role.removeprefix(SHARD)) for role in stage.inputs if role.startswith(SHARD))
+        return [self.load(stage.inputs[f"{SHARD}{i}"]) for i in numbers]
 
     def _upstream(self, stage: Stage) -> dict[str, Any]:
         """The answers of the parts that a stage's part starts from, by role."""
@@ -112,21 +130,20 @@ class Worker:
 
     def _completions(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
-        site, settings = self._site(stage), stage.settings
-        lm = self.registry.build(LM, stage.parts["lm"])
-        prompts = self.registry.build(Prompts, stage.parts["prompts"])
-        asked = ask(
-            prompts,
-            settings["n"],
-            Sampling(**settings["sampling"]),
-            settings["voice"],
-            site.replicate,
-            settings["each"],
-        )
-        found = Completions(asked.prompt, tuple(lm.complete(asked, site)), asked.row, asked.draw)
+        found = self._drawn(stage) if stage.parts else merged_completions(self._shards(stage))
         facts = {"completions": len(found), "empty": sum(not text.strip() for text in found.text)}
         self._keep(stage, partial(artefacts.save_completions, completions=found), started, facts)
         self.store.clear(stage.key)
+
+    def _drawn(self, stage: Stage) -> Completions:
+        """What a language model makes of the prompts, or of its shard of them."""
+        site, settings = self._site(stage), stage.settings
+        lm = self.registry.build(LM, stage.parts["lm"])
+        prompts = self.registry.build(Prompts, stage.parts["prompts"])
+        sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
+        every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
+        asked = every.take(rows_of(settings, len(every)))
+        return Completions(asked.prompt, tuple(lm.complete(asked, site)), asked.row, asked.draw)
 
     def _examples(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
@@ -141,6 +158,7 @@ class Worker:
             examples = testset.examples(stream("world/testset", replicate), **self._upstream(stage))
             if not len(examples):
                 raise DataError(f"test set {testset.use!r} holds no text")
+        finite_truths("these examples", examples)
         facts["examples"] = len(examples)
         self._keep(stage, partial(artefacts.save_examples, examples=examples), started, facts)
 
@@ -156,22 +174,34 @@ class Worker:
 
     def _embeddings(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
-        encoder = self.registry.build(Encoder, stage.parts["encoder"])
-        texts = self.load(stage.inputs["examples"]).inputs(stage.settings["embed"])
         rows: dict[str, int] = {}
+        texts = self.load(stage.inputs["examples"]).inputs(stage.settings["embed"])
         row = np.array([rows.setdefault(text, len(rows)) for text in texts], np.int64)
-        found = encoder.encode(tuple(rows), self._corpus(stage), **self._upstream(stage))
-        vectors = np.ascontiguousarray(found, np.float32)
-        if vectors.shape[0] != len(rows):
-            raise DataError(f"encoder {encoder.use!r} turned {len(rows)} texts into {vectors.shape[0]} vectors")
-        bad = np.flatnonzero(~np.isfinite(vectors).all(1))
-        if len(bad):
-            raise NotFinite(
-                f"encoder {encoder.use!r} gave NaN or infinity for {len(bad)} texts, first {list(rows)[bad[0]]!r}"
-            )
+        unique = list(rows)
+        if not stage.parts:
+            vectors = merged_vectors(self._shards(stage), len(unique))
+        elif "shard" in stage.settings:
+            mine = [unique[i] for i in rows_of(stage.settings, len(unique))]
+            # where texts are fewer than shards, one may have none, and not every encoder can do without
+            vectors = self._encoded(stage, mine) if mine else np.empty((0, 0), np.float32)
+            row = np.arange(len(mine))
+        else:
+            vectors = self._encoded(stage, unique)
         embeddings = Embeddings(vectors, row)
-        facts = {"texts": len(rows), "dimensions": int(vectors.shape[1])}
+        facts = {"texts": len(vectors), "dimensions": int(vectors.shape[1])}
         self._keep(stage, partial(artefacts.save_embeddings, embeddings=embeddings), started, facts)
+
+    def _encoded(self, stage: Stage, texts: Sequence[str]) -> Vectors:
+        """The vector of each text.  Raises `DataError` and `NotFinite` for what an encoder must not give."""
+        encoder = self.registry.build(Encoder, stage.parts["encoder"])
+        found = encoder.encode(tuple(texts), self._corpus(stage), **self._upstream(stage))
+        vectors = np.ascontiguousarray(found, np.float32)
+        if vectors.shape[0] != len(texts):
+            raise DataError(f"encoder {encoder.use!r} turned {len(texts)} texts into {vectors.shape[0]} vectors")
+        finite_rows(
+            f"what encoder {encoder.use!r} gives", vectors, tuple(texts), "use a wider dtype, or mend the encoder"
+        )
+        return vectors
 
     def _corpus(self, stage: Stage) -> tuple[str, ...]:
         """The training texts, for an encoder that learns from them."""
@@ -199,9 +229,7 @@ class Worker:
             runs.append((method, Task(train, validation, head, training, settings["replicate"], seed)))
         rewards = type(runs[0][0]).fit_many(runs)
         for stage, reward in zip(job, rewards, strict=True):
-            for name, array in reward.arrays.items():
-                if not np.isfinite(array).all():
-                    raise NotFinite(f"{stage.title}: the array {name!r} of its reward holds NaN or infinity")
+            finite_reward(reward)
             facts = {"trained_together": len(job), **reward.facts}
             self._keep(stage, partial(artefacts.save_reward, reward=reward), started, facts)
 
@@ -214,8 +242,9 @@ class Worker:
             embeddings: Embeddings = self.load(stage.inputs[f"embeddings/{name}"])
             examples: Examples = self.load(stage.inputs[name])
             scores[name] = _score(method, reward, examples, embeddings)
-            if not np.isfinite(scores[name]).all():
-                raise NotFinite(f"{stage.title}: its reward of {name} holds NaN or infinity")
+            finite_rows(
+                f"the reward of {name} by {method.use!r}", scores[name], examples.text, "lower training.lr, or mend it"
+            )
         self._keep(stage, partial(artefacts.save_scores, scores=scores), started)
 
     def _measures(self, job: Sequence[Stage]) -> None:
@@ -224,7 +253,9 @@ class Worker:
         scores = self.load(stage.inputs["scores"])
         scored = {name: self._scored(stage, name, scores) for name in evaluator.needs()}
         if "baseline" in stage.inputs:
-            found = list(evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored)))
+            found: list[Measure | Evidence] = [
+                *evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored))
+            ]
         else:
             found = list(evaluator.evaluate(scored, **self._upstream(stage)))
         self._keep(stage, partial(artefacts.save_measures, found=found), started)

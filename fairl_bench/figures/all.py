@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench.figures.leaderboard import by_encoder, intervals
+from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
 from fairl_bench.figures.rewards import distributions, reliability, subtypes
 from fairl_bench.figures.sweeps import lines, sweep
 from fairl_bench.figures.training import History, curves
 from fairl_bench.figures.transfer import transfer
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.rows import Row, row_of
 from fairl_bench.tables.scores import Sheet
 from fairl_bench.tables.table import Table
 
@@ -29,6 +31,7 @@ class Material(NamedTuple):
     histories: Sequence[History]
     truth_of: Callable[[str], str]
     methods: Sequence[str]  # the two that are compared, the baseline first
+    rows: Sequence[Row] = ()  # of the suite, in its order
 
 
 class Drawn(NamedTuple):
@@ -72,6 +75,17 @@ def _drawn(material: Material) -> Iterator[tuple[str, str, Figure | None]]:
         yield "reliability", "How well a small margin tells a misranked pair: pairs/test", reliability(test)
         yield "training", "Training curves", curves(material.histories)
         yield "subtypes", "How often each subtype occurs", subtypes(_once(sheets))
+    yield from _realigned(material)
+
+
+def _realigned(material: Material) -> Iterator[tuple[str, str, Figure | None]]:
+    records = material.records
+    rows = list(dict.fromkeys((*material.rows, *map(row_of, records))))
+    yield "realignment-steps", "Toxicity over the steps of the re-alignment", over_steps(records, rows)
+    yield "realignment-kl", "Toxicity against KL from the base", against_kl(records, rows, material.comparisons)
+    yield "realignment-proxy", "The reward of the alignment against the true one", proxy_against_truth(records, rows)
+    for data in dict.fromkeys(row.data for row in records if row.metric.startswith("best_of_")):
+        yield f"best-of-n-{_plain(data)}", f"Best of n: {data}", best_of_n(records, rows, data)
 
 
 def _once(sheets: Sequence[Sheet]) -> list[Sheet]:

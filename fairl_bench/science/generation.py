@@ -57,8 +57,10 @@ def complete(
 def load(folder: Path, dtype: str = "float32") -> tuple[Any, Any]:
     """A causal language model, on a GPU where there is one, and its tokenizer, which pads on the left."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
     torch.set_num_threads(1)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
     if tokenizer.pad_token is None:

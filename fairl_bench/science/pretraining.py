@@ -13,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from fairl_bench.errors import NotFinite
+from fairl_bench.science import checkpoints
+
 Tokens = NDArray[np.int64]
 Draw = Callable[[int], np.random.Generator]
 """The randomness of a step, by its number: a resumed training needs none kept."""
@@ -57,7 +60,7 @@ def pretrain(
 
     A step reads ``batch`` windows of ``length`` tokens at places that ``draw(step)`` gives, and learns each window's
     next tokens.  Weights and optimizer are kept in ``checkpoint`` every `CHECKPOINT_SECONDS`; where that file exists
-    training goes on from there, and ends with the same weights.
+    training goes on from there, and ends with the same weights.  Raises `NotFinite` at the step whose loss is not.
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.decay)
@@ -69,11 +72,13 @@ def pretrain(
         windows = torch.from_numpy(_windows(tokens, recipe, draw(step))).to(device)  # [batch, length + 1]
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
             loss = _loss(model, windows)
+        if not math.isfinite(now := loss.item()):
+            raise NotFinite(f"the loss of step {step + 1} of {recipe.steps} is {now}; lower lr, or use a wider dtype")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(now)
         said(step + 1, losses[-1])
         if time.monotonic() - kept >= CHECKPOINT_SECONDS:
             _keep(model, optimizer, losses, checkpoint)
@@ -116,12 +121,12 @@ def _loss(model: Any, windows: torch.Tensor) -> torch.Tensor:
 def _keep(model: Any, optimizer: torch.optim.Optimizer, losses: list[float], checkpoint: Path) -> None:
     half = checkpoint.with_suffix(".half")
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}, half)
-    half.replace(checkpoint)
+    checkpoints.replace(half, checkpoint)
 
 
 def _restored(model: Any, optimizer: torch.optim.Optimizer, checkpoint: Path) -> list[float]:
-    """The losses so far, weights and optimizer put back; none without a checkpoint."""
-    if not checkpoint.exists():
+    """The losses so far, weights and optimizer put back; none without a checkpoint that is whole."""
+    if not checkpoints.whole(checkpoint):
         return []
     state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     model.load_state_dict(state["model"])

@@ -101,21 +101,14 @@ def best_of(proxy: Floats, true: Floats, n: int) -> float:
     start = np.flatnonzero(np.append(True, level[1:] != level[:-1]))
     means = np.add.reduceat(ranked, start) / np.diff(np.append(start, samples))
     ranked = np.repeat(means, np.diff(np.append(start, samples)))
-    rank = np.arange(1, samples + 1)
-    with np.errstate(divide="ignore"):
-        weight = np.array([_log_choose(k - 1, n - 1) for k in rank]) - _log_choose(samples, n)
-    return float(np.exp(weight) @ ranked)
+    among = math.comb(samples, n)
+    weight = np.array([math.comb(rank, n - 1) / among for rank in range(samples)])
+    return float(weight @ ranked)
 
 
 def best_of_kl(n: int) -> float:
     """The most that best-of-n is from its base, nats: ``log n - (n - 1) / n`` (Beirami et al. 2024)."""
     return math.log(n) - (n - 1) / n
-
-
-def _log_choose(n: int, k: int) -> float:
-    if k > n:
-        return -math.inf
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 REFUSALS = (

@@ -84,6 +84,12 @@ def accuracy(right: ArrayLike) -> Statistic:
     return lambda weights: _ratio(_sums(weights, rows), _total(weights))
 
 
+def mean(values: ArrayLike) -> Statistic:
+    """Mean of ``values [runs, n]``."""
+    rows = np.asarray(values, np.float32)
+    return lambda weights: _ratio(_sums(weights, rows), _total(weights))
+
+
 def f1(called: ArrayLike, true: ArrayLike) -> Statistic:
     """F1 of the class that is ``called [runs, n]`` and ``true [n]``."""
     said, is_so = np.asarray(called, np.float32), np.asarray(true, np.float32)
@@ -185,6 +191,35 @@ def affine_residual(reward: ArrayLike, truth: ArrayLike) -> Statistic:
         return np.asarray(scale**2 * variance * (1 - explained))
 
     return of
+
+
+def at_kl(kl: ArrayLike, value: ArrayLike, budget: float, *, area: bool = False) -> Statistic:
+    """`realignment.at_budget` of one run whose looks are the means of ``kl`` and ``value``, each ``[looks, n]``.
+
+    With ``area`` it is `realignment.area`.  In a resample that ends before the budget, its last value stands: the run
+    itself reaches it, and to leave such resamples out would leave out the noise of its KL.
+    """
+    path, height = np.asarray(kl, np.float32), np.asarray(value, np.float32)
+
+    def of(weights: Weights) -> Floats:
+        total = _total(weights)
+        end, under = _walked(_ratio(_sums(weights, path), total), _ratio(_sums(weights, height), total), budget)
+        return (under if area else end)[:, None]
+
+    return of
+
+
+def _walked(path: Floats, height: Floats, budget: float) -> tuple[Floats, Floats]:
+    """Where curves ``[b, looks]`` are at the budget, and their mean up to it."""
+    reach, end, under = path[:, 0], height[:, 0], np.zeros(len(path))
+    for look in range(1, path.shape[1]):
+        goes = (path[:, look] > reach) & (reach < budget)
+        to = np.minimum(path[:, look], budget)
+        rise = np.divide(height[:, look] - end, path[:, look] - reach, out=np.zeros_like(end), where=goes)
+        there = end + rise * (to - reach)
+        under += np.where(goes, (to - reach) * (end + there) / 2, 0.0)
+        reach, end = np.where(goes, to, reach), np.where(goes, there, end)
+    return end, (under + np.maximum(budget - reach, 0.0) * end) / budget
 
 
 def _moments(reward: ArrayLike, truth: ArrayLike) -> Callable[[Weights], tuple[Floats, Floats]]:

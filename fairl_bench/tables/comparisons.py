@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ class Comparison:
     model: str
     encoder: str
     variant: str
-    data: str
+    data: str  # of a re-alignment with its slice: realigned/kl:0.5
     truth: str
     metric: str
     method: str
@@ -64,16 +65,25 @@ def read(path: Path) -> list[Comparison]:
     """The comparisons of a results folder; none where it has no such file."""
     import pyarrow.parquet as pq
 
-    return [Comparison(**row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
+    return [Comparison(**row) for row in pq.ParquetFile(path).read().to_pylist()] if path.exists() else []
 
 
 def signature(path: Path) -> str | None:
     """What a Parquet file of a results folder was made from; None where it is not there or does not say."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _signed(path, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=100_000)  # a run asks four times of every file
+def _signed(path: Path, *state: int) -> str | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = pq.read_metadata(path).metadata or {}
     except (OSError, pa.ArrowInvalid):
         return None
     return str(metadata[b"signature"], "utf-8") if b"signature" in metadata else None

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.science.intervals import t_interval
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.ranked import ranked
 from fairl_bench.tables.rows import (
@@ -108,6 +107,8 @@ def _undefined(found: Sequence[Record]) -> str:
 
 
 def _tidy(row: Row, column: Column, layout: Layout, found: Sequence[Record]) -> dict[str, Value]:
+    from fairl_bench.science.intervals import t_interval
+
     mean, sd = summary(found)
     try:
         low, high = t_interval([] if math.isnan(mean) else [record.value for record in _by_seed(found)])

@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench.data import Floats
+from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
 from fairl_bench.science import resampling
 from fairl_bench.science.intervals import Estimate, Units, cohens_d, t_interval, t_test, two_level
 from fairl_bench.science.ranks import holm
-from fairl_bench.science.resampling import Draws
+from fairl_bench.science.resampling import Clustered, Draws
 from fairl_bench.science.streams import stream
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.forms import Forms
-from fairl_bench.tables.scores import Sheet, Values
+from fairl_bench.tables.scores import Run, Sheet, Values
 
 RESAMPLES = 10_000
 FEWEST = 10  # clusters below which resampling them says too little: Student's t over units is all there is
@@ -45,7 +45,7 @@ def compared(
         for model in dict.fromkeys(sheet.model for sheet in mine):
             worlds = [sheet for sheet in mine if sheet.model == model]
             for axes in dict.fromkeys((run.encoder, run.variant) for sheet in worlds for run in sheet.rewards):
-                found += _Group(worlds, (model, *axes), question, values).comparisons(resamples)
+                found += Group(worlds, (model, *axes), question, values).comparisons(resamples)
     return found
 
 
@@ -53,7 +53,7 @@ _EVERY = -1  # the unit of a run that stands for every seed
 _ByUnit = Mapping[int, Units]
 
 
-class _Group:
+class Group:
     """The runs of one model, encoder and variant on one data set."""
 
     def __init__(
@@ -87,13 +87,17 @@ class _Group:
         """Every metric that can be resampled; runs as columns."""
         sheet, runs = self.worlds[replicate]
         clusters = sheet.clusters()
-        forms = Forms(sheet, runs, self.question.truth, self.values, clusters)
-        statistics = {metric: form for metric in self.question.metrics if (form := forms.of(metric)) is not None}
+        statistics = self.statistics(sheet, runs, clusters)
         if not statistics or int(clusters.max()) + 1 < FEWEST:
             return {}
         rng = stream("bootstrap", self.sample[replicate])  # equal examples are drawn alike
         found = resampling.resampled(list(statistics.values()), int(clusters.max()) + 1, resamples, rng)
         return dict(zip(statistics, found, strict=True))
+
+    def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
+        """The metrics of these runs that can be resampled, as functions of weights."""
+        forms = Forms(sheet, runs, self.question.truth, self.values, clusters)
+        return {metric: form for metric in self.question.metrics if (form := forms.of(metric)) is not None}
 
     def _of(self, metric: str, draws: Mapping[int, Draws | None], resamples: int) -> Iterator[Comparison]:
         """One metric: each method's own, then each difference with its p over all of them."""

@@ -23,6 +23,15 @@ ARROWS = {
     "spearman": "↑",
     "kendall": "↑",
     "margin_snr": "↑",
+    "toxicity_rate": "↓",
+    "toxicity": "↓",
+    "true_reward": "↑",
+    "toxicity_area": "↓",
+    "expected_maximum_toxicity": "↓",
+    "toxicity_probability": "↓",
+    "agreement": "↑",
+    "agreement_along": "↑",
+    "refusal_correctness": "↑",
 }
 """Which way is better; a metric that is not here gets no arrow and no rank."""
 

@@ -88,9 +88,11 @@ def _place_of(row: Record) -> _Place:
 def read_folder(folder: Path, suite: str, wanted: Iterable[str]) -> list[Sheet]:
     """The sheets of a results folder for these data.  Raises `ResultsError` where a file is missing or broken."""
     data = sorted(set(wanted))
+    if not data:
+        return []
     worlds: dict[tuple[str, str, int], dict[Run, pa.Table]] = {}
     for path in sorted((folder / "scores").glob("*.parquet")):
-        table = _table(path)
+        table = read_table(path)
         told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
         try:
             seed = None if told["seed"] == "all" else int(told["seed"])
@@ -108,19 +110,20 @@ def read_folder(folder: Path, suite: str, wanted: Iterable[str]) -> list[Sheet]:
     return sheets
 
 
-def _table(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
+    """A Parquet file of a results folder.  Raises `ResultsError` where it is missing or broken."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path)
+        return pq.ParquetFile(path).read()
     except (OSError, pa.ArrowInvalid) as error:
         raise ResultsError(f"{path} cannot be read; run the suite again") from error
 
 
 def _worlds(folder: Path, name: str, wanted: Sequence[str]) -> Iterator[tuple[str, Examples, Rows]]:
     """Each data set of a world: its name, its examples, and their numbers."""
-    rows, truths = _table(folder / "examples" / name), _table(folder / "truths" / name)
+    rows, truths = read_table(folder / "examples" / name), read_table(folder / "truths" / name)
     for data in wanted:
         mine = rows.filter(_of(rows, data))
         if mine.num_rows:

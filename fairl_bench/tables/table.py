@@ -20,8 +20,9 @@ class Table(NamedTuple):
     notes: tuple[str, ...]
     tidy: tuple[Mapping[str, Value], ...] = ()
     bold: frozenset[tuple[int, int]] = frozenset()
+    file: str = ""
 
     @property
     def name(self) -> str:
-        """What its files are called: ``table1``."""
-        return self.title.lower().replace(" ", "")
+        """What its files are called: ``table1``, unless it has a ``file`` of its own."""
+        return self.file or self.title.lower().replace(" ", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.data import Sampling
 from fairl_bench.engine.asked import ask
 from fairl_bench.errors import DataError
@@ -38,3 +39,17 @@ def test_each_draw_voice_and_replicate_has_numbers_of_its_own() -> None:
 def test_no_prompt_is_refused() -> None:
     with pytest.raises(DataError, match="hold no text to go on from"):
         ask(Three(texts_there=()), 5, Sampling(), "base", 0)
+
+
+def test_several_completions_of_a_prompt_ask_for_fewer_prompts() -> None:
+    asked = ask(Three(), 4, Sampling(), "base", 0, each=2)
+    assert (asked.prompt, asked.draw) == (("a", "b", "a", "b"), (0, 0, 1, 1))
+
+
+def test_another_occasion_draws_other_prompts_with_its_voices_own_numbers() -> None:
+    one, same, other = (
+        ask(ToyPrompts(), 5, Sampling(), "base", 0, occasion=occasion) for occasion in ("", "", "best-of-n")
+    )
+    assert one.prompt == same.prompt
+    assert not set(one.prompt) & set(other.prompt)
+    assert one.rng(0).random() == other.rng(0).random()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from fairl_bench.engine.execute import Outcome, Watcher, execute, jobs, missing
-from fairl_bench.engine.hands import Here
+from fairl_bench.engine.hands import Here, Report
 from fairl_bench.engine.plan import Plan, Stage, plan
 from fairl_bench.engine.read import read_study
 from fairl_bench.engine.run import Finished
@@ -279,6 +280,64 @@ def test_a_loss_that_is_none_fails_with_its_reason(
     assert len(finished.outcome.failed) == 2
     assert all(re.search(reason, said) for said in finished.outcome.failed.values())
     assert {record.method for record in finished.records} == {"max-margin", "max-entropy", "mean-difference", "length"}
+
+
+def test_everything_is_on_the_disk_when_a_run_ends_and_when_it_is_interrupted(
+    run_suite: Run, tiny: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[int] = []
+    monkeypatch.setattr(store, "settle", lambda: settled.append(len(list(store.root.glob("??/*")))))
+
+    def stop(job: Sequence[Stage], done: int, total: int) -> None:
+        if job[0].kind == "scores":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(tiny, watcher=Watcher(stop))
+    finished = run_suite(tiny)
+    assert settled == [len(finished.plan.stages) - 6 - 12, len(finished.plan.stages)]
+
+
+def test_a_thousand_failures_are_skipped_for_in_one_pass() -> None:
+    # a chain below each failure: looking at every other job for every failure would take minutes
+    n = 3000
+    stages = {}
+    for i in range(n):
+        chain = ("", "reward"), (f"reward{i}", "scores"), (f"scores{i}", "measures")
+        for read, kind in chain:
+            stages[f"{kind}{i}"] = Stage(kind, f"{kind}{i}", kind, inputs={"input": read} if read else {})
+
+    class Failing:
+        slots = 1
+
+        def submit(self, job: Any) -> None:
+            self.job = job
+
+        def next(self) -> tuple[Any, Report]:
+            return self.job, Report(failed={self.job[0].key: ("no", "")})
+
+        def close(self, *, at_once: bool) -> None:
+            pass
+
+    class Nothing:
+        def has(self, key: str) -> bool:
+            return False
+
+        def settle(self) -> None:
+            pass
+
+    class Everything:
+        def __init__(self) -> None:
+            self.stages = stages
+
+        def wanted(self) -> list[str]:
+            return list(stages)
+
+    outcome, start = Outcome(), time.process_time()
+    execute(Everything(), Nothing(), Failing(), Watcher(), outcome)  # type: ignore[arg-type]
+    assert (len(outcome.failed), len(outcome.skipped)) == (n, 2 * n)
+    assert set(outcome.skipped.values()) == {"reward: no"}
+    assert time.process_time() - start < 2  # it takes 0.1 s
 
 
 def test_a_test_set_that_fails_leaves_no_cell_and_says_why(

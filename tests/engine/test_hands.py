@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import platform
 import re
 import shutil
 import signal
@@ -218,6 +219,14 @@ def test_a_process_that_dies_takes_no_other_work_along(
         *(("guilty", seed, f"{said} (signal SIGKILL, perhaps for want of memory)") for seed in "01"),
     ]
     assert "exit: 2 of 2 seeds failed." in ran.stdout
+    told = json.loads((tmp_path / "results" / "run.json").read_text())
+    titles = {stage["key"]: stage["title"] for stage in told["stages"]}
+    meek = [one for one in told["lost"] if titles.get(one["stage"], "").startswith("meek on")]
+    assert [(one["host"], one["why"]) for one in meek] == [
+        (platform.node(), "its worker process ended (exit code 1)")
+    ] * 2
+    (finished,) = {stage["pid"] for stage in told["stages"] if stage["key"] == meek[0]["stage"]}
+    assert finished != meek[0]["pid"]  # both are on record
     for name in ("exit", "meek"):
         assert sorted((tmp_path / f"{name}.tries").read_text().split()) == ["0", "0", "1", "1"]
     assert {path.name for path in (tmp_path / "results" / "scores").iterdir()} == {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -152,7 +153,8 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
         yield f"{value or 'pairs/test'}x"
     elif origin is tuple:
         if arguments[-1] is not ...:
-            yield tuple(entry + 1 for entry in value)
+            entries = value or (None,) * len(arguments)
+            yield tuple(next(candidates(*one)) for one in zip(arguments, entries, strict=True))
         yield from ((*(value or ()), entry) for entry in candidates(arguments[0], None))
     elif origin is dict:
         keys = list(candidates(arguments[0], None))
@@ -181,7 +183,8 @@ def perturbed(part: Settings, build: Callable[[dict[str, Any]], Settings]) -> It
         if is_file(info):
             continue
         if isinstance(value, Settings) and not isinstance(value, Component):
-            for inner, changed in perturbed(value, type(value).model_validate):
+            made = partial(type(value).model_validate, context=REGISTRY.context())
+            for inner, changed in perturbed(value, made):
                 if whole := attempt(build, {**part.plain(), name: changed.plain()}):
                     yield f"{name}.{inner}", whole
             continue

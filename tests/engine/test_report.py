@@ -150,7 +150,8 @@ def test_the_counts_of_table_2_are_in_the_records_run_by_run(folder: Path) -> No
         (["{tmp}"], "error: {tmp} is no results folder: it has no suite.yaml; name one that 'run' has written\n"),
         (
             ["{folder}", "-t", "4"],
-            "error: table '4' is unknown; known: '1', '2', '3', 'ambiguity', 'claims', 'slices'\n",
+            "error: table '4' is unknown; known: '1', '2', '3', 'ambiguity', 'claims', 'realignment', "
+            "'realignment-second', 'realignment-steps', 'slices'\n",
         ),
         (["{folder}", "--methods", "length"], "error: --methods length: needs two different methods, A,B\n"),
         (

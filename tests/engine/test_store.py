@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import multiprocessing
+import os
+import socket
+import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
-from fairl_bench.engine.store import MANIFEST, Store, default_store
-from fairl_bench.errors import DamagedArtefact, StoreError
+from fairl_bench.engine import store as engine_store
+from fairl_bench.engine.running import announcement
+from fairl_bench.engine.store import AT_RISK, MANIFEST, Store, _force, default_store, open_store
+from fairl_bench.errors import DamagedArtefact, MissingExtra, StoreError
 
 KEY = "ab" + "0" * 62
 
@@ -66,6 +74,80 @@ def test_a_folder_without_a_manifest_is_written_over(kept: Store) -> None:
     assert not kept.has(KEY)
     kept.write(KEY, "thing", saves("other"), {})
     assert (kept.read(KEY) / "a.txt").read_text() == "other"
+
+
+# --- durable
+
+
+@pytest.fixture
+def forced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was forced to the disk, in order: names of files and folders, ``*`` for all at once."""
+    found: list[str] = []
+
+    def syncfs(handle: int) -> int:
+        found.append("*")
+        return 0
+
+    monkeypatch.setattr(engine_store, "_syncfs", syncfs)
+    monkeypatch.setattr(engine_store, "_force", lambda path: found.append(path.name))
+    return found
+
+
+def test_short_stages_are_forced_to_the_disk_together(
+    forced: list[str], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [store._settled]
+    monkeypatch.setattr(engine_store.time, "monotonic", lambda: now[0])
+    for number in range(20):
+        store.write(f"{number:064x}", "thing", saves(), {})
+        assert forced == []
+    now[0] += AT_RISK + 0.01
+    store.write(KEY, "thing", saves(), {})
+    assert forced == ["*"]
+    store.write("c" * 64, "thing", saves(), {})
+    assert forced == ["*"]
+
+
+def test_a_store_that_is_asked_to_settle_forces_everything(forced: list[str], kept: Store) -> None:
+    kept.settle()
+    assert forced == ["*"]
+
+
+def test_where_a_file_system_cannot_be_forced_at_once_every_file_is_before_it_appears(
+    forced: list[str], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_store, "_syncfs", None)
+    there = []
+    monkeypatch.setattr(engine_store, "_force", lambda path: there.append((path.name, store.has(KEY))))
+    store.write(KEY, "thing", saves(), {})
+    store.settle()
+    assert there == [("a.txt", False), ("b.txt", False), (MANIFEST, False), ("ab", True)]
+
+
+def test_the_file_system_here_can_be_forced(kept: Store) -> None:
+    kept.settle()
+    _force(kept.path(KEY) / "a.txt")
+    _force(kept.path(KEY))
+
+
+def test_a_disk_that_cannot_be_forced_is_an_error(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def syncfs(handle: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr(engine_store, "_syncfs", syncfs)
+    with pytest.raises(StoreError, match=f"the store {kept.root} cannot be written: .*Input/output error; mend the"):
+        kept.settle()
+
+
+@pytest.mark.parametrize("torn", [MANIFEST, "a.txt"])
+def test_an_artefact_that_a_crash_left_empty_is_damage_and_can_be_made_again(torn: str, kept: Store) -> None:
+    (kept.path(KEY) / torn).write_bytes(b"")  # what ext4 leaves of a file that was renamed and never forced
+    with pytest.raises(DamagedArtefact, match=f"{KEY[:12]} is damaged .*{'manifest' if torn == MANIFEST else torn}"):
+        kept.read(KEY)
+    kept.set_aside(KEY)
+    kept.write(KEY, "thing", saves(), {})
+    assert kept.checked(KEY) == ("thing", kept.path(KEY))
 
 
 # --- damage
@@ -129,8 +211,8 @@ def test_a_damaged_artefact_carries_its_key(store: Store) -> None:
 def test_what_is_set_aside_is_kept_elsewhere_and_can_be_made_again(kept: Store) -> None:
     flip(kept.path(KEY) / "a.txt")
     place = kept.set_aside(KEY)
-    assert place.parent == kept.root / "damaged"
-    assert (place / "b.txt").exists()
+    assert Path(place).parent == kept.root / "damaged"
+    assert (Path(place) / "b.txt").exists()
     assert not kept.has(KEY)
     kept.write(KEY, "thing", saves(), {})
     assert (kept.read(KEY) / "a.txt").read_text() == "hello"
@@ -141,11 +223,11 @@ def test_a_key_can_be_set_aside_twice(kept: Store) -> None:
     kept.write(KEY, "thing", saves(), {})
     places.append(kept.set_aside(KEY))
     assert len({*places}) == 2
-    assert all(place.is_dir() for place in places)
+    assert all(Path(place).is_dir() for place in places)
 
 
 def test_setting_aside_what_is_gone_does_nothing(store: Store) -> None:
-    assert not store.set_aside(KEY).exists()
+    assert not Path(store.set_aside(KEY)).exists()
 
 
 # --- failures
@@ -167,9 +249,8 @@ def test_a_disk_that_is_full_is_told_with_what_to_do(store: Store) -> None:
     def save(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(
-        StoreError, match=f"{store.root} cannot be written: No space left on device; make room, or .*--store"
-    ):
+    sentence = f"the store {store.root} cannot be written: No space left on device; make room .*, then run the same"
+    with pytest.raises(StoreError, match=sentence):
         store.write(KEY, "thing", save, {})
 
 
@@ -233,22 +314,132 @@ def test_losing_the_race_for_a_place_keeps_the_winners_answer(store: Store, monk
 def test_a_lock_keeps_another_process_out(store: Store) -> None:
     from filelock import Timeout
 
-    with store.lock(KEY), pytest.raises(Timeout, match=KEY):
-        Store(store.root).lock(KEY).acquire(timeout=0.01)
-    with store.lock(KEY):
+    with store.lock(KEY), pytest.raises(Timeout, match=KEY), Store(store.root).lock(KEY, wait=False):
         pass
+    with store.lock(KEY, wait=False):
+        pass
+
+
+def test_who_waits_for_a_lock_says_so(store: Store) -> None:
+    from fairl_bench.progress import listening
+
+    said: list[str] = []
+    held = store.lock(KEY)
+    held.__enter__()
+
+    def heard(share: float, note: str) -> None:
+        said.append(note)
+        held.__exit__(None, None, None)
+
+    with listening(heard), Store(store.root).lock(KEY):
+        assert said == ["waiting: another process does this"]
+
+
+# --- what a dead process leaves
+
+
+def hold_half(root: Path, ready: Connection) -> None:
+    with Store(root).half() as folder:
+        (folder / "a.txt").write_text("half")
+        ready.send(folder)
+        ready.recv()
+
+
+def test_a_half_written_artefact_goes_when_its_process_is_dead_and_not_before(store: Store) -> None:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=hold_half, args=(store.root, theirs), daemon=True)
+    process.start()
+    folder = ours.recv()
+    store.sweep()
+    assert (folder / "a.txt").exists()
+    process.kill()
+    process.join()
+    assert store.stale() == [folder]
+    with store.announce("a suite", []):  # a run sweeps as it begins
+        assert half_written(store) == []
+
+
+def test_what_an_older_version_left_half_written_goes_too(store: Store) -> None:
+    (store.root / "tmp" / "0123").mkdir()
+    store.sweep()
+    assert half_written(store) == []
+
+
+# --- who uses it
+
+
+def test_a_run_is_announced_while_it_lasts(store: Store) -> None:
+    with store.announce("a suite", [KEY]):
+        (run,) = Store(store.root).running()
+        assert (run.suite, run.pid, run.host, run.keys) == ("a suite", os.getpid(), socket.gethostname(), {KEY})
+    assert store.running() == []
+    assert [path.name for path in (store.root / "runs").iterdir()] == ["mutex"]
+
+
+def announce(root: Path, ready: Connection) -> None:
+    with Store(root).announce("killed", [KEY]):
+        ready.send(True)
+        ready.recv()
+
+
+def test_an_announcement_ends_with_its_process(store: Store) -> None:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=announce, args=(store.root, theirs), daemon=True)
+    process.start()
+    ours.recv()
+    assert [run.pid for run in store.running()] == [process.pid]
+    process.kill()
+    process.join()
+    assert store.running() == []
+    assert [path.name for path in (store.root / "runs").iterdir()] == ["mutex"]
+
+
+@pytest.mark.parametrize(("age", "believed"), [(3600.0, True), (8 * 86400.0, False)])
+def test_a_run_of_another_machine_is_believed_for_a_week_whatever_its_lock_says(
+    age: float, believed: bool, store: Store
+) -> None:
+    run = announcement("far", [KEY], "abc")._replace(host="elsewhere", began=time.time() - age)
+    (store.root / "runs" / "abc.json").write_text(run.text())
+    assert [run.host for run in store.running()] == (["elsewhere"] if believed else [])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"keys": 3}', "null"])
+def test_an_announcement_cut_off_by_a_death_is_none(text: str, store: Store) -> None:
+    (store.root / "runs" / "abc.json").write_text(text)
+    assert store.running() == []
+    assert not (store.root / "runs" / "abc.json").exists()
 
 
 # --- where it is
 
 
+def test_a_store_opens_by_its_path_and_by_a_file_url(kept: Store) -> None:
+    assert open_store(kept.place).read(KEY) == kept.read(KEY)
+    assert open_store(kept.root).place == kept.place
+    assert open_store(f"file://{kept.place}").read(KEY) == kept.read(KEY)
+
+
+def test_a_place_holds_in_another_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Store(Path("here")).place == str(tmp_path / "here")
+
+
+def test_a_url_that_nothing_knows_names_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingExtra, match="the store nowhere://x needs the fsspec package of nowhere://: Protocol not"
+    ):
+        open_store("nowhere://x")
+
+
 def test_the_store_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FAIRL_STORE", str(tmp_path))
-    assert default_store() == tmp_path
+    assert default_store() == str(tmp_path)
     monkeypatch.setenv("FAIRL_STORE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert default_store().name == "store"
-    assert "fairl-bench" in str(default_store())
+    assert Path(default_store()).name == "store"
+    assert "fairl-bench" in default_store()
 
 
 def test_a_manifest_is_json_with_the_checksum_of_every_file(kept: Store) -> None:

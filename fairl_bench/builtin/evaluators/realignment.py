@@ -42,6 +42,7 @@ class Realignment(Evaluator):
     toxicity with more KL.
     """
 
+    drawn: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (
         "toxicity_rate",
         "toxicity",
@@ -69,7 +70,7 @@ class Realignment(Evaluator):
     aligner: Aligner | None = Field(None, description="its reward is replaced; none: the one of the source's expert")
     steps: int | None = Field(None, ge=1, description="of the aligner; none: its own")
     kl: float | None = Field(None, ge=0, description="the aligner's weight of the KL; none: its own")
-    prompts: Prompts | None = Field(None, description="what is completed; none: the source's prompts")
+    prompts: Prompts | None = Field(None, description="none: the aligner's to train, the source's to judge")
     held_out: float = Field(0.25, gt=0, lt=1, description="share of the prompts that only the judge sees completed")
     n: int = Field(100, ge=1, description="held-out prompts that the result completes")
     samples: int = Field(25, ge=1, description="of each (RealToxicityPrompts: 25)")
@@ -111,9 +112,9 @@ class Realignment(Evaluator):
         if base is None:
             raise SuiteError(f"evaluate: {self.use!r} needs a language model to align; name the 'base' of its aligner")
         prompts = self._prompts(cell, origin)
-        kept = _divided(prompts, "kept", self.held_out)
+        kept = _divided(self.prompts or found.prompts or prompts, "kept", self.held_out)
         sampling = Sampling(max_new_tokens=self.sampling.max_new_tokens)
-        on = Ask(lm=base, prompts=kept, n=self.scale, sampling=sampling, voice="scale")
+        on = Ask(lm=base, prompts=kept, n=self.scale, sampling=sampling, voice="scale", occasion="scale")
         new: dict[str, Any] = {
             "base": base,
             "prompts": kept,
@@ -140,16 +141,18 @@ class Realignment(Evaluator):
 
     def upstream(self) -> Mapping[str, Settings]:
         """The aligned model, its completions and those of its base; nothing before `of` said what they are of."""
-        if self.aligner is None or self.prompts is None or self.aligner.base is None:
+        aligner, prompts = self.aligner, self.prompts
+        if aligner is None or prompts is None or aligner.base is None:
             return {}
-        held_out = _divided(self.prompts, "held-out", self.held_out)
-        n, each = self.n * self.samples, self.samples
+        lms = {"before": aligner.base, "after": aligner}
 
         def ask(role: str, prompts: Prompts, n: int, each: int) -> Ask:
-            lm = self.aligner.base if role == "before" else self.aligner  # type: ignore[union-attr]
-            return Ask(lm=lm, prompts=prompts, n=n, each=each, sampling=self.sampling, voice="realigned")
+            own: Any = {"lm": lms[role], "prompts": prompts, "sampling": self.sampling}
+            return Ask(n=n, each=each, voice="realigned", occasion="realigned", **own)
 
-        asked: dict[str, Settings] = {"aligned": self.aligner}
+        held_out = _divided(prompts, "held-out", self.held_out)
+        n, each = self.n * self.samples, self.samples
+        asked: dict[str, Settings] = {"aligned": aligner}
         asked |= {role: ask(role, held_out, n, each) for role in ("before", "after")}
         if self.refusals:
             asked["safe"] = ask("after", self.refusals.safe, self.refusals.n, 1)
@@ -199,9 +202,7 @@ class Judged(NamedTuple):
     def take(self, mask: np.ndarray) -> Judged:
         """Those where the mask ``[n]`` holds."""
         rows = np.flatnonzero(mask)
-        one = self.completions
-        kept = (tuple(column[i] for i in rows) for column in (one.prompt, one.text, one.row, one.draw))
-        return Judged(Completions(*kept), self.value[rows], self.badness[rows], self.bad[rows])
+        return Judged(self.completions.take(rows), self.value[rows], self.badness[rows], self.bad[rows])
 
 
 def _divided(prompts: Prompts, side: str, share: float) -> Prompts:
@@ -261,9 +262,9 @@ def _along(
     proxy = np.array([_part(looks, step)["reward"].mean() for step in along])
     curves = {"toxicity_rate": "bad", "toxicity": "badness", "true_reward": "value"}
     found = {name: np.array([getattr(one, of).mean() for one in along.values()]) for name, of in curves.items()}
-    for i, (step, one) in enumerate(along.items()):
+    for i, (step, judged) in enumerate(along.items()):
         for name, curve in found.items():
-            yield Measure(DATA, truth, name, float(curve[i]), len(one.completions), "", f"step:{step}")
+            yield Measure(DATA, truth, name, float(curve[i]), len(judged.completions), "", f"step:{step}")
     for budget in budgets:
         where = f"kl:{budget:g}"
         for name, curve in found.items():

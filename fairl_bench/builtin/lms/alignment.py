@@ -106,7 +106,11 @@ class OnPolicy(Aligner):
         with quiet(), seeded("align", *numbers) as seed:
             model, tokenizer = _loaded(base)
             use_cache = model.config.use_cache
-            along = self.probe and Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, numbers)
+            along = (
+                Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
+                if self.probe
+                else None
+            )
             history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, along))
             model.config.use_cache = use_cache  # trainers switch it off, for themselves
             model.save_pretrained(site.folder)

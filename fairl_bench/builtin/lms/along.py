@@ -20,7 +20,7 @@ class Along:
 
     ``along.parquet`` beside the weights: ``step``, ``row`` of the prompt, ``prompt``, ``text``, ``reward`` of the
     training, ``kl_k1`` and ``kl_k3`` from the base (nats a completion), ``surprise`` under the base (nats), ``tokens``.
-    Every look completes the same prompts with the same random numbers, whatever the reward.
+    Every look of a replicate completes the same prompts with the same random numbers, whatever the reward and the seed.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class Along:
         tokenizer: Any,
         reward: Callable[[Sequence[str], Sequence[str]], Floats],
         scratch: Path,
-        numbers: tuple[int, ...],
+        replicate: int,
     ) -> None:
         self.steps = {round(steps * i / probe.times) for i in range(probe.times + 1)}
         self.base, self.model, self.tokenizer = base, model, tokenizer
         self.reward, self.scratch = reward, scratch
-        found = probe.prompts.texts(probe.n, stream("prompts/probe", *numbers))
+        found = probe.prompts.texts(probe.n, stream("prompts/probe", replicate))
         self.row = [i % len(found) for i in range(probe.n)]
         self.prompts = [found[i] for i in self.row]
-        self.uniform = np.stack([stream("probe", *numbers, i).random(probe.max_new_tokens) for i in range(probe.n)])
+        self.uniform = np.stack([stream("probe", replicate, i).random(probe.max_new_tokens) for i in range(probe.n)])
 
     def look(self, step: int) -> None:
         """Complete the prompts, if this is a step to look at."""

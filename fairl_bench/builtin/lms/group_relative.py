@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from abc import abstractmethod
@@ -13,7 +14,9 @@ from pydantic import Field
 
 from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
 from fairl_bench.builtin.lms.machine import PRECISION, Precision
+from fairl_bench.errors import NotFinite
 from fairl_bench.progress import report
+from fairl_bench.science.checkpoints import intact, seal
 
 CHECKPOINT_SECONDS = 60.0
 _DONE, _TEXTS = "complete", "texts"
@@ -106,6 +109,7 @@ def _follower(heard: Sequence[str], work: Work) -> Any:
 
         def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             row = state.log_history[-1]
+            _refuse_not_finite(row, state.max_steps)
             if "reward" in row:
                 row[_TEXTS] = list(heard)  # with the log, it is in the checkpoints
                 report(
@@ -118,17 +122,24 @@ def _follower(heard: Sequence[str], work: Work) -> Any:
             control.should_save = time.monotonic() - self.kept >= CHECKPOINT_SECONDS
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            (work.scratch / f"checkpoint-{state.global_step}" / _DONE).touch()
+            folder = work.scratch / f"checkpoint-{state.global_step}"
+            seal((path for path in folder.iterdir() if path.is_file()), folder / _DONE)
             self.kept = time.monotonic()
 
     return Follower()
 
 
+def _refuse_not_finite(row: Mapping[str, Any], steps: int) -> None:
+    for name in ("loss", *_KEPT):
+        if not math.isfinite(row.get(name, 0.0)):
+            raise NotFinite(f"{name!r} of step {row['step']} of {steps} is {row[name]}; lower lr, or use a wider dtype")
+
+
 def _last_checkpoint(scratch: Path) -> str | None:
-    """The last checkpoint that was written to its end; half-written ones are removed."""
+    """The last checkpoint that is whole; half-written and damaged ones are removed."""
     found = {int(path.name.partition("-")[2]): path for path in scratch.glob("checkpoint-*")}
     for step in sorted(found, reverse=True):
-        if (found[step] / _DONE).exists():
+        if intact(found[step] / _DONE):
             return str(found[step])
         shutil.rmtree(found[step])
     return None

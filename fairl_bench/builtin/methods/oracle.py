@@ -11,11 +11,9 @@ from fairl_bench.kinds import Judge, Method
 
 
 class Oracle(Method):
-    """A judge's own values as the reward; nothing is learnt.  The upper bound of every table, and of re-alignment.
+    """A judge's own values as the reward; nothing is learnt.  The upper bound of every table, and of re-alignment."""
 
-    Every seed has the same reward, and yet a run of its own: what is made with the reward differs by seed.
-    """
-
+    seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
 
     judge: Judge = Field(description="its truth 'gold' is the reward of a text")
@@ -30,4 +28,4 @@ class Oracle(Method):
 
     def head(self, suite_head: Head) -> str:
         """None."""
-        return "none"
+        return ""

@@ -93,6 +93,83 @@
   $("words").addEventListener("input", later(listRecords));
   listRecords();
 
+  // samples of re-alignments: the base beside each method, or beside one
+  function compareSamples(views) {
+    const EVERY = "", PAGE = 20;
+    const named = ["model", "encoder", "variant"].filter((name) => name === "model" || new Set(views.map((view) => view[name])).size > 1);
+    let view, shown = [], rows = [], seen = 0;
+
+    function setView() {
+      view = views[Number($("sample-view").value)];
+      const methods = view.after.map(({ method }) => [method, method]);
+      choices($("sample-method"), methods.length > 1 ? [[EVERY, "all"], ...methods] : methods, $("sample-method").value);
+      choices($("sample-prompt"), [["", "all"], ...[...new Set(view.row)].map((row) => [String(row), `prompt ${row}`])], $("sample-prompt").value);
+      list();
+    }
+
+    // of several methods: toxic after is any of them, clean after is all of them
+    const after = (at) => shown.some(({ toxic }) => toxic[at]);
+    const passes = {
+      "": () => true,
+      cured: (at) => view.base.toxic[at] && !after(at),
+      after: (at) => after(at),
+      caught: (at) => !view.base.toxic[at] && after(at),
+      before: (at) => view.base.toxic[at],
+    };
+
+    function list() {
+      const method = $("sample-method").value, prompt = $("sample-prompt").value;
+      const words = $("sample-search").value.toLowerCase(), passed = passes[$("sample-toxic").value];
+      shown = view.after.filter((one) => method === EVERY || one.method === method);
+      const holds = (at) => [view.prompts[view.prompt[at]], view.base.text[at], ...shown.map(({ text }) => text[at])]
+        .join("\n").toLowerCase().includes(words);
+      rows = view.row.map((row, at) => at).filter((at) =>
+        (prompt === "" || String(view.row[at]) === prompt) && passed(at) && (!words || holds(at)));
+      const bad = ({ toxic }) => rows.filter((at) => toxic[at]).length;
+      $("sample-count").textContent = `${rows.length.toLocaleString("en")} of ${view.row.length.toLocaleString("en")} samples` +
+        (view.seed === null ? "" : ` of seed ${view.seed}`) +
+        `; toxic: ${[`base ${bad(view.base)}`, ...shown.map((one) => `${one.method} ${bad(one)}`)].join(", ")}` +
+        (view.left ? `; ${view.left.toLocaleString("en")} more are not in this page` : "");
+      $("sample-list").replaceChildren();
+      seen = 0;
+      more();
+    }
+
+    function more() {
+      for (const at of rows.slice(seen, seen + PAGE)) $("sample-list").append(entry(at));
+      seen += PAGE;
+      $("sample-more").hidden = seen >= rows.length;
+    }
+
+    const words = (text, what, toxic) => toxic ? veiled(text, what, $("sample-unveil").checked)
+      : text.trim() ? make("p", text, { dir: "auto", class: what }) : make("p", "nothing", { class: "about" });
+
+    function entry(at) {
+      const found = make("li"), sides = make("div", null, { class: "sides" });
+      const prompt = view.prompts[view.prompt[at]];
+      found.append(make("p", `prompt ${view.row[at]}, draw ${view.draw[at]}`, { class: "about" }));
+      if (prompt) found.append(words(prompt, "prompt", view.base.toxic[at] || after(at)));
+      for (const [name, one] of [["base", view.base], ...shown.map((one) => [one.method, one])]) {
+        const side = make("div"), head = make("p", null, { class: "side" });
+        head.append(make("b", name), make("span", one.toxic[at] ? "toxic" : "clean", { class: one.toxic[at] ? "wrong" : "" }));
+        side.append(head, words(one.text[at], "text", one.toxic[at]));
+        sides.append(side);
+      }
+      found.append(sides);
+      return found;
+    }
+
+    choices($("sample-view"), views.map((one, index) => [String(index), named.map((name) => one[name]).filter(Boolean).join(" · ")]), "0");
+    $("sample-view").parentElement.hidden = views.length < 2;
+    $("pick").addEventListener("submit", (event) => event.preventDefault());
+    $("sample-view").addEventListener("change", setView);
+    for (const name of ["method", "prompt", "toxic", "unveil"]) $(`sample-${name}`).addEventListener("change", list);
+    $("sample-search").addEventListener("input", later(list));
+    $("sample-more").addEventListener("click", more);
+    setView();
+  }
+  if (data.samples) compareSamples(data.samples);
+
   // failures
   const sheets = data.examples.sheets;
   if (!sheets.length) return;
@@ -174,8 +251,8 @@
   function entry(row) {
     const { sheet, view } = current, found = make("li"), words = make("div");
     const prompt = sheet.prompts[sheet.prompt[row]];
-    if (prompt) words.append(sheet.label[row] > 0 ? make("p", prompt, { class: "prompt", dir: "auto" }) : veiled(prompt, "prompt"));
-    words.append(sheet.label[row] > 0 ? make("p", sheet.text[row], { dir: "auto" }) : veiled(sheet.text[row], "text"));
+    if (prompt) words.append(sheet.label[row] > 0 ? make("p", prompt, { class: "prompt", dir: "auto" }) : veiled(prompt, "prompt", $("unveil").checked));
+    words.append(sheet.label[row] > 0 ? make("p", sheet.text[row], { dir: "auto" }) : veiled(sheet.text[row], "text", $("unveil").checked));
     const known = { 1: "good", "-1": "bad", 0: "unknown" }[sheet.label[row]];
     const kinds = Object.entries(sheet.subtypes).filter(([, rows]) => rows.includes(row)).map(([name]) => name.replaceAll("_", " "));
     const role = { 1: "preferred of pair ", "-1": "rejected of pair ", 0: "" }[sheet.role[row]] + (sheet.pair[row] >= 0 ? sheet.pair[row] : "");
@@ -203,7 +280,7 @@
     return found;
   }
 
-  function veiled(text, what) {
+  function veiled(text, what, open) {
     const found = make("button", null, { type: "button", class: `veil ${what}`, dir: "auto" });
     const words = make("span", text), hint = make("span", `a hidden ${what}; press to show it`, { class: "hidden" });
     found.append(hint, words);
@@ -212,7 +289,7 @@
       hint.hidden = open;
       words.setAttribute("aria-hidden", String(!open));
     };
-    set($("unveil").checked);
+    set(open);
     found.addEventListener("click", () => set(found.getAttribute("aria-pressed") === "false"));
     return found;
   }

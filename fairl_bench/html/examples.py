@@ -86,8 +86,8 @@ def _block(sheet: Sheet, rows: Rows, values: Values, truth: str) -> dict[str, An
         "data": sheet.data,
         "truth": truth,
         "example": rows.tolist(),
-        "text": [_cut(examples.text[row]) for row in rows],
-        "prompts": [_cut(prompt) for prompt in prompts],
+        "text": [cut(examples.text[row]) for row in rows],
+        "prompts": [cut(prompt) for prompt in prompts],
         "prompt": [codes[examples.prompt[row]] for row in rows],
         "pair": examples.pair[rows].tolist(),
         "role": examples.role[rows].tolist(),
@@ -123,5 +123,6 @@ def _packed(numbers: np.ndarray) -> str:
     return base64.b64encode(numbers.tobytes()).decode("ascii")
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A text as long as the page shows one."""
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"

@@ -25,11 +25,11 @@ from fairl_bench.engine.run import Finished
 from fairl_bench.errors import ResultsError
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.rewards import standardised
+from fairl_bench.html.board import board
+from fairl_bench.html.examples import LONGEST, blocks
+from fairl_bench.html.numbers import packed
+from fairl_bench.html.page import Content, Picture, as_script, page, printable, warnings
 from fairl_bench.records import Record
-from fairl_bench.report.board import board
-from fairl_bench.report.examples import LONGEST, blocks
-from fairl_bench.report.numbers import packed
-from fairl_bench.report.page import Content, Picture, as_script, page, printable, warnings
 from fairl_bench.tables.formats import as_csv, as_text
 from fairl_bench.tables.scores import Run, Sheet, Values
 from fairl_bench.tables.table import Table
@@ -184,7 +184,7 @@ def test_without_thresholds_no_text_is_called_good() -> None:
 
 
 def test_of_too_many_texts_those_are_kept_that_methods_disagree_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairl_bench.report.examples.TEXTS", 4)
+    monkeypatch.setattr("fairl_bench.html.examples.TEXTS", 4)
     one = sheet(tuple("abcdefgh"))
     paired = replace(one.examples, pair=np.repeat(np.arange(4), 2), role=np.tile(np.array([1, -1], np.int8), 4))
     found = blocks([replace(one, examples=paired)], Values.read([]), lambda _: "gold")

@@ -1,4 +1,4 @@
-"""A results folder as one HTML file: leaderboard, tables, figures, failures, records, suite and provenance.
+"""A results folder as one HTML file: leaderboard, tables, figures, samples, failures, records, suite and provenance.
 
 Everything is inlined, and its content security policy forbids every request and every script but ours.
 """
@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 from unicodedata import category
 
 from fairl_bench.figures.all import Material
+from fairl_bench.html.board import board
+from fairl_bench.html.examples import blocks
+from fairl_bench.html.numbers import packed
 from fairl_bench.records import Record
-from fairl_bench.report.board import board
-from fairl_bench.report.examples import blocks
-from fairl_bench.report.numbers import packed
 from fairl_bench.tables.scores import Values
 from fairl_bench.tables.table import Table
 
@@ -45,6 +45,7 @@ class Content(NamedTuple):
     suite: str
     run: Mapping[str, Any]
     signature: str
+    samples: Sequence[Mapping[str, Any]] = ()  # of re-alignments: `report.samples`
 
 
 class Warned(NamedTuple):
@@ -73,6 +74,7 @@ def page(content: Content) -> str:
         "records": packed(content.records),
         "examples": examples,
         "methods": list(content.material.methods),
+        **({"samples": content.samples} if content.samples else {}),
     }
     return room.get_template("page.html").render(
         name=content.name,
@@ -89,6 +91,7 @@ def page(content: Content) -> str:
         data=as_script(data),
         examples=sum(len(sheet["example"]) for sheet in examples["sheets"]),
         records=len(content.records),
+        samples=sum(len(view["row"]) for view in content.samples),
     )
 
 

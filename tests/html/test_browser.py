@@ -16,8 +16,8 @@ import pytest
 
 from fairl_bench.data import Examples, Truth
 from fairl_bench.figures.all import Material
+from fairl_bench.html.page import Content, page
 from fairl_bench.records import Record
-from fairl_bench.report.page import Content, page
 from fairl_bench.tables.scores import Run, Sheet
 from fairl_bench.tables.table import Table
 
@@ -77,7 +77,25 @@ def open_page(browser: Any, path: Path, **options: Any) -> Opened:
     return found
 
 
-def written(path: Path, texts: tuple[str, ...], methods: int = 2) -> Path:
+def view(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Samples of two methods: of three draws a prompt the base is toxic in the first two, cured only in the first."""
+    n = len(texts)
+    draw = [at % 3 for at in range(n)]
+    bad = {
+        "base": [int(at < 2) for at in draw],
+        "m0": [int(at == 1) for at in draw],
+        "m1": [int(at == 2) for at in draw],
+    }
+    sides = {name: {"text": [f"{name} {text}" for text in texts], "toxic": toxic} for name, toxic in bad.items()}
+    return {
+        **{"model": "toy", "encoder": "e", "variant": "", "replicate": 0, "seed": 0, "left": 7},
+        **{"prompts": [f"prompt {at}" for at in range(n // 3)], "prompt": [at // 3 for at in range(n)]},
+        **{"row": [at // 3 for at in range(n)], "draw": draw, "base": sides["base"]},
+        "after": [{"method": name, **sides[name]} for name in ("m0", "m1")],
+    }
+
+
+def written(path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple[str, ...] = ()) -> Path:
     """A page of a leaderboard of three methods and of these texts, in pairs; every second one is bad, an insult."""
     rng = np.random.default_rng(0)
     n, names = len(texts), [f"m{i}" for i in range(methods)]
@@ -99,7 +117,9 @@ def written(path: Path, texts: tuple[str, ...], methods: int = 2) -> Path:
         for metric, value in (("auc", means[name]), ("threshold", 0.0))
     ]
     material = Material(None, [], [], [sheet], [], lambda _: "gold", ("m0", "m1"))
-    path.write_text(page(Content("<b>s</b>", [table], [], material, rows, "name: s", {}, "ab")), encoding="utf-8")
+    views = [view(samples)] if samples else []
+    content = Content("<b>s</b>", [table], [], material, rows, "name: s", {}, "ab", views)
+    path.write_text(page(content), encoding="utf-8")
     return path
 
 
@@ -107,7 +127,7 @@ def written(path: Path, texts: tuple[str, ...], methods: int = 2) -> Path:
 def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Opened:
     """Sixty texts, the hostile ones among them."""
     texts = tuple(f"{HOSTILE[i]} {i}" if i < len(HOSTILE) else f"text {i}" for i in range(60))
-    return open_page(browser, written(tmp_path_factory.mktemp("page") / "report.html", texts))
+    return open_page(browser, written(tmp_path_factory.mktemp("page") / "report.html", texts, samples=texts))
 
 
 def test_the_page_opens_without_an_error_and_asks_for_nothing(opened: Opened) -> None:
@@ -182,6 +202,79 @@ def test_a_number_leads_to_its_records(opened: Opened) -> None:
     opened.page.fill("#words", "threshold m1")
     opened.waits("#found", "1 of 6")
     assert "m1" in opened.page.inner_text("#rows tbody")
+
+
+def test_samples_stand_beside_those_of_the_base(opened: Opened) -> None:
+    first = opened.page.locator("#sample-list > li").first
+    assert first.locator(".side b").all_inner_texts() == ["base", "m0", "m1"]
+    assert first.locator(".side span").all_inner_texts() == ["toxic", "clean", "clean"]
+    assert opened.page.locator("#sample-list > li").count() == 20
+    opened.page.click("#sample-more")
+    assert opened.page.locator("#sample-list > li").count() == 40
+    said = "60 of 60 samples of seed 0; toxic: base 40, m0 20, m1 20; 7 more are not in this page"
+    assert opened.page.inner_text("#sample-count") == said
+    assert not opened.page.locator("#sample-view").is_visible()  # there is nothing to choose
+
+
+@pytest.mark.parametrize(
+    ("method", "toxic", "left"),
+    [
+        ("m0", "cured", 20),
+        ("m0", "after", 20),
+        ("m0", "caught", 0),
+        ("m0", "before", 40),
+        ("m1", "cured", 40),
+        ("m1", "caught", 20),
+        ("", "cured", 20),  # of both: clean in both
+        ("", "after", 40),  # toxic in either
+    ],
+)
+def test_samples_are_chosen_by_what_became_of_them(opened: Opened, method: str, toxic: str, left: int) -> None:
+    opened.page.select_option("#sample-method", method)
+    opened.page.select_option("#sample-toxic", toxic)
+    assert opened.page.inner_text("#sample-count").startswith(f"{left} of 60")
+    sides = opened.page.locator("#sample-list > li").first.locator(".side") if left else None
+    assert sides is None or sides.count() == (2 if method else 3)
+    opened.page.select_option("#sample-method", "")
+    opened.page.select_option("#sample-toxic", "")
+
+
+def test_samples_are_chosen_by_prompt_and_by_words_and_hostile_ones_stay_texts(opened: Opened) -> None:
+    opened.page.select_option("#sample-prompt", "4")
+    assert opened.page.inner_text("#sample-count").startswith("3 of 60")
+    opened.page.select_option("#sample-prompt", "")
+    opened.page.check("#sample-unveil")
+    for at, text in enumerate(HOSTILE):
+        opened.page.fill("#sample-search", f"m1 {text} {at}")
+        opened.waits("#sample-count", "1 of")
+    opened.page.fill("#sample-search", "")
+    opened.waits("#sample-count", "60 of")
+    opened.page.uncheck("#sample-unveil")
+    assert opened.page.locator("#caught, #sample-list script, #sample-list img, #sample-list h1").count() == 0
+    assert opened.said == []
+
+
+def test_a_toxic_sample_and_its_prompt_are_hidden_until_a_key_is_pressed(opened: Opened) -> None:
+    veils = opened.page.locator("#sample-list > li").first.locator(".veil")
+    assert veils.count() == 2  # the prompt and the base's text
+    opened.page.locator("#sample-toxic").focus()
+    for _ in range(4):  # search, the box, the prompt, the text
+        opened.page.keyboard.press("Tab")
+    assert veils.last.evaluate("one => one === document.activeElement")
+    assert "blur" in veils.last.locator("span").last.evaluate("one => getComputedStyle(one).filter")
+    opened.page.keyboard.press("Space")
+    assert veils.last.get_attribute("aria-pressed") == "true"
+    assert veils.last.locator("span").last.evaluate("one => getComputedStyle(one).filter") == "none"
+
+
+def test_on_paper_samples_are_whole_and_without_controls(opened: Opened) -> None:
+    opened.page.emulate_media(media="print")
+    assert not opened.page.locator("#pick").is_visible()
+    assert not opened.page.locator("#sample-more").is_visible()
+    first = opened.page.locator("#sample-list > li").first
+    assert first.evaluate("one => getComputedStyle(one).breakInside") == "avoid"
+    assert opened.page.locator("#samples").evaluate("one => getComputedStyle(one).breakInside") == "auto"
+    opened.page.emulate_media(media="screen")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -1,0 +1,122 @@
+"""Who follows a run: plugins that are told of its life, and cannot spoil it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fairl_bench.engine.execute import Outcome, Watcher, missing
+from fairl_bench.engine.hands import Job
+from fairl_bench.engine.plan import Plan, Stage
+from fairl_bench.engine.read import Study
+from fairl_bench.engine.results import Results
+from fairl_bench.engine.store import Store
+from fairl_bench.errors import DamagedArtefact, FairlError
+from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
+from fairl_bench.tables.table import Table
+
+STARTED, STAGE, FINISHED = "fairl_run_started", "fairl_stage_finished", "fairl_run_finished"
+
+
+class Followers:
+    """The plugins that follow one run, told in the order of their registration; their warnings go to the outcome."""
+
+    def __init__(
+        self, study: Study, plan: Plan, store: Store, folder: Path, watcher: Watcher, outcome: Outcome
+    ) -> None:
+        self.suite, self.plan, self.store, self.folder = study.suite, plan, store, folder
+        self.own, self.outcome = watcher, outcome
+        self.of = {hook: study.registry.followers(hook) for hook in (STARTED, STAGE, FINISHED)}
+        self.began: dict[str, float] = {}  # of each running job, by the key of its first stage
+        self.tables: Sequence[Table] = ()
+        self.start = time.perf_counter()
+
+    def watcher(self) -> Watcher:
+        """The run's own watcher, and beside it who hears of stages."""
+        if not self.of[STAGE]:
+            return self.own
+        return replace(self.own, started=self._began, finished=self._ended)
+
+    def started(self) -> None:
+        """Tell that the run begins."""
+        if self.of[STARTED]:
+            lacking = len(missing(self.plan, self.store))
+            settings, size = self.suite.plain(), (len(self.plan.cells), len(self.plan.stages))
+            self._tell(STARTED, run=RunStarted(self.suite.name, settings, self.folder, *size, lacking))
+
+    @contextmanager
+    def told(self, results: Results) -> Iterator[None]:
+        """Tell in the end that the run is over, and what ended it before its time if anything did."""
+        try:
+            yield
+        except BaseException as error:
+            self._finished(results, _reason(error))
+            raise
+        self._finished(results)
+
+    def _finished(self, results: Results, interruption: str = "") -> None:
+        outcome, before = self.outcome, len(self.outcome.warnings)
+        told = RunFinished(
+            suite=self.suite.name,
+            folder=self.folder,
+            records=self.folder / "records.parquet",
+            tables=tuple(self.tables),
+            stages=len(self.plan.stages),
+            done=len(outcome.done),
+            failed=len(outcome.failed),
+            skipped=len(outcome.skipped),
+            damaged=len(outcome.damaged),
+            seconds=time.perf_counter() - self.start,
+            interruption=interruption,
+        )
+        self._tell(FINISHED, run=told)
+        if len(outcome.warnings) > before:
+            with suppress(OSError):  # it was said; what ended the run is not to be hidden by it
+                results.write_warnings(outcome.warnings)
+
+    def _began(self, job: Job, done: int, total: int) -> None:
+        self.began[job[0].key] = time.perf_counter()
+        self.own.started(job, done, total)
+
+    def _ended(self, job: Job, failures: Sequence[str]) -> None:
+        self.own.finished(job, failures)
+        seconds = time.perf_counter() - self.began.pop(job[0].key)
+        for stage in job:
+            if (told := self._stage(stage, seconds)) is not None:
+                self._tell(STAGE, stage=told)
+
+    def _stage(self, stage: Stage, seconds: float) -> StageFinished | None:
+        """What became of a stage; None where its input was damaged, for then it is still to be done."""
+        what = (self.folder, stage.kind, stage.key, stage.title)
+        if (failure := self.outcome.failed.get(stage.key)) is not None:
+            return StageFinished(*what, seconds, {}, failure.removeprefix(f"{stage.title}: "))
+        try:
+            facts: dict[str, Any] = self.store.manifest(stage.key)["facts"]
+        except DamagedArtefact:
+            return None
+        told = {name: value for name, value in facts.items() if name not in ("title", "seconds")}
+        return StageFinished(*what, facts.get("seconds", seconds), told)
+
+    def _tell(self, hook: str, **value: object) -> None:
+        for plugin, call in list(self.of[hook]):
+            try:
+                call(**value)
+            except (Exception, SystemExit) as error:  # a plugin that exits ends its following, not the run
+                self.of[hook].remove((plugin, call))
+                self._warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
+
+    def _warn(self, message: str) -> None:
+        self.outcome.warnings.append(message)
+        self.own.warned(message)
+
+
+def _reason(error: BaseException) -> str:
+    """An error in one line."""
+    said = " ".join(str(error).split())
+    if isinstance(error, FairlError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

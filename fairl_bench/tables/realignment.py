@@ -1,0 +1,313 @@
+"""Re-alignment as tables: at the same KL, where rewards compare, and after all steps, where each paid its own KL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from fairl_bench.data import GOLD
+from fairl_bench.records import Record
+from fairl_bench.science.ranks import ranks
+from fairl_bench.tables.comparisons import ALPHA, Comparison
+from fairl_bench.tables.realigned import AFTER, DATA, budget, placed
+from fairl_bench.tables.rows import ARROWS, AXES, Row, Runs, mean_and_spread, named, row_of, shown_axes, summary
+from fairl_bench.tables.table import Table, Value
+
+TABLES: Final = ("realignment", "realignment-second", "realignment-steps")
+SECOND: Final = "second"
+
+
+class Column(NamedTuple):
+    """One column of numbers: where they come from, and its two lines of head."""
+
+    cut: str
+    truth: str
+    metric: str
+    top: str
+    head: str
+
+
+_Key = tuple[Row, str, str, str]  # row, slice, truth, metric
+_Found = Mapping[_Key, Sequence[Record]]
+
+
+def realignment(
+    records: Iterable[Record], runs: Mapping[Row, Runs], comparisons: Sequence[Comparison] = ()
+) -> dict[str, Table]:
+    """The tables by name: at the same KL by the suite's judge and by a second one, and after all steps.
+
+    Nothing where nothing was aligned again.  ``runs`` says what each row should rest on, in the order of the rows.
+    """
+    own = [row for row in records if row.dataset == DATA and not row.other]
+    if not own:
+        return {}
+    found: dict[_Key, list[Record]] = {}
+    for row in own:
+        found.setdefault((row_of(row), row.slice, row.truth, row.metric), []).append(row)
+    made = {"realignment": _same_kl(found, runs, comparisons, GOLD)}
+    if any(row.truth == SECOND for row in own):
+        made["realignment-second"] = _same_kl(found, runs, comparisons, SECOND)
+    return made | {"realignment-steps": _after_steps(found, runs, comparisons)}
+
+
+def first_places(
+    records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str
+) -> frozenset[Row]:
+    """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
+    column, found = Column(cut, GOLD, "toxicity_rate", "", ""), dict[_Key, list[Record]]()
+    for row in records:
+        if row.dataset == DATA and not row.other:
+            found.setdefault((row_of(row), row.slice, row.truth, row.metric), []).append(row)
+    places = _ranks(found, dict.fromkeys(rows, Runs(0)), comparisons, column)
+    return frozenset(row for row, place in places.items() if place == 1)
+
+
+# --- at the same KL
+
+
+def _same_kl(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], truth: str) -> Table:
+    cuts = sorted({cut for _, cut, _, _ in found if cut.startswith("kl:")}, key=budget)
+    columns = [
+        Column(cut, truth, metric, f"KL {budget(cut):g}", f"{head} {ARROWS[metric]}")
+        for cut in cuts
+        for metric, head in (("toxicity_rate", "toxicity rate"), ("toxicity_area", "area"))
+    ]
+    ends = {(*one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
+    rank = {column: _ranks(found, runs, comparisons, column) for column in columns}
+    rows, tidy, bold = [], [], set()
+    shown = shown_axes(runs)
+    for at, row in enumerate(runs):
+        texts = []
+        for column in columns:
+            cell = found.get((row, *column[:3]), [])
+            low, high = ends.get(_place(row, column), (math.nan, math.nan))
+            place = rank[column].get(row)
+            texts.append(_at_kl(cell, column, (low, high), place))
+            tidy.append({**_tidy(row, column, cell), "low": low, "high": high, "rank": place})
+            if place == 1 and list(rank[column].values()).count(1) == 1:
+                bold.add((at, len(shown) + len(texts) - 1))
+        rows.append((*named(row, shown), *texts))
+    notes = [_judged(found, truth), *_lacking(found, runs, columns), *_explained(comparisons, columns, rank)]
+    title = "Realignment at the same KL" + (", by the second judge" if truth == SECOND else "")
+    file = "realignment-second" if truth == SECOND else "realignment"
+    heads = _heads(shown, columns)
+    return Table(title, heads, tuple(rows), tuple(notes), tuple(tidy), frozenset(bold), file)
+
+
+def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], rank: int | None) -> str:
+    mean, _ = summary(cell)
+    if math.isnan(mean):
+        return "n/a"
+    said = f"{mean:.3f}"
+    if column.metric == "toxicity_rate" and math.isfinite(ends[0]):
+        said += f" [{ends[0]:.3f}, {ends[1]:.3f}]"
+    return f"{said} ¹" if rank == 1 else said
+
+
+def _place(row: Row, column: Column) -> tuple[str, ...]:
+    """Where the comparisons of a cell's method are."""
+    model, encoder, method, variant = row
+    return model, encoder, variant, placed(column.cut), column.truth, column.metric, method
+
+
+def _ranks(
+    found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], column: Column
+) -> dict[Row, int]:
+    """The rank of each row among those of its model, encoder and variant; none where nothing was compared."""
+    p: dict[tuple[str, ...], float] = {}
+    for one in comparisons:
+        if one.other and not math.isnan(one.p_holm):
+            p[(*one.group, one.method, one.other)] = p[(*one.group, one.other, one.method)] = one.p_holm
+    groups: dict[tuple[str, ...], list[tuple[Row, float]]] = {}
+    for row in runs:
+        mean, _ = summary(found.get((row, *column[:3]), []))
+        if not math.isnan(mean):
+            groups.setdefault(_place(row, column)[:-1], []).append((row, mean))
+    placed_: dict[Row, int] = {}
+    for group, members in groups.items():
+        both = {
+            (i, j): p[(*group, one[0][2], other[0][2])]
+            for i, one in enumerate(members)
+            for j, other in enumerate(members)
+            if i < j and (*group, one[0][2], other[0][2]) in p
+        }
+        if both:
+            higher = ARROWS[column.metric] == "↑"
+            order = ranks([mean for _, mean in members], both, ALPHA, higher=higher)
+            placed_ |= {row: rank for (row, _), rank in zip(members, order, strict=True)}
+    return placed_
+
+
+def _judged(found: _Found, truth: str) -> str:
+    before = [
+        row
+        for (_, cut, of, metric), rows in found.items()
+        for row in rows
+        if (cut, of, metric) == ("step:0", truth, "toxicity_rate")
+    ]
+    from_ = f", {summary(before)[0]:.3f} before the alignment" if before else ""
+    return (
+        f"Toxicity rate: the share of held-out completions that are toxic by {truth!r}{from_}, where a run's KL from "
+        "the base (k3, nats a completion) first reaches the budget, on straight lines between its looks. Area: the "
+        "mean of this curve from no KL to the budget."
+    )
+
+
+def _lacking(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> list[str]:
+    """What is not known of a row, and why, in as few sentences as there are reasons."""
+    notes: dict[str, None] = {}
+    for row, expected in runs.items():
+        name = " ".join(named(row, shown_axes(runs)))
+        cells = [found.get((row, *column[:3]), []) for column in columns]
+        if lack := expected.lack(max(map(len, cells), default=0)):
+            notes[f"{name}: {lack}."] = None
+        for cell, column in zip(cells, columns, strict=True):
+            lost = [record for record in cell if math.isnan(record.value)]
+            if lost:
+                of = f" ({len(lost)} of {len(cell)} {expected.unit})" if len(cell) > 1 else ""
+                where = f", {column.top}" if column.cut.startswith("kl:") else f", {column.top} {column.head}"
+                notes[f"{name}{where}: {lost[0].note}{of}."] = None
+    return list(notes)
+
+
+def _explained(
+    comparisons: Sequence[Comparison], columns: Sequence[Column], rank: Mapping[Column, Mapping[Row, int]]
+) -> list[str]:
+    """What brackets and marks are, and where all methods are equal."""
+    places = {(placed(column.cut), column.truth, column.metric) for column in columns}
+    mine = [one for one in comparisons if one.group[3:] in places]
+    if not mine:
+        return []
+    top = max(mine, key=lambda one: one.units)
+    over = f"{top.unit or 'run'}s"
+    if any(one.resamples for one in mine):
+        alone = "bootstrap of prompts alone: no spread of runs is known"
+        how = f"two-level bootstrap: {over}, then prompts" if top.unit else alone
+    else:
+        how = f"Student's t over {over}"
+    notes = [f"[ ] is the 95 % interval ({how})."] if any(math.isfinite(one.low) for one in mine) else []
+    if any(rank.values()):
+        notes.append(
+            "¹ is the best of its column or not distinguishable from it (differences paired over the same prompts "
+            f"and runs; Holm over all pairs of methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
+        )
+    equal = [f"{c.head[:-2]} at {c.top}" for c in columns if len(rank[c]) > 1 and set(rank[c].values()) == {1}]
+    told = "any column" if len(equal) == len(columns) else ", ".join(equal)
+    return [*notes, f"No two methods differ in {told}."] if equal else notes
+
+
+# --- after all steps
+
+_STEPS: Final = (
+    Column(AFTER, GOLD, "toxicity_rate", "toxicity", "rate"),
+    Column(AFTER, GOLD, "toxicity", "toxicity", "mean"),
+    Column(AFTER, GOLD, "expected_maximum_toxicity", "toxicity", "max"),
+    Column(AFTER, GOLD, "toxicity_probability", "toxicity", "any"),
+    Column(AFTER, SECOND, "toxicity_rate", "second", "rate"),
+    Column(AFTER, "", "kl_k1", "KL", "k1"),
+    Column(AFTER, "", "kl_k3", "KL", "k3"),
+    Column(AFTER, "", "perplexity", "texts", "PPL"),
+    Column(AFTER, "", "distinct_2", "texts", "dist-2"),
+    Column(AFTER, "", "words", "texts", "words"),
+    Column(AFTER, "", "empty_rate", "texts", "empty"),
+    Column(AFTER, GOLD, "agreement", "proxy", "ρ"),
+    Column(AFTER, "", "refusal_correctness", "refusals", "right"),
+    Column(AFTER, "", "safe_answered", "refusals", "answered"),
+    Column(AFTER, "", "unsafe_refused", "refusals", "refused"),
+)
+_ALWAYS: Final = "toxicity_rate"
+
+
+def _after_steps(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison]) -> Table:
+    known = {key[1:] for key in found}
+    columns = [column for column in _STEPS if column[:3] in known]
+    ends = {(*one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
+    shown = shown_axes(runs)
+    rows, tidy = [], []
+    for row in runs:
+        texts = []
+        for column in columns:
+            cell = found.get((row, *column[:3]), [])
+            before, _ = summary(found.get((row, "before", *column[1:3]), []))
+            texts.append(_after(cell, column, before))
+            low, high = ends.get(_place(row, column), (math.nan, math.nan))
+            tidy.append({**_tidy(row, column, cell), "low": low, "high": high, "before": before})
+        rows.append((*named(row, shown), *texts))
+    steps = {int(cut.removeprefix("step:")) for cut in _last(found).values()}
+    title = f"Realignment after {steps.pop()} steps" if len(steps) == 1 else "Realignment after the last step"
+    notes = [*_meant(columns), *_lacking(found, runs, columns), *_warned(found, runs, columns)]
+    return Table(title, _heads(shown, columns), tuple(rows), tuple(notes), tuple(tidy), file="realignment-steps")
+
+
+def _after(cell: Sequence[Record], column: Column, before: float) -> str:
+    mean, spread = summary(cell)
+    if column.metric == _ALWAYS and column.truth == GOLD:
+        return (
+            f"{before:.3f} → {mean_and_spread(mean, spread)}"
+            if math.isfinite(before)
+            else mean_and_spread(mean, spread)
+        )
+    digits = 1 if column.metric == "words" else 2
+    return "n/a" if math.isnan(mean) else f"{mean:.{digits}f}"
+
+
+def _last(found: _Found) -> dict[Row, str]:
+    """The slice of each row's last look."""
+    last: dict[Row, str] = {}
+    for row, cut, _, _ in found:
+        if cut.startswith("step:") and int(cut[5:]) >= int(last.get(row, "step:0")[5:]):
+            last[row] = cut
+    return last
+
+
+def _meant(columns: Sequence[Column]) -> list[str]:
+    """What the heads stand for."""
+    metrics = {column.metric for column in columns}
+    said = [
+        "Not ranked: each method has paid its own KL for this; the same KL is where they compare. ± is the sample "
+        "standard deviation over training seeds; means, deviations and intervals of every column are in the CSV file.",
+        "Toxicity: rate of toxic samples before → after, mean, expected maximum over a prompt's samples, share of "
+        "prompts with any toxic sample. KL: nats a completion, two estimators.",
+    ]
+    texts = "Texts: perplexity under the base, distinct-2 over a prompt's samples, words, share of empty ones."
+    if "agreement" in metrics:
+        texts += " Proxy, ρ: Spearman's of the reward and the true one over the completions of the last look."
+    return [*said, texts]
+
+
+def _warned(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> list[str]:
+    """What was left out of the perplexity, and what refusals do not say."""
+    notes = []
+    for row in runs:
+        name = " ".join(named(row, shown_axes(runs)))
+        along, _ = summary(found.get((row, AFTER, GOLD, "agreement_along"), []))
+        if along < 0:
+            notes.append(f"{name}: over the looks the true reward falls as the proxy rises (ρ {along:.2f}).")
+        dropped = [one for one in found.get((row, AFTER, "", "perplexity_dropped"), []) if one.value > 0]
+        if dropped:
+            lost, n = int(sum(one.value for one in dropped)), sum(one.n for one in dropped)
+            notes.append(f"{name}: the perplexity leaves out {lost} of {n} texts (empty, or above 10,000).")
+    metrics = {column.metric for column in columns}
+    if "perplexity" in metrics and not any("perplexity leaves out" in note for note in notes):
+        notes.append("The perplexity leaves out no text.")
+    refusals = [
+        row.note for (_, _, _, metric), rows in found.items() for row in rows if metric == "refusal_correctness"
+    ]
+    if refusals:
+        share = "Refusals, right: the mean of safe prompts answered and unsafe ones refused"
+        notes.append(f"{share}; {next(filter(None, refusals), 'by what a text begins with')}.")
+    return notes
+
+
+# --- both
+
+
+def _heads(shown: Sequence[int], columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
+    return tuple([("", AXES[axis]) for axis in shown] + [(column.top, column.head) for column in columns])
+
+
+def _tidy(row: Row, column: Column, cell: Sequence[Record]) -> dict[str, Value]:
+    mean, sd = summary(cell)
+    place = {**dict(zip(AXES, row, strict=True)), "data": DATA, "slice": column.cut, "truth": column.truth}
+    return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(cell)}

@@ -1,0 +1,136 @@
+"""Re-alignments drawn, from planted ones whose outcome is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fairl_bench.figures.all import Material, figures
+from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
+from fairl_bench.figures.style import LOOKS
+from fairl_bench.records import Record
+from fairl_bench.science.realignment import best_of_kl
+from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.realigned import Realigned, compared
+from fairl_bench.tables.rows import Row, row_of
+
+Plant = Callable[..., tuple[list[Realigned], list[Record]]]
+ROWS: list[Row] = [("toy", "e", name, "") for name in ("good", "weak", "flipped")]
+
+
+@pytest.fixture(scope="module")
+def told(realign: Plant) -> tuple[list[Record], list[Comparison]]:
+    found, records = realign({"good": 0.9, "weak": 0.2, "flipped": -0.9}, (0, 1, 2), kls={"weak": 0.3})
+    return records, list(compared(found, records, 300))
+
+
+def shown(figure: Figure | None) -> list[Axes]:
+    assert figure is not None
+    figure.draw_without_rendering()
+    return [axis for axis in figure.axes if axis.axison]
+
+
+def rates(records: list[Record], method: str, cut: str) -> list[float]:
+    return [r.value for r in records if (r.method, r.slice, r.metric) == (method, cut, "toxicity_rate")]
+
+
+def test_toxicity_over_steps_is_the_mean_with_the_band_of_its_runs(told: tuple[list[Record], list[Comparison]]) -> None:
+    records, _ = told
+    (axis,) = shown(over_steps(records, ROWS))
+    for at, row in enumerate(ROWS):
+        values = [rates(records, row[2], f"step:{step}") for step in (0, 10, 20, 30)]
+        line = next(one for one in axis.lines[at:] if one.get_color() == LOOKS[at].colour)
+        assert list(line.get_xdata()) == [0, 10, 20, 30]
+        assert list(line.get_ydata()) == pytest.approx([np.mean(one) for one in values])
+        band = np.asarray(axis.collections[at].get_paths()[0].vertices)
+        assert band[:, 1].min() == pytest.approx(min(map(min, values)))
+        assert band[:, 1].max() == pytest.approx(max(map(max, values)))
+
+
+def test_every_method_is_named_beside_its_line_and_no_two_names_overlap(realign: Plant) -> None:
+    _, records = realign({f"method-{i}": 0.8 for i in range(9)}, prompts=12)
+    (axis,) = shown(over_steps(records, list(dict.fromkeys(map(row_of, records)))))
+    figure = axis.figure
+    boxes = [text.get_window_extent() for text in axis.texts if text.get_text()]
+    assert len(boxes) == 9
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(box.y0 >= 0 and box.y1 <= figure.bbox.height and box.x1 <= figure.bbox.width for box in boxes)
+
+
+def test_the_eighth_method_differs_from_the_first_by_an_open_mark(realign: Plant) -> None:
+    _, records = realign({f"method-{i}": 0.8 for i in range(8)}, prompts=12)
+    (axis,) = shown(over_steps(records, list(dict.fromkeys(map(row_of, records)))))
+    faces = [line.get_markerfacecolor() for line in axis.lines if line.get_color() == LOOKS[0].colour]
+    assert set(faces) == {LOOKS[0].colour, "white"}
+
+
+def test_against_kl_every_look_is_a_mark_and_every_budget_a_panel(
+    told: tuple[list[Record], list[Comparison]],
+) -> None:
+    records, comparisons = told
+    curve, *panels = shown(against_kl(records, ROWS, comparisons))
+    assert [panel.get_title() for panel in panels] == ["at KL 0.25", "at KL 0.5", "at KL 1"]
+    marks = [line for line in curve.lines if line.get_linestyle() == "None" and len(line.get_xdata()) == 4]  # type: ignore[arg-type]
+    assert len(marks) == 9
+    at_half = panels[1]
+    ends = [line.get_xdata() for line in at_half.lines if len(line.get_xdata()) == 2]  # type: ignore[arg-type]
+    own = {c.method: (c.low, c.high) for c in comparisons
+           if (c.data, c.metric, c.other) == ("realigned/kl:0.5", "toxicity_rate", "")}  # fmt: skip
+    assert [tuple(map(float, end)) for end in ends] == [own[row[2]] for row in ROWS]
+    points = [line for line in at_half.lines if len(line.get_xdata()) == 1]  # type: ignore[arg-type]
+    assert [float(point.get_xdata()[0]) for point in points] == pytest.approx(  # type: ignore[index]
+        [np.mean(rates(records, row[2], "kl:0.5")) for row in ROWS]
+    )
+    assert [point.get_markerfacecolor() for point in points] == [LOOKS[0].colour, "white", "white"]
+    assert [text.get_text() for text in panels[2].texts] == ["n/a"]  # weak ends at 0.9
+
+
+def test_an_over_optimised_reward_goes_right_and_down(told: tuple[list[Record], list[Comparison]]) -> None:
+    records, _ = told
+    panels = {axis.get_title(): axis for axis in shown(proxy_against_truth(records, ROWS))}
+    assert list(panels) == ["good", "weak", "flipped"]
+    for name, sign in (("good", 1), ("flipped", -1)):
+        mean = next(line for line in panels[name].lines if line.get_marker() != "None")
+        assert np.all(np.diff(mean.get_xdata()) > 0)
+        assert np.all(sign * np.diff(mean.get_ydata()) > 0)
+
+
+def test_best_of_n_is_drawn_against_its_bound(told: tuple[list[Record], list[Comparison]]) -> None:
+    plain = replace(told[0][0], dataset="completed", split="", slice="all", note="", seed=0)
+    rows = []
+    for n in (1, 2, 4):
+        for seed in (0, 1):
+            rows.append(
+                replace(plain, seed=seed, truth="gold", metric=f"best_of_{n}", value=n + 0.2 * seed, method="good")
+            )
+            rows.append(replace(plain, seed=seed, truth="gold", metric=f"best_of_{n}_bad", value=9.0, method="good"))
+            rows.append(
+                replace(plain, seed=seed, truth="", metric=f"best_of_{n}_kl", value=best_of_kl(n), method="good")
+            )
+    lost = replace(plain, truth="gold", metric="best_of_8", value=math.nan, note="a prompt has 4 samples, fewer than 8")
+    figure = best_of_n([*rows, lost], ROWS, "completed")
+    (axis,) = shown(figure)
+    assert list(axis.lines[0].get_xdata()) == [best_of_kl(n) for n in (1, 2, 4)]
+    assert list(axis.lines[0].get_ydata()) == pytest.approx([1.1, 2.1, 4.1])
+    assert best_of_n(rows, ROWS, "other") is None
+
+
+def test_models_have_panels_of_their_own_and_share_the_looks(realign: Plant) -> None:
+    records = [row for model in ("a", "b") for row in realign({"good": 0.9}, prompts=12, model=model)[1]]
+    axes = shown(over_steps(records, list(dict.fromkeys(map(row_of, records)))))
+    assert [axis.get_title() for axis in axes] == ["a", "b"]
+    assert {axis.lines[0].get_color() for axis in axes} == {LOOKS[0].colour}
+
+
+def test_only_what_was_aligned_again_is_drawn(told: tuple[list[Record], list[Comparison]]) -> None:
+    records, comparisons = told
+    nothing = Material(None, [], [], [], [], lambda _: "gold", ())
+    assert figures(nothing) == {}
+    made = figures(nothing._replace(records=records, comparisons=comparisons, rows=ROWS))
+    assert list(made) == ["realignment-steps", "realignment-kl", "realignment-proxy"]
