@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,11 +14,12 @@ import pytest
 
 from fairl_bench import load_reward
 from fairl_bench.data import Examples
+from fairl_bench.engine import rewards
 from fairl_bench.engine.read import read_study
 from fairl_bench.engine.rewards import Shelf
 from fairl_bench.engine.run import Finished, run
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DataError, PluginError
+from fairl_bench.errors import DataError, PluginError, ResultsError
 
 RunSuite = Callable[..., Finished]
 Write = Callable[..., Path]
@@ -118,6 +120,20 @@ def test_without_links_files_are_copied(
     place = run_suite(short).folder / "rewards" / MEAN
     assert (place / "reward.safetensors").stat().st_nlink == 1
     assert load_reward(place)(["a"])
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+    run_suite: RunSuite, short: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(_: Path, path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(rewards, "_link", full)
+    with pytest.raises(
+        ResultsError, match=r"the rewards of .*rewards cannot be written: No space left on device; make"
+    ):
+        run_suite(short)
+    assert shelf(tmp_path / "results") == set()
 
 
 def test_a_run_with_nothing_to_do_writes_no_reward(
