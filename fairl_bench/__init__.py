@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fairl_bench.data import Site as Site
     from fairl_bench.data import Task as Task
     from fairl_bench.data import Truth as Truth
+    from fairl_bench.engine.rewards import load_reward as load_reward
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
@@ -75,6 +76,7 @@ _HOMES = {
         "Task",
         "Truth",
     ),
+    "fairl_bench.engine.rewards": ("load_reward",),
     "fairl_bench.errors": ("DataError", "FairlError", "Undefined"),
     "fairl_bench.hookspecs": ("RunFinished", "RunStarted", "StageFinished", "hookimpl"),
     "fairl_bench.kinds": (

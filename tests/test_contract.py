@@ -14,6 +14,7 @@ import pytest
 from fairl_bench.component import Component, Settings
 from fairl_bench.data import GOLD, Head, Pairs, Reward, Scored, Task, Truth
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.run import Finished
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Method
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.records import Measure
@@ -60,6 +61,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("judge", "combined"): {"gold": {"use": "toy-truth"}, "subtypes": {"use": "toy-truth"}},
     ("judge", "linear"): {"path": "/nowhere/texts.jsonl", "gold": {"column": "toxic", "good": 0}},
     ("judge", "linear-saved"): {"path": "/nowhere/judge.safetensors"},
+    ("judge", "recovered"): {"folder": "/nowhere/rewards/cell"},
     ("testset", "jsonl-texts"): {"path": "/nowhere/texts.jsonl"},
     ("evaluator", "classification"): {"data": ["pairs/test"]},
     ("evaluator", "fidelity"): {"data": ["pairs/test"]},
@@ -206,9 +208,11 @@ def test_an_evaluator_keeps_the_contract(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def planted_judges(
-    tiny_classifier: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+    tiny_classifier: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    ran_once: tuple[Path, Finished],
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Files for the judges that read some: comments, what a judge learnt from them, two classifiers."""
+    """Files for the judges that read some: comments, what a judge learnt from them, two classifiers, a reward."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -226,6 +230,7 @@ def planted_judges(
         "linear-saved": {"path": str(folder / "saved")},
         "combined": MINIMAL["judge", "combined"],
         "sequence-classifier": {"model": str(classifier)},
+        "recovered": {"folder": str(ran_once[1].folder / "rewards" / "toy-tfidf-max-margin-r0-s0")},
         "detoxify": {"checkpoint": str(folder / "toxic.ckpt"), "architecture": str(classifier)},
     }
 

@@ -1,15 +1,20 @@
 """What the pages say is what the code does."""
 
+import json
+import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from fairl_bench import RunFinished, hookspecs
 from fairl_bench.engine.registry import Registry
-from fairl_bench.kinds import KINDS
+from fairl_bench.kinds import KINDS, Judge
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -60,3 +65,68 @@ def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
     follower[1](run=RunFinished("a", tmp_path, tmp_path / "records.parquet", (), 3, 2, 1, 0, 0, 4.4))
     assert capsys.readouterr().out == f"\aa: 2 done, 1 failed in 4 s; {tmp_path / 'records.parquet'}\n"
     assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
+
+
+# --- docs/rewards.md, run from top to bottom
+
+REWARDS = (ROOT / "docs" / "rewards.md").read_text()
+PLACE = "results/detox/rewards/toy-neox-minilm-max-entropy-r0-s0"
+
+
+def blocks(kind: str) -> list[str]:
+    """The blocks of the page that are to be run, of one kind."""
+    found = re.findall(rf"<!-- run: {kind} -->\n```\w+\n(.*?)```", REWARDS, re.S)
+    assert found
+    return found
+
+
+@pytest.fixture
+def workplace(tmp_path, ran_once, tiny_lm):
+    """A folder that has what the page speaks of: a reward, a language model, the command."""
+    reward = ran_once[1].folder / "rewards" / "toy-tfidf-max-entropy-r0-s0"
+    shutil.copytree(reward, tmp_path / PLACE)
+    shutil.copytree(tiny_lm, tmp_path / "models" / "base")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "fairl-bench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fairl_bench "$@"\n')
+    (tmp_path / "bin" / "fairl-bench").chmod(0o755)
+    return tmp_path
+
+
+def ran(command, workplace):
+    environment = {**os.environ, "PATH": f"{workplace / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_page_on_rewards_names_one_folder():
+    assert set(re.findall(r"results/detox/rewards/[\w-]+", REWARDS)) == {PLACE}
+
+
+def test_the_python_of_the_page_on_rewards_runs(workplace, monkeypatch, capsys):
+    from fairl_bench.builtin.lms.machine import quiet
+
+    monkeypatch.chdir(workplace)
+    with quiet():
+        exec("\n".join(blocks("python")), {})  # here, where TRL may be imported already
+    assert len(json.loads(capsys.readouterr().out.splitlines()[0])) == 2
+    assert (workplace / "aligned").is_dir()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page calls curl")
+def test_the_commands_of_the_page_on_rewards_run(workplace):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    done = ran(["bash", "-ec", "\n".join(blocks("sh")).replace("8000", port)], workplace)
+    assert done.returncode == 0, done.stderr
+    *plain, with_id, said, answer = done.stdout.splitlines()
+    assert len([float(line) for line in plain]) == 2
+    assert json.loads(with_id)["reward"] == float(plain[1])
+    assert said.endswith(f"http://127.0.0.1:{port}/get_reward; stop with Ctrl-C")
+    assert len(json.loads(answer)["rewards"]) == 1
+
+
+def test_the_judge_of_the_page_on_rewards_can_be_built(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    (block,) = blocks("judge")
+    judge = Registry(installed=False).build(Judge, YAML(typ="safe", pure=True).load(block))
+    judge.check()

@@ -59,6 +59,7 @@ def fairl_judges(register: Register) -> None:
     register("combined", _HERE + "judges.combined:Combined")
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
     register("standardised", _HERE + "judges.standardised:Standardised")
+    register("recovered", _HERE + "judges.recovered:Recovered")
     register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell")
 
 

@@ -400,22 +400,22 @@ def check_parts(study: Study) -> None:
     for suite in study.variants.values():
         models, encoders = (entry.part for entry in suite.models), (entry.part for entry in suite.encoders)
         methods = (entry.part for entry in suite.methods)
-        for part in _nested((*models, *suite.testsets.values(), *encoders, *methods, *suite.evaluate)):
+        for part in parts_within((*models, *suite.testsets.values(), *encoders, *methods, *suite.evaluate)):
             spec = part.kind + canonical(part.plain())
             if spec not in seen:
                 seen.add(spec)
                 part.check()
 
 
-def _nested(value: Any) -> Iterator[Component]:
+def parts_within(value: Any) -> Iterator[Component]:
     """Every part in a value, the inner ones first."""
     if isinstance(value, Settings):
         for name in type(value).model_fields:
-            yield from _nested(getattr(value, name))
+            yield from parts_within(getattr(value, name))
         if isinstance(value, Component):
             yield value
     elif isinstance(value, Mapping):
-        yield from _nested(tuple(value.values()))
+        yield from parts_within(tuple(value.values()))
     elif isinstance(value, tuple):
         for entry in value:
-            yield from _nested(entry)
+            yield from parts_within(entry)

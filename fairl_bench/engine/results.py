@@ -32,6 +32,7 @@ from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.room import refusal
+from fairl_bench.engine.rewards import Shelf
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
@@ -92,6 +93,7 @@ class Results:
         before = self.paired()  # these stay until it is known whether they still hold
         self._records([*rows, *before])
         names = _file_names(plan)
+        shelf, saved = Shelf(self.folder / "rewards", self.suite.name, plan, worker), set()
         written = set()
         for world in part.worlds:
             if worker.store.has(world.pairs) and worker.store.has(world.split):
@@ -107,8 +109,12 @@ class Results:
                 if _signed(place := self.folder / kind / names[cell]) not in (None, _signature(key)):
                     place.unlink()  # what the cell was before the suite changed
             self._realigned(names[cell], cell, worker, part_of_them=only is not None)
+            name = names[cell].removesuffix(".parquet")
+            if shelf.keep(name, cell):
+                saved.add(name)
         if not only:
             self._forget(written)
+            shelf.forget(saved)
         for key, log in outcome.logs.items():
             self._text(f"logs/{key[:16]}.txt", f"{outcome.failed[key]}\n\n{log}")
         told = self._run(plan, worker, outcome, command, seconds) | {"rows": plain_runs(runs)}

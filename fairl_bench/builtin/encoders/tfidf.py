@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -26,20 +27,27 @@ class Tfidf(Encoder):
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
         """One row a text ``[n, dimensions]``; a text of unknown words alone is the zero vector."""
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.preprocessing import normalize
 
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), max_features=self.words, sublinear_tf=True, dtype=np.float64)
-        try:
-            counts = vectorizer.fit_transform(corpus)
-        except ValueError as error:
-            raise DataError(f"tfidf finds no word in its {len(corpus)} training texts: {error}") from error
-        if counts.shape[1] < 2:
-            raise DataError(f"tfidf needs two different words in its {len(corpus)} training texts, got 1")
-        dimensions = max(1, min(self.dimensions, min(counts.shape) - 1))
-        with np.errstate(invalid="ignore"):  # the share of variance explained, unused, is 0/0 when all texts are equal
-            svd = TruncatedSVD(dimensions, random_state=0).fit(counts)
+        vectorizer, svd = _fitted(tuple(corpus), self.dimensions, self.words)
         if not texts:
-            return np.empty((0, dimensions), np.float32)
+            return np.empty((0, svd.n_components), np.float32)
         return np.asarray(normalize(svd.transform(vectorizer.transform(texts))), np.float32)
+
+
+@lru_cache(maxsize=2)  # an alignment, or a server, asks for a few texts at every step
+def _fitted(corpus: tuple[str, ...], dimensions: int, words: int) -> tuple[Any, Any]:
+    """The words and the projection of a corpus."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), max_features=words, sublinear_tf=True, dtype=np.float64)
+    try:
+        counts = vectorizer.fit_transform(corpus)
+    except ValueError as error:
+        raise DataError(f"tfidf finds no word in its {len(corpus)} training texts: {error}") from error
+    if counts.shape[1] < 2:
+        raise DataError(f"tfidf needs two different words in its {len(corpus)} training texts, got 1")
+    dimensions = max(1, min(dimensions, min(counts.shape) - 1))
+    with np.errstate(invalid="ignore"):  # the share of variance explained, unused, is 0/0 when all texts are equal
+        return vectorizer, TruncatedSVD(dimensions, random_state=0).fit(counts)

@@ -1,0 +1,67 @@
+"""A reward that another suite recovered, as a judge of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
+
+from fairl_bench.builtin.hub import Beside, is_folder, stamp
+from fairl_bench.component import RunTime
+from fairl_bench.data import GOLD, Examples, Truth
+from fairl_bench.errors import PluginError
+from fairl_bench.kinds import Judge
+from fairl_bench.recovered import RecoveredReward
+from fairl_bench.reward_folder import Find, about, read_reward, source
+
+
+class Recovered(Judge):
+    """A reward that a run has saved: of a text's toxicity, say, as its experts' preferences told it.
+
+    Its identity is what lies in the folder, its encoder's included; the folder's own place is not in the key.
+    """
+
+    folder: Annotated[str, Beside, RunTime] = Field(
+        min_length=1, description="RESULTS/rewards/CELL, relative to the suite"
+    )
+    threshold: float = Field(0.0, description="a text is good where its reward is above it")
+    _find: Find | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _remember(self, info: ValidationInfo) -> Self:
+        """Keep how parts are found by name: the reward's own are named in its folder, read when it is asked."""
+        self._find = (info.context or {}).get("find")
+        return self
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        """The reward of each text."""
+        value = self._reward().values(examples)
+        return {GOLD: Truth(value, np.where(value > self.threshold, 1, -1).astype(np.int8))}
+
+    def reads(self) -> dict[str, str]:
+        """The digest of all that the reward depends on, and of the code that its method and its encoder stand in."""
+        reward = self._reward()
+        parts: dict[str, Any] = {"method": reward.method, "encoder": reward.encoder}
+        code = {role: source(type(part)) for role, part in parts.items() if part is not None}
+        return {"reward": about(Path(self.folder)).fingerprint(), **code}
+
+    def check(self) -> None:
+        """Read the reward: its parts are here, and its encoder is the one that it was fitted on."""
+        self._reward()
+
+    def _reward(self) -> RecoveredReward:
+        if self._find is None:
+            raise PluginError("judge 'recovered' needs a registry to find its parts in: build it with Registry.build")
+        folder = Path(self.folder)
+        if not is_folder(folder):
+            about(folder)  # raises, and names one nearby
+        return _loaded(self.folder, stamp(folder), self._find)
+
+
+@lru_cache(maxsize=4)  # an aligner asks at every step
+def _loaded(folder: str, stamp: object, find: Find) -> RecoveredReward:
+    return read_reward(Path(folder), find)
