@@ -31,8 +31,8 @@ from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.report import Paired, plain_runs
-from fairl_bench.engine.room import refusal
 from fairl_bench.engine.rewards import Shelf
+from fairl_bench.engine.room import refusal
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
