@@ -209,6 +209,8 @@ CASES = [
     suite("name-with-a-space", "name: me,", "name: max entropy,", f"19: methods.1.name: {NAMES}, got 'max entropy'"),
     suite("name-of-a-testset", "shifted: {", "a/b: {", f"22: testsets.a/b: {NAMES}, got 'a/b'"),
     suite("testset-named-pairs", "shifted: {", "pairs: {", "22: a test set cannot be named 'pairs'"),
+    suite("realigning-nothing", "{use: fidelity, data: [shifted]}", "{use: realignment}",
+          "25: evaluate: 'realignment' needs an aligner: the expert of model 'toy' is none, name an 'aligner'"),
     suite("no-use", "name: me, use: max-entropy", "name: me", "19: methods.1: names no method: add 'use: NAME'"),
     suite("no-name", "name: me, use: max-entropy", "use: max-entropy", "19: methods.1: needs a 'name:' for the tables"),
     suite("no-name-of-the-suite", "name: small\n", "", "1: 'name' is missing"),

@@ -16,6 +16,7 @@ from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.suite import PAIRS, Suite, Table1, Table2, Table3
 from fairl_bench.engine.yaml import Document, Place, is_file, load
 from fairl_bench.errors import SuiteError, suggest
+from fairl_bench.kinds import Evaluator, Judge, Recovered
 
 
 class Study(NamedTuple):
@@ -88,6 +89,8 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         for data in sorted(evaluator.needs()):
             for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
                 yield place, f"evaluate: {_lack(suite, data, truth)}"
+        if type(evaluator).of is not Evaluator.of:
+            yield from _lacking(suite, registry, place, evaluator)
     for index, method in enumerate(suite.methods):
         for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
             yield ("methods", index), f"methods: {method.name!r} asks for a truth: {_lack(suite, 'pairs/train', truth)}"
@@ -112,11 +115,21 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         yield from _metrics(suite, place, "claims", [claim.metric])
 
 
+def _lacking(suite: Suite, registry: Registry, place: Place, evaluator: Evaluator) -> Iterator[tuple[Place, str]]:
+    """What an evaluator that takes something from a model's source does not find there."""
+    reward = registry.build(Judge, {"use": "role"})  # in the place of a recovered one
+    for model in suite.models:
+        try:
+            evaluator.of(Recovered(model.part, reward, None, model.name))
+        except SuiteError as error:
+            yield place, str(error)
+
+
 def _told_twice(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Two evaluators that give the same number of the same data: a record says which only by its coordinates."""
     seen: set[tuple[str, str, frozenset[str]]] = set()
     for index, evaluator in enumerate(suite.evaluate):
-        for data in evaluator.data:
+        for data in evaluator.data or ("what it makes itself",):
             number = (evaluator.use, data, evaluator.measured())
             if number in seen:
                 truths = ", ".join(sorted(evaluator.measured())) or "no truth"

@@ -108,10 +108,10 @@ class Results:
             for kind, key in (("histories", cell.reward), ("scores", cell.scores)):
                 if _signed(place := self.folder / kind / names[cell]) not in (None, _signature(key)):
                     place.unlink()  # what the cell was before the suite changed
+            self._realigned(names[cell], cell, worker, part_of_them=only is not None)
             name = names[cell].removesuffix(".parquet")
             if shelf.keep(name, cell):
                 saved.add(name)
-            self._realigned(names[cell], cell, worker, part_of_them=only is not None)
         if not only:
             self._forget(written)
             shelf.forget(saved)

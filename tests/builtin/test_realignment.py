@@ -93,6 +93,12 @@ def test_what_lacks_is_named(source: dict[str, Any], fields: dict[str, Any], mes
         realignment(**fields).of(cell(source))
 
 
+def test_two_of_them_in_one_suite_are_refused(study_of: Callable[..., Path]) -> None:
+    again = {"use": "realignment", "steps": 3}
+    with pytest.raises(SuiteError, match="'realignment' measures 'what it makes itself' against no truth twice"):
+        read_study(study_of(evaluate=[*SUITE["evaluate"], again]))
+
+
 # --- what it says of looks made by hand
 
 

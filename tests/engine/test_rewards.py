@@ -97,7 +97,7 @@ def test_a_reward_says_where_it_comes_from(ran: Finished) -> None:
         "suite": "tiny", "model": "toy", "encoder": "tfidf", "method": "max-margin", "variant": "",
         "replicate": 0, "seed": 0,
     }  # fmt: skip
-    assert told["method"]["spec"].items() >= {"use": "max-margin", "margin": 0.8}.items()
+    assert told["method"]["spec"] == {"use": "max-margin", "margin": 0.8, "resources": None}
     assert told["encoder"]["spec"]["dimensions"] == 16
     assert told["embed"] == "completion"
     assert told["facts"]["epochs"] == 3
