@@ -119,7 +119,7 @@ def test_a_spec_is_built_by_the_registry_with_its_name() -> None:
     assert (type(part).__name__, part.use, part.plain()) == (
         "MaxMargin",
         "max-margin",
-        {"use": "max-margin", "margin": 0.5},
+        {"use": "max-margin", "resources": None, "margin": 0.5},
     )
 
 

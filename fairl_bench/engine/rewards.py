@@ -43,7 +43,7 @@ from fairl_bench.reward_folder import (
     source,
 )
 
-_OF_THE_RUN = ("title", "seconds", "trained_together")  # facts that are not the reward's
+_OF_THE_RUN = ("title", "seconds", "host", "pid", "trained_together")  # facts that are not the reward's
 COORDINATES = (*AXES, "variant")
 _PACKAGES = ("fairl-bench", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")
 
@@ -114,15 +114,15 @@ class Shelf:
     def _write(self, place: Path, cell: Cell, embeddings: Stage, signature: str) -> None:
         """The folder of a reward, whole or not at all."""
         half = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
-        half.mkdir(parents=True)
         try:
+            half.mkdir(parents=True)
             told = self._about(half, cell, embeddings, signature)
             (half / FILE).write_text(json.dumps(told.plain(), indent=1), encoding="utf-8")
             half.replace(place)
         except OSError as error:
             if why := refusal(error, self.folder, "--results"):
                 raise ResultsError(
-                    f"the rewards of {self.folder} cannot be written: {why.what}; {why.advice}"
+                    f"the results folder {self.folder.parent} cannot be written: {why.what}; {why.advice}"
                 ) from error
             if _signature(place) != signature:  # if so, another process was first, with the same reward
                 raise

@@ -288,7 +288,7 @@ def _beside(axis: Axes, ends: Sequence[_End]) -> None:
 def _apart(heights: Floats, gap: float) -> Floats:
     """Rising heights, each at least ``gap`` above the one below it, moved as little as in total can be.
 
-    >>> _apart(np.array([0.5, 0.5, 0.9]), 0.2).tolist()
+    >>> _apart(np.array([0.5, 0.5, 0.9]), 0.2).round(9).tolist()
     [0.4, 0.6, 0.9]
     """
     blocks: list[list[float]] = []  # of each block of touching labels, where its lowest would like to be

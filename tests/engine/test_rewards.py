@@ -130,7 +130,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
 
     monkeypatch.setattr(rewards, "_link", full)
     with pytest.raises(
-        ResultsError, match=r"the rewards of .*rewards cannot be written: No space left on device; make"
+        ResultsError, match=r"the results folder .*results cannot be written: No space left on device; make"
     ):
         run_suite(short)
     assert shelf(tmp_path / "results") == set()
