@@ -1,7 +1,7 @@
 """Arguments in, text and exit codes out; decides nothing.
 
 Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold; 2 the user must change something;
-130 interrupted.
+130 interrupted; 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from fairl_bench.cli_store import store as keep_house
+from fairl_bench.cli_streams import Terminated, output_refusal, prepare_streams, terminable
 
 if TYPE_CHECKING:
     from fairl_bench.engine.registry import Registry
@@ -27,12 +28,27 @@ if TYPE_CHECKING:
 class _Group(click.Group):
     """Turns expected failures into one or two lines and exit code 2."""
 
+    def main(self, *args: Any, **settings: Any) -> Any:
+        prepare_streams()
+        try:
+            with terminable():
+                return super().main(*args, **settings)
+        except OSError:
+            if not (why := output_refusal()):
+                raise
+        except SystemExit:
+            if not (why := output_refusal()):
+                raise
+        click.echo(f"error: the standard output cannot be written: {why}; make room there, or name another", err=True)
+        sys.exit(2)
+
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
-        except KeyboardInterrupt:
-            click.echo("interrupted; finished work is kept: run the same command again to go on", err=True)
-            context.exit(130)
+        except KeyboardInterrupt as error:
+            how, code = ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+            click.echo(f"{how}; finished work is kept: run the same command again to go on", err=True)
+            context.exit(code)
         except click.ClickException:
             raise
         except Exception as error:
