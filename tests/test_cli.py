@@ -14,6 +14,7 @@ from click.testing import Result
 
 from fairl_bench import __version__
 from fairl_bench.engine import registry, run
+from fairl_bench.engine.report import TABLES
 from fairl_bench.kinds import KINDS
 
 Cli = Callable[..., Result]
@@ -250,6 +251,11 @@ def test_help_is_exit_code_0(cli: Cli) -> None:
         ran = cli(*arguments)
         assert ran.exit_code == 0
         assert ran.stdout.startswith("Usage: ")
+
+
+def test_the_help_of_report_names_every_table(cli: Cli) -> None:
+    said = " ".join(cli("report", "--help").stdout.split())
+    assert all(f"{name}," in said or f"or {name}." in said for name in TABLES)
 
 
 def test_version_is_the_packages(cli: Cli) -> None:
