@@ -85,7 +85,7 @@ def serve(
         try:
             listening.serve_forever()
         except KeyboardInterrupt:
-            click.echo("stopped")
+            click.echo("stopped", err=True)
 
 
 def _saved(
