@@ -1,4 +1,4 @@
-"""Claims of a suite, judged: supported, refuted or inconclusive, from a results folder alone."""
+"""Claims of a suite, judged: supported, refuted, equivalent or inconclusive, from a results folder alone."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fairl_bench.engine.suite import Claim
-from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.science.intervals import t_interval, t_test
-from fairl_bench.science.power import detectable, power, shifted_p, standard_error
+from fairl_bench.science.moderated import half_width
+from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
 from fairl_bench.science.ranks import holm
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.rows import ARROWS, head, point
 from fairl_bench.tables.scores import Sheet, Values, read_folder
 from fairl_bench.tables.table import Table, Value
 
-SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
+Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
 
 
 class Effect(NamedTuple):
     """How much better one method is than another, in the direction in which its metric is better."""
 
+    than: str
     gain: float
     low: float
     high: float
     p: float  # of a gain of zero
+    error: float  # the standard error of the gain
+    freedom: float  # its degrees of freedom
     units: int
     unit: str
     n: int
@@ -45,12 +47,12 @@ class Verdict(NamedTuple):
     model: str
     encoder: str
     variant: str
-    effect: Effect
-    p: float  # of a gain of ``by_at_least``
+    effect: Effect  # of several comparators, the one that decides
+    p: float  # of a gain of ``by_at_least``, or that the methods are further apart than ``within``
     p_holm: float  # over all verdicts of the suite
     power: float  # of finding the effect that the source reports; NaN where it reports none
     detectable: float  # the gain found with a power of 0.8
-    verdict: Literal["supported", "refuted", "inconclusive"]
+    verdict: Said
 
     @property
     def met(self) -> bool:
@@ -63,19 +65,16 @@ def judge(
 ) -> list[Verdict]:
     """The verdict of each claim on each model, encoder and variant.
 
-    ``known`` comparisons are taken as they are; what they lack is compared as Table 1's columns are, by the two-level
-    bootstrap.  A slice differs from seed to seed, so there Student's t over runs is all there is.
+    ``known`` comparisons are taken as they are; what they lack is compared as Table 1's columns are, two methods at a
+    time.  A slice differs from seed to seed, so there Student's t over runs is all there is.  A claim is one
+    hypothesis, however many comparators it names; Holm is over all verdicts.
     """
     found = [row for row in found if not row.other]
     known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], folder, suite, found, known)]
     axes = list(dict.fromkeys((row.model, row.encoder, row.variant) for row in found))
-    judged = [(claim, group, _effect(claim, group, found, known)) for claim in claims for group in axes]
-    plain = [_p(claim, effect) for claim, _, effect in judged]
-    adjusted = iter(holm([p for p in plain if not math.isnan(p)]))
-    return [
-        _verdict(claim, group, effect, p, p if math.isnan(p) else next(adjusted))
-        for (claim, group, effect), p in zip(judged, plain, strict=True)
-    ]
+    judged = [(claim, group, *_deciding(claim, group, found, known)) for claim in claims for group in axes]
+    adjusted = iter(holm([p for *_, p in judged if not math.isnan(p)]))
+    return [_verdict(*one, p if math.isnan(p) else next(adjusted)) for one in judged for p in one[-1:]]
 
 
 def effect_of(
@@ -86,7 +85,8 @@ def effect_of(
         if row.group == (*axes, *place, metric) and {row.method, row.other} == {better, than}:
             sign = (1 if row.method == better else -1) * (-1 if ARROWS.get(metric) == "↓" else 1)
             low, high = sorted((sign * row.low, sign * row.high))
-            return Effect(sign * row.value, low, high, row.p, row.units, row.unit, row.n, row.note)
+            own = row.p, row.error, row.freedom, row.units, row.unit, row.n, row.note
+            return Effect(than, sign * row.value, low, high, *own)
     return None
 
 
@@ -126,31 +126,62 @@ def _compared(
 ) -> list[Comparison]:
     measured = {(row.data, row.truth, row.metric) for row in found}
     asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
-    questions = [(claim.better, claim.than, claim.metric, claim.data, claim.truth) for claim in asked]
+    questions = [
+        (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
+    ]
     return compared(questions, partial(read_folder, folder, suite), found, known)
 
 
-def _effect(claim: Claim, axes: tuple[str, str, str], found: Sequence[Record], known: Sequence[Comparison]) -> Effect:
+def _deciding(
+    claim: Claim, axes: tuple[str, str, str], found: Sequence[Record], known: Sequence[Comparison]
+) -> tuple[Effect, float]:
+    """The comparison that decides a claim, with its p.
+
+    All comparators must be beaten: the p of that is the largest.  Where one is not, the claim falls with it, and since
+    it was looked for among all of them its p counts as often as there are comparators.
+    """
+    effects = [_effect(claim, than, axes, found, known) for than in claim.comparators()]
+    each = [_p(claim, effect) for effect in effects]
+    if lacking := [effect for effect, p in zip(effects, each, strict=True) if math.isnan(p)]:
+        return lacking[0], math.nan
+    against = [at for at, effect in enumerate(effects) if not _holds(claim, effect)]
+    if against:
+        worst = min(against, key=lambda at: each[at])
+        return effects[worst], min(1.0, len(effects) * each[worst])
+    last = max(range(len(effects)), key=lambda at: each[at])
+    return effects[last], each[last]
+
+
+def _holds(claim: Claim, effect: Effect) -> bool:
+    """Whether a gain is, as measured, what is claimed."""
+    return effect.gain > claim.by_at_least if claim.within is None else abs(effect.gain) < claim.within
+
+
+def _effect(
+    claim: Claim, than: str, axes: tuple[str, str, str], found: Sequence[Record], known: Sequence[Comparison]
+) -> Effect:
     if claim.metric not in ARROWS:
-        return _nothing(f"which way {claim.metric!r} is better is not known")
+        return _nothing(than, f"which way {claim.metric!r} is better is not known")
     if claim.slice != "all":
-        return _over_runs(claim, axes, found)
-    effect = effect_of(claim.better, claim.than, claim.metric, (claim.data, claim.truth), axes, known)
-    return effect or _nothing(_lack(claim))
+        return _over_runs(claim, than, axes, found)
+    effect = effect_of(claim.better, than, claim.metric, (claim.data, claim.truth), axes, known)
+    return effect or _nothing(than, _lack(claim, than))
 
 
-def _lack(claim: Claim) -> str:
+def _lack(claim: Claim, than: str) -> str:
     part = "" if claim.slice == "all" else f" in slice {claim.slice!r}"
-    return f"no {claim.metric} of {claim.data} against {claim.truth!r}{part} is on record for both methods"
+    both = f"both {claim.better!r} and {than!r}"
+    return f"no {claim.metric} of {claim.data} against {claim.truth!r}{part} is on record for {both}"
 
 
-def _nothing(note: str) -> Effect:
-    return Effect(math.nan, math.nan, math.nan, math.nan, 0, "", 0, note)
+def _nothing(than: str, note: str) -> Effect:
+    nan = math.nan
+    return Effect(than, nan, nan, nan, nan, nan, nan, 0, "", 0, note)
 
 
-def _over_runs(claim: Claim, axes: tuple[str, str, str], found: Sequence[Record]) -> Effect:
+def _over_runs(claim: Claim, than: str, axes: tuple[str, str, str], found: Sequence[Record]) -> Effect:
     """Student's t over the differences of runs; of several replicates, over the replicates' means."""
-    one, other = (_by_run(method, claim, axes, found) for method in (claim.better, claim.than))
+    one, other = (_by_run(method, claim, axes, found) for method in (claim.better, than))
     sign = -1 if ARROWS[claim.metric] == "↓" else 1
     worlds: dict[int, list[float]] = {}
     for replicate, seed in dict.fromkeys((*one, *other)):
@@ -162,14 +193,15 @@ def _over_runs(claim: Claim, axes: tuple[str, str, str], found: Sequence[Record]
     by_world = [[float(np.mean(world))] if several else world for world in worlds.values()]
     gains = [gain for world in by_world for gain in world]
     if not gains or any(map(math.isnan, gains)):
-        return _nothing(_lack(claim) if not gains else "the metric is undefined in a run")
+        return _nothing(than, _lack(claim, than) if not gains else "the metric is undefined in a run")
     n = min(row.n for row in (*one.values(), *other.values()))
-    unit = "" if len(gains) < 2 else "replicate" if several else "seed"
-    try:
-        ends, p, note = t_interval(gains), t_test(gains), "Student's t over runs"
-    except Undefined as reason:
-        ends, p, note = (math.nan, math.nan), math.nan, str(reason)
-    return Effect(float(np.mean(gains)), *ends, p, len(gains), unit, n, note)
+    gain, count = float(np.mean(gains)), len(gains)
+    if count < 2:
+        return _nothing(than, "an interval over runs needs at least 2, got 1")._replace(gain=gain, units=count, n=n)
+    error, freedom = float(np.std(gains, ddof=1)) / math.sqrt(count), count - 1.0
+    half, p = half_width(error, freedom), p_against(gain, error, freedom)
+    unit = "replicate" if several else "seed"
+    return Effect(than, gain, gain - half, gain + half, p, error, freedom, count, unit, n, "Student's t over runs")
 
 
 def _by_run(
@@ -186,21 +218,29 @@ def _by_run(
 
 
 def _p(claim: Claim, effect: Effect) -> float:
-    """Of a gain of ``by_at_least``: the comparison's own at zero; elsewhere the normal one of the interval's width."""
-    if not claim.by_at_least or math.isnan(effect.p):
+    """Of a gain of ``by_at_least`` (the comparison's own at zero), or of methods further apart than ``within``.
+
+    A gain outside of ``±within`` has the p of a gain that lies on the margin: it may refute the equivalence.
+    """
+    if claim.within is not None:
+        if _holds(claim, effect):
+            return p_of_equivalence(effect.gain, effect.error, effect.freedom, claim.within)
+        return p_against(abs(effect.gain), effect.error, effect.freedom, claim.within)
+    if not claim.by_at_least:
         return effect.p
-    return shifted_p(effect.gain - claim.by_at_least, standard_error(effect.low, effect.high))
+    return p_against(effect.gain, effect.error, effect.freedom, claim.by_at_least)
 
 
 def _verdict(claim: Claim, axes: tuple[str, str, str], effect: Effect, p: float, p_holm: float) -> Verdict:
-    error = standard_error(effect.low, effect.high)
     claimed = claim.by_at_least or math.nan if claim.effect is None else claim.effect
-    shown = p_holm <= claim.alpha
-    above = effect.gain > claim.by_at_least
-    verdict: Literal["supported", "refuted", "inconclusive"]
-    verdict = "inconclusive" if not shown else "supported" if above else "refuted"
-    finds = power(claimed, error, claim.alpha)
-    return Verdict(claim, *axes, effect, p, p_holm, finds, detectable(error, claim.alpha), verdict)
+    verdict: Said = "inconclusive"
+    if p_holm <= claim.alpha:
+        holds: Said = "supported" if claim.within is None else "equivalent"
+        verdict = holds if _holds(claim, effect) else "refuted"
+    finds = power(claimed, effect.error, effect.freedom, claim.alpha)
+    return Verdict(
+        claim, *axes, effect, p, p_holm, finds, detectable(effect.error, effect.freedom, claim.alpha), verdict
+    )
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
@@ -210,9 +250,10 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     names: tuple[str, ...] = ("model", "encoder", "variant") if several else ()
     names += ("claim", "better", "than", "data", "metric", "gain", "95 %", "p (Holm)", "power", "finds", "verdict")
     notes = [
-        "Gain: how much better, in the direction in which the metric is better; interval and p as in Table 1, of "
+        "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
+        "that decides; interval and p as in Table 1, of "
         f"slices by Student's t over runs; Holm over all {len(verdicts)} lines. Power: of finding, at this n, the gain "
-        "that the claim's source reports; finds: the gain that is found with a power of 0.8 (normal, before Holm).",
+        "that the claim's source reports; finds: the gain that is found with a power of 0.8 (before Holm).",
         *dict.fromkeys(f"{one.claim.id}: {one.effect.note}." for one in verdicts if one.effect.note),
         *(f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met),
     ]
@@ -230,7 +271,9 @@ def _shown(one: Verdict) -> tuple[str, ...]:
     p = "n/a" if math.isnan(one.p_holm) else "< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
     numbers = (_number(effect.gain, "+.3f"), ends, p, _number(one.power, ".2f"), _number(one.detectable, ".3f"))
     verdict = one.verdict + ("" if one.met else f" (expected: {claim.expect})")
-    return claim.id, claim.better, claim.than, data, head(claim.metric), *numbers, verdict
+    than = " and ".join(claim.comparators())
+    asked = "" if claim.within is None else f", within {claim.within:g}"
+    return claim.id, claim.better, than, data, head(claim.metric) + asked, *numbers, verdict
 
 
 def _number(value: float, form: str) -> str:
@@ -241,7 +284,8 @@ def plain(one: Verdict) -> dict[str, Value]:
     """A verdict as ``run.json`` and the tables' files keep it."""
     claim, effect = one.claim, one.effect
     said: dict[str, Value] = {"claim": claim.id, "model": one.model, "encoder": one.encoder, "variant": one.variant}
-    said |= {"better": claim.better, "than": claim.than, "metric": claim.metric, "data": claim.data}
+    said |= {"better": claim.better, "than": ",".join(claim.comparators()), "decided_by": effect.than}
+    said |= {"metric": claim.metric, "data": claim.data, "within": claim.within}
     said |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}
     said |= {"gain": effect.gain, "low": effect.low, "high": effect.high, "p": one.p, "p_holm": one.p_holm}
     said |= {"power": one.power, "detectable": one.detectable, "n": effect.n, "units": effect.units}

@@ -15,6 +15,7 @@ from fairl_bench.science.ranks import holm
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.disagreement import table2
 from fairl_bench.tables.paired import Question, compared
+from fairl_bench.tables.ranked import how
 from fairl_bench.tables.rows import head
 from fairl_bench.tables.scores import Run, Sheet, Values, read_folder
 from fairl_bench.tables.table import Table, Value
@@ -209,11 +210,10 @@ def _table(rows: Sequence[tuple[Comparison, float, float]], sides: tuple[Side, S
     heads = [("", name) for name in (("model", "encoder", "methods") if several else ())]
     first, second = (rows[0][0].method, rows[0][0].other) if rows and not several else ("first", "second")
     shown = ("data", "metric", first, second, "difference", "95 %", "p", "p (Holm)", "d")
-    units = max((row.units, row.unit) for row, _, _ in rows)
-    top = f"{units[0]} {units[1]}s, then examples" if units[1] else "examples alone: no spread of runs is known"
+    unit = max((row.units, row.unit) for row, _, _ in rows)[1] or "run"
     notes = [
-        f"Difference: second less first, paired; interval and p by the two-level bootstrap ({top}); Holm over all "
-        f"lines; d is Cohen's, the mean difference over {units[1] or 'run'}s in their standard deviations.",
+        f"Difference: second less first, paired; interval and p by {how([row for row, _, _ in rows])}; Holm over all "
+        f"lines; d is Cohen's, the mean difference over {unit}s in their standard deviations.",
         *dict.fromkeys(f"{row.data} {row.metric}: {row.note}." for row, _, _ in rows if row.note),
     ]
     return Table("Comparison", (*heads, *(("", name) for name in shown)), tuple(lines), tuple(notes), tuple(tidy))

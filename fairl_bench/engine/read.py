@@ -110,7 +110,7 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         place = ("claims", index)
         if ids.index(claim.id) < index:
             yield place, f"claims: the id {claim.id!r} is given twice"
-        yield from _names(place, "claims: method", [claim.better, claim.than], methods)
+        yield from _names(place, "claims: method", [claim.better, *claim.comparators()], methods)
         yield from _names(place, "claims: data", [claim.data], suite.datasets())
         yield from _metrics(suite, place, "claims", [claim.metric])
 

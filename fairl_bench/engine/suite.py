@@ -133,16 +133,32 @@ class Claim(Settings):
 
     id: Name
     better: Name = Field(description="the method that is said to be better")
-    than: Name
+    than: Name | Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="the method that it is better than; of several it must be better than each"
+    )
     metric: str
     data: str
     truth: Literal["preferred", "gold"] = GOLD
     slice: str = "all"
     by_at_least: float = Field(0.0, ge=0, description="in units of the metric")
+    within: float | None = Field(
+        None, gt=0, description="in units of the metric: not better, but equivalent, no further apart than this"
+    )
     alpha: float = Field(0.05, gt=0, lt=1)
     effect: float | None = Field(None, gt=0, description="the gain that the source reports: power is of finding it")
-    expect: Literal["supported", "refuted", "inconclusive", "any"] = "any"
+    expect: Literal["supported", "refuted", "inconclusive", "equivalent", "any"] = "any"
     source: str = Field("", description="the sentence that says so, and where it stands")
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if self.within is not None and self.by_at_least:
+            message = "a claim is of a gain (by_at_least) or of equivalence (within); leave one out"
+            raise PydanticCustomError("claim", message, {"field": "within"})
+        return self
+
+    def comparators(self) -> tuple[str, ...]:
+        """The methods that it is compared with."""
+        return (self.than,) if isinstance(self.than, str) else self.than
 
 
 class Suite(Settings):

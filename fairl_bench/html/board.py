@@ -91,9 +91,10 @@ def _cell(
     where, told = _where(one)
     if math.isfinite(low) and math.isfinite(high):
         told = f"95 % interval {low:.3f} to {high:.3f}; {told}"
-    place = "" if rank is None else f"{rank}{'=' if shared[rank] > 1 else ''}"
+    apart = rank != 1 and one.get("differs_from_best") == 0
+    place = "" if rank is None else f"{rank}{'=' if shared[rank] > 1 else ''}{'°' if apart else ''}"
     order = repr(mean) if math.isfinite(mean) else ""
-    return Cell(text.removesuffix(" ¹"), order, where, told, place, bold or rank == 1, bar)
+    return Cell(text.removesuffix(" ¹").removesuffix(" °"), order, where, told, place, bold or rank == 1, bar)
 
 
 def _rank(one: Mapping[str, Value]) -> object:

@@ -1,8 +1,4 @@
-"""Intervals of a metric and of a difference of two: Student's t over units, and the two-level bootstrap.
-
-A *unit* is what was drawn at the top level: a replicate (a world and a split), or a training seed where there is one
-replicate.  A *sample* is a set of examples; units that are judged on the same examples share one.
-"""
+"""Intervals of a metric: Student's t over runs, kept inside the metric's bounds, and the bootstrap of examples."""
 
 from __future__ import annotations
 
@@ -11,16 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import expit, ndtr, ndtri, stdtr, stdtrit
 
 from fairl_bench.errors import Undefined
 
 Floats = NDArray[np.float64]
 
-# Two or three units say next to nothing of their own spread, and the tails of t with 1 degree of freedom would call
-# everything a tie.  The price, where units differ more than examples, is in docs/statistics.md.
-LEAST_FREEDOM = 3
-# Fewer resamples beyond zero say no tail probability; Student's t does.
+# Fewer resamples beyond zero say no tail probability; the normal distribution does.
 REACH = 20
 
 
@@ -31,31 +24,35 @@ class Estimate(NamedTuple):
     low: float
     high: float
     p: float
+    error: float = math.nan  # the standard error
+    freedom: float = math.inf  # its degrees of freedom
 
 
-class Units(NamedTuple):
-    """One method's metric as it was measured and resampled, by unit; of two, their difference.
+Bounds = tuple[float, float]
+"""The least and the greatest value that a metric can have."""
 
-    ``point [units]``, ``draws [resamples, units]`` and ``left [groups, units]`` (one group of examples left out);
-    ``sample [units]`` says which set of examples a unit was judged on.
+
+def bounded(value: float, half: float, bounds: Bounds | None) -> tuple[float, float]:
+    """The interval ``value ± half``, bent so that it stays inside the bounds: symmetric in the logit between them.
+
+    Between -1 and 1 the logit is Fisher's z.  Without bounds, or on one of them, it is not bent; a value on a bound
+    has an interval from there, as long as the bounds let it be.
+
+    >>> [round(end, 3) for end in bounded(0.9, 0.15, (0.0, 1.0))]
+    [0.63, 0.979]
+    >>> bounded(0.9, 0.15, None) == (0.75, 1.05)
+    True
     """
-
-    point: Floats
-    draws: Floats
-    left: Floats
-    sample: NDArray[np.int64]
-
-    def minus(self, other: Units) -> Units:
-        """The paired difference; both must have the same units."""
-        draws, left = _apart(self.draws, other.draws), _apart(self.left, other.left)
-        return Units(self.point - other.point, draws, left, self.sample)
-
-
-def _apart(one: Floats, other: Floats) -> Floats:
-    """The difference, zero where it is nothing but the rounding of float32: equal methods are to be equal."""
-    gap: Floats = one - other
-    gap[np.abs(gap) <= 2e-6 * np.abs(one)] = 0.0
-    return gap
+    if bounds is None or not math.isfinite(half):
+        return value - half, value + half
+    low, high = bounds
+    if not low < value < high:
+        return max(low, value - half), min(high, value + half)
+    width = high - low
+    share = (value - low) / width
+    stretch = half / width / (share * (1 - share))  # the slope of the logit
+    middle = math.log(share / (1 - share))
+    return low + width * float(expit(middle - stretch)), low + width * float(expit(middle + stretch))
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
@@ -84,40 +81,32 @@ def t_test(values: ArrayLike) -> float:
     return _tail(float(found.mean()), float(error), found.size - 1)
 
 
-def two_level(units: Units, rng: np.random.Generator, confidence: float = 0.95) -> Estimate:
-    """The mean over units with its two-level bootstrap BCa interval, and the p that this interval inverts to.
+def bootstrap(value: float, draws: Floats, left: Floats, confidence: float = 0.95) -> Estimate:
+    """A number of one run with its BCa interval over resampled examples, and the p that this interval inverts to.
 
-    Lower level: clusters of examples, resampled (`resampling.resampled`).  Upper level: the mean of so few units is not
-    resampled but drawn from Student's t around the one found, since two to ten values drawn with replacement spread too
-    little (Davison & Hinkley 1997, 3.8).  Without any noise of examples this is Student's t interval over
-    units; with a single unit it is the bootstrap of its examples.  BCa: Efron 1987; the acceleration comes from the
-    jackknife of examples, and units, taken as symmetric, only dilute it.  Where fewer than `REACH` resamples lie beyond
-    zero, p is that of Student's t with Satterthwaite's degrees of freedom.
+    ``draws [resamples]`` is the number of each resample, ``left [groups]`` with one group of examples left out.  The
+    bias is corrected by the share of draws below the value, the skew by the jackknife (Efron 1987).  Where fewer than
+    `REACH` resamples lie beyond zero, p is the normal one.
 
-    Raises `Undefined` where the metric or more than a twentieth of its resamples have no value.
+    Raises `Undefined` where more than a twentieth of the resamples have no value.
     """
-    if not np.isfinite(units.point).all():
-        raise Undefined("the metric is undefined in a unit")
-    value, n = float(units.point.mean()), units.point.size
-    examples = units.draws.mean(1)
-    lost = np.count_nonzero(~np.isfinite(examples))
-    if lost > examples.size / 20:
-        raise Undefined(f"the metric is undefined in {lost} of {examples.size} resamples")
-    examples = examples[np.isfinite(examples)]
-    between = float(units.point.var(ddof=1) / n) if n > 1 else 0.0
-    freedom = max(n - 1, LEAST_FREEDOM)
-    draws = np.sort(examples + rng.standard_t(freedom, examples.size) * math.sqrt(between))
-    z0 = float(ndtri(_share_below(draws, value)))
-    acceleration = _acceleration(units, between)
+    ordered = np.sort(defined(draws))
+    z0 = float(ndtri(_share_below(ordered, value)))
+    acceleration = _acceleration(left[np.isfinite(left)])
     tails = (1 - confidence) / 2
-    low, high = (_quantile(draws, z0, acceleration, end) for end in (tails, 1 - tails))
-    within = float(examples.var())
-    error = math.sqrt(between + within)
-    beyond = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    if beyond < REACH and error > 0:
-        satterthwaite = freedom * ((between + within) / between) ** 2 if between > 0 else math.inf
-        return Estimate(value, low, high, _tail(value, error, satterthwaite))
-    return Estimate(value, low, high, _inverted(draws, z0, acceleration))
+    low, high = (_quantile(ordered, z0, acceleration, end) for end in (tails, 1 - tails))
+    error = float(ordered.std())
+    beyond = min(np.count_nonzero(ordered <= 0), np.count_nonzero(ordered >= 0))
+    p = _tail(value, error, math.inf) if beyond < REACH and error > 0 else _inverted(ordered, z0, acceleration)
+    return Estimate(value, low, high, p, error)
+
+
+def defined(draws: Floats) -> Floats:
+    """The resamples that have a value.  Raises `Undefined` where more than a twentieth have none."""
+    lost = np.count_nonzero(~np.isfinite(draws))
+    if lost > draws.size / 20:
+        raise Undefined(f"the metric is undefined in {lost} of {draws.size} resamples")
+    return draws[np.isfinite(draws)]
 
 
 class Summary(NamedTuple):
@@ -141,7 +130,7 @@ def welch(one: Summary, other: Summary, confidence: float = 0.95) -> Estimate:
     freedom = error**4 / sum(parts) if sum(parts) else math.inf
     quantile = ndtri((1 + confidence) / 2) if math.isinf(freedom) else stdtrit(freedom, (1 + confidence) / 2)
     half = float(quantile) * error
-    return Estimate(value, value - half, value + half, _tail(value, error, freedom))
+    return Estimate(value, value - half, value + half, _tail(value, error, freedom), error, freedom)
 
 
 def cohens_d(differences: ArrayLike) -> float:
@@ -163,16 +152,11 @@ def _share_below(ordered: Floats, value: float) -> float:
     return float(np.clip(below / 2, 0.5, ordered.size - 0.5) / ordered.size)
 
 
-def _acceleration(units: Units, between: float) -> float:
-    """BCa's acceleration, from the influence of each group of examples on the mean over units."""
-    influence = []
-    for sample in np.unique(units.sample):
-        left = units.left[:, units.sample == sample].sum(1) / units.point.size
-        left = left[np.isfinite(left)]
-        influence.append(math.sqrt(max(left.size - 1, 0) / max(left.size, 1)) * (left.mean() - left))
-    each = np.concatenate(influence)
-    spread = float((each**2).sum()) + between
-    return float((each**3).sum() / (6 * spread**1.5)) if spread > 0 else 0.0
+def _acceleration(left: Floats) -> float:
+    """BCa's acceleration, from the influence of each group of examples."""
+    influence = left.mean() - left
+    spread = float((influence**2).sum())
+    return float((influence**3).sum() / (6 * spread**1.5)) if spread > 0 else 0.0
 
 
 def _quantile(ordered: Floats, z0: float, acceleration: float, share: float) -> float:

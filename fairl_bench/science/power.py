@@ -1,51 +1,63 @@
-"""What a comparison of this size can show, from the interval that it has."""
+"""What a comparison of this size can show, and Student's tests of a difference against a margin."""
 
 from __future__ import annotations
 
 import math
 
-from scipy.special import ndtr, ndtri
+from scipy.special import nctdtr, stdtr, stdtrit
+
+MOST = 1e7  # degrees of freedom: more are the normal distribution, and scipy wants a number
 
 
-def standard_error(low: float, high: float, confidence: float = 0.95) -> float:
-    """The standard error of which an interval is the normal one.
+def power(effect: float, error: float, freedom: float = math.inf, alpha: float = 0.05) -> float:
+    """The probability that a two-sided t test at ``alpha`` finds an effect of this size, in its own direction.
 
-    >>> round(standard_error(-1.96, 1.96), 3)
-    1.0
-    """
-    return (high - low) / (2 * float(ndtri((1 + confidence) / 2)))
-
-
-def power(effect: float, error: float, alpha: float = 0.05) -> float:
-    """The probability that a two-sided test at ``alpha`` finds an effect of this size, in its own direction.
-
-    Normal; NaN where an argument is, 1 without any error.
+    NaN where an argument is; without any error 1 for an effect and 0 for none.
 
     >>> round(power(2.8016, 1.0), 3), power(0.0, 1.0), power(1.0, 0.0)
     (0.8, 0.025, 1.0)
     """
-    if math.isnan(effect) or math.isnan(error):
+    if any(map(math.isnan, (effect, error, freedom))):
         return math.nan
     if not error:
         return float(effect != 0)
-    return float(round(ndtr(abs(effect) / error - ndtri(1 - alpha / 2)), 15))
+    degrees = min(freedom, MOST)
+    limit = float(stdtrit(degrees, 1 - alpha / 2))
+    return round(float(1 - nctdtr(degrees, abs(effect) / error, limit)), 12)
 
 
-def detectable(error: float, alpha: float = 0.05, wanted: float = 0.8) -> float:
-    """The effect that a two-sided test at ``alpha`` finds with this power.
+def detectable(error: float, freedom: float = math.inf, alpha: float = 0.05, wanted: float = 0.8) -> float:
+    """The effect that a two-sided t test at ``alpha`` finds with this power, by two quantiles of t.
 
-    >>> round(detectable(1.0), 4)
-    2.8016
+    >>> round(detectable(1.0), 3), round(detectable(1.0, 5.0), 2)
+    (2.802, 3.49)
     """
-    return float(ndtri(1 - alpha / 2) + ndtri(wanted)) * error
+    degrees = min(freedom, MOST)
+    return float(stdtrit(degrees, 1 - alpha / 2) + stdtrit(degrees, wanted)) * error
 
 
-def shifted_p(value: float, error: float) -> float:
-    """Two-sided p of a normal value of this standard error against zero; with no error, 1 at zero and 0 elsewhere.
+def p_against(value: float, error: float, freedom: float, margin: float = 0.0) -> float:
+    """Two-sided p of Student's t for a difference of ``margin``; with no error 1 where it is that, and 0 elsewhere.
 
-    >>> round(shifted_p(1.959964, 1.0), 4), shifted_p(0.0, 0.0)
+    >>> round(p_against(1.96, 1.0, math.inf), 3), p_against(0.5, 0.0, 4.0, margin=0.5)
     (0.05, 1.0)
     """
+    if any(map(math.isnan, (value, error, freedom))):
+        return math.nan
     if not error:
-        return float(value == 0)
-    return float(2 * ndtr(-abs(value / error)))
+        return float(value == margin)
+    return float(2 * stdtr(min(freedom, MOST), -abs((value - margin) / error)))
+
+
+def p_of_equivalence(value: float, error: float, freedom: float, margin: float) -> float:
+    """p of two one-sided t tests (Schuirmann 1987): small where the difference lies within ``±margin``.
+
+    >>> round(p_of_equivalence(0.0, 1.0, math.inf, 1.6449), 3), p_of_equivalence(2.0, 0.0, 4.0, 1.0)
+    (0.05, 1.0)
+    """
+    if any(map(math.isnan, (value, error, freedom))):
+        return math.nan
+    beyond = abs(value) - margin
+    if not error:
+        return float(beyond >= 0)
+    return float(stdtr(min(freedom, MOST), beyond / error))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,21 +26,35 @@ def holm(p: ArrayLike) -> list[float]:
     return [float(one) for one in adjusted]
 
 
-def ranks(values: Sequence[float], p: Mapping[Pair, float], alpha: float = 0.05, *, higher: bool = True) -> list[int]:
-    """The rank of each method, 1 the best: those that do not differ from the best share its rank.
+class Place(NamedTuple):
+    """Where a method stands: its rank, 1 the best, and whether it is shown to differ from the best."""
+
+    rank: int
+    differs: bool
+
+
+def places(
+    values: Sequence[float], p: Mapping[Pair, float], alpha: float = 0.05, *, higher: bool = True
+) -> list[Place]:
+    """The place of each method: ranks never rise where values fall.
 
     ``p[i, j]``, ``i < j``, is the adjusted p of the difference of methods ``i`` and ``j``; one that is missing
-    counts as 1.  Of those left over the best leads the next rank, which counts all that are before it (1, 1, 3).
+    counts as 1.  Methods are taken by value.  Those from the best down to the first that is shown to be worse share its
+    rank; that first one leads the next rank, which counts all that are before it (1, 1, 3), and so on.  A method below
+    it may still not be shown to differ from the best, because it is noisier: it is no equal of the best.
 
-    >>> ranks([0.9, 0.88, 0.7], {(0, 1): 0.4, (0, 2): 0.001, (1, 2): 0.001})
-    [1, 1, 3]
+    >>> [tuple(place) for place in places([0.9, 0.88, 0.7, 0.6], {(0, 2): 0.001, (2, 3): 0.5})]
+    [(1, False), (1, False), (3, True), (3, False)]
     """
-    key: Callable[[int], float] = lambda i: -values[i] if higher else values[i]  # noqa: E731
-    left, found = sorted(range(len(values)), key=key), [0] * len(values)
-    while left:
-        best = left[0]
-        same = [i for i in left if i == best or p.get((min(i, best), max(i, best)), 1.0) > alpha]
-        for i in same:
-            found[i] = len(values) - len(left) + 1
-        left = [i for i in left if i not in same]
+
+    def differ(i: int, j: int) -> bool:
+        return p.get((min(i, j), max(i, j)), 1.0) <= alpha
+
+    order = sorted(range(len(values)), key=lambda i: -values[i] if higher else values[i])
+    found = [Place(0, False)] * len(values)
+    leader, rank = order[0] if order else 0, 1
+    for at, i in enumerate(order):
+        if i != leader and differ(i, leader):
+            leader, rank = i, at + 1
+        found[i] = Place(rank, i != order[0] and differ(i, order[0]))
     return found

@@ -32,11 +32,13 @@ class Comparison:
     high: float
     p: float  # of a difference of zero; NaN for one method's own
     p_holm: float  # the same, adjusted for all pairs of methods of this model, encoder, variant, data, truth and metric
+    error: float  # the standard error that the interval and p rest on
+    freedom: float  # its degrees of freedom; inf: examples alone were resampled
     effect: float  # Cohen's d of the difference over units
     n: int  # examples
     units: int
     unit: str  # replicate, seed, or empty where one run stands for all
-    resamples: int  # 0: Student's t over units, examples not resampled
+    resamples: int  # of the examples, whose noise is a part of the error; 0: it is in what replicates differ by
     note: str
 
     @property

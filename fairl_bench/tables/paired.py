@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +12,14 @@ import numpy as np
 from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
 from fairl_bench.science import resampling
-from fairl_bench.science.intervals import Estimate, Units, cohens_d, t_interval, t_test, two_level
+from fairl_bench.science.intervals import Estimate, bootstrap, bounded, cohens_d, defined
+from fairl_bench.science.moderated import differences, half_width, two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.science.resampling import Clustered, Draws
 from fairl_bench.science.streams import stream
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.forms import Forms
+from fairl_bench.tables.rows import BOUNDS
 from fairl_bench.tables.scores import Run, Sheet, Values
 
 RESAMPLES = 10_000
@@ -50,7 +50,17 @@ def compared(
 
 
 _EVERY = -1  # the unit of a run that stands for every seed
-_ByUnit = Mapping[int, Units]
+
+
+class _Unit(NamedTuple):
+    """A method's metric in one unit, and under resampled examples where these are a part of its error."""
+
+    value: float
+    draws: Floats | None = None  # [resamples]
+    left: Floats | None = None  # [groups]
+
+
+_ByUnit = Mapping[int, _Unit]
 
 
 class Group:
@@ -65,8 +75,6 @@ class Group:
         ]
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
-        samples = [sheet.sample() for sheet, _ in self.worlds.values()]
-        self.sample = dict(zip(self.worlds, map(samples.index, samples), strict=True))
 
     @property
     def several(self) -> bool:
@@ -75,23 +83,21 @@ class Group:
 
     def comparisons(self, resamples: int) -> Iterator[Comparison]:
         """Every metric's."""
-        work = max(len(sheet.examples) * len(runs) for sheet, runs in self.worlds.values())
-        resamples = resamples if work < MANY else resamples // 5
-        draws = {replicate: self._draws(replicate, resamples) for replicate in self.worlds}
+        ((sheet, runs), *others) = self.worlds.values()
+        resamples = resamples if len(sheet.examples) * len(runs) < MANY else resamples // 5
+        # where there are several replicates, the noise of examples is in what these differ by
+        draws = {} if others else self._draws(sheet, runs, resamples)
         for metric in self.question.metrics:
-            known = all(metric in found for found in draws.values())
-            of = {replicate: found[metric] if known else None for replicate, found in draws.items()}
-            yield from self._of(metric, of, resamples if known else 0)
+            yield from self._of(metric, draws.get(metric), resamples if metric in draws else 0)
 
-    def _draws(self, replicate: int, resamples: int) -> dict[str, Draws]:
+    def _draws(self, sheet: Sheet, runs: Sequence[Run], resamples: int) -> dict[str, Draws]:
         """Every metric that can be resampled; runs as columns."""
-        sheet, runs = self.worlds[replicate]
         clusters = sheet.clusters()
         statistics = self.statistics(sheet, runs, clusters)
         if not statistics or int(clusters.max()) + 1 < FEWEST:
             return {}
-        rng = stream("bootstrap", self.sample[replicate])  # equal examples are drawn alike
-        found = resampling.resampled(list(statistics.values()), int(clusters.max()) + 1, resamples, rng)
+        number = int(clusters.max()) + 1
+        found = resampling.resampled(list(statistics.values()), number, resamples, stream("bootstrap", 0))
         return dict(zip(statistics, found, strict=True))
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
@@ -99,47 +105,48 @@ class Group:
         forms = Forms(sheet, runs, self.question.truth, self.values, clusters)
         return {metric: form for metric in self.question.metrics if (form := forms.of(metric)) is not None}
 
-    def _of(self, metric: str, draws: Mapping[int, Draws | None], resamples: int) -> Iterator[Comparison]:
+    def _of(self, metric: str, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
         """One metric: each method's own, then each difference with its p over all of them."""
-        by_unit = {method: self._units(method, metric, draws) for method in self.methods}
-        for method, own in by_unit.items():
-            yield self._row(metric, method, "", _beside(list(own.values())), resamples)
-        paired = [
-            self._row(metric, one, other, _difference(by_unit[one], by_unit[other]), resamples)
-            for one, other in itertools.combinations(self.methods, 2)
-        ]
-        told = [row.p for row in paired if not math.isnan(row.p)]
+        by_unit = [self._units(method, metric, draws) for method in self.methods]
+        for method, own in zip(self.methods, by_unit, strict=True):
+            yield self._row(metric, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
+        found = _apart(by_unit)
+        told = [answer.p for answer in found if isinstance(answer, Estimate) and not math.isnan(answer.p)]
         adjusted = iter(holm(told))
-        for row in paired:
-            yield row if math.isnan(row.p) else replace(row, p_holm=next(adjusted))
+        for (i, j), answer in zip(itertools.combinations(range(len(self.methods)), 2), found, strict=True):
+            gaps = [one.value - other.value for one, other in _both(by_unit[i], by_unit[j])]
+            known = isinstance(answer, Estimate) and not math.isnan(answer.p)
+            p_holm = next(adjusted) if known else math.nan
+            yield self._row(metric, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
 
-    def _units(self, method: str, metric: str, draws: Mapping[int, Draws | None]) -> _ByUnit:
+    def _units(self, method: str, metric: str, draws: Draws | None) -> _ByUnit:
         """A method's metric by replicate, the mean over its seeds; where there is one replicate, by seed."""
-        found = {}
+        found = dict[int, _Unit]()
         for replicate, (sheet, runs) in self.worlds.items():
             told = [self.values.get(sheet, run, self.question.truth, metric) for run in runs]
-            value = np.array(told, np.float64)
             columns = [at for at, run in enumerate(runs) if run.method == method and told[at] is not None]
-            of = partial(_unit, value, draws[replicate], self.sample[replicate])
+            value = np.array(told, np.float64)  # None becomes NaN
             if self.several and columns:
-                found[replicate] = of(columns)
+                found[replicate] = _Unit(float(value[columns].mean()))
             elif not self.several:
-                found |= {_EVERY if (seed := runs[column].seed) is None else seed: of([column]) for column in columns}
+                for at in columns:
+                    more = (draws.draws[:, at], draws.left[:, at]) if draws else ()
+                    found[_EVERY if (seed := runs[at].seed) is None else seed] = _Unit(float(value[at]), *more)
         return found
 
-    def _row(self, metric: str, method: str, other: str, units: Units | None, resamples: int) -> Comparison:
+    def _row(
+        self,
+        metric: str,
+        method: str,
+        other: str,
+        answer: Estimate | str,
+        points: Sequence[float],
+        resamples: int,
+        p_holm: float = math.nan,
+    ) -> Comparison:
         model, encoder, variant = self.names
-        note, estimate, effect = "", Estimate(math.nan, math.nan, math.nan, math.nan), math.nan
-        if units is None:
-            note = "no run of both" if other else "no run"
-        else:
-            estimate = estimate._replace(value=float(units.point.mean()))
-            try:
-                estimate = self._estimate(units, resamples)
-            except Undefined as reason:
-                note = str(reason)
-            effect = _or_nan(cohens_d, units.point) if other else math.nan
-        count = 0 if units is None else units.point.size
+        nothing = Estimate(float(np.mean(points)) if points else math.nan, *[math.nan] * 5)
+        estimate, note = (nothing, answer) if isinstance(answer, str) else (answer, "")
         return Comparison(
             model=model,
             encoder=encoder,
@@ -153,42 +160,109 @@ class Group:
             low=estimate.low,
             high=estimate.high,
             p=estimate.p if other else math.nan,
-            p_holm=math.nan,
-            effect=effect,
+            p_holm=p_holm,
+            error=estimate.error,
+            freedom=estimate.freedom,
+            effect=_or_nan(cohens_d, points) if other else math.nan,
             n=min(len(sheet.examples) for sheet, _ in self.worlds.values()),
-            units=count,
-            unit="" if count < 2 else "replicate" if self.several else "seed",
+            units=len(points),
+            unit="" if len(points) < 2 else "replicate" if self.several else "seed",
             resamples=resamples,
             note=note,
         )
 
-    def _estimate(self, units: Units, resamples: int) -> Estimate:
-        if resamples:
-            return two_level(units, stream("bootstrap/units", 0))
-        if not np.isfinite(units.point).all():
-            raise Undefined("the metric is undefined in a unit")
-        return Estimate(float(units.point.mean()), *t_interval(units.point), t_test(units.point))
+
+def _own(metric: str, units: _ByUnit) -> Estimate | str:
+    """A method's own number with its interval, or why it has none."""
+    found = list(units.values())
+    if not found:
+        return "no run"
+    values = np.array([one.value for one in found])
+    if not np.isfinite(values).all():
+        return "the metric is undefined in a unit"
+    try:
+        if len(found) == 1:
+            return _alone(found[0])
+        value = float(values.mean())
+        error = math.sqrt(values.var(ddof=1) / len(values) + _of_examples([one.draws for one in found]))
+    except Undefined as reason:
+        return str(reason)
+    half = half_width(error, len(values) - 1)
+    return Estimate(value, *bounded(value, half, BOUNDS.get(metric)), math.nan, error, len(values) - 1.0)
 
 
-def _unit(value: Floats, draws: Draws | None, sample: int, columns: list[int]) -> Units:
-    """The mean over these runs, as one unit."""
-    nothing = np.empty((0, 1))
-    drawn, left = (array[:, columns].mean(1, keepdims=True) for array in draws) if draws else (nothing, nothing)
-    return Units(value[columns].mean(keepdims=True), drawn, left, np.array([sample]))
+def _alone(unit: _Unit) -> Estimate:
+    if unit.draws is None or unit.left is None:
+        raise Undefined("an interval over runs needs at least 2, got 1")
+    return bootstrap(unit.value, unit.draws, unit.left)
 
 
-def _beside(units: Sequence[Units]) -> Units | None:
-    """Units side by side; None where there is none."""
-    if not units:
+def _of_examples(draws: Sequence[Floats | None]) -> float:
+    """The variance of the mean over units by the examples that these share; 0 where they were not resampled."""
+    known = [one for one in draws if one is not None]
+    return float(defined(np.mean(known, axis=0)).var()) if known else 0.0
+
+
+def _apart(by_unit: Sequence[_ByUnit]) -> list[Estimate | str]:
+    """The difference of each two methods, or why there is none, in the order of `itertools.combinations`."""
+    units = sorted({unit for own in by_unit for unit in own} - {_EVERY}) or [_EVERY]
+    nothing = _Unit(math.nan)
+    values = [[own.get(unit, own.get(_EVERY, nothing)).value for unit in units] for own in by_unit]
+    pairs = [list(_both(one, other)) for one, other in itertools.combinations(by_unit, 2)]
+    examples = np.array([_shared(pair) for pair in pairs])
+    found = differences(values, np.nan_to_num(examples))
+    p = two_sided(*found)
+    return [
+        _difference(pair, *numbers)
+        for pair, *numbers in zip(pairs, found.value, found.error, found.freedom, p, examples, strict=True)
+    ]
+
+
+def _both(one: _ByUnit, other: _ByUnit) -> Iterator[tuple[_Unit, _Unit]]:
+    """The units that both have; a run that stands for every unit is set against each."""
+    for unit in sorted((set(one) | set(other)) - {_EVERY} or {_EVERY}):
+        both = one.get(unit, one.get(_EVERY)), other.get(unit, other.get(_EVERY))
+        if both[0] is not None and both[1] is not None:
+            yield both[0], both[1]
+
+
+def _shared(pair: Sequence[tuple[_Unit, _Unit]]) -> float:
+    """`_of_examples` of a difference; NaN where too many resamples have no value."""
+    try:
+        return _of_examples([_gap(one.draws, other.draws) for one, other in pair])
+    except Undefined:
+        return math.nan
+
+
+def _gap(one: Floats | None, other: Floats | None) -> Floats | None:
+    """The difference of resampled numbers, 0 where it is the rounding of float32: equal methods are to be equal."""
+    if one is None or other is None:
         return None
-    return Units(*(np.concatenate(columns, axis=-1) for columns in zip(*units, strict=True)))
+    gap: Floats = one - other
+    gap[np.abs(gap) <= 2e-6 * np.abs(one)] = 0.0
+    return gap
 
 
-def _difference(one: _ByUnit, other: _ByUnit) -> Units | None:
-    """The differences over the units that both have; a run that stands for every unit is set against each."""
-    names = (set(one) | set(other)) - {_EVERY} or {_EVERY}
-    pairs = [(one.get(unit, one.get(_EVERY)), other.get(unit, other.get(_EVERY))) for unit in sorted(names)]
-    return _beside([a.minus(b) for a, b in pairs if a is not None and b is not None])
+def _difference(
+    pair: Sequence[tuple[_Unit, _Unit]], value: float, error: float, freedom: float, p: float, examples: float
+) -> Estimate | str:
+    if not pair:
+        return "no run of both"
+    if not all(math.isfinite(unit.value) for both in pair for unit in both):
+        return "the metric is undefined in a unit"
+    if len(pair) == 1:
+        ((one, other),) = pair
+        draws, left = _gap(one.draws, other.draws), _gap(one.left, other.left)
+        try:
+            return _alone(_Unit(one.value - other.value, draws, left))
+        except Undefined as reason:
+            return str(reason)
+    if math.isnan(examples):
+        return "the metric is undefined in too many resamples"
+    if math.isnan(error):
+        return "the difference is the same in every run, so that nothing says how far it may be from the truth"
+    half = half_width(float(error), float(freedom))
+    return Estimate(float(value), float(value - half), float(value + half), float(p), float(error), float(freedom))
 
 
 def _or_nan(function: Callable[..., float], *arguments: object) -> float:

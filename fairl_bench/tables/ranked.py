@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from fairl_bench.science.ranks import ranks
+import numpy as np
+
+from fairl_bench.science.moderated import LEAST_BLOCKS
+from fairl_bench.science.power import detectable
+from fairl_bench.science.ranks import Place, places
 from fairl_bench.tables.comparisons import ALPHA, Comparison
 from fairl_bench.tables.rows import ARROWS, Column, Found, Layout, Row, Runs, called, summary
-from fairl_bench.tables.table import Table
+from fairl_bench.tables.table import Table, Value
 
 
 def ranked(
@@ -26,52 +30,72 @@ def ranked(
     for one in comparisons:
         if one.other:
             paired.setdefault(one.group, {})[one.method, one.other] = one.p_holm
-    order, first = list(runs), len(table.heads) - len(columns)
+    order, names = list(runs), len(table.heads) - len(columns)
     rows, bold = [list(row) for row in table.rows], set()
     tidy = [dict(row) for row in table.tidy]
     equal = []
     for at, (data, _, metric) in enumerate(columns):
-        places: dict[tuple[str, ...], list[int]] = {}
+        groups: dict[tuple[str, ...], list[int]] = {}
         for index, row in enumerate(order):
-            places.setdefault((row[0], row[1], row[3], data, layout.truth_of(data), metric), []).append(index)
+            groups.setdefault((row[0], row[1], row[3], data, layout.truth_of(data), metric), []).append(index)
         together = []
-        for group, members in places.items():
-            rank = _ranks(group, [order[i] for i in members], found, columns[at], paired.get(group))
-            together.append(len(rank) > 1 and set(rank.values()) == {1})
+        for group, members in groups.items():
+            place = _places(group, [order[i] for i in members], found, columns[at], paired.get(group))
+            first = [row for row, one in place.items() if one.rank == 1]
+            together.append(1 < len(place) == len(first))
             for index in members:
                 row = order[index]
                 mine = own.get((*group, row[2]))
                 ends = (mine.low, mine.high) if mine else (None, None)
-                tidy[index * len(columns) + at] |= {"low": ends[0], "high": ends[1], "rank": rank.get(row)}
+                tidy[index * len(columns) + at] |= {"low": ends[0], "high": ends[1], **as_values(place.get(row))}
                 if mine and intervals and math.isfinite(mine.low):
-                    rows[index][first + at] += f" [{mine.low:.3f}, {mine.high:.3f}]"
-                if rank.get(row) == 1:
-                    rows[index][first + at] += " ¹"
-                    if list(rank.values()).count(1) == 1:
-                        bold.add((index, first + at))
+                    rows[index][names + at] += f" [{mine.low:.3f}, {mine.high:.3f}]"
+                rows[index][names + at] += marked(place.get(row))
+                if first == [row]:
+                    bold.add((index, names + at))
         if all(together):
             equal.append(f"{data} {called(metric)}")
-    notes = [*table.notes, *_explained(comparisons, intervals)]
+    apart = any(APART in text for row in rows for text in row[names:])
+    notes = [*table.notes, *_explained(comparisons, intervals, apart=apart)]
     if equal:
         notes.append(f"No two methods differ in {', '.join(equal)}.")
     return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
 
 
-def _ranks(
+BEST, APART = " ¹", " °"
+
+
+def marked(place: Place | None) -> str:
+    """What follows a number in a table.
+
+    >>> marked(Place(1, False)), marked(Place(3, True)), marked(Place(4, False)), marked(None)
+    (' ¹', '', ' °', '')
+    """
+    if place is None or place.differs:
+        return ""
+    return BEST if place.rank == 1 else APART
+
+
+def as_values(place: Place | None) -> dict[str, Value]:
+    """A place as the rows of a CSV or JSON file keep it."""
+    return {"rank": place and place.rank, "differs_from_best": None if place is None else int(place.differs)}
+
+
+def _places(
     group: tuple[str, ...],
     members: Sequence[Row],
     found: Found,
     column: Column,
     p: Mapping[tuple[str, str], float] | None,
-) -> dict[Row, int]:
-    """The rank of each member; none where the metric has no better side or nothing was compared."""
+) -> dict[Row, Place]:
+    """The place of each member; none where the metric has no better side or nothing was compared."""
     means = {row: summary(found.get((row, column), []))[0] for row in members}
     known = [row for row in members if not math.isnan(means[row])]
     if not p or group[-1] not in ARROWS or len(known) < 2:
         return {}
     both = {(i, j): _either(p, known[i][2], known[j][2]) for i in range(len(known)) for j in range(i + 1, len(known))}
     higher = ARROWS[group[-1]] == "↑"
-    return dict(zip(known, ranks([means[row] for row in known], both, ALPHA, higher=higher), strict=True))
+    return dict(zip(known, places([means[row] for row in known], both, ALPHA, higher=higher), strict=True))
 
 
 def _either(p: Mapping[tuple[str, str], float], one: str, other: str) -> float:
@@ -79,18 +103,46 @@ def _either(p: Mapping[tuple[str, str], float], one: str, other: str) -> float:
     return 1.0 if math.isnan(found) else found
 
 
-def _explained(comparisons: Sequence[Comparison], intervals: bool) -> list[str]:
-    """What the marks and brackets are."""
-    found = max(comparisons, key=lambda one: one.units)
-    top = f"{found.units} {found.unit}s, then examples" if found.unit else "examples alone: no spread of runs is known"
+def _explained(comparisons: Sequence[Comparison], intervals: bool, *, apart: bool) -> list[str]:
+    """What the marks and brackets are, and what could have been found."""
+    top = max(comparisons, key=lambda one: one.units)
     worlds = len({one.group[:3] for one in comparisons}) > 1
     column = "its column within a model, encoder and variant" if worlds else "its column"
     said = [
-        f"¹ is the best of {column} or not distinguishable from it (two-level bootstrap of paired differences: {top}; "
-        f"Holm over all pairs of methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
+        f"¹ is the best of {column} or not shown to differ from it ({how(comparisons)}; Holm over all pairs of "
+        f"methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
     ]
-    if plain := dict.fromkeys(one.metric for one in comparisons if not one.resamples):
+    if apart:
         said.append(
-            f"In place of the bootstrap, Student's t over {found.unit or 'run'}s: {', '.join(map(called, plain))}."
+            "° is not shown to differ from the best either, but lies below a method that is: it is noisier, no equal."
         )
-    return [*said, "[ ] is the 95 % interval of the same bootstrap."] if intervals else said
+    if top.unit == "replicate" and top.units < LEAST_BLOCKS:
+        said.append(_could_find(comparisons, top.units))
+    return [*said, "[ ] is the 95 % interval."] if intervals else said
+
+
+def how(comparisons: Sequence[Comparison], examples: str = "examples") -> str:
+    """How differences are tested, in a few words."""
+    top = max(comparisons, key=lambda one: one.units)
+    drawn = any(one.resamples for one in comparisons)
+    if not top.unit:
+        return f"bootstrap of {examples} alone: no spread of runs is known"
+    paired = [one for one in comparisons if one.other and not math.isnan(one.freedom)]
+    moderated = any(one.freedom > one.units - 1 and one.units > 1 for one in paired if math.isfinite(one.freedom))
+    shared = "; the variances of pairs are moderated (Smyth 2004)" if moderated else ""
+    noise = f", with the noise of the {examples} that they share" if drawn else ""
+    return f"Student's t of paired differences over {top.units} {top.unit}s{noise}{shared}"
+
+
+def _could_find(comparisons: Sequence[Comparison], units: int) -> str:
+    """The gap that a column of so few replicates finds four times in five, before it is too late to wonder."""
+    columns: dict[str, list[float]] = {}
+    for one in comparisons:
+        pairs = sum(1 for other in comparisons if other.other and other.group == one.group)
+        if one.other and math.isfinite(one.error):
+            columns.setdefault(called(one.metric), []).append(detectable(one.error, one.freedom, ALPHA / pairs))
+    gaps = ", ".join(f"{float(np.median(found)):.2g} of {name}" for name, found in columns.items())
+    return (
+        f"{units} replicates can show little: of most pairs only a gap of {gaps} would be found four times in five; "
+        f"with {LEAST_BLOCKS} replicates or more the pairs learn their spread from one another."
+    )

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from fairl_bench.data import GOLD
 from fairl_bench.records import Record
-from fairl_bench.science.ranks import ranks
+from fairl_bench.science.ranks import Place, places
 from fairl_bench.tables.comparisons import ALPHA, Comparison
+from fairl_bench.tables.ranked import APART, as_values, how, marked
 from fairl_bench.tables.realigned import AFTER, DATA, budget, placed
 from fairl_bench.tables.rows import ARROWS, AXES, Row, Runs, mean_and_spread, named, row_of, shown_axes, summary
 from fairl_bench.tables.table import Table, Value
@@ -59,8 +60,8 @@ def first_places(
     for row in records:
         if row.dataset == DATA and not row.other:
             found.setdefault((row_of(row), row.slice, row.truth, row.metric), []).append(row)
-    places = _ranks(found, dict.fromkeys(rows, Runs(0)), comparisons, column)
-    return frozenset(row for row, place in places.items() if place == 1)
+    found_places = _places(found, dict.fromkeys(rows, Runs(0)), comparisons, column)
+    return frozenset(row for row, place in found_places.items() if place.rank == 1)
 
 
 # --- at the same KL
@@ -74,7 +75,8 @@ def _same_kl(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comp
         for metric, head in (("toxicity_rate", "toxicity rate"), ("toxicity_area", "area"))
     ]
     ends = {(*one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
-    rank = {column: _ranks(found, runs, comparisons, column) for column in columns}
+    stand = {column: _places(found, runs, comparisons, column) for column in columns}
+    first = {column: [row for row, place in mine.items() if place.rank == 1] for column, mine in stand.items()}
     rows, tidy, bold = [], [], set()
     shown = shown_axes(runs)
     for at, row in enumerate(runs):
@@ -82,27 +84,27 @@ def _same_kl(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comp
         for column in columns:
             cell = found.get((row, *column[:3]), [])
             low, high = ends.get(_place(row, column), (math.nan, math.nan))
-            place = rank[column].get(row)
+            place = stand[column].get(row)
             texts.append(_at_kl(cell, column, (low, high), place))
-            tidy.append({**_tidy(row, column, cell), "low": low, "high": high, "rank": place})
-            if place == 1 and list(rank[column].values()).count(1) == 1:
+            tidy.append({**_tidy(row, column, cell), "low": low, "high": high, **as_values(place)})
+            if first[column] == [row]:
                 bold.add((at, len(shown) + len(texts) - 1))
         rows.append((*named(row, shown), *texts))
-    notes = [_judged(found, truth), *_lacking(found, runs, columns), *_explained(comparisons, columns, rank)]
+    notes = [_judged(found, truth), *_lacking(found, runs, columns), *_explained(comparisons, columns, stand)]
     title = "Realignment at the same KL" + (", by the second judge" if truth == SECOND else "")
     file = "realignment-second" if truth == SECOND else "realignment"
     heads = _heads(shown, columns)
     return Table(title, heads, tuple(rows), tuple(notes), tuple(tidy), frozenset(bold), file)
 
 
-def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], rank: int | None) -> str:
+def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], place: Place | None) -> str:
     mean, _ = summary(cell)
     if math.isnan(mean):
         return "n/a"
     said = f"{mean:.3f}"
     if column.metric == "toxicity_rate" and math.isfinite(ends[0]):
         said += f" [{ends[0]:.3f}, {ends[1]:.3f}]"
-    return f"{said} ¹" if rank == 1 else said
+    return said + marked(place)
 
 
 def _place(row: Row, column: Column) -> tuple[str, ...]:
@@ -111,10 +113,10 @@ def _place(row: Row, column: Column) -> tuple[str, ...]:
     return model, encoder, variant, placed(column.cut), column.truth, column.metric, method
 
 
-def _ranks(
+def _places(
     found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], column: Column
-) -> dict[Row, int]:
-    """The rank of each row among those of its model, encoder and variant; none where nothing was compared."""
+) -> dict[Row, Place]:
+    """The place of each row among those of its model, encoder and variant; none where nothing was compared."""
     p: dict[tuple[str, ...], float] = {}
     for one in comparisons:
         if one.other and not math.isnan(one.p_holm):
@@ -124,7 +126,7 @@ def _ranks(
         mean, _ = summary(found.get((row, *column[:3]), []))
         if not math.isnan(mean):
             groups.setdefault(_place(row, column)[:-1], []).append((row, mean))
-    placed_: dict[Row, int] = {}
+    stand: dict[Row, Place] = {}
     for group, members in groups.items():
         both = {
             (i, j): p[(*group, one[0][2], other[0][2])]
@@ -134,9 +136,9 @@ def _ranks(
         }
         if both:
             higher = ARROWS[column.metric] == "↑"
-            order = ranks([mean for _, mean in members], both, ALPHA, higher=higher)
-            placed_ |= {row: rank for (row, _), rank in zip(members, order, strict=True)}
-    return placed_
+            order = places([mean for _, mean in members], both, ALPHA, higher=higher)
+            stand |= {row: place for (row, _), place in zip(members, order, strict=True)}
+    return stand
 
 
 def _judged(found: _Found, truth: str) -> str:
@@ -172,27 +174,27 @@ def _lacking(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column])
 
 
 def _explained(
-    comparisons: Sequence[Comparison], columns: Sequence[Column], rank: Mapping[Column, Mapping[Row, int]]
+    comparisons: Sequence[Comparison], columns: Sequence[Column], stand: Mapping[Column, Mapping[Row, Place]]
 ) -> list[str]:
     """What brackets and marks are, and where all methods are equal."""
-    places = {(placed(column.cut), column.truth, column.metric) for column in columns}
-    mine = [one for one in comparisons if one.group[3:] in places]
+    asked = {(placed(column.cut), column.truth, column.metric) for column in columns}
+    mine = [one for one in comparisons if one.group[3:] in asked]
     if not mine:
         return []
-    top = max(mine, key=lambda one: one.units)
-    over = f"{top.unit or 'run'}s"
-    if any(one.resamples for one in mine):
-        alone = "bootstrap of prompts alone: no spread of runs is known"
-        how = f"two-level bootstrap: {over}, then prompts" if top.unit else alone
-    else:
-        how = f"Student's t over {over}"
-    notes = [f"[ ] is the 95 % interval ({how})."] if any(math.isfinite(one.low) for one in mine) else []
-    if any(rank.values()):
+    tested = how(mine, "prompts")
+    notes = [f"[ ] is the 95 % interval ({tested})."] if any(math.isfinite(one.low) for one in mine) else []
+    if any(stand.values()):
         notes.append(
-            "¹ is the best of its column or not distinguishable from it (differences paired over the same prompts "
+            "¹ is the best of its column or not shown to differ from it (differences paired over the same prompts "
             f"and runs; Holm over all pairs of methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
         )
-    equal = [f"{c.head[:-2]} at {c.top}" for c in columns if len(rank[c]) > 1 and set(rank[c].values()) == {1}]
+    if any(marked(place) == APART for found in stand.values() for place in found.values()):
+        notes.append("° is not shown to differ from the best either, but lies below a method that is.")
+    equal = [
+        f"{c.head[:-2]} at {c.top}"
+        for c in columns
+        if len(stand[c]) > 1 and {one.rank for one in stand[c].values()} == {1}
+    ]
     told = "any column" if len(equal) == len(columns) else ", ".join(equal)
     return [*notes, f"No two methods differ in {told}."] if equal else notes
 

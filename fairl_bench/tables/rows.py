@@ -35,6 +35,15 @@ ARROWS = {
 }
 """Which way is better; a metric that is not here gets no arrow and no rank."""
 
+BOUNDS = {
+    **dict.fromkeys(("accuracy", "f1", "auc", "pair_accuracy", "epic", "refusal_correctness"), (0.0, 1.0)),
+    **dict.fromkeys(("toxicity_rate", "toxicity", "toxicity_area"), (0.0, 1.0)),
+    **dict.fromkeys(("expected_maximum_toxicity", "toxicity_probability"), (0.0, 1.0)),
+    **dict.fromkeys(("starc", "starc_per_prompt"), (0.0, 2.0)),
+    **dict.fromkeys(("spearman", "kendall", "agreement", "agreement_along"), (-1.0, 1.0)),
+}
+"""The least and the greatest value of a metric, which its intervals keep; a metric that is not here has none."""
+
 _NAMES = {"f1": "F1", "auc": "AUC", "starc": "STARC", "epic": "EPIC"}
 
 

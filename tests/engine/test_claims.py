@@ -19,8 +19,10 @@ from fairl_bench.science.ranks import holm
 from fairl_bench.tables.comparisons import Comparison
 
 Cli = Callable[..., Result]
+ERROR = 0.02 / 2.1788128  # the half-width of an interval in the quantile of t with 12 degrees of freedom
 OWN = Comparison(
-    "toy", "tfidf", "", "shifted", "gold", "auc", "a", "b", 0.04, 0.02, 0.06, 0.001, 0.01, 2.0, 500, 5, "seed", 100, ""
+    *("toy", "tfidf", "", "shifted", "gold", "auc", "a", "b", 0.04, 0.02, 0.06, 0.001, 0.01),
+    *(ERROR, 12.0, 2.0, 500, 5, "seed", 100, ""),
 )
 RECORD = Record("s", "toy", "tfidf", "mlp", "a", "", 0, 0, "shifted", "", "all", "gold", "auc", "", 0.8, 500, "", "k")
 
@@ -48,6 +50,9 @@ def verdict(one: Claim, known: Comparison = OWN) -> claims.Verdict:
         ({"metric": "starc"}, {"metric": "starc"}, "refuted"),  # lower is better
         ({"metric": "threshold"}, {"metric": "threshold"}, "inconclusive"),
         ({"data": "pairs/test"}, {}, "inconclusive"),  # nothing on record
+        ({"within": 0.1}, {}, "equivalent"),
+        ({"within": 0.05}, {}, "inconclusive"),
+        ({"within": 0.01}, {}, "refuted"),
     ],
 )
 def test_a_claim_is_judged_by_its_effect(fields: dict[str, Any], known: dict[str, Any], said: str) -> None:
@@ -60,11 +65,11 @@ def test_a_gain_is_told_in_the_direction_that_is_better() -> None:
 
 
 def test_power_is_that_of_the_effect_that_the_source_reports() -> None:
-    error = 0.04 / (2 * 1.959964)
-    assert verdict(claim(effect=2.801585 * error)).power == pytest.approx(0.8, abs=1e-5)
+    found = (2.1788128 + 0.8726090) * ERROR  # the quantiles .975 and .8 of t with 12 degrees of freedom
+    assert verdict(claim(effect=found)).power == pytest.approx(0.8, abs=0.02)
     assert verdict(claim(effect=0.1)).power > 0.999
     assert math.isnan(verdict(claim()).power)
-    assert verdict(claim()).detectable == pytest.approx(2.801585 * error, rel=1e-5)
+    assert verdict(claim()).detectable == pytest.approx(found, rel=1e-6)
 
 
 def test_p_is_adjusted_over_all_claims_of_the_suite() -> None:
@@ -73,6 +78,43 @@ def test_p_is_adjusted_over_all_claims_of_the_suite() -> None:
     known = [replace(OWN, metric=one.metric, p=each) for one, each in zip(asked, p, strict=True)]
     found = claims.judge(asked, Path("nowhere"), "s", [RECORD], known)
     assert [one.p_holm for one in found] == holm(p)
+
+
+def test_a_gain_of_at_least_so_much_is_tested_by_t_at_the_same_degrees_of_freedom() -> None:
+    from scipy.stats import t
+
+    found = verdict(claim(by_at_least=0.01))
+    assert found.p == pytest.approx(2 * t.sf(0.03 / ERROR, 12), rel=1e-6)
+
+
+def several(p: dict[str, float], gains: dict[str, float], **fields: Any) -> claims.Verdict:
+    known = [replace(OWN, other=name, p=p[name], value=gains[name]) for name in p]
+    (found,) = claims.judge([claim(than=list(p), **fields)], Path("nowhere"), "s", [RECORD], known)
+    return found
+
+
+def test_several_comparators_are_one_hypothesis_with_the_largest_p() -> None:
+    found = several({"b": 0.001, "c": 0.03}, {"b": 0.05, "c": 0.04})
+    assert (found.p, found.effect.than, found.verdict) == (0.03, "c", "supported")
+    assert several({"b": 0.001, "c": 0.06}, {"b": 0.05, "c": 0.04}).verdict == "inconclusive"
+
+
+def test_one_comparator_that_is_better_refutes_a_claim_against_several() -> None:
+    found = several({"b": 0.001, "c": 0.02}, {"b": 0.05, "c": -0.04})
+    # it was looked for among two
+    assert (found.p, found.effect.than, found.verdict) == (0.04, "c", "refuted")
+
+
+def test_a_comparator_that_is_not_on_record_leaves_the_claim_open() -> None:
+    asked = claim(than=["b", "c"])
+    (found,) = claims.judge([asked], Path("nowhere"), "s", [RECORD], [OWN])
+    assert found.verdict == "inconclusive"
+    assert "on record for both 'a' and 'c'" in found.effect.note
+
+
+def test_a_claim_is_of_a_gain_or_of_equivalence() -> None:
+    with pytest.raises(ValueError, match="leave one out"):
+        claim(within=0.1, by_at_least=0.1)
 
 
 def test_an_expectation_is_met_by_its_verdict_alone() -> None:

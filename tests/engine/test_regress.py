@@ -131,7 +131,7 @@ def test_an_ordering_holds_where_it_is_shown_on_any_model(value: float, p: float
     rows = [replace(RECORD, model="toy", method=method) for method in ("a", "b")]
     one = Comparison(
         *("toy", "e", "", "pairs/test", "gold", "auc", "a", "b"),
-        *(value, value - 0.01, value + 0.01, p, p, 1.0, 500, 5, "seed", 10, ""),
+        *(value, value - 0.01, value + 0.01, p, p, 0.005, 4.0, 1.0, 500, 5, "seed", 10, ""),
     )
     found = regress(Measured(rows, [one], lambda _: []), known)[-1]
     assert (found.kind, found.verdict, found.why) == ("ordering", verdict, why)

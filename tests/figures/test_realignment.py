@@ -26,7 +26,7 @@ ROWS: list[Row] = [("toy", "e", name, "") for name in ("good", "weak", "flipped"
 
 @pytest.fixture(scope="module")
 def told(realign: Plant) -> tuple[list[Record], list[Comparison]]:
-    found, records = realign({"good": 0.9, "weak": 0.2, "flipped": -0.9}, (0, 1, 2), kls={"weak": 0.3})
+    found, records = realign({"good": 0.9, "weak": 0.2, "flipped": -0.9}, range(5), kls={"weak": 0.3})
     return records, list(compared(found, records, 300))
 
 
@@ -77,7 +77,7 @@ def test_against_kl_every_look_is_a_mark_and_every_budget_a_panel(
     curve, *panels = shown(against_kl(records, ROWS, comparisons))
     assert [panel.get_title() for panel in panels] == ["at KL 0.25", "at KL 0.5", "at KL 1"]
     marks = [line for line in curve.lines if line.get_linestyle() == "None" and len(line.get_xdata()) == 4]  # type: ignore[arg-type]
-    assert len(marks) == 9
+    assert len(marks) == 15
     at_half = panels[1]
     ends = [line.get_xdata() for line in at_half.lines if len(line.get_xdata()) == 2]  # type: ignore[arg-type]
     own = {c.method: (c.low, c.high) for c in comparisons

@@ -146,6 +146,7 @@ def comparison(method: str, other: str = "", **changed: Any) -> Comparison:
     plain: dict[str, Any] = {
         **{"model": "toy", "encoder": "minilm", "variant": "", "data": "pairs/test", "truth": "gold", "metric": "auc"},
         **{"value": 0.0, "low": 0.85, "high": 0.95, "p": 0.5, "p_holm": 0.5, "effect": 0.0, "n": 10, "units": 5},
+        **{"error": 0.02, "freedom": 4.0},
         **{"unit": "seed", "resamples": 100, "note": ""},
     }
     return Comparison(**{**plain, "method": method, "other": other, **changed})
@@ -209,15 +210,31 @@ def test_intervals_are_shown_on_request_and_always_in_the_tidy_rows() -> None:
     assert (ranked(0.5, 0.88).tidy[0]["low"], ranked(0.5, 0.88).tidy[0]["high"]) == (0.85, 0.95)
 
 
-def test_the_note_says_what_was_drawn() -> None:
-    assert "5 seeds, then examples" in "".join(ranked(0.5, 0.88).notes)
-    alone = table1([record(0.9)], LAYOUT, {ROW: Runs(1)}, [comparison("mm", unit="", units=1)])
-    assert "examples alone: no spread of runs is known" in "".join(alone.notes)
+def noted(**changed: Any) -> str:
+    return "".join(table1([record(0.9)], LAYOUT, THREE, [comparison("mm", "me", **changed)]).notes)
 
 
-def test_a_metric_that_is_not_resampled_is_named() -> None:
-    rows = [comparison("mm", resamples=0)]
-    assert "In place of the bootstrap, Student's t over seeds: AUC." in table1([record(1)], LAYOUT, THREE, rows).notes
+def test_the_note_says_what_the_test_rests_on() -> None:
+    assert "t of paired differences over 5 seeds, with the noise of the examples that they share; Holm" in noted()
+    assert "over 5 replicates; Holm" in noted(unit="replicate", resamples=0)
+    assert "moderated (Smyth 2004)" in noted(unit="replicate", resamples=0, freedom=9.0)
+    assert "bootstrap of examples alone: no spread of runs is known" in noted(unit="", units=1, freedom=math.inf)
+
+
+def test_two_replicates_say_what_could_have_been_found_at_all() -> None:
+    said = noted(unit="replicate", units=2, resamples=0, freedom=1.0, error=0.02)
+    assert "2 replicates can show little: of most pairs only a gap of 0.28 of AUC would be found" in said
+    assert "can show little" not in noted(unit="replicate", units=5, resamples=0)
+
+
+def test_a_row_below_one_that_is_worse_has_a_sign_of_its_own() -> None:
+    records = [record(v, method=m) for m, v in (("mm", 0.9), ("me", 0.8), ("length", 0.5))]
+    rows = [comparison("mm", "me", p_holm=0.01), comparison("mm", "length", p_holm=0.2)]
+    table = table1(records, LAYOUT, THREE, rows)
+    assert [row[1] for row in table.rows] == ["0.900 ¹", "0.800", "0.500 °"]
+    assert [row["differs_from_best"] for row in table.tidy] == [0, 1, 0]
+    assert any(note.startswith("° is not shown to differ from the best either") for note in table.notes)
+    assert "°" not in noted()
 
 
 def test_the_tidy_rows_have_students_interval_over_seeds() -> None:

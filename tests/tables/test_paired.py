@@ -14,7 +14,7 @@ from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
 from fairl_bench.science import agreement, classification, starc
-from fairl_bench.science.intervals import t_interval, t_test
+from fairl_bench.science.intervals import bounded, t_interval, t_test
 from fairl_bench.tables.comparisons import Comparison, read, signature, write
 from fairl_bench.tables.disagreement import table2, table3
 from fairl_bench.tables.paired import Question, compared
@@ -134,7 +134,9 @@ def test_a_metric_without_a_form_for_weights_gets_students_t_over_seeds() -> Non
     values = {m: [r.value for r in records(sheet(SEEDS)) if (r.method, r.metric) == (m, "kendall")] for m in "ab"}
     own = one(rows, "a", metric="kendall")
     assert own.resamples == 0
-    assert (own.low, own.high) == pytest.approx(t_interval(values["a"]))
+    mean, (low, high) = np.mean(values["a"]), t_interval(values["a"])
+    assert own.error == pytest.approx((high - low) / 2 / 4.302653, rel=1e-6)  # t of 2 degrees of freedom
+    assert (own.low, own.high) == pytest.approx(bounded(float(mean), (high - low) / 2, (-1.0, 1.0)))
     assert one(rows, "a", "b", "kendall").p == pytest.approx(t_test(np.subtract(values["a"], values["b"])))
 
 
@@ -193,15 +195,34 @@ def test_another_method_changes_no_interval() -> None:
     assert one(few, "a", "b").low == pytest.approx(one(more, "a", "b").low, abs=1e-5)
 
 
-def test_replicates_that_share_their_examples_are_drawn_alike() -> None:
-    # a test set that is a file: what its examples add cancels in no mean over replicates
-    whole = sheet(SEEDS)
-    twice = answers(whole, replace(whole, replicate=1))
-    alone = answers(replace(whole, rewards={run(m, 0): whole.rewards[run(m, 0)] for m in "ab"}))
-    both = answers(whole, sheet(SEEDS, 1))
-    width = {name: one(rows, "a").high - one(rows, "a").low for name, rows in (("twice", twice), ("alone", alone))}
-    assert width["twice"] == pytest.approx(width["alone"], rel=0.25)
-    assert one(both, "a").units == one(twice, "a").units == 2
+def test_the_noise_of_examples_is_added_where_seeds_share_them_and_nowhere_else() -> None:
+    alone, several = answers(sheet(SEEDS)), answers(*(sheet(SEEDS, replicate) for replicate in range(3)))
+    gaps = [
+        np.mean([row.value for row in records(sheet(SEEDS, i)) if (row.method, row.metric) == ("a", "auc")])
+        - np.mean([row.value for row in records(sheet(SEEDS, i)) if (row.method, row.metric) == ("b", "auc")])
+        for i in range(3)
+    ]
+    found = one(several, "a", "b")
+    assert (found.error, found.freedom, found.resamples) == (pytest.approx(np.std(gaps, ddof=1) / 3**0.5), 2.0, 0)
+    values = {m: [r.value for r in records(sheet(SEEDS)) if (r.method, r.metric) == (m, "auc")] for m in "ab"}
+    between = np.var(np.subtract(values["a"], values["b"]), ddof=1) / 3
+    assert one(alone, "a", "b").error ** 2 > between
+    assert one(alone, "a", "b").freedom == 2.0
+
+
+def test_six_replicates_of_many_methods_learn_their_spread_from_one_another() -> None:
+    gains = {run(name, 0): 1.0 + 0.1 * i for i, name in enumerate("abcdef")}
+    paired = [row for row in answers(*(sheet(gains, replicate) for replicate in range(6))) if row.other]
+    assert {row.unit for row in paired} == {"replicate"}
+    assert all(5 < row.freedom <= 25 for row in paired)
+
+
+def test_no_interval_of_a_method_leaves_the_bounds_of_its_metric() -> None:
+    good = {run(m, s): g for m, g in (("a", 30.0), ("b", 1.0)) for s in range(2)}
+    for sheets in ([sheet(good)], [sheet(good), sheet(good, 1)]):
+        for row in answers(*sheets, metrics=("auc", "starc", "kendall")):
+            top = 2.0 if row.metric == "starc" else 1.0
+            assert row.other or (-1.0 if row.metric == "kendall" else 0.0) <= row.low <= row.high <= top
 
 
 def test_clusters_are_groups_else_prompts_else_pairs_else_examples() -> None:

@@ -13,7 +13,7 @@ import pytest
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.records import Record
 from fairl_bench.science import realignment as science
-from fairl_bench.science.intervals import t_interval
+from fairl_bench.science.intervals import bounded, t_interval
 from fairl_bench.science.resampling import at_kl
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.formats import as_csv, as_json, as_text
@@ -47,15 +47,15 @@ Told = tuple[list[Realigned], list[Record], list[Comparison]]
 
 @pytest.fixture(scope="module")
 def told(realign: Plant) -> Told:
-    """Four methods, two of them equal and one of the wrong sign, three seeds."""
-    found, records = realign(GAINS, (0, 1, 2))
+    """Four methods, two of them equal and one of the wrong sign, five seeds."""
+    found, records = realign(GAINS, range(5))
     return found, records, list(compared(found, records, 400))
 
 
 @pytest.fixture(scope="module")
 def tables(told: Told) -> dict[str, Table]:
     _, records, rows = told
-    return realignment(records, runs_of(records, 3), rows)
+    return realignment(records, runs_of(records, 5), rows)
 
 
 # --- the curve under weights
@@ -101,7 +101,7 @@ def test_the_value_at_a_budget_is_the_mean_of_the_records_and_lies_in_its_interv
     found = one(rows, "weak")
     assert found.value == pytest.approx(np.mean(recorded), abs=1e-12)  # float64
     assert found.low < found.value < found.high
-    assert (found.units, found.unit, found.n, found.resamples) == (3, "seed", 60, 400)
+    assert (found.units, found.unit, found.n, found.resamples) == (5, "seed", 60, 400)
 
 
 def test_two_equal_methods_are_a_tie_and_share_the_first_rank(told: Told, tables: dict[str, Table]) -> None:
@@ -111,7 +111,7 @@ def test_two_equal_methods_are_a_tie_and_share_the_first_rank(told: Told, tables
     assert found.p_holm == 1
     ranks = {method: cell["rank"] for method, cell in cells(tables["realignment"], "toxicity_rate", "kl:1").items()}
     assert ranks == {"good": 1, "same": 1, "weak": 3, "flipped": 4}
-    assert first_places(records, list(runs_of(records, 3)), rows, "kl:1") == {
+    assert first_places(records, list(runs_of(records, 5)), rows, "kl:1") == {
         ("toy", "e", "good", ""),
         ("toy", "e", "same", ""),
     }
@@ -170,7 +170,7 @@ def test_replicates_are_the_units_where_there_are_several(realign: Plant) -> Non
     )
     assert one(rows, "good", "same").p_holm == 1
     table = realignment(records, runs_of(records, 6), rows)["realignment"]
-    assert "[ ] is the 95 % interval (two-level bootstrap: replicates, then prompts)." in table.notes
+    assert "[ ] is the 95 % interval (Student's t of paired differences over 3 replicates)." in table.notes
 
 
 def test_below_ten_prompts_the_runs_are_all_there_is(realign: Plant) -> None:
@@ -178,7 +178,8 @@ def test_below_ten_prompts_the_runs_are_all_there_is(realign: Plant) -> None:
     own = one(list(compared(found, records, 400)), "weak")
     values = [r.value for r in records if (r.method, r.slice, r.metric) == ("weak", "kl:0.5", "toxicity_rate")]
     assert own.resamples == 0
-    assert (own.low, own.high) == pytest.approx(t_interval(values), abs=1e-12)  # float64
+    low, high = t_interval(values)
+    assert (own.low, own.high) == pytest.approx(bounded(own.value, (high - low) / 2, (0.0, 1.0)), abs=1e-12)  # float64
 
 
 def test_evidence_that_is_not_what_was_recorded_is_not_resampled(told: Told) -> None:
@@ -199,8 +200,8 @@ def test_seeds_with_prompts_of_their_own_are_paired_within_a_seed(told: Told) ->
     other = list(compared(own, records, 400))
     assert one(other, "good", "same").p_holm == 1
     apart, before = one(other, "good", "weak"), one(rows, "good", "weak")
-    assert (apart.n, apart.units, apart.value) == (180, 3, before.value)
-    # three sets of prompts say more than one: the interval is narrower, by what of it is the noise of prompts
+    assert (apart.n, apart.units, apart.value) == (300, 5, before.value)
+    # five sets of prompts say more than one: the interval is narrower, by what of it is the noise of prompts
     assert apart.high - apart.low < before.high - before.low
 
 
@@ -246,10 +247,10 @@ def test_what_a_run_does_not_reach_is_not_available_with_its_note(realign: Plant
 
 def test_failed_and_unfinished_seeds_are_counted(told: Told) -> None:
     _, records, rows = told
-    runs = {row: Runs(5, failed=1, unit="seeds") for row in runs_of(records, 5)} | {("toy", "e", "lost", ""): Runs(5)}
+    runs = {row: Runs(7, failed=1, unit="seeds") for row in runs_of(records, 7)} | {("toy", "e", "lost", ""): Runs(5)}
     made = realignment(records, runs, rows)
     for table in made.values():
-        assert "good: 1 of 5 seeds failed, 1 is not finished." in table.notes
+        assert "good: 1 of 7 seeds failed, 1 is not finished." in table.notes
         assert "lost: 5 of 5 runs are not finished." in table.notes
         assert set(table.rows[-1][1:]) == {"n/a"}
 
@@ -259,7 +260,7 @@ def test_a_second_judge_has_a_table_of_its_own(realign: Plant) -> None:
     rows = list(compared(found, records, 200))
     made = realignment(records, runs_of(records, 3), rows)
     assert list(made) == ["realignment", "realignment-second", "realignment-steps"]
-    assert "Student's t over seeds" in " ".join(made["realignment-second"].notes)
+    assert "(Student's t of paired differences over 3 seeds)" in " ".join(made["realignment-second"].notes)
     assert ("second", "rate") in made["realignment-steps"].heads
 
 
@@ -280,7 +281,7 @@ def test_texts_left_out_of_the_perplexity_are_counted(told: Told, tables: dict[s
     assert "The perplexity leaves out no text." in tables["realignment-steps"].notes
     changed = [replace(r, value=2.0) if (r.metric, r.method) == ("perplexity_dropped", "weak") else r for r in records]
     table = realignment(changed, runs_of(records, 3))["realignment-steps"]
-    assert "weak: the perplexity leaves out 6 of 180 texts (empty, or above 10,000)." in table.notes
+    assert "weak: the perplexity leaves out 10 of 300 texts (empty, or above 10,000)." in table.notes
 
 
 def test_the_tables_fit_a_terminal_and_are_saved_under_their_names(tables: dict[str, Table]) -> None:
