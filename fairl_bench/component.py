@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     ModelWrapValidatorHandler,
     PrivateAttr,
+    SecretStr,
     StringConstraints,
     ValidationInfo,
     model_validator,
@@ -40,12 +41,20 @@ class _Marker:
 RunTime = _Marker("RunTime")
 """``Annotated[int, RunTime]``: a field that changes how the answer is computed but not the answer; not in the key."""
 
+Secret = _Marker("Secret")
+"""``Annotated[str, Secret]``: a field that is in no key, and is written by the name of the variable that holds it."""
+
 
 class PathText(str):
-    """A string of a file, which knows the folder that a relative path in it starts from."""
+    """A string of a file, which knows the folder that a relative path in it starts from.
 
-    __slots__ = ("folder",)
+    ``raw`` is what the file has; ``written`` is it with every variable replaced but those that hold secrets.
+    """
+
+    __slots__ = ("folder", "raw", "written")
     folder: Path
+    raw: str
+    written: str
 
 
 def _absolute(value: Any) -> Any:
@@ -162,10 +171,17 @@ class Component(Settings):
         return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
 
 
+_SIMPLE = {str, int, float, bool, type(None)}
+
+
 def plain(value: Any) -> Any:
     """Settings, tuples and mappings as the dicts and lists that JSON and YAML hold."""
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, Settings):
         return value.plain()
+    if isinstance(value, SecretStr):  # a worker needs it
+        return value.get_secret_value()
     if isinstance(value, tuple | list):
         return [plain(entry) for entry in value]
     if isinstance(value, Mapping):
@@ -179,6 +195,8 @@ def tuples(value: Any) -> Any:
     >>> tuples({"data": ["a", ["b"]]})
     {'data': ('a', ('b',))}
     """
+    if type(value) in _SIMPLE:  # most values are, and a large product has many
+        return value
     if isinstance(value, list | tuple):
         return tuple(tuples(entry) for entry in value)
     if isinstance(value, Mapping):

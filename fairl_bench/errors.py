@@ -21,6 +21,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+WIDTH, LINES = 290, 4
+"""How long a line of a message may be, and how many there may be."""
+
 
 class FairlError(Exception):
     """An expected failure: says what is wrong, where, and what to do, in one or two lines."""
@@ -31,7 +34,7 @@ class SuiteError(FairlError):
 
     def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
         place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(f"{place}{message}")
+        super().__init__(f"{short(place, WIDTH // 2)}{short(message, WIDTH - min(len(place), WIDTH // 2))}")
 
 
 class PluginError(FairlError):
@@ -81,6 +84,9 @@ class DamagedArtefact(StoreError):
         return type(self), (self.key, self.reason)  # it travels between processes
 
 
+_COMPARED, _TOLD = 100, 24  # characters of a name that is looked for, and names that are listed
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: its near matches, else all that is known.
 
@@ -91,8 +97,29 @@ def suggest(name: str, known: Iterable[str]) -> str:
     >>> suggest("zzz", [])
     'nothing is known here'
     """
-    names = sorted(known)
+    names, name = sorted(known), name[:_COMPARED]
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(map(repr, near)) + "?"
-    return "known: " + ", ".join(map(repr, names)) if names else "nothing is known here"
+    shown = ", ".join(map(repr, names[:_TOLD])) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
+    return f"known: {shown}" if names else "nothing is known here"
+
+
+def short(text: str, width: int = WIDTH) -> str:
+    """A text of at most so many characters: what is too long loses its middle.
+
+    >>> short("a very long text indeed", 15)
+    'a very ... deed'
+    """
+    if len(text) <= width:
+        return text
+    end = (width - 5) // 2 - 1
+    return f"{text[: width - 5 - end]} ... {text[len(text) - end :]}"
+
+
+def brief(text: str) -> str:
+    """A message of at most `LINES` lines of `WIDTH` characters; what is left out is counted."""
+    lines = text.splitlines()
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], f"... and {len(lines) - LINES + 1} more lines like these"]
+    return "\n".join(map(short, lines))

@@ -213,7 +213,7 @@ class Ask(Settings):
     sampling: Sampling = Sampling()
     voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
     occasion: str = Field("", description="names the draw of the prompts: two of one occasion are asked the same")
-    shards: int = Field(1, ge=1, description="stages that draw them side by side")
+    shards: int = Field(1, ge=1, le=4096, description="stages that draw them side by side")
 
 
 class Artefact(Settings):
@@ -229,7 +229,9 @@ class Encoder(Component, ABC):
     fitted: ClassVar[bool] = False
     """Whether it learns from the training texts first; if not, ``corpus`` is empty."""
 
-    shards: int = Field(1, ge=1, description="stages that embed side by side; another number moves the last bits")
+    shards: int = Field(
+        1, ge=1, le=4096, description="stages that embed side by side; another number moves the last bits"
+    )
     resources: Needs = None
 
     @abstractmethod

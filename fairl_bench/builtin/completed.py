@@ -20,7 +20,9 @@ class Completed(Source):
     prompts: Prompts
     n: int = Field(3500, ge=1, description="pairs, before empty and identical ones are dropped")
     sampling: Sampling = Sampling()
-    shards: int = Field(1, ge=1, description="stages that draw a model's completions side by side; may move a token")
+    shards: int = Field(
+        1, ge=1, le=4096, description="stages that draw a model's completions side by side; may move a token"
+    )
     identical: Literal["refuse", "drop"] = Field("drop", description="pairs whose two texts are equal")
     empty: Literal["refuse", "drop"] = Field("drop", description="pairs with a text of nothing but space")
 

@@ -194,7 +194,7 @@ class Shelf:
         """The plugins that parts and the parts within them come from."""
         registry = self.worker.registry
         used: dict[str, set[tuple[str, str]]] = {}
-        for part in parts_within(parts):
+        for _, part in parts_within(parts):
             used.setdefault(registry.plugin_of(part.kind, part.use).name, set()).add((part.kind, part.use))
         for name, found in sorted(used.items()):
             plugin = registry.plugins[name]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fairl_bench.engine.execute import Outcome, Watcher, execute, missing
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.hands import Hands, Here
-from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.plan import Cell, Plan, check_parts, plan
 from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.report import Paired, kept, paired, tables
@@ -61,8 +61,13 @@ def run(
     folder, before plugins hear that the run is over.
     """
     started = time.perf_counter()
-    whole = plan(study)
+    try:
+        whole = plan(study)
+    except FairlError:
+        check_parts(study)  # which says it with its line, if it can
+        raise
     wanted = _only(whole, study, only) if only else whole
+    check_parts(study, missing(wanted, store))  # so that the first mistake is told before the first minute's work
     results = Results(folder, study.suite, replace=replace_results)
     worker = Worker(store, study.registry)
     outcome = Outcome()
