@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fairl_bench.component import Component as Component
     from fairl_bench.component import DataFile as DataFile
     from fairl_bench.component import RunTime as RunTime
+    from fairl_bench.component import Secret as Secret
     from fairl_bench.component import Settings as Settings
     from fairl_bench.data import Asked as Asked
     from fairl_bench.data import Completions as Completions
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "pydantic": ("Field",),
-    "fairl_bench.component": ("Component", "DataFile", "RunTime", "Settings"),
+    "fairl_bench.component": ("Component", "DataFile", "RunTime", "Secret", "Settings"),
     "fairl_bench.data": (
         "Asked",
         "Completions",

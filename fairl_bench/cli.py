@@ -36,13 +36,13 @@ class _Group(click.Group):
         except click.ClickException:
             raise
         except Exception as error:
-            from fairl_bench.errors import FairlError
+            from fairl_bench.errors import FairlError, brief
 
             if not isinstance(error, FairlError) or context.params.get("debug"):
                 raise
-            from fairl_bench.show import printable
+            from fairl_bench.show import safe
 
-            click.echo(f"error: {printable(str(error))}", err=True)
+            click.echo(f"error: {brief(safe(str(error)))}", err=True)
             context.exit(2)
 
 
@@ -148,7 +148,7 @@ def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
 
 def _conclude(finished: Finished) -> None:
     """Print what a run came to and leave with its exit code."""
-    from fairl_bench.show import printable
+    from fairl_bench.show import safe
     from fairl_bench.tables.formats import as_text
 
     outcome = finished.outcome
@@ -156,7 +156,7 @@ def _conclude(finished: Finished) -> None:
         click.echo(as_text(table))
         click.echo()
     for reason in outcome.failed.values():
-        click.echo(f"failed: {printable(reason)}", err=True)
+        click.echo(f"failed: {safe(reason)}", err=True)
     unmet = [one for one in finished.claims if not one.met]
     for one in unmet:
         click.echo(f"claim {one.claim.id!r} is {one.verdict}, expected to be {one.claim.expect}", err=True)
@@ -374,8 +374,7 @@ def _saved(
 
 def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
     """``NAME=VALUE`` by name, the value as YAML has it."""
-    from ruamel.yaml import YAML
-
+    from fairl_bench.engine.yaml import parse_value
     from fairl_bench.errors import FairlError
 
     found = {}
@@ -383,7 +382,7 @@ def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = one.partition("=")
         if not name or not equals:
             raise FairlError(f"{option} {one}: needs NAME=VALUE")
-        found[name] = YAML(typ="safe", pure=True).load(value)
+        found[name] = parse_value(value, (Path(f"{option} {one}"), None))
     return found
 
 

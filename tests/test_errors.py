@@ -252,9 +252,12 @@ CASES = [
     suite("unquoted-variable", "toy-truth}\nsplit", "${FAIRL_NOT_SET}}\nsplit",
           "7: is not YAML: expected ',' or '}', but got '{'; quote a text with ${...} in it"),
     # --- data
-    data("no-data", "pairs.jsonl", None, "suite.yaml:4: models.0: {tmp}/pairs.jsonl cannot be read: No such file or directory"),
-    data("no-test-data", "texts.jsonl", None, "suite.yaml:8: testsets.texts: {tmp}/texts.jsonl cannot be read: No such file or directory"),
-    data("folder-for-data", "x", "", "suite.yaml:4: models.0: {tmp} cannot be read: Is a directory", "path: pairs.jsonl", "path: ."),
+    data("no-data", "pairs.jsonl", None, "suite.yaml:4: models.0: "
+         "{tmp}/pairs.jsonl cannot be read: No such file or directory"),
+    data("no-test-data", "texts.jsonl", None, "suite.yaml:8: testsets.texts: "
+         "{tmp}/texts.jsonl cannot be read: No such file or directory"),
+    data("folder-for-data", "x", "", "suite.yaml:4: models.0: "
+         "{tmp} cannot be read: Is a directory", "path: pairs.jsonl", "path: ."),
     data("no-path", "x", "", "suite.yaml:4: models.0: 'path' is missing", " path: pairs.jsonl,", ""),
     data("empty-path", "x", "", "suite.yaml:4: models.0.path: must not be empty", "path: pairs.jsonl", "path: ''"),
     data("no-row", "pairs.jsonl", "\n\n", "suite.yaml:4: models.0: {tmp}/pairs.jsonl holds no row"),
@@ -375,7 +378,8 @@ CASES = [
           "16: defaults.mean-difference: field 'margin' is unknown; known: 'resources'"),
     # --- judges and data of the hub
     data("judge-not-here", "x", "",
-         "suite.yaml:4: models.0.gold: model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
+         "suite.yaml:4: models.0.gold: "
+         "model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
          "name a local folder", "use: role", "use: sequence-classifier, model: nobody/nothing"),
     data("judge-of-two-labels", "x", "",
          "suite.yaml:4: models.0.gold: 'good' and 'bad' are both given; one label decides",
@@ -383,7 +387,8 @@ CASES = [
     data("judge-not-fetched-unasked", "x", "",
          "judge 'detoxify' needs the checkpoint of its model 'unbiased', a pickle, which is not fetched unasked; "
          "name the file under 'checkpoint:', or set 'download: true'", "use: role", "use: detoxify, model: unbiased"),
-    data("judge-without-comments", "x", "", "suite.yaml:4: models.0.gold: {tmp}/gone.jsonl cannot be read: No such file or directory",
+    data("judge-without-comments", "x", "", "suite.yaml:4: models.0.gold: "
+         "{tmp}/gone.jsonl cannot be read: No such file or directory",
          "use: role", "use: linear, path: gone.jsonl, gold: {column: toxic, good: 0}"),
     data("judge-of-a-column-not-there", "x", "", "{tmp}/texts.jsonl:1: no column 'toxik'; did you mean 'toxic'?",
          "use: role", "use: linear, path: texts.jsonl, gold: {column: toxik, good: 0}"),
@@ -397,13 +402,15 @@ CASES = [
          "suite.yaml:4: models.0: 'from-transcript' takes the prompt from the texts; leave 'columns.prompt' out",
          "use: jsonl, path: pairs.jsonl",
          "use: hub-dataset, dataset: a/b, prompt: from-transcript, columns: {prompt: prompt}"),
-    data("copy-of-hub-data-not-here", "x", "", "suite.yaml:4: models.0: {tmp}/gone cannot be read: No such file or directory",
+    data("copy-of-hub-data-not-here", "x", "", "suite.yaml:4: models.0: "
+         "{tmp}/gone cannot be read: No such file or directory",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: a/b, local: gone"),
     data("column-of-hub-data", "x", "",
          "suite.yaml:4: models.0: {tmp}/pairs.jsonl, split 'train', row 0: no column 'chosn'; did you mean 'chosen'?",
          "use: jsonl, path: pairs.jsonl",
          "use: hub-dataset, dataset: a/b, local: pairs.jsonl, columns: {preferred: chosn}"),
-    data("split-of-hub-data", "copy/test.jsonl", PAIRS, "suite.yaml:4: models.0: {tmp}/copy has no split 'tset'; did you mean 'test'?",
+    data("split-of-hub-data", "copy/test.jsonl", PAIRS, "suite.yaml:4: models.0: "
+         "{tmp}/copy has no split 'tset'; did you mean 'test'?",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: a/b, local: copy, split: tset"),
     # --- served language models, and one that embeds
     served("served-by-no-url", "url: 'http://b/v1'", "url: localhost:8000",
@@ -421,14 +428,16 @@ CASES = [
     served("served-by-a-trained-model", "{url: 'http://b/v1', model: b}", "{use: pretrained, model: b}",
            ".base: needs a CompletionsApi, which lm 'pretrained' is not"),
     served("served-key-not-set", "model: b", "model: b, api_key_env: FAIRL_NOT_SET", "")._replace(
-        said="suite.yaml:4: models.0.base: the key of language model 'b' is not set; set it: FAIRL_NOT_SET=... fairl-bench ..."),
+        said="suite.yaml:4: models.0.base: "
+             "the key of language model 'b' is not set; set it: FAIRL_NOT_SET=... fairl-bench ..."),
     data("encoder-without-its-model", "x", "", "suite.yaml:5: encoders.0: 'lm' is missing",
          "use: tfidf, dimensions: 4", "use: causal-lm"),
     data("encoder-of-unknown-pooling", "x", "",
          "suite.yaml:5: encoders.0.pooling: needs 'mean', 'weighted-mean', 'last' or 'first', got 'max'",
          "use: tfidf, dimensions: 4", "use: causal-lm, pooling: max, lm: {use: pretrained, model: m}"),
     data("encoder-of-a-model-not-here", "x", "",
-         "suite.yaml:5: encoders.0.lm: language model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
+         "suite.yaml:5: encoders.0.lm: "
+         "language model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
          "name a local folder",
          "use: tfidf, dimensions: 4", "use: causal-lm, lm: {use: pretrained, model: nobody/nothing}"),
 ]  # fmt: skip

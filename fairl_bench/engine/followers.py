@@ -45,7 +45,7 @@ class Followers:
         """Tell that the run begins."""
         if self.of[STARTED]:
             lacking = len(missing(self.plan, self.store))
-            settings, size = self.suite.plain(), (len(self.plan.cells), len(self.plan.stages))
+            settings, size = self.suite.shown(), (len(self.plan.cells), len(self.plan.stages))
             self._tell(STARTED, run=RunStarted(self.suite.name, settings, self.folder, *size, lacking))
 
     @contextmanager

@@ -16,7 +16,7 @@ from fairl_bench.engine.overrides import at_point, points, refuse_many_cells, se
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.suite import PAIRS, ReadFrom, Suite, Table1, Table2, Table3
 from fairl_bench.engine.yaml import Document, Place, is_file, load
-from fairl_bench.errors import SuiteError, suggest
+from fairl_bench.errors import PluginError, SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
 
 
@@ -38,7 +38,7 @@ def read_study(path: Path, options: Sequence[str] = ()) -> Study:
     for option in options:
         document = set_option(document, option)
     document = with_defaults(document)
-    registry = Registry(_plugins(document))
+    registry = _registry(document)
     suite = _suite(document, registry)
     suite._source = ReadFrom(document.content)
     most = suite.limits.cells
@@ -90,10 +90,21 @@ def _shared(content: Mapping[str, Any], before: Document, suite: Suite) -> dict[
         if value is known:
             made[key] = checked
         elif isinstance(value, list) and isinstance(known, list) and isinstance(checked, tuple):
-            if len(value) == len(known) == len(checked):
-                triples = zip(value, known, checked, strict=True)
-                made[key] = [done if entry is same else entry for entry, same, done in triples]
+            # as many: a path of the product names an entry and adds none
+            triples = zip(value, known, checked, strict=True) if len(value) == len(known) else ()
+            made[key] = [done if entry is same else entry for entry, same, done in triples] or value
     return made
+
+
+def _registry(document: Document) -> Registry:
+    """Every part, those of the suite's drop-ins included; what is wrong with one is told at its line."""
+    paths = _plugins(document)
+    try:
+        return Registry(paths)
+    except PluginError as error:
+        at = next((index for index, path in enumerate(paths) if str(path.resolve()) in str(error)), None)
+        place = ("plugins",) if at is None else ("plugins", at)
+        raise PluginError(str(SuiteError(str(error), *document.where(place)))) from error
 
 
 def _plugins(document: Document) -> list[Path]:

@@ -33,6 +33,7 @@ from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.rewards import Shelf
 from fairl_bench.engine.room import refusal
+from fairl_bench.engine.secrets import hidden, hidden_in
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
@@ -63,7 +64,7 @@ class Results:
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._text("suite.yaml", dump(suite.plain()))
+            self._text("suite.yaml", dump(suite.shown()))
         except OSError as error:
             raise ResultsError(
                 f"the results folder {folder} cannot be written: {error.strerror}; name another with --results"
@@ -116,9 +117,9 @@ class Results:
             self._forget(written)
             shelf.forget(saved)
         for key, log in outcome.logs.items():
-            self._text(f"logs/{key[:16]}.txt", f"{outcome.failed[key]}\n\n{log}")
+            self._text(f"logs/{key[:16]}.txt", hidden(f"{outcome.failed[key]}\n\n{log}"))
         told = self._run(plan, worker, outcome, command, seconds) | {"rows": plain_runs(runs)}
-        self._text("run.json", json.dumps(told, indent=1))
+        self._text("run.json", json.dumps(hidden_in(told), indent=1))
         return rows
 
     def paired(self) -> list[Record]:
@@ -147,7 +148,7 @@ class Results:
         place = self.folder / "run.json"
         if place.exists():
             told = json.loads(place.read_text(encoding="utf-8"))
-            self._text("run.json", json.dumps(told | {"warnings": list(warnings)}, indent=1))
+            self._text("run.json", json.dumps(told | {"warnings": hidden_in(warnings)}, indent=1))
 
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""

@@ -23,6 +23,7 @@ from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage, parts_within
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.room import refusal
+from fairl_bench.engine.secrets import hidden_in
 from fairl_bench.engine.stages import Worker
 from fairl_bench.errors import DataError, ResultsError
 from fairl_bench.kinds import Encoder, Method
@@ -117,7 +118,7 @@ class Shelf:
         try:
             half.mkdir(parents=True)
             told = self._about(half, cell, embeddings, signature)
-            (half / FILE).write_text(json.dumps(told.plain(), indent=1), encoding="utf-8")
+            (half / FILE).write_text(json.dumps(hidden_in(told.plain(), environment=False), indent=1), encoding="utf-8")
             half.replace(place)
         except OSError as error:
             if why := refusal(error, self.folder, "--results"):

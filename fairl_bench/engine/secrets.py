@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ from fairl_bench.component import Component, PathText, Secret, Settings
 
 MASK = "***"
 _LOOKS = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
-_SHORTEST = 6  # of the environment's values: "true" in a TOKENIZERS_... is no secret, and a word of every text
-# up to the last @ before the path; or, where a password has slashes, up to the last @ of all
-_USER = re.compile(r"(?<=://)(?:[^/\s:@'\"<>]+:(?!\d+(?:/|$))[^\s'\"<>]*|[^/\s'\"<>]*)@")
+_SHORTEST = 6  # of the environment's values: of a shorter one, every text has a piece by chance
+_FEWEST = 4  # of those that a suite uses
+# up to the @ before the path; or, where a password has slashes, behind them
+_USER = re.compile(r"(?<=://)(?:[^/?#\s'\"<>]*@|[^/\s:@'\"<>]+:(?!\d+(?:/|$))[^\s'\"<>]*?@)")
 _QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s'\"<>]+", re.IGNORECASE)
 _kept: dict[str, str] = {}
 
@@ -48,33 +50,45 @@ def hidden(text: str) -> str:
     >>> hidden("https://host:8000/v1?api_key=abc&n=1"), hidden("http://host:80/a@b")
     ('https://host:8000/v1?api_key=***&n=1', 'http://host:80/a@b')
     """
-    for value, name in _known():
+    return _hide(text, _known())
+
+
+def hidden_in(value: Any, *, environment: bool = True) -> Any:
+    """The same plain data with every text `hidden`; without ``environment``, of what the suite has used alone."""
+    return _hide_in(value, _known(environment=environment))
+
+
+def _hide(text: str, known: Sequence[tuple[str, str]]) -> str:
+    for value, name in known:
         text = text.replace(value, name)
     return _QUERY.sub(rf"\1{MASK}", _USER.sub("", text))
 
 
-def _known() -> list[tuple[str, str]]:
+def _hide_in(value: Any, known: Sequence[tuple[str, str]]) -> Any:
+    if isinstance(value, str):
+        return _hide(value, known)
+    if isinstance(value, Mapping):
+        return {_hide_in(name, known): _hide_in(entry, known) for name, entry in value.items()}
+    return [_hide_in(entry, known) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _known(*, environment: bool = True) -> list[tuple[str, str]]:
     """Each secret in the ways in which a text may hold it, with its name; the longest first."""
-    found = {
-        value: f"${{{name}}}"
-        for name, value in os.environ.items()
-        if len(value) >= _SHORTEST and looks_secret(name) and not name.startswith("TOKENIZERS_")
-    }
+    found = dict(_environment()) if environment else {}
     spelt = {
         form: name
-        for value, name in {**found, **_kept}.items()
+        for value, name in {**found, **{value: name for value, name in _kept.items() if len(value) >= _FEWEST}}.items()
         for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe=""))
     }
     return sorted(spelt.items(), key=lambda one: -len(one[0]))
 
 
-def hidden_in(value: Any) -> Any:
-    """The same plain data with every text `hidden`."""
-    if isinstance(value, str):
-        return hidden(value)
-    if isinstance(value, Mapping):
-        return {name if not isinstance(name, str) else hidden(name): hidden_in(entry) for name, entry in value.items()}
-    return [hidden_in(entry) for entry in value] if isinstance(value, list | tuple) else value
+def _environment() -> Iterator[tuple[str, str]]:
+    for name, value in os.environ.items():
+        if len(value) < _SHORTEST or not looks_secret(name) or name.startswith("TOKENIZERS_"):
+            continue
+        if not (value.startswith("/") and Path(value).exists()):  # where a key lies is no secret
+            yield value, f"${{{name}}}"
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -84,16 +98,18 @@ def is_secret(field: FieldInfo) -> bool:
 
 def shown(value: Any, source: Any = None) -> Any:
     """Settings as plain data without their secrets, which stand by the names that ``source`` (the file's data) has."""
+    return hidden_in(_shown(value, source))
+
+
+def _shown(value: Any, source: Any) -> Any:
     if isinstance(value, Settings):
         return dict(_fields(value, source if isinstance(source, Mapping) else {}))
     if isinstance(value, Mapping):
-        return {name: shown(entry, _at(source, name)) for name, entry in value.items()}
+        return {name: _shown(entry, _at(source, name)) for name, entry in value.items()}
     if isinstance(value, tuple | list):
-        return [shown(entry, _at(source, index)) for index, entry in enumerate(value)]
+        return [_shown(entry, _at(source, index)) for index, entry in enumerate(value)]
     if isinstance(value, str):
-        if isinstance(source, PathText) and source.written != source:
-            return hidden(source.written)
-        return hidden(value)
+        return source.written if isinstance(source, PathText) and source.written != source else value
     return value
 
 
@@ -107,7 +123,7 @@ def _fields(value: Settings, source: Mapping[str, Any]) -> Iterator[tuple[str, A
         elif name == "part" and isinstance(found, Component):  # its fields stand beside its name
             yield from _fields(found, source)
         else:
-            yield name, shown(found, source.get(name))
+            yield name, _shown(found, source.get(name))
 
 
 def _secret(value: Any, source: Any) -> Any:

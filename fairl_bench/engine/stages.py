@@ -39,6 +39,7 @@ from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
 from fairl_bench.engine.judged import judged_pairs
 from fairl_bench.engine.plan import SHARD, UPSTREAM, Stage
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.secrets import hidden_in
 from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.splits import split_pairs
@@ -98,7 +99,7 @@ class Worker:
         seconds = round(time.perf_counter() - started, 3)
         where = {"host": platform.node(), "pid": os.getpid()}
         told = {"title": stage.title, "seconds": seconds, **where, **(facts or {})}
-        self.store.write(stage.key, stage.kind, save, told)
+        self.store.write(stage.key, stage.kind, save, hidden_in(told))
 
     def _shards(self, stage: Stage) -> list[Any]:
         """The answers that a stage merges, in their order."""

@@ -162,6 +162,7 @@ class _Builder:
     def __init__(self, path: Path, folder: Path, *, lined: bool = True) -> None:
         self.path, self.folder, self.lined = path, folder, lined
         self.values = self.characters = 0
+        self.section: int | None = None  # the line of the outermost key that is being read
 
     def built(self, node: Node, depth: int = 0) -> Any:
         """The value of a node."""
@@ -187,6 +188,8 @@ class _Builder:
             key = self._key(key_node)
             if key in found:
                 raise self._wrong(f"key {key!r} is given twice", key_node.line)
+            if depth == 0:
+                self.section = key_node.line
             found[key] = self.built(entry, depth + 1)
             found.lines[key] = self._at(key_node.line)
         for one in merged:  # what is given here wins, and then the first; these have no line of their own
@@ -232,12 +235,16 @@ class _Builder:
             raise self._wrong(f"{text!r} holds what is no character", line)
         self.characters += len(text)
         if self.characters > CHARACTERS:
-            raise self._wrong(f"holds more than {CHARACTERS:,} characters, once aliases are written out", line)
+            raise self._wrong(
+                f"holds more than {CHARACTERS:,} characters, once aliases are written out", self.section or line
+            )
 
     def _count(self, node: Node, depth: int) -> None:
         self.values += 1
         if self.values > VALUES:
-            raise self._wrong(f"holds more than {VALUES:,} values, once aliases are written out", node.line)
+            # not the node's own line: what an alias names may stand far above
+            line = self.section or node.line
+            raise self._wrong(f"holds more than {VALUES:,} values, once aliases are written out", line)
         if depth > DEPTH:
             raise self._wrong(f"is nested too deeply: more than {DEPTH} lists and mappings in one another", node.line)
 
