@@ -34,7 +34,9 @@ class SuiteError(FairlError):
 
     def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
         place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(f"{short(place, WIDTH // 2)}{short(message, WIDTH - min(len(place), WIDTH // 2))}")
+        place = short(place, WIDTH // 2)
+        first, *others = message.split("\n")  # several mistakes are a line each
+        super().__init__("\n".join((f"{place}{short(first, WIDTH - len(place))}", *map(short, others))))
 
 
 class PluginError(FairlError):

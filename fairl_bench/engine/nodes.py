@@ -10,6 +10,8 @@ from fairl_bench.errors import FairlError
 
 DEPTH = 60
 """How deep a value may be nested."""
+VALUES = 50_000
+"""How many values a file may hold, each alias written out: so many take two seconds to read."""
 _CORE = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
 _BASED = {8: re.compile(r"0o([0-7]+)"), 16: re.compile(r"0x([0-9a-fA-F]+)")}
@@ -67,8 +69,13 @@ def nodes(text: str) -> Node | None:
         line = text.count("\n", 0, found.start()) + 1
         raise Unreadable(f"is not YAML: special characters are not allowed, {found.group()!r} is one", line)
     whole, open_ones, anchors = None, list[tuple[Sequence | Mapping, str | None]](), dict[str, Node | None]()
+    count = 0
     for kind, event, line in _events(text):
         made: Node
+        if kind != "end":
+            count += 1
+        if count > VALUES:
+            raise Unreadable(f"holds more than {VALUES:,} values", line)
         if kind == "end":
             done, anchor = open_ones.pop()
             if anchor:

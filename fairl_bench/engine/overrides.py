@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.engine.nodes import DEPTH
-from fairl_bench.engine.yaml import VALUES, Document, Lined, Listed, Where, parse_value
+from fairl_bench.engine.nodes import DEPTH, VALUES
+from fairl_bench.engine.yaml import Document, Lined, Listed, Where, parse_value
 from fairl_bench.errors import SuiteError, suggest
 
 _FIXED = ("name", "plugins", "defaults", "product", "exclude")  # read before there are points
@@ -31,7 +31,7 @@ def _with(content: Any, steps: Sequence[str | int], path: str, value: Any, where
     if isinstance(content, list) and not isinstance(step, int):
         raise SuiteError(f"{path!r} leads into a list; {suggest(str(step), _entries(content))}", *where)
     kind = Lined if isinstance(content, Mapping) else Listed
-    changed = kind(content, getattr(content, "lines", {}))
+    changed: Any = kind(content, getattr(content, "lines", {}))
     if not rest or (isinstance(content, Mapping) and step not in content):
         changed.lines[step] = where
     below = content.get(step, Lined()) if isinstance(content, Mapping) else content[step]  # a section with its defaults
@@ -102,7 +102,8 @@ def points(document: Document, most: int) -> list[dict[str, Any]]:
                 )
     n = math.prod(map(len, product.values()))
     if n > most:
-        raise SuiteError(_too_many(f"the product has {n:,} points", most), *document.where(("product",)))
+        told = f"{n:,}" if n < 10**12 else "more than a million million"  # Python writes no number of any length
+        raise SuiteError(_too_many(f"the product has {told} points", most), *document.where(("product",)))
     every = [dict(zip(product, values, strict=True)) for values in itertools.product(*product.values())]
     gone = _excluded(document, product, exclude, n)
     left = [point for index, point in enumerate(every) if not gone >> index & 1]
@@ -117,7 +118,7 @@ def _excluded(
     """The points that are left out, as the bits of a number: many points times many exclusions are quick so."""
     found, inner = 0, 1
     having: dict[str, list[int]] = {}  # of each path, the points that have each of its values
-    for path in reversed(product):
+    for path in reversed(list(product)):
         size = len(product[path])
         # a value holds for ``inner`` points in a row, once every ``inner * size``
         row, period = (1 << inner) - 1, inner * size

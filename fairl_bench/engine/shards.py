@@ -27,7 +27,8 @@ def count_of(settings: Mapping[str, Any], n: int) -> int:
     >>> count_of({"shard": 1, "shards": 2}, 10**30)
     500000000000000000000000000000
     """
-    return max(0, -((settings.get("shard", 0) - n) // settings.get("shards", 1)))
+    first, step = int(settings.get("shard", 0)), int(settings.get("shards", 1))
+    return max(0, -((first - n) // step))
 
 
 def merged_completions(shards: Sequence[Completions]) -> Completions:

@@ -9,16 +9,14 @@ from typing import Any, NamedTuple
 
 from fairl_bench.component import PathText
 from fairl_bench.engine import nodes
-from fairl_bench.engine.nodes import DEPTH, Node, Scalar, Unreadable, value_of
+from fairl_bench.engine.nodes import DEPTH, VALUES, Node, Scalar, Unreadable, value_of
 from fairl_bench.engine.variables import WrongVariable, resolved
 from fairl_bench.errors import SuiteError
 
 Place = tuple[str | int, ...]  # the path of a value in the document: ("methods", 0, "margin")
 Where = tuple[Path, int | None]  # a file and a line; no line for what was set from outside
 BYTES = 200_000
-"""How long a file may be: one of 50,000 values takes two seconds to read."""
-VALUES = 50_000
-"""How many values a file may hold, each alias written out."""
+"""How long a file may be."""
 CHARACTERS = 4_000_000
 """How many characters its texts may hold, each alias and variable written out."""
 FILES = 16
@@ -246,7 +244,8 @@ class _Builder:
             line = self.section or node.line
             raise self._wrong(f"holds more than {VALUES:,} values, once aliases are written out", line)
         if depth > DEPTH:
-            raise self._wrong(f"is nested too deeply: more than {DEPTH} lists and mappings in one another", node.line)
+            line = self.section or node.line
+            raise self._wrong(f"is nested too deeply: more than {DEPTH} lists and mappings in one another", line)
 
     def _at(self, line: int) -> Where:
         return self.path, line if self.lined else None
