@@ -128,7 +128,7 @@ def read_results(path: Path) -> Folder:
     if not suite.exists() or not rows.exists():
         lacking = next(name for name in (suite, rows) if not name.exists())
         raise ResultsError(f"{path} is no results folder: it has no {lacking.name}; name one that 'run' has written")
-    content = load(suite).content
+    content = load(suite, variables=False).content
     report = Report.model_validate(content.get("report") or {})
     found = records.read(rows)
     own, before = [row for row in found if not row.other], [row for row in found if row.other]

@@ -33,7 +33,7 @@ from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.rewards import Shelf
 from fairl_bench.engine.room import refusal
-from fairl_bench.engine.secrets import hidden, hidden_in
+from fairl_bench.engine.secrets import hidden
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
@@ -117,9 +117,9 @@ class Results:
             self._forget(written)
             shelf.forget(saved)
         for key, log in outcome.logs.items():
-            self._text(f"logs/{key[:16]}.txt", hidden(f"{outcome.failed[key]}\n\n{log}"))
+            self._text(f"logs/{key[:16]}.txt", f"{outcome.failed[key]}\n\n{log}")
         told = self._run(plan, worker, outcome, command, seconds) | {"rows": plain_runs(runs)}
-        self._text("run.json", json.dumps(hidden_in(told), indent=1))
+        self._text("run.json", json.dumps(told, indent=1))
         return rows
 
     def paired(self) -> list[Record]:
@@ -148,7 +148,7 @@ class Results:
         place = self.folder / "run.json"
         if place.exists():
             told = json.loads(place.read_text(encoding="utf-8"))
-            self._text("run.json", json.dumps(told | {"warnings": hidden_in(warnings)}, indent=1))
+            self._text("run.json", json.dumps(told | {"warnings": list(warnings)}, indent=1))
 
     def _forget(self, others_than: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
@@ -257,7 +257,7 @@ class Results:
         self._file(f"{kind}/{name}", lambda path: pq.write_table(table.replace_schema_metadata(metadata), path))
 
     def _text(self, name: str, text: str) -> None:
-        self._file(name, partial(_write_text, text))
+        self._file(name, partial(_write_text, hidden(text)))  # a log or a command line may hold a secret
 
     def _file(self, name: str, save: Callable[[Path], None]) -> None:
         """Write one file of the folder, whole or not at all."""
@@ -390,7 +390,11 @@ def _owner(path: Path) -> str | None:
         with path.open(encoding="utf-8") as file:  # the first line, as we write it: the rest may be long
             first = file.readline()
         content = parse_value(first, (path, 1))
-        return str((content if isinstance(content, dict) and "name" in content else load(path).content).get("name"))
+        return str(
+            (content if isinstance(content, dict) and "name" in content else load(path, variables=False).content).get(
+                "name"
+            )
+        )
     except (FairlError, UnicodeDecodeError):
         return None
 

@@ -33,6 +33,14 @@ def resolved(text: str, folder: Path) -> PathText:
     return found
 
 
+def as_written(text: str, folder: Path) -> PathText:
+    """The text with its variables left as they stand."""
+    found = PathText(text)
+    found.raw = found.written = text
+    found.folder = folder
+    return found
+
+
 def _named(match: re.Match[str]) -> tuple[str, str | None]:
     form = _FORM.fullmatch(match.group(1))
     if form is None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fairl_bench.component import PathText
 from fairl_bench.engine import nodes
 from fairl_bench.engine.nodes import DEPTH, VALUES, Node, Scalar, Unreadable, value_of
-from fairl_bench.engine.variables import WrongVariable, resolved
+from fairl_bench.engine.variables import WrongVariable, as_written, resolved
 from fairl_bench.errors import SuiteError
 
 Place = tuple[str | int, ...]  # the path of a value in the document: ("methods", 0, "margin")
@@ -67,12 +67,15 @@ class Document(NamedTuple):
         return found
 
 
-def load(path: Path) -> Document:
-    """Read a suite and what it extends: a top-level key given here replaces the whole key there."""
+def load(path: Path, *, variables: bool = True) -> Document:
+    """Read a suite and what it extends: a top-level key given here replaces the whole key there.
+
+    Without ``variables``, each ``${VAR}`` stays as it is: what a run has written is read without its secrets.
+    """
     chain, seen = list[tuple[Lined, Path]](), list[Path]()
     here, left = path, BYTES
     while True:
-        content, read = _read(here, left)
+        content, read = _read(here, left, variables=variables)
         left -= read
         chain.append((content, here))
         seen.append(here.resolve())
@@ -118,7 +121,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, most: int) -> tuple[Lined, int]:
+def _read(path: Path, most: int, *, variables: bool) -> tuple[Lined, int]:
     """The content of one file of at most so many bytes, and how many it has."""
     data = _bytes(path, most)
     try:
@@ -132,7 +135,7 @@ def _read(path: Path, most: int) -> tuple[Lined, int]:
         raise SuiteError(str(error), path, error.line) from error
     if not isinstance(whole, nodes.Mapping):
         raise SuiteError("is empty or no mapping; a suite starts with 'name: ...'", path, 1)
-    content = _Builder(path, path.parent.absolute()).built(whole)
+    content = _Builder(path, path.parent.absolute(), variables=variables).built(whole)
     return content, len(data)
 
 
@@ -157,8 +160,8 @@ def _bytes(path: Path, most: int) -> bytes:
 class _Builder:
     """Plain data from nodes: variables resolved, keys given once, relative paths from the folder."""
 
-    def __init__(self, path: Path, folder: Path, *, lined: bool = True) -> None:
-        self.path, self.folder, self.lined = path, folder, lined
+    def __init__(self, path: Path, folder: Path, *, lined: bool = True, variables: bool = True) -> None:
+        self.path, self.folder, self.lined, self.variables = path, folder, lined, variables
         self.values = self.characters = 0
         self.section: int | None = None  # the line of the outermost key that is being read
 
@@ -222,7 +225,7 @@ class _Builder:
 
     def _text(self, text: str, line: int) -> PathText:
         try:
-            found = resolved(text, self.folder)
+            found = resolved(text, self.folder) if self.variables else as_written(text, self.folder)
         except WrongVariable as error:
             raise self._wrong(str(error), line) from error
         self._characters(found, line)

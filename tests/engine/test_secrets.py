@@ -34,7 +34,7 @@ class Client(Method):
     def fit(self, task):
         if self.fails:
             raise RuntimeError(f"{self.address} answered 401 to {self.key} and {self.other.get_secret_value()}")
-        return Reward({"weight": np.ones((task.train.preferred.vectors.shape[1], 1), "float32")})
+        return Reward({"weight": np.ones(1, "float32")})
 
     def score(self, reward, inputs):
         return inputs.vectors.sum(1)
@@ -154,3 +154,15 @@ def test_a_value_of_the_environment_is_a_secret_by_its_name_alone(monkeypatch: p
 def test_a_url_loses_its_user_and_its_password(text: str, said: str) -> None:
     assert hidden(text) == said
     assert hidden_in({"a": [text, 1, None]}) == {"a": [said, 1, None]}
+
+
+def test_a_results_folder_is_read_where_its_variables_are_not_set(
+    write_suite: Write, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = SUITE.replace(", fails: true", "").replace("     fails: true}", "    }")
+    assert cli("run", write_suite(works), "--results", "results").exit_code == 0
+    for name in PLANTED:
+        monkeypatch.delenv(name)
+    for command in (["report", "results"], ["report", "results", "--format", "csv"]):
+        ran = cli(*command)
+        assert (ran.exit_code, ran.stderr) == (0, "")

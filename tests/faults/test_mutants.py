@@ -394,7 +394,7 @@ def mutated(suite: dict[str, Any], random: Random, fields: dict[str, list[tuple[
         return
     *steps, last = random.choice(found)
     parent = at(suite, tuple(steps))
-    match random.randrange(9):
+    match random.randrange(14):
         case 0:
             del parent[last]
         case 1:
@@ -457,7 +457,7 @@ def mutant(random: Random, fields: dict[str, list[tuple[str, dict[str, Any]]]]) 
     """A suite that we ship, spoilt in its structure or in its text."""
     text = random.choice(SHIPPED).read_text(encoding="utf-8")
     text = text.replace("extends: ../", "extends: ")
-    if random.random() < 0.4:
+    if random.random() < 0.3:
         return spoilt_text(text, random)
     suite = YAML(typ="safe", pure=True).load(text)
     for _ in range(random.choice([1, 1, 1, 2, 4])):
