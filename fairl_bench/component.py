@@ -20,12 +20,13 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.errors import PluginError, suggest
+from fairl_bench.errors import FairlError, PluginError, suggest
 
 Spec = Mapping[str, Any]
 
@@ -124,7 +125,13 @@ class Component(Settings):
         if not issubclass(found, cls):
             reason = f"needs a {cls.__name__}, which {cls.kind} {value['use']!r} is not"
             raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason})
-        built: Self = found.model_validate(fields, context=info.context)
+        try:
+            built: Self = found.model_validate(fields, context=info.context)
+        except (ValidationError, FairlError):
+            raise
+        except Exception as error:  # a part's own validator, on values that it did not think of
+            reason = f"{cls.kind} {value['use']!r} cannot be made of these values: {type(error).__name__}: {error}"
+            raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason}) from error
         built._use = value["use"]
         return built
 

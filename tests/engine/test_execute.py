@@ -341,8 +341,9 @@ def test_a_thousand_failures_are_skipped_for_in_one_pass() -> None:
 
 
 def test_a_test_set_that_fails_leaves_no_cell_and_says_why(
-    run_suite: Run, tiny: dict[str, Any], tmp_path: Path
+    run_suite: Run, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("fairl_bench.builtin.testsets.JsonlTexts.check", lambda self: None)  # which would say it first
     (tmp_path / "texts.jsonl").write_text('{"text": "a"}\n')
     tiny["testsets"]["shifted"] = {"use": "jsonl-texts", "path": "texts.jsonl", "gold": {"column": "toxic", "good": 0}}
     finished = run_suite(tiny)
