@@ -334,6 +334,7 @@ def score(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others reach 0.0.0.0 too.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
 @click.option("--strip", multiple=True, metavar="TOKEN", help="A special token to take off a completion's ends.")
+@click.option("--allow-host", "names", multiple=True, metavar="NAME", help="Another name that it may be asked by.")
 @_PLUGIN
 @_ENCODER
 @_UPSTREAM
@@ -342,6 +343,7 @@ def serve(
     host: str,
     port: int,
     strip: tuple[str, ...],
+    names: tuple[str, ...],
     plugin: tuple[Path, ...],
     encoder: tuple[str, ...],
     upstream: tuple[str, ...],
@@ -354,12 +356,20 @@ def serve(
     from fairl_bench.engine.serve import server
 
     found = _saved(reward, plugin, encoder, upstream)
-    with server(found, host, port, strip=strip, say=partial(click.echo, err=True)) as listening:
-        click.echo(f"{found.name} at {listening.url}/get_reward; stop with Ctrl-C")
-        try:
-            listening.serve_forever()
-        except KeyboardInterrupt:
-            click.echo("stopped")
+    with server(found, host, port, strip=strip, names=names, say=partial(_say, err=True)) as listening:
+        _say(f"{found.name} at {listening.url}/get_reward; stop with Ctrl-C")
+        code = listening.run()
+        _say("stopped")
+        if listening.busy:  # with a text that takes for ever, and whose thread would be waited for
+            sys.stdout.flush()
+            os._exit(code)
+    sys.exit(code)
+
+
+def _say(message: str, err: bool = False) -> None:
+    from fairl_bench.show import printable
+
+    click.echo(printable(message), err=err)
 
 
 def _saved(
