@@ -322,11 +322,10 @@ def score(
 ) -> None:
     """Print the reward of each line of the standard input by REWARD, a folder that a run wrote to RESULTS/rewards."""
     from fairl_bench.engine.score import score as scored
+    from fairl_bench.standard import given, pour
 
     found = _saved(reward, plugin, encoder, upstream)
-    lines = scored(found, sys.stdin.buffer, read=read, form=form, say=partial(click.echo, err=True))
-    for line in lines:
-        click.echo(line)
+    pour(scored(found, given(), read=read, form=form, say=partial(_say, err=True)))
 
 
 @main.command()

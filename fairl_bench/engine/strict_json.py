@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from typing import Any
 
 
@@ -17,6 +18,10 @@ def strict(text: str | bytes) -> Any:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_refused, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):  # Python's own words are for programmers
+            raise ValueError(f"a number in it has over {sys.get_int_max_str_digits()} digits") from error
+        raise
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

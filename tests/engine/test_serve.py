@@ -440,7 +440,7 @@ def test_half_a_surrogate_pair_is_refused(spelt: bytes, listen: Callable[..., Se
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        (b'{"query": [' + b"9" * 5000 + b"]}", 400, "the body is no JSON: Exceeds the limit"),
+        (b'{"query": [' + b"9" * 5000 + b"]}", 400, "the body is no JSON: a number in it has over 4300 digits"),
         (b'{"query": [1e999]}', 400, "the body is no JSON: the number 1e999 is too large"),
         (b'{"query": ["a"], "labels": [NaN]}', 400, "the body is no JSON: it holds NaN, which is no number of JSON"),
         (b'{"query": ["a"], "query": ["bb"]}', 400, "the body is no JSON: it holds 'query' twice"),
