@@ -273,50 +273,56 @@ def scored_from(descriptor: int) -> list[str]:
         os.close(descriptor)
 
 
-# --- the standard output
+# --- the standard streams
 
 
-POUR = """\
+SCORE = """\
 import sys
-from fairl_bench.errors import FairlError
-from fairl_bench.standard import given, pour
-try:
-    given()
-    pour(["zw\\xf6lf, \\u5341\\u4e8c, \\ud83d"] * int(sys.argv[1]))
-except FairlError as error:
-    print("error:", error, file=sys.stderr)
-    sys.exit(2)
+import numpy as np
+from fairl_bench import cli, cli_reward
+from fairl_bench.builtin.methods.length import Length
+from fairl_bench.data import Reward
+from fairl_bench.recovered import RecoveredReward
+
+reward = RecoveredReward(Length.named("length"), None, Reward({"sign": np.array(1, np.float32)}))
+cli_reward._saved = lambda *_: reward
+cli.main(["score", "anything", *sys.argv[1:]])
 """
 
 
-def poured(redirected: str, lines: int = 1, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(POUR)} {lines} {redirected}"
-    return subprocess.run(["bash", "-c", command], capture_output=True, env={**os.environ, **environment}, timeout=60)
+def redirected(ends: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """The command with its streams as the shell is told: ``{}`` in ``ends`` is the command."""
+    command = shlex.join([sys.executable, "-c", SCORE, *arguments])
+    line = ends.replace("{}", command)
+    return subprocess.run(["bash", "-c", line], capture_output=True, env={**os.environ, **environment}, timeout=60)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
-def test_what_is_printed_is_utf8_whatever_the_locale(encoding: str) -> None:
-    ran = poured("</dev/null", PYTHONIOENCODING=encoding, PYTHONUTF8="0", LC_ALL="C")
-    assert (ran.returncode, ran.stdout) == (0, "zwölf, 十二, \\ud83d\n".encode())
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_what_is_printed_is_utf8_whatever_the_locale(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes('{"text": "zwölf, 十二", "id": "\\ud83d"}\n'.encode())
+    settings = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "LC_ALL": "C"}
+    ran = redirected(f"{{}} <{tmp_path / 'rows.jsonl'}", "--read", "jsonl", "--format", "jsonl", **settings)
+    said = '{"text": "zwölf, 十二", "id": "\\ud83d", "reward": 9.0}\n'.encode()
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, b"", said)
 
 
 @pytest.mark.parametrize(
-    ("redirected", "sentence"),
+    ("ends", "sentence"),
     [
-        ("</dev/null >/dev/full", b"error: the standard output cannot be written: No space left on device\n"),
-        ("</dev/null >&-", b"error: the standard output is closed; send it to a file or a pipe: ... > rewards.txt\n"),
-        ("<&-", b"error: the standard input is closed; feed the texts to it: ... < texts.txt\n"),
+        ("echo a | {} >/dev/full", b"error: the standard output cannot be written: No space left on device"),
+        ("echo a | {} >&-", b"error: the standard output is closed; send it to a file or a pipe: ... > rewards.txt"),
+        ("{} <&-", b"error: the standard input is closed; feed the texts to it: ... < texts.txt"),
     ],
 )
-def test_an_end_that_cannot_be_used_is_told_in_one_sentence(redirected: str, sentence: bytes) -> None:
-    ran = poured(redirected)
-    assert (ran.returncode, ran.stderr, ran.stdout) == (2, sentence, b"")
+def test_an_end_that_cannot_be_used_is_told_in_one_sentence(ends: str, sentence: bytes) -> None:
+    ran = redirected(ends)
+    assert (ran.returncode, ran.stderr.count(b"\n"), ran.stdout) == (2, 1, b"")
+    assert ran.stderr.startswith(sentence)
 
 
 def test_a_reader_that_has_seen_enough_is_left_without_a_word() -> None:
-    ran = poured("</dev/null | head -n 1; exit ${PIPESTATUS[0]}", lines=100_000)
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    assert ran.stdout.decode() == "zwölf, 十二, \\ud83d\n"
+    ran = redirected("yes | {} | head -n 1")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"1.0\n", b"")
 
 
 # --- the command
