@@ -57,7 +57,7 @@ class RewardApp:
         say: Callable[[str], None],
     ) -> None:
         self.reward, self.strip, self.limits, self.say = reward, tuple(strip), limits, say
-        self.names = {name.lower() for name in names}
+        self.names = {_name(name) for name in names}
         self.requests = self.held = 0
         self.spoke = -_QUIET  # when a full house was last spoken of
         self.turn = asyncio.Lock()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import threading
@@ -132,7 +133,8 @@ def server(
     try:
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        number = getattr(error, "errno", None) or -1  # of a name that is not known, it is negative
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
         raise DataError(
             f"port {port} of {host} cannot be listened on: {reason}; name another with --port or --host"
         ) from error
