@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 PLACES = {"/get_reward": ("POST",), "/": ("POST",), "/health": ("GET", "HEAD")}
 _SOON = 1  # seconds, as a refused caller is asked to wait
 _LATER = 5
+_STILL = 1.0  # seconds after which no more of a refused body is expected
 _QUIET = 10.0  # seconds between two words on a full house
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
+
+
+class Unread(Refused):
+    """A request that is refused before its body is read."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Limits:
     """What is taken in at most; beyond it a request is refused with 413, 408 or 503."""
 
     body: int = 32 * 2**20  # bytes of one request
+    dropped: int = 256 * 2**20  # bytes of a refused one that are taken off the line
     held: int = 256 * 2**20  # bytes of all requests that wait
     requests: int = 1024  # that wait
     connections: int = 4096
@@ -70,8 +76,9 @@ class RewardApp:
         from starlette.responses import Response
 
         headers: dict[str, str] = {}
+        request = Request(scope, receive)
         try:
-            status, told = 200, await self._answer(Request(scope, receive))
+            status, told = 200, await self._answer(request)
         except ClientDisconnect:  # nobody is there to be told
             return
         except asyncio.CancelledError:  # it has waited for this one as long as it may
@@ -84,7 +91,20 @@ class RewardApp:
             if status == 405:
                 headers["Allow"] = ", ".join(PLACES[scope["path"]])
             self._say(error)
+            if isinstance(error, Unread) and "Expect" not in request.headers:  # who waits to be asked for it
+                await self._drop(receive)
         await Response(json.dumps(told), status, headers, "application/json")(scope, receive, send)
+
+    async def _drop(self, receive: Receive) -> None:
+        """Take a refused body off the line, or its sender is cut off before it can read why; but not for ever."""
+        left, end = self.limits.dropped, time.monotonic() + self.limits.reading
+        with suppress(TimeoutError):
+            while left > 0 and time.monotonic() < end:
+                async with asyncio.timeout(_STILL):
+                    message = await receive()
+                if not message.get("more_body"):
+                    return
+                left -= len(message["body"])
 
     def _say(self, error: Refused) -> None:
         now = time.monotonic()
@@ -101,7 +121,7 @@ class RewardApp:
         if request.method != "POST":
             return {"status": "ok", "reward": self.reward.name}
         if self.requests >= self.limits.requests:
-            raise Refused(503, f"{self.requests} requests wait already; ask again", _SOON)
+            raise Unread(503, f"{self.requests} requests wait already; ask again", _SOON)
         self.requests += 1
         body = bytearray()
         try:
@@ -112,25 +132,25 @@ class RewardApp:
             self.held -= len(body)
 
     async def _read(self, request: Request, body: bytearray) -> None:
-        """Take a body in, as far as the limits go.  What is left of a refused one is dropped by the server."""
+        """Take a body in, as far as the limits go."""
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding != "identity":
-            raise Refused(415, f"the body is encoded as {encoding[:60]!r}; send it as it is")
+            raise Unread(415, f"the body is encoded as {encoding[:60]!r}; send it as it is")
         length = request.headers.get("Content-Length")
         if length is None or not length.isdecimal():
-            raise Refused(411, "the request needs a Content-Length")
+            raise Unread(411, "the request needs a Content-Length")
         if int(length) > self.limits.body:
-            raise Refused(413, f"the body has {length} bytes; send at most {self.limits.body}")
+            raise Unread(413, f"the body has {length} bytes; send at most {self.limits.body}")
         try:
             async with asyncio.timeout(self.limits.reading):
                 async for chunk in request.stream():
                     if self.held + len(chunk) > self.limits.held:
-                        raise Refused(503, f"requests of {self.held} bytes wait already; ask again", _SOON)
+                        raise Unread(503, f"requests of {self.held} bytes wait already; ask again", _SOON)
                     body += chunk
                     self.held += len(chunk)
         except TimeoutError as error:
             reason = f"{len(body)} of {length} bytes of the body came within {self.limits.reading:g} s"
-            raise Refused(408, f"{reason}; send it faster, or less at once") from error
+            raise Unread(408, f"{reason}; send it faster, or less at once") from error
 
     async def _scored(self, request: Request, body: bytearray) -> dict[str, Any]:
         """The answer, when it is this request's turn; whoever has left by then is passed over."""
@@ -157,11 +177,11 @@ class RewardApp:
         host, origin = request.headers.get("Host"), request.headers.get("Origin")
         if host is not None and not self._own(host):
             name = _name(host)[:60]
-            raise Refused(
+            raise Unread(
                 403, f"this server does not go by {name!r}; start it with --allow-host NAME, or ask its address"
             )
         if origin is not None and origin.partition("://")[2].lower() != (host or "").lower():
-            raise Refused(403, f"pages of {origin[:60]!r} may not ask here")
+            raise Unread(403, f"pages of {origin[:60]!r} may not ask here")
 
     def _own(self, host: str) -> bool:
         name = _name(host)
@@ -183,6 +203,6 @@ def _name(host: str) -> str:
 
 def _refuse_places(method: str, path: str) -> None:
     if path not in PLACES:
-        raise Refused(404, f"{path[:60]!r} is not here; POST /get_reward, GET /health")
+        raise Unread(404, f"{path[:60]!r} is not here; POST /get_reward, GET /health")
     if method not in PLACES[path]:
-        raise Refused(405, f"{method[:20]} is not for {path}; POST /get_reward, GET /health")
+        raise Unread(405, f"{method[:20]} is not for {path}; POST /get_reward, GET /health")

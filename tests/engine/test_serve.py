@@ -173,6 +173,28 @@ def test_a_body_that_is_too_large_is_not_read(listen: Callable[..., Server]) -> 
     assert ask(listening, {"query": ["x"]})[0] == 200
 
 
+def test_a_refusal_is_read_also_by_one_that_sends_all_before_it_reads_and_then_closes(
+    listen: Callable[..., Server],
+) -> None:
+    listening = listen(limits=Limits(body=20, held=200_000))
+    for head in (b"POST /v1", b"POST /get_reward", b"GET /get_reward"):
+        with connected(listening, head + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n") as raw:
+            raw.sendall(b"Content-Length: 30000000\r\n\r\n")
+            raw.sendall(b"x" * 30_000_000)
+            assert raw.makefile("rb").read().startswith(b"HTTP/1.1 4")
+
+
+def test_one_that_asks_before_it_sends_is_refused_unsent(listen: Callable[..., Server]) -> None:
+    begun = time.monotonic()
+    with connected(listen(limits=Limits(body=20)), HEAD + b"Content-Length: 21\r\nExpect: 100-continue\r\n\r\n") as raw:
+        assert raw.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
+    assert time.monotonic() - begun < 0.9
+    with connected(listen(), HEAD + b"Content-Length: 15\r\nExpect: 100-continue\r\n\r\n") as raw:
+        assert raw.recv(100).startswith(b"HTTP/1.1 100 ")
+        raw.sendall(b'{"query": ["a"]')
+        assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_body_without_a_length_is_refused(listen: Callable[..., Server]) -> None:
     with socket.create_connection(listen().address, timeout=10) as raw:
         raw.sendall(b"POST /get_reward HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
