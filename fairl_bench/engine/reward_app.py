@@ -98,7 +98,7 @@ class RewardApp:
     async def _drop(self, receive: Receive) -> None:
         """Take a refused body off the line, or its sender is cut off before it can read why; but not for ever."""
         left, end = self.limits.dropped, time.monotonic() + self.limits.reading
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, asyncio.CancelledError):
             while left > 0 and time.monotonic() < end:
                 async with asyncio.timeout(_STILL):
                     message = await receive()
