@@ -299,21 +299,22 @@ CASES = [
     # --- plugins
     suite("no-plugin", "name: small", PLUGIN, "1: plugin 'my.py' does not exist"),
     suite("plugin-collides", "name: small", PLUGIN, "", my_py=METHOD + HOOK.format("length"))._replace(
-        said="method 'length' is registered by both fairl_bench.builtin and {tmp}/my.py; rename one of them"),
+        said="suite.yaml:1: "
+        "method 'length' is registered by both fairl_bench.builtin and {tmp}/my.py; rename one of them"),
     suite("plugin-broken", "name: small", PLUGIN, "", my_py="import nothing_like_it\n")._replace(
-        said="plugin {tmp}/my.py is broken: ModuleNotFoundError: No module named 'nothing_like_it'"),
+        said="suite.yaml:1: plugin {tmp}/my.py is broken: ModuleNotFoundError: No module named 'nothing_like_it'"),
     suite("plugin-exits", "name: small", PLUGIN, "", my_py="raise SystemExit(3)\n")._replace(
-        said="plugin {tmp}/my.py is broken: SystemExit: 3"),
+        said="suite.yaml:1: plugin {tmp}/my.py is broken: SystemExit: 3"),
     suite("plugin-hook-misspelt", "name: small", PLUGIN, "",
           my_py=METHOD + HOOK.format("m").replace("_methods", "_methds"))._replace(
-        said="plugin {tmp}/my.py has an unknown hook 'fairl_methds'; "
+        said="suite.yaml:1: plugin {tmp}/my.py has an unknown hook 'fairl_methds'; "
         "did you mean 'fairl_methods' or 'fairl_lms'?"),
     suite("plugin-hook-of-another-argument", "name: small", PLUGIN, "",
           my_py=METHOD + HOOK.format("m").replace("register", "registr"))._replace(
-        said="plugin {tmp}/my.py is broken: PluginValidationError: Argument(s) {'registr'} are declared in the "
-        "hookimpl but can not be found in the hookspec"),
+        said="suite.yaml:1: plugin {tmp}/my.py is broken: PluginValidationError: "
+        "Argument(s) {'registr'} are declared in the hookimpl but can not be found in the hookspec"),
     suite("plugin-no-python", "name: small", "plugins: [my.txt]\nname: small", "", my_txt="hello")._replace(
-        said="plugin {tmp}/my.txt is not a Python file"),
+        said="suite.yaml:1: plugin {tmp}/my.txt is not a Python file"),
     suite("plugin-part-not-whole", METHODS, "plugins: [my.py]\nmethods: [{name: m, use: m}]\n",
           "18: methods.0: method 'm' of {tmp}/my.py is not whole: M must define fit",
           my_py=METHOD.replace("fit", "fitt") + HOOK.format("m")),

@@ -144,7 +144,7 @@ class _Known:
     """What is known of the parts that were asked about, by the part itself; equal ones share it."""
 
     def __init__(self, study: Study) -> None:
-        self.registry, self.where = study.registry, study.document.where(("limits",))
+        self.study, self.registry, self.where = study, study.registry, study.document.where(("limits",))
         self.asked = 0  # stages, a shared one each time
         self.parts: dict[int, _About] = {}
         self.specs: dict[str, _About] = {}
@@ -154,9 +154,21 @@ class _Known:
             plain = part.plain()
             spec = part.kind + canonical(plain)
             if (same := self.specs.get(spec)) is None:
-                same = self.specs[spec] = _About(part, plain, canonical(identity(part, self.registry)), needs([part]))
+                same = self.specs[spec] = _About(part, plain, self.identity(part), needs([part]))
             found = self.parts[id(part)] = same._replace(part=part)
         return found
+
+    def identity(self, part: Component) -> str:
+        """The part's identity as canonical JSON; what it reads and cannot find is told at its line."""
+        try:
+            return canonical(identity(part, self.registry))
+        except FairlError as error:
+            for suite in self.study.variants.values():
+                for outer, whole in _parts_of(suite):
+                    for place, one in parts_within(whole, outer):
+                        if one is part:
+                            raise _placed(error, place, self.study) from error
+            raise
 
 
 class _Planner:
@@ -440,10 +452,15 @@ def _check(part: Component, place: Place, study: Study) -> None:
     try:
         part.check()
     except FairlError as error:
-        if _LINE.match(str(error)):  # a line of the data says more
-            raise
-        steps = ".".join(map(str, place))
-        raise SuiteError(f"{steps}: {error}", *study.document.where(place)) from error
+        raise _placed(error, place, study) from error
+
+
+def _placed(error: FairlError, place: Place, study: Study) -> FairlError:
+    """The error with the line of the part that it is of; as it is where it has a line, of the data say."""
+    if _LINE.match(str(error)):
+        return error
+    steps = ".".join(map(str, place))
+    return SuiteError(f"{steps}: {error}", *study.document.where(place))
 
 
 def _parts_of(suite: Suite) -> Iterator[tuple[Place, Component]]:

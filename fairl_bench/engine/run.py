@@ -61,11 +61,7 @@ def run(
     folder, before plugins hear that the run is over.
     """
     started = time.perf_counter()
-    try:
-        whole = plan(study)
-    except FairlError:
-        check_parts(study)  # which says it with its line, if it can
-        raise
+    whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
     check_parts(study, missing(wanted, store))  # so that the first mistake is told before the first minute's work
     results = Results(folder, study.suite, replace=replace_results)
