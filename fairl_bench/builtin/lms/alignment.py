@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -32,6 +34,8 @@ LEAST_DISTINCT, LEAST_ENTROPY, LENGTHS = 0.6, 0.5, (0.5, 2.0)
 """An aligned model has collapsed where it keeps less than these shares of the base's, or its lengths leave this."""
 
 
+_SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
+
 Rewarding = Callable[[Sequence[str], Sequence[str]], Floats]
 """Prompts and completions to one finite reward each."""
 
@@ -47,6 +51,7 @@ class Work(NamedTuple):
     seed: int
     scratch: Path
     along: Along | None = None
+    ends: tuple[int, ...] = ()  # the tokens that end a completion
 
 
 class OnPolicy(Aligner):
@@ -98,21 +103,22 @@ class OnPolicy(Aligner):
 
     def make(self, site: Site) -> Model:
         """Align the base.  Raises `NotFinite` for a reward that is no number, naming the completion."""
-        import torch
+        from fairl_bench.science.endings import endings
+        from fairl_bench.science.language_model import read
 
-        torch.set_num_threads(1)
         numbers = (site.replicate, self.draw) if self.draw else (site.replicate,)
         base, prompts, reward = self._base(site), self._prompts(numbers), self._reward(site)
         with quiet(), seeded("align", *numbers) as seed:
-            model, tokenizer = _loaded(base)
-            use_cache = model.config.use_cache
+            model, tokenizer = read(base)
+            ends = endings(model, tokenizer)
+            self._fit(model, tokenizer, prompts, ends)
             along = (
                 Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
                 if self.probe
                 else None
             )
-            history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, along))
-            model.config.use_cache = use_cache  # trainers switch it off, for themselves
+            with _lent(model):
+                history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, along, ends))
             model.save_pretrained(site.folder)
             tokenizer.save_pretrained(site.folder)
             if along:
@@ -120,6 +126,23 @@ class OnPolicy(Aligner):
         rows = [{**step.numbers, **_variety(step.completions)} for step in history]
         (site.folder / "alignment.json").write_text(json.dumps({"steps": rows}, indent=1))
         return Model(site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **verdict(history)})
+
+    def _fit(self, model: Any, tokenizer: Any, prompts: Sequence[str], ends: Sequence[int]) -> None:
+        """Raises `DataError` where the model cannot go on from a prompt: a trainer would stop, or cut it."""
+        from fairl_bench.science.language_model import positions, prompt_tokens, vocabulary
+
+        empty = [i for i, ids in enumerate(tokenizer(list(prompts), verbose=False)["input_ids"]) if not ids]
+        if empty:
+            raise DataError(f"aligner {self.use!r} needs prompts of at least one token, got {prompts[empty[0]]!r}")
+        room = {"vocabulary": vocabulary(model), "longest": positions(model.config)}
+        prompt_tokens(
+            tokenizer,
+            prompts,
+            ends=ends,
+            new=self.sampling.max_new_tokens,
+            what=f"the base of aligner {self.use!r}",
+            **room,
+        )
 
     def _base(self, site: Site) -> Path:
         if "base" not in site.upstream:
@@ -194,13 +217,16 @@ def _variety(completions: Sequence[str]) -> dict[str, float]:
     return {} if np.isnan(found) else {"distinct_2": found}
 
 
-def _loaded(folder: Path) -> tuple[Any, Any]:
-    """The model in float32 and its tokenizer, which pads on the left."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    # a folder is data, not code: trust_remote_code stays off, and weights are safetensors
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", use_safetensors=True, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+@contextmanager
+def _lent(model: Any) -> Iterator[None]:
+    """Put back what trainers change of a model's settings for themselves: special tokens, ``use_cache``."""
+    config, settings = model.config.get_text_config(), model.generation_config
+    names = [name for name in (*_SPECIAL, "use_cache") if hasattr(config, name)]
+    before = {name: copy.copy(getattr(config, name)) for name in names}
+    own = copy.deepcopy(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(config, name, value)
+        model.generation_config = own
