@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import time
@@ -67,6 +68,7 @@ class GroupRelative(OnPolicy):
             callbacks=[_follower(heard, work)],
         )
         _end_at(trainer, work.ends)
+        self._refer(trainer)
         trainer.remove_callback(PrinterCallback)
         last = _last_checkpoint(work.scratch)
         if last is not None:
@@ -75,6 +77,16 @@ class GroupRelative(OnPolicy):
             work.along.look(0)
         trainer.train(resume_from_checkpoint=last)
         return [_step(row) for row in trainer.state.log_history if "reward" in row]
+
+    def _refer(self, trainer: Any) -> None:
+        """Give the trainer its penalty and the base to measure the KL from: the model as it is now.
+
+        TRL would load it again from its folder, as whatever class and with whatever settings its files name.
+        """
+        if self.penalty():
+            trainer.beta = self.penalty()
+            reference = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model)).eval()
+            trainer.ref_model = trainer.accelerator.prepare_model(reference, evaluation_mode=True)
 
     def _configuration(self, work: Work) -> Any:
         _, configuration = self.trainer()
@@ -86,7 +98,7 @@ class GroupRelative(OnPolicy):
             num_generations=self.per_prompt,
             learning_rate=self.lr,
             lr_scheduler_type="linear",
-            beta=self.penalty(),
+            beta=0.0,  # until there is a reference, see `_refer`
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
             top_k=self.sampling.top_k,
