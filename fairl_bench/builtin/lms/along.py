@@ -76,7 +76,7 @@ class Along:
         from fairl_bench.science.generation import draw, load, written
         from fairl_bench.science.likelihood import divergence
 
-        base, _ = load(self.base)
+        base, _ = load(self.base)  # anew at each look: between looks the memory is the trainer's
         ends = endings(base, self.tokenizer)  # a trainer may have other ones, for itself
         texts = [""] * len(self.prompts)
         numbers = {name: np.zeros(len(self.prompts)) for name in ("kl_k1", "kl_k3", "surprise", "tokens")}
