@@ -19,19 +19,20 @@ def each_end(end: Any) -> Iterator[int]:
 
 
 def endings(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The tokens that end a text of this model, in order; none where nothing names one.
-
-    All that its generation settings, its configuration and its tokenizer name: the end of a text, of a turn, of a
-    message.  A number that is no token of the model, such as -1, names none.
-    """
+    """The tokens that end a text of this model, in order; none where nothing names one."""
     rows = model.get_input_embeddings().weight.shape[0]
-    named = (
-        model.generation_config.eos_token_id,
-        model.config.eos_token_id if hasattr(model.config, "eos_token_id") else None,
-        getattr(model.config.get_text_config(), "eos_token_id", None),
-        tokenizer.eos_token_id,
-    )
-    return tuple(sorted({token for end in named for token in each_end(end) if 0 <= token < rows}))
+    return end_tokens(model.generation_config.eos_token_id, model.config, tokenizer, rows)
+
+
+def end_tokens(own: Any, config: Any, tokenizer: Any, vocabulary: int) -> tuple[int, ...]:
+    """All that a model's generation settings (``own``), its configuration and its tokenizer name, in order.
+
+    They may differ: the end of a text, of a turn, of a message.  A number that is no token of the model, such as -1,
+    names none.
+    """
+    configs = (config, config.get_text_config())
+    named = (own, *(getattr(one, "eos_token_id", None) for one in configs), tokenizer.eos_token_id)
+    return tuple(sorted({token for end in named for token in each_end(end) if 0 <= token < vocabulary}))
 
 
 def before_end(new: torch.Tensor, end: End) -> torch.Tensor:

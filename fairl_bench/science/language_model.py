@@ -13,41 +13,45 @@ from typing import Any
 import torch
 
 from fairl_bench.errors import DataError
-from fairl_bench.science.endings import End, each_end, endings
+from fairl_bench.science.endings import End, each_end, end_tokens
 
 Tokens = list[list[int]]
 
 
-def read(folder: Path, dtype: str = "float32") -> tuple[Any, Any]:
+def read(folder: Path, dtype: str = "float32", *, head: bool = True) -> tuple[Any, Any]:
     """The model, on the CPU and ready to be asked, and its tokenizer, which pads on the left.
+
+    Weights that are missing are refused; without ``head`` those of the head alone may be.
 
     The model's `generation_config` names its special tokens and nothing else: a penalty, a beam or a temperature in
     the folder's file would act on whatever is drawn from it.  Raises `DataError` for what cannot be read.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(1)
     refuse(folder, f"the language model in {folder}")
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
         # a folder is data, not code: weights are safetensors, trust_remote_code stays off
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             trust_remote_code=False,
-            generation_config=GenerationConfig(),  # so that the file is not even looked at
+            generation_config=_settings(),  # so that the file is not even looked at
             output_loading_info=True,
         )
     except Exception as error:  # the libraries raise a dozen kinds
         raise DataError(f"the language model in {folder} cannot be read: {first_line(error)}") from error
-    if missing := sorted(found["missing_keys"]):
+    model, found = loaded
+    body = f"{model.base_model_prefix}."
+    if missing := sorted(name for name in found["missing_keys"] if head or name.startswith(body)):
         raise DataError(
             f"the language model in {folder} lacks {len(missing)} of its weights, such as {missing[0]!r}, and would"
             " write at random; name a folder that a causal language model was saved in"
         )
-    model.generation_config = GenerationConfig(eos_token_id=own_settings(folder).get("eos_token_id"))
-    settle(model, tokenizer, endings(model, tokenizer))
+    own = own_settings(folder).get("eos_token_id")
+    settle(model, tokenizer, end_tokens(own, model.config, tokenizer, vocabulary(model)))
     return model.eval(), tokenizer
 
 
@@ -58,10 +62,14 @@ def settle(model: Any, tokenizer: Any, ends: Sequence[int]) -> None:
 
 def plain_settings(tokenizer: Any, ends: Sequence[int]) -> Any:
     """Generation settings of special tokens alone; an end token as its only one, several as a list."""
+    end = None if not ends else ends[0] if len(ends) == 1 else list(ends)
+    return _settings(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
+
+
+def _settings(**fields: Any) -> Any:
     from transformers import GenerationConfig
 
-    end = None if not ends else ends[0] if len(ends) == 1 else list(ends)
-    return GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
+    return GenerationConfig(**fields)  # type: ignore[no-untyped-call]
 
 
 def own_settings(folder: Path) -> dict[str, Any]:
@@ -76,6 +84,28 @@ def own_settings(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{place} needs a JSON object, got {type(found).__name__}; mend it, or remove it")
     return found
+
+
+_SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+_SILENT = (
+    "transformers_version",
+    "use_cache",
+    "cache_implementation",
+    "return_dict_in_generate",
+    "num_return_sequences",
+)
+_ONE = ("temperature", "top_p", "typical_p", "repetition_penalty", "length_penalty", "num_beams", "num_beam_groups")
+
+
+def idle_settings(folder: Path) -> dict[str, Any]:
+    """What the folder's ``generation_config.json`` says that would change how tokens are drawn: it is not used here."""
+    return {
+        name: value
+        for name, value in own_settings(folder).items()
+        if name not in (*_SPECIAL, *_SILENT) and not name.startswith(("_", "output_"))
+        # None, false, 0 and an empty list ask for nothing
+        if value and not (name in _ONE and value == 1)
+    }
 
 
 def refuse(folder: Path, what: str) -> None:

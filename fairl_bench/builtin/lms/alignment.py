@@ -18,7 +18,7 @@ from fairl_bench.builtin.lms.along import Along
 from fairl_bench.builtin.lms.machine import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.data import GOLD, Examples, Floats, Model, Sampling, Site
 from fairl_bench.errors import DataError, NotFinite, SuiteError
-from fairl_bench.kinds import Aligner, Judging, within
+from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
 
@@ -100,6 +100,21 @@ class OnPolicy(Aligner):
             if part is not None:
                 part.check()
         check_device(self.device, f"aligner {self.use!r}")
+        self.look()
+
+    def look(self) -> Sequence[str]:
+        """What the base says of the prompts of the training and of the probe, where both are known."""
+        if self.base is None or type(self.base).fits is LM.fits:
+            return ()
+        found = list[str]()
+        if self.prompts is not None:
+            n = min(self.steps * self.batch // self.group(), LOOKED)
+            found += self.base.fits(self.prompts.texts(n, stream("prompts/align", 0)), self.sampling.max_new_tokens)
+        if self.probe is not None:
+            n = min(self.probe.n, LOOKED)
+            prompts = self.probe.prompts.texts(n, stream("prompts/probe", 0))
+            found += self.base.fits(prompts, self.probe.max_new_tokens)
+        return found
 
     def make(self, site: Site) -> Model:
         """Align the base.  Raises `NotFinite` for a reward that is no number, naming the completion."""
@@ -134,14 +149,14 @@ class OnPolicy(Aligner):
         empty = [i for i, ids in enumerate(tokenizer(list(prompts), verbose=False)["input_ids"]) if not ids]
         if empty:
             raise DataError(f"aligner {self.use!r} needs prompts of at least one token, got {prompts[empty[0]]!r}")
-        room = {"vocabulary": vocabulary(model), "longest": positions(model.config)}
         prompt_tokens(
             tokenizer,
             prompts,
             ends=ends,
+            vocabulary=vocabulary(model),
+            longest=positions(model.config),
             new=self.sampling.max_new_tokens,
             what=f"the base of aligner {self.use!r}",
-            **room,
         )
 
     def _base(self, site: Site) -> Path:

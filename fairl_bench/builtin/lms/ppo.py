@@ -145,7 +145,7 @@ def _has_ppo(use: str) -> None:
 def _ending(ends: Sequence[int]) -> Iterator[None]:
     """Have TRL's PPO end a completion at the first of these tokens: it knows one alone."""
     import torch
-    from trl.experimental.ppo import ppo_trainer  # type: ignore[import-not-found]
+    from trl.experimental.ppo import ppo_trainer
 
     from fairl_bench.science.endings import before_end
 
