@@ -294,7 +294,8 @@ CASES = [
          "suite.yaml:10: evaluate: data 'pairs/train' has no truth 'gold': model 'people' has no judge; "
          "give it a 'gold:'", ", gold: {use: role}", ""),
     suite("no-hub", "use: tfidf, dimensions: 16", "use: sentence-transformer, model: nobody/nothing", "")._replace(
-        said="model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
+        said="suite.yaml:10: encoders.0: "
+        "model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
         "name a local folder"),
     # --- plugins
     suite("no-plugin", "name: small", PLUGIN, "1: plugin 'my.py' does not exist"),
@@ -386,6 +387,7 @@ CASES = [
          "suite.yaml:4: models.0.gold: 'good' and 'bad' are both given; one label decides",
          "use: role", "use: sequence-classifier, good: 0, bad: 1"),
     data("judge-not-fetched-unasked", "x", "",
+         "suite.yaml:4: models.0: "
          "judge 'detoxify' needs the checkpoint of its model 'unbiased', a pickle, which is not fetched unasked; "
          "name the file under 'checkpoint:', or set 'download: true'", "use: role", "use: detoxify, model: unbiased"),
     data("judge-without-comments", "x", "", "suite.yaml:4: models.0.gold: "

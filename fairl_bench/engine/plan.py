@@ -424,15 +424,15 @@ def _where(model: Named[Source], method: Named[Method], world: World, seed: int 
     return run if seed is None else f"{run}, seed {seed}"
 
 
-def check_parts(study: Study, todo: Iterable[Stage] | None = None) -> None:
-    """Have every part, however deep, look whether its work can be done; with ``todo``, those of these stages alone.
+def check_parts(study: Study, todo: Iterable[Stage] | None = None) -> list[str]:
+    """Have every part, however deep, look whether its work can be done; what they remark.
 
-    Raises `SuiteError` with the line of the part and what it said.
+    With ``todo``, those of these stages alone.  Raises `SuiteError` with the line of the part and what it said.
     """
     wanted = None if todo is None else {canonical(spec) for stage in todo for spec in stage.parts.values()}
     if wanted is not None and not wanted:
-        return
-    seen, known = set[str](), set[int]()
+        return []
+    seen, known, remarks = set[str](), set[int](), dict[str, None]()
     for suite in study.variants.values():
         for place, whole in _parts_of(suite):
             if id(whole) in known:
@@ -446,6 +446,8 @@ def check_parts(study: Study, todo: Iterable[Stage] | None = None) -> None:
                 if spec not in seen:
                     seen.add(spec)
                     _check(part, inner, study)
+                    remarks |= dict.fromkeys(part.remarks())
+    return list(remarks)
 
 
 def _check(part: Component, place: Place, study: Study) -> None:
