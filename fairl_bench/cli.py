@@ -6,6 +6,7 @@ Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -61,6 +62,19 @@ class _Group(click.Group):
             context.exit(2)
 
 
+class _Finite(click.ParamType):
+    """A number that is neither NaN nor infinite."""
+
+    name = "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        number = click.FLOAT.convert(value, param, context)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, context)
+        return float(number)
+
+
+_FINITE = _Finite()
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 _STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
@@ -281,7 +295,7 @@ def compare(first: str, second: str, form: str) -> None:
 @click.option(
     "--truth", type=click.Path(path_type=Path), help="A CSV file of truths: dataset, example, truth, label, value."
 )
-@click.option("--threshold", type=float, help="A text is called good above it.  [default: the best on split 'train']")
+@click.option("--threshold", type=_FINITE, help="A text is called good above it.  [default: the best on split 'train']")
 @_FORMAT
 @_INTERVALS
 @_METHODS
@@ -305,7 +319,7 @@ def evaluate(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
 @click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
-@click.option("--threshold", type=float, help="For a CSV file, as 'evaluate' takes it.")
+@click.option("--threshold", type=_FINITE, help="For a CSV file, as 'evaluate' takes it.")
 @click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
 @_FORMAT
 def regress(results: Path, against: Path, truth: Path | None, threshold: float | None, renew: bool, form: str) -> None:
