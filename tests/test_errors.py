@@ -499,13 +499,13 @@ def test_a_judge_of_pairs_on_texts_fails_what_needs_it_alone(spoil: Callable[[Ca
     assert "Traceback" not in ran.output
 
 
-def test_a_file_that_is_spoilt_after_the_rows_that_a_check_reads_fails_its_stage(
+def test_a_file_that_is_spoilt_after_its_first_rows_is_found_by_a_check_and_fails_its_stage(
     spoil: Callable[[Case], None], cli: Cli, tmp_path: Path
 ) -> None:
     spoil(data("", "pairs.jsonl", PAIRS * 51 + '{"chosen": "same", "rejected": "same"}\n', ""))
-    assert cli("check", "suite.yaml").exit_code == 0
-    ran = cli("run", "suite.yaml")
+    checked, ran = cli("check", "suite.yaml"), cli("run", "suite.yaml")
     said = f"{tmp_path}/pairs.jsonl:1021: both texts of the pair are equal; mend the row, or set 'identical: drop'"
+    assert (checked.exit_code, checked.stderr) == (2, f"error: {said}\n")
     assert ran.exit_code == 1
     assert f"failed: pairs of people: {said}" in failures(ran)
     assert "Traceback" not in ran.output

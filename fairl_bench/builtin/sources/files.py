@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +16,8 @@ from fairl_bench.kinds import Source
 
 
 class _File(Source):
+    at_hand: ClassVar[bool] = True
+
     path: DataFile = Field(description="the file, relative to the suite")
     columns: Columns = Columns()
     limit: int | None = Field(None, ge=1, description="read only the first rows")

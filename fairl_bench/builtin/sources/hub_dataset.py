@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -31,6 +31,8 @@ class HubDataset(Source):
     Identity is the commit, or the copy's content.  Rows are read as they come, so a large data set with a ``limit`` is
     no slower than a small one.  No code of a data set is run.
     """
+
+    at_hand: ClassVar[bool] = True
 
     dataset: str = Field(min_length=1, description="name on the hub, such as s-nlp/paradetox")
     config: str | None = Field(
