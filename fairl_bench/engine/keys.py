@@ -17,13 +17,20 @@ from pydantic import BaseModel
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
 from fairl_bench.engine.registry import Registry
 from fairl_bench.errors import DataError
+from fairl_bench.textfiles import opened
 
 SCHEMA = 2
 """Raised when artefacts of the same key would mean something else."""
 
 _ROOT = Path(__file__).parent.parent
 # modules whose code decides numbers; the words and the engine are covered by SCHEMA
-_COMPUTING = ("fairl_bench.science", "fairl_bench.builtin", "fairl_bench.toy", "fairl_bench.pairwise")
+_COMPUTING = (
+    "fairl_bench.science",
+    "fairl_bench.builtin",
+    "fairl_bench.toy",
+    "fairl_bench.pairwise",
+    "fairl_bench.textfiles",
+)
 
 
 def canonical(value: Any) -> str:
@@ -95,7 +102,7 @@ def _value(value: Any, registry: Registry) -> Any:
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

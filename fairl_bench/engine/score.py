@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from fairl_bench.errors import DataError
 from fairl_bench.recovered import RecoveredReward
+from fairl_bench.textfiles import parsed
 
 CHUNK = 1024  # texts scored at once
 _QUIET = 10.0  # seconds between two words on how far it is
@@ -76,8 +77,8 @@ def _text(number: int, line: str, reward: RecoveredReward) -> Line:
 def _row(number: int, line: str, reward: RecoveredReward) -> Line:
     """The prompt and the text of a line of JSON."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parsed(line)
+    except ValueError as error:
         raise DataError(f"line {number} of the input is no JSON: {error}") from error
     wanted = ("prompt", "text") if reward.embed == "prompt+completion" else ("text",)
     missing = [name for name in wanted if not isinstance(row, dict) or not isinstance(row.get(name), str)]

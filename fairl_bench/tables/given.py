@@ -5,7 +5,6 @@ One line is one example as one run scores it; a file that holds its truths as we
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.tables.scores import Run, Sheet
+from fairl_bench.textfiles import csv_rows
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
 _RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
@@ -75,30 +75,18 @@ def read_scores(path: Path, truth: Path | None = None) -> Given:
 
 def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
     """Each line with its number; known columns alone."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            if not set(one_of) & set(columns):
-                wanted = " or ".join(map(repr, one_of))
-                raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(repr, columns)) or 'nothing'}")
-            for column in columns:
-                if column not in _KNOWN:
-                    raise DataError(f"{path}:1: column {column!r} is unknown; {suggest(column, _KNOWN)}")
-            count = 0
-            for line in reader:
-                count += 1
-                if None in line or None in line.values():
-                    raise DataError(f"{path}:{reader.line_num}: needs {len(columns)} cells, as the first line has")
-                yield reader.line_num, line
-            if not count:
-                raise DataError(f"{path} holds no row below its header")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8; convert the file") from error
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: is not CSV: {error}") from error
+    columns, rows = csv_rows(path)
+    if not set(one_of) & set(columns):
+        wanted = " or ".join(map(repr, one_of))
+        raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(repr, columns)) or 'nothing'}")
+    for column in columns:
+        if column not in _KNOWN:
+            raise DataError(f"{path}:1: column {column!r} is unknown; {suggest(column, _KNOWN)}")
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007  counted
+        yield row
+    if not count:
+        raise DataError(f"{path} holds no row below its header")
 
 
 def _run(where: str, line: _Line, name: str) -> Run:

@@ -295,14 +295,13 @@ def test_a_file_that_breaks_off(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines(ROWS * 50))[:-20])
     refuses(
         tmp_path / "a.jsonl.gz",
-        f"data set {tmp_path / 'a.jsonl.gz'} cannot be opened: "
-        "Compressed file ended before the end-of-stream marker was reached",
+        f"{tmp_path / 'a.jsonl.gz'} cannot be read: Compressed file ended before the end-of-stream marker was reached",
     )
 
 
 def test_a_file_that_is_no_json(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines(ROWS) + b"{not JSON\n")
-    with pytest.raises(DataError, match=r"a\.jsonl, split 'train' cannot be read after 0 rows: .*JSON"):
+    with pytest.raises(DataError, match=r"a\.jsonl:4: is not JSON: expecting property name"):
         pairs_of(tmp_path / "a.jsonl")
 
 

@@ -244,7 +244,7 @@ BAD = [
     ("reward,label\nnan,1\n", r":2: 'reward' needs a finite number, got 'nan'"),
     ("reward,label\n1,1\n2,5\n", r":3: 'label' needs 1 \(good\), -1 or 0, got '5'"),
     ("predicted,label\n0.7,1\n", r":2: 'predicted' needs 1 \(good\), -1 or 0, got '0.7'"),
-    ("reward,label\n1\n", r":2: needs 2 cells, as the first line has"),
+    ("reward,label\n1\n", r":2: has not as many cells as the header has names"),
     ("reward,label,seed\n1,1,x\n", r":2: 'seed' needs a whole number, got 'x'"),
     ("reward,label,truth\n1,1,glod\n", r":2: truth 'glod' is unknown; it is 'gold', 'preferred' or 'subtype:NAME'"),
     ("reward\n1\n", r": no example has a known truth; add a column 'label'"),
