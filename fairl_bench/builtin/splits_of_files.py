@@ -63,9 +63,7 @@ def _json(path: Path) -> Iterator[dict[str, Any]]:
     try:
         values = parsed(text)
     except ValueError as error:
-        raise DataError(
-            f"{path} is not JSON: {error}; write one object a line, in a file that ends in .jsonl"
-        ) from error
+        raise DataError(f"{path} is not JSON: {error}; write one object a line, in a .jsonl") from error
     for number, row in enumerate(values):
         if not isinstance(row, dict):
             raise DataError(f"{path}: entry {number} of the list needs to be a JSON object, got {shown(row)}")

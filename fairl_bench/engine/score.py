@@ -79,7 +79,8 @@ def _row(number: int, line: str, reward: RecoveredReward) -> Line:
     try:
         row = parsed(line)
     except ValueError as error:
-        raise DataError(f"line {number} of the input is no JSON: {error}") from error
+        said = str(error)
+        raise DataError(f"line {number} of the input is no JSON: {said[0].upper()}{said[1:]}") from error
     wanted = ("prompt", "text") if reward.embed == "prompt+completion" else ("text",)
     missing = [name for name in wanted if not isinstance(row, dict) or not isinstance(row.get(name), str)]
     if missing:

@@ -290,7 +290,7 @@ def test_a_mistake_in_the_truths_is_told_with_its_line(content: str, reason: str
     ("spoil", "reason"),
     [
         (lambda path: path.unlink(), " cannot be read: No such file or directory"),
-        (lambda path: path.write_bytes(b"reward\n\xff\n"), " is not UTF-8; convert the file"),
+        (lambda path: path.write_bytes(b"reward\n\xff\n"), ":2: is not UTF-8; convert the file"),
         (lambda path: path.write_text('reward\n"1\n'), r":\d: is not CSV: "),
     ],
 )
