@@ -219,7 +219,7 @@ def report(
     if methods is not None:
         folder = between(folder, _two(methods))
     found = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals)
+    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals, known=folder.known)
     if folder.claims and (not names or "claims" in names):
         made["claims"] = _judged(folder)
     for name in names:

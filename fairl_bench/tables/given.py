@@ -6,7 +6,7 @@ One line is one example as one run scores it; a file that holds its truths as we
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ class Given(NamedTuple):
 
     sheets: list[Sheet]
     predicted: bool
+    notes: tuple[str, ...] = ()  # how its labels were read
 
 
 class _World:
@@ -51,7 +52,9 @@ def read_scores(path: Path, truth: Path | None = None) -> Given:
     worlds: dict[tuple[str, int, str], _World] = {}
     numbered: dict[tuple[object, ...], int] = {}
     predicted = False
-    for number, line in _lines(path, ("reward", "predicted")):
+    rows = list(_lines(path, ("reward", "predicted")))
+    signs = _signs(path, rows)
+    for number, line in rows:
         where = f"{path}:{number}"
         predicted = predicted or "reward" not in line
         run = _run(where, line, path.stem)
@@ -67,10 +70,11 @@ def read_scores(path: Path, truth: Path | None = None) -> Given:
         at, reward = world.row[example], _reward(where, line)
         if world.rewards.setdefault(run, {}).setdefault(at, reward) != reward:
             raise DataError(f"{where}: example {example!r} of {data!r} has two rewards of one run; give each once")
-        _note(where, world, at, line)
+        _note(where, world, at, line, signs)
+    notes = signs.notes
     if truth is not None:
-        _join(truth, worlds)
-    return Given([_sheet(path, *place, world) for place, world in worlds.items()], predicted)
+        notes += _join(truth, worlds)
+    return Given([_sheet(path, *place, world) for place, world in worlds.items()], predicted, notes)
 
 
 def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
@@ -117,7 +121,7 @@ def _number(where: str, line: _Line, column: str) -> float:
 
 
 def _sign(where: str, line: _Line, column: str) -> int:
-    """A label: 1 good, -1 or 0 not; where a truth is told, 0 is unknown."""
+    """A label as it stands there: 1, -1 or 0."""
     number = _number(where, line, column)
     if number not in (1, -1, 0):
         raise DataError(f"{where}: {column!r} needs 1 (good), -1 or 0, got {line[column]!r}")
@@ -130,13 +134,50 @@ def _reward(where: str, line: _Line) -> float:
     return 1.0 if _sign(where, line, "predicted") > 0 else -1.0
 
 
-def _note(where: str, world: _World, at: int, line: _Line) -> None:
+class _Signs(NamedTuple):
+    """What the labels of a file mean: the truths of which 0 is bad, and how that is told."""
+
+    bad: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
+    """0 is bad where 1 is the only other label of the file, and unknown beside -1.
+
+    Raises `DataError` where it could be either.
+    """
+    found: dict[str, set[int]] = {}
+    for number, line in rows:
+        if line.get("label"):
+            found.setdefault(line.get("truth") or GOLD, set()).add(_sign(f"{path}:{number}", line, "label"))
+    zero = {name for name, labels in found.items() if 0 in labels}
+    negative = {name for name, labels in found.items() if -1 in labels}
+    unsure = sorted(zero - negative)
+    if unsure and negative:
+        raise DataError(
+            f"{path}: the labels of {unsure[0]!r} have 0 and no -1, and those of {min(negative)!r} have -1: is 0 bad "
+            "or unknown?  Write -1 for bad (a subtype: absent), and leave the label of what is unknown empty"
+        )
+    for name in unsure:
+        if found[name] == {0}:
+            raise DataError(
+                f"{path}: every label of {name!r} is 0; write -1 for bad, and leave the label of what is unknown empty"
+            )
+    notes = [f"{path.name}: the labels are 0 and 1; 0 is read as bad (a subtype: absent)."] if unsure else []
+    if zero & negative:
+        notes.append(f"{path.name}: the labels are -1, 0 and 1; 0 is read as unknown.")
+    return _Signs(frozenset(unsure), tuple(notes))
+
+
+def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> None:
     """What a line tells of its example: a truth by name, or under no name the truth ``gold``."""
     if not (line.get("label") or line.get("value")):
         return
-    label = _sign(where, line, "label") if line.get("label") else 0
-    value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
     name = line.get("truth") or GOLD
+    label = _sign(where, line, "label") if line.get("label") else 0
+    if line.get("label") and not label and name in signs.bad:
+        label = -1
+    value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
     if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
         raise DataError(f"{where}: truth {name!r} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
     told = world.truths.setdefault(name, {})
@@ -144,22 +185,27 @@ def _note(where: str, world: _World, at: int, line: _Line) -> None:
         raise DataError(f"{where}: the truth {name!r} of an example is told twice, and differs")
 
 
-def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> None:
-    """Add the truths of a file to every data set whose examples they name."""
-    joined = 0
-    for number, line in _lines(path, ("label", "value")):
+def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> tuple[str, ...]:
+    """Add the truths of a file to every data set whose examples they name; how its labels were read."""
+    joined = set[int]()
+    rows = list(_lines(path, ("label", "value")))
+    signs = _signs(path, rows)
+    for number, line in rows:
         if not line.get("example"):
             raise DataError(f"{path}:{number}: 'example' is missing; truths are joined to scores by it")
         for (model, replicate, data), world in worlds.items():
             here = line.get("dataset") in (None, "", data.partition("/")[0])
             here &= line.get("model") in (None, "", model) and line.get("replicate") in (None, "", str(replicate))
             if here and line["example"] in world.row:
-                _note(f"{path}:{number}", world, world.row[line["example"]], line)
-                joined += 1
+                _note(f"{path}:{number}", world, world.row[line["example"]], line, signs)
+                joined.add(number)
     if not joined:
         raise DataError(
             f"{path}: none of its examples is among those of the scores; both name them by 'dataset' and 'example'"
         )
+    alone = len(rows) - len(joined)
+    lost = (f"{path.name}: {alone:,} of {len(rows):,} truths name no example that is scored.",) if alone else ()
+    return (*signs.notes, *lost)
 
 
 def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> Sheet:
