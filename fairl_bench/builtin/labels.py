@@ -58,7 +58,7 @@ class GoldColumn(Settings):
         """What each value means; None where more rows must say so, which can only be unless this is the ``whole``."""
         good, bad, unknown = _keys(self.good), _keys(self.bad), _keys(self.unknown)
         told = dict.fromkeys(unknown, 0) | dict.fromkeys(bad, -1) | dict.fromkeys(good, 1)
-        other = [key for key in tally.found if key not in told]
+        other = sorted((key for key in tally.found if key not in told), key=lambda key: tally.count[key])
         seen = [key for key in tally.found if key in good]
         if other and self.bad is not None:
             raise tally.unnamed(other[0], f"{tally.value(other[0])} is named neither good nor bad nor unknown", _NAME)
