@@ -12,6 +12,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,7 +76,7 @@ def _unpacked(file: BinaryIO, suffix: str) -> AbstractContextManager[BinaryIO]:
 
 def _zst(file: BinaryIO) -> Any:
     try:
-        import zstandard
+        zstandard = import_module("zstandard")  # no part of the installation
     except ImportError as error:
         raise DataError(f"{file.name} is compressed by zstd; unpack it, or install zstandard") from error
     return zstandard.open(file)

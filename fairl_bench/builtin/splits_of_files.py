@@ -39,7 +39,12 @@ def file_format(path: Path) -> Format:
 
 def rows_of_files(paths: Sequence[Path], form: Format, delimiter: str = ",") -> SplitRows:
     """The rows of files of one format, one file after the other; each file must have the columns of the first."""
-    read = {"json": _json, "csv": partial(_csv, delimiter=delimiter), "parquet": _parquet}[form]
+    readers: dict[Format, Callable[[Path], Iterator[dict[str, Any]]]] = {
+        "json": _json,
+        "csv": partial(_csv, delimiter=delimiter),
+        "parquet": _parquet,
+    }
+    read = readers[form]
     return SplitRows((row for path in paths for row in read(path)), _count(paths, form))
 
 
@@ -160,4 +165,4 @@ def _plain(name: str) -> str:
     >>> _plain("a[br]/*.csv")
     'a%5bbr%5d/%2a.csv'
     """
-    return re.sub(r"[*?\[\]{}!]", lambda found: f"%{ord(found[0]):02x}", name)
+    return re.sub(r"[*?\[\]{}!:]", lambda found: f"%{ord(found[0]):02x}", name)

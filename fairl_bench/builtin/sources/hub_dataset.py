@@ -135,11 +135,13 @@ class HubDataset(Source):
         import datasets
 
         datasets.disable_progress_bars()
+        link = cache / "saved"  # whose name means nothing else
+        link.symlink_to(place.resolve())
         if (place / "dataset_dict.json").exists():
-            saved = datasets.load_from_disk(str(place))
+            saved = datasets.load_from_disk(str(link))
             return {str(name): partial(_saved, split) for name, split in saved.items()}
         if (place / "state.json").exists():
-            alone = datasets.load_from_disk(str(place))
+            alone = datasets.load_from_disk(str(link))
             return {str(alone.split or self.split): partial(_saved, alone)}
         return rows_of_folder(place, cache, self.config, self.data_dir)
 
