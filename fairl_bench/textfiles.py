@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from importlib import import_module
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,7 +27,7 @@ _KINDS = {
 }
 
 
-def opened(path: Path | str) -> BinaryIO:
+def opened(path: Path | str) -> BufferedReader:
     """A file's bytes.  Raises `DataError` for what is not there or no file, such as a pipe, without waiting for it."""
     try:
         mode = Path(path).stat().st_mode

@@ -103,6 +103,17 @@ def test_what_no_evaluator_reads_may_be_empty(
     assert "split of m, replicate 0: 60 train, 0 validation, 0 test, 0 dropped" in said.stdout
 
 
+@pytest.mark.parametrize(("part", "split"), [("test", {"test": 0.0}), ("validation", {"validation": 0.0})])
+def test_a_part_that_gets_no_pair_is_not_evaluated(
+    part: str, split: dict[str, float], cli: Callable[..., Result], write_suite: Write, of_file: Callable[..., Any]
+) -> None:
+    suite = of_file(rows(60, str), split=split, report={})
+    suite["evaluate"] = [{"use": "classification", "data": [f"pairs/{part}"]}]
+    said = cli("check", write_suite(suite))
+    assert said.exit_code == 2
+    assert f"evaluate: 'pairs/{part}' holds no pair, for split.{part} is 0; raise it, or evaluate on" in said.stderr
+
+
 def test_pairs_that_have_to_be_made_are_told_once_they_are(
     cli: Callable[..., Result], write_suite: Write, tiny: dict[str, Any], ran: Finished, store: Store, tmp_path: Path
 ) -> None:
