@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairl_bench.engine.keys import file_digest
+from fairl_bench.digests import file_digest
 from fairl_bench.errors import DataError
 from fairl_bench.textfiles import csv_rows, json_objects, lines, opened, parsed, shown
 
