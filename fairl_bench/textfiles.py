@@ -12,6 +12,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any, BinaryIO
 
 from fairl_bench.errors import DataError
 
+LONGEST = 2**28
+"""Bytes of a line at most: a file of nothing but null characters has one line, however large it is."""
 _KINDS = {
     stat.S_ISFIFO: "a pipe",
     stat.S_ISCHR: "a device",
@@ -48,7 +51,9 @@ def lines(path: Path | str, *, unpack: bool = False) -> Iterator[tuple[int, str]
         with ExitStack() as stack:  # decoded by the line: by the block, a complaint names the wrong one
             file = stack.enter_context(opened(path))
             source = stack.enter_context(_unpacked(file, Path(path).suffix)) if unpack else file
-            for number, line in enumerate(source, 1):
+            for number, line in enumerate(iter(partial(source.readline, LONGEST), b""), 1):
+                if len(line) == LONGEST:
+                    raise DataError(f"{path}:{number}: is a line of more than {LONGEST:,} bytes; mend the file")
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 if "\0" in text:
                     raise DataError(f"{path}:{number}: holds a null character; convert the file to UTF-8, or mend it")
@@ -149,6 +154,11 @@ def shown(value: object, most: int = 60, write: Callable[[object], str] = _json)
     except (TypeError, ValueError, RecursionError):  # nested deep, or digits by the thousand
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def brief(value: object) -> str:
+    """A value as Python has it, cut short."""
+    return shown(value, write=repr)
 
 
 # --- CSV

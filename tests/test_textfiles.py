@@ -145,6 +145,13 @@ def test_blank_lines_are_no_rows_where_they_can_be_no_cell(tmp_path: Path) -> No
     assert table(tmp_path / "c.csv", "") == ([], [])
 
 
+def test_a_line_without_an_end_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairl_bench.textfiles.LONGEST", 100)
+    (tmp_path / "a").write_text("x\n" + "y" * 101 + "\n")
+    with pytest.raises(DataError, match="a:2: is a line of more than 100 bytes; mend the file"):
+        list(lines(tmp_path / "a"))
+
+
 def test_an_object_a_line_is_read_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes('\ufeff{"a": "x\u2028y"}\r\n\r\n{"a": null}'.encode())

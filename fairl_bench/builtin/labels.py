@@ -14,7 +14,7 @@ from fairl_bench.builtin.rows import Row
 from fairl_bench.component import Settings
 from fairl_bench.data import Labels
 from fairl_bench.errors import DataError
-from fairl_bench.textfiles import shown
+from fairl_bench.textfiles import brief, shown
 
 Value = int | str | bool | float
 Values = Value | Annotated[tuple[Value, ...], Field(min_length=1)]
@@ -195,7 +195,7 @@ class Tally:
             self.rows.append(None)
             return
         if not isinstance(value, int | str | bool | float):
-            raise DataError(f"{row.place}: column {self.column!r} needs a label, got {shown(value, write=repr)}")
+            raise DataError(f"{row.place}: column {self.column!r} needs a label, got {brief(value)}")
         key = _key(value)
         if key not in self.found:
             if self.most is not None and len(self.found) >= self.most:

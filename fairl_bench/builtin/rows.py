@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.textfiles import csv_rows, json_objects, lines, shown
+from fairl_bench.textfiles import brief, csv_rows, json_objects, lines
 
 
 class Row(NamedTuple):
@@ -28,7 +28,7 @@ class Row(NamedTuple):
         if value is None and empty:
             return ""
         if not isinstance(value, str):
-            raise DataError(f"{self.place}: column {column!r} needs a text, got {shown(value, write=repr)}")
+            raise DataError(f"{self.place}: column {column!r} needs a text, got {brief(value)}")
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             raise DataError(f"{self.place}: column {column!r} holds half a surrogate pair, which is no text; mend it")
         if not empty and not value.strip():

@@ -15,7 +15,7 @@ import numpy as np
 from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.tables.scores import Run, Sheet
-from fairl_bench.textfiles import csv_rows
+from fairl_bench.textfiles import brief, csv_rows, parsed
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
 _RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
@@ -69,7 +69,9 @@ def read_scores(path: Path, truth: Path | None = None) -> Given:
             world.lines.append(line)
         at, reward = world.row[example], _reward(where, line)
         if world.rewards.setdefault(run, {}).setdefault(at, reward) != reward:
-            raise DataError(f"{where}: example {example!r} of {data!r} has two rewards of one run; give each once")
+            raise DataError(
+                f"{where}: example {brief(example)} of {brief(data)} has two rewards of one run; give each once"
+            )
         _note(where, world, at, line, signs)
     notes = signs.notes
     if truth is not None:
@@ -82,10 +84,10 @@ def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
     columns, rows = csv_rows(path)
     if not set(one_of) & set(columns):
         wanted = " or ".join(map(repr, one_of))
-        raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(repr, columns)) or 'nothing'}")
+        raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(brief, columns[:10])) or 'nothing'}")
     for column in columns:
         if column not in _KNOWN:
-            raise DataError(f"{path}:1: column {column!r} is unknown; {suggest(column, _KNOWN)}")
+            raise DataError(f"{path}:1: column {brief(column)} is unknown; {suggest(column, _KNOWN)}")
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007  counted
         yield row
@@ -96,6 +98,14 @@ def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
 def _run(where: str, line: _Line, name: str) -> Run:
     seed = _whole(where, line, "seed", None) if line.get("seed") != "all" else None
     encoder, head, variant = (line.get(column, "") for column in ("encoder", "head", "variant"))
+    if variant:
+        try:
+            told = parsed(variant)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            what = "an object of JSON, as a results folder has it, or nothing"
+            raise DataError(f"{where}: 'variant' needs {what}, got {brief(variant)}")
     return Run(encoder, head, line.get("method") or name, variant, seed)
 
 
@@ -106,7 +116,7 @@ def _whole(where: str, line: _Line, column: str, default: int | None) -> int | N
     try:
         return int(text)
     except ValueError:
-        raise DataError(f"{where}: {column!r} needs a whole number, got {text!r}") from None
+        raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}") from None
 
 
 def _number(where: str, line: _Line, column: str) -> float:
@@ -116,7 +126,7 @@ def _number(where: str, line: _Line, column: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise DataError(f"{where}: {column!r} needs a finite number, got {text!r}")
+        raise DataError(f"{where}: {brief(column)} needs a finite number, got {brief(text)}")
     return number
 
 
@@ -124,7 +134,7 @@ def _sign(where: str, line: _Line, column: str) -> int:
     """A label as it stands there: 1, -1 or 0."""
     number = _number(where, line, column)
     if number not in (1, -1, 0):
-        raise DataError(f"{where}: {column!r} needs 1 (good), -1 or 0, got {line[column]!r}")
+        raise DataError(f"{where}: {brief(column)} needs 1 (good), -1 or 0, got {brief(line[column])}")
     return int(number)
 
 
@@ -154,14 +164,16 @@ def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
     negative = {name for name, labels in found.items() if -1 in labels}
     unsure = sorted(zero - negative)
     if unsure and negative:
+        one, other = brief(unsure[0]), brief(min(negative))
         raise DataError(
-            f"{path}: the labels of {unsure[0]!r} have 0 and no -1, and those of {min(negative)!r} have -1: is 0 bad "
-            "or unknown?  Write -1 for bad (a subtype: absent), and leave the label of what is unknown empty"
+            f"{path}: the labels of {one} have 0 and no -1, and those of {other} have -1: is 0 bad or "
+            "unknown?  Write -1 for bad (a subtype: absent), and leave the label of what is unknown empty"
         )
     for name in unsure:
         if found[name] == {0}:
             raise DataError(
-                f"{path}: every label of {name!r} is 0; write -1 for bad, and leave the label of what is unknown empty"
+                f"{path}: every label of {brief(name)} is 0; write -1 for bad, and leave the label of what is unknown "
+                "empty"
             )
     notes = [f"{path.name}: the labels are 0 and 1; 0 is read as bad (a subtype: absent)."] if unsure else []
     if zero & negative:
@@ -179,10 +191,10 @@ def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> Non
         label = -1
     value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
     if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
-        raise DataError(f"{where}: truth {name!r} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
+        raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
     told = world.truths.setdefault(name, {})
     if repr(told.setdefault(at, (value, label))) != repr((value, label)):
-        raise DataError(f"{where}: the truth {name!r} of an example is told twice, and differs")
+        raise DataError(f"{where}: the truth {brief(name)} of an example is told twice, and differs")
 
 
 def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> tuple[str, ...]:
@@ -213,8 +225,10 @@ def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> 
     for run, scored in world.rewards.items():
         if len(scored) < n:
             lacking = next(example for example, at in world.row.items() if at not in scored)
-            who = run.method + ("" if run.seed is None else f", seed {run.seed}")
-            raise DataError(f"{path}: {who} scores {len(scored)} of {n} examples of {data!r}, not {lacking!r}")
+            who = run.method[:60] + ("" if run.seed is None else f", seed {run.seed}")
+            raise DataError(
+                f"{path}: {who} scores {len(scored)} of {n} examples of {brief(data)}, not {brief(lacking)}"
+            )
     truths = {name: _truth(n, told) for name, told in world.truths.items()}
     pair, role = _pairs(path, data, world.lines)
     if role.any() and PREFERRED not in truths:
@@ -241,10 +255,14 @@ def _pairs(path: Path, data: str, lines: list[_Line]) -> tuple[np.ndarray, np.nd
     for at, line in enumerate(lines):
         said = line.get("role", "")
         if said not in _ROLES:
-            raise DataError(f"{path}: role {said!r} in {data!r} is unknown; {suggest(said, filter(None, _ROLES))}")
+            raise DataError(
+                f"{path}: role {brief(said)} in {brief(data)} is unknown; {suggest(said, filter(None, _ROLES))}"
+            )
         if line.get("pair"):
             pair[at], role[at] = names.setdefault(line["pair"], len(names)), _ROLES[said]
     for name, code in names.items():
         if sorted(role[pair == code].tolist()) != [-1, 1]:
-            raise DataError(f"{path}: pair {name!r} of {data!r} needs one 'preferred' and one 'rejected' text")
+            raise DataError(
+                f"{path}: pair {brief(name)} of {brief(data)} needs one 'preferred' and one 'rejected' text"
+            )
     return pair, role

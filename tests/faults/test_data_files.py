@@ -5,6 +5,7 @@ Each file is made from a number.  The short form makes 60 of them, the long one 
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Callable
@@ -22,7 +23,9 @@ from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.builtin.testsets import JsonlTexts
 from fairl_bench.cli import main
 from fairl_bench.data import GOLD, Pairs
+from fairl_bench.engine.evaluate import evaluate
 from fairl_bench.errors import DataError
+from fairl_bench.show import rendered
 from fairl_bench.tables.given import read_scores
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
@@ -269,6 +272,79 @@ def test_a_file_of_scores_is_read_as_it_is_or_refused(seed: int, tmp_path: Path)
     label = sheet.examples.truths["gold"].label.tolist() if "gold" in sheet.examples.truths else [0] * 6
     zero = -1 if any("0 is read as bad" in note for note in notes) else 0
     assert label == [0 if not text else int(float(text)) or zero for text in labels]
+
+
+NASTY = (
+    *(
+        "",
+        "0",
+        "1",
+        "-1",
+        "x",
+        "9" * 5000,
+        "1e400",
+        "1e300",
+        "-1e300",
+        "nan",
+        "1e-320",
+        "9" * 20,
+        "-5",
+        "all",
+        "a,b",
+        "é",
+    ),
+    *("\ud7ff", "preferred", "rejected", "gold", "subtype:x", "subtype:", "train", " ", "1.5", "٣", "0x1", "=cmd()"),
+    *("\u202e", "a" * 3000, "{}", '{"a": 1}', "[1]"),
+)
+COLUMNS = (
+    *(
+        "model",
+        "encoder",
+        "head",
+        "method",
+        "variant",
+        "replicate",
+        "seed",
+        "dataset",
+        "split",
+        "example",
+        "pair",
+        "role",
+    ),
+    *("group", "prompt", "text", "reward", "predicted", "truth", "value", "label"),
+)
+USUAL: dict[str, Callable[[Rng, int], str]] = {
+    "example": lambda rng, i: str(i),
+    "reward": lambda rng, i: f"{rng.normal():.2f}",
+    "value": lambda rng, i: f"{rng.normal():.2f}",
+    "label": lambda rng, i: str(rng.choice([1, -1])),
+    "predicted": lambda rng, i: str(rng.choice([0, 1])),
+    "pair": lambda rng, i: str(i // 2),
+    "role": lambda rng, i: ("preferred", "rejected")[i % 2],
+    "seed": lambda rng, i: "0",
+    "replicate": lambda rng, i: "0",
+}
+
+
+@pytest.mark.parametrize("seed", range(2000 if LONG else 100))
+def test_whatever_a_file_of_scores_holds_is_answered_with_tables_or_a_sentence(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng([SEED, 3, seed])
+    columns = [name for name in COLUMNS if rng.random() < 0.3 or name == "reward" or (name == "label" and seed % 4)]
+    n = int(rng.integers(1, 14))
+    rows = [[USUAL[name](rng, i) if name in USUAL else "" for name in columns] for i in range(n)]
+    for _ in range(int(rng.integers(0, 4))):
+        at, word = int(rng.integers(len(columns))), pick(rng, NASTY)
+        for row in rows if rng.random() < 0.5 else [rows[int(rng.integers(n))]]:
+            row[at] = word
+    path = tmp_path / "s.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *rows])
+    try:
+        made = evaluate(path)
+    except DataError as error:
+        told(error)
+    else:
+        assert rendered(list(made.values()), "terminal")
 
 
 # --- labels, from the command line

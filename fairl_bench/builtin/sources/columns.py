@@ -8,7 +8,7 @@ from fairl_bench.builtin.rows import Row
 from fairl_bench.component import Settings
 from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError
-from fairl_bench.textfiles import shown
+from fairl_bench.textfiles import brief
 
 
 class Columns(Settings):
@@ -47,5 +47,5 @@ def _group(row: Row, column: str) -> str:
     if isinstance(value, str):
         return row.text(column, empty=True)
     if not isinstance(value, int | float | None):
-        raise DataError(f"{row.place}: column {column!r} needs the name of a group, got {shown(value, write=repr)}")
+        raise DataError(f"{row.place}: column {column!r} needs the name of a group, got {brief(value)}")
     return "" if value is None else str(value)
