@@ -104,11 +104,24 @@ def parsed(text: str) -> Any:
         raise ValueError(limit) from None
 
 
+def twice(names: Sequence[str]) -> str | None:
+    """The first name that stands there once more.
+
+    >>> twice(["a", "b", "a"])
+    'a'
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the name {shown(next(name for name in names if names.count(name) > 1))} stands twice")
+        raise ValueError(f"the name {shown(twice([name for name, _ in pairs]))} stands twice")
     return found
 
 
@@ -175,9 +188,8 @@ def csv_rows(
     reader = csv.reader((line for _, line in lines(path, unpack=unpack)), strict=True, delimiter=delimiter)
     rows = _cells(path, reader)
     number, names = next(rows, (1, []))
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"{path}:{number}: two columns are named {shown(name)}; rename one, or remove it")
+    if (name := twice(names)) is not None:
+        raise DataError(f"{path}:{number}: two columns are named {shown(name)}; rename one, or remove it")
     return names, _named(path, names, rows)
 
 

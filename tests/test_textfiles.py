@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from fairl_bench.digests import file_digest
 from fairl_bench.errors import DataError
-from fairl_bench.textfiles import csv_rows, json_objects, lines, opened, parsed, shown
+from fairl_bench.textfiles import csv_rows, json_objects, lines, opened, parsed, shown, twice
 
 names = st.text("abß ", min_size=1, max_size=3)
 
@@ -88,6 +89,14 @@ def deep(levels: int) -> list[Any]:
 def test_what_is_shown_is_short_whatever_it_is(value: object) -> None:
     assert len(shown(value)) <= 60
     assert len(shown(value, write=repr)) <= 60
+
+
+def test_many_names_are_looked_at_once_each() -> None:
+    many = [f"n{i}" for i in range(200_000)]
+    before = time.process_time()
+    assert twice(many) is None
+    assert twice([*many, "n199999"]) == "n199999"
+    assert time.process_time() - before < 1
 
 
 # --- CSV

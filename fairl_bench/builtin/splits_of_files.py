@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fairl_bench.errors import DataError
-from fairl_bench.textfiles import csv_rows, json_objects, lines, opened, parsed, shown
+from fairl_bench.textfiles import csv_rows, json_objects, lines, opened, parsed, shown, twice
 
 Format = Literal["json", "csv", "parquet"]
 _FORMATS: Mapping[str, Format] = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -90,9 +90,8 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
 
     with opened(path) as file:
         table = pq.ParquetFile(file)
-        for name in (names := table.schema_arrow.names):
-            if names.count(name) > 1:
-                raise DataError(f"{path}: two columns are named {shown(name)}; rename one, or remove it")
+        if (name := twice(table.schema_arrow.names)) is not None:
+            raise DataError(f"{path}: two columns are named {shown(name)}; rename one, or remove it")
         for batch in table.iter_batches(batch_size=1000):
             yield from batch.to_pylist()
 
