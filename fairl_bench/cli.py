@@ -62,19 +62,13 @@ class _Group(click.Group):
             context.exit(2)
 
 
-class _Finite(click.ParamType):
-    """A number that is neither NaN nor infinite."""
-
-    name = "float"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
-        number = click.FLOAT.convert(value, param, context)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is no finite number", param, context)
-        return float(number)
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse NaN and infinity, which Python takes for numbers."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"'{value}' is no finite number", context, parameter)
+    return value
 
 
-_FINITE = _Finite()
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 _STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
@@ -247,7 +241,7 @@ def report(
     if methods is not None:
         folder = between(folder, _two(methods))
     found = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals)
+    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals, known=folder.known)
     if folder.claims and (not names or "claims" in names):
         made["claims"] = _judged(folder)
     for name in names:
@@ -295,7 +289,12 @@ def compare(first: str, second: str, form: str) -> None:
 @click.option(
     "--truth", type=click.Path(path_type=Path), help="A CSV file of truths: dataset, example, truth, label, value."
 )
-@click.option("--threshold", type=_FINITE, help="A text is called good above it.  [default: the best on split 'train']")
+@click.option(
+    "--threshold",
+    type=float,
+    callback=_finite,
+    help="A text is called good above it.  [default: the best on split 'train']",
+)
 @_FORMAT
 @_INTERVALS
 @_METHODS
@@ -319,7 +318,7 @@ def evaluate(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
 @click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
-@click.option("--threshold", type=_FINITE, help="For a CSV file, as 'evaluate' takes it.")
+@click.option("--threshold", type=float, callback=_finite, help="For a CSV file, as 'evaluate' takes it.")
 @click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
 @_FORMAT
 def regress(results: Path, against: Path, truth: Path | None, threshold: float | None, renew: bool, form: str) -> None:
@@ -380,6 +379,7 @@ def _print(tables: list[Table], form: str) -> None:
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
+    from fairl_bench.engine.parts import sizes, told
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.store import default_store, open_store
@@ -387,7 +387,9 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     study = read_study(suite, options)
     remarks = check_parts(study)
     made = plan(study)
-    work = estimate(made, open_store(store or default_store()), study.registry)
+    opened = open_store(store or default_store())
+    split = list(told(sizes(made, opened, study.registry)))
+    work = estimate(made, opened, study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
     for remark in remarks:
@@ -395,6 +397,8 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
         click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
+    for line in split:
+        click.echo(line)
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")

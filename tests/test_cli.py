@@ -268,4 +268,4 @@ def test_a_threshold_is_a_finite_number(value: str, cli: Callable[..., Result], 
     (tmp_path / "s.csv").write_text("reward,label\n0.5,1\n0.1,-1\n")
     for command in (["evaluate", "s.csv"], ["regress", "s.csv", "--against", "p.yaml"]):
         ran = cli(*command, f"--threshold={value}")
-        assert (ran.exit_code, f"'{value}' is no finite number" in ran.stderr) == (2, True)
+        assert (ran.exit_code, "is no finite number" in ran.stderr) == (2, True)

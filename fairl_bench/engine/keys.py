@@ -24,7 +24,13 @@ SCHEMA = 2
 
 _ROOT = Path(__file__).parent.parent
 # modules whose code decides numbers; the words and the engine are covered by SCHEMA
-_COMPUTING = ("fairl_bench.science", "fairl_bench.builtin", "fairl_bench.toy", "fairl_bench.pairwise")
+_COMPUTING = (
+    "fairl_bench.science",
+    "fairl_bench.builtin",
+    "fairl_bench.toy",
+    "fairl_bench.pairwise",
+    "fairl_bench.textfiles",
+)
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
