@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from fairl_bench.component import Component, Settings, Spec
+from fairl_bench.component import Component, Settings, Spec, parts_within
 from fairl_bench.engine.keys import answering, canonical, identity, stage_key
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
@@ -296,7 +296,10 @@ class _Planner:
         device = {"device": self.suite.training.device}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": vectors["pairs"]}
         stack = method.part.stack()
-        shared = None if stack is None else (stack, canonical({**settings, "seed": None}), tuple(inputs.values()))
+        # by who fits them too: a method that fits its own runs otherwise fits no others
+        fits = getattr(type(method.part).fit_many, "__func__", type(method.part).fit_many)
+        together = (f"{fits.__module__}.{fits.__qualname__}", canonical({**settings, "seed": None}))
+        shared = None if stack is None else (stack, *together, tuple(inputs.values()))
         reward = self.add("reward", where, {"method": method.part}, settings, inputs, shared, device)
         seen = {f"embeddings/{name}": key for name, key in vectors.items()}
         texts = {"split": world.split, **world.texts()}
@@ -398,17 +401,3 @@ def check_parts(study: Study) -> list[str]:
                 part.check()
                 remarks |= dict.fromkeys(part.remarks())
     return list(remarks)
-
-
-def parts_within(value: Any) -> Iterator[Component]:
-    """Every part in a value, the inner ones first."""
-    if isinstance(value, Settings):
-        for name in type(value).model_fields:
-            yield from parts_within(getattr(value, name))
-        if isinstance(value, Component):
-            yield value
-    elif isinstance(value, Mapping):
-        yield from parts_within(tuple(value.values()))
-    elif isinstance(value, tuple):
-        for entry in value:
-            yield from parts_within(entry)
