@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fairl_bench.errors import DataError
+from fairl_bench.textfiles import opened
 
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's bytes.  Raises `DataError` for what cannot be read, and for what is no regular file."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device may never come to its end
-            raise DataError(f"{path} cannot be read: it is no regular file")
-        with path.open("rb") as file:
+        with opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

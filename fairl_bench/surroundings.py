@@ -75,9 +75,13 @@ def put_back(*, quiet: bool = True) -> Iterator[None]:
     try:
         with aside() if quiet else nullcontext():
             yield
+        if signals.raised is not None and os.getpid() == mine:  # caught by the part, or raised where nothing can rise
+            raise signals.raised
     except BaseException as error:
         if os.getpid() != mine:
             _exit(1)
+        if signals.raised is not None and error is not signals.raised:
+            raise signals.raised from error
         if isinstance(error, Exception) or signals.came:
             raise
         raise PartEnded(_ending(error)) from error
@@ -197,6 +201,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.came = False
+        self.raised: BaseException | None = None  # by the handler of Ctrl-C or SIGTERM: it ends more than a part
         self.before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is not threading.main_thread():
             return
@@ -209,7 +214,11 @@ class _Signals:
     def _noted(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], Any]:
         def handle(number: int, frame: FrameType | None) -> Any:
             self.came = True
-            return handler(number, frame)
+            try:
+                return handler(number, frame)
+            except KeyboardInterrupt as error:
+                self.raised = error
+                raise
 
         return handle
 

@@ -25,6 +25,26 @@ def test_a_real_interruption_stays_one() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+class Late:
+    """Something whose end is the moment in which Ctrl-C comes: Python can raise nothing there."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_could_not_be_raised_is_not_lost() -> None:
+    with pytest.raises(KeyboardInterrupt), put_back():
+        Late()
+
+
+@pytest.mark.parametrize("instead", ["pass", "raise ValueError('no')"])
+def test_an_interruption_that_a_part_catches_is_one_all_the_same(instead: str) -> None:
+    work = f"import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    {instead}\n"
+    with pytest.raises(KeyboardInterrupt), put_back():
+        exec(work, {})
+
+
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(3), GeneratorExit("x")])
 def test_what_a_part_raises_is_the_parts(raised: BaseException) -> None:
     with pytest.raises(PartEnded, match=type(raised).__name__), put_back():

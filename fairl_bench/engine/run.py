@@ -24,6 +24,7 @@ from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreE
 from fairl_bench.records import Record
 from fairl_bench.surroundings import put_back
 from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.known import read_known
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
 
@@ -67,13 +68,18 @@ def run(
     with put_back():
         whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
-    results = Results(folder, study.suite, replace=replace_results)
+    results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
+    results.claim(whole)
     worker = Worker(store, study.registry)
     outcome = Outcome()
     followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
     watcher = followers.watcher()
 
     def project(*, whole_story: bool = True) -> Finished:
+        with results.held():
+            return projected(whole_story)
+
+    def projected(whole_story: bool) -> Finished:
         seconds = time.perf_counter() - started
         report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
         records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=wanted if only else None)
@@ -85,7 +91,7 @@ def run(
         results.write_paired(records, found or Paired([], [], ""))
         if found is not None:
             records, comparisons = [*records, *found.records], found.comparisons
-        made = list(tables(report, records, comparisons, runs).values())
+        made = list(tables(report, records, comparisons, runs, known=read_known(folder)).values())
         if found is not None and study.suite.claims:
             from fairl_bench.engine import claims
 
@@ -93,6 +99,7 @@ def run(
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
+        results.commit()
         return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
 
     def answer() -> Finished:
