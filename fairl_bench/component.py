@@ -7,7 +7,7 @@ and into keys; components never do.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -213,3 +213,17 @@ def tuples(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: tuples(entry) for name, entry in value.items()}
     return value
+
+
+def parts_within(value: Any) -> Iterator[Component]:
+    """Every part in a value, the inner ones first."""
+    if isinstance(value, Settings):
+        for name in type(value).model_fields:
+            yield from parts_within(getattr(value, name))
+        if isinstance(value, Component):
+            yield value
+    elif isinstance(value, Mapping):
+        yield from parts_within(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from parts_within(entry)

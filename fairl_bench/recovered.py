@@ -11,6 +11,7 @@ import numpy as np
 from fairl_bench.data import Examples, Floats, Inputs, Reward, Vectors
 from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.surroundings import aside
 
 Written = str | Sequence[Mapping[str, Any]]
 """A text, or a conversation: messages with a ``content``."""
@@ -65,7 +66,14 @@ class RecoveredReward:
         row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         # as in a suite's scores: an encoder reads what is to be embedded, a method that reads texts the completion
         completions = tuple(examples.text[first[text]] for text in row)
-        found = np.asarray(self.method.score(self.reward, Inputs(completions, self._vectors(tuple(row)))), np.float64)
+        with aside():  # what a plugin prints is no reward
+            given = self.method.score(self.reward, Inputs(completions, self._vectors(tuple(row))))
+        found = np.asarray(given, np.float64)
+        if found.shape != (len(row),):
+            raise DataError(
+                f"method {self.method.use!r} scores {len(row)} texts with an array of shape {list(found.shape)}; "
+                "return one number a text"
+            )
         for text, value in zip(row, found, strict=True):
             if not np.isfinite(value):
                 raise NotFinite(f"method {self.method.use!r} rewards {text[:60]!r} with {value}; keep rewards finite")

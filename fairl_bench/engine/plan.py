@@ -165,7 +165,7 @@ class _Known:
         except FairlError as error:
             for suite in self.study.variants.values():
                 for outer, whole in _parts_of(suite):
-                    for place, one in parts_within(whole, outer):
+                    for place, one in placed_parts(whole, outer):
                         if one is part:
                             raise _placed(error, place, self.study) from error
             raise
@@ -347,7 +347,10 @@ class _Planner:
         device = {"device": self.suite.training.device}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": vectors["pairs"]}
         stack = method.part.stack()
-        shared = None if stack is None else (stack, canonical({**settings, "seed": None}), tuple(inputs.values()))
+        # by who fits them too: a method that fits its own runs otherwise fits no others
+        fits = getattr(type(method.part).fit_many, "__func__", type(method.part).fit_many)
+        together = (f"{fits.__module__}.{fits.__qualname__}", canonical({**settings, "seed": None}))
+        shared = None if stack is None else (stack, *together, tuple(inputs.values()))
         reward = self.add("reward", where, {"method": method.part}, settings, inputs, shared, device)
         seen = {f"embeddings/{name}": key for name, key in vectors.items()}
         texts = {"split": world.split, **world.texts()}
@@ -452,7 +455,7 @@ def check_parts(study: Study, todo: Iterable[Stage] | None = None) -> list[str]:
             # an evaluator that asks more of a reward than scores has another spec in each stage
             if wanted is not None and canonical(whole.plain()) not in wanted and not isinstance(whole, Evaluator):
                 continue
-            for inner, part in parts_within(whole, place):
+            for inner, part in placed_parts(whole, place):
                 spec = part.kind + canonical(part.plain())
                 if spec not in seen:
                     seen.add(spec)
@@ -493,18 +496,18 @@ def _outermost(value: Any, place: Place) -> Iterator[tuple[Place, Component]]:
             yield from _outermost(entry, (*place, step))
 
 
-def parts_within(value: Any, place: Place = ()) -> Iterator[tuple[Place, Component]]:
+def placed_parts(value: Any, place: Place = ()) -> Iterator[tuple[Place, Component]]:
     """Every part in a value with its place, the inner ones first."""
     if isinstance(value, Settings):
         for name in type(value).model_fields:
             # the part that has a name stands beside it
             beside = isinstance(value, Named) and name == "part"
-            yield from parts_within(getattr(value, name), place if beside else (*place, name))
+            yield from placed_parts(getattr(value, name), place if beside else (*place, name))
         if isinstance(value, Component):
             yield place, value
     elif isinstance(value, Mapping):
         for key, entry in value.items():
-            yield from parts_within(entry, (*place, key))
+            yield from placed_parts(entry, (*place, key))
     elif isinstance(value, tuple):
         for index, entry in enumerate(value):
-            yield from parts_within(entry, (*place, index))
+            yield from placed_parts(entry, (*place, index))

@@ -77,6 +77,7 @@ def _suite(document: Document, registry: Registry, like: tuple[Document, Suite] 
         suite = Suite.model_validate(content, context=registry.context())
     except ValidationError as error:
         raise SuiteError(explain(document, error)) from error
+    registry.check(suite)
     for place, message in _loose_ends(suite, registry):
         raise SuiteError(message, *document.where(place))
     return suite
@@ -97,14 +98,14 @@ def _shared(content: Mapping[str, Any], before: Document, suite: Suite) -> dict[
 
 
 def _registry(document: Document) -> Registry:
-    """Every part, those of the suite's drop-ins included; what is wrong with one is told at its line."""
+    """The registry with the suite's plugins.  Raises `PluginError` with the line of one that is broken."""
     paths = _plugins(document)
     try:
         return Registry(paths)
     except PluginError as error:
-        at = next((index for index, path in enumerate(paths) if str(path.resolve()) in str(error)), None)
-        place = ("plugins",) if at is None else ("plugins", at)
-        raise PluginError(str(SuiteError(str(error), *document.where(place)))) from error
+        named = [i for i, path in enumerate(paths) if f"{path.resolve()}" in str(error)]
+        path, line = document.where(("plugins", named[0]) if named else ("plugins",))
+        raise PluginError(f"{path}:{line}: {error}") from error
 
 
 def _plugins(document: Document) -> list[Path]:

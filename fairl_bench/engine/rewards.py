@@ -15,11 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.component import Component, plain
+from fairl_bench.component import Component, parts_within, plain
 from fairl_bench.data import Examples, Split
 from fairl_bench.engine.artefacts import load_lm
 from fairl_bench.engine.keys import digest
-from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage, parts_within
+from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.writer import Writer
@@ -191,7 +191,7 @@ class Shelf:
         """The plugins that parts and the parts within them come from."""
         registry = self.worker.registry
         used: dict[str, set[tuple[str, str]]] = {}
-        for _, part in parts_within(parts):
+        for part in parts_within(parts):
             used.setdefault(registry.plugin_of(part.kind, part.use).name, set()).add((part.kind, part.use))
         for name, found in sorted(used.items()):
             plugin = registry.plugins[name]

@@ -34,8 +34,9 @@ from fairl_bench.data import (
     Training,
     Vectors,
 )
-from fairl_bench.engine import artefacts
+from fairl_bench.engine import answers, artefacts
 from fairl_bench.engine.asked import ask
+from fairl_bench.engine.drop_ins import look
 from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
 from fairl_bench.engine.judged import judged_pairs
 from fairl_bench.engine.keys import identity, stage_key
@@ -51,6 +52,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
+from fairl_bench.surroundings import parent_alone
 
 _LOADERS: Mapping[str, Callable[[Path], Any]] = {
     "lm": artefacts.load_lm,
@@ -98,6 +100,8 @@ class Worker:
     def _keep(
         self, stage: Stage, save: Callable[[Path], None], started: float, facts: Mapping[str, Any] | None = None
     ) -> None:
+        parent_alone()
+        look()
         seconds = round(time.perf_counter() - started, 3)
         where = {"host": platform.node(), "pid": os.getpid()}
         told = {"title": stage.title, "seconds": seconds, **where, **(facts or {})}
@@ -125,7 +129,8 @@ class Worker:
     def _lm(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
         site = self._site(stage)
-        made = self.registry.build(LM, stage.parts["lm"]).make(site)
+        lm = self.registry.build(LM, stage.parts["lm"])
+        made = answers.model(lm, lm.make(site), site.folder)
         here = made.folder == site.folder
         save = artefacts.save_lm if here else artefacts.save_lm_place
         self._keep(stage, lambda folder: save(folder, made.folder), started, made.facts)
@@ -146,7 +151,8 @@ class Worker:
         sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
         every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
         asked = every.take(rows_of(settings, len(every)))
-        return Completions(asked.prompt, tuple(lm.complete(asked, site)), asked.row, asked.draw)
+        texts = answers.completions(lm, lm.complete(asked, site), len(asked))
+        return Completions(asked.prompt, texts, asked.row, asked.draw)
 
     def _examples(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
@@ -158,7 +164,8 @@ class Worker:
             facts |= {f"dropped_{why}": n for why, n in dropped.items()}
         else:
             testset = self.registry.build(TestSet, stage.parts["testset"])
-            examples = testset.examples(stream("world/testset", replicate), **self._upstream(stage))
+            found = testset.examples(stream("world/testset", replicate), **self._upstream(stage))
+            examples = answers.examples(testset.use, found)
             if not len(examples):
                 raise DataError(f"test set {testset.use!r} holds no text")
         finite_truths("these examples", examples)
@@ -205,9 +212,7 @@ class Worker:
         """The vector of each text.  Raises `DataError` and `NotFinite` for what an encoder must not give."""
         encoder = self.registry.build(Encoder, stage.parts["encoder"])
         found = encoder.encode(tuple(texts), self._corpus(stage), **self._upstream(stage))
-        vectors = np.ascontiguousarray(found, np.float32)
-        if vectors.shape[0] != len(texts):
-            raise DataError(f"encoder {encoder.use!r} turned {len(texts)} texts into {vectors.shape[0]} vectors")
+        vectors = answers.vectors(encoder, found, len(texts))
         finite_rows(
             f"what encoder {encoder.use!r} gives", vectors, tuple(texts), "use a wider dtype, or mend the encoder"
         )
@@ -236,7 +241,7 @@ class Worker:
             )
             seed = 0 if settings["seed"] is None else settings["seed"]
             runs.append((method, Task(train, validation, head, training, settings["replicate"], seed)))
-        rewards = type(runs[0][0]).fit_many(runs)
+        rewards = answers.rewards([method for method, _ in runs], type(runs[0][0]).fit_many(runs))
         for stage, reward in zip(job, rewards, strict=True):
             finite_reward(reward)
             facts = {"trained_together": len(job), **reward.facts}
@@ -266,7 +271,7 @@ class Worker:
                 *evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored))
             ]
         else:
-            found = list(evaluator.evaluate(scored, **self._upstream(stage)))
+            found = answers.measures(evaluator, evaluator.evaluate(scored, **self._upstream(stage)))
         self._keep(stage, partial(artefacts.save_measures, found=found), started)
 
     def _slices(self, stage: Stage, evaluator: Evaluator, scored: Mapping[str, Scored]) -> dict[str, dict[str, Scored]]:
@@ -314,4 +319,4 @@ def _score(method: Method, reward: Reward, examples: Examples, embeddings: Embed
     """The reward of each example; equal inputs are scored once."""
     first = np.unique(embeddings.row, return_index=True)[1]
     unique = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors)
-    return np.asarray(method.score(reward, unique), np.float64)[embeddings.row]
+    return answers.scores(method, method.score(reward, unique), len(unique.text))[embeddings.row]

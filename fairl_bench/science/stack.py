@@ -6,6 +6,7 @@ Methods of one seed see the same initial values and the same batches, so that th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -146,7 +147,8 @@ class Stack:
             if run.weight is not None:
                 norm = (x[rows, :half] - x[rows, half:])[:, :real].norm(dim=-1)
                 batch = Batch(norm, (epoch - 1) / self.recipe.epochs)
-                given = run.weight(margin[rows, :real].detach(), losses[rows, :real].detach(), batch)
+                with settings_kept():
+                    given = run.weight(margin[rows, :real].detach(), losses[rows, :real].detach(), batch)
                 weights[rows, :real] = checked(given, margin[rows, :real], f"weight of {run.name!r}")
         return slope * weights
 
@@ -156,13 +158,18 @@ class Stack:
 
         margin = margin.detach().requires_grad_()
         with torch.enable_grad():
-            losses = [
-                checked(loss_of(run)(margin[rows]), margin[rows], f"loss of {run.name!r}")
-                for rows, run in self.groups(loss_of)
-            ]
+            losses = [self._loss(loss_of(run), margin[rows], run.name) for rows, run in self.groups(loss_of)]
             together = torch.cat(losses)
             (slope,) = torch.autograd.grad(together.sum(), margin)
         return together.detach(), slope
+
+    def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
+        """The losses of runs that share one, of the margins' own type: a wider one would round the others' sums."""
+        with settings_kept():
+            found = checked(loss(margin), margin, f"loss of {name!r}")
+        if not found.requires_grad:
+            raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
+        return found.to(margin.dtype)
 
     def groups(self, key: Callable[[Run], object]) -> Iterator[tuple[slice, Run]]:
         """Neighbours that share something: their rows among the active runs, and one of them."""
@@ -264,11 +271,38 @@ def _first_of_loss(runs: Sequence[Run], i: int) -> int:
     return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
 
 
-def checked(found: Tensor, margin: Tensor, what: str) -> Tensor:
-    """What a plugin made of margins, if it has their shape."""
+def checked(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
+    """What a plugin made of margins, if it is a number each of them, or a mask of them."""
+    import torch
+
+    if not isinstance(found, torch.Tensor):
+        raise FairlError(f"the {what} turned margins into a {type(found).__name__}; return a tensor")
     if found.shape != margin.shape:
         raise FairlError(
             f"the {what} turned margins {list(margin.shape)} into {list(found.shape)}; it must be elementwise, "
             "without a mean"
         )
+    if mask and found.dtype != torch.bool:
+        raise FairlError(f"the {what} gave numbers ({found.dtype}) for a mask; return booleans, such as margin < 0")
+    if not mask and not found.is_floating_point():
+        raise FairlError(f"the {what} gave {found.dtype}; return real numbers, such as float32")
     return found
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Around a plugin's share of a stack: torch's settings are put back, for other runs compute on under them."""
+    import torch
+
+    dtype, grad, device = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_default_device()
+    try:
+        yield
+    finally:
+        if torch.get_default_dtype() != dtype:
+            torch.set_default_dtype(dtype)
+        if torch.is_grad_enabled() != grad:
+            torch.set_grad_enabled(grad)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
