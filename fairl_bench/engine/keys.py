@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
 from fairl_bench.engine.registry import Registry
 from fairl_bench.errors import DataError
+from fairl_bench.outside import open_file
 
 SCHEMA = 2
 """Raised when artefacts of the same key would mean something else."""
@@ -92,10 +93,13 @@ def _value(value: Any, registry: Registry) -> Any:
     return value
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read."""
+def file_digest(path: Path, *, follow: bool = True) -> str:
+    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read, or is a pipe, a device, a folder.
+
+    A link is followed, or with ``follow`` off refused.
+    """
     try:
-        with path.open("rb") as file:
+        with open_file(path, follow=follow) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
