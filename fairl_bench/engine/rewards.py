@@ -18,7 +18,7 @@ from typing import Any
 
 from fairl_bench.component import Component, plain
 from fairl_bench.data import TRAIN, Examples, Split
-from fairl_bench.engine.artefacts import load_lm
+from fairl_bench.engine.artefacts import PLACE
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage, parts_within
 from fairl_bench.engine.registry import Registry
@@ -26,6 +26,7 @@ from fairl_bench.engine.room import refusal
 from fairl_bench.engine.stages import Worker
 from fairl_bench.errors import DataError, ResultsError
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.outside import open_file
 from fairl_bench.recovered import RecoveredReward
 from fairl_bench.reward_folder import (
     ARRAYS,
@@ -94,9 +95,17 @@ class Shelf:
     def _has(self, key: str) -> bool:
         """Whether a language model is still there: once all is embedded, nothing but a reward of use elsewhere asks."""
         try:
-            return self.worker.store.has(key) and load_lm(self.worker.store.path(key)).is_dir()
+            return self.worker.store.has(key) and self._place(key).is_dir()
         except DataError:
             return False
+
+    def _place(self, key: str) -> Path:
+        """Where a language model lies: in the store, or where its artefact says."""
+        folder = self.worker.store.path(key)
+        if not (folder / PLACE).exists():
+            return folder  # not loaded: that would read all of it
+        place: Path = self.worker.load(key)
+        return place
 
     def forget(self, others_than: set[str]) -> None:
         """Remove all other rewards, and what an interrupted run left half-written."""
@@ -168,7 +177,7 @@ class Shelf:
 
     def _start(self, key: str) -> Start:
         """The language model under a key; one of the store has its digests in its manifest."""
-        place = load_lm(self.worker.store.path(key))
+        place = self._place(key)
         own = place == self.worker.store.path(key)
         return Start(
             place=str(place.resolve()),
@@ -222,8 +231,8 @@ def _corpus_of(embeddings: Stage) -> tuple[str, ...]:
 def _signature(place: Path) -> str | None:
     """The signature of a saved reward, without parsing all of its file; None where there is none."""
     try:
-        with (place / FILE).open(encoding="utf-8") as file:
-            start = file.read(200)
+        with open_file(place / FILE) as file:
+            start = file.read(200).decode(errors="replace")
     except OSError:
         return "" if place.exists() else None
     return start.partition('"signature": "')[2].partition('"')[0]
