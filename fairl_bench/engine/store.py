@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import platformdirs
 from filelock import Timeout
 
-from fairl_bench.engine.keys import file_digest
+from fairl_bench.digests import file_digest
 from fairl_bench.engine.locks import HELD, has_locks, is_free, lock_at, remove_free
 from fairl_bench.engine.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, read_manifest
 from fairl_bench.engine.room import refusal

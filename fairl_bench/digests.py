@@ -1,0 +1,21 @@
+"""The digest that stands for a file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from fairl_bench.errors import DataError
+from fairl_bench.outside import open_file
+
+
+def file_digest(path: Path, *, follow: bool = True) -> str:
+    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read, or is a pipe, a device, a folder.
+
+    A link is followed, or with ``follow`` off refused.
+    """
+    try:
+        with open_file(path, follow=follow) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
