@@ -12,8 +12,9 @@ import re
 import shutil
 import stat
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 LONGEST: Final = 255  # bytes that file systems give a name
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -48,7 +49,7 @@ def is_digest(value: object) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
-def open_file(path: Path | str, *, follow: bool = True) -> BinaryIO:
+def open_file(path: Path | str, *, follow: bool = True) -> BufferedReader:
     """A file, open to be read; a link is followed unless ``follow`` is off.
 
     Raises `OSError` where there is none, and where something else lies there: opening a pipe would wait for ever, and

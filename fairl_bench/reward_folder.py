@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain, tuples
 from fairl_bench.data import Reward
@@ -61,6 +61,14 @@ def _digest(value: str) -> str:
     return value
 
 
+def _its_own(files: Mapping[str, str]) -> Mapping[str, str]:
+    if other := sorted(files.keys() - {ARRAYS, CORPUS}):
+        raise ValueError(f"names a file {other[0]!r:.60}, and a reward has {ARRAYS!r} and {CORPUS!r} alone")
+    if ARRAYS not in files:
+        raise ValueError(f"names no file {ARRAYS!r}, which holds what the method learnt")
+    return files
+
+
 Digest = Annotated[str, AfterValidator(_digest)]
 
 
@@ -99,15 +107,9 @@ class About(Settings):
     encoder: Made | None  # none: the method reads no vectors
     upstream: Mapping[str, Start]
     plugins: tuple[FromPlugin, ...]
-    files: Mapping[Literal["reward.safetensors", "corpus.parquet"], Digest]  # by name
+    files: Annotated[Mapping[str, Digest], AfterValidator(_its_own)]  # by name
     facts: Mapping[str, Any]
     packages: Mapping[str, str]
-
-    @model_validator(mode="after")
-    def _has_arrays(self) -> About:
-        if ARRAYS not in self.files:
-            raise ValueError(f"names no file {ARRAYS!r}, which holds what the method learnt")
-        return self
 
     def fingerprint(self) -> str:
         """One SHA-256 over all that its values depend on, wherever it lies."""
