@@ -18,6 +18,7 @@ from typing import Any, Final
 
 LONGEST: Final = 255  # bytes that file systems give a name
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_PLAIN = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISLNK, "a link"),
@@ -34,6 +35,8 @@ def is_name(value: object) -> bool:
     >>> is_name("a b.json"), is_name("../a"), is_name("/a"), is_name("a\n"), is_name(".."), is_name("\ud800")
     (True, False, False, False, False, False)
     """
+    if isinstance(value, str) and _PLAIN.fullmatch(value):  # most are
+        return True
     if not isinstance(value, str) or value in ("", ".", "..") or "/" in value or "\\" in value:
         return False
     # of a drive, say, where a system has them
@@ -55,11 +58,8 @@ def open_file(path: Path | str, *, follow: bool = True) -> BufferedReader:
     Raises `OSError` where there is none, and where something else lies there: opening a pipe would wait for ever, and
     a device has no end.
     """
-    flags = os.O_RDONLY | _flag("O_NONBLOCK") | _flag("O_CLOEXEC") | _flag("O_BINARY")
-    if not follow:
-        flags |= _flag("O_NOFOLLOW")
     try:
-        handle = os.open(path, flags)
+        handle = os.open(path, _READ if follow else _READ | _NO_LINK)
     except OSError as error:
         if (what := kind_of(Path(path), follow=follow)) is None:
             raise
@@ -115,6 +115,10 @@ def depth(value: Any, most: int = 64) -> int:
     return found
 
 
-def _flag(name: str) -> int:
-    """A flag of `os.open`; nothing where the system lacks it."""
-    return int(getattr(os, name, 0))
+def _flags(*names: str) -> int:
+    """Flags of `os.open`, without those that the system lacks."""
+    return sum(int(getattr(os, name, 0)) for name in names)
+
+
+_READ = _flags("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+_NO_LINK = _flags("O_NOFOLLOW")

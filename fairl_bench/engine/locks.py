@@ -28,7 +28,7 @@ _REFUSED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 def lock_at(path: Path) -> BaseFileLock:
     """The lock of a file, not yet taken."""
     if has_locks(path.parent):
-        return FileLock(path)
+        return FileLock(path, fallback_to_soft=False)  # or it would ask the folder each time
     return SoftFileLock(path.with_name(path.name + HELD))
 
 
