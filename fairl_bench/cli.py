@@ -233,7 +233,7 @@ def report(
     if methods is not None:
         folder = between(folder, _two(methods))
     found = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals)
+    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals, known=folder.known)
     if folder.claims and (not names or "claims" in names):
         made["claims"] = _judged(folder)
     for name in names:
@@ -366,6 +366,7 @@ def _print(tables: list[Table], form: str) -> None:
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
+    from fairl_bench.engine.parts import sizes, told
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.store import default_store, open_store
@@ -373,7 +374,9 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     study = read_study(suite, options)
     remarks = check_parts(study)
     made = plan(study)
-    work = estimate(made, open_store(store or default_store()), study.registry)
+    opened = open_store(store or default_store())
+    split = list(told(sizes(made, opened, study.registry)))
+    work = estimate(made, opened, study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
     for remark in remarks:
@@ -381,6 +384,8 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
         click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
+    for line in split:
+        click.echo(line)
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")

@@ -17,5 +17,5 @@ def file_digest(path: Path, *, follow: bool = True) -> str:
     try:
         with open_file(path, follow=follow) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error

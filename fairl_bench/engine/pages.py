@@ -25,7 +25,7 @@ from fairl_bench.tables.realigned import read_realigned
 from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
-MEANING = 2  # raise it when equal inputs give other figures or another page
+MEANING = 3  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
@@ -65,7 +65,7 @@ def _material(folder: Folder) -> Material:
     sheets = [_in_order(sheet, folder) for sheet in read_folder(folder.path, folder.name, data)]
     sheets.sort(key=lambda sheet: models.index(sheet.model) if sheet.model in models else len(models))
     compared = folder.paired.comparisons
-    made = tables(report, [*folder.records, *folder.paired.records], compared, folder.runs)
+    made = tables(report, [*folder.records, *folder.paired.records], compared, folder.runs, known=folder.known)
     pair = next((table.methods for table in (report.table2, report.table3) if table), None)
     methods = pair or tuple(dict.fromkeys(row.method for row in folder.records))[:2]
 
@@ -90,7 +90,7 @@ def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
 
 def _content(folder: Folder, found: Material, pictures: list[Picture], signature: str) -> Content:
     every = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, every, folder.paired.comparisons, folder.runs)
+    made = tables(folder.report, every, folder.paired.comparisons, folder.runs, known=folder.known)
     return Content(
         name=folder.name,
         tables=[*made.values(), *_said(folder.path, {table.name for table in made.values()})],

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench import records
@@ -18,6 +19,7 @@ from fairl_bench.tables import comparisons
 from fairl_bench.tables.ambiguity import ambiguity
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.disagreement import table2, table3
+from fairl_bench.tables.known import Known, read_known, with_known
 from fairl_bench.tables.leaderboard import slices, table1
 from fairl_bench.tables.realigned import DATA
 from fairl_bench.tables.realignment import TABLES as REALIGNED
@@ -95,8 +97,12 @@ def tables(
     runs: Mapping[Row, Runs],
     *,
     intervals: bool = False,
+    known: Known = MappingProxyType({}),
 ) -> dict[str, Table]:
-    """Every table that a report asks for and that has a row, by the name that ``--table`` takes."""
+    """Every table that a report asks for and that has a row, by the name that ``--table`` takes.
+
+    ``known`` says of how many examples the label is known, which is shown where it is not of all.
+    """
     made = realignment(found, runs, compared)
     compared = [one for one in compared if one.data.partition("/")[0] != DATA]
     if (first := report.table1) is not None:
@@ -107,6 +113,9 @@ def tables(
         made["2"] = table2(found, second.methods, second.data)
     if (third := report.table3) is not None:
         made["3"] = table3(found, third.methods, third.data)
+    for name, layout in (("1", first), ("slices", first), ("2", second), ("3", third)):
+        if layout is not None and name in made:
+            made[name] = with_known(made[name], known, layout.truth_of, layout.data)
     return {name: made[name] for name in TABLES if name in made and made[name].rows}
 
 
@@ -120,6 +129,7 @@ class Folder(NamedTuple):
     paired: Paired
     runs: dict[Row, Runs]
     claims: tuple[Claim, ...] = ()
+    known: Known = MappingProxyType({})
 
 
 def read_results(path: Path) -> Folder:
@@ -134,7 +144,7 @@ def read_results(path: Path) -> Folder:
     own, before = [row for row in found if not row.other], [row for row in found if row.other]
     said = kept(path, report, own, before) or paired(path, report, own)
     claims = tuple(Claim.model_validate(claim) for claim in content.get("claims") or ())
-    return Folder(path, str(content.get("name")), report, own, said, read_runs(path, own), claims)
+    return Folder(path, str(content.get("name")), report, own, said, read_runs(path, own), claims, read_known(path))
 
 
 def between(folder: Folder, methods: tuple[str, str]) -> Folder:

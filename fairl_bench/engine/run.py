@@ -23,6 +23,7 @@ from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.known import read_known
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
 
@@ -81,7 +82,7 @@ def run(
         results.write_paired(records, found or Paired([], [], ""))
         if found is not None:
             records, comparisons = [*records, *found.records], found.comparisons
-        made = list(tables(report, records, comparisons, runs).values())
+        made = list(tables(report, records, comparisons, runs, known=read_known(folder)).values())
         if found is not None and study.suite.claims:
             from fairl_bench.engine import claims
 

@@ -251,6 +251,31 @@ def test_subtypes_count_what_is_of_them_alone() -> None:
     assert table.tidy[0]["n"] == present
 
 
+def test_a_subtype_that_never_occurs_has_no_numbers_and_is_said_to() -> None:
+    whole = sheet(SEEDS)
+    value, label = whole.examples.truths["subtype:threat"]
+    absent = Truth(np.full_like(value, -1), np.full_like(label, -1))
+    whole = replace(whole, examples=whole.examples.knowing({"subtype:insult": absent}))
+    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold", subtypes=True))
+    table = table3(rows, ("a", "b"), ["web"])
+    line = next(row for row in table.rows if row[1] == "insult")
+    assert set(line[2:]) == {"n/a"}
+    assert "web: no text is of the subtype 'insult'." in table.notes
+    assert not any("threat" in note for note in table.notes)
+
+
+def test_where_no_label_is_known_nothing_is_resampled() -> None:
+    whole = sheet(SEEDS)
+    n = len(whole.examples)
+    unknown = Truth(np.full(n, np.nan), np.zeros(n, np.int8))
+    blind = replace(whole, examples=whole.examples.knowing({"gold": unknown}))
+    told = [replace(row, value=math.nan, note="nothing is known") for row in records(whole)]
+    questions = [Question("web", "gold", ("accuracy", "f1", "auc", "starc", "epic", "affine_residual"))]
+    found = compared([blind], Values.read(told), questions, 100)
+    assert found
+    assert all(math.isnan(row.value) for row in found)
+
+
 def test_of_the_training_texts_so_many_are_drawn_once() -> None:
     whole = sheet(SEEDS, data="pairs/train")
     told = [replace(row, dataset="pairs", split="train") for row in records(whole)]
