@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fairl_bench.errors import DataError
 from fairl_bench.outside import open_file
+from fairl_bench.textfiles import opened
 
 
 def file_digest(path: Path, *, follow: bool = True) -> str:
@@ -15,7 +16,7 @@ def file_digest(path: Path, *, follow: bool = True) -> str:
     A link is followed, or with ``follow`` off refused.
     """
     try:
-        with open_file(path, follow=follow) as file:
+        with opened(path) if follow else open_file(path, follow=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
