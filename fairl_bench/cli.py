@@ -203,7 +203,8 @@ _METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tab
     "names",
     multiple=True,
     metavar="NAME",
-    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims.  [default: all]",
+    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims, or the name of its "
+    "file.  [default: all]",
 )
 @_FORMAT
 @_INTERVALS
@@ -220,12 +221,15 @@ def report(
     show_page: bool,
 ) -> None:
     """Print the tables of RESULTS, a results folder, from what lies in it alone."""
-    from fairl_bench.engine.report import TABLES, between, read_results, tables
+    from fairl_bench.engine.report import TABLES, asked, between, read_results, tables
     from fairl_bench.errors import FairlError, UnknownName
+    from fairl_bench.results_folder import table_name
 
+    names = tuple(map(table_name, names))
     for name in names:
         if name not in TABLES:
             raise UnknownName("table", name, TABLES)
+    _tell_first(results)
     if page or show_page:
         _page(results, again=page, show=show_page)
         return
@@ -239,10 +243,20 @@ def report(
     for name in names:
         if name not in made:
             known = ", ".join(made) or "none"
-            raise FairlError(
-                f"{results} has no table {name!r} (it has: {known}); its suite does not ask for it under 'report:'"
-            )
+            why = "its suite does not ask for it under 'report:'"
+            if name in asked(folder.report):
+                why = "its suite asks for it, and no number on record belongs into it"
+            raise FairlError(f"{results} has no table {name!r} (it has: {known}); {why}")
     _print([table for name, table in made.items() if not names or name in names], form)
+
+
+def _tell_first(*places: Path) -> None:
+    """What a reader of these results folders should know before any number."""
+    from fairl_bench.results_folder import note
+
+    for place in dict.fromkeys(places):
+        if place.is_dir() and (said := note(place)):
+            click.echo(f"note: {said}", err=True)
 
 
 def _page(results: Path, *, again: bool, show: bool) -> None:
@@ -271,8 +285,10 @@ def compare(first: str, second: str, form: str) -> None:
 
     Each is RESULTS:METHOD, a method of a results folder, or RESULTS for every method that both have.
     """
+    from fairl_bench.engine.compare import Side
     from fairl_bench.engine.compare import compare as compare_sides
 
+    _tell_first(Side.read(first).folder, Side.read(second).folder)
     _print(compare_sides(first, second), form)
 
 
@@ -317,6 +333,7 @@ def regress(results: Path, against: Path, truth: Path | None, threshold: float |
     from fairl_bench.published import read_published
 
     published = read_published(against)
+    _tell_first(results)
     lines = regression.regress(regression.measured(results, truth, threshold=threshold), published)
     _print([regression.table(lines, published)], form)
     if renew:

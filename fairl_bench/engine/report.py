@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydantic import ValidationError
 
 from fairl_bench import records
 from fairl_bench.engine.keys import canonical
@@ -15,6 +17,7 @@ from fairl_bench.engine.suite import Claim, Report, Table2
 from fairl_bench.engine.yaml import load
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.records import Record
+from fairl_bench.results_folder import ResultsFolder, read_manifest, readable
 from fairl_bench.tables import comparisons
 from fairl_bench.tables.ambiguity import ambiguity
 from fairl_bench.tables.comparisons import Comparison
@@ -30,6 +33,10 @@ from fairl_bench.tables.table import Table
 if TYPE_CHECKING:
     from fairl_bench.tables.scores import Sheet, Values
 
+SUITE: Final = "suite.yaml"
+RECORDS: Final = "records.parquet"
+RUN: Final = "run.json"
+_TRIES, _WAIT = 20, 0.05  # so often may a run write into a folder while it is being read; seconds
 MEANING = 1  # raise it when equal inputs give other statistics
 TABLES = ("1", "2", "3", "slices", "ambiguity", *REALIGNED, "claims")
 
@@ -42,12 +49,20 @@ class Paired(NamedTuple):
     signature: str
 
 
-def kept(folder: Path, report: Report, found: Sequence[Record], before: Sequence[Record]) -> Paired | None:
-    """The paired statistics that the folder has, ``before`` their records, if nothing that they rest on has changed."""
-    signature = _signature(folder, report, found)
-    if comparisons.signature(folder / comparisons.FILE) != signature:
+def kept(folder: Path, report: Report, found: Sequence[Record], before: Sequence[Record] | None) -> Paired | None:
+    """The paired statistics that the folder has, if they are whole and nothing that they rest on has changed.
+
+    ``before`` are their records; None where these cannot be trusted.
+    """
+    files = ResultsFolder(folder)
+    signature = _signature(files, report, found)
+    if before is None or files.made_from(comparisons.FILE) != signature:
         return None
-    return Paired(list(before), comparisons.read(folder / comparisons.FILE), signature)
+    try:
+        rows = comparisons.rows(files.table(comparisons.FILE), folder / comparisons.FILE)
+    except ResultsError:  # they can be made again
+        return None
+    return Paired(list(before), rows, signature)
 
 
 def paired(folder: Path, report: Report, found: Sequence[Record]) -> Paired:
@@ -59,7 +74,7 @@ def paired(folder: Path, report: Report, found: Sequence[Record]) -> Paired:
     sheets = read_folder(folder, found[0].suite if found else "", {data for table in asked for data in table.data})
     rows, compared = judged(sheets, report, found)
     compared += realigned.compared(realigned.read_realigned(folder), found)
-    return Paired(rows, compared, _signature(folder, report, found))
+    return Paired(rows, compared, _signature(ResultsFolder(folder), report, found))
 
 
 def judged(sheets: Sequence[Sheet], report: Report, found: Sequence[Record]) -> tuple[list[Record], list[Comparison]]:
@@ -119,6 +134,12 @@ def tables(
     return {name: made[name] for name in TABLES if name in made and made[name].rows}
 
 
+def asked(report: Report) -> set[str]:
+    """The tables that a report asks for by name."""
+    given = {"1": report.table1, "2": report.table2, "3": report.table3}
+    return {name for name, table in given.items() if table is not None}
+
+
 class Folder(NamedTuple):
     """A results folder as it was read."""
 
@@ -133,18 +154,41 @@ class Folder(NamedTuple):
 
 
 def read_results(path: Path) -> Folder:
-    """A results folder.  Raises `ResultsError` where it is none, or one of an unfinished run."""
-    suite, rows = path / "suite.yaml", path / "records.parquet"
-    if not suite.exists() or not rows.exists():
-        lacking = next(name for name in (suite, rows) if not name.exists())
-        raise ResultsError(f"{path} is no results folder: it has no {lacking.name}; name one that 'run' has written")
-    content = load(suite).content
-    report = Report.model_validate(content.get("report") or {})
-    found = records.read(rows)
+    """A results folder.  Raises `ResultsError` where it is none, one of an unfinished run, or damaged."""
+    for name in (SUITE, RECORDS):
+        if not (path / name).exists():
+            raise ResultsError(f"{path} is no results folder: it has no {name}; name one that 'run' has written")
+    for left in reversed(range(_TRIES)):
+        files = ResultsFolder(path)
+        before = files.manifest
+        if left and before is not None and not before.settled:  # a run puts files into place, or was ended while it did
+            time.sleep(_WAIT)
+            continue
+        try:
+            found = _read(files)
+        except ResultsError:  # some files of before and some of after, maybe
+            if not left or read_manifest(path) == before:
+                raise
+        else:
+            if not left or read_manifest(path) == before:
+                return found
+    raise AssertionError("the last try returns or raises")
+
+
+def _read(files: ResultsFolder) -> Folder:
+    path = files.path
+    files.read(SUITE)
+    content = load(path / SUITE).content
+    try:
+        report = Report.model_validate(content.get("report") or {})
+        claims = tuple(Claim.model_validate(claim) for claim in content.get("claims") or ())
+    except (ValidationError, TypeError) as error:
+        raise ResultsError(f"{path / SUITE} cannot be read; run the suite again, and it is written anew") from error
+    found = records.rows(files.table(RECORDS), path / RECORDS)
     own, before = [row for row in found if not row.other], [row for row in found if row.other]
     said = kept(path, report, own, before) or paired(path, report, own)
-    claims = tuple(Claim.model_validate(claim) for claim in content.get("claims") or ())
-    return Folder(path, str(content.get("name")), report, own, said, read_runs(path, own), claims, read_known(path))
+    known = read_known(path)
+    return Folder(path, str(content.get("name")), report, own, said, read_runs(files, own), claims, known)
 
 
 def between(folder: Folder, methods: tuple[str, str]) -> Folder:
@@ -168,13 +212,13 @@ def between(folder: Folder, methods: tuple[str, str]) -> Folder:
     return folder._replace(report=asked, paired=folder.paired._replace(records=rows))
 
 
-def read_runs(path: Path, found: Iterable[Record]) -> dict[Row, Runs]:
-    """What each row of a table should rest on, as ``run.json`` says; where it does not, what was found."""
-    try:
-        rows = json.loads((path / "run.json").read_text(encoding="utf-8"))["rows"]
-        return {tuple(row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError):
+def read_runs(files: ResultsFolder, found: Iterable[Record]) -> dict[Row, Runs]:
+    """What each row of a table should rest on, as ``run.json`` says; where there is none, what was found."""
+    if not files.has(RUN):
         return {row: Runs(0) for row in dict.fromkeys((r.model, r.encoder, r.method, r.variant) for r in found)}
+    with readable(files.path / RUN):
+        rows = files.json(RUN)["rows"]
+        return {tuple(row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in rows}
 
 
 def plain_runs(runs: Mapping[Row, Runs]) -> list[dict[str, object]]:
@@ -182,12 +226,12 @@ def plain_runs(runs: Mapping[Row, Runs]) -> list[dict[str, object]]:
     return [{"row": list(row), **found._asdict()} for row, found in runs.items()]
 
 
-def _signature(folder: Path, report: Report, found: Iterable[Record]) -> str:
+def _signature(files: ResultsFolder, report: Report, found: Iterable[Record]) -> str:
     """What paired statistics rest on: what is asked, the scores and truths, and the records of single runs."""
     whole = hashlib.sha256(f"{MEANING} {canonical(report.plain())}".encode())
     for kind in ("scores", "examples", "truths", "realigned"):
-        for path in sorted((folder / kind).glob("*.parquet")):
-            whole.update(f"{path.name} {comparisons.signature(path)}\n".encode())
+        for place in files.names(kind):
+            whole.update(f"{place.rpartition('/')[2]} {files.made_from(place)}\n".encode())
     for line in sorted(map(repr, found)):
         whole.update(line.encode())
     return whole.hexdigest()

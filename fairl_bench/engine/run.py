@@ -64,13 +64,18 @@ def run(
     started = time.perf_counter()
     whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
-    results = Results(folder, study.suite, replace=replace_results)
+    results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
+    results.claim(whole)
     worker = Worker(store, study.registry)
     outcome = Outcome()
     followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
     watcher = followers.watcher()
 
     def project(*, whole_story: bool = True) -> Finished:
+        with results.held():
+            return projected(whole_story)
+
+    def projected(whole_story: bool) -> Finished:
         seconds = time.perf_counter() - started
         report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
         records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=wanted if only else None)
@@ -90,6 +95,7 @@ def run(
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
+        results.commit()
         return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
 
     def answer() -> Finished:

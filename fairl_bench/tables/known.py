@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairl_bench.tables.scores import Sheet, read_table
+from fairl_bench.results_folder import ResultsFolder
+from fairl_bench.tables.scores import Sheet
 from fairl_bench.tables.table import Table
 
 Known = Mapping[tuple[str, str], frozenset[tuple[int, int]]]
@@ -26,12 +27,13 @@ def known_of(sheets: Iterable[Sheet]) -> Known:
 def read_known(folder: Path) -> Known:
     """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
     found: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    for path in sorted((folder / "truths").glob("*.parquet")):
-        truths = read_table(path)
+    files = ResultsFolder(folder)
+    for place in files.names("truths"):
+        truths = files.table(place)
         if 0 not in truths["label"].unique().to_pylist():
             continue
         of: dict[str, set[int]] = {}
-        examples = read_table(folder / "examples" / path.name)
+        examples = files.table(place.replace("truths", "examples", 1))
         for dataset, split, number in zip(
             *(examples[name].to_pylist() for name in ("dataset", "split", "example")), strict=True
         ):

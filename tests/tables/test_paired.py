@@ -13,9 +13,10 @@ import pytest
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
+from fairl_bench.results_folder import footer
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import t_interval, t_test
-from fairl_bench.tables.comparisons import Comparison, read, signature, write
+from fairl_bench.tables.comparisons import Comparison, read, write
 from fairl_bench.tables.disagreement import table2, table3
 from fairl_bench.tables.paired import Question, compared
 from fairl_bench.tables.scores import Run, Sheet, Values
@@ -219,8 +220,8 @@ def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
     rows = answers(sheet(SEEDS), metrics=("auc", "kendall"))
     write(tmp_path / "x.parquet", rows, "made of this")
     assert repr(read(tmp_path / "x.parquet")) == repr(rows)
-    assert signature(tmp_path / "x.parquet") == "made of this"
-    assert signature(tmp_path / "gone.parquet") is None
+    assert footer(tmp_path / "x.parquet") == "made of this"
+    assert footer(tmp_path / "gone.parquet") is None
 
 
 # --- disagreement
