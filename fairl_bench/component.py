@@ -7,7 +7,7 @@ and into keys; components never do.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -160,6 +160,20 @@ class Component(Settings):
     def help(cls) -> str:
         """The first line of the class's docstring."""
         return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+
+
+def parts_within(value: Any) -> Iterator[Component]:
+    """Every part in a value, the inner ones first."""
+    if isinstance(value, Settings):
+        for name in type(value).model_fields:
+            yield from parts_within(getattr(value, name))
+        if isinstance(value, Component):
+            yield value
+    elif isinstance(value, Mapping):
+        yield from parts_within(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from parts_within(entry)
 
 
 def plain(value: Any) -> Any:

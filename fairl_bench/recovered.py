@@ -11,6 +11,7 @@ import numpy as np
 from fairl_bench.data import Examples, Floats, Inputs, Reward, Vectors
 from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.lent import lent
 
 Written = str | Sequence[Mapping[str, Any]]
 """A text, or a conversation: messages with a ``content``."""
@@ -65,7 +66,9 @@ class RecoveredReward:
         row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         # as in a suite's scores: an encoder reads what is to be embedded, a method that reads texts the completion
         completions = tuple(examples.text[first[text]] for text in row)
-        found = np.asarray(self.method.score(self.reward, Inputs(completions, self._vectors(tuple(row)))), np.float64)
+        reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(tuple(row)))
+        with lent(self.method, reward=reward, inputs=inputs):
+            found = np.asarray(self.method.score(reward, inputs), np.float64)
         for text, value in zip(row, found, strict=True):
             if not np.isfinite(value):
                 raise NotFinite(f"method {self.method.use!r} rewards {text[:60]!r} with {value}; keep rewards finite")
@@ -74,7 +77,8 @@ class RecoveredReward:
     def _vectors(self, texts: tuple[str, ...]) -> Vectors:
         if self.encoder is None or not self.method.reads_vectors:
             return np.empty((len(texts), 0), np.float32)
-        return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
+        with lent(self.encoder, upstream=self.upstream):
+            return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
 
 
 def written(value: Written) -> str:

@@ -19,7 +19,7 @@ MODULES = {
 }
 PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*.py"))
 WORDS = {"component", "kinds", "data", "hookspecs", "records", "errors", "pairwise", "progress"}
-WORDS |= {"recovered", "reward_folder"}
+WORDS |= {"recovered", "reward_folder", "lent", "reading"}
 PARTS = {str(entry.part).partition(":")[0] for entry in Registry(installed=False)._entries.values()}
 
 

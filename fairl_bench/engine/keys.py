@@ -18,7 +18,7 @@ from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
 from fairl_bench.engine.registry import Registry
 from fairl_bench.errors import DataError
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when artefacts of the same key would mean something else."""
 
 _ROOT = Path(__file__).parent.parent

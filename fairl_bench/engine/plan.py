@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from fairl_bench.component import Component, Settings, Spec
+from fairl_bench.component import Component, Settings, Spec, parts_within
 from fairl_bench.engine.keys import answering, canonical, identity, stage_key
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
@@ -405,17 +405,3 @@ def check_parts(study: Study) -> None:
             if spec not in seen:
                 seen.add(spec)
                 part.check()
-
-
-def parts_within(value: Any) -> Iterator[Component]:
-    """Every part in a value, the inner ones first."""
-    if isinstance(value, Settings):
-        for name in type(value).model_fields:
-            yield from parts_within(getattr(value, name))
-        if isinstance(value, Component):
-            yield value
-    elif isinstance(value, Mapping):
-        yield from parts_within(tuple(value.values()))
-    elif isinstance(value, tuple):
-        for entry in value:
-            yield from parts_within(entry)

@@ -16,11 +16,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.component import Component, plain
+from fairl_bench.component import Component, parts_within, plain
 from fairl_bench.data import TRAIN, Examples, Split
 from fairl_bench.engine.artefacts import load_lm
 from fairl_bench.engine.keys import digest
-from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage, parts_within
+from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.room import refusal
 from fairl_bench.engine.stages import Worker

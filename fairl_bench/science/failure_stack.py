@@ -13,7 +13,7 @@ from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Recipe, Run
-from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked
+from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked, unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,10 +134,14 @@ class FailureStack(Stack):
         failing = torch.zeros(preferred.shape, dtype=torch.bool)
         progress = self.turn / max(self.form.rounds - 1, 1)
         for rows, run in self.groups(lambda run: _plan(run).failing):
-            labels = gold if gold is None or mined else (gold[0][rows], gold[1][rows])
+            what = f"detector of {run.name!r}"
+            # what all runs share goes out as copies
+            labels = None if gold is None else tuple(one.clone() if mined else one[rows] for one in gold)
             features = partial(self._features, rows) if mined else None
             signal = Signal(preferred[rows], rejected[rows], progress, uniform[rows], labels, features)
-            failing[rows] = checked(_plan(run).failing(signal), preferred[rows], f"detector of {run.name!r}")
+            with unchanged(what, preferred, rejected, uniform):
+                found = _plan(run).failing(signal)
+            failing[rows] = checked(found, preferred[rows], what)
         return failing
 
     def _features(self, rows: slice) -> tuple[Tensor, Tensor]:
