@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from fairl_bench.component import Component, parts_within
 from fairl_bench.errors import Changed
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 A = TypeVar("A", bound=np.generic)
 
 
@@ -39,8 +40,8 @@ class ReadOnly(dict[K, V]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise _Refused("this mapping is read-only; change dict(...) of it")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[type[dict[K, V]], tuple[dict[K, V]]]:
         return dict, (dict(self),)
@@ -130,7 +131,7 @@ def _trace(leaf: object) -> object:
     if isinstance(leaf, np.ndarray):
         if leaf.dtype.hasobject:
             return leaf.shape, repr(leaf.tolist())
-        return leaf.shape, leaf.dtype.str, zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8))
+        return leaf.shape, leaf.dtype.str, zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data)
     if isinstance(leaf, Path):
         return _files(leaf)
     if isinstance(leaf, str | _Names):

@@ -34,6 +34,13 @@ class Reading(NamedTuple):
         return Reading(self.by, self.unit, *(one + more for one, more in zip(self[2:], other[2:], strict=True)))
 
 
+class Tokens(NamedTuple):
+    """What a part would read of texts, told without the work: the number of tokens of each, and those that are read."""
+
+    whole: Sequence[int]
+    read: Sequence[Sequence[int]]
+
+
 class Readings:
     """The readings of some work, a sum for each part."""
 
@@ -64,7 +71,7 @@ def report_read(part: Component, whole: Sequence[int], read: Sequence[int], unit
         return
     all_of, seen = np.asarray(whole, np.int64), np.asarray(read, np.int64)
     lost = all_of - seen
-    numbers = (len(all_of), (lost > 0).sum(), ((seen == 0) & (all_of > 0)).sum(), all_of.sum(), lost.sum())
+    numbers = (len(all_of), (lost > 0).sum(), (seen == 0).sum(), all_of.sum(), lost.sum())
     listener.add(Reading(f"{part.kind} {(part.use or type(part).__name__)!r}", unit, *map(int, numbers)))
 
 

@@ -189,10 +189,10 @@ def check_method(
         "a reward that was stored and read again scores otherwise; keep all that score needs in the reward's arrays, "
         "which are stored as float32",
     )
-    other = planted(head=head, seed=1)
-    reward = fitted(other.task)
-    more = np.asarray(method.score(reward, Inputs(other.texts, other.vectors)))[other.held_out]
-    reached = auc(more, np.where(other.reward >= 0, 1, -1)[other.held_out])
+    another = planted(head=head, seed=1)
+    reward = fitted(another.task)
+    more = np.asarray(method.score(reward, Inputs(another.texts, another.vectors)))[another.held_out]
+    reached = auc(more, np.where(another.reward >= 0, 1, -1)[another.held_out])
     _must(
         reached >= at_least - 0.1,
         f"fitted on another problem after the first, its reward reaches AUC {reached:.3f} there; keep nothing from one "

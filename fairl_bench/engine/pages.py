@@ -25,7 +25,7 @@ from fairl_bench.tables.realigned import read_realigned
 from fairl_bench.tables.scores import Run, Sheet, read_folder
 from fairl_bench.tables.table import Table
 
-MEANING = 2  # raise it when equal inputs give other figures or another page
+MEANING = 3  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
@@ -90,7 +90,7 @@ def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
 
 def _content(folder: Folder, found: Material, pictures: list[Picture], signature: str) -> Content:
     every = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, every, folder.paired.comparisons, folder.runs)
+    made = tables(folder.report, every, folder.paired.comparisons, folder.runs, notes=folder.notes)
     return Content(
         name=folder.name,
         tables=[*made.values(), *_said(folder.path, {table.name for table in made.values()})],

@@ -24,6 +24,7 @@ from fairl_bench.tables.realignment import TABLES as REALIGNED
 from fairl_bench.tables.realignment import realignment
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+from fairl_bench.tables.unread import unread
 
 if TYPE_CHECKING:
     from fairl_bench.tables.scores import Sheet, Values
@@ -95,12 +96,17 @@ def tables(
     runs: Mapping[Row, Runs],
     *,
     intervals: bool = False,
+    notes: Sequence[str] = (),
 ) -> dict[str, Table]:
-    """Every table that a report asks for and that has a row, by the name that ``--table`` takes."""
+    """Every table that a report asks for and that has a row, by the name that ``--table`` takes.
+
+    ``notes`` are of the whole run, and stand below Table 1.
+    """
     made = realignment(found, runs, compared)
     compared = [one for one in compared if one.data.partition("/")[0] != DATA]
     if (first := report.table1) is not None:
-        made["1"] = table1(found, first, runs, compared, intervals=intervals)
+        board = table1(found, first, runs, compared, intervals=intervals)
+        made["1"] = board._replace(notes=(*board.notes, *notes))
         made["slices"] = slices(found, first, runs)
         made["ambiguity"] = ambiguity(found, first.data, runs)
     if (second := report.table2) is not None:
@@ -120,6 +126,7 @@ class Folder(NamedTuple):
     paired: Paired
     runs: dict[Row, Runs]
     claims: tuple[Claim, ...] = ()
+    notes: tuple[str, ...] = ()  # of the whole run: what it did not read
 
 
 def read_results(path: Path) -> Folder:
@@ -134,7 +141,8 @@ def read_results(path: Path) -> Folder:
     own, before = [row for row in found if not row.other], [row for row in found if row.other]
     said = kept(path, report, own, before) or paired(path, report, own)
     claims = tuple(Claim.model_validate(claim) for claim in content.get("claims") or ())
-    return Folder(path, str(content.get("name")), report, own, said, read_runs(path, own), claims)
+    name, runs = str(content.get("name")), read_runs(path, own)
+    return Folder(path, name, report, own, said, runs, claims, tuple(read_notes(path)))
 
 
 def between(folder: Folder, methods: tuple[str, str]) -> Folder:
@@ -165,6 +173,15 @@ def read_runs(path: Path, found: Iterable[Record]) -> dict[Row, Runs]:
         return {tuple(row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {row: Runs(0) for row in dict.fromkeys((r.model, r.encoder, r.method, r.variant) for r in found)}
+
+
+def read_notes(path: Path) -> list[str]:
+    """What is to be known of a whole run beside its numbers, as ``run.json`` tells it."""
+    try:
+        told = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return unread(told) if isinstance(told, dict) else []
 
 
 def plain_runs(runs: Mapping[Row, Runs]) -> list[dict[str, object]]:

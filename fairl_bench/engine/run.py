@@ -15,7 +15,7 @@ from fairl_bench.engine.hands import Hands, Here
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
-from fairl_bench.engine.report import Paired, kept, paired, tables
+from fairl_bench.engine.report import Paired, kept, paired, read_notes, tables
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
@@ -40,6 +40,7 @@ class Finished(NamedTuple):
     folder: Path
     seconds: float
     claims: list[claims.Verdict]
+    notes: Sequence[str] = ()  # what was not read, and other things to know beside the numbers
 
 
 def run(
@@ -81,7 +82,8 @@ def run(
         results.write_paired(records, found or Paired([], [], ""))
         if found is not None:
             records, comparisons = [*records, *found.records], found.comparisons
-        made = list(tables(report, records, comparisons, runs).values())
+        notes = read_notes(folder)
+        made = list(tables(report, records, comparisons, runs, notes=notes).values())
         if found is not None and study.suite.claims:
             from fairl_bench.engine import claims
 
@@ -89,7 +91,7 @@ def run(
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
-        return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
+        return Finished(wanted, outcome, records, made, folder, seconds, verdicts, notes)
 
     def answer() -> Finished:
         while True:

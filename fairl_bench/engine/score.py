@@ -11,7 +11,9 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from fairl_bench.errors import DataError
+from fairl_bench.reading import Readings, readings
 from fairl_bench.recovered import RecoveredReward
+from fairl_bench.tables.unread import said
 
 CHUNK = 1024  # texts scored at once
 _QUIET = 10.0  # seconds between two words on how far it is
@@ -44,16 +46,22 @@ def score(
     parse = _text if read == "text" else _row
     if form == "csv":
         yield _csv(["reward", "prompt", "text"])
-    done, spoke, waiting = 0, time.monotonic(), _decoded(lines)
+    done, spoke, waiting, every = 0, time.monotonic(), _decoded(lines), Readings()
     while chunk := list(islice(waiting, CHUNK)):
         found = [parse(number, line, reward) for number, line in chunk]
-        values = reward([one.text for one in found], [one.prompt for one in found])
+        with readings() as heard:
+            values = reward([one.text for one in found], [one.prompt for one in found])
+        for reading in heard.found.values():
+            every.add(reading)
         for one, value in zip(found, values, strict=True):
             yield _printed(one, value, form)
         done += len(found)
         if time.monotonic() - spoke > _QUIET:
             spoke = time.monotonic()
             say(f"{done:,} texts scored")
+    for reading in every.found.values():
+        for sentence in said("the input", **reading._asdict()):
+            say(sentence)
     if not done:
         say("the input holds no line, so that there is nothing to score")
 

@@ -136,7 +136,10 @@ class FailureStack(Stack):
         for rows, run in self.groups(lambda run: _plan(run).failing):
             what = f"detector of {run.name!r}"
             # what all runs share goes out as copies
-            labels = None if gold is None else tuple(one.clone() if mined else one[rows] for one in gold)
+            good, bad = gold or (None, None)
+            labels = None
+            if good is not None and bad is not None:
+                labels = (good.clone(), bad.clone()) if mined else (good[rows], bad[rows])
             features = partial(self._features, rows) if mined else None
             signal = Signal(preferred[rows], rejected[rows], progress, uniform[rows], labels, features)
             with unchanged(what, preferred, rejected, uniform):
