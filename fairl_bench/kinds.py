@@ -60,7 +60,7 @@ class Judge(Component, ABC):
         """The judge as a function, given the answers of what its `upstream` asks for; by default nothing is."""
         return self.judge
 
-    def tokens(self, texts: Sequence[str]) -> Tokens | None:
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
         return None
 
@@ -94,7 +94,7 @@ class Source(Component, ABC):
         """How many pairs there will be, if that can be told without making them."""
         return None
 
-    def sample(self, n: int) -> Pairs | None:
+    def peek(self, n: int) -> Pairs | None:
         """The first ``n`` pairs or fewer, for an estimate before a run; None where they are not at hand."""
         return None
 
@@ -126,7 +126,7 @@ class TestSet(Component, ABC):
         """How many texts there will be, if that can be told without making them."""
         return None
 
-    def sample(self, n: int) -> Examples | None:
+    def peek(self, n: int) -> Examples | None:
         """The first ``n`` texts or fewer, for an estimate before a run; None where they are not at hand."""
         return None
 
@@ -252,7 +252,7 @@ class Encoder(Component, ABC):
         What `upstream` asks for comes as keyword arguments, by role: the folder of a language model.
         """
 
-    def tokens(self, texts: Sequence[str]) -> Tokens | None:
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
         return None
 

@@ -154,6 +154,22 @@ def test_examples_with_their_truths_can_be_copied_and_not_changed() -> None:
     assert copy.deepcopy(examples).role.tolist() == [1, -1]
 
 
+class Saves(Encoder):
+    """Writes into the folder of the language model that it starts from."""
+
+    def encode(self, texts: Any, corpus: Any, *, lm: Path) -> np.ndarray:
+        (lm / "tokenizer.json").write_text("{}")
+        return np.zeros((len(texts), 1), np.float32)
+
+
+def test_a_part_that_writes_into_a_models_folder_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{ }")
+    upstream = ReadOnly({"lm": tmp_path})
+    said = r"^encoder 'saves' changed upstream\['lm'\], which"
+    with pytest.raises(Changed, match=said), lent(Saves.named("saves"), upstream=upstream):
+        Saves.named("saves").encode((), (), **upstream)
+
+
 # --- a whole run
 
 HOSTILE = """\

@@ -44,7 +44,7 @@ class JsonlTexts(TestSet):
         """The rows of the file, up to the limit; twice ``each``, where it is given."""
         return count_rows(self.path, self.limit) if self.each is None else 2 * self.each
 
-    def sample(self, n: int) -> Examples:
+    def peek(self, n: int) -> Examples:
         """The first rows of the file."""
         return self._examples(read_jsonl(self.path, min(self.limit or n, n)))
 

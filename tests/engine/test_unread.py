@@ -267,7 +267,7 @@ def test_a_classifier_reports_the_tokens_beyond_its_limit(limit: int, tiny_class
     assert found == Reading(
         "judge 'sequence-classifier'", "tokens", len(texts), sum(n > 0 for n in lost), 0, sum(whole), sum(lost)
     )
-    ahead = judge.tokens(texts)
+    ahead = judge.would_read(texts)
     assert ahead is not None
     assert list(ahead.whole) == whole
     assert [n - len(read) for n, read in zip(ahead.whole, ahead.read, strict=True)] == lost
@@ -287,7 +287,7 @@ def test_a_language_model_reports_the_tokens_beyond_its_limit(limit: int, tiny_l
     assert found == Reading(
         "encoder 'causal-lm'", "tokens", len(texts), sum(n > 0 for n in lost), 0, sum(whole), sum(lost)
     )
-    ahead = encoder.tokens(texts)
+    ahead = encoder.would_read(texts)
     assert ahead is not None
     assert list(ahead.whole) == whole
 
@@ -326,7 +326,7 @@ def test_the_small_encoder_reports_and_foretells_what_it_cuts_off() -> None:
     with readings() as found:
         rows = encoder.encode(texts, ())
     assert np.array_equal(rows[1], rows[2])
-    ahead = encoder.tokens(texts)
+    ahead = encoder.would_read(texts)
     assert ahead is not None
     assert list(ahead.whole) == [5, 272, 278]
     assert ahead.read[1] == ahead.read[2] != ahead.read[0]

@@ -52,7 +52,7 @@ class CausalLM(Encoder):
         """Have the language model look whether it can be made."""
         self.lm.check()
 
-    def tokens(self, texts: Sequence[str]) -> Tokens | None:
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """By the tokenizer of a language model that lies in a folder."""
         place = getattr(self.lm, "model", None)
         return tokens_ahead(Path(place), texts, self.max_length) if isinstance(place, str) else None

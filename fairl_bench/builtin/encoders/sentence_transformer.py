@@ -59,7 +59,7 @@ class SentenceTransformer(Encoder):
             report_window(self, model.tokenizer, texts, limit)
         return in_batches(order, self.batch, vectors, self.workers)
 
-    def tokens(self, texts: Sequence[str]) -> Tokens | None:
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """By the tokenizer in the model's folder."""
         return tokens_ahead(Path(self._found()[0]), texts)
 

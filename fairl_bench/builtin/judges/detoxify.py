@@ -47,7 +47,7 @@ class Detoxify(ByClassifier):
         names = [GOLD if label == "toxicity" else f"subtype:{label}" for label in loaded.labels]
         return {name: 1 - found[:, i] if name == GOLD else found[:, i] for i, name in enumerate(names)}
 
-    def tokens(self, texts: Sequence[str]) -> Tokens | None:
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """By the tokenizer in the folder of the model's base."""
         return tokens_ahead(self._base(), texts, self.max_length)
 

@@ -71,7 +71,7 @@ class SequenceClassifier(ByClassifier):
         others = [(i, label) for i, label in enumerate(loaded.labels) if i != side.column]
         return gold | {f"subtype:{label}": found[:, i] for i, label in others}
 
-    def tokens(self, texts: Sequence[str]) -> Tokens | None:
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """By the tokenizer in the model's folder."""
         return tokens_ahead(self._place(), texts, self.max_length)
 

@@ -31,7 +31,7 @@ class _File(Source):
         """The rows of the file, up to the limit."""
         return count_rows(self.path, self.limit)
 
-    def sample(self, n: int) -> Pairs:
+    def peek(self, n: int) -> Pairs:
         """The first rows of the file."""
         return self._pairs(self.rows(min(self.limit or n, n)))
 

@@ -71,7 +71,7 @@ class HubDataset(Source):
         rows = getattr(split, "num_rows", None) or (said and said.num_examples)
         return min(rows, self.limit or rows) if rows else None
 
-    def sample(self, n: int) -> Pairs:
+    def peek(self, n: int) -> Pairs:
         """The first rows of the split."""
         return self._pairs(self._rows(min(self.limit or n, n)))
 
