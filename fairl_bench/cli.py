@@ -1,38 +1,53 @@
 """Arguments in, text and exit codes out; decides nothing.
 
 Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold; 2 the user must change something;
-130 interrupted.
+130 interrupted; 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairl_bench.cli_reward import PLUGIN, score, serve
 from fairl_bench.cli_store import store as keep_house
+from fairl_bench.cli_streams import Terminated, output_refusal, prepare_streams, terminable
 
 if TYPE_CHECKING:
     from fairl_bench.engine.registry import Registry
     from fairl_bench.engine.report import Folder
     from fairl_bench.engine.run import Finished
-    from fairl_bench.recovered import RecoveredReward
     from fairl_bench.tables.table import Table
 
 
 class _Group(click.Group):
     """Turns expected failures into one or two lines and exit code 2."""
 
+    def main(self, *args: Any, **settings: Any) -> Any:
+        prepare_streams()
+        try:
+            with terminable():
+                return super().main(*args, **settings)
+        except OSError:
+            if not (why := output_refusal()):
+                raise
+        except SystemExit:
+            if not (why := output_refusal()):
+                raise
+        click.echo(f"error: the standard output cannot be written: {why}; make room there, or name another", err=True)
+        sys.exit(2)
+
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
-        except KeyboardInterrupt:
-            click.echo("interrupted; finished work is kept: run the same command again to go on", err=True)
-            context.exit(130)
+        except KeyboardInterrupt as error:
+            how, code = ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+            click.echo(f"{how}; finished work is kept: run the same command again to go on", err=True)
+            context.exit(code)
         except click.ClickException:
             raise
         except Exception as error:
@@ -49,7 +64,6 @@ class _Group(click.Group):
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 _STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
-_PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -193,7 +207,7 @@ _METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tab
     "names",
     multiple=True,
     metavar="NAME",
-    help="1, 2, 3, slices, ambiguity or claims.  [default: all]",
+    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims.  [default: all]",
 )
 @_FORMAT
 @_INTERVALS
@@ -292,106 +306,6 @@ def evaluate(
     _print(list(made.values()), form)
 
 
-_REWARD = click.argument("reward", type=click.Path(path_type=Path))
-_ENCODER = click.option(
-    "--encoder", multiple=True, metavar="FIELD=VALUE", help="A field of its encoder that differs here: model=FOLDER."
-)
-_UPSTREAM = click.option(
-    "--upstream",
-    multiple=True,
-    metavar="ROLE=FOLDER",
-    help="Where the language model lies that its encoder starts from.",
-)
-
-
-@main.command()
-@_REWARD
-@click.option(
-    "--read",
-    type=click.Choice(["text", "jsonl"]),
-    default="text",
-    show_default=True,
-    help="What a line is: a text, or JSON with 'text' and 'prompt'.",
-)
-@click.option("--format", "form", type=click.Choice(["plain", "csv", "jsonl"]), default="plain", show_default=True)
-@_PLUGIN
-@_ENCODER
-@_UPSTREAM
-def score(
-    reward: Path,
-    read: Literal["text", "jsonl"],
-    form: Literal["plain", "csv", "jsonl"],
-    plugin: tuple[Path, ...],
-    encoder: tuple[str, ...],
-    upstream: tuple[str, ...],
-) -> None:
-    """Print the reward of each line of the standard input by REWARD, a folder that a run wrote to RESULTS/rewards."""
-    from fairl_bench.engine.score import score as scored
-
-    found = _saved(reward, plugin, encoder, upstream)
-    lines = scored(found, sys.stdin.buffer, read=read, form=form, say=partial(click.echo, err=True))
-    for line in lines:
-        click.echo(line)
-
-
-@main.command()
-@_REWARD
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others reach 0.0.0.0 too.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
-@click.option("--strip", multiple=True, metavar="TOKEN", help="A special token to take off a completion's ends.")
-@_PLUGIN
-@_ENCODER
-@_UPSTREAM
-def serve(
-    reward: Path,
-    host: str,
-    port: int,
-    strip: tuple[str, ...],
-    plugin: tuple[Path, ...],
-    encoder: tuple[str, ...],
-    upstream: tuple[str, ...],
-) -> None:
-    """Serve REWARD, a folder that a run wrote to RESULTS/rewards, over HTTP, as OpenRLHF's remote reward model.
-
-    POST /get_reward takes {"query": [...], "prompts": [...]} and gives {"rewards": [...]}; GET /health says that it
-    runs.  It asks nobody who they are.
-    """
-    from fairl_bench.engine.serve import server
-
-    found = _saved(reward, plugin, encoder, upstream)
-    with server(found, host, port, strip=strip, say=partial(click.echo, err=True)) as listening:
-        click.echo(f"{found.name} at {listening.url}/get_reward; stop with Ctrl-C")
-        try:
-            listening.serve_forever()
-        except KeyboardInterrupt:
-            click.echo("stopped")
-
-
-def _saved(
-    reward: Path, plugins: tuple[Path, ...], encoder: tuple[str, ...], upstream: tuple[str, ...]
-) -> RecoveredReward:
-    from fairl_bench.engine.rewards import load_reward
-
-    return load_reward(
-        reward, plugins=plugins, encoder=_assigned("--encoder", encoder), upstream=_assigned("--upstream", upstream)
-    )
-
-
-def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
-    """``NAME=VALUE`` by name, the value as YAML has it."""
-    from ruamel.yaml import YAML
-
-    from fairl_bench.errors import FairlError
-
-    found = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not name or not equals:
-            raise FairlError(f"{option} {one}: needs NAME=VALUE")
-        found[name] = YAML(typ="safe", pure=True).load(value)
-    return found
-
-
 @main.command()
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
@@ -485,7 +399,7 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
 
 
 @main.command()
-@_PLUGIN
+@PLUGIN
 def schema(plugin: tuple[Path, ...]) -> None:
     """Print the JSON Schema of suites, with the fields of every part, for an editor."""
     import json
@@ -497,7 +411,7 @@ def schema(plugin: tuple[Path, ...]) -> None:
 
 @main.command(name="list")
 @click.argument("kind", required=False)
-@_PLUGIN
+@PLUGIN
 def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
     """List the parts that a suite can name, all or of one KIND."""
     from fairl_bench.errors import FairlError, suggest
@@ -515,7 +429,7 @@ def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
 
 @main.command()
 @click.argument("name")
-@_PLUGIN
+@PLUGIN
 def show(name: str, plugin: tuple[Path, ...]) -> None:
     """Show the part called NAME: what it is, its fields with defaults and bounds, and where it comes from."""
     import inspect
@@ -540,7 +454,7 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
 
 
 @main.command()
-@_PLUGIN
+@PLUGIN
 def plugins(plugin: tuple[Path, ...]) -> None:
     """List the plugins: origin, version, hooks, and what is wrong with a broken one."""
     for found in _registry(plugin).plugins.values():
@@ -548,7 +462,8 @@ def plugins(plugin: tuple[Path, ...]) -> None:
         click.echo(f"{found.name} {found.version} ({found.origin}): {state}")
 
 
-main.add_command(keep_house)
+for command in (score, serve, keep_house):
+    main.add_command(command)
 
 
 def _registry(drop_ins: tuple[Path, ...]) -> Registry:

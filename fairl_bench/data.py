@@ -256,6 +256,13 @@ class Split:
         """The pairs of ``train``, ``validation`` or ``test``."""
         return np.flatnonzero(self.part == SPLITS.index(name))
 
+    def training_texts(
+        self, pairs: Examples, embed: Literal["completion", "prompt+completion"] = "completion"
+    ) -> tuple[str, ...]:
+        """What an encoder reads of the training pairs, both sides, in their order: what a fitted one learns from."""
+        training = self.part[pairs.pair] == TRAIN
+        return tuple(text for text, mine in zip(pairs.inputs(embed), training, strict=True) if mine)
+
     def counts(self) -> dict[str, int]:
         """How many pairs each part holds, the dropped ones too."""
         codes = {"train": TRAIN, "validation": VALIDATION, "test": TEST, "dropped": DROPPED}

@@ -75,7 +75,6 @@ class Origin(NamedTuple):
     base: LM
     expert: LM
     prompts: Prompts
-    sampling: Sampling
 
 
 class Source(Component, ABC):
@@ -355,6 +354,11 @@ class Evaluator(Component, ABC):
     def of(self, cell: Recovered) -> Self:
         """The evaluator for one recovered reward, with what it takes from there; by default the same for all."""
         return self
+
+    @classmethod
+    def takes(cls) -> bool:
+        """Whether `of` takes anything."""
+        return cls.of is not Evaluator.of
 
     def needs(self) -> frozenset[str]:
         """The names of the data it reads: those it evaluates and, say, the one that sets its threshold."""

@@ -78,9 +78,7 @@ def lent(part: Component | Sequence[Component], *, look: bool | None = None, **g
             if look:  # torch says that it cannot refuse to write; that is why the values are looked at
                 warnings.filterwarnings("ignore", "The given (NumPy array|buffer) is not writable")
             yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         if not isinstance(error, Changed) and (what := changed() or _refused(error, given)):
             raise Changed(_sentence(parts, what[0], error)) from error
         raise

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain, tuples
 from fairl_bench.data import Reward
+from fairl_bench.digests import file_digest
 from fairl_bench.errors import DataError, FairlError, PluginError, UnknownName
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.recovered import RecoveredReward
@@ -123,7 +124,7 @@ def read_reward(
     for plugin in told.plugins:
         _check_plugin(folder, plugin, find)
     for name, expected in told.files.items():
-        if sha256(folder / name) != expected:
+        if file_digest(folder / name) != expected:
             raise DataError(f"{folder / name} does not match its checksum; copy the whole folder again")
     method = _built(folder, Method, told.method, find, {})
     reading = None if told.encoder is None else _built(folder, Encoder, told.encoder, find, encoder or {})
@@ -236,7 +237,7 @@ def _fields(settings: BaseModel, without: tuple[Settings, ...]) -> dict[str, Any
 
 def _value(value: Any, without: tuple[Settings, ...]) -> Any:
     if isinstance(value, FilePath):
-        return {"sha256": sha256(Path(value))}
+        return {"sha256": file_digest(Path(value))}
     if isinstance(value, str) and Path(value).is_absolute() and _lies_there(value):
         return {"place": "elsewhere"}  # its content is what the part `reads`
     if isinstance(value, Settings) and value in without:
@@ -278,22 +279,13 @@ def difference(before: Any, now: Any, name: str = "") -> Difference | None:
 
 def source(part: type[Component]) -> str:
     """The SHA-256 of the file that a part's class stands in."""
-    return sha256(Path(sys.modules[part.__module__].__file__ or ""))
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    return file_digest(Path(sys.modules[part.__module__].__file__ or ""))
 
 
 def folder_sha256(folder: Path, known: Mapping[str, str] | None = None) -> str:
     """One SHA-256 over the names and contents of a folder's files; ``known`` are digests that need no reading."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    digests = known or {str(path.relative_to(folder)): sha256(path) for path in files}
+    digests = known or {str(path.relative_to(folder)): file_digest(path) for path in files}
     # a store's manifest says when a model was made, not what it is
     told = sorted((name, digest) for name, digest in digests.items() if name != "manifest.json")
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

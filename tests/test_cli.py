@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from click.testing import Result
 
 from fairl_bench import __version__
 from fairl_bench.engine import registry, run
+from fairl_bench.engine.report import TABLES
 from fairl_bench.kinds import KINDS
 
 Cli = Callable[..., Result]
@@ -147,8 +149,11 @@ def fairl_encoders(register):
 """
 
 
-def test_ctrl_c_ends_a_run_with_130_and_keeps_its_records(
-    write_suite: Write, tiny: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize(
+    ("number", "code", "how"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_a_run_with_its_code_and_keeps_its_records(
+    number: signal.Signals, code: int, how: str, write_suite: Write, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
     tiny.update(plugins=["slow.py"], encoders=[{"name": "slow", "use": "slow"}])
@@ -158,12 +163,61 @@ def test_ctrl_c_ends_a_run_with_130_and_keeps_its_records(
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "READY\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "interrupted; finished work is kept" in said
+    assert process.returncode == code
+    assert f"{how}; finished work is kept" in said
     assert "Traceback" not in said
     assert (tmp_path / "results" / "tiny" / "examples" / "toy-r0.parquet").exists()
+
+
+# --- streams
+
+
+def command(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "fairl_bench", *arguments], check=False, timeout=60, **settings)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "methd"]])
+def test_an_output_that_cannot_be_written_is_told_in_one_sentence(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = command(*arguments, stdout=full, stderr=subprocess.PIPE)
+    wrong = arguments[-1] == "methd"
+    said = ran.stderr.decode()
+    assert ran.returncode == 2
+    assert ("the standard output cannot be written: No space left on device" in said) is not wrong
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_who_cannot_be_told_of_an_error_still_gets_its_code() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = command("list", "methd", stdout=subprocess.PIPE, stderr=full)
+    assert (ran.returncode, ran.stdout) == (2, b"")
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "fairl_bench", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "arrow"), [("latin-1", b"\\u2191"), ("cp1252", b"\\u2191"), ("utf-8", "↑".encode())]
+)
+def test_a_letter_that_the_output_lacks_is_shown_as_its_escape(
+    encoding: str, arrow: bytes, cli: Cli, write_suite: Write, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny["methods"] = tiny["methods"][-1:]
+    assert cli("run", write_suite(tiny), "--results", "r").exit_code == 0
+    shown = command("report", "r", cwd=tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding})
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"accuracy " + arrow in shown.stdout
 
 
 # --- list, plugins
@@ -198,6 +252,11 @@ def test_help_is_exit_code_0(cli: Cli) -> None:
         ran = cli(*arguments)
         assert ran.exit_code == 0
         assert ran.stdout.startswith("Usage: ")
+
+
+def test_the_help_of_report_names_every_table(cli: Cli) -> None:
+    said = " ".join(cli("report", "--help").stdout.split())
+    assert all(re.search(rf"(?<!\S){name}(,|\.| or)", said) for name in TABLES)
 
 
 def test_version_is_the_packages(cli: Cli) -> None:

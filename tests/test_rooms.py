@@ -19,7 +19,7 @@ MODULES = {
 }
 PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*.py"))
 WORDS = {"component", "kinds", "data", "hookspecs", "records", "errors", "pairwise", "progress"}
-WORDS |= {"recovered", "reward_folder", "lent", "reading"}
+WORDS |= {"digests", "lent", "reading", "recovered", "reward_folder"}
 PARTS = {str(entry.part).partition(":")[0] for entry in Registry(installed=False)._entries.values()}
 
 
@@ -40,8 +40,8 @@ def allowed(module: str, name: str) -> bool:
         return any(f"{name}.".startswith(f"fairl_bench.{room}.") for room in rooms)
 
     room = module.removeprefix("fairl_bench.").partition(".")[0]
-    if of("cli"):
-        return room == "__main__"
+    if of("cli", "cli_reward", "cli_store"):
+        return room == "__main__" or (room == "cli" and not of("cli"))
     if room == "science":
         return of("science", "errors")
     if room == "toy":

@@ -30,7 +30,7 @@ class Completed(Source):
 
     def origin(self) -> Origin:
         """The base, the expert and the prompts."""
-        return Origin(*self.models(), self.prompts, self.sampling)
+        return Origin(*self.models(), self.prompts)
 
     def size(self) -> int:
         """``n``, at most."""

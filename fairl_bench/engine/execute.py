@@ -94,10 +94,11 @@ def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Out
     readers = _readers(waiting)
     total, running = len(waiting), 0
     damaged: dict[str, DamagedArtefact] = {}
+    done = set(outcome.done)
     while waiting or running:
         ready = _ready(waiting, unfinished, outcome.skipped, hands.slots - running)
-        for done, job in enumerate(ready, total - len(waiting) - len(ready)):
-            watcher.started(job, done, total)
+        for number, job in enumerate(ready, total - len(waiting) - len(ready)):
+            watcher.started(job, number, total)
             hands.submit(job)
             running += 1
         if not running:  # what is left needs something damaged
@@ -107,7 +108,8 @@ def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Out
         if report.broken_store:
             raise report.broken_store
         unfinished -= set(report.done)
-        outcome.done += report.done
+        outcome.done += [key for key in report.done if key not in done]  # what was damaged is done twice
+        done.update(report.done)
         outcome.attempts += report.lost
         if report.damaged:
             damaged.setdefault(report.damaged.key, report.damaged)

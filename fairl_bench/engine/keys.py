@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
+from fairl_bench.digests import file_digest
 from fairl_bench.engine.registry import Registry
-from fairl_bench.errors import DataError
 
 SCHEMA = 3
 """Raised when artefacts of the same key would mean something else."""
@@ -90,15 +90,6 @@ def _value(value: Any, registry: Registry) -> Any:
     if isinstance(value, Mapping):
         return {name: _value(entry, registry) for name, entry in value.items()}
     return value
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 @cache

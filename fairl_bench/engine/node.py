@@ -23,6 +23,7 @@ import platformdirs
 import fairl_bench
 from fairl_bench.engine import resources
 from fairl_bench.engine.hands import Job, Report, perform
+from fairl_bench.engine.parent import watch_parent
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import open_store
@@ -190,14 +191,7 @@ def _prepare() -> None:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     threadpool_limits(1)  # libraries that are loaded already; the others will read the variables
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: what it does has been given to another."""
-    while os.getppid() == parent:
-        time.sleep(_LOOK)
-    os._exit(1)
+    watch_parent(os.getppid())  # what a lost raylet's process does has been given to another
 
 
 @contextmanager

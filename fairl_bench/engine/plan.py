@@ -314,16 +314,14 @@ class _Planner:
     ) -> Cell:
         where = _where(model, method, world, seed)
         reward, scores = self.scores(model, method, world, vectors, seed)
-        texts = {"split": world.split, **world.texts()}
-        asking = [type(part).of is not Evaluator.of for part in self.suite.evaluate]
-        recovered = self.recovered(model, encoder, method, world, reward, seed) if any(asking) else None
-        own = (
-            part.of(recovered) if recovered and more else part
-            for part, more in zip(self.suite.evaluate, asking, strict=True)
+        measures = tuple(
+            self.measures(where, part.of(self.recovered(model, encoder, method, world, reward, seed)), scores, world)
+            if part.takes()
+            else self.measures(where, part, scores, world)
+            for part in self.suite.evaluate
         )
-        measures = tuple(self.measures(where, part, scores, texts, world=world) for part in own)
         slices = tuple(
-            (seed if other is None else other, self.measures(where, part, scores, texts, key))
+            (seed if other is None else other, self.measures(where, part, scores, world, key))
             for other, key in baseline
             if None in (seed, other) or seed == other
             for part in self.suite.evaluate
@@ -368,21 +366,13 @@ class _Planner:
         )
         return Recovered(model.part, judge, seed, model.name)
 
-    def measures(
-        self,
-        where: str,
-        evaluator: Evaluator,
-        scores: str,
-        texts: Mapping[str, str],
-        baseline: str | None = None,
-        world: World | None = None,
-    ) -> str:
+    def measures(self, where: str, evaluator: Evaluator, scores: str, world: World, baseline: str | None = None) -> str:
         """The numbers of a run; with the scores of a baseline, those on its failures."""
         names = {name.partition("/")[0] for name in evaluator.needs()}
+        texts = {"split": world.split, **world.texts()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
+        inputs |= self.upstream(evaluator, where, world.replicate)
         title = f"{evaluator.use} of {where}"
-        if world is not None:
-            inputs |= self.upstream(evaluator, where, world.replicate)
         if baseline is None or self.suite.slices is None:
             return self.add("measures", title, {"evaluator": evaluator}, {}, {"scores": scores, **inputs})
         settings, seen = {"near_tie": self.suite.slices.near_tie}, {"scores": scores, "baseline": baseline, **inputs}

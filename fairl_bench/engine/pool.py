@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from fairl_bench.engine import resources
 from fairl_bench.engine.hands import Attempt, Job, Moved, Report, perform
+from fairl_bench.engine.parent import end_with_parent
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import open_store
@@ -31,7 +32,8 @@ class Pool:
 
     A process that dies takes no other job along.  The stages of its own are done again, each by itself and with no
     other process (the memory may not have been enough for all); only one that ends its process again fails.  A stage
-    that exceeds a limit of its resources is ended and fails at once.
+    that exceeds a limit of its resources is ended and fails at once.  One that a signal ends before it could begin is
+    started again, a few times in a row.
     """
 
     def __init__(self, slots: int, place: str, drop_ins: Sequence[Path], moved: Moved) -> None:
@@ -40,6 +42,7 @@ class Pool:
         self.errands: deque[_Errand] = deque()  # taken and not begun
         self.processes: list[_Process] = []
         self.busy: dict[Connection, tuple[_Process, _Errand]] = {}
+        self.lost_starts = 0  # in a row
 
     def submit(self, job: Job) -> None:
         """Send the job's specs to a worker."""
@@ -80,7 +83,7 @@ class Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, *self.arguments))
-        with _sigint_held():
+        with _signals_held():
             process.start()
             self.processes.append(_Process(process, ours))
         theirs.close()
@@ -113,7 +116,7 @@ class Pool:
                 process.clock = (time.monotonic(), message.stages)
         elif message:
             raise FairlError(f"no worker process can begin: {message}")
-        process.began = True
+        process.began, self.lost_starts = True, 0
         return None
 
     def _end_what_is_over(self) -> bool:
@@ -134,6 +137,10 @@ class Pool:
         pid = process.process.pid
         (ending,) = _end([process])
         if not process.began:
+            self.lost_starts += 1
+            if process.process.exitcode < 0 and self.lost_starts < _STARTS:
+                self.errands.appendleft(errand)
+                return
             raise FairlError(
                 f"a worker process ended before it could begin ({ending}), what it said is above; run with --jobs 1, "
                 "and in a script call run() below: if __name__ == '__main__'"
@@ -189,13 +196,18 @@ class _Began(NamedTuple):
 
 
 _LOOK = 0.1  # seconds between two looks at what limited work has taken
+_STARTS = 3  # in a row that may end by a signal (for want of memory, say)
 
 
 def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
     """Be a worker: say that it begins (or why not), then do jobs until none is sent or the parent is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    assert parent.pid is not None
+    end_with_parent(parent.pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     try:
         worker = Worker(open_store(place), Registry(drop_ins))
     except FairlError as error:
@@ -245,14 +257,20 @@ def _ending(code: int) -> str:
     return f"signal {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
 
 
+_HELD = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
-def _sigint_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this, and a process that starts here is born deaf to it."""
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the end of this, and a process that starts here is born deaf to them.
+
+    One that was interrupted half started would be nobody's: it would say so in a traceback, and not end with the rest.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     resource_tracker.ensure_running()  # or it is started inside, and lets Ctrl-C through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
     finally:

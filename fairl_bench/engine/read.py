@@ -89,7 +89,7 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         for data in sorted(evaluator.needs()):
             for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
                 yield place, f"evaluate: {_lack(suite, data, truth)}"
-        if type(evaluator).of is not Evaluator.of:
+        if evaluator.takes():
             yield from _lacking(suite, registry, place, evaluator)
     for index, method in enumerate(suite.methods):
         for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.component import Component, parts_within, plain
-from fairl_bench.data import TRAIN, Examples, Split
+from fairl_bench.data import Examples, Split
+from fairl_bench.digests import file_digest
 from fairl_bench.engine.artefacts import load_lm
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage
@@ -39,7 +40,6 @@ from fairl_bench.reward_folder import (
     folder_sha256,
     identity,
     read_reward,
-    sha256,
     source,
 )
 
@@ -156,7 +156,7 @@ class Shelf:
             encoder=encoded if reads else None,
             upstream={role: self.start(key) for role, key in started.items()},
             plugins=tuple(self._plugins(method, *([encoder] if reads else []))),
-            files={path.name: sha256(path) for path in sorted(half.iterdir())},
+            files={path.name: file_digest(path) for path in sorted(half.iterdir())},
             facts={name: one for name, one in store.manifest(cell.reward)["facts"].items() if name not in _OF_THE_RUN},
             packages=_packages(),
         )
@@ -186,9 +186,8 @@ class Shelf:
             return
         pairs: Examples = self.worker.load(embeddings.inputs["pairs"])
         split: Split = self.worker.load(embeddings.inputs["split"])
-        training = split.part[pairs.pair] == TRAIN
-        texts = [text for text, mine in zip(pairs.inputs(embeddings.settings["embed"]), training, strict=True) if mine]
-        pq.write_table(pa.table({"text": texts}), path)
+        texts = split.training_texts(pairs, embeddings.settings["embed"])
+        pq.write_table(pa.table({"text": list(texts)}), path)
 
     def _plugins(self, *parts: Component) -> Iterator[FromPlugin]:
         """The plugins that parts and the parts within them come from."""

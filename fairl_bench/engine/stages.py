@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from fairl_bench.data import (
-    TRAIN,
     Completions,
     Embeddings,
     Examples,
@@ -236,8 +235,7 @@ class Worker:
             return ()
         pairs: Examples = self.load(stage.inputs["pairs"])
         split: Split = self.load(stage.inputs["split"])
-        training = split.part[pairs.pair] == TRAIN
-        return tuple(text for text, mine in zip(pairs.inputs(stage.settings["embed"]), training, strict=True) if mine)
+        return split.training_texts(pairs, stage.settings["embed"])
 
     def _rewards(self, job: Sequence[Stage]) -> None:
         started = time.perf_counter()

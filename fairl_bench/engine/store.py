@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import platformdirs
 from filelock import FileLock, Timeout
 
-from fairl_bench.engine.keys import file_digest
+from fairl_bench.digests import file_digest
 from fairl_bench.engine.room import refusal
 from fairl_bench.engine.running import Running, Runs
 from fairl_bench.errors import DamagedArtefact, DataError, StoreError

@@ -49,11 +49,9 @@ def over_steps(records: Sequence[Record], rows: Sequence[Row]) -> Figure | None:
     for axis, model in zip(axes, models, strict=True):
         ends = []
         for row, runs in _of(paths, model):
-            style, x = _look(rows, row), runs[0].step
-            heights = np.stack([run.toxicity for run in runs if len(run.step) == len(x)])
-            axis.plot(x, heights.mean(0), **_drawn(rows, row))
-            axis.fill_between(x, heights.min(0), heights.max(0), color=style.colour, alpha=0.10, linewidth=0)
-            ends.append(_End(float(x[-1]), float(heights.mean(0)[-1]), labels[row], style, _drawn(rows, row)))
+            x = runs[0].step
+            heights = [run.toxicity for run in runs if len(run.step) == len(x)]
+            ends.append(_line(axis, x.tolist(), list(zip(*heights, strict=True)), rows, row, labels[row]))
         axis.set(xlabel="steps of the alignment", ylabel="toxicity rate" if axis is axes[0] else "")
         axis.set_ylim(0)
         _titled(axis, model, models)
@@ -175,16 +173,9 @@ def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figu
         for row in order:
             if row[0] != model:
                 continue
-            style, counts = _look(rows, row), sorted(set(found[row]) & set(bound))
-            if not counts:
-                continue
-            x, values = [bound[n] for n in counts], [found[row][n] for n in counts]
-            means = [float(np.mean(one)) for one in values]
-            axis.plot(x, means, **_drawn(rows, row))
-            axis.fill_between(
-                x, list(map(min, values)), list(map(max, values)), color=style.colour, alpha=0.10, linewidth=0
-            )
-            ends.append(_End(x[-1], means[-1], labels[row], style, _drawn(rows, row)))
+            if counts := sorted(set(found[row]) & set(bound)):
+                values = [found[row][n] for n in counts]
+                ends.append(_line(axis, [bound[n] for n in counts], values, rows, row, labels[row]))
         axis.set(
             xlabel="KL from the base, nats: at most log n − (n − 1)/n", ylabel="true reward" if axis is axes[0] else ""
         )
@@ -254,6 +245,16 @@ class _End(NamedTuple):
     label: str
     style: Look
     drawn: Mapping[str, Any]
+
+
+def _line(
+    axis: Any, x: Sequence[float], values: Sequence[Sequence[float]], rows: Sequence[Row], row: Row, label: str
+) -> _End:
+    """Draw a row's mean at each ``x``, and a band from the least to the most of its values there; where it ends."""
+    style, drawn, means = _look(rows, row), _drawn(rows, row), [float(np.mean(one)) for one in values]
+    axis.plot(x, means, **drawn)
+    axis.fill_between(x, list(map(min, values)), list(map(max, values)), color=style.colour, alpha=0.10, linewidth=0)
+    return _End(float(x[-1]), means[-1], label, style, drawn)
 
 
 def _dark(style: Look) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 
+from fairl_bench.figures.letters import families, spell
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -72,7 +74,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update(_SETTINGS)
+            matplotlib.rcParams.update({**_SETTINGS, "font.family": families()})
             return draw(*args, **kwargs)
 
     return drawn
@@ -91,6 +93,7 @@ def canvas(rows: int, columns: int, width: float, height: float, **shared: Any) 
 def render(figure: Figure) -> dict[str, bytes]:
     """The bytes of a figure by format; equal figures give equal bytes."""
     found = {}
+    spell(figure)
     for form in FORMATS:
         out = io.BytesIO()
         metadata = {"Date": None} if form == "svg" else {"Software": None}

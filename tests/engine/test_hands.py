@@ -268,6 +268,29 @@ def test_a_process_that_cannot_begin_ends_the_run_with_the_reason(
         run(read_study(write_suite(tiny)), store, tmp_path / "results", jobs=2)
 
 
+def test_a_process_that_is_killed_while_it_begins_is_started_again(
+    light: dict[str, Any], tmp_path: Path, store: Store, write_suite: Write
+) -> None:
+    begun = "tries(__file__, 0) < 3"
+    (tmp_path / "late.py").write_text(
+        f"{HEAD}if multiprocessing.parent_process() and {begun}:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    light["plugins"].append("late.py")
+    finished = run(read_study(write_suite(light)), store, tmp_path / "results", jobs=1 + 1)
+    assert not finished.outcome.lost()
+    assert not finished.outcome.attempts  # no work was lost
+
+
+def test_processes_that_are_always_killed_while_they_begin_end_the_run(
+    light: dict[str, Any], tmp_path: Path, store: Store, write_suite: Write
+) -> None:
+    line = "if multiprocessing.parent_process():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    (tmp_path / "late.py").write_text(HEAD + line)
+    light["plugins"].append("late.py")
+    with pytest.raises(FairlError, match=r"a worker process ended before it could begin \(signal SIGKILL, perhaps"):
+        run(read_study(write_suite(light)), store, tmp_path / "results", jobs=2)
+
+
 def test_a_part_that_calls_exit_fails_alone(
     light: dict[str, Any], tmp_path: Path, store: Store, write_suite: Write
 ) -> None:
@@ -332,6 +355,27 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_finished(
     finished = json.loads((tmp_path / "results" / "tiny" / "run.json").read_text())
     kinds = Counter(stage["kind"] for stage in finished["stages"])
     assert kinds.items() >= {"examples": 2, "split": 1, "embeddings": 2}.items()
+
+
+LOOPS = {
+    "in Python": "while True:\n        pass",
+    "in C, which gives no other thread a turn": "import re\n    re.match('(a+)+$', 'a' * 60 + 'b')",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks in /proc")
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
+def test_workers_in_an_endless_loop_end_with_their_parent(
+    loop: str, light: dict[str, Any], tmp_path: Path, write_suite: Write
+) -> None:
+    add_method(tmp_path, light, "slow", f"def fit(self, task):\n    os.write(1, b'READY\\n')\n    {loop}")
+    light["methods"].reverse()
+    with start(write_suite(light), tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "READY\n"
+        process.kill()
+        process.communicate(timeout=10)
+    assert all_gone(process.pid)
 
 
 def test_ctrl_c_while_processes_begin_says_no_more_than_later(

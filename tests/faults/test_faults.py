@@ -1,7 +1,7 @@
 """What happens to a run, and what it ends with: the records of one that nothing happened to, or a clear message.
 
 The short form forks its runs from a process that has imported the libraries; the long one (``tox -e faults``) starts
-``python -m fairl_bench`` anew each time and kills it twenty times.
+``python -m fairl_bench`` anew each time, kills a hundred of them, and ends twenty by SIGTERM and twenty workers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,6 @@ from fairl_bench.engine.read import read_study
 from fairl_bench.engine.store import Store
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
-KILLS, KINDS = (20, 5) if LONG else (5, 3)
 SEED = int(os.environ.get("FAIRL_FAULTS_SEED", "20"))
 pytestmark = pytest.mark.skipif(not Path("/proc/locks").exists(), reason="needs Linux, whose locks can be looked at")
 SUITE = Path(__file__).with_name("suite.yaml")
@@ -103,6 +103,28 @@ for line in sys.stdin:
 """
 
 
+class Blow(NamedTuple):
+    """A signal that ends runs: the exit code, the processes of a run, how often, and in how many kinds of stage."""
+
+    number: signal.Signals
+    code: int
+    jobs: int
+    times: int
+    kinds: int
+
+
+KILL, TERM = (signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)
+BLOWS = {
+    "killed": Blow(*KILL, 1, *((50, 5) if LONG else (4, 3))),
+    "killed-beside-workers": Blow(*KILL, 2, 50, 5),
+    "terminated": Blow(*TERM, 1, *((10, 4) if LONG else (2, 2))),
+    "terminated-beside-workers": Blow(*TERM, 2, *((10, 4) if LONG else (1, 1))),
+}
+if not LONG:
+    del BLOWS["killed-beside-workers"]  # tests/engine/test_hands.py kills one
+WORKERS = 20 if LONG else 1
+
+
 class Run(NamedTuple):
     """A command that was started: its process group, what it says, and how it is waited for."""
 
@@ -114,6 +136,30 @@ class Run(NamedTuple):
         """SIGKILL to the whole group; the exit code."""
         os.killpg(self.pid, signal.SIGKILL)
         return self.wait()
+
+    def end(self, number: signal.Signals) -> int:
+        """A signal to the run's own process alone; the exit code, once no process of the group is left."""
+        os.kill(self.pid, number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for the run, and until no process of the group is left; its exit code."""
+        code = self.wait()
+        until = time.monotonic() + 10
+        while left := self.left():
+            assert time.monotonic() < until, f"processes {left} have outlived their run"
+            time.sleep(0.01)
+        return code
+
+    def left(self) -> list[str]:
+        """The processes of the group that are alive."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                state, _, group, *_ = path.read_text().rpartition(")")[2].split()
+                if int(group) == self.pid and state != "Z":
+                    found.append(path.parent.name)
+        return found
 
     def said(self) -> str:
         return self.out.read_text()
@@ -251,12 +297,12 @@ def small(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return undisturbed(zygote, folder / "suite.yaml", folder)
 
 
-def held(store: Path) -> set[str]:
-    """The keys of the stages that run: read from the system's table of locks, so that looking changes nothing."""
+def held(store: Path) -> dict[str, int]:
+    """The stages that run, by key, and the process of each; read from the system's table of locks, without a touch."""
     by_inode = {path.stat().st_ino: path for path in (store / "locks").glob("*")}
     lines = (line.split() for line in Path("/proc/locks").read_text().splitlines())
-    inodes = {int(line[5].rpartition(":")[2]) for line in lines if line[1] == "FLOCK"}
-    return {by_inode[inode].name for inode in inodes & by_inode.keys()}
+    owners = {int(line[5].rpartition(":")[2]): int(line[4]) for line in lines if line[1] == "FLOCK"}
+    return {by_inode[inode].name: owners[inode] for inode in owners.keys() & by_inode.keys()}
 
 
 def alive(run: Run) -> bool:
@@ -290,15 +336,16 @@ def stopped_in(run: Run, store: Path, wanted: Callable[[str], bool]) -> str:
 # --- killed
 
 
-def test_a_run_killed_at_random_moments_ends_with_the_records_of_one_that_was_not(
-    zygote: Zygote, either: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("blow", BLOWS.values(), ids=BLOWS.keys())
+def test_a_run_ended_at_random_moments_ends_with_the_records_of_one_that_was_not(
+    blow: Blow, zygote: Zygote, either: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(SEED)
     told = [f"seed {SEED}"]
     store, results, hit, this_time = tmp_path / "store", tmp_path / "results", Counter[str](), set[str]()
 
-    def start() -> Run:
-        command = ("run", either.suite, "--store", store, "--results", results)
+    def start(jobs: int = blow.jobs) -> Run:
+        command = ("run", either.suite, "--store", store, "--results", results, "--jobs", jobs)
         return anew(tmp_path, *command) if LONG else zygote.start(*command)
 
     def ended(run: Run) -> None:
@@ -306,7 +353,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_records_of_one_that_was_no
         assert files(results) == either.files
         told.append("ended; its records are those of the undisturbed run")
 
-    while hit.total() < KILLS:
+    while hit.total() < blow.times:
         there = Store(store)
         left = list(dict.fromkeys(kind for key, kind in either.kinds.items() if not there.has(key)))
         if not set(left) - this_time:  # to the end, and once more from the beginning
@@ -325,24 +372,48 @@ def test_a_run_killed_at_random_moments_ends_with_the_records_of_one_that_was_no
             time.sleep(share * either.seconds[key])
         if not key or key not in held(store):
             if key and alive(run):
-                run.kill()
-                told.append(f"{aim}: over before its moment; killed between stages")
+                assert run.end(blow.number) in (blow.code, 0)
+                told.append(f"{aim}: over before its moment; ended between stages")
             else:
                 ended(run)
             continue
-        assert run.kill() == -signal.SIGKILL
+        assert run.end(blow.number) == blow.code, run.said()
+        assert "Traceback" not in run.said()
         if there.has(key):
             told.append(f"{aim}: kept just before the signal came")
             continue
         hit[aim] += 1
-        told.append(f"kill {hit.total()} of process {run.pid}: in {aim} {key[:12]}, {share:.0%} of its time")
-    ended(start())
-    told.append(f"{hit.total()} kills by kind: {dict(hit)}")
+        told.append(
+            f"{blow.number.name} {hit.total()}, process {run.pid}: in {aim} {key[:12]}, {share:.0%} of its time"
+        )
+    ended(start(blow.jobs if LONG else 1))  # workers take seconds to begin
+    told.append(f"{hit.total()} times {blow.number.name} by kind: {dict(hit)}")
     with capsys.disabled():
         print("", *told, sep="\n  ")
-    assert len(hit) >= KINDS
+    assert len(hit) >= blow.kinds
     assert not list((store / "tmp").iterdir())
     assert Store(store).running() == []
+
+
+def test_a_run_whose_workers_are_killed_ends_with_the_records_of_one_whose_were_not(
+    zygote: Zygote, either: Whole, tmp_path: Path
+) -> None:
+    rng, killed = np.random.default_rng(SEED), 0
+    while killed < WORKERS:
+        folder = tmp_path / str(time.monotonic_ns())
+        command = ("run", either.suite, "--store", folder / "store", "--results", folder / "results", "--jobs", 2)
+        run = anew(tmp_path, *command) if LONG else zygote.start(*command)
+        aim = str(rng.choice(sorted(set(either.kinds.values()))))
+        key = until(run, folder / "store", lambda key, aim=aim: either.kinds.get(key) == aim)
+        if key:
+            time.sleep(rng.random() * either.seconds[key])
+            worker = held(folder / "store").get(key)
+            if worker is not None and not Store(folder / "store").has(key):
+                os.kill(worker, signal.SIGKILL)
+                killed += 1
+        assert run.ended() == 0, run.said()
+        assert files(folder / "results") == either.files
+        shutil.rmtree(folder)
 
 
 # --- damaged

@@ -3,17 +3,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score
 
 from fairl_bench.data import Examples, Truth
 from fairl_bench.engine.suite import Table1
-from fairl_bench.figures import figures, render
+from fairl_bench.figures import figures, letters, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.leaderboard import by_encoder, intervals
 from fairl_bench.figures.rewards import distributions, misranked_by_margin, reliability, standardised, subtypes
@@ -254,3 +257,33 @@ def test_only_what_has_data_is_drawn() -> None:
     assert "transfer-shifted" in figures(material(models, []))
     swept = [record(0.5, variant='{"a.width":1}'), record(0.6, variant='{"a.width":2}')]
     assert list(figures(material(list, swept))) == ["sweep-a-width"]
+
+
+# --- letters
+
+
+@pytest.mark.parametrize("place", ["method", "dataset"])
+def test_a_letter_that_no_font_has_is_written_as_its_number(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letters, "families", lambda: [letters.OWN])
+    letters._known.cache_clear()
+    rows = [record(0.8), record(0.7, method="侮辱 é" if place == "method" else "other")]
+    drawn = intervals(board(rows))
+    assert drawn is not None
+    if place == "dataset":
+        drawn.axes[0].set_title("侮辱 é")
+    render(drawn)  # matplotlib warns of a letter that it lacks, and warnings are errors
+    letters._known.cache_clear()
+    texts = {text.get_text() for text in drawn.findobj(Text)}
+    assert any(r"\u4fae\u8fb1 é" in text for text in texts)
+
+
+def test_another_font_of_the_machine_draws_what_ours_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        SimpleNamespace(name="WenQuanYi Zen Hei"),
+        SimpleNamespace(name="Comic"),
+        SimpleNamespace(name=letters.OWN),
+    ]
+    monkeypatch.setattr(fontManager, "ttflist", found)
+    letters.families.cache_clear()
+    assert letters.families() == [letters.OWN, "WenQuanYi Zen Hei"]
+    letters.families.cache_clear()

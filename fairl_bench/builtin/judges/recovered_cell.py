@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.component import Settings
-from fairl_bench.data import GOLD, TRAIN, Examples, Split, Truth
+from fairl_bench.data import GOLD, Examples, Split, Truth
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Artefact, Encoder, Judge, Judging, Method, nested, within
 from fairl_bench.recovered import RecoveredReward
@@ -38,27 +38,15 @@ class RecoveredCell(Judge):
 
     def ready(self, upstream: Mapping[str, Any]) -> Judging:
         """The reward of each text, its encoder loaded once."""
-        found = RecoveredReward(
-            self.method,
-            self.encoder,
-            upstream["reward"],
-            self.embed,
-            _corpus(upstream, self.embed),
-            within("encoder", upstream),
-        )
+        corpus: tuple[str, ...] = ()
+        if self.corpus is not None:
+            split: Split = upstream["split"]
+            corpus = split.training_texts(upstream["pairs"], self.embed)
+        encoded = within("encoder", upstream)
+        found = RecoveredReward(self.method, self.encoder, upstream["reward"], self.embed, corpus, encoded)
 
         def judging(examples: Examples) -> Mapping[str, Truth]:
             value = found.values(examples)
             return {GOLD: Truth(value, np.where(value > 0, 1, -1).astype(np.int8))}
 
         return judging
-
-
-def _corpus(upstream: Mapping[str, Any], embed: Literal["completion", "prompt+completion"]) -> tuple[str, ...]:
-    """The training texts, where they are there."""
-    if "pairs" not in upstream:
-        return ()
-    pairs: Examples = upstream["pairs"]
-    split: Split = upstream["split"]
-    training = split.part[pairs.pair] == TRAIN
-    return tuple(text for text, mine in zip(pairs.inputs(embed), training, strict=True) if mine)

@@ -75,7 +75,7 @@ class Along:
         from fairl_bench.science.generation import draw, load, written
         from fairl_bench.science.likelihood import divergence
 
-        base, _ = load(self.base)
+        base, _ = load(self.base)  # anew at each look: between looks the memory is the trainer's
         texts = [""] * len(self.prompts)
         numbers = {name: np.zeros(len(self.prompts)) for name in ("kl_k1", "kl_k3", "surprise", "tokens")}
         base.to(self.model.device)

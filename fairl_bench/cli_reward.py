@@ -1,0 +1,113 @@
+"""``fairl-bench score`` and ``serve``: a reward that a run has saved, for lines of text and over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from fairl_bench.recovered import RecoveredReward
+
+PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
+_REWARD = click.argument("reward", type=click.Path(path_type=Path))
+_ENCODER = click.option(
+    "--encoder", multiple=True, metavar="FIELD=VALUE", help="A field of its encoder that differs here: model=FOLDER."
+)
+_UPSTREAM = click.option(
+    "--upstream",
+    multiple=True,
+    metavar="ROLE=FOLDER",
+    help="Where the language model lies that its encoder starts from.",
+)
+
+
+@click.command()
+@_REWARD
+@click.option(
+    "--read",
+    type=click.Choice(["text", "jsonl"]),
+    default="text",
+    show_default=True,
+    help="What a line is: a text, or JSON with 'text' and 'prompt'.",
+)
+@click.option("--format", "form", type=click.Choice(["plain", "csv", "jsonl"]), default="plain", show_default=True)
+@PLUGIN
+@_ENCODER
+@_UPSTREAM
+def score(
+    reward: Path,
+    read: Literal["text", "jsonl"],
+    form: Literal["plain", "csv", "jsonl"],
+    plugin: tuple[Path, ...],
+    encoder: tuple[str, ...],
+    upstream: tuple[str, ...],
+) -> None:
+    """Print the reward of each line of the standard input by REWARD, a folder that a run wrote to RESULTS/rewards."""
+    from fairl_bench.engine.score import score as scored
+
+    found = _saved(reward, plugin, encoder, upstream)
+    lines = scored(found, sys.stdin.buffer, read=read, form=form, say=partial(click.echo, err=True))
+    for line in lines:
+        click.echo(line)
+
+
+@click.command()
+@_REWARD
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others reach 0.0.0.0 too.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
+@click.option("--strip", multiple=True, metavar="TOKEN", help="A special token to take off a completion's ends.")
+@PLUGIN
+@_ENCODER
+@_UPSTREAM
+def serve(
+    reward: Path,
+    host: str,
+    port: int,
+    strip: tuple[str, ...],
+    plugin: tuple[Path, ...],
+    encoder: tuple[str, ...],
+    upstream: tuple[str, ...],
+) -> None:
+    """Serve REWARD, a folder that a run wrote to RESULTS/rewards, over HTTP, as OpenRLHF's remote reward model.
+
+    POST /get_reward takes {"query": [...], "prompts": [...]} and gives {"rewards": [...]}; GET /health says that it
+    runs.  It asks nobody who they are.
+    """
+    from fairl_bench.engine.serve import server
+
+    found = _saved(reward, plugin, encoder, upstream)
+    with server(found, host, port, strip=strip, say=partial(click.echo, err=True)) as listening:
+        click.echo(f"{found.name} at {listening.url}/get_reward; stop with Ctrl-C")
+        try:
+            listening.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+
+
+def _saved(
+    reward: Path, plugins: tuple[Path, ...], encoder: tuple[str, ...], upstream: tuple[str, ...]
+) -> RecoveredReward:
+    from fairl_bench.engine.rewards import load_reward
+
+    return load_reward(
+        reward, plugins=plugins, encoder=_assigned("--encoder", encoder), upstream=_assigned("--upstream", upstream)
+    )
+
+
+def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
+    """``NAME=VALUE`` by name, the value as YAML has it."""
+    from ruamel.yaml import YAML
+
+    from fairl_bench.errors import FairlError
+
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise FairlError(f"{option} {one}: needs NAME=VALUE")
+        found[name] = YAML(typ="safe", pure=True).load(value)
+    return found

@@ -1,0 +1,92 @@
+"""The command line's standard streams and signals: what neither a terminal nor a service manager can break."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a command as Ctrl-C does."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises `Terminated` inside; where somebody else handles it already, it stays theirs."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def prepare_streams() -> None:
+    """Have both streams take any letter, and have a standard error that cannot be written end nothing.
+
+    A letter that the terminal's encoding lacks is shown as its escape, such as ``\\u2191``.
+    """
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:
+        sys.stdout = _wrapped(sys.stdout, _Remembering)
+    if sys.stderr is not None and sys.stderr is sys.__stderr__:
+        sys.stderr = _wrapped(sys.stderr, _Careless)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _wrapped(stream: Any, kind: type[io.FileIO]) -> io.TextIOWrapper:
+    stream.flush()
+    lines = kind is _Careless or stream.isatty()
+    raw = kind(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, line_buffering=lines)
+
+
+class _Remembering(io.FileIO):
+    """A file that remembers why it could not be written."""
+
+    refusal: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.refusal = error
+            raise
+
+
+class _Careless(io.FileIO):
+    """A file whose failed writes are forgotten: who cannot be told is not told."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def output_refusal() -> str:
+    """Why the standard output cannot be written; empty where it can.  What could not be written is given up then."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Remembering):
+        return ""
+    with suppress(OSError):
+        sys.stdout.flush()
+    if raw.refusal is None:
+        return ""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), raw.fileno())  # or the interpreter complains when it ends
+    return "" if raw.refusal.errno == errno.EPIPE else raw.refusal.strerror or str(raw.refusal)
