@@ -17,7 +17,7 @@ def unread(run: Mapping[str, Any]) -> list[str]:
     read: dict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_NUMBERS, 0))
     equal: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for stage in stages:
-        where = _PLACES.get(str(stage["kind"])) or re.sub(r", replicate \d+", "", str(stage.get("title", "")))
+        where = _PLACES.get(str(stage.get("kind"))) or re.sub(r", replicate \d+", "", str(stage.get("title", "")))
         for told in stage.get("read", ()):
             found = read[where, str(told["by"]), str(told["unit"])]
             for name in _NUMBERS:
