@@ -13,7 +13,7 @@ import traceback
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 from pathlib import Path
 from types import FrameType
@@ -74,9 +74,8 @@ def lent(part: Component | Sequence[Component], *, look: bool | None = None, **g
         return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 
     try:
-        with warnings.catch_warnings():
-            if look:  # torch says that it cannot refuse to write; that is why the values are looked at
-                warnings.filterwarnings("ignore", "The given (NumPy array|buffer) is not writable")
+        # torch says that it cannot refuse to write; that is why the values are looked at
+        with _without("The given (NumPy array|buffer) is not writable") if look else nullcontext():
             yield
     except (Exception, SystemExit) as error:
         if not isinstance(error, Changed) and (what := changed() or _refused(error, given)):
@@ -84,6 +83,13 @@ def lent(part: Component | Sequence[Component], *, look: bool | None = None, **g
         raise
     if what := changed():
         raise Changed(_sentence(parts, what[0]))
+
+
+@contextmanager
+def _without(warning: str) -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", warning)
+        yield
 
 
 def _foreign(parts: Sequence[Component]) -> list[Component]:
@@ -160,7 +166,8 @@ def _refused(error: BaseException, given: Mapping[str, object]) -> list[str]:
         near = [one for one in _mentioned(said, frame) if isinstance(one, np.ndarray)]
         shared = [name for one in near for name, leaf in leaves if _overlap(leaf, one)]
         if found := shared or [name for name, _ in leaves if re.search(rf"\.{_last(name)}\b", said)]:
-            return found
+            words = set(re.findall(r"\w+", said))
+            return sorted(found, key=lambda name: -len(words.intersection(re.findall(r"\w+", name))))
     return ["a mapping"] if isinstance(error, _Refused) else []
 
 

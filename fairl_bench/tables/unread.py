@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _NUMBERS = ("texts", "short", "blank", "units", "lost")
-_PLACES = {"lm": "the language models", "completions": "the completions", "measures": "the evaluation"}
+_PLACES = {
+    **{"lm": "the language models", "completions": "the completions", "measures": "the evaluation"},
+    **{"reward": "the methods", "scores": "the methods"},
+}
 
 
 def unread(run: Mapping[str, Any]) -> list[str]:
