@@ -377,11 +377,13 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     from fairl_bench.engine.store import default_store, open_store
 
     study = read_study(suite, options)
-    check_parts(study)
+    remarks = check_parts(study)
     made = plan(study)
     work = estimate(made, open_store(store or default_store()), study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
+    for remark in remarks:
+        click.echo(f"note: {remark}")
     width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
         click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))

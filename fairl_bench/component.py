@@ -7,7 +7,7 @@ and into keys; components never do.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -155,6 +155,10 @@ class Component(Settings):
 
     def check(self) -> None:
         """Look, without doing the work, whether it can be done: files there, columns in them.  Raises `FairlError`."""
+
+    def remarks(self) -> Sequence[str]:
+        """What a user should know before the work is done, in sentences that `check` shows; it has looked already."""
+        return ()
 
     @classmethod
     def help(cls) -> str:

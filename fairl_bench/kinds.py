@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -30,6 +30,7 @@ from fairl_bench.data import (
 from fairl_bench.progress import report
 from fairl_bench.reading import Tokens
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.science.streams import stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,6 +163,13 @@ class LM(Component, ABC):
     def make(self, site: Site) -> Model:
         """Make the model in ``site.folder``, as `save_pretrained` writes it; or say where it lies already."""
 
+    def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
+        """Look whether it can go on from these prompts by ``new`` tokens, as far as can be told before it is made.
+
+        What a user should know, in sentences.  Raises `DataError` where it cannot; by default nothing can be told.
+        """
+        return ()
+
     def complete(self, asked: Asked, site: Site) -> Sequence[str]:
         """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.
 
@@ -200,6 +208,18 @@ class Aligner(LM, ABC):
         """The ``base``, and what the ``reward`` starts from."""
         return {**({} if self.base is None else {"base": self.base}), **nested("reward", self.reward)}
 
+    def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
+        """As its base does: aligned, a model has the same tokens and positions."""
+        return () if self.base is None else self.base.fits(prompts, new)
+
+    def look(self) -> Sequence[str]:
+        """`fits` for the prompts that it completes meanwhile, where it knows them and its base."""
+        return ()
+
+
+LOOKED: Final = 1000
+"""Prompts that are looked at before any work is done, at most."""
+
 
 def nested(role: str, part: Component) -> dict[str, Settings]:
     """What a part within another starts from, each role under that of the part; `within` takes the answers out."""
@@ -226,6 +246,14 @@ class Ask(Settings):
     voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
     occasion: str = Field("", description="names the draw of the prompts: two of one occasion are asked the same")
     shards: int = Field(1, ge=1, description="stages that draw them side by side")
+
+    def look(self) -> Sequence[str]:
+        """`LM.fits` for the first prompts of the first replicate.  Raises `DataError`."""
+        if type(self.lm).fits is LM.fits:
+            return ()
+        purpose = f"prompts/{self.occasion}" if self.occasion else "prompts"
+        prompts = self.prompts.texts(min(-(-self.n // self.each), LOOKED), stream(purpose, 0))
+        return self.lm.fits(prompts, self.sampling.max_new_tokens)
 
 
 class Artefact(Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -175,6 +176,21 @@ def saved_without_padding() -> Callable[[Path, Path], Path]:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         tokenizer.pad_token = None
         tokenizer.save_pretrained(place)
+        return place
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def edited_lm() -> Callable[..., Path]:
+    """Saves a language model again, elsewhere, with other entries in its JSON files."""
+
+    def save(folder: Path, place: Path, **files: dict[str, Any]) -> Path:
+        shutil.copytree(folder, place)
+        for name, entries in files.items():
+            path = place / f"{name}.json"
+            old = json.loads(path.read_text()) if path.exists() else {}
+            path.write_text(json.dumps({**old, **entries}))
         return place
 
     return save

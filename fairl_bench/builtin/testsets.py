@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -181,6 +181,14 @@ class Completed(TestSet):
     each: int = Field(64, ge=1, description="completions of a prompt")
     sampling: Sampling = Sampling()
     gold: Judge | None = Field(None, description="judges every completion; none: its truth is not known")
+
+    def check(self) -> None:
+        """Have the model look at the prompts."""
+        self.remarks()
+
+    def remarks(self) -> Sequence[str]:
+        """What the model says of the prompts."""
+        return self.upstream()["completions"].look()
 
     def upstream(self) -> Mapping[str, Ask]:
         """The completions."""

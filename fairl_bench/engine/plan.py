@@ -384,9 +384,10 @@ def _where(model: Named[Source], method: Named[Method], world: World, seed: int 
     return run if seed is None else f"{run}, seed {seed}"
 
 
-def check_parts(study: Study) -> None:
-    """Have every part, however deep, look whether its work can be done.  Raises `FairlError`."""
+def check_parts(study: Study) -> list[str]:
+    """Have every part, however deep, look whether its work can be done; what they remark.  Raises `FairlError`."""
     seen: set[str] = set()
+    remarks: dict[str, None] = {}
     for suite in study.variants.values():
         models, encoders = (entry.part for entry in suite.models), (entry.part for entry in suite.encoders)
         methods = (entry.part for entry in suite.methods)
@@ -395,3 +396,5 @@ def check_parts(study: Study) -> None:
             if spec not in seen:
                 seen.add(spec)
                 part.check()
+                remarks |= dict.fromkeys(part.remarks())
+    return list(remarks)
