@@ -166,12 +166,17 @@ def _refused(error: BaseException, given: Mapping[str, object]) -> list[str]:
         near = [one for one in _mentioned(said, frame) if isinstance(one, np.ndarray)]
         shared = [name for one in near for name, leaf in leaves if _overlap(leaf, one)]
         if found := shared or [name for name, _ in leaves if re.search(rf"\.{_last(name)}\b", said)]:
-            words = set(re.findall(r"\w+", said))
-            return sorted(found, key=lambda name: -len(words.intersection(re.findall(r"\w+", name))))
+            return sorted(found, key=lambda name: _likeness(name, said), reverse=True)
     return ["a mapping"] if isinstance(error, _Refused) else []
 
 
 _READ_ONLY = "read-only"  # in all of numpy's words for it
+
+
+def _likeness(name: str, said: str) -> tuple[bool, int]:
+    """How much of a path stands in a line of code: the whole of it, or so many of its words."""
+    words = set(re.findall(r"\w+", said))
+    return name in said.replace('"', "'"), len(words.intersection(re.findall(r"\w+", name)))
 
 
 def _overlap(one: object, other: NDArray[np.generic]) -> bool:

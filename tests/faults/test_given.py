@@ -41,7 +41,7 @@ PLACES = {
     ),
 }
 EVERY = [(verb, place, way) for verb, places in PLACES.items() for place in places for way in WAYS]
-CASES = EVERY if LONG else random.Random(20).sample(EVERY, 6)
+CASES = EVERY if LONG else [*random.Random(20).sample(EVERY, 5), ("fit", "task.train.gold[1]", "assigns")]
 
 PLUGIN = """\
 import numpy as np
