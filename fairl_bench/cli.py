@@ -207,7 +207,8 @@ _METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tab
     "names",
     multiple=True,
     metavar="NAME",
-    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims.  [default: all]",
+    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims, or the name of its "
+    "file.  [default: all]",
 )
 @_FORMAT
 @_INTERVALS
@@ -224,12 +225,15 @@ def report(
     show_page: bool,
 ) -> None:
     """Print the tables of RESULTS, a results folder, from what lies in it alone."""
-    from fairl_bench.engine.report import TABLES, between, read_results, tables
+    from fairl_bench.engine.report import TABLES, asked, between, read_results, tables
     from fairl_bench.errors import FairlError, UnknownName
+    from fairl_bench.results_folder import table_name
 
+    names = tuple(map(table_name, names))
     for name in names:
         if name not in TABLES:
             raise UnknownName("table", name, TABLES)
+    _tell_first(results)
     if page or show_page:
         _page(results, again=page, show=show_page)
         return
@@ -238,16 +242,27 @@ def report(
         folder = between(folder, _two(methods))
     found = [*folder.records, *folder.paired.records]
     compared = folder.paired.comparisons
-    made = tables(folder.report, found, compared, folder.runs, intervals=intervals, notes=folder.notes)
+    runs, labelled, notes = folder.runs, folder.known, folder.notes
+    made = tables(folder.report, found, compared, runs, intervals=intervals, known=labelled, notes=notes)
     if folder.claims and (not names or "claims" in names):
         made["claims"] = _judged(folder)
     for name in names:
         if name not in made:
             known = ", ".join(made) or "none"
-            raise FairlError(
-                f"{results} has no table {name!r} (it has: {known}); its suite does not ask for it under 'report:'"
-            )
+            why = "its suite does not ask for it under 'report:'"
+            if name in asked(folder.report):
+                why = "its suite asks for it, and no number on record belongs into it"
+            raise FairlError(f"{results} has no table {name!r} (it has: {known}); {why}")
     _print([table for name, table in made.items() if not names or name in names], form)
+
+
+def _tell_first(*places: Path) -> None:
+    """What a reader of these results folders should know before any number."""
+    from fairl_bench.results_folder import note
+
+    for place in dict.fromkeys(places):
+        if place.is_dir() and (said := note(place)):
+            click.echo(f"note: {said}", err=True)
 
 
 def _page(results: Path, *, again: bool, show: bool) -> None:
@@ -276,8 +291,10 @@ def compare(first: str, second: str, form: str) -> None:
 
     Each is RESULTS:METHOD, a method of a results folder, or RESULTS for every method that both have.
     """
+    from fairl_bench.engine.compare import Side
     from fairl_bench.engine.compare import compare as compare_sides
 
+    _tell_first(Side.read(first).folder, Side.read(second).folder)
     _print(compare_sides(first, second), form)
 
 
@@ -322,6 +339,7 @@ def regress(results: Path, against: Path, truth: Path | None, threshold: float |
     from fairl_bench.published import read_published
 
     published = read_published(against)
+    _tell_first(results)
     lines = regression.regress(regression.measured(results, truth, threshold=threshold), published)
     _print([regression.table(lines, published)], form)
     if renew:
@@ -371,6 +389,7 @@ def _print(tables: list[Table], form: str) -> None:
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
+    from fairl_bench.engine.parts import sizes, told
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.sampled import cut_off
@@ -379,7 +398,9 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     study = read_study(suite, options)
     remarks = check_parts(study)
     made = plan(study)
-    work = estimate(made, open_store(store or default_store()), study.registry)
+    opened = open_store(store or default_store())
+    split = list(told(sizes(made, opened, study.registry)))
+    work = estimate(made, opened, study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
     for remark in remarks:
@@ -387,8 +408,8 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
         click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
-    for sentence in cut_off(study)[:20]:
-        click.echo(sentence)
+    for line in (*split, *cut_off(study)[:20]):
+        click.echo(line)
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")

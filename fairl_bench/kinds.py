@@ -82,6 +82,8 @@ class Source(Component, ABC):
     """Where preference pairs come from."""
 
     kind = "source"
+    at_hand: ClassVar[bool] = False
+    """Whether its pairs can be had at once, as from a file: then `check` shows the sizes of their split."""
 
     gold: Judge | None = Field(None, description="judges every completion; none: the truth 'gold' is not known")
     embed: Literal["completion", "prompt+completion"] = Field("completion", description="what an encoder reads")

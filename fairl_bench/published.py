@@ -38,7 +38,7 @@ class Number(Settings):
     sd: float | None = Field(None, ge=0, description="what the source prints after ±")
     runs: int | None = Field(None, ge=2, description="how many runs the ± is over")
     n: int | None = Field(None, ge=1, description="examples")
-    digits: int = Field(3, ge=0, description="decimals printed: the value stands for all that round to it")
+    digits: int = Field(3, ge=0, le=17, description="decimals printed: the value stands for all that round to it")
     metric: str
     method: str = ""
     other: str = Field("", description="the second method of a paired number")

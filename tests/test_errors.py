@@ -57,7 +57,7 @@ models:
 encoders: [{name: tfidf, use: tfidf, dimensions: 4}]
 methods: [{name: length, use: length}]
 testsets:
-  texts: {use: jsonl-texts, path: texts.jsonl, gold: {column: toxic, good: 0}}
+  texts: {use: jsonl-texts, path: texts.jsonl, gold: {column: toxic, good: 0, bad: 1}}
 evaluate:
   - {use: classification, data: [texts], label: gold, threshold: {data: pairs/train, label: gold}}
 report:
@@ -270,10 +270,12 @@ CASES = [
     data("missing-column-of-labels", "x", "", "{tmp}/texts.jsonl:1: no column 'toxik'; did you mean 'toxic'?",
          "column: toxic", "column: toxik"),
     data("fraction-for-a-label", "texts.jsonl", TEXTS + '{"text": "x", "toxic": 0.5}\n',
-         "{tmp}/texts.jsonl:3: column 'toxic' needs a label, got 0.5"),
+         "{tmp}/texts.jsonl:3: column 'toxic' has 0 (1×), 1 (1×), 0.5 (1×), and 0.5 is named neither good nor bad nor "
+         "unknown; say what each value means under 'good', 'bad' and 'unknown', typed as it stands there"),
     data("value-of-no-type", "x", "",
-         "suite.yaml:8: testsets.texts.gold.good: needs a whole number, a text or true or false, got [1]",
-         "good: 0", "good: [1]"),
+         "suite.yaml:8: testsets.texts.gold.good: needs a whole number, a text, true or false, a number or a list, "
+         "got {'of': 1}",
+         "good: 0", "good: {of: 1}"),
     data("number-for-a-text-in-data", "pairs.jsonl", PAIRS + '{"chosen": 3, "rejected": "b"}\n',
          "{tmp}/pairs.jsonl:21: column 'chosen' needs a text, got 3"),
     data("empty-text", "pairs.jsonl", PAIRS + '{"chosen": " ", "rejected": "b"}\n',
@@ -499,13 +501,13 @@ def test_a_judge_of_pairs_on_texts_fails_what_needs_it_alone(spoil: Callable[[Ca
     assert "Traceback" not in ran.output
 
 
-def test_a_file_that_is_spoilt_after_the_rows_that_a_check_reads_fails_its_stage(
+def test_a_file_that_is_spoilt_after_its_first_rows_is_found_by_a_check_and_fails_its_stage(
     spoil: Callable[[Case], None], cli: Cli, tmp_path: Path
 ) -> None:
     spoil(data("", "pairs.jsonl", PAIRS * 51 + '{"chosen": "same", "rejected": "same"}\n', ""))
-    assert cli("check", "suite.yaml").exit_code == 0
-    ran = cli("run", "suite.yaml")
+    checked, ran = cli("check", "suite.yaml"), cli("run", "suite.yaml")
     said = f"{tmp_path}/pairs.jsonl:1021: both texts of the pair are equal; mend the row, or set 'identical: drop'"
+    assert (checked.exit_code, checked.stderr) == (2, f"error: {said}\n")
     assert ran.exit_code == 1
     assert f"failed: pairs of people: {said}" in failures(ran)
     assert "Traceback" not in ran.output

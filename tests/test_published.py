@@ -104,6 +104,7 @@ def test_a_printed_number_stands_for_all_that_round_to_it(write: Callable[..., P
         ("value: 3.0", "value: three", "small.yaml:5: numbers.1.value: needs a number, got 'three'"),
         ("op: sum, of: [a, b]", "op: reduction, of: [a]", "'reduction' needs 2 numbers, got 1"),
         ("op: sum,", "op: sum, x: 1,", "unknown field 'x'"),
+        ("digits: 0, metric", "digits: 2000000000, metric", "digits: must be at most 17, got 2000000000"),
         ("7.0, digits: 0, metric: both, source: {table: T1}", "7.0, digits: 0, metric: both, source: {}",
          "small.yaml:4: numbers.0.source: 'table' is missing"),
     ],

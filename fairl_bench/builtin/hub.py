@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 
 from fairl_bench.component import PathText
 from fairl_bench.errors import DataError, MissingExtra
+from fairl_bench.textfiles import opened
 
 
 def is_folder(path: Path) -> bool:
@@ -46,8 +47,8 @@ def digest(path: Path) -> str:
         for file in _files(path):
             if file != path:
                 total.update(str(file.relative_to(path)).encode())
-            with file.open("rb") as opened:
-                total.update(hashlib.file_digest(opened, "sha256").digest())
+            with opened(file) as content:
+                total.update(hashlib.file_digest(content, "sha256").digest())
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     return total.hexdigest()

@@ -15,7 +15,7 @@ from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DamagedArtefact, FairlError
+from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
 from fairl_bench.tables.table import Table
 
@@ -75,7 +75,7 @@ class Followers:
         )
         self._tell(FINISHED, run=told)
         if len(outcome.warnings) > before:
-            with suppress(OSError):  # it was said; what ended the run is not to be hidden by it
+            with suppress(OSError, ResultsError):  # it was said; what ended the run is not to be hidden by it
                 results.write_warnings(outcome.warnings)
 
     def _began(self, job: Job, done: int, total: int) -> None:

@@ -23,7 +23,13 @@ SCHEMA = 3
 
 _ROOT = Path(__file__).parent.parent
 # modules whose code decides numbers; the words and the engine are covered by SCHEMA
-_COMPUTING = ("fairl_bench.science", "fairl_bench.builtin", "fairl_bench.toy", "fairl_bench.pairwise")
+_COMPUTING = (
+    "fairl_bench.science",
+    "fairl_bench.builtin",
+    "fairl_bench.toy",
+    "fairl_bench.pairwise",
+    "fairl_bench.textfiles",
+)
 
 
 def canonical(value: Any) -> str:

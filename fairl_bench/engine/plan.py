@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -206,11 +206,22 @@ class _Planner:
             {},
             {**self.suite.split.plain(), "replicate": replicate},
             {"pairs": pairs},
+            run_time={"reads": ()},
         )
+        self.read_of(split)
         testsets = (
             (name, self.examples("testset", name, part, replicate)) for name, part in self.suite.testsets.items()
         )
         return World(model.name, replicate, pairs, split, tuple(testsets))
+
+    def read_of(self, split: str) -> None:
+        """Note in the stage of a split which of its parts are read, here or in a variant before."""
+        needed = {name for part in self.suite.evaluate for name in part.needs() if name in PAIRS}
+        if self.suite.training.stop is not None and any(one.part.stack() is not None for one in self.suite.methods):
+            needed.add("pairs/validation")
+        stage = self.stages[split]
+        reads = sorted({*stage.settings["reads"], *(name.partition("/")[2] for name in needed)})
+        self.stages[split] = replace(stage, settings={**stage.settings, "reads": reads})
 
     def examples(self, role: str, name: str, part: Source | TestSet, replicate: int) -> str:
         """The texts of a source or test set; a file gives the same ones in every replicate."""

@@ -87,6 +87,7 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         yield from _names(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
         yield from _names(place, "evaluate: truth", sorted(evaluator.truths()), (PREFERRED, GOLD))
         for data in sorted(evaluator.needs()):
+            yield from _no_part(suite, place, data)
             for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
                 yield place, f"evaluate: {_lack(suite, data, truth)}"
         if evaluator.takes():
@@ -113,6 +114,13 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         yield from _names(place, "claims: method", [claim.better, claim.than], methods)
         yield from _names(place, "claims: data", [claim.data], suite.datasets())
         yield from _metrics(suite, place, "claims", [claim.metric])
+
+
+def _no_part(suite: Suite, place: Place, data: str) -> Iterator[tuple[Place, str]]:
+    """A part of the pairs that is to be judged and gets none."""
+    part = data.partition("/")[2]
+    if data in PAIRS and getattr(suite.split, part, 1) == 0:
+        yield place, f"evaluate: {data!r} holds no pair, for split.{part} is 0; raise it, or evaluate on other data"
 
 
 def _lacking(suite: Suite, registry: Registry, place: Place, evaluator: Evaluator) -> Iterator[tuple[Place, str]]:

@@ -59,10 +59,11 @@ def _number(error: BaseException) -> int | None:
 
 def _here(error: BaseException, number: int, root: Path) -> bool:
     """Whether it is about a place below ``root``; where it names none, whether only a disk says such a thing."""
-    name = error.filename if isinstance(error, OSError) else None
-    if not isinstance(name, str | bytes):
+    both = (error.filename, error.filename2) if isinstance(error, OSError) else ()  # a copy names two
+    names = [Path(os.fsdecode(name)) for name in both if isinstance(name, str | bytes)]
+    if not names:
         return number not in (errno.EACCES, errno.EPERM)
-    return Path(os.fsdecode(name)).absolute().is_relative_to(root.absolute())
+    return any(name.absolute().is_relative_to(root.absolute()) for name in names)
 
 
 def _room(root: Path) -> int:

@@ -15,7 +15,7 @@ from fairl_bench.engine.hands import Hands, Here
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
-from fairl_bench.engine.report import Paired, kept, paired, read_notes, tables
+from fairl_bench.engine.report import Paired, kept, paired, tables
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.stages import Worker
@@ -23,8 +23,10 @@ from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.records import Record
 from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.known import read_known
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+from fairl_bench.tables.unread import unread
 
 if TYPE_CHECKING:
     from fairl_bench.engine import claims
@@ -64,13 +66,18 @@ def run(
     started = time.perf_counter()
     whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
-    results = Results(folder, study.suite, replace=replace_results)
+    results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
+    results.claim(whole)
     worker = Worker(store, study.registry)
     outcome = Outcome()
     followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
     watcher = followers.watcher()
 
     def project(*, whole_story: bool = True) -> Finished:
+        with results.held():
+            return projected(whole_story)
+
+    def projected(whole_story: bool) -> Finished:
         seconds = time.perf_counter() - started
         report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
         records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=wanted if only else None)
@@ -82,8 +89,8 @@ def run(
         results.write_paired(records, found or Paired([], [], ""))
         if found is not None:
             records, comparisons = [*records, *found.records], found.comparisons
-        notes = read_notes(folder)
-        made = list(tables(report, records, comparisons, runs, notes=notes).values())
+        notes = unread(results.story())
+        made = list(tables(report, records, comparisons, runs, known=read_known(folder), notes=notes).values())
         if found is not None and study.suite.claims:
             from fairl_bench.engine import claims
 
@@ -91,6 +98,7 @@ def run(
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
+        results.commit()
         return Finished(wanted, outcome, records, made, folder, seconds, verdicts, notes)
 
     def answer() -> Finished:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fairl_bench.component import Component
 from fairl_bench.data import (
     Completions,
     Embeddings,
@@ -33,12 +34,13 @@ from fairl_bench.engine import artefacts
 from fairl_bench.engine.asked import ask
 from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
 from fairl_bench.engine.judged import judged_pairs
+from fairl_bench.engine.keys import identity, stage_key
 from fairl_bench.engine.pairs import equal_pairs, preferences
+from fairl_bench.engine.parts import divided
 from fairl_bench.engine.plan import SHARD, UPSTREAM, Stage
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
 from fairl_bench.engine.slices import evaluate_slices, slices_of
-from fairl_bench.engine.splits import split_pairs
 from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import PAIRS
 from fairl_bench.errors import Changed, DataError
@@ -172,17 +174,24 @@ class Worker:
             if not len(examples):
                 raise DataError(f"test set {testset.use!r} holds no text")
         finite_truths("these examples", examples)
+        self._refuse_changed(stage)
+        facts |= {
+            f"unknown_{name}": n for name, (_, label) in examples.truths.items() if (n := int((label == 0).sum()))
+        }
         facts["examples"] = len(examples)
         self._keep(stage, partial(artefacts.save_examples, examples=examples), started, facts)
 
+    def _refuse_changed(self, stage: Stage) -> None:
+        """Raise `DataError` where what was read is no longer what the stage's key was made of."""
+        kinds: dict[str, type[Component]] = {"source": Source, "testset": TestSet}
+        parts = {role: self.registry.build(kinds[role], spec) for role, spec in stage.parts.items()}
+        now = {role: identity(part, self.registry) for role, part in parts.items()}
+        if stage_key(stage.kind, now, stage.settings, stage.inputs) != stage.key:
+            raise DataError("a file that it reads, or its code, has changed since the run began; run it again")
+
     def _split(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
-        settings = stage.settings
-        rng = stream("split", settings["replicate"])
-        shares = (settings["validation"], settings["test"])
-        split = split_pairs(self.load(stage.inputs["pairs"]), settings["by"], *shares, rng)
-        if not len(split.rows("train")):
-            raise DataError("the split leaves no pair to train on; lower split.validation and split.test or add pairs")
+        split = divided(self.load(stage.inputs["pairs"]), stage.settings)
         self._keep(stage, partial(artefacts.save_split, split=split), started, split.counts())
 
     def _embeddings(self, job: Sequence[Stage]) -> None:
@@ -312,6 +321,8 @@ class Worker:
         """The examples of one part of the pairs, and their rows among all."""
         examples: Examples = self.load(pairs)
         rows = np.flatnonzero(np.isin(examples.pair, self.load(split).rows(part)))
+        if not len(rows):  # a split that was kept when nothing read this part
+            raise DataError(f"the split has no pair for {part!r}; set split.{part} above 0, or add pairs")
         return examples.take(rows), rows
 
 

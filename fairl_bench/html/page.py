@@ -8,10 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import category
 
 from fairl_bench.figures.all import Material
@@ -23,7 +22,6 @@ from fairl_bench.tables.scores import Values
 from fairl_bench.tables.table import Table
 from fairl_bench.tables.unread import unread
 
-PAGE: Final = "report.html"
 _HERE = Path(__file__).parent
 
 
@@ -112,16 +110,6 @@ def as_script(data: object) -> str:
 def printable(text: str) -> str:
     """A text without control characters but line ends, and without halves of surrogate pairs."""
     return "".join("\ufffd" if one not in "\n\t" and category(one) in ("Cc", "Cs") else one for one in text)
-
-
-def made_from(path: Path) -> str | None:
-    """What a page says it was made from; None where there is none."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            found = re.search(r'<meta name="signature" content="(\w+)">', file.read(2000))
-    except (OSError, UnicodeDecodeError):
-        return None
-    return found[1] if found else None
 
 
 def warnings(run: Mapping[str, Any]) -> list[Warned]:

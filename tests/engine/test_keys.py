@@ -155,7 +155,8 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
         if arguments[-1] is not ...:
             entries = value or (None,) * len(arguments)
             yield tuple(next(candidates(*one)) for one in zip(arguments, entries, strict=True))
-        yield from ((*(value or ()), entry) for entry in candidates(arguments[0], None))
+        before = value if isinstance(value, tuple) else ()
+        yield from ((*before, entry) for entry in candidates(arguments[0], None))
     elif origin is dict:
         keys = list(candidates(arguments[0], None))
         yield {key: 1 / len(keys) for key in keys}

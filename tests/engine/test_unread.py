@@ -410,8 +410,10 @@ def test_scoring_says_in_the_end_what_was_cut_off(monkeypatch: pytest.MonkeyPatc
 def test_check_estimates_from_the_first_texts(cli: Callable[..., Result], tmp_path: Path, tiny_lm: Path) -> None:
     from fairl_bench.engine.yaml import dump
 
-    start = words(60)
-    rows = [{"chosen": f"{start} good", "rejected": f"{start} bad"}, {"chosen": "good", "rejected": "bad"}] * 20
+    rows = []
+    for _ in range(20):
+        start = words(60)
+        rows += [{"chosen": f"{start} good", "rejected": f"{start} bad"}, {"chosen": words(6), "rejected": words(6)}]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     encoder = {"name": "lm", "use": "causal-lm", "lm": {"use": "pretrained", "model": str(tiny_lm)}, "max_length": 16}
     content = suite(encoders=[encoder], plugins=[], methods=[{"name": "me", "use": "max-entropy"}])

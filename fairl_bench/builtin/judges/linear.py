@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fairl_bench.builtin.hub import stamp
 from fairl_bench.builtin.judges.odds import ByProbability
-from fairl_bench.builtin.labels import GoldColumn, label
-from fairl_bench.builtin.rows import CHECKED, Row, read_jsonl
+from fairl_bench.builtin.labels import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
+from fairl_bench.builtin.rows import CHECKED, Row, jsonl_rows, read_jsonl
 from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, Floats, Labels
 from fairl_bench.errors import DataError
@@ -84,13 +84,18 @@ class Linear(ByProbability):
     path: DataFile = Field(description="the labelled comments, JSON lines, relative to the suite")
     text: str = Field("text", description="the column of the text")
     gold: GoldColumn
-    subtypes: tuple[str, ...] = Field((), description="columns that say whether a subtype is present (0 or 1)")
+    subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
     unit: Literal["words", "characters"] = Field("words", description="what is counted; characters within words alone")
     longest: int = Field(1, ge=1, description="units of the longest sequence that counts")
     terms: int = Field(50_000, ge=2, description="most frequent sequences to keep")
     l2: float = Field(0.1, gt=0, description="weight of the L2 prior")
     balanced: bool = Field(False, description="weigh both labels alike, however many comments each has")
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        refuse_twice(self.subtypes)
+        return self
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
         """By truth, the probability of each text ``[n]``."""
@@ -108,16 +113,14 @@ class Linear(ByProbability):
         """Read the first rows with all their columns."""
         rows = read_jsonl(self.path, min(self.limit or CHECKED, CHECKED))
         self._texts(rows)
-        self._labels(rows)
+        check_labels(jsonl_rows(self.path), self.limit, self.gold, self.subtypes)
 
     def _texts(self, rows: Sequence[Row]) -> list[str]:
         return [row.text(self.text) for row in rows]
 
     def _labels(self, rows: Sequence[Row]) -> dict[str, Labels]:
         """By truth, what is known of each row ``[n]`` in {+1, -1, 0}."""
-        gold = {GOLD: [self.gold.label(row) for row in rows]}
-        kinds = {f"subtype:{name}": [label(row, name, 1) for row in rows] for name in self.subtypes}
-        return {name: np.array(known, np.int8) for name, known in (gold | kinds).items()}
+        return {GOLD: self.gold.labels(rows)} | {one.truth(): one.labels(rows) for one in subtypes_of(self.subtypes)}
 
 
 class LinearSaved(ByProbability):
