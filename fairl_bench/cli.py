@@ -35,8 +35,9 @@ class _Group(click.Group):
         except OSError:
             if not (why := output_refusal()):
                 raise
-        except SystemExit:
+        except SystemExit as error:
             if not (why := output_refusal()):
+                _leave(error.code)
                 raise
         click.echo(f"error: the standard output cannot be written: {why}; make room there, or name another", err=True)
         sys.exit(2)
@@ -53,12 +54,39 @@ class _Group(click.Group):
         except Exception as error:
             from fairl_bench.errors import FairlError
 
-            if not isinstance(error, FairlError) or context.params.get("debug"):
+            if context.params.get("debug"):
+                raise
+            told = str(error) if isinstance(error, FairlError) else _blame(error)
+            if told is None:
                 raise
             from fairl_bench.show import printable
 
-            click.echo(f"error: {printable(str(error))}", err=True)
+            click.echo(f"error: {printable(told)}", err=True)
             context.exit(2)
+
+
+def _blame(error: Exception) -> str | None:
+    """What to say of an error that a plugin's code has raised; None where no plugin's code was running."""
+    from fairl_bench.engine.drop_ins import blame
+
+    return blame(error)
+
+
+def _leave(code: object) -> None:
+    """End the process although a plugin has left threads that would never let it end."""
+    import threading
+
+    own = (threading.current_thread(), threading.main_thread())
+    left = [one for one in threading.enumerate() if one not in own and not one.daemon and one.is_alive()]
+    for one in left:
+        one.join(_PATIENCE / len(left))
+    if any(one.is_alive() for one in left):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+_PATIENCE = 3.0  # seconds that threads have to end
 
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
@@ -113,9 +141,11 @@ def run(
     from fairl_bench.engine.run import run as run_study
     from fairl_bench.engine.store import default_store, open_store
     from fairl_bench.show import Progress
+    from fairl_bench.surroundings import put_back
 
     cluster = _cluster(executor, address, jobs)
-    study = read_study(suite, options)
+    with put_back():
+        study = read_study(suite, options)
     with Progress(sys.stderr) as progress:
         finished = run_study(
             study,
@@ -127,6 +157,7 @@ def run(
             only=_axes(only),
             replace_results=replace_results,
             then=write_pages,
+            isolate=True,
         )
     _conclude(finished)
 
@@ -394,13 +425,15 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.sampled import cut_off
     from fairl_bench.engine.store import default_store, open_store
+    from fairl_bench.surroundings import put_back
 
-    study = read_study(suite, options)
-    remarks = check_parts(study)
-    made = plan(study)
-    opened = open_store(store or default_store())
-    split = list(told(sizes(made, opened, study.registry)))
-    work = estimate(made, opened, study.registry)
+    with put_back():
+        study = read_study(suite, options)
+        remarks = check_parts(study)
+        made = plan(study)
+        opened = open_store(store or default_store())
+        split = list(told(sizes(made, opened, study.registry)))
+        work = estimate(made, opened, study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
     for remark in remarks:
@@ -428,8 +461,12 @@ def schema(plugin: tuple[Path, ...]) -> None:
     import json
 
     from fairl_bench.engine.schema import json_schema
+    from fairl_bench.surroundings import put_back
 
-    click.echo(json.dumps(json_schema(_registry(plugin)), indent=1, ensure_ascii=False))
+    registry = _registry(plugin)
+    with put_back():
+        made = json_schema(registry)
+    click.echo(json.dumps(made, indent=1, ensure_ascii=False))
 
 
 @main.command(name="list")
@@ -462,18 +499,29 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
     from fairl_bench.engine.schema import fields
     from fairl_bench.errors import UnknownName
     from fairl_bench.kinds import KINDS
+    from fairl_bench.surroundings import put_back
 
     registry = _registry(plugin)
     kinds = [kind for kind in KINDS if name in registry.names(kind)]
     if not kinds:
         raise UnknownName("part", name, {part for kind in KINDS for part in registry.names(kind)})
     for kind in kinds:
-        part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
+        with put_back():
+            part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
+            rows: list[Any] = fields(part)
         click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")
-        rows: list[Any] = fields(part)
         heads = ["field", "type", "default", "what it is"]
         click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
-        click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {inspect.getsourcefile(part)}\n")
+        click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {_file_of(part)}\n")
+
+
+def _file_of(part: type) -> str:
+    import inspect
+
+    try:
+        return inspect.getsourcefile(part) or "no file"
+    except TypeError:  # a class that was made, and stands in none
+        return "no file"
 
 
 @main.command()

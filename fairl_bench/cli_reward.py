@@ -101,10 +101,11 @@ def _saved(
     reward: Path, plugins: tuple[Path, ...], encoder: tuple[str, ...], upstream: tuple[str, ...]
 ) -> RecoveredReward:
     from fairl_bench.engine.rewards import load_reward
+    from fairl_bench.surroundings import put_back
 
-    return load_reward(
-        reward, plugins=plugins, encoder=_assigned("--encoder", encoder), upstream=_assigned("--upstream", upstream)
-    )
+    fields, started = _assigned("--encoder", encoder), _assigned("--upstream", upstream)
+    with put_back():
+        return load_reward(reward, plugins=plugins, encoder=fields, upstream=started)
 
 
 def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:

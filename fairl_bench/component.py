@@ -166,20 +166,6 @@ class Component(Settings):
         return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
 
 
-def parts_within(value: Any) -> Iterator[Component]:
-    """Every part in a value, the inner ones first."""
-    if isinstance(value, Settings):
-        for name in type(value).model_fields:
-            yield from parts_within(getattr(value, name))
-        if isinstance(value, Component):
-            yield value
-    elif isinstance(value, Mapping):
-        yield from parts_within(tuple(value.values()))
-    elif isinstance(value, tuple):
-        for entry in value:
-            yield from parts_within(entry)
-
-
 def plain(value: Any) -> Any:
     """Settings, tuples and mappings as the dicts and lists that JSON and YAML hold."""
     if isinstance(value, Settings):
@@ -202,3 +188,17 @@ def tuples(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: tuples(entry) for name, entry in value.items()}
     return value
+
+
+def parts_within(value: Any) -> Iterator[Component]:
+    """Every part in a value, the inner ones first."""
+    if isinstance(value, Settings):
+        for name in type(value).model_fields:
+            yield from parts_within(getattr(value, name))
+        if isinstance(value, Component):
+            yield value
+    elif isinstance(value, Mapping):
+        yield from parts_within(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from parts_within(entry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
@@ -91,6 +91,17 @@ class Truth(NamedTuple):
     label: Labels
 
 
+def column(texts: Iterable[str]) -> tuple[str, ...]:
+    """A column of texts as a tuple, whatever holds it; a text alone is no column.
+
+    >>> column(["a", "b"])
+    ('a', 'b')
+    """
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise TypeError(f"a column needs a sequence of texts, got {type(texts).__name__}")
+    return texts if type(texts) is tuple else tuple(texts)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Preference pairs: ``preferred[i]`` and ``rejected[i]`` answer ``prompt[i]``; an empty prompt is no prompt.
@@ -106,6 +117,8 @@ class Pairs:
     truths: Mapping[str, Truth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("preferred", "rejected", "prompt", "group"):
+            object.__setattr__(self, name, column(getattr(self, name)))
         n = len(self.preferred)
         for name in ("prompt", "group"):
             object.__setattr__(self, name, getattr(self, name) or ("",) * n)
@@ -155,6 +168,8 @@ class Examples:
     truths: Mapping[str, Truth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("text", "prompt", "group"):
+            object.__setattr__(self, name, column(getattr(self, name)))
         n = len(self.text)
         for name in ("prompt", "group"):
             object.__setattr__(self, name, getattr(self, name) or ("",) * n)

@@ -12,6 +12,7 @@ from fairl_bench.data import Examples, Floats, Inputs, Reward, Vectors
 from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.lent import lent
+from fairl_bench.surroundings import aside
 
 Written = str | Sequence[Mapping[str, Any]]
 """A text, or a conversation: messages with a ``content``."""
@@ -67,8 +68,13 @@ class RecoveredReward:
         # as in a suite's scores: an encoder reads what is to be embedded, a method that reads texts the completion
         completions = tuple(examples.text[first[text]] for text in row)
         reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(tuple(row)))
-        with lent(self.method, reward=reward, inputs=inputs):
+        with aside(), lent(self.method, reward=reward, inputs=inputs):  # what a plugin prints is no reward
             found = np.asarray(self.method.score(reward, inputs), np.float64)
+        if found.shape != (len(row),):
+            raise DataError(
+                f"method {self.method.use!r} scores {len(row)} texts with an array of shape {list(found.shape)}; "
+                "return one number a text"
+            )
         for text, value in zip(row, found, strict=True):
             if not np.isfinite(value):
                 raise NotFinite(f"method {self.method.use!r} rewards {text[:60]!r} with {value}; keep rewards finite")

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain, tuples
 from fairl_bench.data import Reward
-from fairl_bench.digests import file_digest
+from fairl_bench.digests import file_digest, folder_files
 from fairl_bench.errors import DataError, FairlError, PluginError, UnknownName
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.recovered import RecoveredReward
@@ -284,8 +284,7 @@ def source(part: type[Component]) -> str:
 
 def folder_sha256(folder: Path, known: Mapping[str, str] | None = None) -> str:
     """One SHA-256 over the names and contents of a folder's files; ``known`` are digests that need no reading."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    digests = known or {str(path.relative_to(folder)): file_digest(path) for path in files}
+    digests = known or {name: "" if path.is_dir() else file_digest(path) for name, path in folder_files(folder)}
     # a store's manifest says when a model was made, not what it is
     told = sorted((name, digest) for name, digest in digests.items() if name != "manifest.json")
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

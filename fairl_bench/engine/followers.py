@@ -17,6 +17,7 @@ from fairl_bench.engine.results import Results
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
+from fairl_bench.surroundings import put_back, said
 from fairl_bench.tables.table import Table
 
 STARTED, STAGE, FINISHED = "fairl_run_started", "fairl_stage_finished", "fairl_run_finished"
@@ -104,8 +105,11 @@ class Followers:
     def _tell(self, hook: str, **value: object) -> None:
         for plugin, call in list(self.of[hook]):
             try:
-                call(**value)
-            except (Exception, SystemExit) as error:  # a plugin that exits ends its following, not the run
+                with put_back(quiet=False):  # a plugin that exits ends its following, not the run
+                    call(**value)
+            except Exception as error:
+                if isinstance(error.__cause__, KeyboardInterrupt):
+                    raise error.__cause__ from None
                 self.of[hook].remove((plugin, call))
                 self._warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
 
@@ -116,7 +120,7 @@ class Followers:
 
 def _reason(error: BaseException) -> str:
     """An error in one line."""
-    said = " ".join(str(error).split())
+    text = " ".join(said(error).split())
     if isinstance(error, FairlError):
-        return said
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
 from fairl_bench.digests import file_digest
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.sources import foreign_files, parsed
+from fairl_bench.errors import PluginError
 
 SCHEMA = 3
 """Raised when artefacts of the same key would mean something else."""
@@ -63,8 +65,15 @@ def identity(part: Component, registry: Registry) -> dict[str, Any]:
         "version": plugin.version,
         "source": source_digest(type(part)),
         "fields": _fields(part, registry),
-        "reads": part.reads(),
+        "reads": _reads(part, plugin.name),
     }
+
+
+def _reads(part: Component, plugin: str) -> dict[str, str]:
+    found: Any = part.reads()
+    if not isinstance(found, Mapping) or not all(isinstance(one, str) for pair in found.items() for one in pair):
+        raise PluginError(f"{part.kind} {part.use!r} of {plugin}: reads gave {found!r:.60}; it needs digests by name")
+    return dict(found)
 
 
 def answering(settings: Settings) -> dict[str, Any]:
@@ -103,7 +112,7 @@ def source_digest(part: type[Component]) -> str:
     """The SHA-256 of the code behind a part: its own module, its bases', and what they import to compute with.
 
     Imports are followed into `science`, `builtin` and `toy`; so another formula is another key, while an edit of the
-    command line is not.
+    command line is not.  Of a plugin, `sources` says which of its files are read.
     """
     seen: dict[str, str] = {}
     waiting = [part.__module__]
@@ -112,6 +121,10 @@ def source_digest(part: type[Component]) -> str:
             waiting.append(base.__module__)
         elif base.__module__ == "fairl_bench.kinds":  # a word is no source, but what it imports to compute with is
             waiting += _followed(ast.parse(inspect.getsource(base)))
+    if not part.__module__.startswith("fairl_bench."):
+        for file in foreign_files(part.__module__):
+            seen[str(file)] = file_digest(file)
+            waiting += _followed(parsed(file))
     while waiting:
         module = waiting.pop()
         if module in seen or (path := _path(module)) is None:
@@ -120,7 +133,7 @@ def source_digest(part: type[Component]) -> str:
         seen[module] = hashlib.sha256(source).hexdigest()
         waiting += _followed(ast.parse(source))
     # not the names: that of a drop-in holds its place, and only its content counts
-    return digest(sorted(seen.values()))
+    return digest(sorted(set(seen.values())))
 
 
 def _path(module: str) -> Path | None:

@@ -307,7 +307,10 @@ class _Planner:
         device = {"device": self.suite.training.device}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": vectors["pairs"]}
         stack = method.part.stack()
-        shared = None if stack is None else (stack, canonical({**settings, "seed": None}), tuple(inputs.values()))
+        # by who fits them too: a method that fits its own runs otherwise fits no others
+        fits = getattr(type(method.part).fit_many, "__func__", type(method.part).fit_many)
+        together = (f"{fits.__module__}.{fits.__qualname__}", canonical({**settings, "seed": None}))
+        shared = None if stack is None else (stack, *together, tuple(inputs.values()))
         reward = self.add("reward", where, {"method": method.part}, settings, inputs, shared, device)
         seen = {f"embeddings/{name}": key for name, key in vectors.items()}
         texts = {"split": world.split, **world.texts()}

@@ -15,7 +15,7 @@ from fairl_bench.engine.overrides import at_point, points, set_option, with_defa
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.suite import PAIRS, Suite, Table1, Table2, Table3
 from fairl_bench.engine.yaml import Document, Place, is_file, load
-from fairl_bench.errors import SuiteError, suggest
+from fairl_bench.errors import PluginError, SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
 
 
@@ -36,7 +36,7 @@ def read_study(path: Path, options: Sequence[str] = ()) -> Study:
     for option in options:
         document = set_option(document, option)
     document = with_defaults(document)
-    registry = Registry(_plugins(document))
+    registry = _registry(document)
     suite = _suite(document, registry)
     variants: dict[str, Suite] = {}
     for point in points(document):  # checked before it is named: what is refused may have no JSON
@@ -56,9 +56,21 @@ def _suite(document: Document, registry: Registry) -> Suite:
         suite = Suite.model_validate(document.content, context=registry.context())
     except ValidationError as error:
         raise SuiteError(explain(document, error)) from error
+    registry.check(suite)
     for place, message in _loose_ends(suite, registry):
         raise SuiteError(message, *document.where(place))
     return suite
+
+
+def _registry(document: Document) -> Registry:
+    """The registry with the suite's plugins.  Raises `PluginError` with the line of one that is broken."""
+    paths = _plugins(document)
+    try:
+        return Registry(paths)
+    except PluginError as error:
+        named = [i for i, path in enumerate(paths) if f"{path.resolve()}" in str(error)]
+        path, line = document.where(("plugins", named[0]) if named else ("plugins",))
+        raise PluginError(f"{path}:{line}: {error}") from error
 
 
 def _plugins(document: Document) -> list[Path]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fairl_bench.surroundings import said
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 _LOST = {errno.EIO, errno.ESTALE, errno.ENOLCK}
@@ -53,7 +55,7 @@ def _number(error: BaseException) -> int | None:
     """The system's number of a refusal; safetensors tells it in its text alone."""
     if isinstance(error, OSError):
         return error.errno if error.errno in _FULL | _CLOSED | _LOST else None
-    numbers = (number for number in sorted(_FULL | _CLOSED) if f"(os error {number})" in str(error))
+    numbers = (number for number in sorted(_FULL | _CLOSED) if f"(os error {number})" in said(error))
     return next(numbers, None)
 
 

@@ -22,6 +22,7 @@ from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.records import Record
+from fairl_bench.surroundings import put_back
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.known import read_known
 from fairl_bench.tables.rows import Row, Runs
@@ -56,15 +57,18 @@ def run(
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
     then: Callable[[Path], object] | None = None,
+    isolate: bool = False,
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
+    With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
     ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
     the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
     folder, before plugins hear that the run is over.
     """
     started = time.perf_counter()
-    whole = plan(study)
+    with put_back():
+        whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
     results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
     results.claim(whole)
@@ -103,7 +107,7 @@ def run(
 
     def answer() -> Finished:
         while True:
-            hands = _hands(wanted, worker, watcher, jobs, cluster)
+            hands = _hands(wanted, worker, watcher, jobs, cluster, isolate)
             try:
                 execute(wanted, store, hands, watcher, outcome)
             except BaseException:  # whatever ends the work, what is finished can be read
@@ -126,14 +130,17 @@ def run(
     return finished
 
 
-def _hands(wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None) -> Hands:
-    """What does the work.  One job at a time has a process of its own where a limit may end it."""
+def _hands(
+    wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None, isolate: bool = False
+) -> Hands:
+    """What does the work.  One job at a time has a process of its own where a limit or a plugin may end it."""
     drop_ins = worker.registry.drop_ins
     if cluster is not None and missing(wanted, worker.store):  # what is finished needs no cluster
         from fairl_bench.engine.cluster import Cluster
 
         return Cluster(cluster, worker.store, drop_ins, watcher.moved)
-    if jobs == 1 and not limited(wanted.stages.values()):
+    foreign = isolate and worker.registry.foreign(stage.parts for stage in missing(wanted, worker.store))
+    if jobs == 1 and not foreign and not limited(wanted.stages.values()):
         return Here(worker, watcher.moved)
     return Pool(jobs, worker.store.place, drop_ins, watcher.moved)
 

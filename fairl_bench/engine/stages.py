@@ -30,8 +30,9 @@ from fairl_bench.data import (
     Training,
     Vectors,
 )
-from fairl_bench.engine import artefacts
+from fairl_bench.engine import answers, artefacts
 from fairl_bench.engine.asked import ask
+from fairl_bench.engine.drop_ins import look
 from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
 from fairl_bench.engine.judged import judged_pairs
 from fairl_bench.engine.keys import identity, stage_key
@@ -49,6 +50,7 @@ from fairl_bench.lent import ReadOnly, lent, read_only
 from fairl_bench.reading import Reading, Readings, readings
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
+from fairl_bench.surroundings import parent_alone
 
 _LOADERS: Mapping[str, Callable[[Path], Any]] = {
     "lm": artefacts.load_lm,
@@ -102,6 +104,8 @@ class Worker:
     def _keep(
         self, stage: Stage, save: Callable[[Path], None], started: float, facts: Mapping[str, Any] | None = None
     ) -> None:
+        parent_alone()
+        look()
         seconds = round(time.perf_counter() - started, 3)
         where = {"host": platform.node(), "pid": os.getpid()}
         told = {"title": stage.title, "seconds": seconds, **where, **(facts or {})}
@@ -133,7 +137,7 @@ class Worker:
         site = self._site(stage)
         lm = self.registry.build(LM, stage.parts["lm"])
         with lent(lm, upstream=site.upstream):
-            made = lm.make(site)
+            made = answers.model(lm, lm.make(site), site.folder)
         here = made.folder == site.folder
         save = artefacts.save_lm if here else artefacts.save_lm_place
         self._keep(stage, lambda folder: save(folder, made.folder), started, made.facts)
@@ -155,7 +159,7 @@ class Worker:
         every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
         asked = every.take(rows_of(settings, len(every)))
         with lent((lm, prompts), upstream=site.upstream):
-            texts = tuple(lm.complete(asked, site))
+            texts = answers.completions(lm, lm.complete(asked, site), len(asked))
         return Completions(asked.prompt, texts, asked.row, asked.draw)
 
     def _examples(self, job: Sequence[Stage]) -> None:
@@ -170,7 +174,8 @@ class Worker:
             testset = self.registry.build(TestSet, stage.parts["testset"])
             upstream = self._upstream(stage)
             with lent(testset, upstream=upstream):
-                examples = testset.examples(stream("world/testset", replicate), **upstream)
+                found = testset.examples(stream("world/testset", replicate), **upstream)
+                examples = answers.examples(testset.use, found)
             if not len(examples):
                 raise DataError(f"test set {testset.use!r} holds no text")
         finite_truths("these examples", examples)
@@ -230,9 +235,7 @@ class Worker:
         corpus, upstream = self._corpus(stage), self._upstream(stage)
         with lent(encoder, upstream=upstream):
             found = encoder.encode(tuple(texts), corpus, **upstream)
-        vectors = np.ascontiguousarray(found, np.float32)
-        if vectors.shape[0] != len(texts):
-            raise DataError(f"encoder {encoder.use!r} turned {len(texts)} texts into {vectors.shape[0]} vectors")
+            vectors = answers.vectors(encoder, found, len(texts))
         finite_rows(
             f"what encoder {encoder.use!r} gives", vectors, tuple(texts), "use a wider dtype, or mend the encoder"
         )
@@ -263,8 +266,9 @@ class Worker:
             found = parts(leave_equal=method.reads_vectors and training.equal_vectors == "drop")
             runs.append((method, Task(found.train, found.validation, head, training, settings["replicate"], seed)))
             left_out.append(found.left_out)
-        with lent([method for method, _ in runs], task=runs[0][1]):
-            rewards = type(runs[0][0]).fit_many(runs)
+        methods = [method for method, _ in runs]
+        with lent(methods, task=runs[0][1]):
+            rewards = answers.rewards(methods, type(runs[0][0]).fit_many(runs))
         for stage, reward, without in zip(job, rewards, left_out, strict=True):
             finite_reward(reward)
             facts = {"trained_together": len(job), **reward.facts}
@@ -298,7 +302,7 @@ class Worker:
         else:
             upstream = self._upstream(stage)
             with lent(evaluator, scored=scored, upstream=upstream):
-                found = list(evaluator.evaluate(scored, **upstream))
+                found = answers.measures(evaluator, evaluator.evaluate(scored, **upstream))
         self._keep(stage, partial(artefacts.save_measures, found=found), started)
 
     def _slices(self, stage: Stage, evaluator: Evaluator, scored: Mapping[str, Scored]) -> dict[str, dict[str, Scored]]:
@@ -331,5 +335,5 @@ def _score(method: Method, reward: Reward, examples: Examples, embeddings: Embed
     first = np.unique(embeddings.row, return_index=True)[1]
     unique = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors)
     with lent(method, reward=reward, inputs=unique):
-        found = method.score(reward, unique)
-    return np.asarray(found, np.float64)[embeddings.row]
+        found = answers.scores(method, method.score(reward, unique), len(unique.text))
+    return found[embeddings.row]

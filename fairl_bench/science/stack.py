@@ -151,7 +151,7 @@ class Stack:
                 norm = (x[rows, :half] - x[rows, half:])[:, :real].norm(dim=-1)
                 batch = Batch(norm, (epoch - 1) / self.recipe.epochs)
                 what, given = f"weight of {run.name!r}", (margin[rows, :real].detach(), losses[rows, :real].detach())
-                with unchanged(what, *given):
+                with settings_kept(), unchanged(what, *given):
                     found = run.weight(*given, batch)
                 weights[rows, :real] = checked(found, margin[rows, :real], what)
         return slope * weights
@@ -162,10 +162,17 @@ class Stack:
 
         margin = margin.detach().requires_grad_()
         with torch.enable_grad():
-            losses = [_asked(loss_of(run), margin[rows], run) for rows, run in self.groups(loss_of)]
+            losses = [self._loss(loss_of(run), margin[rows], run.name) for rows, run in self.groups(loss_of)]
             together = torch.cat(losses)
             (slope,) = torch.autograd.grad(together.sum(), margin)
         return together.detach(), slope
+
+    def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
+        """The losses of runs that share one, of the margins' own type: a wider one would round the others' sums."""
+        found = _asked(loss, margin, name)
+        if not found.requires_grad:
+            raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
+        return found.to(margin.dtype)
 
     def groups(self, key: Callable[[Run], object]) -> Iterator[tuple[slice, Run]]:
         """Neighbours that share something: their rows among the active runs, and one of them."""
@@ -202,7 +209,7 @@ class Stack:
         preferred, rejected = self.rewards(self.data.validation)
         margin = preferred - rejected
         every = ((self.runs[i], margin[at : at + 1]) for at, i in enumerate(self.active))
-        return torch.stack([_asked(run.loss, own, run).mean() for run, own in every])
+        return torch.stack([_asked(run.loss, own, run.name).mean() for run, own in every])
 
     def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
@@ -268,10 +275,10 @@ def _first_of_loss(runs: Sequence[Run], i: int) -> int:
     return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
 
 
-def _asked(loss: Loss, margin: Tensor, run: Run) -> Tensor:
-    """The losses that a run's loss gives to margins."""
-    what = f"loss of {run.name!r}"
-    with unchanged(what, margin):
+def _asked(loss: Loss, margin: Tensor, name: str) -> Tensor:
+    """What a loss makes of margins."""
+    what = f"loss of {name!r}"
+    with settings_kept(), unchanged(what, margin):
         found = loss(margin)
     return checked(found, margin, what)
 
@@ -294,11 +301,38 @@ def _changed(what: str) -> Changed:
     return Changed(f"the {what} changed the numbers it was given; let it change a copy, as .clone() makes one")
 
 
-def checked(found: Tensor, margin: Tensor, what: str) -> Tensor:
-    """What a plugin made of margins, if it has their shape."""
+def checked(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
+    """What a plugin made of margins, if it is a number each of them, or a mask of them."""
+    import torch
+
+    if not isinstance(found, torch.Tensor):
+        raise FairlError(f"the {what} turned margins into a {type(found).__name__}; return a tensor")
     if found.shape != margin.shape:
         raise FairlError(
             f"the {what} turned margins {list(margin.shape)} into {list(found.shape)}; it must be elementwise, "
             "without a mean"
         )
+    if mask and found.dtype != torch.bool:
+        raise FairlError(f"the {what} gave numbers ({found.dtype}) for a mask; return booleans, such as margin < 0")
+    if not mask and not found.is_floating_point():
+        raise FairlError(f"the {what} gave {found.dtype}; return real numbers, such as float32")
     return found
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Around a plugin's share of a stack: torch's settings are put back, for other runs compute on under them."""
+    import torch
+
+    dtype, grad, device = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_default_device()
+    try:
+        yield
+    finally:
+        if torch.get_default_dtype() != dtype:
+            torch.set_default_dtype(dtype)
+        if torch.is_grad_enabled() != grad:
+            torch.set_grad_enabled(grad)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
