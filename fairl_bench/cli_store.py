@@ -75,7 +75,7 @@ def size(place: str | None, form: str) -> None:
 @click.option("--repair", is_flag=True, help="Set damaged artefacts aside: the next run makes them again.")
 def verify(place: str | None, repair: bool) -> None:
     """Check every artefact against its checksums; exit code 1 where one is damaged."""
-    from fairl_bench.engine.housekeeping import damage
+    from fairl_bench.engine.housekeeping import damage, unsealed
 
     opened = _open(place)
     number = len(opened.keys())
@@ -84,6 +84,8 @@ def verify(place: str | None, repair: bool) -> None:
         click.echo(f"{error}; moved to {opened.set_aside(error.key)}" if repair else f"{error}")
     if not found:
         click.echo(f"{number} artefacts, all whole")
+        if old := unsealed(opened):
+            click.echo(f"{old} of them of an earlier version, whose manifests have no checksum until they are used")
     elif repair:
         click.echo(f"{len(found)} of {number} artefacts were damaged and are set aside: the next run makes them again")
     else:

@@ -12,16 +12,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fairl_bench.errors import DataError
+from fairl_bench.outside import open_file
 from fairl_bench.textfiles import opened
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes.  Raises `DataError` for what cannot be read, and for what is no regular file."""
+def file_digest(path: Path, *, follow: bool = True) -> str:
+    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read, or is a pipe, a device, a folder.
+
+    A link is followed, or with ``follow`` off refused.
+    """
     try:
-        with opened(path) as file:
+        with opened(path) if follow else open_file(path, follow=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def folder_files(folder: Path, *, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:

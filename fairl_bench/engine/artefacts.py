@@ -22,6 +22,7 @@ from fairl_bench.lent import ReadOnly, read_only
 from fairl_bench.records import Evidence, Measure
 
 EVIDENCE = "evidence.parquet"
+PLACE = "place.json"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -33,14 +34,16 @@ def save_lm(folder: Path, made: Path) -> None:
 
 def save_lm_place(folder: Path, place: Path) -> None:
     """``place.json``: where a model lies that was there already."""
-    (folder / "place.json").write_text(json.dumps({"place": str(place)}))
+    (folder / PLACE).write_text(json.dumps({"place": str(place)}))
 
 
 def load_lm(folder: Path) -> Path:
     """The folder that transformers loads.  Raises `DataError` where a model that lay elsewhere is gone."""
-    if not (folder / "place.json").exists():
+    if not (folder / PLACE).exists():
         return folder
-    place = Path(json.loads((folder / "place.json").read_text())["place"])
+    place = Path(json.loads((folder / PLACE).read_text())["place"])
+    if not place.is_absolute():  # it would be another folder wherever a run begins
+        raise ValueError(f"the language model lies in {str(place)!r:.100}, which is no whole path")
     if not place.is_dir():
         raise DataError(f"the language model in {place} is gone; bring it back, or remove {folder} to find it anew")
     return place

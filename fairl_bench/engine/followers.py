@@ -111,9 +111,10 @@ class Followers:
                 if isinstance(error.__cause__, KeyboardInterrupt):
                     raise error.__cause__ from None
                 self.of[hook].remove((plugin, call))
-                self._warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
+                self.warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Say something that does not end the run."""
         self.outcome.warnings.append(message)
         self.own.warned(message)
 

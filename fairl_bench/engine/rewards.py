@@ -17,7 +17,7 @@ from typing import Any
 
 from fairl_bench.component import Component, parts_within, plain
 from fairl_bench.data import Examples, Split
-from fairl_bench.engine.artefacts import load_lm
+from fairl_bench.engine.artefacts import PLACE
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage
 from fairl_bench.engine.registry import Registry
@@ -105,9 +105,17 @@ class Shelf:
     def _has(self, key: str) -> bool:
         """Whether a language model is still there: once all is embedded, nothing but a reward of use elsewhere asks."""
         try:
-            return self.worker.store.has(key) and load_lm(self.worker.store.path(key)).is_dir()
+            return self.worker.store.has(key) and self._place(key).is_dir()
         except DataError:
             return False
+
+    def _place(self, key: str) -> Path:
+        """Where a language model lies: in the store, or where its artefact says."""
+        folder = self.worker.store.path(key)
+        if not (folder / PLACE).exists():
+            return folder  # not loaded: that would read all of it
+        place: Path = self.worker.load(key)
+        return place
 
     def forget(self, others_than: set[str]) -> None:
         """Remove all other rewards."""
@@ -166,7 +174,7 @@ class Shelf:
 
     def _start(self, key: str) -> Start:
         """The language model under a key; one of the store has its digests in its manifest."""
-        place = load_lm(self.worker.store.path(key))
+        place = self._place(key)
         own = place == self.worker.store.path(key)
         return Start(
             place=str(place.resolve()),

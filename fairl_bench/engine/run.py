@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.engine.execute import Outcome, Watcher, execute, missing
+from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.hands import Hands, Here
 from fairl_bench.engine.plan import Cell, Plan, plan
@@ -106,6 +106,7 @@ def run(
         return Finished(wanted, outcome, records, made, folder, seconds, verdicts, notes)
 
     def answer() -> Finished:
+        check_changed(whole, store, watcher, outcome)
         while True:
             hands = _hands(wanted, worker, watcher, jobs, cluster, isolate)
             try:
@@ -117,9 +118,13 @@ def run(
             try:
                 return project()
             except DamagedArtefact as error:
-                outcome.damaged.append(error.key)
-                watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+                put_aside(error, store, watcher, outcome)
 
+    if not store.has_locks:
+        followers.warn(
+            f"the store {store.root} is on a file system that has no locks: files stand for them, and two machines may "
+            "do one stage twice"
+        )
     # before anything is asked of the store: `Store.announce` says why
     with store.announce(study.suite.name, whole.stages), followers.told(results):
         followers.started()

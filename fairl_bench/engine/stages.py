@@ -44,7 +44,7 @@ from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_o
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import PAIRS
-from fairl_bench.errors import Changed, DataError
+from fairl_bench.errors import Changed, DamagedArtefact, DataError, FairlError
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
 from fairl_bench.lent import ReadOnly, lent, read_only
 from fairl_bench.reading import Reading, Readings, readings
@@ -77,7 +77,14 @@ class Worker:
 
     def _load(self, key: str) -> Any:
         kind, folder = self.store.checked(key)
-        return _LOADERS[kind](folder)
+        if kind not in _LOADERS:
+            raise DamagedArtefact(key, f"its kind is {kind!r:.60}, which is none")
+        try:
+            return _LOADERS[kind](folder)
+        except (FairlError, MemoryError):  # a language model that lay elsewhere is gone, say
+            raise
+        except Exception as error:  # whole, and yet not what its kind is kept as: each format has errors of its own
+            raise DamagedArtefact(key, f"it cannot be read as {kind}: {_one_line(error)}") from error
 
     def perform(self, job: Sequence[Stage]) -> None:
         """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
@@ -328,6 +335,10 @@ class Worker:
         if not len(rows):  # a split that was kept when nothing read this part
             raise DataError(f"the split has no pair for {part!r}; set split.{part} above 0, or add pairs")
         return examples.take(rows), rows
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _score(method: Method, reward: Reward, examples: Examples, embeddings: Embeddings) -> np.ndarray:
