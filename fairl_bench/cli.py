@@ -208,6 +208,10 @@ def _conclude(finished: Finished) -> None:
     for table in finished.tables:
         click.echo(as_text(table))
         click.echo()
+    shown = {note for table in finished.tables for note in table.notes}
+    for note in finished.notes:
+        if note not in shown:
+            click.echo(printable(note))
     for reason in outcome.failed.values():
         click.echo(f"failed: {safe(reason)}", err=True)
     unmet = [one for one in finished.claims if not one.met]
@@ -276,7 +280,9 @@ def report(
     if methods is not None:
         folder = between(folder, _two(methods))
     found = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals, known=folder.known)
+    compared = folder.paired.comparisons
+    runs, labelled, notes = folder.runs, folder.known, folder.notes
+    made = tables(folder.report, found, compared, runs, intervals=intervals, known=labelled, notes=notes)
     if folder.claims and (not names or "claims" in names):
         made["claims"] = _judged(folder)
     for name in names:
@@ -430,6 +436,7 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     from fairl_bench.engine.parts import sizes, told
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
+    from fairl_bench.engine.sampled import cut_off
     from fairl_bench.engine.store import default_store, open_store
     from fairl_bench.surroundings import put_back
 
@@ -447,7 +454,7 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
         click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
-    for line in split:
+    for line in (*split, *cut_off(study)[:20]):
         click.echo(line)
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"

@@ -8,6 +8,7 @@
     │   └── UnknownName        no part of that name; carries near matches
     ├── DataError              an input file or its content
     ├── NotFinite              NaN or infinity where a number is needed
+    ├── Changed                a part changed what it was given
     ├── Undefined              a number that has no value here; becomes NaN with this reason
     ├── MissingExtra           an optional package or a model is not on this machine
     ├── ResultsError           the results folder cannot be used
@@ -57,6 +58,10 @@ class DataError(FairlError):
 
 class NotFinite(FairlError):
     """NaN or infinity where a finite number is needed."""
+
+
+class Changed(FairlError):
+    """A part has changed what it was given, or tried to: others read that too."""
 
 
 class Undefined(FairlError):

@@ -28,6 +28,7 @@ from fairl_bench.data import (
     Vectors,
 )
 from fairl_bench.progress import report
+from fairl_bench.reading import Tokens
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
 
@@ -60,6 +61,10 @@ class Judge(Component, ABC):
         """The judge as a function, given the answers of what its `upstream` asks for; by default nothing is."""
         return self.judge
 
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
+        return None
+
     def badness(self, value: Floats) -> Floats:
         """How surely a text of this ``gold`` value is bad (toxic), in [0, 1]; by default a value is log-odds."""
         return np.exp(-np.logaddexp(0.0, value))
@@ -91,6 +96,10 @@ class Source(Component, ABC):
         """How many pairs there will be, if that can be told without making them."""
         return None
 
+    def peek(self, n: int) -> Pairs | None:
+        """The first ``n`` pairs or fewer, for an estimate before a run; None where they are not at hand."""
+        return None
+
     def judged(self) -> bool:
         """Whether the truth ``gold`` of its pairs is known."""
         return self.gold is not None
@@ -117,6 +126,10 @@ class TestSet(Component, ABC):
 
     def size(self) -> int | None:
         """How many texts there will be, if that can be told without making them."""
+        return None
+
+    def peek(self, n: int) -> Examples | None:
+        """The first ``n`` texts or fewer, for an estimate before a run; None where they are not at hand."""
         return None
 
     def judged(self) -> bool:
@@ -269,6 +282,10 @@ class Encoder(Component, ABC):
 
         What `upstream` asks for comes as keyword arguments, by role: the folder of a language model.
         """
+
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
+        return None
 
 
 class Method(Component, ABC):

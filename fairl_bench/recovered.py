@@ -11,6 +11,7 @@ import numpy as np
 from fairl_bench.data import Examples, Floats, Inputs, Reward, Vectors
 from fairl_bench.errors import DataError, FairlError, NotFinite
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.lent import lent
 from fairl_bench.surroundings import aside
 
 Written = str | Sequence[Mapping[str, Any]]
@@ -76,7 +77,9 @@ class RecoveredReward:
         """The method's answer.  Raises `DataError` where the parts of a reward do not fit together."""
         try:
             with aside():  # what a plugin prints is no reward
-                found = np.asarray(self.method.score(self.reward, Inputs(completions, self._vectors(embedded))))
+                reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(embedded))
+                with lent(self.method, reward=reward, inputs=inputs):
+                    found = np.asarray(self.method.score(reward, inputs))
         except FairlError:
             raise
         except Exception as error:  # arrays that the method does not know, or of another shape
@@ -95,7 +98,8 @@ class RecoveredReward:
     def _vectors(self, texts: tuple[str, ...]) -> Vectors:
         if self.encoder is None or not self.method.reads_vectors:
             return np.empty((len(texts), 0), np.float32)
-        return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
+        with lent(self.encoder, upstream=self.upstream):
+            return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
 
 
 def written(value: Written) -> str:

@@ -19,7 +19,8 @@ MODULES = {
 }
 PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*.py"))
 WORDS = {"component", "kinds", "data", "hookspecs", "records", "errors", "pairwise", "progress"}
-WORDS |= {"digests", "outside", "recovered", "results_folder", "reward_files", "reward_folder", "textfiles"}
+WORDS |= {"digests", "lent", "outside", "reading", "recovered", "results_folder", "reward_files", "reward_folder"}
+WORDS |= {"textfiles"}
 PARTS = {str(entry.part).partition(":")[0] for entry in Registry(installed=False)._entries.values()}
 
 

@@ -46,6 +46,10 @@ class JsonlTexts(TestSet):
         """The rows of the file, up to the limit; twice ``each``, where it is given."""
         return count_rows(self.path, self.limit) if self.each is None else 2 * self.each
 
+    def peek(self, n: int) -> Examples:
+        """The first rows of the file."""
+        return self._examples(read_jsonl(self.path, min(self.limit or n, n)))
+
     def examples(self, rng: np.random.Generator) -> Examples:
         """One example a row, in the file's order.  Raises `DataError` where it has not as many as ``each`` asks for."""
         found = self._examples(read_jsonl(self.path, self.limit))

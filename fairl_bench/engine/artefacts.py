@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from fairl_bench.data import Completions, Embeddings, Examples, Reward, Split, Truth
 from fairl_bench.engine import mapped
 from fairl_bench.errors import DataError
+from fairl_bench.lent import ReadOnly, read_only
 from fairl_bench.records import Evidence, Measure
 
 EVIDENCE = "evidence.parquet"
@@ -125,7 +126,7 @@ def save_reward(folder: Path, reward: Reward) -> None:
 
 def load_reward(folder: Path) -> Reward:
     """The reward of `save_reward`."""
-    return Reward(load_file(folder / "reward.safetensors"), **json.loads((folder / "history.json").read_text()))
+    return Reward(load_file(folder / "reward.safetensors"), **json.loads((folder / "history.json").read_text())).kept()
 
 
 def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None:
@@ -133,9 +134,9 @@ def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None
     save_file({name: score.astype(np.float32) for name, score in scores.items()}, folder / "scores.safetensors")
 
 
-def load_scores(folder: Path) -> dict[str, NDArray[np.float32]]:
+def load_scores(folder: Path) -> Mapping[str, NDArray[np.float32]]:
     """The scores of `save_scores`."""
-    return dict(load_file(folder / "scores.safetensors"))
+    return ReadOnly({name: read_only(score) for name, score in load_file(folder / "scores.safetensors").items()})
 
 
 def save_measures(folder: Path, found: Sequence[Measure | Evidence]) -> None:

@@ -21,7 +21,7 @@ from fairl_bench.engine.secrets import is_secret
 from fairl_bench.engine.sources import foreign_files, parsed
 from fairl_bench.errors import PluginError
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when artefacts of the same key would mean something else."""
 
 _ROOT = Path(__file__).parent.parent

@@ -100,7 +100,8 @@ def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
 
 def _content(folder: Folder, found: Material, pictures: list[Picture], signature: str) -> Content:
     every = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, every, folder.paired.comparisons, folder.runs, known=folder.known)
+    compared = folder.paired.comparisons
+    made = tables(folder.report, every, compared, folder.runs, known=folder.known, notes=folder.notes)
     files = ResultsFolder(folder.path)
     return Content(
         name=folder.name,

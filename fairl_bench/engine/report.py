@@ -29,6 +29,7 @@ from fairl_bench.tables.realignment import TABLES as REALIGNED
 from fairl_bench.tables.realignment import realignment
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+from fairl_bench.tables.unread import unread
 
 if TYPE_CHECKING:
     from fairl_bench.tables.scores import Sheet, Values
@@ -113,15 +114,18 @@ def tables(
     *,
     intervals: bool = False,
     known: Known = MappingProxyType({}),
+    notes: Sequence[str] = (),
 ) -> dict[str, Table]:
     """Every table that a report asks for and that has a row, by the name that ``--table`` takes.
 
-    ``known`` says of how many examples the label is known, which is shown where it is not of all.
+    ``known`` says of how many examples the label is known, which is shown where it is not of all.  ``notes`` are of the
+    whole run, and stand below Table 1.
     """
     made = realignment(found, runs, compared)
     compared = [one for one in compared if one.data.partition("/")[0] != DATA]
     if (first := report.table1) is not None:
-        made["1"] = table1(found, first, runs, compared, intervals=intervals)
+        board = table1(found, first, runs, compared, intervals=intervals)
+        made["1"] = board._replace(notes=(*board.notes, *notes))
         made["slices"] = slices(found, first, runs)
         made["ambiguity"] = ambiguity(found, first.data, runs)
     if (second := report.table2) is not None:
@@ -151,6 +155,7 @@ class Folder(NamedTuple):
     runs: dict[Row, Runs]
     claims: tuple[Claim, ...] = ()
     known: Known = MappingProxyType({})
+    notes: tuple[str, ...] = ()  # of the whole run: what it did not read
 
 
 def read_results(path: Path) -> Folder:
@@ -187,8 +192,8 @@ def _read(files: ResultsFolder) -> Folder:
     found = records.rows(files.table(RECORDS), path / RECORDS)
     own, before = [row for row in found if not row.other], [row for row in found if row.other]
     said = kept(path, report, own, before) or paired(path, report, own)
-    known = read_known(path)
-    return Folder(path, str(content.get("name")), report, own, said, read_runs(files, own), claims, known)
+    known, notes = read_known(path), tuple(read_notes(files))
+    return Folder(path, str(content.get("name")), report, own, said, read_runs(files, own), claims, known, notes)
 
 
 def between(folder: Folder, methods: tuple[str, str]) -> Folder:
@@ -219,6 +224,14 @@ def read_runs(files: ResultsFolder, found: Iterable[Record]) -> dict[Row, Runs]:
     with readable(files.path / RUN):
         rows = files.json(RUN)["rows"]
         return {tuple(row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in rows}
+
+
+def read_notes(files: ResultsFolder) -> list[str]:
+    """What is to be known of a whole run beside its numbers, as ``run.json`` tells it."""
+    if not files.has(RUN):
+        return []
+    with readable(files.path / RUN):
+        return unread(files.json(RUN))
 
 
 def plain_runs(runs: Mapping[Row, Runs]) -> list[dict[str, object]]:

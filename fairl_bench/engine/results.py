@@ -203,6 +203,10 @@ class Results:
         whole = self.files.holds("records.parquet", "records")
         return whole and records.says(self.folder / "records.parquet", rows)
 
+    def story(self) -> Mapping[str, Any]:
+        """What ``run.json`` tells of the run that was written last."""
+        return self._told
+
     def write_claims(self, verdicts: Sequence[Mapping[str, Value]]) -> None:
         """The verdicts of claims, beside what else is told of the run; a number that is not defined is null."""
         rows = [{name: None if value != value else value for name, value in row.items()} for row in verdicts]

@@ -41,7 +41,7 @@ from fairl_bench.reward_folder import (
     source,
 )
 
-_OF_THE_RUN = ("title", "seconds", "host", "pid", "trained_together")  # facts that are not the reward's
+_OF_THE_RUN = ("title", "seconds", "host", "pid", "trained_together", "read")  # facts that are not the reward's
 COORDINATES = (*AXES, "variant")
 _PACKAGES = ("fairl-bench", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")
 

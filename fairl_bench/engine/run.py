@@ -27,6 +27,7 @@ from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.known import read_known
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+from fairl_bench.tables.unread import unread
 
 if TYPE_CHECKING:
     from fairl_bench.engine import claims
@@ -42,6 +43,7 @@ class Finished(NamedTuple):
     folder: Path
     seconds: float
     claims: list[claims.Verdict]
+    notes: Sequence[str] = ()  # what was not read, and other things to know beside the numbers
 
 
 def run(
@@ -92,7 +94,8 @@ def run(
         results.write_paired(records, found or Paired([], [], ""))
         if found is not None:
             records, comparisons = [*records, *found.records], found.comparisons
-        made = list(tables(report, records, comparisons, runs, known=read_known(folder)).values())
+        notes = unread(results.story())
+        made = list(tables(report, records, comparisons, runs, known=read_known(folder), notes=notes).values())
         if found is not None and study.suite.claims:
             from fairl_bench.engine import claims
 
@@ -101,7 +104,7 @@ def run(
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
         results.commit()
-        return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
+        return Finished(wanted, outcome, records, made, folder, seconds, verdicts, notes)
 
     def answer() -> Finished:
         check_changed(whole, store, watcher, outcome)

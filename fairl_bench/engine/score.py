@@ -13,7 +13,9 @@ from typing import Any, Literal, NamedTuple
 from fairl_bench.engine.flow import chunks
 from fairl_bench.engine.strict_json import strict
 from fairl_bench.errors import DataError, FairlError
+from fairl_bench.reading import Readings, readings
 from fairl_bench.recovered import RecoveredReward
+from fairl_bench.tables.unread import said
 
 CHUNK = 1024  # texts scored at once
 _QUIET = 10.0  # seconds between two words on how far it is
@@ -50,16 +52,22 @@ def score(
     parse = _text if read == "text" else _row
     if form == "csv":
         yield _csv(["reward", "prompt", "text"])
-    done, spoke = 0, time.monotonic()
+    done, spoke, every = 0, time.monotonic(), Readings()
     for chunk in chunks(lines, CHUNK):
         found = [parse(number, _decoded(number, line), reward) for number, line in enumerate(chunk, done + 1)]
-        values = _rewards(reward, found)
+        with readings() as heard:
+            values = _rewards(reward, found)
+        for reading in heard.found.values():
+            every.add(reading)
         for one, value in zip(found, values, strict=True):
             yield _printed(one, value, form)
         done += len(found)
         if time.monotonic() - spoke > _QUIET:
             spoke = time.monotonic()
             say(f"{done:,} texts scored")
+    for reading in every.found.values():
+        for sentence in said("the input", **reading._asdict()):
+            say(sentence)
     if not done:
         say("the input holds no line, so that there is nothing to score")
 

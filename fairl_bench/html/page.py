@@ -20,6 +20,7 @@ from fairl_bench.html.numbers import packed
 from fairl_bench.records import Record
 from fairl_bench.tables.scores import Values
 from fairl_bench.tables.table import Table
+from fairl_bench.tables.unread import unread
 
 _HERE = Path(__file__).parent
 
@@ -123,6 +124,7 @@ def warnings(run: Mapping[str, Any]) -> list[Warned]:
         why = ", ".join(f"{n:,} {name.removeprefix('dropped').strip('_') or 'pairs'}" for name, n in dropped.items())
         if dropped:
             found.append(Warned("dropped", f"{stage.get('title', '')}: {why}"))
+    found += [Warned("not read", sentence) for sentence in unread(run)]
     return list(dict.fromkeys(found))
 
 

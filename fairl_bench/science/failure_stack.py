@@ -16,7 +16,7 @@ from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Recipe, Run
-from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked, settings_kept
+from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked, settings_kept, unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,12 +151,17 @@ class FailureStack(Stack):
         failing = torch.zeros(preferred.shape, dtype=torch.bool)
         progress = self.turn / max(self.form.rounds - 1, 1)
         for rows, run in self.groups(lambda run: _plan(run).failing):
-            labels = gold if gold is None or mined else (gold[0][rows], gold[1][rows])
+            what = f"detector of {run.name!r}"
+            # what all runs share goes out as copies
+            good, bad = gold or (None, None)
+            labels = None
+            if good is not None and bad is not None:
+                labels = (good.clone(), bad.clone()) if mined else (good[rows], bad[rows])
             features = partial(self._features, rows) if mined else None
             signal = Signal(preferred[rows], rejected[rows], progress, uniform[rows], labels, features)
-            with settings_kept():
+            with settings_kept(), unchanged(what, preferred, rejected, uniform):
                 found = _plan(run).failing(signal)
-            failing[rows] = checked(found, preferred[rows], f"detector of {run.name!r}", mask=True)
+            failing[rows] = checked(found, preferred[rows], what, mask=True)
         return failing
 
     def _features(self, rows: slice) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ Methods of one seed see the same initial values and the same batches, so that th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.errors import FairlError, NotFinite
+from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Batch, Comparisons, Fitted, Loss, Recipe, Run
@@ -49,7 +50,9 @@ class Data(NamedTuple):
         import torch
 
         def tensor(array: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(array).to(torch.get_default_device())
+            with warnings.catch_warnings():  # torch has no read-only tensors, and nothing here writes into these
+                warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+                return torch.from_numpy(array).to(torch.get_default_device())
 
         rows, held_out = (tensor(np.stack([pairs.preferred, pairs.rejected])) for pairs in (train, validation))
         labels = None if gold is None else (tensor(gold[0].copy()), tensor(gold[1].copy()))
@@ -147,9 +150,10 @@ class Stack:
             if run.weight is not None:
                 norm = (x[rows, :half] - x[rows, half:])[:, :real].norm(dim=-1)
                 batch = Batch(norm, (epoch - 1) / self.recipe.epochs)
-                with settings_kept():
-                    given = run.weight(margin[rows, :real].detach(), losses[rows, :real].detach(), batch)
-                weights[rows, :real] = checked(given, margin[rows, :real], f"weight of {run.name!r}")
+                what, given = f"weight of {run.name!r}", (margin[rows, :real].detach(), losses[rows, :real].detach())
+                with settings_kept(), unchanged(what, *given):
+                    found = run.weight(*given, batch)
+                weights[rows, :real] = checked(found, margin[rows, :real], what)
         return slope * weights
 
     def slope(self, margin: Tensor, loss_of: Callable[[Run], Loss]) -> tuple[Tensor, Tensor]:
@@ -165,8 +169,7 @@ class Stack:
 
     def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
         """The losses of runs that share one, of the margins' own type: a wider one would round the others' sums."""
-        with settings_kept():
-            found = checked(loss(margin), margin, f"loss of {name!r}")
+        found = _asked(loss, margin, name)
         if not found.requires_grad:
             raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
         return found.to(margin.dtype)
@@ -205,7 +208,8 @@ class Stack:
             return None
         preferred, rejected = self.rewards(self.data.validation)
         margin = preferred - rejected
-        return torch.stack([self.runs[i].loss(margin[at : at + 1]).mean() for at, i in enumerate(self.active)])
+        every = ((self.runs[i], margin[at : at + 1]) for at, i in enumerate(self.active))
+        return torch.stack([_asked(run.loss, own, run.name).mean() for run, own in every])
 
     def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
@@ -269,6 +273,32 @@ def both(slope: Tensor) -> Tensor:
 
 def _first_of_loss(runs: Sequence[Run], i: int) -> int:
     return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
+
+
+def _asked(loss: Loss, margin: Tensor, name: str) -> Tensor:
+    """What a loss makes of margins."""
+    what = f"loss of {name!r}"
+    with settings_kept(), unchanged(what, margin):
+        found = loss(margin)
+    return checked(found, margin, what)
+
+
+@contextmanager
+def unchanged(what: str, *given: Tensor) -> Iterator[None]:
+    """A plugin works inside on these tensors, in which torch counts every change.  Raises `Changed`."""
+    before = [one._version for one in given]
+    try:
+        yield
+    except RuntimeError as error:
+        if "in-place operation" not in str(error):
+            raise
+        raise _changed(what) from error
+    if before != [one._version for one in given]:
+        raise _changed(what)
+
+
+def _changed(what: str) -> Changed:
+    return Changed(f"the {what} changed the numbers it was given; let it change a copy, as .clone() makes one")
 
 
 def checked(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:

@@ -196,7 +196,7 @@ CASES: dict[str, Case] = {
     "vectors of no dimension": encoder("np.ones((n, 0))", "vectors of no dimension"),
     "huge vectors": encoder("np.full((n, 2), 1e39)", "infinite as a float32"),
     "vectors as texts": encoder("[['a']] * n", "an array of texts"),
-    "vectors as lists": encoder("[[float(len(text)), 1.0] for text in texts]"),
+    "vectors as lists": encoder("[[float(sum(map(ord, text))), 1.0] for text in texts]"),
     # --- judges and sources
     "labels of two": judge("{'gold': Truth(np.ones(n), np.full(n, 2))}", r"the labels \[2\] of the truth 'gold'"),
     "labels too few": judge("{'gold': Truth(np.ones(n), np.ones(n - 1, np.int8))}", "labels of the truth 'gold'"),

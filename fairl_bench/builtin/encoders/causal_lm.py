@@ -11,10 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.batches import in_batches
+from fairl_bench.builtin.window import report_window, tokens_ahead
 from fairl_bench.component import Component, RunTime
 from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Encoder
+from fairl_bench.reading import Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +52,11 @@ class CausalLM(Encoder):
         """Have the language model look whether it can be made."""
         self.lm.check()
 
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """By the tokenizer of a language model that lies in a folder."""
+        place = getattr(self.lm, "model", None)
+        return tokens_ahead(Path(place), texts, self.max_length) if isinstance(place, str) else None
+
     def encode(self, texts: Sequence[str], corpus: Sequence[str], *, lm: Path | None = None) -> Vectors:
         """One row a text ``[n, hidden size]`` by the model in the folder ``lm``.
 
@@ -76,6 +83,7 @@ class CausalLM(Encoder):
         longest = min(self.max_length, getattr(config, "max_position_embeddings", None) or self.max_length)
         tokens = _read(tokenizer, texts, longest)
         _refuse_unknown(texts, tokens, vocabulary(whole))
+        report_window(self, tokenizer, texts, longest)
         order = sorted(range(len(texts)), key=lambda i: (-len(tokens[i].ids), tokens[i].ids))
 
         def vectors(rows: Sequence[int]) -> Vectors:

@@ -18,6 +18,7 @@ from fairl_bench.builtin.rows import CHECKED, Row, jsonl_rows, read_jsonl
 from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, Floats, Labels
 from fairl_bench.errors import DataError
+from fairl_bench.reading import heard, report_read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +43,12 @@ class Weights(NamedTuple):
         vectorizer.idf_ = self.idf
         odds: Floats = vectorizer.transform(texts) @ self.weight.T + self.bias
         return odds
+
+    def known(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+        """How many terms each text has, and how many of them are known."""
+        split, terms = _vectorizer(self.unit, self.longest).build_analyzer(), set(self.terms)
+        found = [split(text) for text in texts]
+        return [len(own) for own in found], [sum(term in terms for term in own) for own in found]
 
     def save(self, path: Path | str) -> None:
         """Write them as safetensors, the terms in its header: no pickle."""
@@ -92,7 +99,7 @@ class Linear(ByProbability):
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
         """By truth, the probability of each text ``[n]``."""
-        return _probabilities(self.weights(), texts)
+        return _probabilities(self, self.weights(), texts)
 
     def weights(self) -> Weights:
         """What it learns from the file, fitted now unless this process has done so since the file last changed."""
@@ -123,16 +130,18 @@ class LinearSaved(ByProbability):
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
         """By truth, the probability of each text ``[n]``."""
-        return _probabilities(_loaded(self.path, stamp(Path(self.path))), texts)
+        return _probabilities(self, _loaded(self.path, stamp(Path(self.path))), texts)
 
     def check(self) -> None:
         """Read the file."""
         Weights.load(self.path)
 
 
-def _probabilities(weights: Weights, texts: Sequence[str]) -> dict[str, Floats]:
+def _probabilities(judge: Linear | LinearSaved, weights: Weights, texts: Sequence[str]) -> dict[str, Floats]:
     from scipy.special import expit
 
+    if heard():
+        report_read(judge, *weights.known(texts), "words")
     return dict(zip(weights.truths, expit(weights.log_odds(texts)).T, strict=True))
 
 

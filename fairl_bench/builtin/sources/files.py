@@ -34,6 +34,10 @@ class _File(Source):
         """The rows of the file, up to the limit."""
         return count_rows(self.path, self.limit)
 
+    def peek(self, n: int) -> Pairs:
+        """The first rows of the file."""
+        return self._pairs(self.rows(min(self.limit or n, n)))
+
     def pairs(self, rng: np.random.Generator) -> Pairs:
         """One pair a row, in the file's order."""
         return self._pairs(self.rows(self.limit))

@@ -73,6 +73,10 @@ class HubDataset(Source):
             rows = split.size
         return min(rows, self.limit or rows) if rows else None
 
+    def peek(self, n: int) -> Pairs:
+        """The first rows of the split."""
+        return self._pairs(self._rows(min(self.limit or n, n)))
+
     def pairs(self, rng: np.random.Generator) -> Pairs:
         """One pair a row, in the split's order."""
         return self._pairs(self._rows(self.limit))
