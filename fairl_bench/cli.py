@@ -211,7 +211,7 @@ def _conclude(finished: Finished) -> None:
     shown = {note for table in finished.tables for note in table.notes}
     for note in finished.notes:
         if note not in shown:
-            click.echo(printable(note))
+            click.echo(safe(note))
     for reason in outcome.failed.values():
         click.echo(f"failed: {safe(reason)}", err=True)
     unmet = [one for one in finished.claims if not one.met]
