@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -82,7 +83,9 @@ def _broken(path: Path, error: BaseException) -> BaseException:
 @contextmanager
 def imported(plugin: str) -> Iterator[None]:
     """Around the import of a plugin: it ends in time, and what it changes of the process is put back."""
-    with put_back(), in_time(plugin):
+    with put_back(), in_time(plugin), warnings.catch_warnings():
+        # pydantic's word for a field that hides another; ours comes when the part is registered
+        warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
         yield
 
 

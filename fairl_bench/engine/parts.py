@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fairl_bench.data import Examples, Split
@@ -44,8 +44,8 @@ def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, A
     sizes = group_sizes(examples, settings["by"])
     n, dropped, by = int(sizes.sum()), split.counts()["dropped"], settings["by"]
     together = {"auto": "group, prompt or rejected text", "text": "rejected text"}.get(by, by)
-    groups = f"{len(sizes)} groups" if len(sizes) > 1 else "one group"
-    why = f"its {n} pairs lie in {groups} by {together}, which are not divided, the largest of {sizes[0]} pairs"
+    groups = f"{len(sizes)} undivided groups, the largest of {sizes[0]}," if len(sizes) > 1 else "one undivided group"
+    why = f"its {n} pairs are {groups} by {together}"
     if dropped:
         why += f"; {dropped} share a text with another part and are dropped"
     if name == "train":
@@ -53,19 +53,21 @@ def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, A
     other = "another split.by, " if len(sizes) < n else ""
     unread = " and training.stop: null" if name == "validation" else " and evaluate on other data"
     return (
-        f"the split leaves no pair for {name!r}, which is to have {100 * settings[name]:.3g} % of the pairs and is "
-        f"read: {why}; set {other}a larger split.{name}, or split.{name}: 0{unread}, or add pairs"
+        f"the split leaves no pair for {name!r} ({100 * settings[name]:.3g} % of the pairs, and read): {why}; set "
+        f"{other}a larger split.{name}, or split.{name}: 0{unread}, or add pairs"
     )
 
 
-def sizes(plan: Plan, store: Store, registry: Registry) -> list[Sizes]:
-    """The sizes of each split that is finished, or whose pairs can be had without work.
+def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | None = None) -> list[Sizes]:
+    """The sizes of each split that is finished, or whose pairs can be had without work; of these keys alone.
 
     Raises `DataError` where a run would, for a part that is read and is empty.
     """
     pairs: dict[str, Examples | None] = {}
     found: dict[str, Sizes] = {}
     for world in plan.worlds:
+        if only is not None and world.split not in only:
+            continue
         stage = plan.stages[world.split]
         if world.pairs not in pairs:
             pairs[world.pairs] = _pairs(plan.stages[world.pairs], registry)

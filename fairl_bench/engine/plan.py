@@ -15,7 +15,7 @@ from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.resources import needs
 from fairl_bench.engine.suite import PAIRS, Named, Suite
 from fairl_bench.engine.yaml import Place
-from fairl_bench.errors import FairlError, PluginError, SuiteError
+from fairl_bench.errors import DataError, FairlError, PluginError, SuiteError
 from fairl_bench.kinds import LM, Artefact, Ask, Encoder, Evaluator, Judge, Method, Recovered, Source, TestSet
 
 _LINE = re.compile(r"\S.*?:\d+: ")
@@ -467,8 +467,24 @@ def check_parts(study: Study, todo: Iterable[Stage] | None = None) -> list[str]:
 def _check(part: Component, place: Place, study: Study) -> None:
     try:
         part.check()
+        if isinstance(part, Source | TestSet):
+            _check_size(part)
     except FairlError as error:
         raise _placed(error, place, study) from error
+
+
+MOST_ROWS = 100_000_000
+"""Pairs or texts of one data set: more would fill any memory before the first of them was embedded."""
+
+
+def _check_size(part: Source | TestSet) -> None:
+    size = part.size()
+    if size is not None and size > MOST_ROWS:
+        what = "pairs" if isinstance(part, Source) else "texts"
+        raise DataError(
+            f"{part.kind} {part.use!r} is to hold {size:,} {what}, and {MOST_ROWS:,} are the most that one holds; ask "
+            "for fewer"
+        )
 
 
 def _placed(error: FairlError, place: Place, study: Study) -> FairlError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.hands import Hands, Here
+from fairl_bench.engine.parts import sizes
 from fairl_bench.engine.plan import Cell, Plan, check_parts, plan
 from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
@@ -70,7 +71,10 @@ def run(
     with put_back():
         whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
-    check_parts(study, missing(wanted, store))  # so that the first mistake is told before the first minute's work
+    todo = missing(wanted, store)
+    with put_back():  # so that the first mistake is told before the first minute's work
+        check_parts(study, todo)
+        sizes(wanted, store, study.registry, {stage.key for stage in todo if stage.kind == "split"})
     results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
     results.claim(whole)
     worker = Worker(store, study.registry)
