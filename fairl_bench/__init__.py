@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fairl_bench.component import Component as Component
     from fairl_bench.component import DataFile as DataFile
     from fairl_bench.component import RunTime as RunTime
+    from fairl_bench.component import Secret as Secret
     from fairl_bench.component import Settings as Settings
     from fairl_bench.data import Asked as Asked
     from fairl_bench.data import Completions as Completions
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from fairl_bench.kinds import TestSet as TestSet
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.progress import report as report
+    from fairl_bench.reading import Tokens as Tokens
+    from fairl_bench.reading import report_read as report_read
     from fairl_bench.records import Measure as Measure
     from fairl_bench.records import Record as Record
     from fairl_bench.records import measured as measured
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "pydantic": ("Field",),
-    "fairl_bench.component": ("Component", "DataFile", "RunTime", "Settings"),
+    "fairl_bench.component": ("Component", "DataFile", "RunTime", "Secret", "Settings"),
     "fairl_bench.data": (
         "Asked",
         "Completions",
@@ -95,6 +98,7 @@ _HOMES = {
     ),
     "fairl_bench.pairwise": ("PairwiseMethod",),
     "fairl_bench.progress": ("report",),
+    "fairl_bench.reading": ("Tokens", "report_read"),
     "fairl_bench.records": ("Measure", "Record", "measured"),
     "fairl_bench.science.failures": ("Signal",),
     "fairl_bench.science.streams": ("stream",),

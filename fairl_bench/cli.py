@@ -6,6 +6,7 @@ Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -35,8 +36,9 @@ class _Group(click.Group):
         except OSError:
             if not (why := output_refusal()):
                 raise
-        except SystemExit:
+        except SystemExit as error:
             if not (why := output_refusal()):
+                _leave(error.code)
                 raise
         click.echo(f"error: the standard output cannot be written: {why}; make room there, or name another", err=True)
         sys.exit(2)
@@ -51,14 +53,48 @@ class _Group(click.Group):
         except click.ClickException:
             raise
         except Exception as error:
-            from fairl_bench.errors import FairlError
+            from fairl_bench.errors import FairlError, brief
 
-            if not isinstance(error, FairlError) or context.params.get("debug"):
+            if context.params.get("debug"):
                 raise
-            from fairl_bench.show import printable
+            told = str(error) if isinstance(error, FairlError) else _blame(error)
+            if told is None:
+                raise
+            from fairl_bench.show import safe
 
-            click.echo(f"error: {printable(str(error))}", err=True)
+            click.echo(f"error: {brief(safe(told))}", err=True)
             context.exit(2)
+
+
+def _blame(error: Exception) -> str | None:
+    """What to say of an error that a plugin's code has raised; None where no plugin's code was running."""
+    from fairl_bench.engine.drop_ins import blame
+
+    return blame(error)
+
+
+def _leave(code: object) -> None:
+    """End the process although a plugin has left threads that would never let it end."""
+    import threading
+
+    own = (threading.current_thread(), threading.main_thread())
+    left = [one for one in threading.enumerate() if one not in own and not one.daemon and one.is_alive()]
+    for one in left:
+        one.join(_PATIENCE / len(left))
+    if any(one.is_alive() for one in left):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+_PATIENCE = 3.0  # seconds that threads have to end
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse NaN and infinity, which Python takes for numbers."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"'{value}' is no finite number", context, parameter)
+    return value
 
 
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
@@ -113,9 +149,11 @@ def run(
     from fairl_bench.engine.run import run as run_study
     from fairl_bench.engine.store import default_store, open_store
     from fairl_bench.show import Progress
+    from fairl_bench.surroundings import put_back
 
     cluster = _cluster(executor, address, jobs)
-    study = read_study(suite, options)
+    with put_back():
+        study = read_study(suite, options)
     with Progress(sys.stderr) as progress:
         finished = run_study(
             study,
@@ -127,6 +165,7 @@ def run(
             only=_axes(only),
             replace_results=replace_results,
             then=write_pages,
+            isolate=True,
         )
     _conclude(finished)
 
@@ -162,15 +201,19 @@ def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
 
 def _conclude(finished: Finished) -> None:
     """Print what a run came to and leave with its exit code."""
-    from fairl_bench.show import printable
+    from fairl_bench.show import safe
     from fairl_bench.tables.formats import as_text
 
     outcome = finished.outcome
     for table in finished.tables:
         click.echo(as_text(table))
         click.echo()
+    shown = {note for table in finished.tables for note in table.notes}
+    for note in finished.notes:
+        if note not in shown:
+            click.echo(safe(note))
     for reason in outcome.failed.values():
-        click.echo(f"failed: {printable(reason)}", err=True)
+        click.echo(f"failed: {safe(reason)}", err=True)
     unmet = [one for one in finished.claims if not one.met]
     for one in unmet:
         click.echo(f"claim {one.claim.id!r} is {one.verdict}, expected to be {one.claim.expect}", err=True)
@@ -203,7 +246,8 @@ _METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tab
     "names",
     multiple=True,
     metavar="NAME",
-    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims.  [default: all]",
+    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims, or the name of its "
+    "file.  [default: all]",
 )
 @_FORMAT
 @_INTERVALS
@@ -220,12 +264,15 @@ def report(
     show_page: bool,
 ) -> None:
     """Print the tables of RESULTS, a results folder, from what lies in it alone."""
-    from fairl_bench.engine.report import TABLES, between, read_results, tables
+    from fairl_bench.engine.report import TABLES, asked, between, read_results, tables
     from fairl_bench.errors import FairlError, UnknownName
+    from fairl_bench.results_folder import table_name
 
+    names = tuple(map(table_name, names))
     for name in names:
         if name not in TABLES:
             raise UnknownName("table", name, TABLES)
+    _tell_first(results)
     if page or show_page:
         _page(results, again=page, show=show_page)
         return
@@ -233,16 +280,28 @@ def report(
     if methods is not None:
         folder = between(folder, _two(methods))
     found = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, found, folder.paired.comparisons, folder.runs, intervals=intervals)
+    compared = folder.paired.comparisons
+    runs, labelled, notes = folder.runs, folder.known, folder.notes
+    made = tables(folder.report, found, compared, runs, intervals=intervals, known=labelled, notes=notes)
     if folder.claims and (not names or "claims" in names):
         made["claims"] = _judged(folder)
     for name in names:
         if name not in made:
             known = ", ".join(made) or "none"
-            raise FairlError(
-                f"{results} has no table {name!r} (it has: {known}); its suite does not ask for it under 'report:'"
-            )
+            why = "its suite does not ask for it under 'report:'"
+            if name in asked(folder.report):
+                why = "its suite asks for it, and no number on record belongs into it"
+            raise FairlError(f"{results} has no table {name!r} (it has: {known}); {why}")
     _print([table for name, table in made.items() if not names or name in names], form)
+
+
+def _tell_first(*places: Path) -> None:
+    """What a reader of these results folders should know before any number."""
+    from fairl_bench.results_folder import note
+
+    for place in dict.fromkeys(places):
+        if place.is_dir() and (said := note(place)):
+            click.echo(f"note: {said}", err=True)
 
 
 def _page(results: Path, *, again: bool, show: bool) -> None:
@@ -271,8 +330,10 @@ def compare(first: str, second: str, form: str) -> None:
 
     Each is RESULTS:METHOD, a method of a results folder, or RESULTS for every method that both have.
     """
+    from fairl_bench.engine.compare import Side
     from fairl_bench.engine.compare import compare as compare_sides
 
+    _tell_first(Side.read(first).folder, Side.read(second).folder)
     _print(compare_sides(first, second), form)
 
 
@@ -281,7 +342,12 @@ def compare(first: str, second: str, form: str) -> None:
 @click.option(
     "--truth", type=click.Path(path_type=Path), help="A CSV file of truths: dataset, example, truth, label, value."
 )
-@click.option("--threshold", type=float, help="A text is called good above it.  [default: the best on split 'train']")
+@click.option(
+    "--threshold",
+    type=float,
+    callback=_finite,
+    help="A text is called good above it.  [default: the best on split 'train']",
+)
 @_FORMAT
 @_INTERVALS
 @_METHODS
@@ -305,7 +371,7 @@ def evaluate(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
 @click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
-@click.option("--threshold", type=float, help="For a CSV file, as 'evaluate' takes it.")
+@click.option("--threshold", type=float, callback=_finite, help="For a CSV file, as 'evaluate' takes it.")
 @click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
 @_FORMAT
 def regress(results: Path, against: Path, truth: Path | None, threshold: float | None, renew: bool, form: str) -> None:
@@ -317,6 +383,7 @@ def regress(results: Path, against: Path, truth: Path | None, threshold: float |
     from fairl_bench.published import read_published
 
     published = read_published(against)
+    _tell_first(results)
     lines = regression.regress(regression.measured(results, truth, threshold=threshold), published)
     _print([regression.table(lines, published)], form)
     if renew:
@@ -366,19 +433,29 @@ def _print(tables: list[Table], form: str) -> None:
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
+    from fairl_bench.engine.parts import sizes, told
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
+    from fairl_bench.engine.sampled import cut_off
     from fairl_bench.engine.store import default_store, open_store
+    from fairl_bench.surroundings import put_back
 
-    study = read_study(suite, options)
-    check_parts(study)
-    made = plan(study)
-    work = estimate(made, open_store(store or default_store()), study.registry)
+    with put_back():
+        study = read_study(suite, options)
+        remarks = check_parts(study)
+        made = plan(study)
+        opened = open_store(store or default_store())
+        split = list(told(sizes(made, opened, study.registry)))
+        work = estimate(made, opened, study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
+    for remark in remarks:
+        click.echo(f"note: {remark}")
     width = max(11, *map(len, work.stages))
     for kind, (finished, total) in work.stages.items():
         click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
+    for line in (*split, *cut_off(study)[:20]):
+        click.echo(line)
     texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
     steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
     click.echo(f"to do: {texts} texts to embed, {steps} steps to train")
@@ -397,8 +474,12 @@ def schema(plugin: tuple[Path, ...]) -> None:
     import json
 
     from fairl_bench.engine.schema import json_schema
+    from fairl_bench.surroundings import put_back
 
-    click.echo(json.dumps(json_schema(_registry(plugin)), indent=1, ensure_ascii=False))
+    registry = _registry(plugin)
+    with put_back():
+        made = json_schema(registry)
+    click.echo(json.dumps(made, indent=1, ensure_ascii=False))
 
 
 @main.command(name="list")
@@ -431,18 +512,29 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
     from fairl_bench.engine.schema import fields
     from fairl_bench.errors import UnknownName
     from fairl_bench.kinds import KINDS
+    from fairl_bench.surroundings import put_back
 
     registry = _registry(plugin)
     kinds = [kind for kind in KINDS if name in registry.names(kind)]
     if not kinds:
         raise UnknownName("part", name, {part for kind in KINDS for part in registry.names(kind)})
     for kind in kinds:
-        part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
+        with put_back():
+            part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
+            rows: list[Any] = fields(part)
         click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")
-        rows: list[Any] = fields(part)
         heads = ["field", "type", "default", "what it is"]
         click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
-        click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {inspect.getsourcefile(part)}\n")
+        click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {_file_of(part)}\n")
+
+
+def _file_of(part: type) -> str:
+    import inspect
+
+    try:
+        return inspect.getsourcefile(part) or "no file"
+    except TypeError:  # a class that was made, and stands in none
+        return "no file"
 
 
 @main.command()

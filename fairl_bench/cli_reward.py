@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,12 +47,11 @@ def score(
     upstream: tuple[str, ...],
 ) -> None:
     """Print the reward of each line of the standard input by REWARD, a folder that a run wrote to RESULTS/rewards."""
+    from fairl_bench.cli_streams import given, pour
     from fairl_bench.engine.score import score as scored
 
     found = _saved(reward, plugin, encoder, upstream)
-    lines = scored(found, sys.stdin.buffer, read=read, form=form, say=partial(click.echo, err=True))
-    for line in lines:
-        click.echo(line)
+    pour(scored(found, given(), read=read, form=form, say=_say))
 
 
 @click.command()
@@ -60,6 +59,7 @@ def score(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others reach 0.0.0.0 too.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
 @click.option("--strip", multiple=True, metavar="TOKEN", help="A special token to take off a completion's ends.")
+@click.option("--allow-host", "names", multiple=True, metavar="NAME", help="Another name that it may be asked by.")
 @PLUGIN
 @_ENCODER
 @_UPSTREAM
@@ -68,6 +68,7 @@ def serve(
     host: str,
     port: int,
     strip: tuple[str, ...],
+    names: tuple[str, ...],
     plugin: tuple[Path, ...],
     encoder: tuple[str, ...],
     upstream: tuple[str, ...],
@@ -80,28 +81,36 @@ def serve(
     from fairl_bench.engine.serve import server
 
     found = _saved(reward, plugin, encoder, upstream)
-    with server(found, host, port, strip=strip, say=partial(click.echo, err=True)) as listening:
+    with server(found, host, port, strip=strip, names=names, say=_say) as listening:
         click.echo(f"{found.name} at {listening.url}/get_reward; stop with Ctrl-C")
-        try:
-            listening.serve_forever()
-        except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+        code = listening.run()
+        _say("stopped")
+        if listening.busy:  # with a text that takes for ever, and whose thread would be waited for
+            sys.stdout.flush()
+            os._exit(code)
+    sys.exit(code)
+
+
+def _say(message: str) -> None:
+    from fairl_bench.show import printable
+
+    click.echo(printable(message), err=True)
 
 
 def _saved(
     reward: Path, plugins: tuple[Path, ...], encoder: tuple[str, ...], upstream: tuple[str, ...]
 ) -> RecoveredReward:
     from fairl_bench.engine.rewards import load_reward
+    from fairl_bench.surroundings import put_back
 
-    return load_reward(
-        reward, plugins=plugins, encoder=_assigned("--encoder", encoder), upstream=_assigned("--upstream", upstream)
-    )
+    fields, started = _assigned("--encoder", encoder), _assigned("--upstream", upstream)
+    with put_back():
+        return load_reward(reward, plugins=plugins, encoder=fields, upstream=started)
 
 
 def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
     """``NAME=VALUE`` by name, the value as YAML has it."""
-    from ruamel.yaml import YAML
-
+    from fairl_bench.engine.yaml import parse_value
     from fairl_bench.errors import FairlError
 
     found = {}
@@ -109,5 +118,5 @@ def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = one.partition("=")
         if not name or not equals:
             raise FairlError(f"{option} {one}: needs NAME=VALUE")
-        found[name] = YAML(typ="safe", pure=True).load(value)
+        found[name] = parse_value(value, (Path(f"{option} {one}"), None))
     return found

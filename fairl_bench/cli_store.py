@@ -48,6 +48,7 @@ def _print(table: Table, form: str) -> None:
 def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
     """List the artefacts: kind, title, size, age, key."""
     from fairl_bench.engine.housekeeping import entries, listing
+    from fairl_bench.engine.secrets import hidden
     from fairl_bench.errors import FairlError, suggest
 
     opened = _open(place)
@@ -56,7 +57,7 @@ def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
     for kind in kinds:
         if kind not in known:
             raise FairlError(f"--kind {kind}: the store {opened.place} has none; {suggest(kind, known)}")
-    _print(listing([one for one in found if not kinds or one.kind in kinds], f"Store {opened.place}"), form)
+    _print(listing([one for one in found if not kinds or one.kind in kinds], f"Store {hidden(opened.place)}"), form)
 
 
 @store.command()
@@ -65,9 +66,10 @@ def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
 def size(place: str | None, form: str) -> None:
     """Tell how much each kind takes up, checkpoints and damaged artefacts too."""
     from fairl_bench.engine.housekeeping import entries, leftovers, totals
+    from fairl_bench.engine.secrets import hidden
 
     opened = _open(place)
-    _print(totals([*entries(opened), *leftovers(opened)], f"Store {opened.place}"), form)
+    _print(totals([*entries(opened), *leftovers(opened)], f"Store {hidden(opened.place)}"), form)
 
 
 @store.command()
@@ -75,7 +77,7 @@ def size(place: str | None, form: str) -> None:
 @click.option("--repair", is_flag=True, help="Set damaged artefacts aside: the next run makes them again.")
 def verify(place: str | None, repair: bool) -> None:
     """Check every artefact against its checksums; exit code 1 where one is damaged."""
-    from fairl_bench.engine.housekeeping import damage
+    from fairl_bench.engine.housekeeping import damage, unsealed
 
     opened = _open(place)
     number = len(opened.keys())
@@ -84,6 +86,8 @@ def verify(place: str | None, repair: bool) -> None:
         click.echo(f"{error}; moved to {opened.set_aside(error.key)}" if repair else f"{error}")
     if not found:
         click.echo(f"{number} artefacts, all whole")
+        if old := unsealed(opened):
+            click.echo(f"{old} of them of an earlier version, whose manifests have no checksum until they are used")
     elif repair:
         click.echo(f"{len(found)} of {number} artefacts were damaged and are set aside: the next run makes them again")
     else:

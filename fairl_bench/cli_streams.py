@@ -8,10 +8,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
+
+from fairl_bench.errors import FairlError
 
 
 class Terminated(KeyboardInterrupt):
@@ -90,3 +92,23 @@ def output_refusal() -> str:
         return ""
     os.dup2(os.open(os.devnull, os.O_WRONLY), raw.fileno())  # or the interpreter complains when it ends
     return "" if raw.refusal.errno == errno.EPIPE else raw.refusal.strerror or str(raw.refusal)
+
+
+def given() -> BinaryIO:
+    """The bytes that a command is fed.  Raises `FairlError` where its standard input is closed."""
+    if sys.stdin is None:
+        raise FairlError("the standard input is closed; feed the texts to it: ... < texts.txt")
+    return sys.stdin.buffer
+
+
+def pour(lines: Iterable[str]) -> None:
+    """Print each line of data as it comes, as UTF-8 whatever the locale.  Raises `FairlError` where nobody takes it.
+
+    Half of a surrogate pair, which UTF-8 does not know, is written as JSON writes it.
+    """
+    if sys.stdout is None:
+        raise FairlError("the standard output is closed; send it to a file or a pipe: ... > rewards.txt")
+    sys.stdout.flush()
+    for line in lines:
+        sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        sys.stdout.buffer.flush()

@@ -7,7 +7,7 @@ and into keys; components never do.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -18,13 +18,15 @@ from pydantic import (
     ConfigDict,
     ModelWrapValidatorHandler,
     PrivateAttr,
+    SecretStr,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.errors import PluginError, suggest
+from fairl_bench.errors import FairlError, PluginError, suggest
 
 Spec = Mapping[str, Any]
 
@@ -40,12 +42,20 @@ class _Marker:
 RunTime = _Marker("RunTime")
 """``Annotated[int, RunTime]``: a field that changes how the answer is computed but not the answer; not in the key."""
 
+Secret = _Marker("Secret")
+"""``Annotated[str, Secret]``: a field that is in no key, and is written by the name of the variable that holds it."""
+
 
 class PathText(str):
-    """A string of a file, which knows the folder that a relative path in it starts from."""
+    """A string of a file, which knows the folder that a relative path in it starts from.
 
-    __slots__ = ("folder",)
+    ``raw`` is what the file has; ``written`` is it with every variable replaced but those that hold secrets.
+    """
+
+    __slots__ = ("folder", "raw", "written")
     folder: Path
+    raw: str
+    written: str
 
 
 def _absolute(value: Any) -> Any:
@@ -115,7 +125,13 @@ class Component(Settings):
         if not issubclass(found, cls):
             reason = f"needs a {cls.__name__}, which {cls.kind} {value['use']!r} is not"
             raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason})
-        built: Self = found.model_validate(fields, context=info.context)
+        try:
+            built: Self = found.model_validate(fields, context=info.context)
+        except (ValidationError, FairlError):
+            raise
+        except Exception as error:  # a part's own validator, on values that it did not think of
+            reason = f"{cls.kind} {value['use']!r} cannot be made of these values: {type(error).__name__}: {error}"
+            raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason}) from error
         built._use = value["use"]
         return built
 
@@ -156,16 +172,27 @@ class Component(Settings):
     def check(self) -> None:
         """Look, without doing the work, whether it can be done: files there, columns in them.  Raises `FairlError`."""
 
+    def remarks(self) -> Sequence[str]:
+        """What a user should know before the work is done, in sentences that `check` shows; it has looked already."""
+        return ()
+
     @classmethod
     def help(cls) -> str:
         """The first line of the class's docstring."""
         return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
 
 
+_SIMPLE = {str, int, float, bool, type(None)}
+
+
 def plain(value: Any) -> Any:
     """Settings, tuples and mappings as the dicts and lists that JSON and YAML hold."""
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, Settings):
         return value.plain()
+    if isinstance(value, SecretStr):  # a worker needs it
+        return value.get_secret_value()
     if isinstance(value, tuple | list):
         return [plain(entry) for entry in value]
     if isinstance(value, Mapping):
@@ -179,8 +206,24 @@ def tuples(value: Any) -> Any:
     >>> tuples({"data": ["a", ["b"]]})
     {'data': ('a', ('b',))}
     """
+    if type(value) in _SIMPLE:  # most values are, and a large product has many
+        return value
     if isinstance(value, list | tuple):
         return tuple(tuples(entry) for entry in value)
     if isinstance(value, Mapping):
         return {name: tuples(entry) for name, entry in value.items()}
     return value
+
+
+def parts_within(value: Any) -> Iterator[Component]:
+    """Every part in a value, the inner ones first."""
+    if isinstance(value, Settings):
+        for name in type(value).model_fields:
+            yield from parts_within(getattr(value, name))
+        if isinstance(value, Component):
+            yield value
+    elif isinstance(value, Mapping):
+        yield from parts_within(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from parts_within(entry)

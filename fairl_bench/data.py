@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import RunTime, Settings
+from fairl_bench.lent import ReadOnly, read_only
 from fairl_bench.science.streams import stream
 
 Floats = NDArray[np.float64]
@@ -25,6 +26,12 @@ PREFERRED: Final = "preferred"
 GOLD: Final = "gold"
 TRAIN, VALIDATION, TEST, DROPPED = 0, 1, 2, -1
 SPLITS = ("train", "validation", "test")
+
+
+def _keep(value: object, *names: str) -> None:
+    """Make these arrays of a frozen value read-only: whoever is given it shares it with others."""
+    for name in names:
+        object.__setattr__(value, name, read_only(getattr(value, name)))
 
 
 def size_in_bytes(size: str) -> int:
@@ -84,6 +91,17 @@ class Truth(NamedTuple):
     label: Labels
 
 
+def column(texts: Iterable[str]) -> tuple[str, ...]:
+    """A column of texts as a tuple, whatever holds it; a text alone is no column.
+
+    >>> column(["a", "b"])
+    ('a', 'b')
+    """
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise TypeError(f"a column needs a sequence of texts, got {type(texts).__name__}")
+    return texts if type(texts) is tuple else tuple(texts)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Preference pairs: ``preferred[i]`` and ``rejected[i]`` answer ``prompt[i]``; an empty prompt is no prompt.
@@ -99,6 +117,8 @@ class Pairs:
     truths: Mapping[str, Truth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("preferred", "rejected", "prompt", "group"):
+            object.__setattr__(self, name, column(getattr(self, name)))
         n = len(self.preferred)
         for name in ("prompt", "group"):
             object.__setattr__(self, name, getattr(self, name) or ("",) * n)
@@ -135,7 +155,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts to be scored, one row each, with what is known of them.
+    """Texts to be scored, one row each, with what is known of them; its arrays and mappings are read-only.
 
     ``pair [n]`` is the pair's number, -1 outside pairs; ``role [n]`` is +1 preferred, -1 rejected, 0 neither.
     """
@@ -148,6 +168,8 @@ class Examples:
     truths: Mapping[str, Truth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("text", "prompt", "group"):
+            object.__setattr__(self, name, column(getattr(self, name)))
         n = len(self.text)
         for name in ("prompt", "group"):
             object.__setattr__(self, name, getattr(self, name) or ("",) * n)
@@ -155,6 +177,9 @@ class Examples:
             object.__setattr__(self, "pair", np.full(n, -1, np.int64))
         if not len(self.role):
             object.__setattr__(self, "role", np.zeros(n, np.int8))
+        _keep(self, "pair", "role")
+        known = {name: Truth(read_only(value), read_only(label)) for name, (value, label) in self.truths.items()}
+        object.__setattr__(self, "truths", ReadOnly(known))
 
     def __len__(self) -> int:
         return len(self.text)
@@ -239,6 +264,9 @@ class Split:
 
     part: Labels
 
+    def __post_init__(self) -> None:
+        _keep(self, "part")
+
     def rows(self, name: str) -> Rows:
         """The pairs of ``train``, ``validation`` or ``test``."""
         return np.flatnonzero(self.part == SPLITS.index(name))
@@ -262,6 +290,9 @@ class Embeddings:
 
     vectors: Vectors  # [unique, d]
     row: Rows  # [n]
+
+    def __post_init__(self) -> None:
+        _keep(self, "vectors", "row")
 
     def of_examples(self) -> Vectors:
         """One vector an example ``[n, d]``."""
@@ -327,6 +358,9 @@ class Training(Settings):
     epochs: int = Field(60, ge=1, description="at most")
     l2: float = Field(0.0, ge=0, description="weight of the L2 prior of Eq. 9")
     stop: Stop | None = Stop()
+    equal_vectors: Literal["drop", "keep"] = Field(
+        "drop", description="pairs whose two texts have equal vectors, which no reward of vectors can tell apart"
+    )
     device: Annotated[Literal["cpu", "cuda"], RunTime] = Field("cpu", description="rewards agree to rounding")
 
 
@@ -334,7 +368,8 @@ class Training(Settings):
 class Preferences:
     """Pairs as a method sees them: pair ``i`` prefers row ``preferred[i]`` of ``vectors`` to row ``rejected[i]``.
 
-    ``texts`` are the rows' texts.  ``gold`` holds the truth ``gold`` of both sides, where the data has one.
+    ``texts`` are the rows' texts.  ``gold`` holds the truth ``gold`` of both sides, where the data has one.  All arrays
+    are read-only.
     """
 
     vectors: Vectors  # [rows, d]
@@ -342,6 +377,11 @@ class Preferences:
     rejected: Rows  # [n]
     texts: tuple[str, ...] = ()
     gold: tuple[Labels, Labels] | None = None  # labels [n] of the preferred and of the rejected side
+
+    def __post_init__(self) -> None:
+        _keep(self, "vectors", "preferred", "rejected")
+        if self.gold is not None:
+            object.__setattr__(self, "gold", (read_only(self.gold[0]), read_only(self.gold[1])))
 
     def __len__(self) -> int:
         return len(self.preferred)
@@ -361,10 +401,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a reward scores: texts and their vectors, one row each."""
+    """What a reward scores: texts and their vectors, one row each, read-only."""
 
     text: tuple[str, ...]
     vectors: Vectors  # [n, d]
+
+    def __post_init__(self) -> None:
+        _keep(self, "vectors")
 
 
 @dataclass(frozen=True)
@@ -378,6 +421,12 @@ class Reward:
     arrays: Mapping[str, NDArray[np.float32]]
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     facts: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+    def kept(self) -> Reward:
+        """The same, so that it cannot be changed: as a part is given it."""
+        arrays = ReadOnly({name: read_only(array) for name, array in self.arrays.items()})
+        history = ReadOnly({name: tuple(column) for name, column in self.history.items()})
+        return Reward(arrays, history, ReadOnly(self.facts))
 
 
 class Scored(NamedTuple):

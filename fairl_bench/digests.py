@@ -1,17 +1,87 @@
-"""The digest that stands for a file."""
+"""Digests by content: one rule for files and folders, wherever one stands in a key, in a lock or in a saved reward.
+
+Names below the folder and contents of files count; the folder's own name, times and permissions do not.  Links are
+followed, to files and to folders, so that what lies behind one is read like what lies here.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fairl_bench.errors import DataError
+from fairl_bench.outside import open_file
+from fairl_bench.textfiles import opened
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read."""
+def file_digest(path: Path, *, follow: bool = True) -> str:
+    """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read, or is a pipe, a device, a folder.
+
+    A link is followed, or with ``follow`` off refused.
+    """
     try:
-        with path.open("rb") as file:
+        with opened(path) if follow else open_file(path, follow=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def folder_files(folder: Path, *, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
+    """Each regular file below a folder: its name there, and its path; names come sorted within each folder.
+
+    Links are followed.  A folder that is met again is walked once: the second time its name alone comes, with that
+    under which it was walked.  So is a link to a folder above this one: what lies there is not in here.  Folders called
+    as in ``without`` are left out.  Raises `DataError` where a folder cannot be read.
+    """
+    yield from _below(folder, "", {}, os.path.realpath(folder), frozenset(without))
+
+
+def _below(
+    folder: Path, name: str, seen: dict[str, str], root: str, without: frozenset[str]
+) -> Iterator[tuple[str, Path]]:
+    seen[os.path.realpath(folder)] = name or "."
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
+    for entry in entries:
+        path, inner = Path(entry.path), f"{name}/{entry.name}" if name else entry.name
+        if path.is_file():
+            yield inner, path
+        elif path.is_dir() and entry.name not in without:
+            real = os.path.realpath(path)
+            if root.startswith(real.rstrip("/") + "/"):
+                yield f"{inner} -> ..", path
+            elif real in seen:
+                yield f"{inner} -> {seen[real]}", path
+            else:
+                yield from _below(path, inner, seen, root, without)
+
+
+def content_sha256(path: Path) -> str:
+    """One SHA-256 over a file's content, or over the names and contents of a folder's files."""
+    if not is_folder(path):
+        return file_digest(path)
+    total = hashlib.sha256()
+    for name, file in folder_files(path):
+        total.update(f"{os.fsencode(name).hex()} {'' if file.is_dir() else file_digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of change of a file, or of each in a folder: cheap to ask whether it is still the same."""
+    files = (file for _, file in folder_files(path)) if is_folder(path) else (path,)
+    try:
+        return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a name is that of a folder; a name too long for a path, or with a zero in it, is not."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False

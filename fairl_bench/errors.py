@@ -8,6 +8,7 @@
     │   └── UnknownName        no part of that name; carries near matches
     ├── DataError              an input file or its content
     ├── NotFinite              NaN or infinity where a number is needed
+    ├── Changed                a part changed what it was given
     ├── Undefined              a number that has no value here; becomes NaN with this reason
     ├── MissingExtra           an optional package or a model is not on this machine
     ├── ResultsError           the results folder cannot be used
@@ -21,6 +22,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+WIDTH, LINES = 290, 4
+"""How long a line of a message may be, and how many there may be."""
+
 
 class FairlError(Exception):
     """An expected failure: says what is wrong, where, and what to do, in one or two lines."""
@@ -31,7 +35,9 @@ class SuiteError(FairlError):
 
     def __init__(self, message: str, path: Path | str | None = None, line: int | None = None) -> None:
         place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(f"{place}{message}")
+        place = short(place, WIDTH // 2)
+        first, *others = message.split("\n")  # several mistakes are a line each
+        super().__init__("\n".join((f"{place}{short(first, WIDTH - len(place))}", *map(short, others))))
 
 
 class PluginError(FairlError):
@@ -52,6 +58,10 @@ class DataError(FairlError):
 
 class NotFinite(FairlError):
     """NaN or infinity where a finite number is needed."""
+
+
+class Changed(FairlError):
+    """A part has changed what it was given, or tried to: others read that too."""
 
 
 class Undefined(FairlError):
@@ -81,6 +91,9 @@ class DamagedArtefact(StoreError):
         return type(self), (self.key, self.reason)  # it travels between processes
 
 
+_COMPARED, _TOLD = 100, 24  # characters of a name that is looked for, and names that are listed
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: its near matches, else all that is known.
 
@@ -91,8 +104,29 @@ def suggest(name: str, known: Iterable[str]) -> str:
     >>> suggest("zzz", [])
     'nothing is known here'
     """
-    names = sorted(known)
+    names, name = sorted(known), name[:_COMPARED]
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(map(repr, near)) + "?"
-    return "known: " + ", ".join(map(repr, names)) if names else "nothing is known here"
+    shown = ", ".join(map(repr, names[:_TOLD])) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
+    return f"known: {shown}" if names else "nothing is known here"
+
+
+def short(text: str, width: int = WIDTH) -> str:
+    """A text of at most so many characters: what is too long loses its middle.
+
+    >>> short("a very long text indeed", 15)
+    'a very ... deed'
+    """
+    if len(text) <= width:
+        return text
+    end = (width - 5) // 2 - 1
+    return f"{text[: width - 5 - end]} ... {text[len(text) - end :]}"
+
+
+def brief(text: str) -> str:
+    """A message of at most `LINES` lines of `WIDTH` characters; what is left out is counted."""
+    lines = text.splitlines()
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], f"... and {len(lines) - LINES + 1} more lines like these"]
+    return "\n".join(map(short, lines))

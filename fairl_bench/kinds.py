@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -28,7 +28,9 @@ from fairl_bench.data import (
     Vectors,
 )
 from fairl_bench.progress import report
+from fairl_bench.reading import Tokens
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.science.streams import stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +61,10 @@ class Judge(Component, ABC):
         """The judge as a function, given the answers of what its `upstream` asks for; by default nothing is."""
         return self.judge
 
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
+        return None
+
     def badness(self, value: Floats) -> Floats:
         """How surely a text of this ``gold`` value is bad (toxic), in [0, 1]; by default a value is log-odds."""
         return np.exp(-np.logaddexp(0.0, value))
@@ -76,6 +82,8 @@ class Source(Component, ABC):
     """Where preference pairs come from."""
 
     kind = "source"
+    at_hand: ClassVar[bool] = False
+    """Whether its pairs can be had at once, as from a file: then `check` shows the sizes of their split."""
 
     gold: Judge | None = Field(None, description="judges every completion; none: the truth 'gold' is not known")
     embed: Literal["completion", "prompt+completion"] = Field("completion", description="what an encoder reads")
@@ -86,6 +94,10 @@ class Source(Component, ABC):
 
     def size(self) -> int | None:
         """How many pairs there will be, if that can be told without making them."""
+        return None
+
+    def peek(self, n: int) -> Pairs | None:
+        """The first ``n`` pairs or fewer, for an estimate before a run; None where they are not at hand."""
         return None
 
     def judged(self) -> bool:
@@ -114,6 +126,10 @@ class TestSet(Component, ABC):
 
     def size(self) -> int | None:
         """How many texts there will be, if that can be told without making them."""
+        return None
+
+    def peek(self, n: int) -> Examples | None:
+        """The first ``n`` texts or fewer, for an estimate before a run; None where they are not at hand."""
         return None
 
     def judged(self) -> bool:
@@ -148,6 +164,13 @@ class LM(Component, ABC):
     @abstractmethod
     def make(self, site: Site) -> Model:
         """Make the model in ``site.folder``, as `save_pretrained` writes it; or say where it lies already."""
+
+    def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
+        """Look whether it can go on from these prompts by ``new`` tokens, as far as can be told before it is made.
+
+        What a user should know, in sentences.  Raises `DataError` where it cannot; by default nothing can be told.
+        """
+        return ()
 
     def complete(self, asked: Asked, site: Site) -> Sequence[str]:
         """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.
@@ -187,6 +210,18 @@ class Aligner(LM, ABC):
         """The ``base``, and what the ``reward`` starts from."""
         return {**({} if self.base is None else {"base": self.base}), **nested("reward", self.reward)}
 
+    def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
+        """As its base does: aligned, a model has the same tokens and positions."""
+        return () if self.base is None else self.base.fits(prompts, new)
+
+    def look(self) -> Sequence[str]:
+        """`fits` for the prompts that it completes meanwhile, where it knows them and its base."""
+        return ()
+
+
+LOOKED: Final = 1000
+"""Prompts that are looked at before any work is done, at most."""
+
 
 def nested(role: str, part: Component) -> dict[str, Settings]:
     """What a part within another starts from, each role under that of the part; `within` takes the answers out."""
@@ -212,7 +247,15 @@ class Ask(Settings):
     sampling: Sampling = Sampling()
     voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
     occasion: str = Field("", description="names the draw of the prompts: two of one occasion are asked the same")
-    shards: int = Field(1, ge=1, description="stages that draw them side by side")
+    shards: int = Field(1, ge=1, le=4096, description="stages that draw them side by side")
+
+    def look(self) -> Sequence[str]:
+        """`LM.fits` for the first prompts of the first replicate.  Raises `DataError`."""
+        if type(self.lm).fits is LM.fits:
+            return ()
+        purpose = f"prompts/{self.occasion}" if self.occasion else "prompts"
+        prompts = self.prompts.texts(min(-(-self.n // self.each), LOOKED), stream(purpose, 0))
+        return self.lm.fits(prompts, self.sampling.max_new_tokens)
 
 
 class Artefact(Settings):
@@ -228,7 +271,9 @@ class Encoder(Component, ABC):
     fitted: ClassVar[bool] = False
     """Whether it learns from the training texts first; if not, ``corpus`` is empty."""
 
-    shards: int = Field(1, ge=1, description="stages that embed side by side; another number moves the last bits")
+    shards: int = Field(
+        1, ge=1, le=4096, description="stages that embed side by side; another number moves the last bits"
+    )
     resources: Needs = None
 
     @abstractmethod
@@ -237,6 +282,10 @@ class Encoder(Component, ABC):
 
         What `upstream` asks for comes as keyword arguments, by role: the folder of a language model.
         """
+
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
+        return None
 
 
 class Method(Component, ABC):

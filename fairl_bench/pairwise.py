@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from fairl_bench.data import Reward, Task, Training
+from fairl_bench.errors import FairlError
 from fairl_bench.kinds import Method
 
 if TYPE_CHECKING:
@@ -64,7 +65,19 @@ class PairwiseMethod(Method):
 
     @classmethod
     def fit_many(cls, runs: Sequence[tuple[Self, Task]]) -> list[Reward]:
-        """Train all runs in one loop; each gets the numbers that it would get alone."""
+        """Train all runs in one loop; each gets the numbers that it would get alone.
+
+        Runs of another form, with other epochs or with failures, are trained in a loop of their own.
+        """
+        forms = [_form(method, task) for method, task in runs]
+        found: dict[int, Reward] = {}
+        for form in dict.fromkeys(forms):
+            rows = [i for i, one in enumerate(forms) if one == form]
+            found |= dict(zip(rows, cls._fit_together([runs[i] for i in rows]), strict=True))
+        return [found[i] for i in range(len(runs))]
+
+    @classmethod
+    def _fit_together(cls, runs: Sequence[tuple[Self, Task]]) -> list[Reward]:
         from fairl_bench.progress import report
         from fairl_bench.science.fit import fit
         from fairl_bench.science.runs import Comparisons
@@ -90,11 +103,23 @@ class PairwiseMethod(Method):
 M = TypeVar("M", bound=PairwiseMethod)
 
 
+def _form(method: PairwiseMethod, task: Task) -> Hashable:
+    """What runs of one loop have in common, beside their data and settings."""
+    plan = method.failure_plan()
+    learns = None if plan is None else (plan.rounds, plan.round_epochs, plan.by_step, plan.second_path)
+    epochs = method.epochs(task.training)
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise FairlError(f"method {method.use!r}: epochs gave {epochs!r:.40}; it needs a whole number of at least 1")
+    return epochs, learns
+
+
 def _shared(runs: Sequence[tuple[M, Task]]) -> list[tuple[M, Task]]:
     """The runs with equal methods as one object, so that they share the calls of their loss."""
     methods: list[M] = []
     for method, _ in runs:
-        methods.append(next((known for known in methods if known == method), method))
+        # of one class: whether a plugin's method takes itself for another is not for it to say
+        same = (known for known in methods if type(known) is type(method) and known == method)
+        methods.append(next(same, method))
     return [(method, task) for method, (_, task) in zip(methods, runs, strict=True)]
 
 

@@ -5,6 +5,7 @@ A file is YAML, ``results/published/*.yaml``; each mistake in it is told at its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self, TypeVar
@@ -15,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.component import Settings
 from fairl_bench.engine.explain import explain
 from fairl_bench.engine.yaml import load
-from fairl_bench.errors import SuiteError, suggest
+from fairl_bench.errors import SuiteError, Undefined, suggest
 from fairl_bench.science.disagreement import Counts, difference_in_points, mcnemar, relative_gain
 from fairl_bench.tables.table import Table, Value
 
@@ -38,7 +39,7 @@ class Number(Settings):
     sd: float | None = Field(None, ge=0, description="what the source prints after ±")
     runs: int | None = Field(None, ge=2, description="how many runs the ± is over")
     n: int | None = Field(None, ge=1, description="examples")
-    digits: int = Field(3, ge=0, description="decimals printed: the value stands for all that round to it")
+    digits: int = Field(3, ge=0, le=17, description="decimals printed: the value stands for all that round to it")
     metric: str
     method: str = ""
     other: str = Field("", description="the second method of a paired number")
@@ -117,6 +118,7 @@ class Check(Settings):
 
 _ARITY = {"points": 4, "accuracy-first": 4, "accuracy-second": 4, "mcnemar": 4, "gain-mean": 3, "gain-sd": 3}
 _ARITY |= {"difference": 2, "reduction": 2, "smaller-sd": 2}
+_STATED = ("lowest", "smaller-sd")  # compared and not computed
 _ONCE = {"points", "accuracy-first", "accuracy-second", "mcnemar", "difference", "reduction"}
 
 
@@ -174,10 +176,11 @@ def read_published(path: Path) -> Published:
 
 
 def _loose_ends(found: Published) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    ids = [number.id for number in found.numbers]
-    for index, one in enumerate(ids):
-        if ids.index(one) < index:
-            yield ("numbers", index), f"numbers: the id {one!r} is given twice"
+    ids = dict[str, Number]()
+    for index, number in enumerate(found.numbers):
+        if number.id in ids:
+            yield ("numbers", index), f"numbers: the id {number.id!r} is given twice"
+        ids[number.id] = number
     for index, ordering in enumerate(found.orderings):
         for one in (ordering.better, ordering.than):
             if one not in ids:
@@ -186,6 +189,28 @@ def _loose_ends(found: Published) -> Iterator[tuple[tuple[str | int, ...], str]]
         for one in (*check.of, *([check.says] if check.says else [])):
             if one not in ids:
                 yield ("checks", index), f"checks: number {one!r} is unknown; {suggest(one, ids)}"
+        if why := _uncomputable(check, [ids[one] for one in check.of]):
+            yield ("checks", index, "of"), f"checks: {check.id!r} cannot be computed: {why}"
+
+
+_MOST = 2**53  # whole numbers beyond are not all float64
+
+
+def _uncomputable(check: Check, of: Sequence[Number]) -> str:
+    """Why a check's arithmetic cannot be done with these numbers; empty where it can."""
+    if check.op in _STATED:
+        return ""
+    if _ARITY.get(check.op, 0) > 2:
+        for number in of:
+            if not (0 <= number.value <= _MOST and number.value.is_integer()):
+                return f"{check.op!r} is of counts, and {number.id!r} is {number.value:g}, no whole number from 0"
+    if check.op == "reduction" and not of[0].value:
+        return f"a reduction is in percent of its first number, and {of[0].id!r} is 0"
+    try:
+        value = _computed(check.op, [number.value for number in of])
+    except Undefined as reason:
+        return str(reason)
+    return "" if math.isfinite(value) else "the result is too large for a number"
 
 
 class Outcome(NamedTuple):
@@ -238,8 +263,10 @@ def _computed(op: str, of: Sequence[float]) -> float:
         gains = [relative_gain(Counts(both, first, second, 0)) for both, second, first in _in(3, of)]
         mean = sum(gains) / len(gains)
         return mean if op == "gain-mean" else (sum((gain - mean) ** 2 for gain in gains) / len(gains)) ** 0.5
-    both, second, first, neither = of
+    both, second, first, neither = map(int, of)
     counts = Counts(both, first, second, neither)
+    if not counts.n:
+        raise Undefined("four counts of 0 are of no example")
     if op == "points":
         return difference_in_points(counts)
     if op == "mcnemar":

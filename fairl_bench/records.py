@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench.errors import Undefined
+from fairl_bench.results_folder import parquet, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,18 +97,12 @@ def says(path: Path, records: Sequence[Record]) -> bool:
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a results folder."""
-    import pyarrow.parquet as pq
-
-    # not read_table: it takes a fifth of a second to import what is not used here
-    return [Record(**row) for row in pq.ParquetFile(path).read().to_pylist()]
+    """The records of a file as it is.  Raises `ResultsError` for one that is broken."""
+    with readable(path):
+        return rows(parquet(path.read_bytes(), path), path)
 
 
-def read_paired(path: Path) -> list[Record]:
-    """Those of two runs alone."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    if not any(file.read(["other"])["other"].to_pylist()):
-        return []
-    return [Record(**row) for row in file.read().to_pylist() if row["other"]]
+def rows(table: pa.Table, path: Path) -> list[Record]:
+    """The records of a table that was read from ``path``.  Raises `ResultsError` for columns of something else."""
+    with readable(path):
+        return [Record(**row) for row in table.to_pylist()]

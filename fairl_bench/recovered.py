@@ -9,8 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from fairl_bench.data import Examples, Floats, Inputs, Reward, Vectors
-from fairl_bench.errors import DataError, NotFinite
+from fairl_bench.errors import DataError, FairlError, NotFinite
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.lent import lent
+from fairl_bench.surroundings import aside
 
 Written = str | Sequence[Mapping[str, Any]]
 """A text, or a conversation: messages with a ``content``."""
@@ -65,16 +67,39 @@ class RecoveredReward:
         row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         # as in a suite's scores: an encoder reads what is to be embedded, a method that reads texts the completion
         completions = tuple(examples.text[first[text]] for text in row)
-        found = np.asarray(self.method.score(self.reward, Inputs(completions, self._vectors(tuple(row)))), np.float64)
+        found = self._scored(completions, tuple(row))
         for text, value in zip(row, found, strict=True):
             if not np.isfinite(value):
                 raise NotFinite(f"method {self.method.use!r} rewards {text[:60]!r} with {value}; keep rewards finite")
         return found[[row[text] for text in texts]]
 
+    def _scored(self, completions: tuple[str, ...], embedded: tuple[str, ...]) -> Floats:
+        """The method's answer.  Raises `DataError` where the parts of a reward do not fit together."""
+        try:
+            with aside():  # what a plugin prints is no reward
+                reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(embedded))
+                with lent(self.method, reward=reward, inputs=inputs):
+                    found = np.asarray(self.method.score(reward, inputs))
+        except FairlError:
+            raise
+        except Exception as error:  # arrays that the method does not know, or of another shape
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise DataError(
+                f"{said:.200}: so ends method {self.method.use!r} of reward {self.name!r}, or its encoder; its files "
+                "do not fit together, or that part is broken"
+            ) from error
+        if found.shape != (len(completions),) or found.dtype.kind not in "fiub":
+            raise DataError(
+                f"reward {self.name!r} needs a number for each text, and its method {self.method.use!r} gives "
+                f"{found.dtype} of shape {list(found.shape)} for {len(completions)} texts"
+            )
+        return found.astype(np.float64)
+
     def _vectors(self, texts: tuple[str, ...]) -> Vectors:
         if self.encoder is None or not self.method.reads_vectors:
             return np.empty((len(texts), 0), np.float32)
-        return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
+        with lent(self.encoder, upstream=self.upstream):
+            return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
 
 
 def written(value: Written) -> str:

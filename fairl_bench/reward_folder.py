@@ -17,16 +17,27 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain, tuples
 from fairl_bench.data import Reward
-from fairl_bench.digests import file_digest
+from fairl_bench.digests import file_digest, folder_files
 from fairl_bench.errors import DataError, FairlError, PluginError, UnknownName
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.outside import is_digest
 from fairl_bench.recovered import RecoveredReward
+from fairl_bench.reward_files import (
+    MOST_ARRAYS,
+    MOST_TEXT,
+    checked,
+    files_of,
+    read_arrays,
+    read_corpus,
+    read_told,
+    refuse_endless,
+)
 
 FILE: Final = "reward.json"
 ARRAYS: Final = "reward.safetensors"
@@ -38,10 +49,33 @@ Find = Callable[[str, str], type[Component]]
 """The class of a part by kind and name."""
 
 
+def _named(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(spec.get("use"), str):
+        raise ValueError(f"needs a 'use' with the name of a part, got {spec.get('use')!r:.60}")
+    return spec
+
+
+def _digest(value: str) -> str:
+    if not is_digest(value):
+        raise ValueError(f"{value!r:.60} is no SHA-256")
+    return value
+
+
+def _its_own(files: Mapping[str, str]) -> Mapping[str, str]:
+    if other := sorted(files.keys() - {ARRAYS, CORPUS}):
+        raise ValueError(f"names a file {other[0]!r:.60}, and a reward has {ARRAYS!r} and {CORPUS!r} alone")
+    if ARRAYS not in files:
+        raise ValueError(f"names no file {ARRAYS!r}, which holds what the method learnt")
+    return files
+
+
+Digest = Annotated[str, AfterValidator(_digest)]
+
+
 class Made(Settings):
     """A part: the spec that builds it again, and what its answer depends on."""
 
-    spec: Mapping[str, Any]
+    spec: Annotated[Mapping[str, Any], AfterValidator(_named)]
     identity: Mapping[str, Any]
 
 
@@ -49,7 +83,7 @@ class Start(Settings):
     """The language model that an encoder starts from: where it lies, and the digest of its files."""
 
     place: str
-    sha256: str
+    sha256: Digest
 
 
 class FromPlugin(Settings):
@@ -57,7 +91,7 @@ class FromPlugin(Settings):
 
     name: str
     version: str
-    sha256: str | None
+    sha256: Digest | None
     parts: tuple[tuple[str, str], ...]  # kind, name
 
 
@@ -73,7 +107,7 @@ class About(Settings):
     encoder: Made | None  # none: the method reads no vectors
     upstream: Mapping[str, Start]
     plugins: tuple[FromPlugin, ...]
-    files: Mapping[str, str]  # SHA-256 by name
+    files: Annotated[Mapping[str, Digest], AfterValidator(_its_own)]  # by name
     facts: Mapping[str, Any]
     packages: Mapping[str, str]
 
@@ -93,13 +127,16 @@ class About(Settings):
 def about(folder: Path) -> About:
     """What a reward's folder says of it.  Raises `DataError` for a folder that is none."""
     try:
-        return About.model_validate(json.loads((folder / FILE).read_text(encoding="utf-8")))
-    except OSError as error:
+        return About.model_validate(read_told(folder / FILE))
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{folder} holds no saved reward: {_near(folder)}") from error
+    except OSError as error:
+        raise DataError(f"{folder / FILE} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        what = ".".join(map(str, first["loc"]))
-        raise DataError(f"{folder / FILE} is of another version of fairl-bench: {what}: {first['msg']}") from error
+        what = ".".join([*map(str, first["loc"]), ""])[:100]
+        told = f"{what.removesuffix('.')}: {first['msg']:.200}".removeprefix(": ")
+        raise DataError(f"{folder / FILE} is of another version of fairl-bench: {told}") from error
     except ValueError as error:
         raise DataError(f"{folder / FILE} is damaged: {error}") from error
 
@@ -124,19 +161,31 @@ def read_reward(
     for plugin in told.plugins:
         _check_plugin(folder, plugin, find)
     for name, expected in told.files.items():
-        if file_digest(folder / name) != expected:
-            raise DataError(f"{folder / name} does not match its checksum; copy the whole folder again")
+        checked(folder / name, expected, MOST_ARRAYS if name == ARRAYS else MOST_TEXT)
     method = _built(folder, Method, told.method, find, {})
     reading = None if told.encoder is None else _built(folder, Encoder, told.encoder, find, encoder or {})
+    _refuse_parts(folder, told, method, reading)
     return RecoveredReward(
         method,
         reading,
-        Reward(_arrays(folder / ARRAYS), facts=told.facts),
+        Reward(read_arrays(folder / ARRAYS), facts=told.facts),
         told.embed,
-        _corpus(folder / CORPUS) if CORPUS in told.files else (),
+        read_corpus(folder / CORPUS) if CORPUS in told.files else (),
         {role: _start(folder, role, start, upstream or {}) for role, start in told.upstream.items()},
         folder.resolve().name,
     )
+
+
+def _refuse_parts(folder: Path, told: About, method: Method, encoder: Encoder | None) -> None:
+    """Refuse a reward whose parts ask for something that it does not hold."""
+    if encoder is None and method.reads_vectors:
+        raise DataError(f"{folder}: its method {method.use!r} reads vectors, and it names no encoder; copy it again")
+    if encoder is not None and encoder.fitted and CORPUS not in told.files:
+        raise DataError(f"{folder}: its encoder {encoder.use!r} learns from training texts, and it holds none")
+    roles = set(encoder.upstream()) if encoder is not None else set()
+    if roles != told.upstream.keys():
+        named, needs = (", ".join(sorted(one)) or "nothing" for one in (told.upstream.keys(), roles))
+        raise DataError(f"{folder}: its encoder starts from {needs}, and it names {named!r:.100}; copy it again")
 
 
 def _check_plugin(folder: Path, plugin: FromPlugin, find: Find) -> None:
@@ -161,13 +210,15 @@ def _built(folder: Path, kind: type[P], made: Made, find: Find, changed: Mapping
     """The part of a reward, refused where it is not what it was."""
     spec = {**made.spec, **{name: _placed(value) for name, value in changed.items()}}
     try:
+        refuse_endless(spec)
         part = kind.model_validate(tuples(spec), context={"find": find})
         now = plain(identity(part))
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(f"{folder}: its {kind.kind} cannot be built: {first['msg']}") from error
-    except (FairlError, OSError) as error:
-        raise DataError(f"{folder}: its {kind.kind} {made.spec['use']!r} cannot be had here: {error}") from error
+    except Exception as error:  # what a part does with a stranger's fields is its own affair
+        said = str(error) if isinstance(error, FairlError | OSError) else f"{type(error).__name__}: {error}"
+        raise DataError(f"{folder}: its {kind.kind} {made.spec['use']!r} cannot be had here: {said}") from error
     other = difference(plain(made.identity), now)
     if other is not None:
         raise DataError(
@@ -202,18 +253,6 @@ def _start(folder: Path, role: str, start: Start, moved: Mapping[str, str]) -> P
             f"{place} has {found[:12]}…; a reward holds for its own encoder alone"
         )
     return place
-
-
-def _arrays(path: Path) -> dict[str, Any]:
-    from safetensors.numpy import load_file
-
-    return dict(load_file(path))
-
-
-def _corpus(path: Path) -> tuple[str, ...]:
-    import pyarrow.parquet as pq
-
-    return tuple(pq.read_table(path)["text"].to_pylist())
 
 
 # --- what an answer depends on
@@ -284,8 +323,9 @@ def source(part: type[Component]) -> str:
 
 def folder_sha256(folder: Path, known: Mapping[str, str] | None = None) -> str:
     """One SHA-256 over the names and contents of a folder's files; ``known`` are digests that need no reading."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    digests = known or {str(path.relative_to(folder)): file_digest(path) for path in files}
+    if not known:
+        files_of(folder)  # more than a model has are refused
+    digests = known or {name: "" if path.is_dir() else file_digest(path) for name, path in folder_files(folder)}
     # a store's manifest says when a model was made, not what it is
     told = sorted((name, digest) for name, digest in digests.items() if name != "manifest.json")
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.plan import Stage
+from fairl_bench.engine.secrets import hidden
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -57,9 +58,9 @@ class Progress:
 
     def _say(self, message: str) -> None:
         if self.live:
-            self.console.print(printable(message), markup=False, soft_wrap=True)
+            self.console.print(safe(message), markup=False, soft_wrap=True)
         else:  # a tenth of a second less for every three hundred lines
-            print(printable(message), file=self.console.file, flush=True)
+            print(safe(message), file=self.console.file, flush=True)
 
     def _warned(self, message: str) -> None:
         self._say(f"warning: {message}")
@@ -72,7 +73,7 @@ class Progress:
             if self.whole is None:
                 self.whole = self.bars.add_task("all", total=total, note="")
             self.bars.update(self.whole, completed=done, total=total, note=f"{done} of {total} jobs")
-            running.task = self.bars.add_task(printable(running.title[:60]), total=1.0, note="")
+            running.task = self.bars.add_task(safe(running.title[:60]), total=1.0, note="")
         elif job[0].kind not in _SHORT:
             self._say(f"[{done + 1}/{total}] {running.title}")
 
@@ -81,7 +82,7 @@ class Progress:
         if running is None:  # a message that was under way when its job ended
             return
         if running.task is not None:
-            self.bars.update(running.task, completed=share, note=printable(note))
+            self.bars.update(running.task, completed=share, note=safe(note))
         elif time.monotonic() - running.spoke > _QUIET:
             running.spoke = time.monotonic()
             self._say(f"      {share:4.0%} {note} ({running.title})")
@@ -111,6 +112,11 @@ class _Running:
 def printable(text: str) -> str:
     """A text without control characters, which could rewrite the terminal: data may be hostile."""
     return "".join(letter if letter == "\n" or letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def safe(text: str) -> str:
+    """A text of ours or of a part's as it may be printed: without control characters, and without secrets."""
+    return printable(hidden(text))
 
 
 def rendered(tables: Sequence[Table], form: str) -> str:

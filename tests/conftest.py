@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -96,6 +97,26 @@ def ran(ran_once: tuple[Path, Finished], tmp_path: Path) -> Finished:
 
 
 @pytest.fixture
+def relist() -> Callable[[Path], None]:
+    """Writes the manifest of a results folder anew, as if a run had left its files as a test has made them."""
+    import hashlib
+
+    from fairl_bench.results_folder import Entry, Manifest, footer, read_manifest
+
+    def write(folder: Path) -> None:
+        manifest, files = read_manifest(folder), {}
+        assert manifest is not None
+        for name, entry in manifest.files.items():
+            path = folder / name
+            if path.exists():
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                files[name] = Entry(digest, (path.suffix == ".parquet" and footer(path)) or entry.of)
+        (folder / "manifest.json").write_text(Manifest(manifest.suite, files).text())
+
+    return write
+
+
+@pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """The command line, run in the test's folder; ``exit_code``, ``stdout`` and ``stderr`` are what a user sees."""
     monkeypatch.chdir(tmp_path)
@@ -175,6 +196,21 @@ def saved_without_padding() -> Callable[[Path, Path], Path]:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         tokenizer.pad_token = None
         tokenizer.save_pretrained(place)
+        return place
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def edited_lm() -> Callable[..., Path]:
+    """Saves a language model again, elsewhere, with other entries in its JSON files."""
+
+    def save(folder: Path, place: Path, **files: dict[str, Any]) -> Path:
+        shutil.copytree(folder, place)
+        for name, entries in files.items():
+            path = place / f"{name}.json"
+            old = json.loads(path.read_text()) if path.exists() else {}
+            path.write_text(json.dumps({**old, **entries}))
         return place
 
     return save

@@ -132,6 +132,7 @@ def test_an_interruption_is_exit_code_130_and_says_what_is_kept(
 
 
 SLOW = """
+import os
 import time
 
 from fairl_bench import Encoder, hookimpl
@@ -139,7 +140,7 @@ from fairl_bench import Encoder, hookimpl
 
 class Slow(Encoder):
     def encode(self, texts, corpus):
-        print("READY", flush=True)
+        os.write(1, b"READY\\n")  # what a part prints goes to the standard error
         time.sleep(60)
 
 
@@ -261,3 +262,11 @@ def test_the_help_of_report_names_every_table(cli: Cli) -> None:
 
 def test_version_is_the_packages(cli: Cli) -> None:
     assert cli("--version").stdout.strip().endswith(__version__)
+
+
+@pytest.mark.parametrize("value", ["nan", "+nan", "inf", "-inf", "1e999"])
+def test_a_threshold_is_a_finite_number(value: str, cli: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("reward,label\n0.5,1\n0.1,-1\n")
+    for command in (["evaluate", "s.csv"], ["regress", "s.csv", "--against", "p.yaml"]):
+        ran = cli(*command, f"--threshold={value}")
+        assert (ran.exit_code, "is no finite number" in ran.stderr) == (2, True)

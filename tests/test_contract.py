@@ -396,7 +396,7 @@ class Overflowing(_Fitted):
     [
         (Wrong(), "reaches AUC 0.0.* less than 0.8"),
         (Crowded(), "seed 0 fitted among 3 runs differs from seed 0 alone"),
-        (Restless(), "fitted twice on one task, it gave other arrays"),
+        (Restless(), "fitted twice on equal input, it gave other arrays"),
         (Steady(), "another seed gave the same arrays; .*seeded = False"),
         (SeedsUndeclared(), "another seed gave other arrays; declare seeded = True"),
         (Column(), r"shape \[1360, 1\] for 1360 texts"),

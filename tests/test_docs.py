@@ -67,6 +67,18 @@ def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
     assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
 
 
+def test_the_page_of_inputs_names_what_there_is():
+    import fairl_bench
+    from fairl_bench.data import Training
+    from fairl_bench.kinds import Encoder, Source
+
+    page = (ROOT / "docs" / "inputs.md").read_text()
+    assert set(re.findall(r"from fairl_bench import (\w+)", page)) <= set(fairl_bench.__all__)
+    assert re.findall(r"equal_vectors: (\w+)", page) == [Training().equal_vectors]
+    assert callable(Encoder.would_read)
+    assert callable(Source.peek)
+
+
 # --- docs/rewards.md, run from top to bottom
 
 REWARDS = (ROOT / "docs" / "rewards.md").read_text()

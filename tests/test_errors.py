@@ -57,7 +57,7 @@ models:
 encoders: [{name: tfidf, use: tfidf, dimensions: 4}]
 methods: [{name: length, use: length}]
 testsets:
-  texts: {use: jsonl-texts, path: texts.jsonl, gold: {column: toxic, good: 0}}
+  texts: {use: jsonl-texts, path: texts.jsonl, gold: {column: toxic, good: 0, bad: 1}}
 evaluate:
   - {use: classification, data: [texts], label: gold, threshold: {data: pairs/train, label: gold}}
 report:
@@ -234,10 +234,11 @@ CASES = [
     suite("no-character", "name: small", 'name: "a\\0b"', "1: 'a\\x00b' holds what is no character"),
     suite("suite-not-utf-8", "", "", "2: is not UTF-8; convert the file", suite_yaml=b"name: x\nhead: caf\xe9\n"),
     suite("another-yaml", "name: small", "%YAML 1.1\n---\nname: small", "")._replace(
-        said="suite.yaml: asks for another YAML than 1.2, in which a suite is written; remove the '%YAML' line"),
+        said="suite.yaml:1: asks for another YAML than 1.2, in which a suite is written; remove the '%YAML' line"),
     suite("no-character-in-a-key", "name: small", 'name: small\n"\\ud800": x',
           "2: '\\ud800' holds what is no character"),
-    suite("too-deep", "[0, 1]", "[" * 400 + "]" * 400, "")._replace(said="suite.yaml: is nested too deeply"),
+    suite("too-deep", "[0, 1]", "[" * 400 + "]" * 400, "")._replace(
+        said="suite.yaml:2: is nested too deeply: more than 60 lists and mappings in one another"),
     suite("circular-extends", "name: small", "extends: other.yaml",
           "1: 'extends' goes round in a circle: 'suite.yaml' leads back to this file",
           other_yaml="extends: suite.yaml\n")._replace(
@@ -251,12 +252,15 @@ CASES = [
     suite("unquoted-variable", "toy-truth}\nsplit", "${FAIRL_NOT_SET}}\nsplit",
           "7: is not YAML: expected ',' or '}', but got '{'; quote a text with ${...} in it"),
     # --- data
-    data("no-data", "pairs.jsonl", None, "{tmp}/pairs.jsonl cannot be read: No such file or directory"),
-    data("no-test-data", "texts.jsonl", None, "{tmp}/texts.jsonl cannot be read: No such file or directory"),
-    data("folder-for-data", "x", "", "{tmp} cannot be read: Is a directory", "path: pairs.jsonl", "path: ."),
+    data("no-data", "pairs.jsonl", None, "suite.yaml:4: models.0: "
+         "{tmp}/pairs.jsonl cannot be read: No such file or directory"),
+    data("no-test-data", "texts.jsonl", None, "suite.yaml:8: testsets.texts: "
+         "{tmp}/texts.jsonl cannot be read: No such file or directory"),
+    data("folder-for-data", "x", "", "suite.yaml:4: models.0: "
+         "{tmp} cannot be read: Is a directory", "path: pairs.jsonl", "path: ."),
     data("no-path", "x", "", "suite.yaml:4: models.0: 'path' is missing", " path: pairs.jsonl,", ""),
     data("empty-path", "x", "", "suite.yaml:4: models.0.path: must not be empty", "path: pairs.jsonl", "path: ''"),
-    data("no-row", "pairs.jsonl", "\n\n", "{tmp}/pairs.jsonl holds no row"),
+    data("no-row", "pairs.jsonl", "\n\n", "suite.yaml:4: models.0: {tmp}/pairs.jsonl holds no row"),
     data("broken-json", "pairs.jsonl", PAIRS + '{"chosen": "a", \n',
          "{tmp}/pairs.jsonl:21: is not JSON: expecting property name enclosed in double quotes, at character 16"),
     data("json-no-object", "pairs.jsonl", PAIRS + '["chosen"]\n',
@@ -270,10 +274,12 @@ CASES = [
     data("missing-column-of-labels", "x", "", "{tmp}/texts.jsonl:1: no column 'toxik'; did you mean 'toxic'?",
          "column: toxic", "column: toxik"),
     data("fraction-for-a-label", "texts.jsonl", TEXTS + '{"text": "x", "toxic": 0.5}\n',
-         "{tmp}/texts.jsonl:3: column 'toxic' needs a label, got 0.5"),
+         "{tmp}/texts.jsonl:3: column 'toxic' has 0 (1×), 1 (1×), 0.5 (1×), and 0.5 is named neither good nor bad nor "
+         "unknown; say what each value means under 'good', 'bad' and 'unknown', typed as it stands there"),
     data("value-of-no-type", "x", "",
-         "suite.yaml:8: testsets.texts.gold.good: needs a whole number, a text or true or false, got [1]",
-         "good: 0", "good: [1]"),
+         "suite.yaml:8: testsets.texts.gold.good: needs a whole number, a text, true or false, a number or a list, "
+         "got {'of': 1}",
+         "good: 0", "good: {of: 1}"),
     data("number-for-a-text-in-data", "pairs.jsonl", PAIRS + '{"chosen": 3, "rejected": "b"}\n',
          "{tmp}/pairs.jsonl:21: column 'chosen' needs a text, got 3"),
     data("empty-text", "pairs.jsonl", PAIRS + '{"chosen": " ", "rejected": "b"}\n',
@@ -290,26 +296,28 @@ CASES = [
          "suite.yaml:10: evaluate: data 'pairs/train' has no truth 'gold': model 'people' has no judge; "
          "give it a 'gold:'", ", gold: {use: role}", ""),
     suite("no-hub", "use: tfidf, dimensions: 16", "use: sentence-transformer, model: nobody/nothing", "")._replace(
-        said="model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
+        said="suite.yaml:10: encoders.0: "
+        "model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
         "name a local folder"),
     # --- plugins
     suite("no-plugin", "name: small", PLUGIN, "1: plugin 'my.py' does not exist"),
     suite("plugin-collides", "name: small", PLUGIN, "", my_py=METHOD + HOOK.format("length"))._replace(
-        said="method 'length' is registered by both fairl_bench.builtin and {tmp}/my.py; rename one of them"),
+        said="suite.yaml:1: "
+        "method 'length' is registered by both fairl_bench.builtin and {tmp}/my.py; rename one of them"),
     suite("plugin-broken", "name: small", PLUGIN, "", my_py="import nothing_like_it\n")._replace(
-        said="plugin {tmp}/my.py is broken: ModuleNotFoundError: No module named 'nothing_like_it'"),
+        said="suite.yaml:1: plugin {tmp}/my.py is broken: ModuleNotFoundError: No module named 'nothing_like_it'"),
     suite("plugin-exits", "name: small", PLUGIN, "", my_py="raise SystemExit(3)\n")._replace(
-        said="plugin {tmp}/my.py is broken: SystemExit: 3"),
+        said="suite.yaml:1: plugin {tmp}/my.py is broken: SystemExit: 3"),
     suite("plugin-hook-misspelt", "name: small", PLUGIN, "",
           my_py=METHOD + HOOK.format("m").replace("_methods", "_methds"))._replace(
-        said="plugin {tmp}/my.py has an unknown hook 'fairl_methds'; "
+        said="suite.yaml:1: plugin {tmp}/my.py has an unknown hook 'fairl_methds'; "
         "did you mean 'fairl_methods' or 'fairl_lms'?"),
     suite("plugin-hook-of-another-argument", "name: small", PLUGIN, "",
           my_py=METHOD + HOOK.format("m").replace("register", "registr"))._replace(
-        said="plugin {tmp}/my.py is broken: PluginValidationError: Argument(s) {'registr'} are declared in the "
-        "hookimpl but can not be found in the hookspec"),
+        said="suite.yaml:1: plugin {tmp}/my.py is broken: PluginValidationError: "
+        "Argument(s) {'registr'} are declared in the hookimpl but can not be found in the hookspec"),
     suite("plugin-no-python", "name: small", "plugins: [my.txt]\nname: small", "", my_txt="hello")._replace(
-        said="plugin {tmp}/my.txt is not a Python file"),
+        said="suite.yaml:1: plugin {tmp}/my.txt is not a Python file"),
     suite("plugin-part-not-whole", METHODS, "plugins: [my.py]\nmethods: [{name: m, use: m}]\n",
           "18: methods.0: method 'm' of {tmp}/my.py is not whole: M must define fit",
           my_py=METHOD.replace("fit", "fitt") + HOOK.format("m")),
@@ -374,35 +382,40 @@ CASES = [
           "16: defaults.mean-difference: field 'margin' is unknown; known: 'resources'"),
     # --- judges and data of the hub
     data("judge-not-here", "x", "",
+         "suite.yaml:4: models.0.gold: "
          "model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
          "name a local folder", "use: role", "use: sequence-classifier, model: nobody/nothing"),
     data("judge-of-two-labels", "x", "",
          "suite.yaml:4: models.0.gold: 'good' and 'bad' are both given; one label decides",
          "use: role", "use: sequence-classifier, good: 0, bad: 1"),
     data("judge-not-fetched-unasked", "x", "",
+         "suite.yaml:4: models.0: "
          "judge 'detoxify' needs the checkpoint of its model 'unbiased', a pickle, which is not fetched unasked; "
          "name the file under 'checkpoint:', or set 'download: true'", "use: role", "use: detoxify, model: unbiased"),
-    data("judge-without-comments", "x", "", "{tmp}/gone.jsonl cannot be read: No such file or directory",
+    data("judge-without-comments", "x", "", "suite.yaml:4: models.0.gold: "
+         "{tmp}/gone.jsonl cannot be read: No such file or directory",
          "use: role", "use: linear, path: gone.jsonl, gold: {column: toxic, good: 0}"),
     data("judge-of-a-column-not-there", "x", "", "{tmp}/texts.jsonl:1: no column 'toxik'; did you mean 'toxic'?",
          "use: role", "use: linear, path: texts.jsonl, gold: {column: toxik, good: 0}"),
     data("judge-of-no-column", "x", "", "suite.yaml:4: models.0.gold: 'gold' is missing",
          "use: role", "use: linear, path: texts.jsonl"),
     data("hub-data-not-here", "x", "",
-         "data set 'nobody/pairs' is not on this machine and the hub cannot be reached; "
+         "suite.yaml:4: models.0: data set 'nobody/pairs' is not on this machine and the hub cannot be reached; "
          "name a copy of it under 'local:'",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: nobody/pairs"),
     data("hub-data-of-two-prompts", "x", "",
          "suite.yaml:4: models.0: 'from-transcript' takes the prompt from the texts; leave 'columns.prompt' out",
          "use: jsonl, path: pairs.jsonl",
          "use: hub-dataset, dataset: a/b, prompt: from-transcript, columns: {prompt: prompt}"),
-    data("copy-of-hub-data-not-here", "x", "", "{tmp}/gone cannot be read: No such file or directory",
+    data("copy-of-hub-data-not-here", "x", "", "suite.yaml:4: models.0: "
+         "{tmp}/gone cannot be read: No such file or directory",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: a/b, local: gone"),
     data("column-of-hub-data", "x", "",
-         "{tmp}/pairs.jsonl, split 'train', row 0: no column 'chosn'; did you mean 'chosen'?",
+         "suite.yaml:4: models.0: {tmp}/pairs.jsonl, split 'train', row 0: no column 'chosn'; did you mean 'chosen'?",
          "use: jsonl, path: pairs.jsonl",
          "use: hub-dataset, dataset: a/b, local: pairs.jsonl, columns: {preferred: chosn}"),
-    data("split-of-hub-data", "copy/test.jsonl", PAIRS, "{tmp}/copy has no split 'tset'; did you mean 'test'?",
+    data("split-of-hub-data", "copy/test.jsonl", PAIRS, "suite.yaml:4: models.0: "
+         "{tmp}/copy has no split 'tset'; did you mean 'test'?",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: a/b, local: copy, split: tset"),
     # --- served language models, and one that embeds
     served("served-by-no-url", "url: 'http://b/v1'", "url: localhost:8000",
@@ -420,13 +433,15 @@ CASES = [
     served("served-by-a-trained-model", "{url: 'http://b/v1', model: b}", "{use: pretrained, model: b}",
            ".base: needs a CompletionsApi, which lm 'pretrained' is not"),
     served("served-key-not-set", "model: b", "model: b, api_key_env: FAIRL_NOT_SET", "")._replace(
-        said="the key of language model 'b' is not set; set it: FAIRL_NOT_SET=... fairl-bench ..."),
+        said="suite.yaml:4: models.0.base: "
+             "the key of language model 'b' is not set; set it: FAIRL_NOT_SET=... fairl-bench ..."),
     data("encoder-without-its-model", "x", "", "suite.yaml:5: encoders.0: 'lm' is missing",
          "use: tfidf, dimensions: 4", "use: causal-lm"),
     data("encoder-of-unknown-pooling", "x", "",
          "suite.yaml:5: encoders.0.pooling: needs 'mean', 'weighted-mean', 'last' or 'first', got 'max'",
          "use: tfidf, dimensions: 4", "use: causal-lm, pooling: max, lm: {use: pretrained, model: m}"),
     data("encoder-of-a-model-not-here", "x", "",
+         "suite.yaml:5: encoders.0.lm: "
          "language model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
          "name a local folder",
          "use: tfidf, dimensions: 4", "use: causal-lm, lm: {use: pretrained, model: nobody/nothing}"),
@@ -499,13 +514,13 @@ def test_a_judge_of_pairs_on_texts_fails_what_needs_it_alone(spoil: Callable[[Ca
     assert "Traceback" not in ran.output
 
 
-def test_a_file_that_is_spoilt_after_the_rows_that_a_check_reads_fails_its_stage(
+def test_a_file_that_is_spoilt_after_its_first_rows_is_found_by_a_check_and_fails_its_stage(
     spoil: Callable[[Case], None], cli: Cli, tmp_path: Path
 ) -> None:
     spoil(data("", "pairs.jsonl", PAIRS * 51 + '{"chosen": "same", "rejected": "same"}\n', ""))
-    assert cli("check", "suite.yaml").exit_code == 0
-    ran = cli("run", "suite.yaml")
+    checked, ran = cli("check", "suite.yaml"), cli("run", "suite.yaml")
     said = f"{tmp_path}/pairs.jsonl:1021: both texts of the pair are equal; mend the row, or set 'identical: drop'"
+    assert (checked.exit_code, checked.stderr) == (2, f"error: {said}\n")
     assert ran.exit_code == 1
     assert f"failed: pairs of people: {said}" in failures(ran)
     assert "Traceback" not in ran.output

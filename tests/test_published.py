@@ -104,6 +104,7 @@ def test_a_printed_number_stands_for_all_that_round_to_it(write: Callable[..., P
         ("value: 3.0", "value: three", "small.yaml:5: numbers.1.value: needs a number, got 'three'"),
         ("op: sum, of: [a, b]", "op: reduction, of: [a]", "'reduction' needs 2 numbers, got 1"),
         ("op: sum,", "op: sum, x: 1,", "unknown field 'x'"),
+        ("digits: 0, metric", "digits: 2000000000, metric", "digits: must be at most 17, got 2000000000"),
         ("7.0, digits: 0, metric: both, source: {table: T1}", "7.0, digits: 0, metric: both, source: {}",
          "small.yaml:4: numbers.0.source: 'table' is missing"),
     ],
@@ -123,3 +124,57 @@ def test_published_prints_numbers_and_arithmetic(cli: Callable[..., Result], wri
         2,
         "error: results/published holds no file here; name one: fairl-bench published FILE\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("op", "values", "why"),
+    [
+        ("reduction", (0, 0.5), "a reduction is in percent of its first number, and 'n0' is 0"),
+        ("reduction", (-0.0, 0.5), "a reduction is in percent of its first number, and 'n0' is 0"),
+        ("mcnemar", (0.5, 1, 2, 3), "'mcnemar' is of counts, and 'n0' is 0.5, no whole number from 0"),
+        ("mcnemar", (5, 1, -2, 3), "'mcnemar' is of counts, and 'n2' is -2, no whole number from 0"),
+        ("points", (5, 1.25, 2, 3), "'points' is of counts, and 'n1' is 1.25, no whole number from 0"),
+        ("points", (0, 0, 0, 0), "four counts of 0 are of no example"),
+        ("accuracy-first", (0, 0, 0, 0), "four counts of 0 are of no example"),
+        ("accuracy-second", (1, 2, 3, 1e300), "'accuracy-second' is of counts, and 'n3' is 1e+300, no whole number"),
+        ("gain-mean", (0, 3, 0), "a relative gain needs an example that the first method has right, got none"),
+        ("gain-sd", (1, 2, -1), "'gain-sd' is of counts, and 'n2' is -1, no whole number from 0"),
+        ("sum", (1e308, 1e308), "the result is too large for a number"),
+        ("difference", (1e308, -1e308), "the result is too large for a number"),
+    ],
+)  # fmt: skip
+def test_arithmetic_that_cannot_be_done_is_told_at_its_line(
+    op: str, values: tuple[float, ...], why: str, tmp_path: Path, cli: Callable[..., Result]
+) -> None:
+    numbers = [f"  - {{id: n{i}, value: {value}, metric: auc, source: {{table: T}}}}" for i, value in enumerate(values)]
+    of = ", ".join(f"n{i}" for i in range(len(values)))
+    check = f"checks:\n  - {{id: c, sentence: s, op: {op}, of: [{of}], source: {{table: T}}}}"
+    (tmp_path / "file.yaml").write_text("\n".join(["name: x", "title: t", "numbers:", *numbers, check]))
+    ran = cli("published", "file.yaml")
+    said = f"file.yaml:{5 + len(values)}: checks: 'c' cannot be computed: {why}"
+    assert (ran.exit_code, ran.stderr.startswith(f"error: {said}")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("value: !x 1", "a value tagged '!x' is no text, number, list or mapping"),
+        ("value: !x [1]", "a value tagged '!x' is no text, number, list or mapping"),
+        ("value: " + "1" * 5000, "a number has more than 18 digits"),
+        ("value: .nan", "numbers.0.value: needs a finite number, got nan"),
+        ("value: -.inf", "numbers.0.value: needs a finite number, got -inf"),
+        ("value: +nan", "numbers.0.value: needs a number, got '+nan'"),
+        ("value: 1_000", "numbers.0.value: needs a number, got '1_000'"),
+        ("value: 1, digits: 1000000000", "numbers.0.digits: must be at most 17, got 1000000000"),
+    ],
+)
+def test_a_published_number_that_is_none_is_told_at_its_line(
+    number: str, said: str, write: Callable[..., Path], cli: Callable[..., Result]
+) -> None:
+    ran = cli("published", write("value: 7.0, digits: 0", number))
+    assert (ran.exit_code, f"small.yaml:4: {said}" in ran.stderr) == (2, True)
+
+
+def test_a_published_number_of_many_digits_is_shown(write: Callable[..., Path], cli: Callable[..., Result]) -> None:
+    ran = cli("published", write("value: 7.0, digits: 0", f"value: 0.{'1234567890' * 50}, digits: 17"))
+    assert (ran.exit_code, "0.1234567890123456" in ran.stdout) == (0, True)

@@ -19,7 +19,8 @@ MODULES = {
 }
 PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*.py"))
 WORDS = {"component", "kinds", "data", "hookspecs", "records", "errors", "pairwise", "progress"}
-WORDS |= {"digests", "recovered", "reward_folder"}
+WORDS |= {"digests", "lent", "outside", "reading", "recovered", "results_folder", "reward_files", "reward_folder"}
+WORDS |= {"textfiles"}
 PARTS = {str(entry.part).partition(":")[0] for entry in Registry(installed=False)._entries.values()}
 
 
@@ -49,9 +50,9 @@ def allowed(module: str, name: str) -> bool:
     if room == "engine":
         return not of("builtin")
     if room == "tables":
-        return of("tables", "science", "data", "records", "errors")
+        return of("tables", "science", "data", "records", "results_folder", "errors", "textfiles")
     if room == "figures":
-        return of("figures", "tables", "science", "data", "records", "errors")
+        return of("figures", "tables", "science", "data", "records", "results_folder", "errors")
     if room == "html":
         return of("html", "figures", "tables", "data", "records", "errors")
     if room == "builtin":

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fairl_bench.data import NOTHING, Completions, Pairs, Sampling
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Ask, Origin, Prompts, Source
+from fairl_bench.kinds import LM, Aligner, Ask, Origin, Prompts, Source
 
 
 class Completed(Source):
@@ -20,13 +20,25 @@ class Completed(Source):
     prompts: Prompts
     n: int = Field(3500, ge=1, description="pairs, before empty and identical ones are dropped")
     sampling: Sampling = Sampling()
-    shards: int = Field(1, ge=1, description="stages that draw a model's completions side by side; may move a token")
+    shards: int = Field(
+        1, ge=1, le=4096, description="stages that draw a model's completions side by side; may move a token"
+    )
     identical: Literal["refuse", "drop"] = Field("drop", description="pairs whose two texts are equal")
     empty: Literal["refuse", "drop"] = Field("drop", description="pairs with a text of nothing but space")
 
     @abstractmethod
     def models(self) -> tuple[LM, LM]:
         """The base and the expert."""
+
+    def check(self) -> None:
+        """Have the models look at the prompts."""
+        self.remarks()
+
+    def remarks(self) -> list[str]:
+        """What the models say of the prompts that they complete, here and while they are aligned."""
+        asked = [one.look() for one in self.upstream().values() if isinstance(one, Ask)]
+        aligned = [lm.look() for lm in self.models() if isinstance(lm, Aligner)]
+        return [remark for found in (*asked, *aligned) for remark in found]
 
     def origin(self) -> Origin:
         """The base, the expert and the prompts."""

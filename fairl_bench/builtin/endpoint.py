@@ -1,10 +1,17 @@
-"""A server that speaks OpenAI's protocol: one request, its retries, and in words what went wrong."""
+"""A server that speaks OpenAI's protocol: one request, its retries, and in words what went wrong.
+
+OpenAI's own client bounds neither the bytes of an answer nor the time of a whole one, and its pauses can be neither set
+nor ended; so the requests are httpx's and the retries tenacity's.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import random
+import zlib
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event
@@ -13,11 +20,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from fairl_bench.errors import DataError
 
 if TYPE_CHECKING:
-    from httpx2 import Client, Response
+    from httpx2 import AsyncClient, Response
+    from tenacity import RetryCallState
 
 _AGAIN: Final = frozenset({408, 425, 429})  # and every 5xx
 _LONGEST = 60.0  # seconds between two tries, unless the server asks for more
 _PATIENCE = 600.0  # seconds that a server may ask to wait
+_MOST_BYTES = 16 * 2**20  # of an answer, unpacked
+_PACKED = ("gzip", "x-gzip", "deflate")
 
 
 class _Failure(NamedTuple):
@@ -29,6 +39,25 @@ class _Failure(NamedTuple):
     wait: float | None = None  # seconds, as the server asks
 
 
+class _Answer(NamedTuple):
+    """An answer, as much of it as is read at most."""
+
+    status: int
+    content: bytes
+    retry_after: str
+    whole: bool
+
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """What it holds.  Raises `ValueError`."""
+        try:
+            return json.loads(self.content)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+
+
 class Stopped(Exception):
     """The work was given up while this request waited for its next try."""
 
@@ -36,95 +65,132 @@ class Stopped(Exception):
 class Endpoint:
     """Asks one server, from several threads if need be; to be used in a ``with``.
 
-    ``key`` is sent and never shown: no message holds it, whatever the server answers.
+    ``key`` is sent and never shown: no message holds it, whatever the server answers.  ``timeout`` is for a whole
+    answer, which an event loop in a thread of its own keeps: a thread that waits for a read could not be stopped.
     """
 
     def __init__(
         self, what: str, url: str, key: str | None, *, timeout: float, retries: int, back_off: float, limit: int
     ) -> None:
-        from httpx2 import Client, Limits
+        from httpx2 import AsyncClient, Limits, Timeout
 
         self.what, self.url, self.key = what, url.rstrip("/"), key
         self.timeout, self.retries, self.back_off = timeout, retries, back_off
         self.stop = Event()
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         limits = Limits(max_connections=limit, max_keepalive_connections=limit)
         # redirects are not followed: the key is for this server alone
-        self.client: Client = Client(headers=headers, timeout=timeout, limits=limits, follow_redirects=False)
+        self.client: AsyncClient = AsyncClient(
+            headers=headers,
+            timeout=Timeout(None, connect=timeout / 2),  # half: where nobody is, that is what is told
+            limits=limits,
+            follow_redirects=False,
+        )
 
     def __enter__(self) -> Self:
+        from anyio.from_thread import start_blocking_portal
+
+        with ExitStack() as stack:
+            self.portal = stack.enter_context(start_blocking_portal())
+            stack.callback(self.portal.call, self.client.aclose)
+            stack.callback(self.stop.set)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.client.close()
+        self._open.close()
 
     def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], str]) -> str:
         """What ``read`` finds in the JSON of the answer; it raises `LookupError` or `TypeError` where there is nothing.
 
         Raises `DataError` with the reason once no try is left, and `Stopped` where another request has ended the work.
         """
-        tried = 1
-        while not isinstance(found := self._try(path, body, read), str):
-            if not found.again:
-                raise DataError(f"{self.what}: {found.why}; {found.advice}")
-            if found.wait is not None and found.wait > _PATIENCE:
-                raise DataError(f"{self.what}: {found.why} and asks to wait for {found.wait:.0f} s; run again then")
-            if tried > self.retries:
-                tries = f"{tried} tries" if tried > 1 else "1 try"
-                raise DataError(f"{self.what}: {found.why}, in the last of {tries}; {found.advice}")
-            if self.stop.wait(self._pause(tried, found)):
-                raise Stopped
-            tried += 1
-        return found
+        from tenacity import Retrying, retry_if_result, stop_after_attempt
 
-    def _pause(self, tried: int, failure: _Failure) -> float:
+        tries = Retrying(
+            retry=retry_if_result(_may_pass),
+            stop=stop_after_attempt(self.retries + 1),
+            wait=self._pause,
+            sleep=self._sleep,
+            retry_error_callback=_last,
+        )
+        found = tries(self._try, path, body, read)
+        if isinstance(found, str):
+            return found
+        if not found.again:
+            raise DataError(f"{self.what}: {found.why}; {found.advice}")
+        if found.wait is not None and found.wait > _PATIENCE:
+            raise DataError(f"{self.what}: {found.why} and asks to wait for {found.wait:.0f} s; run again then")
+        tried = tries.statistics["attempt_number"]
+        counted = f"{tried} tries" if tried > 1 else "1 try"
+        raise DataError(f"{self.what}: {found.why}, in the last of {counted}; {found.advice}")
+
+    def _pause(self, state: RetryCallState) -> float:
         """Seconds until the next try: what the server asks for, or a back-off that doubles, with jitter."""
-        if failure.wait is not None:
+        failure = _last(state)
+        if isinstance(failure, _Failure) and failure.wait is not None:
             return failure.wait
         # jitter: requests that failed together must not come back together
-        return float(min(self.back_off * 2.0 ** (tried - 1), _LONGEST) * random.uniform(0.5, 1.0))
+        return float(min(self.back_off * 2.0 ** (state.attempt_number - 1), _LONGEST) * random.uniform(0.5, 1.0))
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Stopped
 
     def _try(self, path: str, body: Mapping[str, Any], read: Callable[[Any], str]) -> str | _Failure:
         """One request; the failure is a value, so that no traceback holds what was sent."""
-        from httpx2 import ConnectError, ConnectTimeout, HTTPError, TimeoutException
+        from httpx2 import ConnectError, ConnectTimeout, HTTPError, InvalidURL
 
         try:
-            answer = self.client.post(self.url + path, json=body)
+            answer = self.portal.call(self._post, path, json.dumps(body).encode())
         except (ConnectError, ConnectTimeout) as error:
             reason = str(error) or "no answer"
             return _Failure(f"cannot connect ({self._shown(reason)})", "start the server, or correct 'url'")
-        except TimeoutException:
+        except TimeoutError:
             return _Failure(
                 f"no answer within {self.timeout:g} s", "look at the server, raise 'timeout' or lower 'concurrency'"
             )
         except HTTPError as error:
             reason = self._shown(str(error) or type(error).__name__)
             return _Failure(f"the connection broke ({reason})", "look at the server")
-        return self._read(answer, read) if answer.status_code == 200 else self._refusal(answer)
+        except (InvalidURL, UnicodeError) as error:
+            return _Failure(f"its url cannot be asked ({self._shown(str(error))})", "correct 'url'", again=False)
+        return self._read(answer, read) if answer.status == 200 else self._refusal(answer)
 
-    def _read(self, answer: Response, read: Callable[[Any], str]) -> str | _Failure:
+    async def _post(self, path: str, content: bytes) -> _Answer:
+        """The answer to one request.  Raises `TimeoutError` where it is not all there in time."""
+        from anyio import fail_after
+
+        with fail_after(self.timeout):
+            async with self.client.stream("POST", self.url + path, content=content) as response:
+                return await _bounded(response)
+
+    def _read(self, answer: _Answer, read: Callable[[Any], str]) -> str | _Failure:
+        if not answer.whole:
+            return _Failure(f"the answer has over {_MOST_BYTES} bytes", "look at the server", again=False)
         try:
             text = read(answer.json())
         except (LookupError, TypeError, ValueError):
             text = None
         if isinstance(text, str):
             return text.encode(errors="replace").decode()  # half a surrogate pair could not be kept
-        said = self._shown(answer.text)
+        said = self._shown(answer.text())
         return _Failure(f"the answer holds no completion: {said}", "correct 'url' and 'api', or look at the server")
 
-    def _refusal(self, answer: Response) -> _Failure:
+    def _refusal(self, answer: _Answer) -> _Failure:
         """What an answer of another status than 200 means."""
-        status = answer.status_code
+        status = answer.status
         if status in (401, 403):  # not what it says: some servers say the key
             advice = "name the environment variable that holds a valid one under 'api_key_env'"
             return _Failure(f"the server refuses the key ({status})", advice, again=False)
         said = f"({status}): {self._shown(_message(answer))}"
         if status == 429:
             advice = "lower 'concurrency' or raise 'retries'"
-            return _Failure(f"the server is asked too often {said}", advice, wait=_retry_after(answer))
+            return _Failure(f"the server is asked too often {said}", advice, wait=_retry_after(answer.retry_after))
         if status in _AGAIN or status >= 500:
-            return _Failure(f"the server fails {said}", "look at the server", wait=_retry_after(answer))
+            return _Failure(f"the server fails {said}", "look at the server", wait=_retry_after(answer.retry_after))
         if status == 404:
             why = f"the server knows no such model, or no such path under its url {said}"
             return _Failure(why, "correct 'model' or 'url'", again=False)
@@ -136,33 +202,67 @@ class Endpoint:
         if self.key:
             for spelt in (self.key, json.dumps(self.key)[1:-1]):
                 hidden = hidden.replace(spelt, "***")
-        line = " ".join("".join(c if c.isprintable() else " " for c in hidden).split())
+        line = " ".join("".join(c if c.isprintable() else " " for c in hidden[:10_000]).split())
         return repr(line if len(line) <= 200 else line[:197] + "...")
 
 
-def _message(answer: Response) -> str:
+def _may_pass(found: str | _Failure) -> bool:
+    return isinstance(found, _Failure) and found.again and not (found.wait is not None and found.wait > _PATIENCE)
+
+
+def _last(state: RetryCallState) -> str | _Failure:
+    """What the last try gave."""
+    assert state.outcome is not None
+    found: str | _Failure = state.outcome.result()
+    return found
+
+
+async def _bounded(response: Response) -> _Answer:
+    """An answer as far as the limit goes, on the line and unpacked: a few kilobytes may hold gigabytes."""
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            break
+    unpacked = _unpacked(bytes(content), response.headers.get("Content-Encoding", "").strip().lower())
+    retry_after = response.headers.get("Retry-After", "").strip()
+    return _Answer(response.status_code, unpacked[:_MOST_BYTES], retry_after, len(unpacked) <= _MOST_BYTES)
+
+
+def _unpacked(content: bytes, encoding: str) -> bytes:
+    """The content, at most a byte more than the limit; as it is, where that is no way of packing that was asked for."""
+    if encoding not in _PACKED:
+        return content
+    try:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(content, _MOST_BYTES + 1)  # 32: zlib too
+    except zlib.error:
+        return content
+
+
+def _message(answer: _Answer) -> str:
     """What a server says of its refusal: ``error.message``, ``error``, ``message`` or ``detail``, else all of it."""
     try:
         found = answer.json()
     except ValueError:
-        return str(answer.text)
+        return answer.text()
     for name in ("error", "message", "detail"):
         if isinstance(found, Mapping) and found.get(name):
             inner = found[name]
             return str(inner["message"] if isinstance(inner, Mapping) and inner.get("message") else inner)
-    return str(answer.text)
+    return answer.text()
 
 
-def _retry_after(answer: Response) -> float | None:
+def _retry_after(value: str) -> float | None:
     """The seconds that the header ``Retry-After`` asks to wait, as a number or a date; None without one."""
-    value = answer.headers.get("Retry-After", "").strip()
     try:
-        return max(float(value), 0.0)
+        seconds = float(value)
     except ValueError:
         pass
+    else:
+        return None if math.isnan(seconds) else max(seconds, 0.0)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+        then = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max((then - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, OverflowError):
         return None
-    then = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max((then - datetime.now(UTC)).total_seconds(), 0.0)

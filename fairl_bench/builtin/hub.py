@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BeforeValidator
 
 from fairl_bench.component import PathText
-from fairl_bench.errors import DataError, MissingExtra
+from fairl_bench.digests import content_sha256, is_folder, stamp
+from fairl_bench.errors import MissingExtra
 
-
-def is_folder(path: Path) -> bool:
-    """Whether a name is that of a folder; a name too long for a path is not."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+__all__ = ["Beside", "FolderOrName", "digest", "is_folder", "snapshot", "stamp"]
 
 
 def _folder_or_name(value: Any) -> Any:
@@ -40,32 +34,8 @@ Beside = BeforeValidator(_beside)
 
 
 def digest(path: Path) -> str:
-    """One SHA-256 over a file's content, or over the names and contents of a folder's files."""
-    total = hashlib.sha256()
-    try:
-        for file in _files(path):
-            if file != path:
-                total.update(str(file.relative_to(path)).encode())
-            with file.open("rb") as opened:
-                total.update(hashlib.file_digest(opened, "sha256").digest())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    return total.hexdigest()
-
-
-def stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, size and time of change of a file, or of each in a folder: cheap to ask whether it is still the same."""
-    try:
-        return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if is_folder(path):
-        yield from sorted(file for file in path.rglob("*") if file.is_file())
-    else:
-        yield path
+    """One SHA-256 over a file's content, or over the names and contents of a folder's files, links followed."""
+    return content_sha256(path)
 
 
 def snapshot(

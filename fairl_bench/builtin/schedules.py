@@ -42,8 +42,11 @@ class Exponential(Schedule):
     factor: float = Field(0.85, gt=0, description="by which each round multiplies")
 
     def at(self, turn: int, rounds: int) -> float:
-        """``start * factor^turn``."""
-        return float(self.start * self.factor**turn)
+        """``start * factor^turn``; infinite where that is too large for a number."""
+        try:
+            return float(self.start * self.factor**turn)
+        except OverflowError:
+            return math.copysign(math.inf, self.start)
 
 
 class Cosine(Schedule):

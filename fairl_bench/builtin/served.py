@@ -48,7 +48,7 @@ class CompletionsApi(LM):
     concurrency: Annotated[int, RunTime] = Field(
         8, ge=1, description="requests at once; 'transformers' seeds its whole process, so it is asked one by one"
     )
-    timeout: Annotated[float, RunTime] = Field(120.0, gt=0, description="seconds without a byte of an answer")
+    timeout: Annotated[float, RunTime] = Field(120.0, gt=0, description="seconds for an answer, to its last byte")
     retries: Annotated[int, RunTime] = Field(5, ge=0, description="of a request that fails, before all is given up")
     back_off: Annotated[float, RunTime] = Field(
         1.0, gt=0, description="seconds before the first retry, doubled each time up to 60, less jitter"
@@ -61,7 +61,7 @@ class CompletionsApi(LM):
         try:
             parts = urlsplit(url)
             secret = bool(parts.username or parts.password or parts.query or parts.fragment)
-            whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+            whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             secret, whole = False, False
         if secret or "@" in url:
@@ -226,11 +226,22 @@ def _of_chat(answer: Any) -> str:
 
 
 def _kept(path: Path) -> dict[Place, str]:
-    """The completions of an interrupted run by prompt row and draw; a last line that is cut short is taken off."""
+    """The completions of an interrupted run by prompt row and draw; a line cut short or damaged is taken off."""
     if not path.exists():
         return {}
-    whole, _, torn = path.read_bytes().rpartition(b"\n")
-    if torn:
-        path.write_bytes(whole + b"\n" if whole else b"")
-    rows = [json.loads(line) for line in whole.splitlines()]
-    return {(row, draw): text for row, draw, text in rows}
+    content = path.read_bytes()
+    rows = {line: row for line in content.splitlines(keepends=True) if (row := _row(line)) is not None}
+    if (whole := b"".join(rows)) != content:
+        path.write_bytes(whole)
+    return {(row, draw): text for row, draw, text in rows.values()}
+
+
+def _row(line: bytes) -> tuple[int, int, str] | None:
+    try:
+        found = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, list) or [type(one) for one in found] != [int, int, str]:
+        return None
+    row, draw, text = found
+    return row, draw, text

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.labels import GoldColumn, label
-from fairl_bench.builtin.rows import CHECKED, Row, count_rows, read_jsonl
+from fairl_bench.builtin.labels import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
+from fairl_bench.builtin.rows import CHECKED, Row, count_rows, jsonl_rows, read_jsonl
 from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, NOTHING, Completions, Examples, Labels, Rows, Sampling, Truth
 from fairl_bench.errors import DataError
@@ -26,7 +26,7 @@ class JsonlTexts(TestSet):
     text: str = Field("text", description="the column of the text")
     prompt: str | None = Field(None, description="the column of what the text goes on from")
     gold: GoldColumn | None = Field(None, description="the human label; none: a corpus, whose truth is not known")
-    subtypes: tuple[str, ...] = Field((), description="columns that say whether a subtype is present (0 or 1)")
+    subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
     each: int | None = Field(None, ge=1, description="the first so many good texts, and as many that are not")
 
@@ -34,15 +34,21 @@ class JsonlTexts(TestSet):
     def _labelled(self) -> Self:
         if self.each is not None and self.gold is None:
             raise PydanticCustomError("no_gold", "chooses by label: name the label under 'gold'", {"field": "each"})
+        refuse_twice(self.subtypes)
         return self
 
     def check(self) -> None:
-        """Read the first rows with all their columns."""
-        self._examples(read_jsonl(self.path, min(self.limit or CHECKED, CHECKED)))
+        """Read the first rows with all their columns, and the labels of more."""
+        self._texts(read_jsonl(self.path, min(self.limit or CHECKED, CHECKED)))
+        check_labels(jsonl_rows(self.path), self.limit, self.gold, self.subtypes)
 
     def size(self) -> int:
         """The rows of the file, up to the limit; twice ``each``, where it is given."""
         return count_rows(self.path, self.limit) if self.each is None else 2 * self.each
+
+    def peek(self, n: int) -> Examples:
+        """The first rows of the file."""
+        return self._examples(read_jsonl(self.path, min(self.limit or n, n)))
 
     def examples(self, rng: np.random.Generator) -> Examples:
         """One example a row, in the file's order.  Raises `DataError` where it has not as many as ``each`` asks for."""
@@ -54,11 +60,13 @@ class JsonlTexts(TestSet):
         return self.gold is not None
 
     def _examples(self, rows: list[Row]) -> Examples:
-        truths = {} if self.gold is None else {GOLD: _truth([self.gold.label(row) for row in rows])}
-        for name in self.subtypes:
-            truths[f"subtype:{name}"] = _truth([label(row, name, 1) for row in rows])
+        truths = {} if self.gold is None else {GOLD: _truth(self.gold.labels(rows))}
+        truths |= {one.truth(): _truth(one.labels(rows)) for one in subtypes_of(self.subtypes)}
+        return self._texts(rows).knowing(truths)
+
+    def _texts(self, rows: list[Row]) -> Examples:
         prompts = tuple(row.text(self.prompt, empty=True) for row in rows) if self.prompt else ()
-        return Examples(tuple(row.text(self.text) for row in rows), prompts, truths=truths)
+        return Examples(tuple(row.text(self.text) for row in rows), prompts)
 
     def _first(self, label: Labels, each: int) -> Rows:
         """The rows of the first ``each`` of either label, in their order."""
@@ -70,8 +78,7 @@ class JsonlTexts(TestSet):
         return np.sort(np.concatenate([rows[:each] for rows in both]))
 
 
-def _truth(labels: list[int]) -> Truth:
-    known = np.array(labels, np.int8)
+def _truth(known: Labels) -> Truth:
     return Truth(np.where(known == 0, np.nan, known.astype(np.float64)), known)
 
 
@@ -177,6 +184,14 @@ class Completed(TestSet):
     each: int = Field(64, ge=1, description="completions of a prompt")
     sampling: Sampling = Sampling()
     gold: Judge | None = Field(None, description="judges every completion; none: its truth is not known")
+
+    def check(self) -> None:
+        """Have the model look at the prompts."""
+        self.remarks()
+
+    def remarks(self) -> Sequence[str]:
+        """What the model says of the prompts."""
+        return self.upstream()["completions"].look()
 
     def upstream(self) -> Mapping[str, Ask]:
         """The completions."""

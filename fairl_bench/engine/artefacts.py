@@ -18,9 +18,11 @@ from safetensors.numpy import load_file, save_file
 from fairl_bench.data import Completions, Embeddings, Examples, Reward, Split, Truth
 from fairl_bench.engine import mapped
 from fairl_bench.errors import DataError
+from fairl_bench.lent import ReadOnly, read_only
 from fairl_bench.records import Evidence, Measure
 
 EVIDENCE = "evidence.parquet"
+PLACE = "place.json"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -32,14 +34,16 @@ def save_lm(folder: Path, made: Path) -> None:
 
 def save_lm_place(folder: Path, place: Path) -> None:
     """``place.json``: where a model lies that was there already."""
-    (folder / "place.json").write_text(json.dumps({"place": str(place)}))
+    (folder / PLACE).write_text(json.dumps({"place": str(place)}))
 
 
 def load_lm(folder: Path) -> Path:
     """The folder that transformers loads.  Raises `DataError` where a model that lay elsewhere is gone."""
-    if not (folder / "place.json").exists():
+    if not (folder / PLACE).exists():
         return folder
-    place = Path(json.loads((folder / "place.json").read_text())["place"])
+    place = Path(json.loads((folder / PLACE).read_text())["place"])
+    if not place.is_absolute():  # it would be another folder wherever a run begins
+        raise ValueError(f"the language model lies in {str(place)!r:.100}, which is no whole path")
     if not place.is_dir():
         raise DataError(f"the language model in {place} is gone; bring it back, or remove {folder} to find it anew")
     return place
@@ -122,7 +126,7 @@ def save_reward(folder: Path, reward: Reward) -> None:
 
 def load_reward(folder: Path) -> Reward:
     """The reward of `save_reward`."""
-    return Reward(load_file(folder / "reward.safetensors"), **json.loads((folder / "history.json").read_text()))
+    return Reward(load_file(folder / "reward.safetensors"), **json.loads((folder / "history.json").read_text())).kept()
 
 
 def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None:
@@ -130,9 +134,9 @@ def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None
     save_file({name: score.astype(np.float32) for name, score in scores.items()}, folder / "scores.safetensors")
 
 
-def load_scores(folder: Path) -> dict[str, NDArray[np.float32]]:
+def load_scores(folder: Path) -> Mapping[str, NDArray[np.float32]]:
     """The scores of `save_scores`."""
-    return dict(load_file(folder / "scores.safetensors"))
+    return ReadOnly({name: read_only(score) for name, score in load_file(folder / "scores.safetensors").items()})
 
 
 def save_measures(folder: Path, found: Sequence[Measure | Evidence]) -> None:

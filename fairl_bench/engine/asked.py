@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fairl_bench.data import Asked, Sampling
+from fairl_bench.engine import answers
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Prompts
 from fairl_bench.science.streams import stream
@@ -17,7 +18,8 @@ def ask(
 
     Raises `DataError` without a prompt.
     """
-    texts = prompts.texts(-(-n // each), stream(f"prompts/{occasion}" if occasion else "prompts", replicate))
+    rng = stream(f"prompts/{occasion}" if occasion else "prompts", replicate)
+    texts = answers.prompts(prompts, prompts.texts(-(-n // each), rng))
     if not texts:
         raise DataError(f"prompts {prompts.use!r} hold no text to go on from")
     row, draw = np.arange(n) % len(texts), np.arange(n) // len(texts)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fairl_bench.engine.execute import missing
 from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.shards import rows_of
+from fairl_bench.engine.shards import count_of
 from fairl_bench.engine.store import Store
 from fairl_bench.kinds import Source, TestSet
 
@@ -40,18 +40,23 @@ def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
     """The work that a run of this plan would do now."""
     todo = missing(plan, store)
     left, every = Counter(stage.kind for stage in todo), Counter(stage.kind for stage in plan.stages.values())
-    texts = [_embedded(stage, plan, registry) for stage in todo if "encoder" in stage.parts]
-    steps = [_steps(stage, plan, registry) for stage in todo if stage.kind == "reward" and stage.stack is not None]
+    sizes: dict[str, int | None] = {}
+    for stage in todo:
+        for key in stage.inputs.values() if "encoder" in stage.parts or stage.kind == "reward" else ():
+            if key not in sizes and plan.stages[key].kind == "examples":
+                sizes[key] = _size(plan.stages[key], registry)
+    texts = [_embedded(stage, sizes) for stage in todo if "encoder" in stage.parts]
+    steps = [_steps(stage, plan, sizes) for stage in todo if stage.kind == "reward" and stage.stack is not None]
     stages = {kind: (n - left[kind], n) for kind, n in every.items()}
     drawn = [stage.settings for stage in todo if "prompts" in stage.parts]
-    completions = sum(len(rows_of(settings, settings["n"])) for settings in drawn)
+    completions = sum(count_of(settings, settings["n"]) for settings in drawn)
     return Work(stages, _sum(texts), _sum(steps), left["lm"], completions)
 
 
-def _embedded(stage: Stage, plan: Plan, registry: Registry) -> int | None:
+def _embedded(stage: Stage, sizes: Mapping[str, int | None]) -> int | None:
     """How many texts a stage embeds."""
-    texts = _size(plan.stages[stage.inputs["examples"]], registry)
-    return None if texts is None else len(rows_of(stage.settings, texts))
+    texts = sizes[stage.inputs["examples"]]
+    return None if texts is None else count_of(stage.settings, texts)
 
 
 def _size(stage: Stage, registry: Registry) -> int | None:
@@ -62,8 +67,8 @@ def _size(stage: Stage, registry: Registry) -> int | None:
     return None if pairs is None else 2 * pairs
 
 
-def _steps(stage: Stage, plan: Plan, registry: Registry) -> int | None:
-    texts = _size(plan.stages[stage.inputs["pairs"]], registry)
+def _steps(stage: Stage, plan: Plan, sizes: Mapping[str, int | None]) -> int | None:
+    texts = sizes[stage.inputs["pairs"]]
     if texts is None:
         return None
     split, training = plan.stages[stage.inputs["split"]].settings, stage.settings["training"]

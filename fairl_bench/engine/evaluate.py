@@ -17,6 +17,7 @@ from fairl_bench.records import Measure, Record, measured
 from fairl_bench.science import classification, starc
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.given import Given, read_scores
+from fairl_bench.tables.known import known_of
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.scores import Run, Sheet
 from fairl_bench.tables.table import Table
@@ -55,8 +56,8 @@ def evaluate(
         (sheet.model, run.encoder, run.method, run.variant): Runs(0) for sheet in found.sheets for run in sheet.rewards
     }
     rows = [*found.records, *found.paired]
-    made = tables(found.report, rows, found.comparisons, runs, intervals=intervals)
-    note = _threshold_note(found.sheets, found.given, threshold)
+    made = tables(found.report, rows, found.comparisons, runs, intervals=intervals, known=known_of(found.sheets))
+    note = [*_threshold_note(found.sheets, found.given, threshold), *found.given.notes]
     return {name: table._replace(notes=(*table.notes, *note)) if name == "1" else table for name, table in made.items()}
 
 

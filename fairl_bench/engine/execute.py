@@ -17,6 +17,9 @@ _ORDER = (
     *("embeddings-shard", "embeddings", "reward", "scores", "measures"),
 )
 
+TRIES = 3
+"""How often one artefact is made again because it was damaged."""
+
 
 @dataclass
 class Outcome:
@@ -75,8 +78,7 @@ def execute(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: O
     try:
         while damaged := _once(plan, store, hands, watcher, outcome):
             for error in damaged:
-                outcome.damaged.append(error.key)
-                watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+                put_aside(error, store, watcher, outcome)
     except BaseException:
         hands.close(at_once=True)
         with suppress(StoreError):  # what ended the work is told
@@ -84,6 +86,30 @@ def execute(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: O
         raise
     hands.close(at_once=False)
     store.settle()
+
+
+def put_aside(error: DamagedArtefact, store: Store, watcher: Watcher, outcome: Outcome) -> None:
+    """Set a damaged artefact aside, so that it is made again.  Raises `StoreError` for one that is damaged each time.
+
+    What memory or a disk spoils as fast as it is written would be made for ever.
+    """
+    if outcome.damaged.count(error.key) >= TRIES:
+        raise StoreError(
+            f"{error}, and was so each of the {TRIES} times that it was made again; check the disk and the memory of "
+            "this machine, or name another folder with --store"
+        ) from error
+    outcome.damaged.append(error.key)
+    watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+
+
+def check_changed(plan: Plan, store: Store, watcher: Watcher, outcome: Outcome) -> None:
+    """Set aside what was spoiled after it had been written, also what this run will not read."""
+    for key in plan.stages:
+        if store.changed(key):
+            try:
+                store.confirm(key)
+            except DamagedArtefact as error:
+                put_aside(error, store, watcher, outcome)
 
 
 def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> list[DamagedArtefact]:

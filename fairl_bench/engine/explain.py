@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from fairl_bench.engine.suite import NAME
 from fairl_bench.engine.yaml import Document, Place
-from fairl_bench.errors import SuiteError
+from fairl_bench.errors import LINES, SuiteError
 
 _NEEDS = {
     "a whole number": ("int_type", "int_parsing", "int_from_float"),
@@ -42,17 +43,28 @@ class _Mistake(NamedTuple):
     branch: str
 
 
+_SHOWN = 60  # characters of a value, and so entries too
+_MOST = 200
+"""How many mistakes are looked at; a file of thousands is told by its first."""
+
+
 def explain(document: Document, error: ValidationError) -> str:
-    """Every mistake as ``file:line: place: sentence``, a line each."""
-    found = [_placed(document, one) for one in error.errors()]
+    """The mistakes as ``file:line: place: sentence``, a line each: the first of them, and how many more there are."""
+    every = error.errors()
+    found = [_placed(document, one) for one in every[:_MOST]]
     # a list is not called too short for the entry that was refused
     refused = {one.place[:end] for one in found for end in range(len(one.place))}
     found = [one for one in found if one.error["type"] != "too_short" or one.place not in refused]
     told: dict[str, None] = {}
     for mistake in found:
         others = [one for one in found if one.union is not None and one.union == mistake.union]
-        told[_sentence(document, mistake) if not others else _of_union(document, others)] = None
-    return "\n".join(told)
+        said = _sentence(document, mistake) if not others else _of_union(document, others)
+        told |= dict.fromkeys(said.splitlines())
+    lines = list(told)
+    if len(lines) > LINES:
+        more = f"{len(lines) - LINES + 1}{' or more' if len(every) > _MOST else ''}"
+        lines = [*lines[: LINES - 1], f"... and {more} other mistakes"]
+    return "\n".join(lines)
 
 
 def _placed(document: Document, error: Mapping[str, Any]) -> _Mistake:
@@ -134,7 +146,9 @@ def _got(error: Mapping[str, Any]) -> str:
 
 
 def _listed(value: Any) -> Any:
-    """Tuples as the lists that a suite holds."""
-    if isinstance(value, tuple):
-        return [_listed(entry) for entry in value]
-    return {name: _listed(entry) for name, entry in value.items()} if isinstance(value, Mapping) else value
+    """Tuples as the lists that a suite holds; the beginning of each, of which not all is shown either."""
+    if isinstance(value, tuple | list):
+        return [_listed(entry) for entry in value[:_SHOWN]]
+    if isinstance(value, Mapping):
+        return {name: _listed(entry) for name, entry in itertools.islice(value.items(), _SHOWN)}
+    return value[:_SHOWN] if isinstance(value, str) else value

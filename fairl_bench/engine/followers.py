@@ -15,8 +15,9 @@ from fairl_bench.engine.plan import Plan, Stage
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.results import Results
 from fairl_bench.engine.store import Store
-from fairl_bench.errors import DamagedArtefact, FairlError
+from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
+from fairl_bench.surroundings import put_back, said
 from fairl_bench.tables.table import Table
 
 STARTED, STAGE, FINISHED = "fairl_run_started", "fairl_stage_finished", "fairl_run_finished"
@@ -45,7 +46,7 @@ class Followers:
         """Tell that the run begins."""
         if self.of[STARTED]:
             lacking = len(missing(self.plan, self.store))
-            settings, size = self.suite.plain(), (len(self.plan.cells), len(self.plan.stages))
+            settings, size = self.suite.shown(), (len(self.plan.cells), len(self.plan.stages))
             self._tell(STARTED, run=RunStarted(self.suite.name, settings, self.folder, *size, lacking))
 
     @contextmanager
@@ -75,7 +76,7 @@ class Followers:
         )
         self._tell(FINISHED, run=told)
         if len(outcome.warnings) > before:
-            with suppress(OSError):  # it was said; what ended the run is not to be hidden by it
+            with suppress(OSError, ResultsError):  # it was said; what ended the run is not to be hidden by it
                 results.write_warnings(outcome.warnings)
 
     def _began(self, job: Job, done: int, total: int) -> None:
@@ -104,19 +105,23 @@ class Followers:
     def _tell(self, hook: str, **value: object) -> None:
         for plugin, call in list(self.of[hook]):
             try:
-                call(**value)
-            except (Exception, SystemExit) as error:  # a plugin that exits ends its following, not the run
+                with put_back(quiet=False):  # a plugin that exits ends its following, not the run
+                    call(**value)
+            except Exception as error:
+                if isinstance(error.__cause__, KeyboardInterrupt):
+                    raise error.__cause__ from None
                 self.of[hook].remove((plugin, call))
-                self._warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
+                self.warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Say something that does not end the run."""
         self.outcome.warnings.append(message)
         self.own.warned(message)
 
 
 def _reason(error: BaseException) -> str:
     """An error in one line."""
-    said = " ".join(str(error).split())
+    text = " ".join(said(error).split())
     if isinstance(error, FairlError):
-        return said
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -12,10 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from fairl_bench.engine.drop_ins import no_neighbours
 from fairl_bench.engine.plan import Stage
 from fairl_bench.engine.stages import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, StoreError
 from fairl_bench.progress import listening
+from fairl_bench.surroundings import put_back, said
 
 Job = Sequence[Stage]
 Moved = Callable[[str, float, str], None]  # key of a job's first stage, share done, note
@@ -78,10 +80,11 @@ def perform(job: Job, worker: Worker, moved: Moved, began: Began = lambda stages
         report.damaged = error
     except StoreError as error:
         report.broken_store = error
-    except (Exception, SystemExit) as error:  # a part that calls sys.exit ends itself, not the run
+    except Exception as error:
         if len(job) == 1:
-            reason = str(error) if isinstance(error, FairlError) else f"{type(error).__name__}: {error}"
-            report.failed[job[0].key] = (reason.replace("\n", " "), traceback.format_exc())
+            reason = said(error) if isinstance(error, FairlError) else f"{type(error).__name__}: {said(error)}"
+            log = traceback.format_exc().encode("utf-8", "backslashreplace").decode()
+            report.failed[job[0].key] = (reason, log)
         else:
             for stage in job:
                 report.add(perform([stage], worker, moved, began))
@@ -96,7 +99,9 @@ def _locked(job: Job, worker: Worker, began: Began) -> None:
         left = [stage for stage in job if not worker.store.has(stage.key)]
         if left:
             began(len(left))
-            worker.perform(left)
+            # inside the locks: a child that a part forks must not let go of them
+            with put_back(), no_neighbours(worker.registry.dropped_in(stage.parts for stage in left)):
+                worker.perform(left)
 
 
 class Here:

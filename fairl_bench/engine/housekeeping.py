@@ -6,6 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,15 @@ def damage(store: Store, moved: Callable[[int, int], None] = lambda done, total:
             store.verify(key)
         except DamagedArtefact as error:
             yield error
+
+
+def unsealed(store: Store) -> int:
+    """How many artefacts are of an earlier version, whose manifests have no checksum."""
+    count = 0
+    for key in list(store.keys()):
+        with suppress(DamagedArtefact):  # or removed just now
+            count += not store.sealed(key)
+    return count
 
 
 def needed(suites: Sequence[Path]) -> set[str]:

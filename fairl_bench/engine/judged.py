@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from fairl_bench.data import Examples, Pairs
+from fairl_bench.engine import answers
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
+from fairl_bench.lent import lent
 from fairl_bench.science.streams import stream
 
 
@@ -18,7 +20,8 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
 
     Raises `DataError` for a pair that the source refuses, and where no pair is left.
     """
-    pairs = source.pairs(stream("world", replicate), **upstream)
+    with lent(source, upstream=upstream):
+        pairs = answers.pairs(source.use, source.pairs(stream("world", replicate), **upstream))
     pairs, empty = _without(pairs, _empty(pairs), source.empty, f"source {source.use!r}: a text is empty", "empty")
     same = f"source {source.use!r}: both texts are equal"
     pairs, identical = _without(pairs, _identical(pairs), source.identical, same, "identical")
@@ -28,7 +31,9 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
         raise DataError(f"source {source.use!r} holds no pair{lost}")
     examples = pairs.examples()
     if source.gold:  # judged before preferences are turned around: noise is in the pairs, not in the truth
-        examples = examples.knowing(source.gold.judge(examples))
+        with lent(source.gold, examples=examples):
+            told = answers.judged(source.gold.use, source.gold.judge(examples), len(examples))
+        examples = examples.knowing(told)
     turned = stream("flip", replicate).random(len(pairs)) < source.flip
     return examples.turned(np.flatnonzero(turned)), dropped
 

@@ -17,13 +17,25 @@ from pydantic import BaseModel
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
 from fairl_bench.digests import file_digest
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.secrets import is_secret
+from fairl_bench.engine.sources import foreign_files, parsed
+from fairl_bench.errors import PluginError
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when artefacts of the same key would mean something else."""
 
 _ROOT = Path(__file__).parent.parent
 # modules whose code decides numbers; the words and the engine are covered by SCHEMA
-_COMPUTING = ("fairl_bench.science", "fairl_bench.builtin", "fairl_bench.toy", "fairl_bench.pairwise")
+_COMPUTING = (
+    "fairl_bench.science",
+    "fairl_bench.builtin",
+    "fairl_bench.toy",
+    "fairl_bench.pairwise",
+    "fairl_bench.textfiles",
+)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(value: Any) -> str:
@@ -32,7 +44,7 @@ def canonical(value: Any) -> str:
     >>> canonical({"b": 1.0, "a": [True, None, "é"]})
     '{"a":[true,null,"é"],"b":1.0}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -42,9 +54,14 @@ def digest(value: Any) -> str:
 
 def stage_key(kind: str, parts: Mapping[str, Any], settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """The key of a stage from the identities of its parts, its settings and the keys of its inputs."""
-    return digest(
-        {"schema": SCHEMA, "stage": kind, "parts": dict(parts), "settings": dict(settings), "inputs": dict(inputs)}
-    )
+    return stage_key_of(kind, {role: canonical(one) for role, one in parts.items()}, settings, inputs)
+
+
+def stage_key_of(kind: str, parts: Mapping[str, str], settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """The same from identities that are canonical JSON already: a part of 10,000 stages is written out once."""
+    written = ",".join(f"{canonical(role)}:{one}" for role, one in sorted(parts.items()))
+    told = f'"parts":{{{written}}},"schema":{SCHEMA},"settings":{canonical(settings)},"stage":{canonical(kind)}'
+    return hashlib.sha256(f'{{"inputs":{canonical(inputs)},{told}}}'.encode()).hexdigest()
 
 
 def identity(part: Component, registry: Registry) -> dict[str, Any]:
@@ -57,8 +74,15 @@ def identity(part: Component, registry: Registry) -> dict[str, Any]:
         "version": plugin.version,
         "source": source_digest(type(part)),
         "fields": _fields(part, registry),
-        "reads": part.reads(),
+        "reads": _reads(part, plugin.name),
     }
+
+
+def _reads(part: Component, plugin: str) -> dict[str, str]:
+    found: Any = part.reads()
+    if not isinstance(found, Mapping) or not all(isinstance(one, str) for pair in found.items() for one in pair):
+        raise PluginError(f"{part.kind} {part.use!r} of {plugin}: reads gave {found!r:.60}; it needs digests by name")
+    return dict(found)
 
 
 def answering(settings: Settings) -> dict[str, Any]:
@@ -66,7 +90,7 @@ def answering(settings: Settings) -> dict[str, Any]:
     return {
         name: plain(getattr(settings, name))
         for name, field in type(settings).model_fields.items()
-        if RunTime not in field.metadata
+        if RunTime not in field.metadata and not is_secret(field)
     }
 
 
@@ -74,7 +98,7 @@ def _fields(part: BaseModel, registry: Registry) -> dict[str, Any]:
     return {
         name: _value(getattr(part, name), registry)
         for name, field in type(part).model_fields.items()
-        if RunTime not in field.metadata
+        if RunTime not in field.metadata and not is_secret(field)
     }
 
 
@@ -97,7 +121,7 @@ def source_digest(part: type[Component]) -> str:
     """The SHA-256 of the code behind a part: its own module, its bases', and what they import to compute with.
 
     Imports are followed into `science`, `builtin` and `toy`; so another formula is another key, while an edit of the
-    command line is not.
+    command line is not.  Of a plugin, `sources` says which of its files are read.
     """
     seen: dict[str, str] = {}
     waiting = [part.__module__]
@@ -106,6 +130,10 @@ def source_digest(part: type[Component]) -> str:
             waiting.append(base.__module__)
         elif base.__module__ == "fairl_bench.kinds":  # a word is no source, but what it imports to compute with is
             waiting += _followed(ast.parse(inspect.getsource(base)))
+    if not part.__module__.startswith("fairl_bench."):
+        for file in foreign_files(part.__module__):
+            seen[str(file)] = file_digest(file)
+            waiting += _followed(parsed(file))
     while waiting:
         module = waiting.pop()
         if module in seen or (path := _path(module)) is None:
@@ -114,7 +142,7 @@ def source_digest(part: type[Component]) -> str:
         seen[module] = hashlib.sha256(source).hexdigest()
         waiting += _followed(ast.parse(source))
     # not the names: that of a drop-in holds its place, and only its content counts
-    return digest(sorted(seen.values()))
+    return digest(sorted(set(seen.values())))
 
 
 def _path(module: str) -> Path | None:

@@ -35,7 +35,11 @@ def save(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a safetensors file, mapped: read where they are used, and a change of them stays in memory."""
+    """The arrays of a safetensors file, mapped: read where they are used, and read-only.
+
+    A library that writes all the same changes a copy in this process's memory, never the file: were the pages
+    themselves protected, it would end the process.
+    """
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(size))
@@ -47,4 +51,6 @@ def _mapped(path: Path, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
     dtype, shape = _NAMES[entry["dtype"]], tuple(entry["shape"])
     if not math.prod(shape):  # nothing cannot be mapped
         return np.empty(shape, dtype)
-    return np.memmap(path, dtype, mode="c", offset=start + entry["data_offsets"][0], shape=shape)
+    found = np.memmap(path, dtype, mode="c", offset=start + entry["data_offsets"][0], shape=shape)
+    found.flags.writeable = False
+    return found

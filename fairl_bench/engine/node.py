@@ -28,6 +28,7 @@ from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import open_store
 from fairl_bench.errors import FairlError, StoreError
+from fairl_bench.outside import is_name
 
 Files = tuple[tuple[str, bytes], ...]
 """The names and the contents of drop-in files."""
@@ -142,6 +143,8 @@ def _written(files: Files) -> list[Path]:
     """Drop-in files as files again, each in a folder named by its content: what they are is that and their name."""
     paths = []
     for name, content in files:
+        if not is_name(name):
+            raise FairlError(f"a drop-in file needs a name without a folder, got {name!r:.100}")
         folder = platformdirs.user_cache_path("fairl-bench") / "drop-ins" / hashlib.sha256(content).hexdigest()[:32]
         folder.mkdir(parents=True, exist_ok=True)
         half = folder / f".{uuid.uuid4().hex}"  # another worker may write the same one now

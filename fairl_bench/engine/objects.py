@@ -13,7 +13,6 @@ Of two machines each may do a stage: the first manifest stands, and both go on w
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -28,9 +27,11 @@ import platformdirs
 from filelock import Timeout
 
 from fairl_bench.engine.keys import digest
+from fairl_bench.engine.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, read_manifest
 from fairl_bench.engine.running import DOUBT, Running, announced, announcement
-from fairl_bench.engine.store import MANIFEST, Size, Store, check, read_manifest
+from fairl_bench.engine.store import Size, Store, check
 from fairl_bench.errors import DamagedArtefact, MissingExtra, StoreError
+from fairl_bench.outside import is_digest, is_name
 
 
 class ObjectStore(Store):
@@ -96,7 +97,7 @@ class ObjectStore(Store):
         told = Store.manifest(self, key)
         for name in told["files"]:
             self.objects.upload(folder / name, f"{place}/{name}")
-        text = json.dumps({**told, "place": place}, indent=1).encode()
+        text = manifest_text(key, {**told, "place": place}).encode()
         if not self.objects.create(_manifest(key), text):  # another machine was first: its answer stands
             self.objects.remove([f"{place}/{name}" for name in told["files"]])
             self._forget(key)
@@ -107,13 +108,23 @@ class ObjectStore(Store):
 
     def _told(self, key: str) -> dict[str, Any]:
         """The manifest as the store holds it."""
-        text = self.objects.read(_manifest(key))
+        text = self.objects.read(_manifest(key), MOST_BYTES)
         if text is None:
             raise DamagedArtefact(key, "its manifest is gone")
+        if len(text) > MOST_BYTES:
+            raise DamagedArtefact(key, f"its manifest holds more than {MOST_BYTES:,} bytes")
         found = read_manifest(key, text)
-        if not isinstance(found.get("place"), str):
+        if "place" not in found:
             raise DamagedArtefact(key, "its manifest lacks fields")
         return found
+
+    def sealed(self, key: str) -> bool:
+        """Whether a manifest has a checksum of its own: those of earlier versions had none."""
+        return is_sealed(self._told(key))
+
+    def changed(self, key: str) -> bool:
+        """Never: this machine's copy is checked when it is read."""
+        return False
 
     def read(self, key: str) -> Path:
         """The folder of a finished artefact on this machine, fetched once and checked at every read.
@@ -137,7 +148,7 @@ class ObjectStore(Store):
     def _fetch(self, key: str) -> None:
         with self.told(), self.half() as folder:
             told = self._fetched(key, folder)
-            (folder / MANIFEST).write_text(json.dumps(told, indent=1))
+            (folder / MANIFEST).write_text(manifest_text(key, told))
             self.keep(key, folder)
 
     def _fetched(self, key: str, folder: Path) -> dict[str, Any]:
@@ -170,12 +181,11 @@ class ObjectStore(Store):
 
     def keys(self) -> list[str]:
         """The keys of all finished artefacts."""
-        names = (name.rpartition("/")[2] for name in self.objects.sizes("manifests"))
-        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return sorted(_keys_of(self.objects.sizes("manifests")))
 
     def sizes(self) -> dict[str, Size]:
         """The size and age of every finished artefact, by key."""
-        made = {_stem(name): size.made for name, size in self.objects.sizes("manifests").items()}
+        made = {key: size.made for key, size in _keys_of(self.objects.sizes("manifests")).items()}
         total = dict.fromkeys(made, 0)
         for name, size in self.objects.sizes("files").items():
             if (key := name.split("/")[1]) in total:
@@ -214,9 +224,10 @@ class ObjectStore(Store):
 
     def discard(self, leftover: str) -> None:
         """Remove one of `leftovers`."""
-        if leftover.startswith(("damaged/", "files/")):
-            self.objects.remove(list(self.objects.sizes(leftover)))
-        else:
+        room, *names = leftover.split("/")
+        if room in ("damaged", "files") and names and all(map(is_name, names)):
+            self.objects.remove([name for name in self.objects.sizes(leftover) if name.startswith(f"{leftover}/")])
+        if room != "files":  # of this machine
             super().discard(leftover)
 
     # --- who uses it
@@ -240,7 +251,7 @@ class ObjectStore(Store):
 
     def running(self) -> list[Running]:
         """The runs that use the store now, as far as they said so."""
-        told = (announced(self.objects.read(name) or b"") for name in self.objects.sizes("runs"))
+        told = (announced(self.objects.read(name, MOST_BYTES) or b"") for name in self.objects.sizes("runs"))
         return [run for run in told if run is not None and self._alive(run)]
 
     def _alive(self, run: Running) -> bool:
@@ -276,8 +287,10 @@ def _manifest(key: str) -> str:
     return f"manifests/{key}.json"
 
 
-def _stem(name: str) -> str:
-    return name.rpartition("/")[2].removesuffix(".json")
+def _keys_of(found: Mapping[str, Size]) -> dict[str, Size]:
+    """The keys that a listing has manifests of; whatever else lies among them is none."""
+    keys = {name.removeprefix("manifests/").removesuffix(".json"): size for name, size in found.items()}
+    return {key: size for key, size in keys.items() if is_digest(key) and _manifest(key) in found}
 
 
 class Objects:
@@ -319,13 +332,23 @@ class Objects:
                 return False
             return True
 
-    def read(self, name: str) -> bytes | None:
-        """An object's bytes; None where there is none."""
+    def read(self, name: str, most: int | None = None) -> bytes | None:
+        """An object's bytes, one more than ``most`` of a larger one; None where there is none."""
         with self._told():
             try:
-                return bytes(self.system.cat_file(self._at(name)))
+                if most is None:
+                    return bytes(self.system.cat_file(self._at(name)))
+                return self._read_part(name, most + 1)
             except FileNotFoundError:
                 return None
+
+    def _read_part(self, name: str, size: int) -> bytes:
+        try:
+            return bytes(self.system.cat_file(self._at(name), start=0, end=size))
+        except FileNotFoundError:
+            raise
+        except (NotImplementedError, TypeError, ValueError, OSError):  # an empty object has no part
+            return bytes(self.system.cat_file(self._at(name)))
 
     def create(self, name: str, data: bytes) -> bool:
         """Make an object unless there is one; whether it was made.

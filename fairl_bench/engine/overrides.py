@@ -7,12 +7,13 @@ A path names a value as the suite nests it, an entry of a list by its ``name`` o
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.engine.yaml import Document, Where, parse_value
+from fairl_bench.engine.nodes import DEPTH, VALUES
+from fairl_bench.engine.yaml import Document, Lined, Listed, Where, parse_value
 from fairl_bench.errors import SuiteError, suggest
 
 _FIXED = ("name", "plugins", "defaults", "product", "exclude")  # read before there are points
@@ -20,20 +21,22 @@ _FIXED = ("name", "plugins", "defaults", "product", "exclude")  # read before th
 
 def assign(document: Document, path: str, value: Any, where: Where) -> Document:
     """The document with one value replaced or added; mistakes in it are later explained at ``where``."""
-    content = deepcopy(document.content)
-    *steps, last = _steps(content, path, where)
-    target: Any = content
-    for step in steps:
-        if isinstance(target, dict):  # a section that has had its defaults so far
-            target.setdefault(step, {})
-        target = target[step]
-    if isinstance(target, list) and not isinstance(last, int):
-        raise SuiteError(f"{path!r} leads into a list; {suggest(str(last), _entries(target))}", *where)
-    target[last] = value
-    place = (*steps, last)
-    lines = {at: line for at, line in document.lines.items() if at[: len(place)] != place}
-    made = {place[:n]: where for n in range(1, len(place) + 1) if place[:n] not in lines}
-    return Document(content, {**lines, **made}, document.path)
+    steps = _steps(document.content, path, where)
+    return Document(_with(document.content, steps, path, value, where), document.path)
+
+
+def _with(content: Any, steps: Sequence[str | int], path: str, value: Any, where: Where) -> Any:
+    """The content with the value at these steps; what does not lie on the way is shared with what it was."""
+    step, *rest = steps
+    if isinstance(content, list) and not isinstance(step, int):
+        raise SuiteError(f"{path!r} leads into a list; {suggest(str(step), _entries(content))}", *where)
+    kind = Lined if isinstance(content, Mapping) else Listed
+    changed: Any = kind(content, getattr(content, "lines", {}))
+    if not rest or (isinstance(content, Mapping) and step not in content):
+        changed.lines[step] = where
+    below = content.get(step, Lined()) if isinstance(content, Mapping) else content[step]  # a section with its defaults
+    changed[step] = _with(below, rest, path, value, where) if rest else value
+    return changed
 
 
 def set_option(document: Document, option: str) -> Document:
@@ -49,29 +52,44 @@ def with_defaults(document: Document) -> Document:
     """Every method starts from the ``defaults`` of its ``use:``; its own fields win."""
     defaults = document.content.get("defaults")
     methods = document.content.get("methods")
-    if not isinstance(defaults, Mapping) or not isinstance(methods, list):
+    if not isinstance(defaults, Mapping) or not isinstance(methods, Listed):
         return document
-    content, lines = deepcopy(document.content), dict(document.lines)
+    changed, left = methods.copy(), VALUES
     for index, method in enumerate(methods):
-        use = method.get("use") if isinstance(method, Mapping) else None
+        use = method.get("use") if isinstance(method, Lined) else None
         fields = defaults.get(use) if isinstance(use, str) else None
-        for name, value in fields.items() if isinstance(fields, Mapping) else ():
-            if name not in method:
-                content["methods"][index][name] = deepcopy(value)
-                given = ("defaults", str(use), name)
-                inner = {at[3:]: line for at, line in document.lines.items() if at[:3] == given}
-                lines |= {("methods", index, name, *at): line for at, line in inner.items()}
-                lines["methods", index, name] = document.where(given)
-    return Document(content, lines, document.path)
+        lacking = [name for name in fields if name not in method] if isinstance(fields, Mapping) else []
+        if not lacking or not isinstance(fields, Mapping):
+            continue
+        changed[index] = method.copy()
+        for name in lacking:
+            where = document.where(("defaults", str(use), name))
+            left -= _values(fields[name])
+            if left < 0:
+                raise SuiteError(f"'defaults' writes out more than {VALUES:,} values into the methods", *where)
+            changed[index][name] = fields[name]
+            changed[index].lines[name] = where
+    content = document.content.copy()
+    content["methods"] = changed
+    return Document(content, document.path)
 
 
-def points(document: Document) -> list[dict[str, Any]]:
-    """Every point of ``product`` that ``exclude`` does not match; one empty point where there is no product."""
+def _values(value: Any) -> int:
+    """How many values a value holds, itself included."""
+    entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_values, entries))
+
+
+def points(document: Document, most: int) -> list[dict[str, Any]]:
+    """Every point of ``product`` that ``exclude`` does not match; one empty point where there is no product.
+
+    More than ``most`` are refused before they are written out.
+    """
     product, exclude = document.content.get("product") or {}, document.content.get("exclude") or []
     if not isinstance(product, Mapping) or not all(isinstance(values, list) and values for values in product.values()):
         raise SuiteError("'product' needs lists of values by path", *document.where(("product",)))
     for path in product:
-        if (first := path.partition(".")[0]) in _FIXED:
+        if (first := str(path).partition(".")[0]) in _FIXED or not isinstance(path, str):
             raise SuiteError(f"'product' cannot vary {first!r}", *document.where(("product", path)))
     if not isinstance(exclude, list) or not all(isinstance(point, Mapping) and point for point in exclude):
         raise SuiteError("'exclude' needs a list of points of the product", *document.where(("exclude",)))
@@ -82,14 +100,53 @@ def points(document: Document) -> list[dict[str, Any]]:
                     f"'exclude' names {path!r}; {suggest(str(path), map(str, product))}",
                     *document.where(("exclude", index, path)),
                 )
+    n = math.prod(map(len, product.values()))
+    if n > most:
+        told = f"{n:,}" if n < 10**12 else "more than a million million"  # Python writes no number of any length
+        raise SuiteError(_too_many(f"the product has {told} points", most), *document.where(("product",)))
     every = [dict(zip(product, values, strict=True)) for values in itertools.product(*product.values())]
-    for index, gone in enumerate(exclude):
-        if not any(gone.items() <= point.items() for point in every):
-            raise SuiteError("'exclude' names no point of the product", *document.where(("exclude", index)))
-    left = [point for point in every if not any(gone.items() <= point.items() for gone in exclude)]
+    gone = _excluded(document, product, exclude, n)
+    left = [point for index, point in enumerate(every) if not gone >> index & 1]
     if not left:
         raise SuiteError("'exclude' leaves no point of the product", *document.where(("exclude",)))
     return left
+
+
+def _excluded(
+    document: Document, product: Mapping[str, Sequence[Any]], exclude: Sequence[Mapping[str, Any]], n: int
+) -> int:
+    """The points that are left out, as the bits of a number: many points times many exclusions are quick so."""
+    found, inner = 0, 1
+    having: dict[str, list[int]] = {}  # of each path, the points that have each of its values
+    for path in reversed(list(product)):
+        size = len(product[path])
+        # a value holds for ``inner`` points in a row, once every ``inner * size``
+        row, period = (1 << inner) - 1, inner * size
+        every = sum(row << start for start in range(0, n, period)) if exclude else 0
+        having[path] = [every << (inner * at) for at in range(size)]
+        inner = period
+    for index, point in enumerate(exclude):
+        named = (1 << n) - 1
+        for path, value in point.items():
+            of_path = 0
+            for known, mask in zip(product[path], having[path], strict=True):
+                of_path |= mask if known == value else 0
+            named &= of_path
+        if not named:
+            raise SuiteError("'exclude' names no point of the product", *document.where(("exclude", index)))
+        found |= named
+    return found
+
+
+def refuse_many_cells(document: Document, cells: int, most: int) -> None:
+    """Raises `SuiteError` where a suite has more cells than its ``limits`` allow."""
+    if cells > most:
+        place = next(key for key in ("product", "seeds", "replicates", "methods") if key in document.content)
+        raise SuiteError(_too_many(f"the suite has {cells:,} cells or more", most), *document.where((place,)))
+
+
+def _too_many(what: str, most: int) -> str:
+    return f"{what}, and 'limits: {{cells: {most}}}' allows {most:,}; take fewer values, or raise that limit"
 
 
 def at_point(document: Document, point: Mapping[str, Any]) -> Document:
@@ -102,6 +159,8 @@ def at_point(document: Document, point: Mapping[str, Any]) -> Document:
 def _steps(content: Any, path: str, where: Where) -> list[str | int]:
     """The keys and numbers that lead to a value.  Names may hold dots: the longest that fits is taken."""
     words, steps = path.split("."), list[str | int]()
+    if len(words) > DEPTH:
+        raise SuiteError(f"a path has at most {DEPTH} steps, got {len(words)}", *where)
     while words:
         known = _entries(content)
         taken = next((n for n in range(len(words), 0, -1) if ".".join(words[:n]) in known), 0)

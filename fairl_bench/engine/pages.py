@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from fairl_bench.engine.report import Folder, read_results, tables
+from fairl_bench.engine.report import RECORDS, RUN, SUITE, Folder, read_results, tables
 from fairl_bench.engine.suite import truth_of
-from fairl_bench.errors import ResultsError
+from fairl_bench.engine.writer import Writer
 from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.training import History
-from fairl_bench.html.page import PAGE, Content, Picture, made_from, page
+from fairl_bench.html.page import Content, Picture, page
 from fairl_bench.html.samples import samples
+from fairl_bench.results_folder import PAGE, ResultsFolder, readable
 from fairl_bench.tables import comparisons
 from fairl_bench.tables.realigned import read_realigned
-from fairl_bench.tables.scores import Run, Sheet, read_folder
+from fairl_bench.tables.scores import Run, Sheet, coordinates, read_folder
 from fairl_bench.tables.table import Table
 
-MEANING = 2  # raise it when equal inputs give other figures or another page
+MEANING = 3  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
@@ -34,27 +34,37 @@ def write_pages(path: Path, *, again: bool = False) -> Path:
 
     The page's place.  Raises `ResultsError` where the folder is none, or cannot be written.
     """
-    place, signature = path / PAGE, _signature(path)
-    if not again and made_from(place) == signature and (path / "figures").is_dir():
-        return place
-    folder = read_results(path)
+    files = Writer(path)
+    signature = _signature(ResultsFolder(path)) if path.is_dir() else ""
+    if again or not signature or not _whole(path, signature):
+        read_results(path)  # a folder that is none stays as it is
+        with files.held():
+            _draw(files, read_results(path), _signature(files))
+    return path / PAGE
+
+
+def _whole(path: Path, signature: str) -> bool:
+    """Whether the page and the figures are there, and made from this."""
+    files = Writer(path)
+    files.manifest = ResultsFolder(path).manifest
+    drawn = [PAGE, *files.listed("figures/")]
+    return all(files.holds(name, signature) for name in drawn)
+
+
+def _draw(files: Writer, folder: Folder, signature: str) -> None:
     found = _material(folder)
     pictures = []
-    try:
-        for name, (title, figure) in figures(found).items():
-            bytes_of = render(figure)
-            for form, content in bytes_of.items():
-                _write(path / "figures" / f"{name}.{form}", content)
-            pictures.append(Picture(name, title, bytes_of["svg"]))
-        (path / "figures").mkdir(exist_ok=True)
-        wanted = {f"{picture.name}.{form}" for picture in pictures for form in ("svg", "png")}
-        for old in (path / "figures").iterdir():
-            if old.name not in wanted:
-                old.unlink()
-        _write(place, page(_content(folder, found, pictures, signature)).encode())
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror}; name another folder with --results") from error
-    return place
+    for name, (title, figure) in figures(found).items():
+        bytes_of = render(figure)
+        for form, content in bytes_of.items():
+            files.put(f"figures/{name}.{form}", signature, content)
+        pictures.append(Picture(name, title, bytes_of["svg"]))
+    wanted = {f"figures/{picture.name}.{form}" for picture in pictures for form in ("svg", "png")}
+    for old in files.listed("figures/"):
+        if old not in wanted:
+            files.drop(old)
+    files.put(PAGE, signature, page(_content(folder, found, pictures, signature)))
+    files.commit()
 
 
 def _material(folder: Folder) -> Material:
@@ -65,7 +75,7 @@ def _material(folder: Folder) -> Material:
     sheets = [_in_order(sheet, folder) for sheet in read_folder(folder.path, folder.name, data)]
     sheets.sort(key=lambda sheet: models.index(sheet.model) if sheet.model in models else len(models))
     compared = folder.paired.comparisons
-    made = tables(report, [*folder.records, *folder.paired.records], compared, folder.runs)
+    made = tables(report, [*folder.records, *folder.paired.records], compared, folder.runs, known=folder.known)
     pair = next((table.methods for table in (report.table2, report.table3) if table), None)
     methods = pair or tuple(dict.fromkeys(row.method for row in folder.records))[:2]
 
@@ -90,30 +100,39 @@ def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
 
 def _content(folder: Folder, found: Material, pictures: list[Picture], signature: str) -> Content:
     every = [*folder.records, *folder.paired.records]
-    made = tables(folder.report, every, folder.paired.comparisons, folder.runs)
+    compared = folder.paired.comparisons
+    made = tables(folder.report, every, compared, folder.runs, known=folder.known, notes=folder.notes)
+    files = ResultsFolder(folder.path)
     return Content(
         name=folder.name,
-        tables=[*made.values(), *_said(folder.path, {table.name for table in made.values()})],
+        tables=[*made.values(), *_said(files, {table.name for table in made.values()})],
         pictures=pictures,
         material=found,
         records=every,
-        suite=(folder.path / "suite.yaml").read_text(encoding="utf-8"),
-        run=_json(folder.path / "run.json"),
+        suite=files.text(SUITE),
+        run=_run(files),
         signature=signature,
         samples=samples(read_realigned(folder.path), list(folder.runs)),
     )
 
 
-def _said(path: Path, known: set[str]) -> Iterator[Table]:
+def _said(files: ResultsFolder, known: set[str]) -> Iterator[Table]:
     """The tables that lie in the folder and that its report does not make: claims, regressions."""
-    for file in sorted((path / "tables").glob("*.json")):
-        told = _json(file)
-        rows = told.get("rows", [])
-        if file.stem not in known and rows:
-            heads = list(dict.fromkeys(name for row in rows for name in row))
-            shown = tuple(tuple(_shown(row.get(name)) for name in heads) for row in rows)
-            title, notes = str(told.get("title", file.stem)), tuple(map(str, told.get("notes", ())))
-            yield Table(title, tuple(("", name) for name in heads), shown, notes)
+    for name in _saved(files):
+        with readable(files.path / name):
+            told = files.json(name) if files.has(name) else json.loads((files.path / name).read_text(encoding="utf-8"))
+            rows = told.get("rows", [])
+            stem = PurePosixPath(name).stem
+            if stem not in known and rows:
+                heads = list(dict.fromkeys(head for row in rows for head in row))
+                shown = tuple(tuple(_shown(row.get(head)) for head in heads) for row in rows)
+                title, notes = str(told.get("title", stem)), tuple(map(str, told.get("notes", ())))
+                yield Table(title, tuple(("", head) for head in heads), shown, notes)
+
+
+def _saved(files: ResultsFolder) -> list[str]:
+    """The tables in the folder, also those that somebody else has put there."""
+    return sorted(f"tables/{path.name}" for path in (files.path / "tables").glob("[!.]*.json") if path.is_file())
 
 
 def _shown(value: object) -> str:
@@ -122,52 +141,36 @@ def _shown(value: object) -> str:
 
 def histories(path: Path) -> Iterator[History]:
     """What a results folder knows of the training of its rewards."""
-    import pyarrow.parquet as pq
-
-    for file in sorted((path / "histories").glob("*.parquet")):
-        table = pq.ParquetFile(file).read()
-        told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
-        seed = None if told["seed"] == "all" else int(told["seed"])
-        series = {
-            name: column[np.isfinite(column)]
-            for name in table.column_names
-            if len(column := table[name].to_numpy()) and np.isfinite(column).any()
-        }
-        yield History(
-            told["model"], told["encoder"], told["method"], told["variant"], int(told["replicate"]), seed, series
-        )
+    files = ResultsFolder(path)
+    for name in files.names("histories"):
+        table = files.table(name)
+        told = coordinates(table, files.path / name)
+        with readable(files.path / name):
+            series = {
+                column: numbers[np.isfinite(numbers)]
+                for column in table.column_names
+                if len(numbers := table[column].to_numpy()) and np.isfinite(numbers).any()
+            }
+        run = told.run
+        yield History(told.model, run.encoder, run.method, run.variant, told.replicate, run.seed, series)
 
 
-def _json(path: Path) -> Mapping[str, Any]:
-    """A JSON object; empty where there is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _signature(path: Path) -> str:
+def _signature(files: ResultsFolder) -> str:
     """What the figures and the page of a folder rest on."""
     whole = hashlib.sha256(f"{MEANING}\n".encode())
-    for kind in ("scores", "examples", "truths", "histories", "realigned"):
-        for file in sorted((path / kind).glob("*.parquet")):
-            whole.update(f"{kind}/{file.name} {comparisons.signature(file)}\n".encode())
-    whole.update(f"{comparisons.signature(path / comparisons.FILE)}\n".encode())
-    for file in (path / "suite.yaml", path / "records.parquet", *sorted((path / "tables").glob("*.json"))):
-        whole.update(file.read_bytes() if file.exists() else b"")
-    told = {name: value for name, value in _json(path / "run.json").items() if name not in _PASSING}
+    names = [name for kind in ("scores", "examples", "truths", "histories", "realigned") for name in files.names(kind)]
+    for name in (*names, comparisons.FILE, SUITE, RECORDS, *_saved(files)):
+        digest = files.digest(name) if files.has(name) else _sha256(files.path / name)
+        whole.update(f"{name} {digest}\n".encode())
+    told = {name: value for name, value in _run(files).items() if name not in _PASSING}
     told["stages"] = [{**stage, "computed": None} for stage in told.get("stages", [])]
     whole.update(json.dumps(told, sort_keys=True).encode())
     return whole.hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
-    half = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        half.write_bytes(content)
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)
+def _run(files: ResultsFolder) -> Mapping[str, Any]:
+    return files.json(RUN) if files.has(RUN) else {}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairl_bench.component import Component, Settings, Spec
-from fairl_bench.engine.keys import answering, canonical, identity, stage_key
+from fairl_bench.engine.keys import answering, canonical, identity, stage_key_of
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.resources import needs
 from fairl_bench.engine.suite import PAIRS, Named, Suite
-from fairl_bench.errors import PluginError
+from fairl_bench.engine.yaml import Place
+from fairl_bench.errors import DataError, FairlError, PluginError, SuiteError
 from fairl_bench.kinds import LM, Artefact, Ask, Encoder, Evaluator, Judge, Method, Recovered, Source, TestSet
 
+_LINE = re.compile(r"\S.*?:\d+: ")
 UPSTREAM = "upstream/"
 """Before the role of an input that a part starts from."""
 SHARD = "shard/"
@@ -115,8 +118,9 @@ def plan(study: Study) -> Plan:
     stages: dict[str, Stage] = {}
     worlds: dict[World, None] = {}
     cells: list[Cell] = []
+    known = _Known(study)
     for variant, suite in study.variants.items():
-        planner = _Planner(suite, variant, study.registry, stages)
+        planner = _Planner(suite, variant, study.registry, stages, known)
         for cell in planner.cells():
             cells.append(cell)
             worlds[cell.world] = None
@@ -127,13 +131,52 @@ def _drawn(title: str, part: Component, replicate: int) -> str:
     return f"{title}, replicate {replicate}" if part.draws() else title
 
 
+class _About(NamedTuple):
+    """What a plan asks of a part again and again."""
+
+    part: Component  # kept, so that no other part gets its number
+    spec: dict[str, Any]
+    identity: str
+    asked: Mapping[str, Any]
+
+
+class _Known:
+    """What is known of the parts that were asked about, by the part itself; equal ones share it."""
+
+    def __init__(self, study: Study) -> None:
+        self.study, self.registry, self.where = study, study.registry, study.document.where(("limits",))
+        self.asked = 0  # stages, a shared one each time
+        self.parts: dict[int, _About] = {}
+        self.specs: dict[str, _About] = {}
+
+    def about(self, part: Component) -> _About:
+        if (found := self.parts.get(id(part))) is None:
+            plain = part.plain()
+            spec = part.kind + canonical(plain)
+            if (same := self.specs.get(spec)) is None:
+                same = self.specs[spec] = _About(part, plain, self.identity(part), needs([part]))
+            found = self.parts[id(part)] = same._replace(part=part)
+        return found
+
+    def identity(self, part: Component) -> str:
+        """The part's identity as canonical JSON; what it reads and cannot find is told at its line."""
+        try:
+            return canonical(identity(part, self.registry))
+        except FairlError as error:
+            for suite in self.study.variants.values():
+                for outer, whole in _parts_of(suite):
+                    for place, one in placed_parts(whole, outer):
+                        if one is part:
+                            raise _placed(error, place, self.study) from error
+            raise
+
+
 class _Planner:
     """Plans one variant into the stages that all share."""
 
-    def __init__(self, suite: Suite, variant: str, registry: Registry, stages: dict[str, Stage]) -> None:
-        self.suite, self.variant, self.registry, self.stages = suite, variant, registry, stages
-        self.identities: dict[str, dict[str, Any]] = {}
-        self.known: dict[int, tuple[Component, dict[str, Any]]] = {}
+    def __init__(self, suite: Suite, variant: str, registry: Registry, stages: dict[str, Stage], known: _Known) -> None:
+        self.suite, self.variant, self.registry, self.stages, self.known = suite, variant, registry, stages, known
+        self.answering = {"head": answering(suite.head), "training": answering(suite.training)}
 
     def cells(self) -> Iterator[Cell]:
         for model in self.suite.models:
@@ -153,11 +196,19 @@ class _Planner:
         run_time: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
         """Add a stage, or find the equal one; its key, in which ``run_time`` settings are not."""
-        who = {role: self.identity(part) for role, part in parts.items()}
-        key = stage_key(kind, who, settings, inputs)
+        self.known.asked += 1
+        if self.known.asked > self.suite.limits.stages:
+            most = self.suite.limits.stages
+            raise SuiteError(
+                f"the suite has more than {most:,} stages to plan, which 'limits: {{stages: {most}}}' allows; take "
+                "fewer cells, evaluators, test sets or shards, or raise that limit",
+                *self.known.where,
+            )
+        about = {role: self.known.about(part) for role, part in parts.items()}
+        key = stage_key_of(kind, {role: one.identity for role, one in about.items()}, settings, inputs)
         if key not in self.stages:
-            specs = {role: part.plain() for role, part in parts.items()}
-            asked = needs(parts.values())
+            specs = {role: one.spec for role, one in about.items()}
+            asked = next(iter(about.values())).asked if len(about) == 1 else needs(parts.values())
             shared = None if stack is None else (stack, canonical(asked))
             self.stages[key] = Stage(kind, key, title, specs, {**settings, **run_time}, inputs, shared, asked)
         return key
@@ -190,14 +241,6 @@ class _Planner:
         }
         return self.add(kind, title, {}, settings, {**each, **merging})
 
-    def identity(self, part: Component) -> dict[str, Any]:
-        if id(part) not in self.known:
-            spec = part.kind + canonical(part.plain())
-            if spec not in self.identities:
-                self.identities[spec] = identity(part, self.registry)
-            self.known[id(part)] = part, self.identities[spec]  # kept, so that no other part gets its number
-        return self.known[id(part)][1]
-
     def world(self, model: Named[Source], replicate: int) -> World:
         pairs = self.examples("source", model.name, model.part, replicate)
         split = self.add(
@@ -206,11 +249,22 @@ class _Planner:
             {},
             {**self.suite.split.plain(), "replicate": replicate},
             {"pairs": pairs},
+            run_time={"reads": ()},
         )
+        self.read_of(split)
         testsets = (
             (name, self.examples("testset", name, part, replicate)) for name, part in self.suite.testsets.items()
         )
         return World(model.name, replicate, pairs, split, tuple(testsets))
+
+    def read_of(self, split: str) -> None:
+        """Note in the stage of a split which of its parts are read, here or in a variant before."""
+        needed = {name for part in self.suite.evaluate for name in part.needs() if name in PAIRS}
+        if self.suite.training.stop is not None and any(one.part.stack() is not None for one in self.suite.methods):
+            needed.add("pairs/validation")
+        stage = self.stages[split]
+        reads = sorted({*stage.settings["reads"], *(name.partition("/")[2] for name in needed)})
+        self.stages[split] = replace(stage, settings={**stage.settings, "reads": reads})
 
     def examples(self, role: str, name: str, part: Source | TestSet, replicate: int) -> str:
         """The texts of a source or test set; a file gives the same ones in every replicate."""
@@ -268,13 +322,8 @@ class _Planner:
             vectors[name] = self.embeddings(encoder, texts, "completion", world)
         baseline = self.baseline(model, world, vectors)
         for method in self.suite.methods:
-            for seed in self.seeds(method):
+            for seed in self.suite.seeds_of(method):
                 yield self.cell(model, encoder, method, world, vectors, seed, baseline)
-
-    def seeds(self, method: Named[Method]) -> tuple[int | None, ...]:
-        """One run for every seed; one for all, where neither the reward nor what is made with it is drawn."""
-        drawn = method.part.seeded or any(part.drawn for part in self.suite.evaluate)
-        return self.suite.seeds if drawn else (None,)
 
     def baseline(
         self, model: Named[Source], world: World, vectors: Mapping[str, str]
@@ -284,7 +333,9 @@ class _Planner:
         method = next((one for one in self.suite.methods if one.name == name), None)
         if method is None:
             return ()
-        return tuple((seed, self.scores(model, method, world, vectors, seed)[1]) for seed in self.seeds(method))
+        return tuple(
+            (seed, self.scores(model, method, world, vectors, seed)[1]) for seed in self.suite.seeds_of(method)
+        )
 
     def scores(
         self, model: Named[Source], method: Named[Method], world: World, vectors: Mapping[str, str], seed: int | None
@@ -292,11 +343,14 @@ class _Planner:
         """The keys of a run's reward and of what it scores."""
         where = _where(model, method, world, seed)
         who = {"replicate": world.replicate, "seed": seed}
-        settings = {**who, "head": answering(self.suite.head), "training": answering(self.suite.training)}
+        settings = {**who, **self.answering}
         device = {"device": self.suite.training.device}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": vectors["pairs"]}
         stack = method.part.stack()
-        shared = None if stack is None else (stack, canonical({**settings, "seed": None}), tuple(inputs.values()))
+        # by who fits them too: a method that fits its own runs otherwise fits no others
+        fits = getattr(type(method.part).fit_many, "__func__", type(method.part).fit_many)
+        together = (f"{fits.__module__}.{fits.__qualname__}", canonical({**settings, "seed": None}))
+        shared = None if stack is None else (stack, *together, tuple(inputs.values()))
         reward = self.add("reward", where, {"method": method.part}, settings, inputs, shared, device)
         seen = {f"embeddings/{name}": key for name, key in vectors.items()}
         texts = {"split": world.split, **world.texts()}
@@ -384,28 +438,92 @@ def _where(model: Named[Source], method: Named[Method], world: World, seed: int 
     return run if seed is None else f"{run}, seed {seed}"
 
 
-def check_parts(study: Study) -> None:
-    """Have every part, however deep, look whether its work can be done.  Raises `FairlError`."""
-    seen: set[str] = set()
+def check_parts(study: Study, todo: Iterable[Stage] | None = None) -> list[str]:
+    """Have every part, however deep, look whether its work can be done; what they remark.
+
+    With ``todo``, those of these stages alone.  Raises `SuiteError` with the line of the part and what it said.
+    """
+    wanted = None if todo is None else {canonical(spec) for stage in todo for spec in stage.parts.values()}
+    if wanted is not None and not wanted:
+        return []
+    seen, known, remarks = set[str](), set[int](), dict[str, None]()
     for suite in study.variants.values():
-        models, encoders = (entry.part for entry in suite.models), (entry.part for entry in suite.encoders)
-        methods = (entry.part for entry in suite.methods)
-        for part in parts_within((*models, *suite.testsets.values(), *encoders, *methods, *suite.evaluate)):
-            spec = part.kind + canonical(part.plain())
-            if spec not in seen:
-                seen.add(spec)
-                part.check()
+        for place, whole in _parts_of(suite):
+            if id(whole) in known:
+                continue
+            known.add(id(whole))
+            # an evaluator that asks more of a reward than scores has another spec in each stage
+            if wanted is not None and canonical(whole.plain()) not in wanted and not isinstance(whole, Evaluator):
+                continue
+            for inner, part in placed_parts(whole, place):
+                spec = part.kind + canonical(part.plain())
+                if spec not in seen:
+                    seen.add(spec)
+                    _check(part, inner, study)
+                    remarks |= dict.fromkeys(part.remarks())
+    return list(remarks)
 
 
-def parts_within(value: Any) -> Iterator[Component]:
-    """Every part in a value, the inner ones first."""
+def _check(part: Component, place: Place, study: Study) -> None:
+    try:
+        part.check()
+        if isinstance(part, Source | TestSet):
+            _check_size(part)
+    except FairlError as error:
+        raise _placed(error, place, study) from error
+
+
+MOST_ROWS = 100_000_000
+"""Pairs or texts of one data set: more would fill any memory before the first of them was embedded."""
+
+
+def _check_size(part: Source | TestSet) -> None:
+    size = part.size()
+    if size is not None and size > MOST_ROWS:
+        what = "pairs" if isinstance(part, Source) else "texts"
+        raise DataError(
+            f"{part.kind} {part.use!r} is to hold {size:,} {what}, and {MOST_ROWS:,} are the most that one holds; ask "
+            "for fewer"
+        )
+
+
+def _placed(error: FairlError, place: Place, study: Study) -> FairlError:
+    """The error with the line of the part that it is of; as it is where it has a line, of the data say."""
+    if _LINE.match(str(error)):
+        return error
+    steps = ".".join(map(str, place))
+    return SuiteError(f"{steps}: {error}", *study.document.where(place))
+
+
+def _parts_of(suite: Suite) -> Iterator[tuple[Place, Component]]:
+    """The parts that a suite names, with their places."""
+    for key in ("models", "testsets", "encoders", "methods", "evaluate"):
+        yield from _outermost(getattr(suite, key), (key,))
+
+
+def _outermost(value: Any, place: Place) -> Iterator[tuple[Place, Component]]:
+    if isinstance(value, Component):
+        yield place, value
+    elif isinstance(value, Named):
+        yield place, value.part
+    else:
+        entries = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for step, entry in entries:
+            yield from _outermost(entry, (*place, step))
+
+
+def placed_parts(value: Any, place: Place = ()) -> Iterator[tuple[Place, Component]]:
+    """Every part in a value with its place, the inner ones first."""
     if isinstance(value, Settings):
         for name in type(value).model_fields:
-            yield from parts_within(getattr(value, name))
+            # the part that has a name stands beside it
+            beside = isinstance(value, Named) and name == "part"
+            yield from placed_parts(getattr(value, name), place if beside else (*place, name))
         if isinstance(value, Component):
-            yield value
+            yield place, value
     elif isinstance(value, Mapping):
-        yield from parts_within(tuple(value.values()))
+        for key, entry in value.items():
+            yield from placed_parts(entry, (*place, key))
     elif isinstance(value, tuple):
-        for entry in value:
-            yield from parts_within(entry)
+        for index, entry in enumerate(value):
+            yield from placed_parts(entry, (*place, index))

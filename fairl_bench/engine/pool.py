@@ -83,7 +83,7 @@ class Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, *self.arguments))
-        with _sigint_held():
+        with _signals_held():
             process.start()
             self.processes.append(_Process(process, ours))
         theirs.close()
@@ -207,7 +207,7 @@ def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
     end_with_parent(parent.pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     try:
         worker = Worker(open_store(place), Registry(drop_ins))
     except FairlError as error:
@@ -257,14 +257,20 @@ def _ending(code: int) -> str:
     return f"signal {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
 
 
+_HELD = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
-def _sigint_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this, and a process that starts here is born deaf to it."""
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the end of this, and a process that starts here is born deaf to them.
+
+    One that was interrupted half started would be nobody's: it would say so in a traceback, and not end with the rest.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     resource_tracker.ensure_running()  # or it is started inside, and lets Ctrl-C through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
     finally:

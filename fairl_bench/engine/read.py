@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from fairl_bench.component import PathText
 from fairl_bench.data import GOLD, PREFERRED
 from fairl_bench.engine.explain import explain
 from fairl_bench.engine.keys import canonical
-from fairl_bench.engine.overrides import at_point, points, set_option, with_defaults
+from fairl_bench.engine.overrides import at_point, points, refuse_many_cells, set_option, with_defaults
 from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.suite import PAIRS, Suite, Table1, Table2, Table3
+from fairl_bench.engine.suite import PAIRS, ReadFrom, Suite, Table1, Table2, Table3
 from fairl_bench.engine.yaml import Document, Place, is_file, load
-from fairl_bench.errors import SuiteError, suggest
+from fairl_bench.errors import PluginError, SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
 
 
@@ -28,6 +29,7 @@ class Study(NamedTuple):
     suite: Suite
     variants: Mapping[str, Suite]
     registry: Registry
+    document: Document
 
 
 def read_study(path: Path, options: Sequence[str] = ()) -> Study:
@@ -36,13 +38,30 @@ def read_study(path: Path, options: Sequence[str] = ()) -> Study:
     for option in options:
         document = set_option(document, option)
     document = with_defaults(document)
-    registry = Registry(_plugins(document))
+    registry = _registry(document)
     suite = _suite(document, registry)
-    variants: dict[str, Suite] = {}
-    for point in points(document):  # checked before it is named: what is refused may have no JSON
-        here = _suite(at_point(document, point), registry) if point else suite
-        variants[canonical(point) if point else ""] = here
-    return Study(suite, variants, registry)
+    suite._source = ReadFrom(document.content)
+    most = suite.limits.cells
+    variants, cells, found = dict[str, Suite](), 0, points(document, most)
+    if not any(str(path).partition(".")[0] in _AXES for path in document.content.get("product") or {}):
+        refuse_many_cells(document, len(found) * suite.cells(), most)
+    for point in found:  # checked before it is named: what is refused may have no JSON
+        here = _suite(at_point(document, point), registry, like=(document, suite)) if point else suite
+        refuse_many_cells(document, cells := cells + here.cells(), most)
+        variants[canonical(_written(point)) if point else ""] = here
+    return Study(suite, variants, registry, document)
+
+
+_AXES = ("models", "encoders", "methods", "replicates", "seeds", "evaluate")
+
+
+def _written(value: Any) -> Any:
+    """A point of the product as its variant is named: a secret by its variable."""
+    if isinstance(value, Mapping):
+        return {name: _written(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_written(entry) for entry in value]
+    return value.written if isinstance(value, PathText) else value
 
 
 def read_suite(path: Path) -> tuple[Suite, Registry]:
@@ -51,14 +70,42 @@ def read_suite(path: Path) -> tuple[Suite, Registry]:
     return study.suite, study.registry
 
 
-def _suite(document: Document, registry: Registry) -> Suite:
+def _suite(document: Document, registry: Registry, like: tuple[Document, Suite] | None = None) -> Suite:
+    """The checked suite of a document; what it shares with one that was checked before is taken from there."""
+    content = document.content if like is None else _shared(document.content, *like)
     try:
-        suite = Suite.model_validate(document.content, context=registry.context())
+        suite = Suite.model_validate(content, context=registry.context())
     except ValidationError as error:
         raise SuiteError(explain(document, error)) from error
+    registry.check(suite)
     for place, message in _loose_ends(suite, registry):
         raise SuiteError(message, *document.where(place))
     return suite
+
+
+def _shared(content: Mapping[str, Any], before: Document, suite: Suite) -> dict[str, Any]:
+    """The content with the checked values of ``suite`` in the place of what is the same as ``before``."""
+    made = {key: value for key, value in content.items() if key not in ("product", "exclude")}  # it is one point
+    for key, value in made.items():
+        known, checked = before.content.get(key), getattr(suite, key, None)
+        if value is known:
+            made[key] = checked
+        elif isinstance(value, list) and isinstance(known, list) and isinstance(checked, tuple):
+            # as many: a path of the product names an entry and adds none
+            triples = zip(value, known, checked, strict=True) if len(value) == len(known) else ()
+            made[key] = [done if entry is same else entry for entry, same, done in triples] or value
+    return made
+
+
+def _registry(document: Document) -> Registry:
+    """The registry with the suite's plugins.  Raises `PluginError` with the line of one that is broken."""
+    paths = _plugins(document)
+    try:
+        return Registry(paths)
+    except PluginError as error:
+        named = [i for i, path in enumerate(paths) if f"{path.resolve()}" in str(error)]
+        path, line = document.where(("plugins", named[0]) if named else ("plugins",))
+        raise PluginError(f"{path}:{line}: {error}") from error
 
 
 def _plugins(document: Document) -> list[Path]:
@@ -87,6 +134,7 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         yield from _names(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
         yield from _names(place, "evaluate: truth", sorted(evaluator.truths()), (PREFERRED, GOLD))
         for data in sorted(evaluator.needs()):
+            yield from _no_part(suite, place, data)
             for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
                 yield place, f"evaluate: {_lack(suite, data, truth)}"
         if evaluator.takes():
@@ -105,14 +153,22 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
             yield from _table(suite, ("report", name), table)
     if suite.slices:
         yield from _names(("slices", "baseline"), "slices: method", [suite.slices.baseline], methods)
-    ids = [claim.id for claim in suite.claims]
+    ids = set[str]()
     for index, claim in enumerate(suite.claims):
         place = ("claims", index)
-        if ids.index(claim.id) < index:
+        if claim.id in ids:
             yield place, f"claims: the id {claim.id!r} is given twice"
+        ids.add(claim.id)
         yield from _names(place, "claims: method", [claim.better, *claim.comparators()], methods)
         yield from _names(place, "claims: data", [claim.data], suite.datasets())
         yield from _metrics(suite, place, "claims", [claim.metric])
+
+
+def _no_part(suite: Suite, place: Place, data: str) -> Iterator[tuple[Place, str]]:
+    """A part of the pairs that is to be judged and gets none."""
+    part = data.partition("/")[2]
+    if data in PAIRS and getattr(suite.split, part, 1) == 0:
+        yield place, f"evaluate: {data!r} holds no pair, for split.{part} is 0; raise it, or evaluate on other data"
 
 
 def _lacking(suite: Suite, registry: Registry, place: Place, evaluator: Evaluator) -> Iterator[tuple[Place, str]]:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import pluggy
 
 from fairl_bench import hookspecs
-from fairl_bench.component import Component, Spec, tuples
-from fairl_bench.errors import PluginError, UnknownName, suggest
+from fairl_bench.component import Component, Spec, parts_within, tuples
+from fairl_bench.engine.drop_ins import imported, load, no_neighbours
+from fairl_bench.engine.promises import check_fields, check_hooks, check_name, check_part
+from fairl_bench.errors import PluginError, UnknownName
 from fairl_bench.kinds import KINDS
+from fairl_bench.surroundings import PartEnded, put_back, said
 
 GROUP = "fairl_bench"
 KIND_OF = {f"fairl_{kind.removesuffix('s')}s": kind for kind in KINDS}
@@ -53,14 +54,15 @@ class Registry:
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._manager = pluggy.PluginManager("fairl_bench")
         self._manager.add_hookspecs(hookspecs)
-        self.drop_ins = tuple(sorted({Path(path).resolve() for path in drop_ins}))
+        self.drop_ins = tuple(sorted({_resolved(Path(path)) for path in drop_ins}))
+        self._found: dict[tuple[str, str], type[Component]] = {}
         from fairl_bench import __version__
 
         self._add(importlib.import_module(_BUILTIN), Plugin(_BUILTIN, "built-in", __version__))
         if installed:
             self._load_installed()
         for path in self.drop_ins:
-            self._add(_import_file(path), Plugin(str(path), "drop-in", _digest_of(path)[:12]))
+            self._add(load(path), Plugin(str(path), "drop-in", _digest_of(path)[:12]))
 
     def _load_installed(self) -> None:
         """Load the entry points of `GROUP`, by name; one that fails is noted and takes nothing down."""
@@ -68,8 +70,10 @@ class Registry:
             version = point.dist.version if point.dist else ""
             plugin = Plugin(point.name, "installed", version)
             try:
-                self._add(point.load(), plugin)
-            except (Exception, SystemExit) as error:  # a plugin that exits on import ends nothing but itself
+                with imported(point.name):
+                    module = point.load()
+                self._add(module, plugin)
+            except Exception as error:
                 place = f"{point.name} (again)" if point.name in self.plugins else point.name
                 self.plugins[place] = plugin._replace(failure=_reason(error))
 
@@ -79,12 +83,14 @@ class Registry:
             raise PluginError(f"another plugin is named {plugin.name!r} too")
         before = dict(self._entries)
         try:
+            check_hooks(module, plugin.name)
             self._manager.register(module, plugin.name)
-            self._refuse_misspelt(module, plugin)
+            self._manager.check_pending()
             callers = self._manager.get_hookcallers(module) or []
             for caller in callers:
                 if kind := KIND_OF.get(caller.name):
-                    self._alone(caller.name, module)(register=self._register(kind, plugin.name))
+                    with nullcontext() if plugin.origin == "built-in" else imported(plugin.name):
+                        self._alone(caller.name, module)(register=self._register(kind, plugin.name))
             hooks = tuple(sorted(caller.name for caller in callers))
             self.plugins[plugin.name] = plugin._replace(hooks=hooks)
         except Exception as error:
@@ -104,16 +110,12 @@ class Registry:
         names = [name for name, plugin in self.plugins.items() if hook in plugin.hooks]
         return [(name, self._alone(hook, self._manager.get_plugin(name))) for name in names]
 
-    def _refuse_misspelt(self, module: Any, plugin: Plugin) -> None:
-        known = {name for name in vars(hookspecs) if name.startswith("fairl_")}
-        for name in vars(module):
-            if name.startswith("fairl_") and name not in known and callable(getattr(module, name)):
-                raise PluginError(f"plugin {plugin.name} has an unknown hook {name!r}; {suggest(name, known)}")
-        self._manager.check_pending()
-
     def _register(self, kind: str, plugin: str) -> hookspecs.Register:
         def register(name: str, part: type[Component] | str, /) -> None:
+            check_name(kind, name, plugin)
             other = self._entries.get((kind, name))
+            if other is not None and other.plugin == plugin:
+                raise PluginError(f"{kind} {name!r} is registered twice by {plugin}; give one of them another name")
             if other is not None:
                 raise PluginError(
                     f"{kind} {name!r} is registered by both {other.plugin} and {plugin}; rename one of them"
@@ -135,11 +137,20 @@ class Registry:
         entry = self._entries.get((kind, name))
         if entry is None:
             raise UnknownName(kind, str(name), self.names(kind))
-        part = entry.part
+        if (kind, name) not in self._found:
+            self._found[kind, name] = self._class_of(kind, name, entry)
+        return self._found[kind, name]
+
+    def _class_of(self, kind: str, name: str, entry: _Entry) -> type[Component]:
+        part, origin = entry.part, self.plugins[entry.plugin].origin
         if isinstance(part, str):
             module, _, attribute = part.partition(":")
             try:
-                part = cast("type[Component]", getattr(importlib.import_module(module), attribute))
+                if origin == "built-in":
+                    part = cast("type[Component]", getattr(importlib.import_module(module), attribute))
+                else:
+                    with imported(entry.plugin), no_neighbours([entry.plugin] if origin == "drop-in" else ()):
+                        part = cast("type[Component]", getattr(importlib.import_module(module), attribute))
             except Exception as error:
                 raise PluginError(f"{kind} {name!r} of {entry.plugin} cannot be loaded: {_reason(error)}") from error
         if not (isinstance(part, type) and issubclass(part, KINDS[kind])):
@@ -147,7 +158,29 @@ class Registry:
         if inspect.isabstract(part):
             verbs = ", ".join(sorted(part.__abstractmethods__))
             raise PluginError(f"{kind} {name!r} of {entry.plugin} is not whole: {part.__name__} must define {verbs}")
+        if origin != "built-in":
+            check_fields(kind, name, part, entry.plugin)
         return part
+
+    def check(self, settings: Any) -> None:
+        """Raise `PluginError` where a plugin's part within these settings says of itself what nothing can read."""
+        for part in parts_within(settings):
+            if part.use and not type(part).__module__.startswith("fairl_bench."):
+                plugin = self.plugin_of(part.kind, part.use)
+                with put_back():
+                    check_part(part, f"{part.kind} {part.use!r} of {plugin.name}")
+
+    def dropped_in(self, specs: Iterable[Mapping[str, Any]]) -> set[str]:
+        """The drop-ins that parts come from, by their specs, parts within parts too."""
+        return {name for name in self.foreign(specs) if self.plugins[name].origin == "drop-in"}
+
+    def foreign(self, specs: Iterable[Mapping[str, Any]]) -> set[str]:
+        """The plugins, but the built-in one, that parts come from, by their specs, parts within parts too."""
+        known = {entry.plugin for entry in self._entries.values() if entry.plugin != _BUILTIN}
+        if not known:
+            return set()
+        used = {use for spec in specs for use in _uses(spec)}
+        return known & {entry.plugin for (_, name), entry in self._entries.items() if name in used}
 
     def build(self, kind: type[C], spec: Spec) -> C:
         """The part that a spec describes.  Raises pydantic's ``ValidationError`` with the place of each mistake."""
@@ -158,32 +191,31 @@ class Registry:
         return {"find": self.find}
 
 
-def _import_file(path: Path) -> ModuleType:
-    """Import a drop-in; it is in ``sys.modules`` before it runs, or its dataclasses would not find themselves."""
-    if not path.is_file():
-        raise PluginError(f"plugin {path} does not exist; name a Python file under 'plugins:'")
-    # by place and content: a copy elsewhere is another module, and so is the same file after an edit
-    name = f"fairl_bench_drop_in_{path.stem}_{hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise PluginError(f"plugin {path} is not a Python file")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    try:
-        found.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise PluginError(f"plugin {path} is broken: {_reason(error)}") from error
-    return module
-
-
 def _digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _uses(spec: Any) -> Iterator[str]:
+    """Every name after ``use`` in a spec."""
+    if isinstance(spec, Mapping):
+        if isinstance(use := spec.get("use"), str):
+            yield use
+        spec = tuple(spec.values())
+    if isinstance(spec, list | tuple):
+        for inner in spec:
+            yield from _uses(inner)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name with a zero in it
+        raise PluginError(f"plugin {str(path)!r} is no file: {said(error)}") from error
+
+
 def _reason(error: BaseException) -> str:
-    lines = str(error).splitlines() or [""]
+    if isinstance(error, PartEnded):
+        return str(error)
     # pluggy says last what is wrong, and first where
-    return f"{type(error).__name__}: {lines[-1 if isinstance(error, pluggy.PluginValidationError) else 0]}"
+    text = str(error).splitlines()[-1] if isinstance(error, pluggy.PluginValidationError) else said(error)
+    return f"{type(error).__name__}: {text}"

@@ -291,6 +291,8 @@ def renewed(lines: Sequence[Line], path: Path, published: Published) -> str:
     yaml = YAML()
     yaml.width = 1000
     content = yaml.load(path.read_text(encoding="utf-8"))
+    if "numbers" not in content:
+        raise ResultsError(f"{path} extends the file that has its numbers; renew that one")
     for number in content["numbers"]:
         if number["id"] in new:
             number["value"] = float(f"{new[number['id']]:.9g}")

@@ -9,23 +9,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.component import Component, plain
+from fairl_bench.component import Component, parts_within, plain
 from fairl_bench.data import Examples, Split
-from fairl_bench.digests import file_digest
-from fairl_bench.engine.artefacts import load_lm
+from fairl_bench.engine.artefacts import PLACE
 from fairl_bench.engine.keys import digest
-from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage, parts_within
+from fairl_bench.engine.plan import AXES, SHARD, UPSTREAM, Cell, Plan, Stage
 from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.room import refusal
 from fairl_bench.engine.stages import Worker
-from fairl_bench.errors import DataError, ResultsError
+from fairl_bench.engine.writer import Writer
+from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.recovered import RecoveredReward
 from fairl_bench.reward_folder import (
@@ -43,7 +41,7 @@ from fairl_bench.reward_folder import (
     source,
 )
 
-_OF_THE_RUN = ("title", "seconds", "host", "pid", "trained_together")  # facts that are not the reward's
+_OF_THE_RUN = ("title", "seconds", "host", "pid", "trained_together", "read")  # facts that are not the reward's
 COORDINATES = (*AXES, "variant")
 _PACKAGES = ("fairl-bench", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")
 
@@ -68,41 +66,61 @@ def load_reward(
 class Shelf:
     """The folder ``rewards`` of a results folder, as one plan fills it."""
 
-    def __init__(self, folder: Path, suite: str, plan: Plan, worker: Worker) -> None:
-        self.folder, self.suite, self.plan, self.worker = folder, suite, plan, worker
+    def __init__(self, files: Writer, suite: str, plan: Plan, worker: Worker) -> None:
+        self.files, self.suite, self.plan, self.worker = files, suite, plan, worker
         self.made = cache(self._made)
         self.start = cache(self._start)
         self.corpora: dict[tuple[str, ...], Path] = {}
+        self.kept: dict[str, list[str]] = {}
+        for name in files.listed("rewards/"):
+            self.kept.setdefault(name.split("/")[1], []).append(name)
+
+    def places(self, name: str) -> list[str]:
+        """The files of a reward that lies there."""
+        return self.kept.get(name, [])
 
     def keep(self, name: str, cell: Cell) -> bool:
         """Save the reward of a cell unless it lies there; take away what the cell was before. Whether it is there."""
-        store, place, embeddings = self.worker.store, self.folder / name, self._embeddings(cell)
+        store, place, embeddings = self.worker.store, f"rewards/{name}", self._embeddings(cell)
         if embeddings is None:
             return False
         started = _started(embeddings).values()
         signature = digest([FORMAT, cell.reward, [str(store.path(key)) for key in started]])
-        before = _signature(place)
-        if before is not None and before != signature:
-            shutil.rmtree(place)
-        if not store.has(cell.reward):
-            return False
-        if before != signature and all(map(self._has, started)):
-            self._write(place, cell, embeddings, signature)
+        there = all(self.files.holds(one, signature) for one in self.places(name))
+        there &= f"{place}/{FILE}" in self.places(name)
+        if there:
             return True
-        return before == signature
+        same = all((entry := self.files.entry(one)) is None or entry.of == signature for one in self.places(name))
+        if not same:
+            self._drop(name)
+        if not store.has(cell.reward) or not all(map(self._has, started)):
+            return same and bool(self.places(name))
+        self._write(place, cell, embeddings, signature)
+        return True
+
+    def _drop(self, name: str) -> None:
+        for one in self.places(name):
+            self.files.drop(one)
 
     def _has(self, key: str) -> bool:
         """Whether a language model is still there: once all is embedded, nothing but a reward of use elsewhere asks."""
         try:
-            return self.worker.store.has(key) and load_lm(self.worker.store.path(key)).is_dir()
+            return self.worker.store.has(key) and self._place(key).is_dir()
         except DataError:
             return False
 
+    def _place(self, key: str) -> Path:
+        """Where a language model lies: in the store, or where its artefact says."""
+        folder = self.worker.store.path(key)
+        if not (folder / PLACE).exists():
+            return folder  # not loaded: that would read all of it
+        place: Path = self.worker.load(key)
+        return place
+
     def forget(self, others_than: set[str]) -> None:
-        """Remove all other rewards, and what an interrupted run left half-written."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.is_dir() and path.name not in others_than:
-                shutil.rmtree(path)
+        """Remove all other rewards."""
+        for name in self.kept.keys() - others_than:
+            self._drop(name)
 
     def _embeddings(self, cell: Cell) -> Stage | None:
         """The stage that a reward's vectors come from; None where its encoder starts from what cannot be kept."""
@@ -111,35 +129,23 @@ class Shelf:
             stage = self.plan.stages[stage.inputs[f"{SHARD}0"]]
         return stage if all(self.plan.stages[key].kind == "lm" for key in _started(stage).values()) else None
 
-    def _write(self, place: Path, cell: Cell, embeddings: Stage, signature: str) -> None:
-        """The folder of a reward, whole or not at all."""
-        half = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
-        try:
-            half.mkdir(parents=True)
-            told = self._about(half, cell, embeddings, signature)
-            (half / FILE).write_text(json.dumps(told.plain(), indent=1), encoding="utf-8")
-            half.replace(place)
-        except OSError as error:
-            if why := refusal(error, self.folder, "--results"):
-                raise ResultsError(
-                    f"the results folder {self.folder.parent} cannot be written: {why.what}; {why.advice}"
-                ) from error
-            if _signature(place) != signature:  # if so, another process was first, with the same reward
-                raise
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
-        if CORPUS in told.files:
-            self.corpora[_corpus_of(embeddings)] = place / CORPUS
+    def _write(self, place: str, cell: Cell, embeddings: Stage, signature: str) -> None:
+        """The folder of a reward."""
+        told = self._about(place, cell, embeddings, signature)
+        self.files.put(f"{place}/{FILE}", signature, json.dumps(told.plain(), indent=1))
 
-    def _about(self, half: Path, cell: Cell, embeddings: Stage, signature: str) -> About:
+    def _about(self, place: str, cell: Cell, embeddings: Stage, signature: str) -> About:
         """Put a reward's files into a folder; what there is to say of them."""
         store, stage = self.worker.store, self.plan.stages[cell.reward]
         method, made = self.made(Method, json.dumps(stage.parts["method"]))
         reads = method.reads_vectors
         encoder, encoded = self.made(Encoder, json.dumps(embeddings.parts["encoder"]))
-        _link(store.read(cell.reward) / ARRAYS, half / ARRAYS)
+        arrays = store.read(cell.reward) / ARRAYS
+        files = {ARRAYS: self.files.stage(f"{place}/{ARRAYS}", signature, partial(_link, arrays)).sha256}
         if reads and encoder.fitted:
-            self._corpus(embeddings, half / CORPUS)
+            corpus = partial(self._corpus, embeddings)
+            files = {CORPUS: self.files.stage(f"{place}/{CORPUS}", signature, corpus).sha256, **files}
+            self.corpora.setdefault(_corpus_of(embeddings), self.files.staged(f"{place}/{CORPUS}") or Path())
         started = _started(embeddings) if reads else {}
         return About(
             signature=signature,
@@ -156,7 +162,7 @@ class Shelf:
             encoder=encoded if reads else None,
             upstream={role: self.start(key) for role, key in started.items()},
             plugins=tuple(self._plugins(method, *([encoder] if reads else []))),
-            files={path.name: file_digest(path) for path in sorted(half.iterdir())},
+            files=files,
             facts={name: one for name, one in store.manifest(cell.reward)["facts"].items() if name not in _OF_THE_RUN},
             packages=_packages(),
         )
@@ -168,7 +174,7 @@ class Shelf:
 
     def _start(self, key: str) -> Start:
         """The language model under a key; one of the store has its digests in its manifest."""
-        place = load_lm(self.worker.store.path(key))
+        place = self._place(key)
         own = place == self.worker.store.path(key)
         return Start(
             place=str(place.resolve()),
@@ -181,7 +187,7 @@ class Shelf:
         import pyarrow.parquet as pq
 
         known = self.corpora.get(_corpus_of(embeddings))
-        if known is not None and known.exists():
+        if known is not None:
             _link(known, path)
             return
         pairs: Examples = self.worker.load(embeddings.inputs["pairs"])
@@ -216,16 +222,6 @@ def _started(embeddings: Stage) -> dict[str, str]:
 
 def _corpus_of(embeddings: Stage) -> tuple[str, ...]:
     return embeddings.inputs["pairs"], embeddings.inputs["split"], embeddings.settings["embed"]
-
-
-def _signature(place: Path) -> str | None:
-    """The signature of a saved reward, without parsing all of its file; None where there is none."""
-    try:
-        with (place / FILE).open(encoding="utf-8") as file:
-            start = file.read(200)
-    except OSError:
-        return "" if place.exists() else None
-    return start.partition('"signature": "')[2].partition('"')[0]
 
 
 def _link(there: Path, path: Path) -> None:

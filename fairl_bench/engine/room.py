@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fairl_bench.surroundings import said
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 _LOST = {errno.EIO, errno.ESTALE, errno.ENOLCK}
@@ -53,16 +55,17 @@ def _number(error: BaseException) -> int | None:
     """The system's number of a refusal; safetensors tells it in its text alone."""
     if isinstance(error, OSError):
         return error.errno if error.errno in _FULL | _CLOSED | _LOST else None
-    numbers = (number for number in sorted(_FULL | _CLOSED) if f"(os error {number})" in str(error))
+    numbers = (number for number in sorted(_FULL | _CLOSED) if f"(os error {number})" in said(error))
     return next(numbers, None)
 
 
 def _here(error: BaseException, number: int, root: Path) -> bool:
     """Whether it is about a place below ``root``; where it names none, whether only a disk says such a thing."""
-    name = error.filename if isinstance(error, OSError) else None
-    if not isinstance(name, str | bytes):
+    both = (error.filename, error.filename2) if isinstance(error, OSError) else ()  # a copy names two
+    names = [Path(os.fsdecode(name)) for name in both if isinstance(name, str | bytes)]
+    if not names:
         return number not in (errno.EACCES, errno.EPERM)
-    return Path(os.fsdecode(name)).absolute().is_relative_to(root.absolute())
+    return any(name.absolute().is_relative_to(root.absolute()) for name in names)
 
 
 def _room(root: Path) -> int:

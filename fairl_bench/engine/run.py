@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.engine.execute import Outcome, Watcher, execute, missing
+from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.hands import Hands, Here
-from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.parts import sizes
+from fairl_bench.engine.plan import Cell, Plan, check_parts, plan
 from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
 from fairl_bench.engine.report import Paired, kept, paired, tables
@@ -22,9 +23,12 @@ from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.records import Record
+from fairl_bench.surroundings import put_back
 from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.tables.known import read_known
 from fairl_bench.tables.rows import Row, Runs
 from fairl_bench.tables.table import Table
+from fairl_bench.tables.unread import unread
 
 if TYPE_CHECKING:
     from fairl_bench.engine import claims
@@ -40,6 +44,7 @@ class Finished(NamedTuple):
     folder: Path
     seconds: float
     claims: list[claims.Verdict]
+    notes: Sequence[str] = ()  # what was not read, and other things to know beside the numbers
 
 
 def run(
@@ -53,23 +58,35 @@ def run(
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
     then: Callable[[Path], object] | None = None,
+    isolate: bool = False,
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
+    With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
     ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
     the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
     folder, before plugins hear that the run is over.
     """
     started = time.perf_counter()
-    whole = plan(study)
+    with put_back():
+        whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
-    results = Results(folder, study.suite, replace=replace_results)
+    todo = missing(wanted, store)
+    with put_back():  # so that the first mistake is told before the first minute's work
+        check_parts(study, todo)
+        sizes(wanted, store, study.registry, {stage.key for stage in todo if stage.kind == "split"})
+    results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
+    results.claim(whole)
     worker = Worker(store, study.registry)
     outcome = Outcome()
     followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
     watcher = followers.watcher()
 
     def project(*, whole_story: bool = True) -> Finished:
+        with results.held():
+            return projected(whole_story)
+
+    def projected(whole_story: bool) -> Finished:
         seconds = time.perf_counter() - started
         report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
         records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=wanted if only else None)
@@ -81,7 +98,8 @@ def run(
         results.write_paired(records, found or Paired([], [], ""))
         if found is not None:
             records, comparisons = [*records, *found.records], found.comparisons
-        made = list(tables(report, records, comparisons, runs).values())
+        notes = unread(results.story())
+        made = list(tables(report, records, comparisons, runs, known=read_known(folder), notes=notes).values())
         if found is not None and study.suite.claims:
             from fairl_bench.engine import claims
 
@@ -89,11 +107,13 @@ def run(
             made.append(claims.table(verdicts))
             results.write_claims([claims.plain(one) for one in verdicts])
         results.write_tables(made)
-        return Finished(wanted, outcome, records, made, folder, seconds, verdicts)
+        results.commit()
+        return Finished(wanted, outcome, records, made, folder, seconds, verdicts, notes)
 
     def answer() -> Finished:
+        check_changed(whole, store, watcher, outcome)
         while True:
-            hands = _hands(wanted, worker, watcher, jobs, cluster)
+            hands = _hands(wanted, worker, watcher, jobs, cluster, isolate)
             try:
                 execute(wanted, store, hands, watcher, outcome)
             except BaseException:  # whatever ends the work, what is finished can be read
@@ -103,9 +123,13 @@ def run(
             try:
                 return project()
             except DamagedArtefact as error:
-                outcome.damaged.append(error.key)
-                watcher.damaged(f"{error}; moved to {store.set_aside(error.key)} and made again")
+                put_aside(error, store, watcher, outcome)
 
+    if not store.has_locks:
+        followers.warn(
+            f"the store {store.root} is on a file system that has no locks: files stand for them, and two machines may "
+            "do one stage twice"
+        )
     # before anything is asked of the store: `Store.announce` says why
     with store.announce(study.suite.name, whole.stages), followers.told(results):
         followers.started()
@@ -116,14 +140,17 @@ def run(
     return finished
 
 
-def _hands(wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None) -> Hands:
-    """What does the work.  One job at a time has a process of its own where a limit may end it."""
+def _hands(
+    wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None, isolate: bool = False
+) -> Hands:
+    """What does the work.  One job at a time has a process of its own where a limit or a plugin may end it."""
     drop_ins = worker.registry.drop_ins
     if cluster is not None and missing(wanted, worker.store):  # what is finished needs no cluster
         from fairl_bench.engine.cluster import Cluster
 
         return Cluster(cluster, worker.store, drop_ins, watcher.moved)
-    if jobs == 1 and not limited(wanted.stages.values()):
+    foreign = isolate and worker.registry.foreign(stage.parts for stage in missing(wanted, worker.store))
+    if jobs == 1 and not foreign and not limited(wanted.stages.values()):
         return Here(worker, watcher.moved)
     return Pool(jobs, worker.store.place, drop_ins, watcher.moved)
 

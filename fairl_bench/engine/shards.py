@@ -21,6 +21,16 @@ def rows_of(settings: Mapping[str, Any], n: int) -> range:
     return range(settings.get("shard", 0), n, settings.get("shards", 1))
 
 
+def count_of(settings: Mapping[str, Any], n: int) -> int:
+    """How many rows these are, however many: the length of a `range` ends at 2^63.
+
+    >>> count_of({"shard": 1, "shards": 2}, 10**30)
+    500000000000000000000000000000
+    """
+    first, step = int(settings.get("shard", 0)), int(settings.get("shards", 1))
+    return max(0, -((first - n) // step))
+
+
 def merged_completions(shards: Sequence[Completions]) -> Completions:
     """The completions of all shards, in the order in which they were asked for."""
     n = sum(map(len, shards))

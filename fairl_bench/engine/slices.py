@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from fairl_bench.data import Floats, Scored
+from fairl_bench.engine.answers import measures
 from fairl_bench.kinds import Evaluator
 from fairl_bench.records import Evidence, Measure
 
@@ -40,13 +41,13 @@ def evaluate_slices(
     """The evaluator's numbers of each slice; ``sliced`` holds them by data and slice, ``whole`` all that it needs."""
     cut = {f"{data}{_MARK}{name}": scored for data, found in sliced.items() for name, scored in found.items()}
     if cut:
-        told = evaluator.model_copy(update={"data": tuple(cut)}).evaluate({**whole, **cut})
-        yield from _named(told)
+        there = evaluator.model_copy(update={"data": tuple(cut)})
+        yield from _named(measures(there, there.evaluate({**whole, **cut})))
 
 
-def _named(measures: Iterable[Measure | Evidence]) -> Iterator[Measure]:
+def _named(found: Iterable[Measure | Evidence]) -> Iterator[Measure]:
     """The measures under the names of their data and slice; those of an evaluator's own slices are left out."""
-    for measure in measures:
+    for measure in found:
         if isinstance(measure, Evidence):
             continue
         data, mark, name = measure.data.partition(_MARK)

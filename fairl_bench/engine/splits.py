@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 
-from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Examples, Split
+from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Examples, Rows, Split
 
 
 def split_pairs(
@@ -23,6 +24,32 @@ def split_pairs(
     """
     preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
     n = len(preferred)
+    group = _codes(_names(examples, by))
+    size = np.bincount(group)
+    order = rng.permutation(len(size))[::-1]
+    part_of_group = np.full(len(size), TRAIN, np.int8)
+    for code, share in ((TEST, test), (VALIDATION, validation)):
+        taken = _taken(size[order], share * n)
+        part_of_group[order[taken]] = code
+        order = order[~taken]
+    part = part_of_group[group]
+    text = _codes(examples.text)
+    one, other = text[preferred], text[rejected]
+    judged = np.zeros(int(text.max(initial=-1)) + 1, np.bool_)
+    for before, code in ((TEST, VALIDATION), (VALIDATION, TRAIN)):
+        judged[one[part == before]] = judged[other[part == before]] = True
+        part[(part == code) & (judged[one] | judged[other])] = DROPPED
+    return Split(part)
+
+
+def group_sizes(examples: Examples, by: Literal["auto", "group", "prompt", "text"]) -> Rows:
+    """How many pairs each group holds that a split must not divide, the largest first."""
+    return np.sort(np.bincount(_codes(_names(examples, by))))[::-1].astype(np.int64)
+
+
+def _names(examples: Examples, by: str) -> list[str | int]:
+    """What each pair is grouped by; its own number where that is empty."""
+    preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
     names = {
         "group": [examples.group[i] for i in preferred],
         "prompt": [examples.prompt[i] for i in preferred],
@@ -30,23 +57,20 @@ def split_pairs(
     }
     if by == "auto":
         names["auto"] = [g or p or t for g, p, t in zip(names["group"], names["prompt"], names["text"], strict=True)]
-    groups: dict[object, list[int]] = {}
-    for i, name in enumerate(names[by]):
-        groups.setdefault(name or i, []).append(i)
-    order = [list(groups.values())[i] for i in rng.permutation(len(groups))[::-1]]
-    part = np.full(n, TRAIN, np.int8)
-    for code, share in ((TEST, test), (VALIDATION, validation)):
-        taken, left = 0, []
-        for members in order:
-            if taken + len(members) / 2 <= share * n:
-                part[members] = code
-                taken += len(members)
-            else:
-                left.append(members)
-        order = left
-    texts = [{examples.text[a], examples.text[b]} for a, b in zip(preferred, rejected, strict=True)]
-    judged: set[str] = set().union(*(texts[i] for i in np.flatnonzero(part == TEST)))
-    for code in (VALIDATION, TRAIN):
-        part[[i for i in np.flatnonzero(part == code) if texts[i] & judged]] = DROPPED
-        judged.update(*(texts[i] for i in np.flatnonzero(part == code)))
-    return Split(part)
+    return [name or i for i, name in enumerate(names[by])]
+
+
+def _codes(names: Iterable[str | int]) -> Rows:
+    """Equal names as equal numbers, from 0 in the order of their first appearance."""
+    codes: dict[str | int, int] = {}
+    return np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)
+
+
+def _taken(size: Rows, wanted: float) -> np.ndarray:
+    """Which groups to take, one after the other: each whose half still fits into what is wanted."""
+    taken, found = 0, np.zeros(len(size), np.bool_)
+    for i, members in enumerate(size.tolist()):
+        if taken + members / 2 <= wanted:
+            found[i] = True
+            taken += members
+    return found

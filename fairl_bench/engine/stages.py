@@ -7,22 +7,19 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fairl_bench.component import Component
 from fairl_bench.data import (
-    GOLD,
-    TRAIN,
-    VALIDATION,
     Completions,
     Embeddings,
     Examples,
     Head,
     Inputs,
-    Preferences,
     Reward,
     Rows,
     Sampling,
@@ -33,21 +30,28 @@ from fairl_bench.data import (
     Training,
     Vectors,
 )
-from fairl_bench.engine import artefacts
+from fairl_bench.engine import answers, artefacts
 from fairl_bench.engine.asked import ask
+from fairl_bench.engine.drop_ins import look
 from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
 from fairl_bench.engine.judged import judged_pairs
+from fairl_bench.engine.keys import identity, stage_key
+from fairl_bench.engine.pairs import equal_pairs, preferences
+from fairl_bench.engine.parts import divided
 from fairl_bench.engine.plan import SHARD, UPSTREAM, Stage
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.secrets import hidden_in
 from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
 from fairl_bench.engine.slices import evaluate_slices, slices_of
-from fairl_bench.engine.splits import split_pairs
 from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import PAIRS
-from fairl_bench.errors import DataError
+from fairl_bench.errors import Changed, DamagedArtefact, DataError, FairlError
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
+from fairl_bench.lent import ReadOnly, lent, read_only
+from fairl_bench.reading import Reading, Readings, readings
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
+from fairl_bench.surroundings import parent_alone
 
 _LOADERS: Mapping[str, Callable[[Path], Any]] = {
     "lm": artefacts.load_lm,
@@ -70,10 +74,18 @@ class Worker:
         self.store, self.registry = store, registry
         self.load = lru_cache(maxsize=24)(self._load)
         self.part = lru_cache(maxsize=24)(self._part)
+        self.read = Readings()
 
     def _load(self, key: str) -> Any:
         kind, folder = self.store.checked(key)
-        return _LOADERS[kind](folder)
+        if kind not in _LOADERS:
+            raise DamagedArtefact(key, f"its kind is {kind!r:.60}, which is none")
+        try:
+            return _LOADERS[kind](folder)
+        except (FairlError, MemoryError):  # a language model that lay elsewhere is gone, say
+            raise
+        except Exception as error:  # whole, and yet not what its kind is kept as: each format has errors of its own
+            raise DamagedArtefact(key, f"it cannot be read as {kind}: {_one_line(error)}") from error
 
     def perform(self, job: Sequence[Stage]) -> None:
         """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
@@ -89,26 +101,35 @@ class Worker:
             "scores": self._scores,
             "measures": self._measures,
         }[job[0].kind]
-        with self.store.told():  # checkpoints are written by the parts themselves
-            perform(job)
+        try:
+            with self.store.told(), readings() as self.read:  # checkpoints are written by the parts themselves
+                perform(job)
+        except Changed:  # what was loaded is no longer what the store holds
+            self.load.cache_clear()
+            self.part.cache_clear()
+            raise
 
     def _keep(
         self, stage: Stage, save: Callable[[Path], None], started: float, facts: Mapping[str, Any] | None = None
     ) -> None:
+        parent_alone()
+        look()
         seconds = round(time.perf_counter() - started, 3)
         where = {"host": platform.node(), "pid": os.getpid()}
         told = {"title": stage.title, "seconds": seconds, **where, **(facts or {})}
-        self.store.write(stage.key, stage.kind, save, told)
+        if read := self.read.plain():
+            told["read"] = read
+        self.store.write(stage.key, stage.kind, save, hidden_in(told))
 
     def _shards(self, stage: Stage) -> list[Any]:
         """The answers that a stage merges, in their order."""
         numbers = sorted(int(role.removeprefix(SHARD)) for role in stage.inputs if role.startswith(SHARD))
         return [self.load(stage.inputs[f"{SHARD}{i}"]) for i in numbers]
 
-    def _upstream(self, stage: Stage) -> dict[str, Any]:
+    def _upstream(self, stage: Stage) -> ReadOnly[str, Any]:
         """The answers of the parts that a stage's part starts from, by role."""
         roles = (role for role in stage.inputs if role.startswith(UPSTREAM))
-        return {role.removeprefix(UPSTREAM): self.load(stage.inputs[role]) for role in roles}
+        return ReadOnly({role.removeprefix(UPSTREAM): self.load(stage.inputs[role]) for role in roles})
 
     def _site(self, stage: Stage) -> Site:
         """A place for long work: its scratch outlives an interruption, its folder starts empty."""
@@ -122,7 +143,9 @@ class Worker:
     def _lm(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
         site = self._site(stage)
-        made = self.registry.build(LM, stage.parts["lm"]).make(site)
+        lm = self.registry.build(LM, stage.parts["lm"])
+        with lent(lm, upstream=site.upstream):
+            made = answers.model(lm, lm.make(site), site.folder)
         here = made.folder == site.folder
         save = artefacts.save_lm if here else artefacts.save_lm_place
         self._keep(stage, lambda folder: save(folder, made.folder), started, made.facts)
@@ -143,7 +166,9 @@ class Worker:
         sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
         every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
         asked = every.take(rows_of(settings, len(every)))
-        return Completions(asked.prompt, tuple(lm.complete(asked, site)), asked.row, asked.draw)
+        with lent((lm, prompts), upstream=site.upstream):
+            texts = answers.completions(lm, lm.complete(asked, site), len(asked))
+        return Completions(asked.prompt, texts, asked.row, asked.draw)
 
     def _examples(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
@@ -155,31 +180,43 @@ class Worker:
             facts |= {f"dropped_{why}": n for why, n in dropped.items()}
         else:
             testset = self.registry.build(TestSet, stage.parts["testset"])
-            examples = testset.examples(stream("world/testset", replicate), **self._upstream(stage))
+            upstream = self._upstream(stage)
+            with lent(testset, upstream=upstream):
+                found = testset.examples(stream("world/testset", replicate), **upstream)
+                examples = answers.examples(testset.use, found)
             if not len(examples):
                 raise DataError(f"test set {testset.use!r} holds no text")
         finite_truths("these examples", examples)
+        self._refuse_changed(stage)
+        facts |= {
+            f"unknown_{name}": n for name, (_, label) in examples.truths.items() if (n := int((label == 0).sum()))
+        }
         facts["examples"] = len(examples)
         self._keep(stage, partial(artefacts.save_examples, examples=examples), started, facts)
 
+    def _refuse_changed(self, stage: Stage) -> None:
+        """Raise `DataError` where what was read is no longer what the stage's key was made of."""
+        kinds: dict[str, type[Component]] = {"source": Source, "testset": TestSet}
+        parts = {role: self.registry.build(kinds[role], spec) for role, spec in stage.parts.items()}
+        now = {role: identity(part, self.registry) for role, part in parts.items()}
+        if stage_key(stage.kind, now, stage.settings, stage.inputs) != stage.key:
+            raise DataError("a file that it reads, or its code, has changed since the run began; run it again")
+
     def _split(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
-        settings = stage.settings
-        rng = stream("split", settings["replicate"])
-        shares = (settings["validation"], settings["test"])
-        split = split_pairs(self.load(stage.inputs["pairs"]), settings["by"], *shares, rng)
-        if not len(split.rows("train")):
-            raise DataError("the split leaves no pair to train on; lower split.validation and split.test or add pairs")
+        split = divided(self.load(stage.inputs["pairs"]), stage.settings)
         self._keep(stage, partial(artefacts.save_split, split=split), started, split.counts())
 
     def _embeddings(self, job: Sequence[Stage]) -> None:
         (stage,), started = job, time.perf_counter()
         rows: dict[str, int] = {}
-        texts = self.load(stage.inputs["examples"]).inputs(stage.settings["embed"])
+        examples: Examples = self.load(stage.inputs["examples"])
+        texts = examples.inputs(stage.settings["embed"])
         row = np.array([rows.setdefault(text, len(rows)) for text in texts], np.int64)
         unique = list(rows)
         if not stage.parts:
             vectors = merged_vectors(self._shards(stage), len(unique))
+            self._read_before(stage)
         elif "shard" in stage.settings:
             mine = [unique[i] for i in rows_of(stage.settings, len(unique))]
             # where texts are fewer than shards, one may have none, and not every encoder can do without
@@ -189,15 +226,24 @@ class Worker:
             vectors = self._encoded(stage, unique)
         embeddings = Embeddings(vectors, row)
         facts = {"texts": len(vectors), "dimensions": int(vectors.shape[1])}
+        if "shard" not in stage.settings:
+            facts |= equal_pairs(examples, embeddings)
         self._keep(stage, partial(artefacts.save_embeddings, embeddings=embeddings), started, facts)
+
+    def _read_before(self, stage: Stage) -> None:
+        """Take in what the shards of a stage have read."""
+        for role, key in stage.inputs.items():
+            if role.startswith(SHARD):
+                for told in self.store.manifest(key)["facts"].get("read", ()):
+                    self.read.add(Reading(**told))
 
     def _encoded(self, stage: Stage, texts: Sequence[str]) -> Vectors:
         """The vector of each text.  Raises `DataError` and `NotFinite` for what an encoder must not give."""
         encoder = self.registry.build(Encoder, stage.parts["encoder"])
-        found = encoder.encode(tuple(texts), self._corpus(stage), **self._upstream(stage))
-        vectors = np.ascontiguousarray(found, np.float32)
-        if vectors.shape[0] != len(texts):
-            raise DataError(f"encoder {encoder.use!r} turned {len(texts)} texts into {vectors.shape[0]} vectors")
+        corpus, upstream = self._corpus(stage), self._upstream(stage)
+        with lent(encoder, upstream=upstream):
+            found = encoder.encode(tuple(texts), corpus, **upstream)
+            vectors = answers.vectors(encoder, found, len(texts))
         finite_rows(
             f"what encoder {encoder.use!r} gives", vectors, tuple(texts), "use a wider dtype, or mend the encoder"
         )
@@ -214,9 +260,9 @@ class Worker:
     def _rewards(self, job: Sequence[Stage]) -> None:
         started = time.perf_counter()
         first = job[0]
-        inputs = (self.load(first.inputs[role]) for role in ("pairs", "split", "embeddings"))
-        train, validation = _preferences(*inputs)
-        runs = []
+        pairs, split, embeddings = (self.load(first.inputs[role]) for role in ("pairs", "split", "embeddings"))
+        parts = cache(partial(preferences, pairs, split, embeddings))
+        runs, left_out = [], []
         for stage in job:
             settings = stage.settings
             method = self.registry.build(Method, stage.parts["method"])
@@ -225,11 +271,17 @@ class Worker:
                 Training.model_validate({**settings["training"], "device": settings["device"]}),
             )
             seed = 0 if settings["seed"] is None else settings["seed"]
-            runs.append((method, Task(train, validation, head, training, settings["replicate"], seed)))
-        rewards = type(runs[0][0]).fit_many(runs)
-        for stage, reward in zip(job, rewards, strict=True):
+            found = parts(leave_equal=method.reads_vectors and training.equal_vectors == "drop")
+            runs.append((method, Task(found.train, found.validation, head, training, settings["replicate"], seed)))
+            left_out.append(found.left_out)
+        methods = [method for method, _ in runs]
+        with lent(methods, task=runs[0][1]):
+            rewards = answers.rewards(methods, type(runs[0][0]).fit_many(runs))
+        for stage, reward, without in zip(job, rewards, left_out, strict=True):
             finite_reward(reward)
             facts = {"trained_together": len(job), **reward.facts}
+            if without:
+                facts["equal_vectors_left_out"] = without
             self._keep(stage, partial(artefacts.save_reward, reward=reward), started, facts)
 
     def _scores(self, job: Sequence[Stage]) -> None:
@@ -250,13 +302,15 @@ class Worker:
         (stage,), started = job, time.perf_counter()
         evaluator = self.registry.build(Evaluator, stage.parts["evaluator"])
         scores = self.load(stage.inputs["scores"])
-        scored = {name: self._scored(stage, name, scores) for name in evaluator.needs()}
+        scored = ReadOnly({name: self._scored(stage, name, scores) for name in evaluator.needs()})
         if "baseline" in stage.inputs:
-            found: list[Measure | Evidence] = [
-                *evaluate_slices(evaluator, scored, self._slices(stage, evaluator, scored))
-            ]
+            sliced = self._slices(stage, evaluator, scored)
+            with lent(evaluator, scored=scored, sliced=sliced):
+                found: list[Measure | Evidence] = [*evaluate_slices(evaluator, scored, sliced)]
         else:
-            found = list(evaluator.evaluate(scored, **self._upstream(stage)))
+            upstream = self._upstream(stage)
+            with lent(evaluator, scored=scored, upstream=upstream):
+                found = answers.measures(evaluator, evaluator.evaluate(scored, **upstream))
         self._keep(stage, partial(artefacts.save_measures, found=found), started)
 
     def _slices(self, stage: Stage, evaluator: Evaluator, scored: Mapping[str, Scored]) -> dict[str, dict[str, Scored]]:
@@ -271,35 +325,27 @@ class Worker:
     def _scored(self, stage: Stage, name: str, scores: Mapping[str, np.ndarray]) -> Scored:
         dataset, _, part = name.partition("/")
         if not part:
-            return Scored(self.load(stage.inputs[dataset]), scores[dataset].astype(np.float64))
+            return Scored(self.load(stage.inputs[dataset]), read_only(scores[dataset].astype(np.float64)))
         examples, rows = self.part(stage.inputs[dataset], stage.inputs["split"], part)
-        return Scored(examples, scores[dataset][rows].astype(np.float64))
+        return Scored(examples, read_only(scores[dataset][rows].astype(np.float64)))
 
     def _part(self, pairs: str, split: str, part: str) -> tuple[Examples, Rows]:
         """The examples of one part of the pairs, and their rows among all."""
         examples: Examples = self.load(pairs)
         rows = np.flatnonzero(np.isin(examples.pair, self.load(split).rows(part)))
+        if not len(rows):  # a split that was kept when nothing read this part
+            raise DataError(f"the split has no pair for {part!r}; set split.{part} above 0, or add pairs")
         return examples.take(rows), rows
 
 
-def _preferences(examples: Examples, split: Split, embeddings: Embeddings) -> tuple[Preferences, Preferences]:
-    """The training and the validation pairs as rows of the unique vectors."""
-    preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
-    part = split.part[examples.pair[preferred]]
-    first = np.unique(embeddings.row, return_index=True)[1]
-    texts = tuple(examples.text[i] for i in first)
-    gold = examples.truths.get(GOLD)
-
-    def of(code: int) -> Preferences:
-        good, bad = preferred[part == code], rejected[part == code]
-        labels = None if gold is None else (gold.label[good], gold.label[bad])
-        return Preferences(embeddings.vectors, embeddings.row[good], embeddings.row[bad], texts, labels)
-
-    return of(TRAIN), of(VALIDATION)
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _score(method: Method, reward: Reward, examples: Examples, embeddings: Embeddings) -> np.ndarray:
     """The reward of each example; equal inputs are scored once."""
     first = np.unique(embeddings.row, return_index=True)[1]
     unique = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors)
-    return np.asarray(method.score(reward, unique), np.float64)[embeddings.row]
+    with lent(method, reward=reward, inputs=unique):
+        found = answers.scores(method, method.score(reward, unique), len(unique.text))
+    return found[embeddings.row]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.component import Component, DataFile, Settings
+from fairl_bench.component import Component, DataFile, RunTime, Settings
 from fairl_bench.data import GOLD, SPLITS, Head, Training
+from fairl_bench.engine import secrets
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
 
 C = TypeVar("C", bound=Component)
@@ -161,6 +162,25 @@ class Claim(Settings):
         return (self.than,) if isinstance(self.than, str) else self.than
 
 
+class Limits(Settings):
+    """How much a suite may ask for: more is refused before anything is planned, for it is mostly a slip."""
+
+    cells: int = Field(20_000, ge=1, description="models x encoders x methods x seeds, over all points of the product")
+    stages: int = Field(100_000, ge=1, description="stages to plan, one that several cells share counted for each")
+
+
+class ReadFrom:
+    """The file's data that a suite was read from: whatever it is, two suites that say the same are equal."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ReadFrom)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class Suite(Settings):
     """A table of questions."""
 
@@ -186,24 +206,47 @@ class Suite(Settings):
     slices: Slices | None = None
     report: Report = Report()
     claims: tuple[Claim, ...] = ()
+    limits: Annotated[Limits, RunTime] = Limits()
+    _source: ReadFrom = PrivateAttr(default_factory=lambda: ReadFrom(None))
 
     @field_validator("replicates", "seeds")
     @classmethod
     def _once_each(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
-        for number in numbers:
-            if numbers.count(number) > 1:
-                raise PydanticCustomError("repeated", "{number} is given twice", {"number": number})
+        if (number := _repeated(numbers)) is not None:
+            raise PydanticCustomError("repeated", "{number} is given twice", {"number": number})
         return numbers
 
     @field_validator("models", "encoders", "methods")
     @classmethod
     def _names_differ(cls, entries: tuple[Named[Any], ...]) -> tuple[Named[Any], ...]:
-        names = [entry.name for entry in entries]
-        for name in names:
-            if names.count(name) > 1:
-                raise PydanticCustomError("repeated", "the name '{name}' is given twice", {"name": name})
+        if (name := _repeated([entry.name for entry in entries])) is not None:
+            raise PydanticCustomError("repeated", "the name '{name}' is given twice", {"name": name})
         return entries
 
     def datasets(self) -> tuple[str, ...]:
         """Every name that ``data:`` may hold."""
         return (*PAIRS, *self.testsets)
+
+    def seeds_of(self, method: Named[Method]) -> tuple[int | None, ...]:
+        """One run for every seed; one for all, where neither the reward nor what is made with it is drawn."""
+        drawn = method.part.seeded or any(part.drawn for part in self.evaluate)
+        return self.seeds if drawn else (None,)
+
+    def cells(self) -> int:
+        """How many cells there are, without its product."""
+        runs = sum(len(self.seeds_of(method)) for method in self.methods)
+        return len(self.models) * len(self.replicates) * len(self.encoders) * runs
+
+    def shown(self) -> dict[str, Any]:
+        """The suite as plain data without its secrets, which stand by the names of their variables."""
+        return secrets.shown(self, self._source.content)  # type: ignore[no-any-return]
+
+
+def _repeated(values: Sequence[Any]) -> Any:
+    """The first value that stands there twice, or None."""
+    seen = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None

@@ -2,55 +2,107 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import date
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairl_bench.component import PathText
+from fairl_bench.engine import nodes
+from fairl_bench.engine.nodes import DEPTH, VALUES, Node, Scalar, Unreadable, value_of
+from fairl_bench.engine.variables import WrongVariable, as_written, resolved
 from fairl_bench.errors import SuiteError
 
 Place = tuple[str | int, ...]  # the path of a value in the document: ("methods", 0, "margin")
 Where = tuple[Path, int | None]  # a file and a line; no line for what was set from outside
-_OTHER_VERSION = re.compile(r"^%YAML(?!\s+1\.2\s)", re.MULTILINE)
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+BYTES = 200_000
+"""How long a file may be."""
+CHARACTERS = 4_000_000
+"""How many characters its texts may hold, each alias and variable written out."""
+FILES = 16
+"""How many files may extend one another."""
+
+
+class Lined(dict[Any, Any]):
+    """A mapping that knows where its entries stand."""
+
+    def __init__(self, entries: Mapping[Any, Any] | None = None, lines: Mapping[Any, Where] | None = None) -> None:
+        super().__init__(entries or {})
+        self.lines: dict[Any, Where] = dict(lines or {})
+
+    def copy(self) -> Lined:
+        """The same entries and lines in a mapping of its own."""
+        return Lined(self, self.lines)
+
+
+class Listed(list[Any]):
+    """A list that knows where its entries stand."""
+
+    def __init__(self, entries: list[Any] | None = None, lines: Mapping[Any, Where] | None = None) -> None:
+        super().__init__(entries or [])
+        self.lines: dict[Any, Where] = dict(lines or {})
+
+    def copy(self) -> Listed:
+        """The same entries and lines in a list of its own."""
+        return Listed(self, self.lines)
 
 
 class Document(NamedTuple):
-    """A file's content as plain data, with the file and line of each value."""
+    """A file's content as plain data, whose mappings and lists know the file and line of each entry."""
 
-    content: dict[str, Any]
-    lines: dict[Place, Where]
+    content: Lined
     path: Path
 
     def where(self, place: Place) -> Where:
         """The file and line of a value, or of the nearest thing around it."""
-        for end in range(len(place), -1, -1):
-            if place[:end] in self.lines:
-                return self.lines[place[:end]]
-        return self.path, 1
+        found: Where = self.path, 1
+        content: Any = self.content
+        for step in place:
+            lines = getattr(content, "lines", {})
+            found = lines.get(step, found)
+            try:
+                content = content[step]
+            except (LookupError, TypeError):
+                break
+        return found
 
 
-def load(path: Path, seen: tuple[Path, ...] = ()) -> Document:
-    """Read a suite and what it extends: a top-level key given here replaces the whole key there."""
-    here = _read(path)
-    parent = here.content.pop("extends", None)
-    if parent is None:
-        return here
-    line = here.where(("extends",))[1]
-    if not isinstance(parent, PathText):
-        raise SuiteError(f"'extends' needs a file name, got {parent!r}", path, line)
-    if not is_file(parent.folder / parent):
-        raise SuiteError(f"'extends' names {parent!r}, which does not exist beside this file", path, line)
-    seen = (*seen, path.resolve())
-    if (parent.folder / parent).resolve() in seen:
-        raise SuiteError(f"'extends' goes round in a circle: {parent!r} leads back to this file", path, line)
-    above = load(parent.folder / parent, seen)
-    lines = {place: line for place, line in above.lines.items() if not place or place[0] not in here.content}
-    return Document({**above.content, **here.content}, {**lines, **here.lines}, path)
+def load(path: Path, *, variables: bool = True) -> Document:
+    """Read a suite and what it extends: a top-level key given here replaces the whole key there.
+
+    Without ``variables``, each ``${VAR}`` stays as it is: what a run has written is read without its secrets.
+    """
+    chain, seen = list[tuple[Lined, Path]](), list[Path]()
+    here, left = path, BYTES
+    while True:
+        content, read = _read(here, left, variables=variables)
+        left -= read
+        chain.append((content, here))
+        seen.append(here.resolve())
+        where = content.lines.pop("extends", (here, None))
+        parent = content.pop("extends", None)
+        if parent is None:
+            break
+        here = _parent(parent, seen, where)
+    whole = Lined()
+    for content, file in reversed(chain):
+        whole.update(content)
+        whole.lines.update({key: content.lines.get(key, (file, 1)) for key in content})
+    return Document(whole, path)
+
+
+def _parent(named: Any, seen: list[Path], where: Where) -> Path:
+    if not isinstance(named, PathText):
+        raise SuiteError(f"'extends' needs a file name, got {named!r}", *where)
+    parent = named.folder / named
+    if not is_file(parent):
+        why = "is a folder" if is_folder(parent) else "does not exist beside this file"
+        raise SuiteError(f"'extends' names {str(named)!r}, which {why}", *where)
+    if parent.resolve() in seen:
+        raise SuiteError(f"'extends' goes round in a circle: {str(named)!r} leads back to this file", *where)
+    if len(seen) >= FILES:
+        raise SuiteError(f"'extends' leads through more than {FILES} files; put them into fewer", *where)
+    return parent
 
 
 def is_file(path: Path) -> bool:
@@ -61,116 +113,160 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> Document:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import DuplicateKeyError
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SuiteError(f"cannot be read: {error.strerror}", path) from error
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _read(path: Path, most: int, *, variables: bool) -> tuple[Lined, int]:
+    """The content of one file of at most so many bytes, and how many it has."""
+    data = _bytes(path, most)
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         above = error.object[: error.start].count(b"\n")
         raise SuiteError("is not UTF-8; convert the file", path, above + 1) from error
-    if _OTHER_VERSION.search(text):
-        raise SuiteError("asks for another YAML than 1.2, in which a suite is written; remove the '%YAML' line", path)
     try:
-        raw = YAML(typ="rt", pure=True).load(text)
-    except DuplicateKeyError as error:
-        key = re.search(r'duplicate key "(.*?)"', str(error.problem))
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise SuiteError(f"key {key.group(1) if key else '?'!r} is given twice", path, line) from error
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        problem = str(error.problem)
-        if problem.startswith("but "):
-            problem = f"{error.context}, {problem}"
-        if "${" in "".join(text.splitlines()[line - 1 : line] if line else []):
-            problem += "; quote a text with ${...} in it"
-        raise SuiteError(f"is not YAML: {problem}", path, line) from error
-    except RecursionError as error:
-        raise SuiteError("is nested too deeply", path) from error
-    except (YAMLError, ValueError) as error:  # the second: !!float on a text, a date of month 13
-        raise SuiteError(f"is not YAML: {str(error).partition(chr(10))[0]}", path) from error
-    except Exception as error:  # what the loader does not expect itself; its words are none for a user
-        raise SuiteError("is not YAML, or has a tag that does not fit its value", path) from error
-    if not isinstance(raw, dict):
+        whole = nodes.nodes(text)
+    except Unreadable as error:
+        raise SuiteError(str(error), path, error.line) from error
+    if not isinstance(whole, nodes.Mapping):
         raise SuiteError("is empty or no mapping; a suite starts with 'name: ...'", path, 1)
-    lines: dict[Place, Where] = {(): (path, 1)}
+    content = _Builder(path, path.parent.absolute(), variables=variables).built(whole)
+    return content, len(data)
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    """The bytes of a file.  A pipe or a device is not waited for, and what has no end is not read to it."""
     try:
-        content = _plain(raw, (), path, path.parent.absolute(), lines)
-    except RecursionError as error:
-        raise SuiteError("is nested too deeply, or holds itself by an alias", path) from error
-    return Document(content, lines, path)
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
+            raise SuiteError("cannot be read: it is a pipe or a device, and no file", path)
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise SuiteError(f"cannot be read: {error.strerror}", path) from error
+    except ValueError as error:
+        raise SuiteError("cannot be read: no file can have this name", path) from error
+    if len(data) > most:
+        with_others = "" if most == BYTES else " together with the files that extend it"
+        raise SuiteError(f"has more than {BYTES:,} bytes{with_others}; is it the right file?", path, 1)
+    return data
 
 
-def _plain(value: Any, place: Place, path: Path, folder: Path, lines: dict[Place, Where]) -> Any:
-    """Plain data from round-trip data, noting lines and resolving variables; relative paths start from the folder."""
-    if isinstance(value, Mapping):
-        found = {}
-        for key, entry in value.items():
-            at = (*place, key)
-            with suppress(KeyError, TypeError):  # a key that a merge (<<) brings has no line of its own
-                lines[at] = (path, value.lc.key(key)[0] + 1)  # type: ignore[attr-defined]
-            _refuse_no_character(str(key), path, lines.get(at, (path, 1))[1])
-            found[key] = _plain(entry, at, path, folder, lines)
+class _Builder:
+    """Plain data from nodes: variables resolved, keys given once, relative paths from the folder."""
+
+    def __init__(self, path: Path, folder: Path, *, lined: bool = True, variables: bool = True) -> None:
+        self.path, self.folder, self.lined, self.variables = path, folder, lined, variables
+        self.values = self.characters = 0
+        self.section: int | None = None  # the line of the outermost key that is being read
+
+    def built(self, node: Node, depth: int = 0) -> Any:
+        """The value of a node."""
+        self._count(node, depth)
+        if isinstance(node, nodes.Scalar):
+            found = self._value(node)
+            return self._text(found, node.line) if isinstance(found, str) else found
+        if isinstance(node, nodes.Sequence):
+            lines = {index: self._at(entry.line) for index, entry in enumerate(node.entries)}
+            return Listed([self.built(entry, depth + 1) for entry in node.entries], lines)
+        return self._mapping(node, depth)
+
+    def _mapping(self, node: nodes.Mapping, depth: int) -> Lined:
+        found, merged = Lined(), list[Lined]()
+        seen_merge = False
+        for key_node, entry in zip(node.entries[::2], node.entries[1::2], strict=True):
+            if isinstance(key_node, Scalar) and key_node.text == "<<" and key_node.plain and not key_node.tag:
+                if seen_merge:
+                    raise self._wrong("key '<<' is given twice; give it a list of what to merge", key_node.line)
+                seen_merge = True
+                merged = list(self._merged(entry, key_node.line, depth))
+                continue
+            key = self._key(key_node)
+            if key in found:
+                raise self._wrong(f"key {key!r} is given twice", key_node.line)
+            if depth == 0:
+                self.section = key_node.line
+            found[key] = self.built(entry, depth + 1)
+            found.lines[key] = self._at(key_node.line)
+        for one in merged:  # what is given here wins, and then the first; these have no line of their own
+            for key, value in one.items():
+                found.setdefault(key, value)
         return found
-    if isinstance(value, list):
-        for index in range(len(value)):
-            lines[*place, index] = (path, value.lc.item(index)[0] + 1)  # type: ignore[attr-defined]
-        return [_plain(entry, (*place, index), path, folder, lines) for index, entry in enumerate(value)]
-    line = lines.get(place, (path, 1))[1]
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int):
-        if abs(value) >= 2**63:
-            raise SuiteError("a number has more than 18 digits; none of ours can be so large", path, line)
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, str):
-        return _text(str(value), path, folder, line)
-    if isinstance(value, date):
-        raise SuiteError(f"{value} is a date, which nothing here needs; quote it to make it a text", path, line)
-    tag = getattr(value, "tag", None)
-    name = str(getattr(tag, "value", None) or "").replace("tag:yaml.org,2002:", "!!")
-    raise SuiteError(
-        f"{f'a value tagged {name!r}' if name else repr(value)} is no text, number, list or mapping", path, line
-    )
 
+    def _merged(self, node: Node, line: int, depth: int) -> Iterator[Lined]:
+        each = node.entries if isinstance(node, nodes.Sequence) else [node]
+        for one in each:
+            if not isinstance(one, nodes.Mapping):
+                raise self._wrong("'<<' needs a mapping or a list of mappings to merge", line)
+            self._count(one, depth)
+            yield self._mapping(one, depth + 1)
 
-def _text(text: str, path: Path, folder: Path, line: int | None) -> PathText:
-    """``${VAR}`` and ``${VAR:-default}`` replaced; a path in a variable starts from the working directory."""
+    def _key(self, node: Node) -> str | int:
+        self._count(node, 0)
+        key = self._value(node) if isinstance(node, Scalar) else None
+        if isinstance(node, Scalar) and isinstance(key, str):
+            self._characters(key, node.line)
+            return key
+        if isinstance(key, int) and not isinstance(key, bool):
+            return key
+        got = f"got {node.text!r}; quote it" if isinstance(node, Scalar) else "got a list or mapping"
+        raise self._wrong(f"a key must be a text, {got}", node.line)
 
-    def value(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        found = os.environ.get(name) or default
-        if found is None:
-            raise SuiteError(f"${{{name}}} is not set; set it: {name}=... fairl-bench ...", path, line)
+    def _value(self, node: Scalar) -> Any:
+        try:
+            return value_of(node)
+        except Unreadable as error:
+            raise self._wrong(str(error), error.line) from error
+
+    def _text(self, text: str, line: int) -> PathText:
+        try:
+            found = resolved(text, self.folder) if self.variables else as_written(text, self.folder)
+        except WrongVariable as error:
+            raise self._wrong(str(error), line) from error
+        self._characters(found, line)
         return found
 
-    _refuse_no_character(text, path, line)
-    first = _VARIABLE.match(text)
-    found = PathText(_VARIABLE.sub(value, text))
-    found.folder = Path.cwd() if first and os.environ.get(first.group(1)) else folder
-    return found
+    def _characters(self, text: str, line: int) -> None:
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+            raise self._wrong(f"{text!r} holds what is no character", line)
+        self.characters += len(text)
+        if self.characters > CHARACTERS:
+            raise self._wrong(
+                f"holds more than {CHARACTERS:,} characters, once aliases are written out", self.section or line
+            )
 
+    def _count(self, node: Node, depth: int) -> None:
+        self.values += 1
+        if self.values > VALUES:
+            # not the node's own line: what an alias names may stand far above
+            line = self.section or node.line
+            raise self._wrong(f"holds more than {VALUES:,} values, once aliases are written out", line)
+        if depth > DEPTH:
+            line = self.section or node.line
+            raise self._wrong(f"is nested too deeply: more than {DEPTH} lists and mappings in one another", line)
 
-def _refuse_no_character(text: str, path: Path, line: int | None) -> None:
-    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
-        raise SuiteError(f"{text!r} holds what is no character", path, line)
+    def _at(self, line: int) -> Where:
+        return self.path, line if self.lined else None
+
+    def _wrong(self, message: str, line: int | None) -> SuiteError:
+        return SuiteError(message, self.path, line if self.lined else None)
 
 
 def parse_value(text: str, where: Where) -> Any:
     """One value of YAML, as an option gives it; relative paths start from the working directory."""
-    from ruamel.yaml import YAML
-
+    if len(text) > BYTES:
+        raise SuiteError("is too long for an option; write it into a file", *where)
     try:
-        raw = YAML(typ="rt", pure=True).load(text)
-    except Exception as error:  # as for a file
-        raise SuiteError(f"{text!r} is not YAML", *where) from error
-    return _plain(raw, (), where[0], Path.cwd(), {(): where})
+        node = nodes.nodes(text)
+    except Unreadable as error:
+        said = str(error)
+        raise SuiteError(f"{text!r} is not YAML" if said.startswith("is not YAML") else said, *where) from error
+    return None if node is None else _Builder(where[0], Path.cwd(), lined=False).built(node)
 
 
 def dump(content: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ from fairl_bench.figures.sweeps import lines, sweep
 from fairl_bench.figures.training import History, curves
 from fairl_bench.figures.transfer import transfer
 from fairl_bench.records import Record
+from fairl_bench.results_folder import alike, distinct
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.rows import Row, row_of
 from fairl_bench.tables.scores import Sheet
@@ -43,7 +45,12 @@ class Drawn(NamedTuple):
 
 def figures(material: Material) -> Mapping[str, Drawn]:
     """The figures by the name of their files, each only where its data is there."""
-    return {name: Drawn(title, figure) for name, title, figure in _drawn(material) if figure is not None}
+    drawn = [(name, Drawn(title, figure)) for name, title, figure in _drawn(material) if figure is not None]
+    no_name = alike(name for name, _ in drawn)
+    return {
+        distinct(name, hashlib.sha256(found.title.encode()).hexdigest()) if other else name: found
+        for (name, found), other in zip(drawn, no_name, strict=True)
+    }
 
 
 def _drawn(material: Material) -> Iterator[tuple[str, str, Figure | None]]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import category
 
 from fairl_bench.figures.all import Material
@@ -21,8 +20,8 @@ from fairl_bench.html.numbers import packed
 from fairl_bench.records import Record
 from fairl_bench.tables.scores import Values
 from fairl_bench.tables.table import Table
+from fairl_bench.tables.unread import unread
 
-PAGE: Final = "report.html"
 _HERE = Path(__file__).parent
 
 
@@ -113,16 +112,6 @@ def printable(text: str) -> str:
     return "".join("\ufffd" if one not in "\n\t" and category(one) in ("Cc", "Cs") else one for one in text)
 
 
-def made_from(path: Path) -> str | None:
-    """What a page says it was made from; None where there is none."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            found = re.search(r'<meta name="signature" content="(\w+)">', file.read(2000))
-    except (OSError, UnicodeDecodeError):
-        return None
-    return found[1] if found else None
-
-
 def warnings(run: Mapping[str, Any]) -> list[Warned]:
     """What a run says of parts that failed, were skipped or made again, and of rows that were dropped."""
     titles = {stage["key"]: str(stage.get("title", stage["key"])) for stage in run.get("stages", ())}
@@ -135,6 +124,7 @@ def warnings(run: Mapping[str, Any]) -> list[Warned]:
         why = ", ".join(f"{n:,} {name.removeprefix('dropped').strip('_') or 'pairs'}" for name, n in dropped.items())
         if dropped:
             found.append(Warned("dropped", f"{stage.get('title', '')}: {why}"))
+    found += [Warned("not read", sentence) for sentence in unread(run)]
     return list(dict.fromkeys(found))
 
 

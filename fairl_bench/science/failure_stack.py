@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fairl_bench.errors import FairlError
 from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Recipe, Run
-from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked
+from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked, settings_kept, unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,9 +61,8 @@ class FailureStack(Stack):
         import torch
 
         self.turn = (epoch - 1) // self.form.round_epochs
-        plans = [_plan(self.runs[i]) for i in self.active]
-        self.weight = torch.tensor([[plan.weight(self.turn)] for plan in plans])
-        self.rate = torch.tensor([[plan.rate(self.turn)] for plan in plans])
+        weights, rates = zip(*(self._scheduled(i) for i in self.active), strict=True)
+        self.weight, self.rate = torch.tensor(weights)[:, None], torch.tensor(rates)[:, None]
         uniform = np.stack([self._uniform(self.runs[i]) for i in self.active])
         self.uniform = torch.from_numpy(uniform).to(self.data.x.device)
         if self.form.by_step:
@@ -68,6 +70,21 @@ class FailureStack(Stack):
         preferred, rejected = self.rewards(self.data.train)
         found = self._detect(preferred, rejected, self.data.gold, self.uniform[:, 0], mined=True)
         self.failing = found & (self.uniform[:, 1] < self.rate)
+
+    def _scheduled(self, i: int) -> tuple[float, float]:
+        """lambda_t and p_t of a run.  Raises `FairlError` where they have no meaning."""
+        run, plan = self.runs[i], _plan(self.runs[i])
+        with settings_kept():
+            weight, rate = plan.weight(self.turn), plan.rate(self.turn)
+        for value in (weight, rate):
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise FairlError(f"a schedule of {run.name!r} gave {value!r:.40} in round {self.turn}; return a number")
+        if not 0 <= weight < math.inf or not 0 <= rate <= 1:
+            raise FairlError(
+                f"{run.name!r}, round {self.turn}: its failure_weight {weight} must be at least 0 and finite, its "
+                f"sampling {rate} within 0 to 1"
+            )
+        return float(weight), float(rate)
 
     def _uniform(self, run: Run) -> NDArray[np.float32]:
         rng = run.stream("failures", self.turn)
@@ -134,10 +151,17 @@ class FailureStack(Stack):
         failing = torch.zeros(preferred.shape, dtype=torch.bool)
         progress = self.turn / max(self.form.rounds - 1, 1)
         for rows, run in self.groups(lambda run: _plan(run).failing):
-            labels = gold if gold is None or mined else (gold[0][rows], gold[1][rows])
+            what = f"detector of {run.name!r}"
+            # what all runs share goes out as copies
+            good, bad = gold or (None, None)
+            labels = None
+            if good is not None and bad is not None:
+                labels = (good.clone(), bad.clone()) if mined else (good[rows], bad[rows])
             features = partial(self._features, rows) if mined else None
             signal = Signal(preferred[rows], rejected[rows], progress, uniform[rows], labels, features)
-            failing[rows] = checked(_plan(run).failing(signal), preferred[rows], f"detector of {run.name!r}")
+            with settings_kept(), unchanged(what, preferred, rejected, uniform):
+                found = _plan(run).failing(signal)
+            failing[rows] = checked(found, preferred[rows], what, mask=True)
         return failing
 
     def _features(self, rows: slice) -> tuple[Tensor, Tensor]:

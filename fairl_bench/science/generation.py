@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from fairl_bench.errors import NotFinite
+from fairl_bench.science.endings import endings, spelled
+from fairl_bench.science.language_model import padding, plain_settings, positions, prompt_tokens, read, vocabulary
 
 
 class Drawn(NamedTuple):
@@ -19,6 +22,7 @@ class Drawn(NamedTuple):
     rows: list[int]  # which prompts
     tokens: torch.Tensor
     attention: torch.Tensor  # [batch, prompt], 0 on padding
+    ends: tuple[int, ...] = ()  # the tokens that end a text
 
     @property
     def new(self) -> torch.Tensor:
@@ -38,7 +42,10 @@ def complete(
     dtype: str = "float32",
     moved: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
-    """One text a prompt, without it, ended by the model's end of text or by the last of ``uniform [n, tokens]``.
+    """One text a prompt, without it, ended by any of the model's end tokens or by the last of ``uniform [n, tokens]``.
+
+    The suite's sampling alone says how: what ``generation_config.json`` in the folder says besides its end tokens does
+    nothing.  A prompt is read whole; where the model has too few positions for one, `DataError` says so.
 
     Token ``t`` of text ``i`` is drawn by ``uniform[i, t]``, so a text does not depend on its company.  Batches are
     fixed and sorted by length; another ``batch`` or ``dtype`` changes the logits' last bits, and so now and then a
@@ -56,18 +63,11 @@ def complete(
 
 def load(folder: Path, dtype: str = "float32") -> tuple[Any, Any]:
     """A causal language model, on a GPU where there is one, and its tokenizer, which pads on the left."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
-    torch.set_num_threads(1)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    # a folder is data, not code: trust_remote_code stays off
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-    return model.to(device).eval(), tokenizer
+    model, tokenizer = read(folder, dtype)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
 def draw(
@@ -78,26 +78,55 @@ def draw(
     *,
     warpers: Sequence[Any] = (),
     batch: int = 64,
+    ends: Sequence[int] | None = None,
 ) -> Iterator[Drawn]:
-    """The completions of all prompts, a batch at a time, the longest prompts first."""
+    """The completions of all prompts, a batch at a time, the longest prompts first.
+
+    Each ends at the first of ``ends``, by default all of the model's (`endings`).  What the model's own generation
+    settings say besides does nothing.
+    """
+    ends = endings(model, tokenizer) if ends is None else tuple(ends)
+    tokens, new = vocabulary(model), uniform.shape[1]
+    read = prompt_tokens(tokenizer, prompts, ends=ends, vocabulary=tokens, longest=positions(model.config), new=new)
+    pad = padding(tokenizer, ends, tokens)
     for rows in _batches(prompts, batch):
-        inputs = tokenizer([prompts[i] for i in rows], return_tensors="pt", padding=True).to(model.device)
-        with torch.inference_mode():
-            tokens = model.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
+        ids, attention = _left(model, [read[i] for i in rows], pad)
+        drawer = Draw(torch.tensor(uniform[rows], device=model.device))
+        with torch.inference_mode(), _plain(model, tokenizer, ends):
+            tokens_drawn = model.generate(
+                input_ids=ids,
+                attention_mask=attention,
                 do_sample=False,
                 use_cache=True,
-                max_new_tokens=uniform.shape[1],
-                pad_token_id=tokenizer.pad_token_id,
-                logits_processor=[*warpers, Draw(torch.tensor(uniform[rows], device=model.device))],
+                max_new_tokens=new,
+                pad_token_id=pad,
+                logits_processor=[*warpers, drawer],
             )
-        yield Drawn(rows, tokens, inputs["attention_mask"])
+        yield Drawn(rows, tokens_drawn, attention, tuple(ends))
+
+
+def _left(model: Any, read: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prompts of one width, padded on the left, and the mask of their own tokens ``[batch, prompt]``."""
+    width = max(map(len, read))
+    ids = [[pad] * (width - len(one)) + list(one) for one in read]
+    mask = [[0] * (width - len(one)) + [1] * len(one) for one in read]
+    return torch.tensor(ids, device=model.device), torch.tensor(mask, device=model.device)
+
+
+@contextmanager
+def _plain(model: Any, tokenizer: Any, ends: Sequence[int]) -> Iterator[None]:
+    """Set the model's own generation settings aside: `generate` fills in from them whatever it is not told."""
+    own = model.generation_config
+    model.generation_config = plain_settings(tokenizer, ends)
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def written(tokenizer: Any, drawn: Drawn) -> list[str]:
-    """The texts of a batch."""
-    return [text.strip() for text in tokenizer.batch_decode(drawn.new, skip_special_tokens=True)]
+    """The texts of a batch, without what ends them."""
+    return [spelled(tokenizer, ids, drawn.ends) for ids in drawn.new.tolist()]
 
 
 def _batches(prompts: Sequence[str], batch: int) -> Iterator[list[int]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple
 
 import torch
 
+from fairl_bench.science.endings import End
+from fairl_bench.science.endings import before_end as before_end
 from fairl_bench.science.generation import Drawn
 
 
@@ -19,11 +22,11 @@ class Divergence(NamedTuple):
     k1: torch.Tensor
     k3: torch.Tensor
     surprise: torch.Tensor  # -log probability under the base, nats
-    tokens: torch.Tensor  # the end of text counts as one
+    tokens: torch.Tensor  # the one that ends it counts as one
 
 
-def divergence(policy: Any, base: Any, drawn: Drawn, end: int | None) -> Divergence:
-    """How the policy that drew these completions and its base disagree about them; ``end`` is the end-of-text token."""
+def divergence(policy: Any, base: Any, drawn: Drawn, end: End) -> Divergence:
+    """How the policy that drew these completions and its base disagree about them, up to the first ``end`` of each."""
     kept = before_end(drawn.new, end)
     ours, theirs = (log_probabilities(model, drawn).masked_fill(~kept, 0.0) for model in (policy, base))
     ratio = theirs - ours
@@ -34,18 +37,12 @@ def log_probabilities(model: Any, drawn: Drawn) -> torch.Tensor:
     """Of each new token, given all before it ``[batch, new]`` float64; those behind the end mean nothing."""
     new = drawn.new
     attention = torch.cat([drawn.attention, torch.ones_like(new)], 1)
-    position = (attention.cumsum(1) - 1).clamp_min(0)  # padding on the left moves no token
+    inputs = {"input_ids": drawn.tokens, "attention_mask": attention}
+    if "position_ids" in inspect.signature(model.forward).parameters:
+        inputs["position_ids"] = (attention.cumsum(1) - 1).clamp_min(0)  # padding on the left moves no token
     with torch.inference_mode():
-        logits = model(input_ids=drawn.tokens, attention_mask=attention, position_ids=position).logits
+        logits = model(**inputs).logits
     # the token before says how likely the next one is
     log = logits[:, -new.shape[1] - 1 : -1].double().log_softmax(-1)
     found: torch.Tensor = log.gather(2, new[..., None]).squeeze(2)
     return found
-
-
-def before_end(new: torch.Tensor, end: int | None) -> torch.Tensor:
-    """The tokens up to the first end of text, that one too, as a mask ``[batch, new]``."""
-    if end is None:
-        return torch.ones_like(new, dtype=torch.bool)
-    ended = (new == end).long().cumsum(1)
-    return (ended == 0) | ((ended == 1) & (new == end))

@@ -5,14 +5,16 @@ Methods of one seed see the same initial values and the same batches, so that th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.errors import FairlError, NotFinite
+from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Batch, Comparisons, Fitted, Loss, Recipe, Run
@@ -48,7 +50,9 @@ class Data(NamedTuple):
         import torch
 
         def tensor(array: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(array).to(torch.get_default_device())
+            with warnings.catch_warnings():  # torch has no read-only tensors, and nothing here writes into these
+                warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+                return torch.from_numpy(array).to(torch.get_default_device())
 
         rows, held_out = (tensor(np.stack([pairs.preferred, pairs.rejected])) for pairs in (train, validation))
         labels = None if gold is None else (tensor(gold[0].copy()), tensor(gold[1].copy()))
@@ -146,8 +150,10 @@ class Stack:
             if run.weight is not None:
                 norm = (x[rows, :half] - x[rows, half:])[:, :real].norm(dim=-1)
                 batch = Batch(norm, (epoch - 1) / self.recipe.epochs)
-                given = run.weight(margin[rows, :real].detach(), losses[rows, :real].detach(), batch)
-                weights[rows, :real] = checked(given, margin[rows, :real], f"weight of {run.name!r}")
+                what, given = f"weight of {run.name!r}", (margin[rows, :real].detach(), losses[rows, :real].detach())
+                with settings_kept(), unchanged(what, *given):
+                    found = run.weight(*given, batch)
+                weights[rows, :real] = checked(found, margin[rows, :real], what)
         return slope * weights
 
     def slope(self, margin: Tensor, loss_of: Callable[[Run], Loss]) -> tuple[Tensor, Tensor]:
@@ -156,13 +162,17 @@ class Stack:
 
         margin = margin.detach().requires_grad_()
         with torch.enable_grad():
-            losses = [
-                checked(loss_of(run)(margin[rows]), margin[rows], f"loss of {run.name!r}")
-                for rows, run in self.groups(loss_of)
-            ]
+            losses = [self._loss(loss_of(run), margin[rows], run.name) for rows, run in self.groups(loss_of)]
             together = torch.cat(losses)
             (slope,) = torch.autograd.grad(together.sum(), margin)
         return together.detach(), slope
+
+    def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
+        """The losses of runs that share one, of the margins' own type: a wider one would round the others' sums."""
+        found = _asked(loss, margin, name)
+        if not found.requires_grad:
+            raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
+        return found.to(margin.dtype)
 
     def groups(self, key: Callable[[Run], object]) -> Iterator[tuple[slice, Run]]:
         """Neighbours that share something: their rows among the active runs, and one of them."""
@@ -198,7 +208,8 @@ class Stack:
             return None
         preferred, rejected = self.rewards(self.data.validation)
         margin = preferred - rejected
-        return torch.stack([self.runs[i].loss(margin[at : at + 1]).mean() for at, i in enumerate(self.active)])
+        every = ((self.runs[i], margin[at : at + 1]) for at, i in enumerate(self.active))
+        return torch.stack([_asked(run.loss, own, run.name).mean() for run, own in every])
 
     def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
@@ -264,11 +275,64 @@ def _first_of_loss(runs: Sequence[Run], i: int) -> int:
     return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
 
 
-def checked(found: Tensor, margin: Tensor, what: str) -> Tensor:
-    """What a plugin made of margins, if it has their shape."""
+def _asked(loss: Loss, margin: Tensor, name: str) -> Tensor:
+    """What a loss makes of margins."""
+    what = f"loss of {name!r}"
+    with settings_kept(), unchanged(what, margin):
+        found = loss(margin)
+    return checked(found, margin, what)
+
+
+@contextmanager
+def unchanged(what: str, *given: Tensor) -> Iterator[None]:
+    """A plugin works inside on these tensors, in which torch counts every change.  Raises `Changed`."""
+    before = [one._version for one in given]
+    try:
+        yield
+    except RuntimeError as error:
+        if "in-place operation" not in str(error):
+            raise
+        raise _changed(what) from error
+    if before != [one._version for one in given]:
+        raise _changed(what)
+
+
+def _changed(what: str) -> Changed:
+    return Changed(f"the {what} changed the numbers it was given; let it change a copy, as .clone() makes one")
+
+
+def checked(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
+    """What a plugin made of margins, if it is a number each of them, or a mask of them."""
+    import torch
+
+    if not isinstance(found, torch.Tensor):
+        raise FairlError(f"the {what} turned margins into a {type(found).__name__}; return a tensor")
     if found.shape != margin.shape:
         raise FairlError(
             f"the {what} turned margins {list(margin.shape)} into {list(found.shape)}; it must be elementwise, "
             "without a mean"
         )
+    if mask and found.dtype != torch.bool:
+        raise FairlError(f"the {what} gave numbers ({found.dtype}) for a mask; return booleans, such as margin < 0")
+    if not mask and not found.is_floating_point():
+        raise FairlError(f"the {what} gave {found.dtype}; return real numbers, such as float32")
     return found
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Around a plugin's share of a stack: torch's settings are put back, for other runs compute on under them."""
+    import torch
+
+    dtype, grad, device = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_default_device()
+    try:
+        yield
+    finally:
+        if torch.get_default_dtype() != dtype:
+            torch.set_default_dtype(dtype)
+        if torch.is_grad_enabled() != grad:
+            torch.set_grad_enabled(grad)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)

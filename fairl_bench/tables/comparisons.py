@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fairl_bench.results_folder import parquet, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,28 +65,12 @@ def write(path: Path, rows: Iterable[Comparison], signature: str = "") -> None:
 
 
 def read(path: Path) -> list[Comparison]:
-    """The comparisons of a results folder; none where it has no such file."""
-    import pyarrow.parquet as pq
-
-    return [Comparison(**row) for row in pq.ParquetFile(path).read().to_pylist()] if path.exists() else []
-
-
-def signature(path: Path) -> str | None:
-    """What a Parquet file of a results folder was made from; None where it is not there or does not say."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return _signed(path, found.st_ino, found.st_mtime_ns, found.st_size)
+    """The comparisons of a file as it is.  Raises `ResultsError` for one that is broken."""
+    with readable(path):
+        return rows(parquet(path.read_bytes(), path), path)
 
 
-@lru_cache(maxsize=100_000)  # a run asks four times of every file
-def _signed(path: Path, *state: int) -> str | None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_metadata(path).metadata or {}
-    except (OSError, pa.ArrowInvalid):
-        return None
-    return str(metadata[b"signature"], "utf-8") if b"signature" in metadata else None
+def rows(table: pa.Table, path: Path) -> list[Comparison]:
+    """The comparisons of a table that was read from ``path``.  Raises `ResultsError` for columns of something else."""
+    with readable(path):
+        return [Comparison(**row) for row in table.to_pylist()]

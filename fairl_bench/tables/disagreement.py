@@ -65,7 +65,9 @@ def table3(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
             gains = []
             for part, cell in found.items():
                 digits = 1 if len(cell.runs) > 1 else 0
-                texts = [f"{count:,.{digits}f}" for count in cell.counts]
+                texts = [f"{count:,.{digits}f}" if cell.counts.n else "n/a" for count in cell.counts]
+                if not cell.counts.n:
+                    notes.append(f"{place}: no text is of the subtype {part.removeprefix('subtype:')!r}.")
                 gain = _or_none(relative_gain, cell.counts)
                 gains += [] if gain is None else [gain]
                 said = (_points(cell), "n/a" if gain is None else f"{gain:+.2f}")
@@ -80,7 +82,9 @@ def table3(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
         f"Difference: accuracy of {second} less accuracy of {first}, in percentage points. Relative gain: how many "
         f"more texts {second} has right, in percent of those that {first} has right."
     )
-    return Table("Table 3", tuple(heads), tuple(rows), (what, *notes, *_notes(cells.values())), tuple(tidy))
+    return Table(
+        "Table 3", tuple(heads), tuple(rows), (what, *dict.fromkeys(notes), *_notes(cells.values())), tuple(tidy)
+    )
 
 
 def _mean_gain(place: str, gains: Sequence[float]) -> str:

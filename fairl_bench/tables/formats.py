@@ -29,11 +29,26 @@ def as_markdown(table: Table) -> str:
     """GitHub's Markdown."""
     from tabulate import tabulate
 
-    heads, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (_flat(table), *table.rows))
+    heads, *rows = ([_plain_md(cell).replace("|", "\\|") for cell in row] for row in (_flat(table), *table.rows))
     for row, column in table.bold:
         rows[row][column] = f"**{rows[row][column]}**"
     body = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
-    return "\n".join([f"**{table.title}**", "", body, "", *(f"{note}  " for note in table.notes), ""])
+    notes = [f"{_plain_md(note)}  " for note in table.notes]
+    return "\n".join([f"**{_plain_md(table.title)}**", "", body, "", *notes, ""])
+
+
+# what begins a tag, an entity, an image, and what makes a link of brackets: names come from files of others
+_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)|\\(?=[^\w\s])|!(?=\[)|(?<=\])(?=[(\[])|`")
+
+
+def _plain_md(text: str) -> str:
+    """A text that Markdown shows as it is, on one line.
+
+    >>> _plain_md("<b>1 < 2</b>"), _plain_md("![x](y)"), _plain_md("p < 0.05, [0.1, 0.2]")
+    ('&lt;b>1 < 2&lt;/b>', '&#33;[x]&#8203;(y)', 'p < 0.05, [0.1, 0.2]')
+    """
+    named = {"<": "&lt;", "&": "&amp;", "": "&#8203;"}
+    return _MARKUP.sub(lambda found: named.get(found[0]) or f"&#{ord(found[0])};", " ".join(text.splitlines()))
 
 
 def as_latex(table: Table) -> str:

@@ -35,14 +35,18 @@ class Forms:
         found = [self.values.get(self.sheet, run, self.truth, metric) for run in self.runs]
         known = [at for at, number in enumerate(found) if number is not None]
         recorded = np.array(found, np.float64)[known]
-        for form in self._candidates(metric) if known else ():
-            if not len(form.cluster):
-                return None
+        for form in self._candidates(metric) if known and len(self._rows(metric)) else ():
             plain = form.of(np.ones((1, len(form.cluster)), np.float32))[0][known]
             # float32 sums of the forms; what an evaluator means otherwise is further away
             if np.allclose(plain, recorded, rtol=2e-4, atol=2e-5, equal_nan=True):
                 return form
         return None
+
+    def _rows(self, metric: str) -> Rows:
+        """The clusters of what a metric is measured on; none where no label, or no value, is known."""
+        if metric in ("starc", "epic", "affine_residual"):
+            return self.on_values
+        return self.on_pairs if metric in ("pair_accuracy", "margin_snr") else self.on_labels
 
     def _candidates(self, metric: str) -> Iterator[Clustered]:
         score, good = self.score[:, self.told], self.label[self.told] > 0

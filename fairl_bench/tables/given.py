@@ -5,9 +5,8 @@ One line is one example as one run scores it; a file that holds its truths as we
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.tables.scores import Run, Sheet
+from fairl_bench.textfiles import brief, csv_rows, parsed
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
 _RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
@@ -30,6 +30,7 @@ class Given(NamedTuple):
 
     sheets: list[Sheet]
     predicted: bool
+    notes: tuple[str, ...] = ()  # how its labels were read
 
 
 class _World:
@@ -51,7 +52,9 @@ def read_scores(path: Path, truth: Path | None = None) -> Given:
     worlds: dict[tuple[str, int, str], _World] = {}
     numbered: dict[tuple[object, ...], int] = {}
     predicted = False
-    for number, line in _lines(path, ("reward", "predicted")):
+    rows = list(_lines(path, ("reward", "predicted")))
+    signs = _signs(path, rows)
+    for number, line in rows:
         where = f"{path}:{number}"
         predicted = predicted or "reward" not in line
         run = _run(where, line, path.stem)
@@ -66,44 +69,43 @@ def read_scores(path: Path, truth: Path | None = None) -> Given:
             world.lines.append(line)
         at, reward = world.row[example], _reward(where, line)
         if world.rewards.setdefault(run, {}).setdefault(at, reward) != reward:
-            raise DataError(f"{where}: example {example!r} of {data!r} has two rewards of one run; give each once")
-        _note(where, world, at, line)
+            raise DataError(
+                f"{where}: example {brief(example)} of {brief(data)} has two rewards of one run; give each once"
+            )
+        _note(where, world, at, line, signs)
+    notes = signs.notes
     if truth is not None:
-        _join(truth, worlds)
-    return Given([_sheet(path, *place, world) for place, world in worlds.items()], predicted)
+        notes += _join(truth, worlds)
+    return Given([_sheet(path, *place, world) for place, world in worlds.items()], predicted, notes)
 
 
 def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
     """Each line with its number; known columns alone."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            if not set(one_of) & set(columns):
-                wanted = " or ".join(map(repr, one_of))
-                raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(repr, columns)) or 'nothing'}")
-            for column in columns:
-                if column not in _KNOWN:
-                    raise DataError(f"{path}:1: column {column!r} is unknown; {suggest(column, _KNOWN)}")
-            count = 0
-            for line in reader:
-                count += 1
-                if None in line or None in line.values():
-                    raise DataError(f"{path}:{reader.line_num}: needs {len(columns)} cells, as the first line has")
-                yield reader.line_num, line
-            if not count:
-                raise DataError(f"{path} holds no row below its header")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8; convert the file") from error
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: is not CSV: {error}") from error
+    columns, rows = csv_rows(path)
+    if not set(one_of) & set(columns):
+        wanted = " or ".join(map(repr, one_of))
+        raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(brief, columns[:10])) or 'nothing'}")
+    for column in columns:
+        if column not in _KNOWN:
+            raise DataError(f"{path}:1: column {brief(column)} is unknown; {suggest(column, _KNOWN)}")
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007  counted
+        yield row
+    if not count:
+        raise DataError(f"{path} holds no row below its header")
 
 
 def _run(where: str, line: _Line, name: str) -> Run:
     seed = _whole(where, line, "seed", None) if line.get("seed") != "all" else None
     encoder, head, variant = (line.get(column, "") for column in ("encoder", "head", "variant"))
+    if variant:
+        try:
+            told = parsed(variant)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            what = "an object of JSON, as a results folder has it, or nothing"
+            raise DataError(f"{where}: 'variant' needs {what}, got {brief(variant)}")
     return Run(encoder, head, line.get("method") or name, variant, seed)
 
 
@@ -114,7 +116,7 @@ def _whole(where: str, line: _Line, column: str, default: int | None) -> int | N
     try:
         return int(text)
     except ValueError:
-        raise DataError(f"{where}: {column!r} needs a whole number, got {text!r}") from None
+        raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}") from None
 
 
 def _number(where: str, line: _Line, column: str) -> float:
@@ -124,15 +126,15 @@ def _number(where: str, line: _Line, column: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise DataError(f"{where}: {column!r} needs a finite number, got {text!r}")
+        raise DataError(f"{where}: {brief(column)} needs a finite number, got {brief(text)}")
     return number
 
 
 def _sign(where: str, line: _Line, column: str) -> int:
-    """A label: 1 good, -1 or 0 not; where a truth is told, 0 is unknown."""
+    """A label as it stands there: 1, -1 or 0."""
     number = _number(where, line, column)
     if number not in (1, -1, 0):
-        raise DataError(f"{where}: {column!r} needs 1 (good), -1 or 0, got {line[column]!r}")
+        raise DataError(f"{where}: {brief(column)} needs 1 (good), -1 or 0, got {brief(line[column])}")
     return int(number)
 
 
@@ -142,36 +144,80 @@ def _reward(where: str, line: _Line) -> float:
     return 1.0 if _sign(where, line, "predicted") > 0 else -1.0
 
 
-def _note(where: str, world: _World, at: int, line: _Line) -> None:
+class _Signs(NamedTuple):
+    """What the labels of a file mean: the truths of which 0 is bad, and how that is told."""
+
+    bad: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
+    """0 is bad where 1 is the only other label of the file, and unknown beside -1.
+
+    Raises `DataError` where it could be either.
+    """
+    found: dict[str, set[int]] = {}
+    for number, line in rows:
+        if line.get("label"):
+            found.setdefault(line.get("truth") or GOLD, set()).add(_sign(f"{path}:{number}", line, "label"))
+    zero = {name for name, labels in found.items() if 0 in labels}
+    negative = {name for name, labels in found.items() if -1 in labels}
+    unsure = sorted(zero - negative)
+    if unsure and negative:
+        one, other = brief(unsure[0]), brief(min(negative))
+        raise DataError(
+            f"{path}: the labels of {one} have 0 and no -1, and those of {other} have -1: is 0 bad or "
+            "unknown?  Write -1 for bad (a subtype: absent), and leave the label of what is unknown empty"
+        )
+    for name in unsure:
+        if found[name] == {0}:
+            raise DataError(
+                f"{path}: every label of {brief(name)} is 0; write -1 for bad, and leave the label of what is unknown "
+                "empty"
+            )
+    notes = [f"{path.name}: the labels are 0 and 1; 0 is read as bad (a subtype: absent)."] if unsure else []
+    if zero & negative:
+        notes.append(f"{path.name}: the labels are -1, 0 and 1; 0 is read as unknown.")
+    return _Signs(frozenset(unsure), tuple(notes))
+
+
+def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> None:
     """What a line tells of its example: a truth by name, or under no name the truth ``gold``."""
     if not (line.get("label") or line.get("value")):
         return
-    label = _sign(where, line, "label") if line.get("label") else 0
-    value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
     name = line.get("truth") or GOLD
+    label = _sign(where, line, "label") if line.get("label") else 0
+    if line.get("label") and not label and name in signs.bad:
+        label = -1
+    value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
     if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
-        raise DataError(f"{where}: truth {name!r} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
+        raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
     told = world.truths.setdefault(name, {})
     if repr(told.setdefault(at, (value, label))) != repr((value, label)):
-        raise DataError(f"{where}: the truth {name!r} of an example is told twice, and differs")
+        raise DataError(f"{where}: the truth {brief(name)} of an example is told twice, and differs")
 
 
-def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> None:
-    """Add the truths of a file to every data set whose examples they name."""
-    joined = 0
-    for number, line in _lines(path, ("label", "value")):
+def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> tuple[str, ...]:
+    """Add the truths of a file to every data set whose examples they name; how its labels were read."""
+    joined = set[int]()
+    rows = list(_lines(path, ("label", "value")))
+    signs = _signs(path, rows)
+    for number, line in rows:
         if not line.get("example"):
             raise DataError(f"{path}:{number}: 'example' is missing; truths are joined to scores by it")
         for (model, replicate, data), world in worlds.items():
             here = line.get("dataset") in (None, "", data.partition("/")[0])
             here &= line.get("model") in (None, "", model) and line.get("replicate") in (None, "", str(replicate))
             if here and line["example"] in world.row:
-                _note(f"{path}:{number}", world, world.row[line["example"]], line)
-                joined += 1
+                _note(f"{path}:{number}", world, world.row[line["example"]], line, signs)
+                joined.add(number)
     if not joined:
         raise DataError(
             f"{path}: none of its examples is among those of the scores; both name them by 'dataset' and 'example'"
         )
+    alone = len(rows) - len(joined)
+    lost = (f"{path.name}: {alone:,} of {len(rows):,} truths name no example that is scored.",) if alone else ()
+    return (*signs.notes, *lost)
 
 
 def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> Sheet:
@@ -179,8 +225,10 @@ def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> 
     for run, scored in world.rewards.items():
         if len(scored) < n:
             lacking = next(example for example, at in world.row.items() if at not in scored)
-            who = run.method + ("" if run.seed is None else f", seed {run.seed}")
-            raise DataError(f"{path}: {who} scores {len(scored)} of {n} examples of {data!r}, not {lacking!r}")
+            who = run.method[:60] + ("" if run.seed is None else f", seed {run.seed}")
+            raise DataError(
+                f"{path}: {who} scores {len(scored)} of {n} examples of {brief(data)}, not {brief(lacking)}"
+            )
     truths = {name: _truth(n, told) for name, told in world.truths.items()}
     pair, role = _pairs(path, data, world.lines)
     if role.any() and PREFERRED not in truths:
@@ -207,10 +255,14 @@ def _pairs(path: Path, data: str, lines: list[_Line]) -> tuple[np.ndarray, np.nd
     for at, line in enumerate(lines):
         said = line.get("role", "")
         if said not in _ROLES:
-            raise DataError(f"{path}: role {said!r} in {data!r} is unknown; {suggest(said, filter(None, _ROLES))}")
+            raise DataError(
+                f"{path}: role {brief(said)} in {brief(data)} is unknown; {suggest(said, filter(None, _ROLES))}"
+            )
         if line.get("pair"):
             pair[at], role[at] = names.setdefault(line["pair"], len(names)), _ROLES[said]
     for name, code in names.items():
         if sorted(role[pair == code].tolist()) != [-1, 1]:
-            raise DataError(f"{path}: pair {name!r} of {data!r} needs one 'preferred' and one 'rejected' text")
+            raise DataError(
+                f"{path}: pair {brief(name)} of {brief(data)} needs one 'preferred' and one 'rejected' text"
+            )
     return pair, role

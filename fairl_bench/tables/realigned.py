@@ -12,10 +12,11 @@ import numpy as np
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
+from fairl_bench.results_folder import ResultsFolder
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
 from fairl_bench.tables.comparisons import Comparison
 from fairl_bench.tables.paired import RESAMPLES, Group, Question
-from fairl_bench.tables.scores import Run, Sheet, Values, read_table
+from fairl_bench.tables.scores import Run, Sheet, Values, coordinates
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,18 +47,12 @@ class Realigned(NamedTuple):
 
 def read_realigned(folder: Path) -> list[Realigned]:
     """The re-alignments of a results folder.  Raises `ResultsError` for a file that is broken."""
-    found = []
-    for path in sorted((folder / DATA).glob("*.parquet")):
-        rows = read_table(path)
-        told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (rows.schema.metadata or {}).items()}
-        try:
-            seed = None if told["seed"] == "all" else int(told["seed"])
-            run = Run(told["encoder"], told["head"], told["method"], told["variant"], seed)
-            one = Realigned(told["model"], int(told["replicate"]), run, rows)
-        except (KeyError, ValueError) as error:
-            raise ResultsError(f"{path} does not say which run it is of; run the suite again") from error
+    found, files = [], ResultsFolder(folder)
+    for place in files.names(DATA):
+        rows = files.table(place)
+        told = coordinates(rows, folder / place)
         if set(rows.column_names) >= _NEEDED:  # another evaluator's evidence has other columns
-            found.append(one)
+            found.append(Realigned(told.model, told.replicate, told.run, rows))
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from fairl_bench.data import Examples, Floats, Rows, Truth
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
+from fairl_bench.results_folder import ResultsFolder, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,40 +91,48 @@ def read_folder(folder: Path, suite: str, wanted: Iterable[str]) -> list[Sheet]:
     data = sorted(set(wanted))
     if not data:
         return []
+    files = ResultsFolder(folder)
     worlds: dict[tuple[str, str, int], dict[Run, pa.Table]] = {}
-    for path in sorted((folder / "scores").glob("*.parquet")):
-        table = read_table(path)
-        told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
-        try:
-            seed = None if told["seed"] == "all" else int(told["seed"])
-            run = Run(told["encoder"], told["head"], told["method"], told["variant"], seed)
-            world = (told["world"], told["model"], int(told["replicate"]))
-        except (KeyError, ValueError) as error:
-            raise ResultsError(f"{path} does not say which run it is of; run the suite again") from error
-        worlds.setdefault(world, {})[run] = table
+    for place in files.names("scores"):
+        table = files.table(place)
+        told = coordinates(table, folder / place)
+        worlds.setdefault((told.world, told.model, told.replicate), {})[told.run] = table
     sheets = []
     for (name, model, replicate), runs in worlds.items():
-        for known in _worlds(folder, name, data):
-            scored = {run: found for run, table in runs.items() if (found := _aligned(table, *known)) is not None}
-            if scored:
-                sheets.append(Sheet(suite, model, replicate, known[0], known[1], scored))
+        with readable(folder / "examples" / name):
+            for known in _worlds(files, name, data):
+                scored = {run: found for run, table in runs.items() if (found := _aligned(table, *known)) is not None}
+                if scored:
+                    sheets.append(Sheet(suite, model, replicate, known[0], known[1], scored))
     return sheets
 
 
-def read_table(path: Path) -> pa.Table:
-    """A Parquet file of a results folder.  Raises `ResultsError` where it is missing or broken."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+class Told(NamedTuple):
+    """The coordinates in the metadata of a file of one cell."""
 
+    model: str
+    replicate: int
+    run: Run
+    world: str  # the file of its examples; empty where it names none
+
+
+def coordinates(table: pa.Table, path: Path) -> Told:
+    """Which run the rows of a file are of.  Raises `ResultsError`."""
     try:
-        return pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ResultsError(f"{path} cannot be read; run the suite again") from error
+        told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
+        seed = None if told["seed"] == "all" else int(told["seed"])
+        run = Run(told["encoder"], told["head"], told["method"], told["variant"], seed)
+        world = told.get("world", "")
+        if "/" in world or "\\" in world:
+            raise ValueError("a place elsewhere")
+        return Told(told["model"], int(told["replicate"]), run, world)
+    except (KeyError, ValueError) as error:
+        raise ResultsError(f"{path} does not say which run it is of; run the suite again") from error
 
 
-def _worlds(folder: Path, name: str, wanted: Sequence[str]) -> Iterator[tuple[str, Examples, Rows]]:
+def _worlds(files: ResultsFolder, name: str, wanted: Sequence[str]) -> Iterator[tuple[str, Examples, Rows]]:
     """Each data set of a world: its name, its examples, and their numbers."""
-    rows, truths = read_table(folder / "examples" / name), read_table(folder / "truths" / name)
+    rows, truths = files.table(f"examples/{name}"), files.table(f"truths/{name}")
     for data in wanted:
         mine = rows.filter(_of(rows, data))
         if mine.num_rows:

@@ -133,3 +133,66 @@ def test_another_aligner_leaves_the_base_and_its_completions(write_suite: Callab
         "language model tiny-lm of toy, replicate 0",
         "language model tiny-lm of toy, replicate 1",
     ]
+
+
+# --- what `check` tells of models that are there already
+
+
+@pytest.fixture
+def learnt_positions(tiny_lm: Path, tmp_path: Path) -> Path:
+    """A language model with a table of 60 positions, and settings of its own."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    own = {"n_positions": 60, "n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 320}
+    config = AutoConfig.for_model("gpt2", **own, bos_token_id=0, eos_token_id=0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "lm")  # type: ignore[no-untyped-call]
+    AutoTokenizer.from_pretrained(tiny_lm).save_pretrained(tmp_path / "lm")
+    (tmp_path / "lm" / "generation_config.json").write_text('{"eos_token_id": 0, "min_new_tokens": 5}')
+    return tmp_path / "lm"
+
+
+def suite(folder: Path, prompt: str, **expert: Any) -> dict[str, Any]:
+    """A suite whose base and expert lie in a folder and go on from one prompt, or several copies of it."""
+    (folder / "prompts.jsonl").write_text("".join(f'{{"prompt": "{i} {prompt}"}}\n' for i in range(8)))
+    lm = {"use": "pretrained", "model": "lm"}
+    model = {"use": "aligned-lm", "base": lm, "expert": expert or lm, "n": 8, "sampling": {"max_new_tokens": 4}}
+    return {
+        "name": "there",
+        "models": [{"name": "m", **model, "prompts": {"use": "jsonl-prompts", "path": "prompts.jsonl"}}],
+        "encoders": [{"name": "tfidf", "use": "tfidf"}],
+        "methods": [{"name": "length", "use": "length"}],
+        "evaluate": [{"use": "fidelity", "data": ["pairs/test"], "truth": "preferred"}],
+    }
+
+
+def test_check_tells_which_settings_of_a_model_are_idle(
+    learnt_positions: Path, cli: Callable[..., Any], write_suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    told = cli("check", write_suite(suite(tmp_path, "so we")))
+    assert told.exit_code == 0, told.stderr
+    assert told.stdout.count("note: language model") == 1
+    assert "that are not used, for 'sampling' says how it is sampled: min_new_tokens 5" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens", "sentence"),
+    [
+        ("the reader said " * 20, 4, "has 60 positions, but 8 of 8 prompts with 4 new tokens need more"),
+        ("so we", 58, "has 60 positions, but 8 of 8 prompts with 58 new tokens need more"),
+    ],
+    ids=["the source's", "the aligner's"],
+)
+def test_check_refuses_prompts_that_a_model_has_no_positions_for(
+    prompt: str,
+    tokens: int,
+    sentence: str,
+    learnt_positions: Path,
+    cli: Callable[..., Any],
+    write_suite: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    expert = {**RLOO, "steps": 4, "batch": 8, "per_prompt": 4, "sampling": {"max_new_tokens": tokens}}
+    told = cli("check", write_suite(suite(tmp_path, prompt, **expert)))
+    assert told.exit_code == 2
+    assert sentence in told.stderr
+    assert "Traceback" not in told.stderr

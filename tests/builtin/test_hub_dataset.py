@@ -10,6 +10,8 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fairl_bench.builtin.sources.columns import Columns
@@ -295,14 +297,13 @@ def test_a_file_that_breaks_off(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines(ROWS * 50))[:-20])
     refuses(
         tmp_path / "a.jsonl.gz",
-        f"data set {tmp_path / 'a.jsonl.gz'} cannot be opened: "
-        "Compressed file ended before the end-of-stream marker was reached",
+        f"{tmp_path / 'a.jsonl.gz'} cannot be read: Compressed file ended before the end-of-stream marker was reached",
     )
 
 
 def test_a_file_that_is_no_json(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines(ROWS) + b"{not JSON\n")
-    with pytest.raises(DataError, match=r"a\.jsonl, split 'train' cannot be read after 0 rows: .*JSON"):
+    with pytest.raises(DataError, match=r"a\.jsonl:4: is not JSON: expecting property name"):
         pairs_of(tmp_path / "a.jsonl")
 
 
@@ -316,6 +317,99 @@ def test_a_text_that_is_none(tmp_path: Path, value: Any) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines([{"chosen": value, "rejected": "b"}]))
     with pytest.raises(DataError, match=r"a\.jsonl, split 'train', row 0: column 'chosen' needs a text, got "):
         pairs_of(tmp_path / "a.jsonl")
+
+
+# --- one reading, whatever the format and the place
+
+PATTERNS = ["pa*rs", "pairs[12]", "what?", "{a,b}", "a::b", "50%5b"]
+WORDS = ["NA", "null", "None", "nan", "", "007", "1e5", "2020-01-01", "true", "x" * 140_000]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("write", [to_jsonl, to_gz, to_parquet, to_disk])
+def test_a_path_is_a_path_and_no_pattern(write: Callable[[Path], Path], name: str, tmp_path: Path) -> None:
+    for folder in (name, name.replace("*", "i"), "pairs1", "pairs"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        if folder != name:
+            datasets.Dataset.from_list(ROWS[:1]).to_parquet(tmp_path / folder / "a.parquet")
+            (tmp_path / folder / "a.jsonl").write_bytes(lines(ROWS[:1]))
+    (tmp_path / "made").mkdir()
+    made = write(tmp_path / "made")
+    assert pairs_of(made.rename(tmp_path / name / made.name), columns=EVERY) == EXPECTED
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_folder_and_a_folder_within_are_no_patterns(folder: Path, name: str, tmp_path: Path) -> None:
+    here = folder.rename(tmp_path / name)
+    assert pairs_of(here, columns=EVERY) == EXPECTED
+    (here / name).mkdir()
+    (here / name / "train.jsonl").write_bytes(lines(ROWS[1:]))
+    (here / "other").mkdir()
+    (here / "other" / "train.jsonl").write_bytes(lines(ROWS[:1]))
+    assert pairs_of(here, columns=EVERY, data_dir=name) == EXPECTED.take([1, 2])
+    with pytest.raises(DataError, match="cannot be opened"):
+        pairs_of(here, data_dir="oth*")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "parquet"])
+@pytest.mark.parametrize("within", [False, True], ids=["file", "folder"])
+def test_a_text_is_what_stands_there_in_every_format(form: str, within: bool, tmp_path: Path) -> None:
+    rows = [{"chosen": f"a{i}", "rejected": word} for i, word in enumerate(WORDS)]
+    place = tmp_path / "of"
+    place.mkdir()
+    path = place / f"train.{form}"
+    if form in ("csv", "tsv"):
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["chosen", "rejected"], delimiter="\t" if form == "tsv" else ",")
+            writer.writeheader()
+            writer.writerows(rows)
+    elif form == "parquet":
+        datasets.Dataset.from_list(rows).to_parquet(path)
+    else:
+        path.write_bytes(lines(rows) if form == "jsonl" else json.dumps(rows, indent=1).encode())
+    if form == "tsv" and not within:  # a file alone is known by its suffix
+        refuses(path, f"data set {path} cannot be opened: a file of pairs ends in one of .jsonl, .json, .csv, .parquet")
+        return
+    assert pairs_of(place if within else path, empty="drop").rejected == tuple(WORDS)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("within", [False, True], ids=["file", "folder"])
+def test_a_column_that_is_there_twice_is_refused_in_every_format(form: str, within: bool, tmp_path: Path) -> None:
+    place = tmp_path / "of"
+    place.mkdir()
+    path = place / f"train.{form}"
+    if form == "csv":
+        path.write_text("chosen,rejected,chosen\na,b,c\n")
+    elif form == "parquet":
+        columns = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
+        pq.write_table(pa.Table.from_arrays(columns, names=["chosen", "rejected", "chosen"]), path)
+    else:
+        path.write_text('{"chosen": "a", "rejected": "b", "chosen": "c"}\n')
+    with pytest.raises(DataError, match=r'"chosen"(;| stands twice)'):
+        pairs_of(place if within else path)
+
+
+def test_a_card_that_asks_for_a_reading_of_its_own_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "of"
+    place.mkdir()
+    (place / "train.csv").write_text("a,b\n")
+    (place / "README.md").write_text(
+        "---\nconfigs:\n- {config_name: default, data_files: train.csv, column_names: [chosen, rejected]}\n---\n"
+    )
+    refuses(
+        place,
+        f"data set {place} asks for options of its own (names, column_names); write its rows to a plain file and name "
+        "that under 'local:'",
+    )
+
+
+def test_a_pipe_in_the_place_of_a_copy_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    path = tmp_path / "a.jsonl"
+    refuses(path, f"{path} cannot be read: it is a pipe; write its content to a file and name that")
+    with pytest.raises(DataError, match="it is a pipe"):
+        source(tmp_path / "a.jsonl").reads()
 
 
 DATA = Path(os.environ.get("FAIRL_DATA", "/nowhere"))

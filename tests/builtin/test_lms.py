@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -362,3 +363,86 @@ def test_quiet_puts_everything_back() -> None:
     assert state() == before
     with pytest.warns(UserWarning, match="heard again"):
         warnings.warn("heard again", stacklevel=1)
+
+
+# --- pretrained: what can be told before any work is done
+
+
+@pytest.fixture
+def edited(made: Model, tmp_path: Path, edited_lm: Callable[..., Path]) -> Callable[..., Pretrained]:
+    """A model in a folder, with other entries in its JSON files."""
+    return lambda **files: Pretrained(model=str(edited_lm(made.folder, tmp_path / "lm", **files)))
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"model_type": "t5", "is_encoder_decoder": True}, "is a 't5' of encoder and decoder"),
+        ({"model_type": "bart"}, "is a 'bart' of encoder and decoder"),
+        ({"architectures": ["BertForMaskedLM"], "model_type": "bert"}, "is a BertForMaskedLM, which writes no text"),
+        (
+            {"architectures": ["GPTNeoXForSequenceClassification"]},
+            "is a GPTNeoXForSequenceClassification, which writes no text; name a causal one",
+        ),
+    ],
+)
+def test_another_kind_of_model_is_refused(
+    edited: Callable[..., Pretrained], config: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(DataError, match=sentence):
+        edited(config=config).check()
+
+
+def test_an_adapter_is_refused(edited: Callable[..., Pretrained]) -> None:
+    with pytest.raises(DataError, match="is an adapter, which changes another model; merge it into that one"):
+        edited(adapter_config={"peft_type": "LORA"}).check()
+
+
+def test_pickled_weights_are_refused_by_name(edited: Callable[..., Pretrained]) -> None:
+    lm = edited()
+    weights = Path(lm.model) / "model.safetensors"
+    weights.rename(weights.with_name("pytorch_model.bin"))
+    with pytest.raises(DataError, match=r"has its weights in pytorch_model\.bin, which may run code"):
+        lm.check()
+
+
+def test_a_broken_tokenizer_is_named(edited: Callable[..., Pretrained]) -> None:
+    lm = edited()
+    (Path(lm.model) / "tokenizer.json").write_text("{")
+    with pytest.raises(DataError, match=r"the tokenizer of language model '.*' cannot be read: "):
+        lm.check()
+
+
+def test_settings_of_its_own_that_do_nothing_are_remarked(edited: Callable[..., Pretrained]) -> None:
+    lm = edited(generation_config={"repetition_penalty": 1.1, "top_p": 0.8, "temperature": 1.0, "eos_token_id": [0]})
+    lm.check()
+    (remark,) = lm.remarks()
+    assert remark == (
+        f"language model '{lm.model}' has settings in its generation_config.json that are not used, for 'sampling' says"
+        " how it is sampled: repetition_penalty 1.1, top_p 0.8"
+    )
+    (Path(lm.model) / "generation_config.json").unlink()
+    assert lm.remarks() == []
+
+
+def test_a_model_without_end_token_is_remarked(edited: Callable[..., Pretrained]) -> None:
+    none = {"eos_token_id": None}
+    lm = edited(generation_config=none, config=none, tokenizer_config={"eos_token": None, "pad_token": None})
+    lm.check()
+    (remark,) = lm.remarks()
+    assert remark.endswith("names no end token: each of its completions has 'max_new_tokens' tokens")
+
+
+def test_prompts_beyond_learnt_positions_are_refused_and_beyond_rotary_ones_remarked(
+    edited: Callable[..., Pretrained],
+) -> None:
+    lm = edited()
+    prompts = ("a b c", "the reader said " * 60)
+    (remark,) = lm.fits(prompts, 4)
+    assert "was trained with 128 positions; 1 of 2 prompts with 4 new tokens go beyond them" in remark
+    assert lm.fits(prompts[:1], 4) == []
+    config = {"model_type": "gpt2", "n_positions": 128, "vocab_size": 300, "eos_token_id": 0}
+    (Path(lm.model) / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match="has 128 positions, but 1 of 2 prompts with 4 new tokens need more"):
+        lm.fits(prompts, 4)
+    assert lm.fits(prompts[:1], 4) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,15 @@ def test_a_hard_case_that_is_none_is_refused() -> None:
         ToyComments(cases=("irony",))
     with pytest.raises(ValueError, match=r"(?s)cases.*at least 1 item.*input_value=\(\)"):
         ToyComments(cases=())
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [('["a"]', "needs the name of a group, got ['a']"), (r'"\ud800"', "holds half a surrogate pair, which is no text")],
+)
+def test_a_group_is_a_name_or_a_number(jsonl: Path, group: str, said: str) -> None:
+    jsonl.write_text(f'{{"chosen": "a", "rejected": "b", "g": {group}}}\n')
+    with pytest.raises(DataError, match=re.escape(f"{jsonl}:1: column 'g' {said}")):
+        pairs_of(jsonl, columns=Columns(group="g"))
+    jsonl.write_text('{"chosen": "a", "rejected": "b", "g": 7}\n{"chosen": "c", "rejected": "d", "g": null}\n')
+    assert pairs_of(jsonl, columns=Columns(group="g")).group == ("7", "")

@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("good", "values"), [(0, [0, 1, None, 2]), ("no", ["no", "yes", None, ""]), (False, [False, True, None, True])]
+    ("good", "values"), [(0, [0, 1, None, 1]), ("no", ["no", "yes", None, "yes"]), (False, [False, True, None, True])]
 )
 def test_a_label_is_good_where_it_has_the_good_value_and_unknown_where_null(
     path: Path, good: Any, values: list[Any]
@@ -83,7 +83,11 @@ def test_each_needs_a_label() -> None:
     ("row", "complaint"),
     [
         ({"text": "b", "toxik": 0}, ":2: no column 'toxic'; did you mean 'toxik'?"),
-        ({"text": "b", "toxic": 0.5}, ":2: column 'toxic' needs a label, got 0.5"),
+        (
+            {"text": "b", "toxic": 0.5},
+            ":2: column 'toxic' has 0 (1×), 0.5 (1×), and 0.5 need not mean bad; say what each value means under "
+            "'good', 'bad' and 'unknown', typed as it stands there",
+        ),
         ({"text": "b", "toxic": [0]}, ":2: column 'toxic' needs a label, got [0]"),
         ({"text": " ", "toxic": 0}, ":2: column 'text' is empty; remove the row or fill it"),
         ({"test": "b", "toxic": 0}, ":2: no column 'text'; did you mean 'test'?"),

@@ -244,7 +244,7 @@ BAD = [
     ("reward,label\nnan,1\n", r":2: 'reward' needs a finite number, got 'nan'"),
     ("reward,label\n1,1\n2,5\n", r":3: 'label' needs 1 \(good\), -1 or 0, got '5'"),
     ("predicted,label\n0.7,1\n", r":2: 'predicted' needs 1 \(good\), -1 or 0, got '0.7'"),
-    ("reward,label\n1\n", r":2: needs 2 cells, as the first line has"),
+    ("reward,label\n1\n", r":2: has not as many cells as the header has names"),
     ("reward,label,seed\n1,1,x\n", r":2: 'seed' needs a whole number, got 'x'"),
     ("reward,label,truth\n1,1,glod\n", r":2: truth 'glod' is unknown; it is 'gold', 'preferred' or 'subtype:NAME'"),
     ("reward\n1\n", r": no example has a known truth; add a column 'label'"),
@@ -290,7 +290,7 @@ def test_a_mistake_in_the_truths_is_told_with_its_line(content: str, reason: str
     ("spoil", "reason"),
     [
         (lambda path: path.unlink(), " cannot be read: No such file or directory"),
-        (lambda path: path.write_bytes(b"reward\n\xff\n"), " is not UTF-8; convert the file"),
+        (lambda path: path.write_bytes(b"reward\n\xff\n"), ":2: is not UTF-8; convert the file"),
         (lambda path: path.write_text('reward\n"1\n'), r":\d: is not CSV: "),
     ],
 )
@@ -308,3 +308,67 @@ def test_a_constant_reward_has_its_reason(tmp_path: Path) -> None:
     assert cell(table, "s") == "n/a"
     assert any("needs good and bad texts, got 3 all good" in note for note in table.notes)
     assert math.isnan(float(table.tidy[0]["mean"] or 0))
+
+
+# --- what a label of 0 means, and how many are known
+
+
+def scored(labels: Sequence[object], truth: str = "") -> list[Row]:
+    """Rewards that fall from example to example, with these labels."""
+    return [
+        {"example": i, "reward": -i, "label": label, **({"truth": truth} if truth else {})}
+        for i, label in enumerate(labels)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_of_0_and_1_are_bad_and_good(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    label = np.r_[0, 1, rng.integers(0, 2, 20)]
+    table = evaluate(write(tmp_path / "s.csv", scored(label.tolist())), threshold=-9.5)["1"]
+    signed = evaluate(write(tmp_path / "t.csv", scored(np.where(label, 1, -1).tolist())), threshold=-9.5)["1"]
+    assert table.rows[0][1:] == signed.rows[0][1:]
+    assert float(cell(table, "s")) == pytest.approx(((np.arange(22) < 9.5) == label).mean(), abs=5e-4)
+    assert "s.csv: the labels are 0 and 1; 0 is read as bad (a subtype: absent)." in table.notes
+
+
+def test_a_label_of_0_beside_minus_1_is_unknown_and_said_to_be(tmp_path: Path) -> None:
+    table = evaluate(write(tmp_path / "s.csv", scored([1, 0, -1, 0, 1])), threshold=-1.5)["1"]
+    assert cell(table, "s") == "0.667"
+    assert table.heads[1][0] == "texts (3 of 5 known)"
+    assert "s.csv: the labels are -1, 0 and 1; 0 is read as unknown." in table.notes
+    assert "texts: 3 of 5 labels of the truth 'gold' are known; its numbers are of these alone." in table.notes
+
+
+def test_nothing_is_said_where_every_label_is_known(tmp_path: Path) -> None:
+    table = evaluate(write(tmp_path / "s.csv", scored([1, -1, 1])))["1"]
+    assert table.heads[1][0] == "texts"
+    assert not any("labels" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        (scored([0, 0]), "every label of 'gold' is 0; write -1 for bad"),
+        (scored([1, -1]) + scored([1, 0], "subtype:threat"), "the labels of 'subtype:threat' have 0 and no -1"),
+    ],
+)
+def test_a_label_of_0_that_could_mean_either_is_refused(tmp_path: Path, rows: list[Row], complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        evaluate(write(tmp_path / "s.csv", rows))
+
+
+def test_truths_of_another_file_have_their_own_labels(tmp_path: Path) -> None:
+    scores = write(tmp_path / "s.csv", [{"example": i, "reward": -i} for i in range(4)])
+    truths = write(tmp_path / "t.csv", [{"example": i, "label": i % 2} for i in range(6)])
+    table = evaluate(scores, truths)["1"]
+    assert "t.csv: the labels are 0 and 1; 0 is read as bad (a subtype: absent)." in table.notes
+    assert "t.csv: 2 of 6 truths name no example that is scored." in table.notes
+    assert cell(table, "s", 3) == "0.250"  # AUC of 1, 3 good with rewards 0, -1, -2, -3: one of four pairs
+
+
+@pytest.mark.parametrize("which", ["reward", "label"])
+def test_a_column_of_scores_that_is_there_twice_is_refused(tmp_path: Path, which: str) -> None:
+    (tmp_path / "s.csv").write_text(f"reward,label,{which}\n0.5,1,9\n0.1,-1,0\n")
+    with pytest.raises(DataError, match=rf's.csv:1: two columns are named "{which}"; rename one, or remove it'):
+        evaluate(tmp_path / "s.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections import Counter
@@ -11,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from fairl_bench.engine import stages
 from fairl_bench.engine.execute import Outcome, Watcher, execute, jobs, missing
 from fairl_bench.engine.hands import Here, Report
+from fairl_bench.engine.housekeeping import damage
+from fairl_bench.engine.manifest import manifest_text
 from fairl_bench.engine.plan import Plan, Stage, plan
 from fairl_bench.engine.read import read_study
 from fairl_bench.engine.run import Finished
@@ -224,6 +228,60 @@ def test_a_broken_manifest_is_mended(ran: Finished, run_suite: Run, tiny: dict[s
     assert values(again.records) == values(ran.records)
 
 
+@pytest.mark.parametrize("kind", ["split", "reward", "nothing"])
+def test_a_manifest_of_another_kind_is_mended(
+    kind: str, ran: Finished, run_suite: Run, tiny: dict[str, Any], store: Store
+) -> None:
+    key = of_kind(ran, "scores")[0]
+    told = store.manifest(key) | {"kind": kind}
+    (store.path(key) / MANIFEST).write_text(manifest_text(key, told))  # its own checksum holds
+    again = run_suite(tiny, results="elsewhere")
+    assert again.outcome.damaged == again.outcome.done == [key]
+    assert values(again.records) == values(ran.records)
+
+
+def test_whole_files_that_cannot_be_read_are_mended(
+    ran: Finished, run_suite: Run, tiny: dict[str, Any], store: Store
+) -> None:
+    for kind, name, content in (
+        ("scores", "scores.safetensors", b"no safetensors"),
+        ("measures", "measures.json", b'[{"metric": 3}]'),
+        ("examples", "examples.parquet", b"PAR1PAR1"),
+    ):
+        key = of_kind(ran, kind)[0]
+        told = store.manifest(key)
+        (store.path(key) / name).write_bytes(content)
+        told["files"][name] = hashlib.sha256(content).hexdigest()
+        (store.path(key) / MANIFEST).write_text(manifest_text(key, told))
+        said: list[str] = []
+        again = run_suite(tiny, results=kind, watcher=Watcher(damaged=said.append))
+        assert again.outcome.damaged == [key]
+        assert f"it cannot be read as {kind}" in said[0]
+        assert len(said[0].splitlines()) == 1
+        assert values(again.records) == values(ran.records)
+
+
+@pytest.mark.parametrize("kind", ["embeddings", "reward", "scores", "split"])
+def test_what_was_spoiled_since_is_set_aside_though_nothing_reads_it(
+    kind: str, ran: Finished, run_suite: Run, tiny: dict[str, Any], store: Store
+) -> None:
+    key = of_kind(ran, kind)[0]
+    flip(store.path(key))
+    assert run_suite(tiny).outcome.damaged == [key]
+    assert list(damage(store)) == []
+    assert run_suite(tiny).outcome == Outcome()
+
+
+def test_an_artefact_that_is_damaged_each_time_ends_the_run(
+    tiny: dict[str, Any], run_suite: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stages._LOADERS, "split", lambda folder: {}["gone"])
+    with pytest.raises(
+        StoreError, match=r"cannot be read as split: KeyError.* each of the 3 times that it was made ag"
+    ):
+        run_suite(tiny)
+
+
 # --- failures
 
 
@@ -341,8 +399,9 @@ def test_a_thousand_failures_are_skipped_for_in_one_pass() -> None:
 
 
 def test_a_test_set_that_fails_leaves_no_cell_and_says_why(
-    run_suite: Run, tiny: dict[str, Any], tmp_path: Path
+    run_suite: Run, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("fairl_bench.builtin.testsets.JsonlTexts.check", lambda self: None)  # which would say it first
     (tmp_path / "texts.jsonl").write_text('{"text": "a"}\n')
     tiny["testsets"]["shifted"] = {"use": "jsonl-texts", "path": "texts.jsonl", "gold": {"column": "toxic", "good": 0}}
     finished = run_suite(tiny)

@@ -352,9 +352,10 @@ def test_warnings_do_not_make_the_page_another(
     ran: Finished, run_suite: Run, followed: dict[str, Any], tmp_path: Path
 ) -> None:
     from fairl_bench.engine.pages import _signature
+    from fairl_bench.results_folder import ResultsFolder
 
-    before = _signature(run_suite(followed).folder)
+    before = _signature(ResultsFolder(run_suite(followed).folder))
     (tmp_path / "follow.py").write_text(raising("fairl_run_finished"))
     assert run_suite(followed).outcome.warnings
     assert json.loads((ran.folder / "run.json").read_text())["warnings"]
-    assert _signature(ran.folder) == before
+    assert _signature(ResultsFolder(ran.folder)) == before

@@ -107,7 +107,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "run.json" and path.parent.name != "logs"
+        if path.is_file() and path.name not in ("run.json", "manifest.json") and path.parent.name != "logs"
     }
 
 

@@ -38,6 +38,9 @@ def test_arrays_are_mapped_and_their_file_is_never_changed(tmp_path: Path) -> No
     before = (tmp_path / "a.safetensors").read_bytes()
     vectors = mapped.load(tmp_path / "a.safetensors")["vectors"]
     assert isinstance(vectors, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        vectors += 1
+    vectors.flags.writeable = True  # as a library may that does not ask
     vectors += 1
     assert (tmp_path / "a.safetensors").read_bytes() == before
 

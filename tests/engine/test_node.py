@@ -198,3 +198,10 @@ def test_without_ray_the_extra_is_named(
     assert ran.stderr == (
         "error: the executor 'ray' needs the package ray, which is not installed; pip install 'fairl-bench[ray]'\n"
     )
+
+
+@pytest.mark.parametrize("name", ["../planted.py", "/tmp/planted.py", "..", "a/planted.py", ""])
+def test_a_drop_in_file_is_written_into_its_own_folder_alone(name: str, tmp_path: Path) -> None:
+    with pytest.raises(FairlError, match="a drop-in file needs a name without a folder"):
+        node._written(((name, b""),))
+    assert not list(tmp_path.rglob("planted.py"))

@@ -91,7 +91,7 @@ def root(once: Path, tmp_path: Path) -> Path:
 
 
 def files(root: Path) -> set[str]:
-    return {path.name for path in (root / "results" / "realigned").iterdir()}
+    return {path.name for path in (root / "results").glob("realigned/*")}
 
 
 EVERY = {f"toy-tfidf-{method}-r0-s{seed}.parquet" for method in ("max-margin", "max-entropy") for seed in (0, 1)}
@@ -159,7 +159,9 @@ def test_the_tables_are_made_of_the_folder_alone(once: Path, tmp_path: Path, cli
     assert "Realignment at the same KL" in cli("report", moved).stdout
 
 
-def test_statistics_are_made_anew_where_the_evidence_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statistics_are_made_anew_where_the_evidence_changed(
+    root: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = root / "results"
     monkeypatch.setattr(report, "paired", lambda *_: pytest.fail("resampled again"))
     read_results(folder)
@@ -167,6 +169,7 @@ def test_statistics_are_made_anew_where_the_evidence_changed(root: Path, monkeyp
     for path in (folder / "realigned").iterdir():
         table = pq.read_table(path)
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"signature": b"other"}), path)
+    relist(folder)
     called = []
     kept = report.paired
     monkeypatch.setattr(report, "paired", lambda *given: called.append(1) or kept(*given))

@@ -214,8 +214,8 @@ def test_the_fields_of_a_part_are_told_with_type_bounds_and_default() -> None:
     assert found["gold"][:2] == ("judge or null", "none")
     texts = {row[0]: row[1:] for row in fields(Registry().find("testset", "jsonl-texts"))}
     assert texts["path"] == ("string", "required", "the file, relative to the suite")
-    assert texts["subtypes"][0] == "list of string"
-    assert texts["gold"][:2] == ("{column, good} or null", "none")
+    assert texts["subtypes"][0] == "list of string or {column, name, present, absent, unknown, at_least}"
+    assert texts["gold"][:2] == ("{column, good, bad, unknown} or null", "none")
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)

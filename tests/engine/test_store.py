@@ -447,3 +447,153 @@ def test_a_manifest_is_json_with_the_checksum_of_every_file(kept: Store) -> None
 
     manifest = json.loads((kept.path(KEY) / MANIFEST).read_text())
     assert manifest["files"]["a.txt"] == hashlib.sha256(b"hello").hexdigest()
+
+
+# --- what others left, and what is in the way
+
+
+def test_a_run_sweeps_what_killed_runs_left(store: Store) -> None:
+    store.write(KEY, "thing", saves(), {})
+    other = "cd" + KEY[2:]
+    for key in (KEY, other):
+        (store.scratch(key) / "checkpoint").write_text("")  # of finished work, killed just before it was forgotten
+    (store.root / "tmp" / "0123").mkdir()
+    for name in ("tmp/4567.lock", f"locks/{KEY}", f"locks/{other}"):
+        (store.root / name).write_text("")
+    (store.root / "tmp" / "file").write_text("")
+    with store.announce("a suite", []):
+        assert half_written(store) == []
+        assert [path.name for path in (store.root / "scratch").iterdir()] == [other]  # work that goes on
+    assert list((store.root / "locks").iterdir()) == []
+
+
+def test_what_is_worked_on_is_not_swept(store: Store) -> None:
+    store.write(KEY, "thing", saves(), {})
+    folder = store.scratch(KEY)
+    with store.lock(KEY), Store(store.root).announce("a suite", []):
+        assert folder.exists()
+    with store.lock(KEY):
+        with Store(store.root).announce("another", []):
+            pass
+        assert (store.root / "locks" / KEY).exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../outside", "damaged/../../outside", "tmp", "tmp/", "tmp/..", "/etc", "ab/x", "", "locks/x", "scratch/a/b"],
+)
+def test_what_is_no_leftover_is_not_discarded(name: str, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    with pytest.raises(StoreError, match=r"is no leftover of the store"):
+        store.discard(name)
+    assert (tmp_path / "outside").exists()
+    assert (store.root / "tmp").exists()
+
+
+def test_a_link_among_leftovers_goes_without_what_it_leads_to(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    for room in ("damaged", "scratch", "tmp"):
+        (store.root / room).mkdir(exist_ok=True)
+        (store.root / room / "link").symlink_to(tmp_path / "mine")
+    for name in list(store.leftovers()):
+        store.discard(name)
+    assert store.leftovers() == {}
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize(
+    "key", ["../../x", "", "ab", "AB" + "0" * 62, "ab" + "0" * 61 + "/", "\0" * 64, "ab/../" + "0" * 58]
+)
+def test_what_is_no_key_leads_nowhere(key: str, store: Store) -> None:
+    for ask in (store.path, store.read, store.manifest, store.set_aside, store.remove, store.verify):
+        with pytest.raises(StoreError, match="is no key of an artefact: it needs 64 digits"):
+            ask(key)
+
+
+def in_the_way() -> dict[str, Callable[[Store], object]]:
+    def replace(*name: str) -> Callable[[Store], object]:
+        def put(store: Store) -> None:
+            place = store.root.joinpath(*name)
+            if place.is_dir():
+                place.rmdir()
+            place.write_text("mine")
+
+        return put
+
+    return {
+        "the shelf of a key": replace(KEY[:2]),
+        "tmp": replace("tmp"),
+        "locks": replace("locks"),
+        "scratch": replace("scratch"),
+        "a lock": lambda store: (store.root / "locks" / KEY).mkdir(),
+        "a lock that is a link": lambda store: (store.root / "locks" / KEY).symlink_to("nowhere"),
+    }
+
+
+def work(store: Store) -> None:
+    with store.lock(KEY):
+        store.scratch(KEY)
+        store.write(KEY, "thing", saves(), {})
+
+
+@pytest.mark.parametrize("what", in_the_way())
+def test_what_lies_in_the_way_of_a_store_is_named(what: str, store: Store) -> None:
+    in_the_way()[what](store)
+    sentence = r"the store .* cannot be used: something else lies in the place of .*; move it away"
+    with pytest.raises(StoreError, match=sentence):
+        work(store)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.touch, lambda path: path.symlink_to("nowhere")])
+def test_what_lies_in_the_place_of_an_artefact_is_written_over(make: Callable[[Path], object], store: Store) -> None:
+    store.path(KEY).parent.mkdir()
+    make(store.path(KEY))
+    assert not store.has(KEY)
+    store.write(KEY, "thing", saves(), {})
+    assert store.read(KEY)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_in_a_store_are_waited_for_by_nobody(kept: Store) -> None:
+    os.mkfifo(kept.root / "runs" / "abc.json")
+    (kept.root / "damaged").mkdir()
+    for place in ("damaged/pipe", "tmp/pipe", "locks/pipe"):
+        os.mkfifo(kept.root / place)
+    assert kept.running() == []
+    assert {"damaged/pipe", "tmp/pipe"} <= set(kept.leftovers())
+    with kept.announce("a suite", []):
+        assert half_written(kept) == []
+
+
+HOSTILE_RUNS = [
+    {"name": "../../planted"}, {"name": ""}, {"name": 3}, {"name": "a/b"}, {"host": None}, {"suite": ["x"]},
+    {"pid": "1"}, {"began": "x"}, {"began": None}, {"keys": [3]}, {"keys": [[]]}, {"more": 1}, {"host": "\x1b[2J"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", HOSTILE_RUNS, ids=str)
+def test_an_announcement_of_something_else_is_none(change: dict[str, object], store: Store, tmp_path: Path) -> None:
+    told = {**json.loads(announcement("far", [KEY], "abc")._replace(host="elsewhere").text()), **change}
+    (store.root / "runs" / "abc.json").write_text(json.dumps(told))
+    assert store.running() == []
+    assert not list(tmp_path.rglob("planted*"))
+
+
+# --- what changed since it was written
+
+
+def test_a_file_that_is_younger_than_its_manifest_has_changed(kept: Store) -> None:
+    assert not kept.changed(KEY)
+    place = kept.path(KEY) / "a.txt"
+    content, later = place.read_bytes(), (kept.path(KEY) / MANIFEST).stat().st_mtime + 10
+    place.write_bytes(content)
+    os.utime(place, (later, later))
+    assert kept.changed(KEY)
+    kept.confirm(KEY)
+    os.utime(kept.path(KEY) / MANIFEST, (later + 1, later + 1))
+    assert not kept.changed(KEY)
+    flip(place)
+    os.utime(place, (later + 2, later + 2))
+    with pytest.raises(DamagedArtefact, match=r"a.txt does not match"):
+        kept.confirm(KEY)

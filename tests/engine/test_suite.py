@@ -206,3 +206,26 @@ def test_every_suite_in_the_repository_loads_and_plans(
 
 def test_there_are_suites_in_the_repository() -> None:
     assert {path.stem for path in SUITES} >= {"detox", "paradetox", "plugins"}
+
+
+def test_a_part_whose_own_check_fails_on_a_value_is_told_at_its_line(write_suite: Write, tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(
+        "from pydantic import field_validator\nfrom fairl_bench import PairwiseMethod, hookimpl\n"
+        "class Odd(PairwiseMethod):\n    width: float = 1.0\n"
+        "    @field_validator('width')\n    @classmethod\n    def _look(cls, width):\n        return {}[width]\n"
+        "    def loss(self, margin):\n        return margin\n"
+        "@hookimpl\ndef fairl_methods(register):\n    register('odd', Odd)\n"
+    )
+    text = SUITE.replace("plugins: []", "plugins: [odd.py]").replace("use: length", "use: odd, width: 2.0")
+    said = "methods.1: method 'odd' cannot be made of these values: KeyError: 2.0"
+    with pytest.raises(SuiteError, match=re.escape(f"suite.yaml:18: {said}")):
+        read_study(write_suite(text))
+
+
+def test_a_weight_that_grows_beyond_all_numbers_is_told_at_its_line(write_suite: Write) -> None:
+    grows = "use: failure-aware, base: {use: max-entropy}, detector: {use: all}, rounds: 9000, " \
+            "failure_weight: {use: exponential, start: 1.0, factor: 1e300}"  # fmt: skip
+    with pytest.raises(
+        SuiteError, match=r"suite.yaml:18: methods.1: round 8999: failure_weight inf must be at least 0"
+    ):
+        read_study(write_suite(SUITE.replace("use: length", grows)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,34 @@ def content(path: Path) -> dict[str, Any]:
         ("12:30:45", "12:30:45"),
         ('"3"', "3"),
         ("'${literal'", "${literal"),
+        # what only YAML 1.1 takes for numbers is text, and a number field says what it got
+        ("1_000", "1_000"),
+        ("0b11", "0b11"),
+        ("-0x1f", "-0x1f"),
+        ("+nan", "+nan"),
+        ("-.nan", "-.nan"),
+        ("nan", "nan"),
+        ("inf", "inf"),
+        (".inf", math.inf),
+        ("-.INF", -math.inf),
+        ("+.Inf", math.inf),
+        ("1e999", math.inf),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("+1.5E+2", 150.0),
+        ("-0", 0),
+        ("00012", 12),
+        ("NULL", None),
+        ("~", None),
+        ("TRUE", True),
+        ("tRUE", "tRUE"),
+        ("2001-12-14-run", "2001-12-14-run"),
+        ("'2001-12-14'", "2001-12-14"),
+        ("!!str 1", "1"),
+        ("! 1", "1"),
+        ("!!float 1", 1.0),
+        ("!!int '1'", 1),
+        ("|\n  a\n  b", "a\nb\n"),
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text: str, value: object, write_suite: Write) -> None:
@@ -50,7 +79,7 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object, write_suite: Wr
 
 def test_numbers_are_of_pythons_own_types(write_suite: Write) -> None:
     found = content(write_suite("a: 0x1f\nb: 1e-3\nc: [1]\nd: {e: 2}\n"))
-    assert [type(value) for value in (found["a"], found["b"], found["c"], found["d"])] == [int, float, list, dict]
+    assert [type(value) for value in (found["a"], found["b"], found["c"][0], found["d"]["e"])] == [int, float, int, int]
 
 
 def test_lines_are_those_of_keys_and_items(write_suite: Write) -> None:
@@ -71,7 +100,7 @@ def test_the_line_of_something_missing_is_that_of_what_is_around_it(write_suite:
     [
         ("a: 1\nb: 2\na: 3\n", 3, "key 'a' is given twice"),
         ("a:\n  b: 1\n  b: 2\n", 3, "key 'b' is given twice"),
-        ("- {c: 1, c: 2}\n", 1, "key 'c' is given twice"),
+        ("a: [{c: 1, c: 2}]\n", 1, "key 'c' is given twice"),
         ("a: [1, 2\nb: 3\n", 2, "is not YAML: "),
         ("a: 1\n b: 2\n", 2, "is not YAML: "),
         ("a: *gone\n", 1, "is not YAML: found undefined alias 'gone'"),
@@ -82,7 +111,43 @@ def test_the_line_of_something_missing_is_that_of_what_is_around_it(write_suite:
         ("name\n", 1, "is empty or no mapping"),
         ("a: 1\nb: 2001-12-14\n", 2, "2001-12-14 is a date, which nothing here needs; quote it to make it a text"),
         ("a: 1\nb: !secret x\n", 2, "is no text, number, list or mapping"),
-        ("a: 1\nb: !!binary aGVsbG8=\n", 2, "b'hello' is no text, number, list or mapping"),
+        ("a: 1\nb: !x [1]\n", 2, "a value tagged '!x' is no text, number, list or mapping"),
+        ("a: 1\nb: !x {c: 1}\n", 2, "a value tagged '!x' is no text, number, list or mapping"),
+        ("a: 1\n!x b: 1\n", 2, "a value tagged '!x' is no text, number, list or mapping"),
+        (
+            "a: 1\nb: !!python/object/apply:os.system [echo]\n",
+            2,
+            "a value tagged '!!python/object/apply:os",
+        ),
+        ("a: 1\nb: !!set {c}\n", 2, "a value tagged '!!set' is no text, number, list or mapping"),
+        ("a: 1\nb: !!omap [c: 1]\n", 2, "a value tagged '!!omap' is no text, number, list or mapping"),
+        ("a: 1\nb: !!float x\n", 2, "'x' is tagged '!!float', which it is not"),
+        ("a: 1\nb: !!int 1.5\n", 2, "'1.5' is tagged '!!int', which it is not"),
+        ("a: 1\nb: !!map [1]\n", 2, "a list is tagged as another type"),
+        ("a: 1\nb: 2020-13-45\n", 2, "2020-13-45 is a date"),
+        ("a: 1\nb: 2001-12-14t21:59:43.10-05:00\n", 2, "is a date"),
+        ("a: 1\nb: {null: 1}\n", 2, "a key must be a text, got 'null'; quote it"),
+        ("a: 1\nb: {true: 1}\n", 2, "a key must be a text, got 'true'; quote it"),
+        ("a: 1\n1.5: 1\n", 2, "a key must be a text, got '1.5'; quote it"),
+        ("a: 1\n: 1\n", 2, "a key must be a text, got ''; quote it"),
+        ("a: 1\n? [b]\n: 1\n", 2, "a key must be a text, got a list or mapping"),
+        ("a: 1\n? {b: 1}\n: 1\n", 2, "a key must be a text, got a list or mapping"),
+        ("a: 1\n'a': 2\n", 2, "key 'a' is given twice"),
+        ("b: {1: a, 0x1: b}\n", 1, "key 1 is given twice"),
+        ("a: &a {b: 1}\nc:\n  <<: *a\n  <<: *a\n", 4, "key '<<' is given twice; give it a list of what to merge"),
+        ("a: 1\nc: {<<: 3}\n", 2, "'<<' needs a mapping or a list of mappings to merge"),
+        ("a: 1\nc: {<<: [{d: 1}, 3]}\n", 2, "'<<' needs a mapping or a list of mappings to merge"),
+        ("a: 1\nb: &b [*b]\n", 2, "the alias 'b' stands within what it names, which would hold itself"),
+        ("a: 1\nb: &b {c: {d: *b}}\n", 2, "the alias 'b' stands within what it names"),
+        ("%YAML 1.1\n---\na: 1\n", 1, "asks for another YAML than 1.2"),
+        ("a: 1\n\tb: 2\n", 2, "is not YAML: "),
+        ("a: 1\nb: \x00\n", 2, "is not YAML: special characters are not allowed, '\\x00' is one"),
+        ("a: 1\n\ufeffb: 2\n", 2, "is not YAML: special characters are not allowed"),
+        ('a: 1\nb: "${}"\n', 2, "'${}' names no variable; write ${NAME} or ${NAME:-default}"),
+        ('a: 1\nb: "${1}"\n', 2, "'${1}' names no variable"),
+        ('a: 1\nb: "${A B}"\n', 2, "'${A B}' names no variable"),
+        ('a: 1\nb: "${FAIRL_UNSET:-${B}}"\n', 2, "a ${...} within another is not replaced"),
+        ("a: 1\nb: !!binary aGVsbG8=\n", 2, "'!!binary' is no text, number, list or mapping"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(text: str, line: int, message: str, write_suite: Write) -> None:
@@ -125,6 +190,29 @@ def test_a_key_that_a_merge_brings_has_the_line_of_the_mapping_it_is_brought_to(
     assert document.content["b"] == {"p": 1, "q": 3}
     assert document.where(("b", "q"))[1] == 4
     assert document.where(("b", "p"))[1] == 2
+
+
+def test_what_is_given_beside_a_merge_wins_and_then_the_first_of_several(write_suite: Write) -> None:
+    text = "a: &a {p: 1, q: 1, r: 1}\nb: &b {q: 2, r: 2, s: 2}\nc: {r: 3, <<: [*a, *b]}\nd: {'<<': 4}\n"
+    found = content(write_suite(text))
+    assert found["c"] == {"r": 3, "p": 1, "q": 1, "s": 2}
+    assert found["d"] == {"<<": 4}
+
+
+def test_a_merge_at_the_top_is_as_any_other(write_suite: Write) -> None:
+    assert content(write_suite("a: &a {p: 1}\n<<: *a\n")) == {"a": {"p": 1}, "p": 1}
+
+
+def test_a_byte_order_mark_and_lines_of_windows_are_no_part_of_it(write_suite: Write) -> None:
+    assert content(write_suite("\ufeff# x\r\nname: x\r\nb:\r\n  - 1\r\n")) == {"name": "x", "b": [1]}
+
+
+def test_a_tag_directive_and_yaml_1_2_are_taken(write_suite: Write) -> None:
+    assert content(write_suite("%YAML 1.2\n%TAG !e! tag:example.org,2000:\n---\na: 1\n")) == {"a": 1}
+
+
+def test_words_of_a_directive_in_a_text_are_text(write_suite: Write) -> None:
+    assert content(write_suite("a: |\n  %YAML 1.1\n")) == {"a": "%YAML 1.1\n"}
 
 
 # --- extends

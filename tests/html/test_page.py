@@ -263,15 +263,20 @@ def test_the_history_of_every_trained_reward_is_in_the_folder(drawn: Path) -> No
     assert all(len(one.series["train_loss"]) == 3 for one in found)
 
 
-def test_nothing_is_drawn_again_where_nothing_changed(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_drawn_again_where_nothing_changed(
+    copy: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps(told | {"finished": "later", "seconds": 9.0, "command": ["again"]}))
+    relist(copy)
     monkeypatch.setattr(pages, "figures", lambda _: pytest.fail("drawn again"))
     assert write_pages(copy) == copy / "report.html"
 
 
 @pytest.mark.parametrize("change", ["records", "scores", "suite", "claims", "gone", "failed"])
-def test_all_is_drawn_again_where_something_changed(change: str, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_drawn_again_where_something_changed(
+    change: str, copy: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if change == "records":
         rows = records.read(copy / "records.parquet")
         records.write(copy / "records.parquet", [row for row in rows if row.metric != "kendall"])
@@ -289,10 +294,11 @@ def test_all_is_drawn_again_where_something_changed(change: str, copy: Path, mon
         (copy / "run.json").write_text(json.dumps(told | {"failed": {"k": "it broke"}}))
     else:
         (copy / "report.html").unlink()
-    (copy / "figures" / "of-before.svg").write_text("old")
+    (copy / "figures" / "photo.svg").write_text("somebody's own")
+    relist(copy)
     monkeypatch.setattr(pages, "figures", lambda _: {})
     made = write_pages(copy).read_text()
-    assert list((copy / "figures").iterdir()) == []
+    assert [path.name for path in (copy / "figures").iterdir()] == ["photo.svg"]
     assert ("it broke" in made) == (change == "failed")
     assert ("better" in made and "0.25" in made) or change != "claims"
 
@@ -308,11 +314,11 @@ def test_a_folder_that_is_no_results_folder_is_refused(tmp_path: Path) -> None:
         write_pages(tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_in_the_way_of_the_page_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "figures", lambda _: {})
-    shutil.rmtree(copy / "figures")
-    (copy / "figures").write_text("in the way")
-    with pytest.raises(ResultsError, match=f"{copy} cannot be written: File exists; name another folder"):
+    (copy / "report.html").unlink()
+    (copy / "report.html").mkdir()
+    with pytest.raises(ResultsError, match=f"{copy}/report.html is a folder that no run has written, .*move it away"):
         write_pages(copy)
 
 
@@ -320,19 +326,23 @@ def test_a_results_folder_of_an_older_version_has_a_page(copy: Path, monkeypatch
     histories: list[object] = []
     monkeypatch.setattr(pages, "figures", lambda material: histories.extend(material.histories) or {})
     shutil.rmtree(copy / "histories")
+    (copy / "manifest.json").unlink()
     (copy / "run.json").unlink()
     made = write_pages(copy).read_text()
     assert "Leaderboard" in made
     assert histories == []
 
 
-def test_the_page_of_a_folder_with_hostile_texts_keeps_them_in(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_of_a_folder_with_hostile_texts_keeps_them_in(
+    copy: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pages, "figures", lambda _: {})
     path = next((copy / "examples").iterdir())
     table = pq.read_table(path)
     texts = [HOSTILE[i % 6] for i in range(table.num_rows)]
     hostile = table.set_column(table.column_names.index("text"), "text", pa.array(texts))
     pq.write_table(hostile.set_column(table.column_names.index("prompt"), "prompt", pa.array(texts)), path)
+    relist(copy)
     seen = Seen(write_pages(copy, again=True).read_text())
     assert seen.tags.count("script") == 2
     assert "caught" not in seen.attributes["id"]

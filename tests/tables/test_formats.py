@@ -89,6 +89,24 @@ TIDY = Table(
 )
 
 
+@pytest.mark.parametrize(
+    "name", ["<img src=x onerror=alert(1)>", "</td><script>", "<!-- gone -->", "&lt;b&gt;", "a\nb", "`code`"]
+)
+def test_no_name_is_markup_in_markdown(name: str) -> None:
+    table = Table(name, (("", "method"), (name, name)), ((name, "p < 0.001"), ("b", "[0.1, 0.2]")), (name,))
+    text = as_markdown(table)
+    assert not re.search(r"<[A-Za-z/!]|&lt;b|`", text.replace("&lt;img", "").replace("&amp;", ""))
+    assert len([line for line in text.splitlines() if line.startswith("|")]) == 4
+    assert "p < 0.001" in text
+    assert "[0.1, 0.2]" in text
+
+
+def test_no_name_is_a_link_or_an_image_in_markdown() -> None:
+    text = as_markdown(Table("t", (("", "m"),), (("![x](http://a/b.png)",), ("[x](javascript:1)",)), ()))
+    assert "](" not in text
+    assert "![" not in text
+
+
 def test_bold_is_bold_in_markdown_and_latex_alone() -> None:
     assert "| **0.900 ¹** |" in as_markdown(TIDY)
     assert r"\textbf{0.900 $^{1}$}" in as_latex(TIDY)

@@ -13,9 +13,10 @@ import pytest
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
+from fairl_bench.results_folder import footer
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import bounded, t_interval, t_test
-from fairl_bench.tables.comparisons import Comparison, read, signature, write
+from fairl_bench.tables.comparisons import Comparison, read, write
 from fairl_bench.tables.disagreement import table2, table3
 from fairl_bench.tables.paired import Question, compared
 from fairl_bench.tables.scores import Run, Sheet, Values
@@ -240,8 +241,8 @@ def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
     rows = answers(sheet(SEEDS), metrics=("auc", "kendall"))
     write(tmp_path / "x.parquet", rows, "made of this")
     assert repr(read(tmp_path / "x.parquet")) == repr(rows)
-    assert signature(tmp_path / "x.parquet") == "made of this"
-    assert signature(tmp_path / "gone.parquet") is None
+    assert footer(tmp_path / "x.parquet") == "made of this"
+    assert footer(tmp_path / "gone.parquet") is None
 
 
 # --- disagreement
@@ -270,6 +271,31 @@ def test_subtypes_count_what_is_of_them_alone() -> None:
     table = table3(rows, ("a", "b"), ["web"])
     assert [row[:2] for row in table.rows] == [("web", "threat")]
     assert table.tidy[0]["n"] == present
+
+
+def test_a_subtype_that_never_occurs_has_no_numbers_and_is_said_to() -> None:
+    whole = sheet(SEEDS)
+    value, label = whole.examples.truths["subtype:threat"]
+    absent = Truth(np.full_like(value, -1), np.full_like(label, -1))
+    whole = replace(whole, examples=whole.examples.knowing({"subtype:insult": absent}))
+    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold", subtypes=True))
+    table = table3(rows, ("a", "b"), ["web"])
+    line = next(row for row in table.rows if row[1] == "insult")
+    assert set(line[2:]) == {"n/a"}
+    assert "web: no text is of the subtype 'insult'." in table.notes
+    assert not any("threat" in note for note in table.notes)
+
+
+def test_where_no_label_is_known_nothing_is_resampled() -> None:
+    whole = sheet(SEEDS)
+    n = len(whole.examples)
+    unknown = Truth(np.full(n, np.nan), np.zeros(n, np.int8))
+    blind = replace(whole, examples=whole.examples.knowing({"gold": unknown}))
+    told = [replace(row, value=math.nan, note="nothing is known") for row in records(whole)]
+    questions = [Question("web", "gold", ("accuracy", "f1", "auc", "starc", "epic", "affine_residual"))]
+    found = compared([blind], Values.read(told), questions, 100)
+    assert found
+    assert all(math.isnan(row.value) for row in found)
 
 
 def test_of_the_training_texts_so_many_are_drawn_once() -> None:

@@ -11,10 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.batches import in_batches
+from fairl_bench.builtin.window import report_window, tokens_ahead
 from fairl_bench.component import Component, RunTime
 from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Encoder
+from fairl_bench.reading import Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,14 +52,19 @@ class CausalLM(Encoder):
         """Have the language model look whether it can be made."""
         self.lm.check()
 
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """By the tokenizer of a language model that lies in a folder."""
+        place = getattr(self.lm, "model", None)
+        return tokens_ahead(Path(place), texts, self.max_length) if isinstance(place, str) else None
+
     def encode(self, texts: Sequence[str], corpus: Sequence[str], *, lm: Path | None = None) -> Vectors:
         """One row a text ``[n, hidden size]`` by the model in the folder ``lm``.
 
         Raises `DataError` for a layer that the model does not have, and for an empty text where it has no BOS or EOS.
         """
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
+
+        from fairl_bench.science.language_model import read, vocabulary
 
         if lm is None:
             raise DataError("encoder 'causal-lm' needs the folder of its language model; call encode(..., lm=FOLDER)")
@@ -65,11 +72,8 @@ class CausalLM(Encoder):
             raise DataError(
                 f"encoder 'causal-lm': language model {self.lm.use!r} has no weights on this machine; name one that has"
             )
-        torch.set_num_threads(1)
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        # a folder is data, not code: trust_remote_code stays off
-        tokenizer = AutoTokenizer.from_pretrained(lm)
-        whole = AutoModelForCausalLM.from_pretrained(lm, dtype=getattr(torch, self.dtype))
+        whole, tokenizer = read(lm, self.dtype, head=False)
         # without its head: logits over a large vocabulary would cost more than the states
         model: Any = whole.base_model.eval()
         config = model.config.get_text_config()
@@ -77,11 +81,13 @@ class CausalLM(Encoder):
         if not texts:
             return np.empty((0, config.hidden_size), np.float32)
         longest = min(self.max_length, getattr(config, "max_position_embeddings", None) or self.max_length)
-        read = _read(tokenizer, texts, longest)
-        order = sorted(range(len(texts)), key=lambda i: (-len(read[i].ids), read[i].ids))
+        tokens = _read(tokenizer, texts, longest)
+        _refuse_unknown(texts, tokens, vocabulary(whole))
+        report_window(self, tokenizer, texts, longest)
+        order = sorted(range(len(texts)), key=lambda i: (-len(tokens[i].ids), tokens[i].ids))
 
         def vectors(rows: Sequence[int]) -> Vectors:
-            return self._vectors(model, [read[i] for i in rows], layer)
+            return self._vectors(model, [tokens[i] for i in rows], layer)
 
         return in_batches(order, self.batch, vectors, self.workers)
 
@@ -144,6 +150,16 @@ def _read(tokenizer: Any, texts: Sequence[str], longest: int) -> list[_Read]:
         _Read(tuple(ids), tuple(not special for special in mask)) if ids else _Read((_start(tokenizer),), (False,))
         for ids, mask in rows
     ]
+
+
+def _refuse_unknown(texts: Sequence[str], tokens: Sequence[_Read], vocabulary: int) -> None:
+    """Raise `DataError` for a token that the model has no embedding of."""
+    for text, read in zip(texts, tokens, strict=True):
+        if (token := max(read.ids)) >= vocabulary:
+            raise DataError(
+                f"encoder 'causal-lm': its language model has {vocabulary} tokens, but its tokenizer reads the text"
+                f" {text[:60]!r} as token {token}: the two do not belong together; give the model its own tokenizer"
+            )
 
 
 def _start(tokenizer: Any) -> int:

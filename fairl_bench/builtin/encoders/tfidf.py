@@ -9,9 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.data import Vectors
+from fairl_bench.data import Floats, Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder
+from fairl_bench.reading import heard, report_read
+
+_NOTHING = 1e-9  # of a vector of length 1
 
 
 class Tfidf(Encoder):
@@ -32,7 +35,19 @@ class Tfidf(Encoder):
         vectorizer, svd = _fitted(tuple(corpus), self.dimensions, self.words)
         if not texts:
             return np.empty((0, svd.n_components), np.float32)
-        return np.asarray(normalize(svd.transform(vectorizer.transform(texts))), np.float32)
+        found = svd.transform(vectorizer.transform(texts))
+        # what is left of a text that has no share in any dimension is rounding, and no direction to normalise
+        found[np.linalg.norm(found, axis=1) < _NOTHING] = 0
+        self._report(vectorizer, texts, found)
+        return np.asarray(normalize(found), np.float32)
+
+    def _report(self, vectorizer: Any, texts: Sequence[str], found: Floats) -> None:
+        """Say how many words of each text are known; none, where its vector is zero."""
+        if heard():
+            words, known = vectorizer.build_tokenizer(), vectorizer.vocabulary_
+            split = [words(vectorizer.build_preprocessor()(text)) for text in texts]
+            read = [sum(word in known for word in own) * bool(row.any()) for own, row in zip(split, found, strict=True)]
+            report_read(self, [len(own) for own in split], read, "words")
 
 
 @lru_cache(maxsize=2)  # an alignment, or a server, asks for a few texts at every step

@@ -53,7 +53,7 @@ class FailureDetection(Evaluator):
         if truth is None or not len(pairs):
             raise DataError(f"failure-detection needs pairs with the truth 'gold'; data {name!r} has none")
         preferred, rejected = pairs.T
-        reward, gold = torch.from_numpy(scored.reward), torch.from_numpy(truth.label.astype(np.float64))
+        reward, gold = torch.tensor(scored.reward), torch.from_numpy(truth.label.astype(np.float64))
         signal = Signal(
             reward[preferred],
             reward[rejected],

@@ -125,8 +125,8 @@ class Identifiability(Evaluator):
         import torch
 
         preferred, rejected = scored.pair_rows().T
-        reward = torch.from_numpy(scored.reward)
-        label = torch.from_numpy(scored.examples.truths[GOLD].label)
+        reward = torch.tensor(scored.reward)
+        label = torch.tensor(scored.examples.truths[GOLD].label)
         signal = Signal(
             reward[preferred],
             reward[rejected],

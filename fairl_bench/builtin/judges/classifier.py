@@ -10,6 +10,7 @@ from pydantic import Field
 
 from fairl_bench.builtin.batches import in_batches
 from fairl_bench.builtin.judges.odds import ByProbability
+from fairl_bench.builtin.window import report_window
 from fairl_bench.component import RunTime
 from fairl_bench.data import Floats
 
@@ -71,4 +72,5 @@ class ByClassifier(ByProbability):
         positions = getattr(head.model.config, "max_position_embeddings", None) or self.max_length
         most = min(self.max_length, head.tokenizer.model_max_length, positions)
         found = head.tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        report_window(self, head.tokenizer, texts, most)
         return [list(ids) or [head.pad] for ids in found]

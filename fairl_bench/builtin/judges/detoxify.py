@@ -12,9 +12,11 @@ from pydantic import Field
 
 from fairl_bench.builtin.hub import Beside, digest, is_folder, snapshot, stamp
 from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
+from fairl_bench.builtin.window import tokens_ahead
 from fairl_bench.component import RunTime
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.errors import DataError, MissingExtra, suggest
+from fairl_bench.reading import Tokens
 
 _BASE = {"original": "bert-base-uncased", "unbiased": "roberta-base", "multilingual": "xlm-roberta-base"}
 # the older names of some labels; by these, all of the models share theirs
@@ -44,6 +46,10 @@ class Detoxify(ByClassifier):
         found = self.classified(loaded, texts)
         names = [GOLD if label == "toxicity" else f"subtype:{label}" for label in loaded.labels]
         return {name: 1 - found[:, i] if name == GOLD else found[:, i] for i, name in enumerate(names)}
+
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """By the tokenizer in the folder of the model's base."""
+        return tokens_ahead(self._base(), texts, self.max_length)
 
     def reads(self) -> dict[str, str]:
         """The digest of the checkpoint, and that of the base's folder or the hub's commit of it."""

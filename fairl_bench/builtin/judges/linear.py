@@ -6,18 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fairl_bench.builtin.hub import stamp
 from fairl_bench.builtin.judges.odds import ByProbability
-from fairl_bench.builtin.labels import GoldColumn, label
-from fairl_bench.builtin.rows import CHECKED, Row, read_jsonl
+from fairl_bench.builtin.labels import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
+from fairl_bench.builtin.rows import CHECKED, Row, jsonl_rows, read_jsonl
 from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, Floats, Labels
 from fairl_bench.errors import DataError
+from fairl_bench.reading import heard, report_read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +43,12 @@ class Weights(NamedTuple):
         vectorizer.idf_ = self.idf
         odds: Floats = vectorizer.transform(texts) @ self.weight.T + self.bias
         return odds
+
+    def known(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+        """How many terms each text has, and how many of them are known."""
+        split, terms = _vectorizer(self.unit, self.longest).build_analyzer(), set(self.terms)
+        found = [split(text) for text in texts]
+        return [len(own) for own in found], [sum(term in terms for term in own) for own in found]
 
     def save(self, path: Path | str) -> None:
         """Write them as safetensors, the terms in its header: no pickle."""
@@ -77,7 +84,7 @@ class Linear(ByProbability):
     path: DataFile = Field(description="the labelled comments, JSON lines, relative to the suite")
     text: str = Field("text", description="the column of the text")
     gold: GoldColumn
-    subtypes: tuple[str, ...] = Field((), description="columns that say whether a subtype is present (0 or 1)")
+    subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
     unit: Literal["words", "characters"] = Field("words", description="what is counted; characters within words alone")
     longest: int = Field(1, ge=1, description="units of the longest sequence that counts")
@@ -85,9 +92,14 @@ class Linear(ByProbability):
     l2: float = Field(0.1, gt=0, description="weight of the L2 prior")
     balanced: bool = Field(False, description="weigh both labels alike, however many comments each has")
 
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        refuse_twice(self.subtypes)
+        return self
+
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
         """By truth, the probability of each text ``[n]``."""
-        return _probabilities(self.weights(), texts)
+        return _probabilities(self, self.weights(), texts)
 
     def weights(self) -> Weights:
         """What it learns from the file, fitted now unless this process has done so since the file last changed."""
@@ -101,16 +113,14 @@ class Linear(ByProbability):
         """Read the first rows with all their columns."""
         rows = read_jsonl(self.path, min(self.limit or CHECKED, CHECKED))
         self._texts(rows)
-        self._labels(rows)
+        check_labels(jsonl_rows(self.path), self.limit, self.gold, self.subtypes)
 
     def _texts(self, rows: Sequence[Row]) -> list[str]:
         return [row.text(self.text) for row in rows]
 
     def _labels(self, rows: Sequence[Row]) -> dict[str, Labels]:
         """By truth, what is known of each row ``[n]`` in {+1, -1, 0}."""
-        gold = {GOLD: [self.gold.label(row) for row in rows]}
-        kinds = {f"subtype:{name}": [label(row, name, 1) for row in rows] for name in self.subtypes}
-        return {name: np.array(known, np.int8) for name, known in (gold | kinds).items()}
+        return {GOLD: self.gold.labels(rows)} | {one.truth(): one.labels(rows) for one in subtypes_of(self.subtypes)}
 
 
 class LinearSaved(ByProbability):
@@ -120,16 +130,18 @@ class LinearSaved(ByProbability):
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
         """By truth, the probability of each text ``[n]``."""
-        return _probabilities(_loaded(self.path, stamp(Path(self.path))), texts)
+        return _probabilities(self, _loaded(self.path, stamp(Path(self.path))), texts)
 
     def check(self) -> None:
         """Read the file."""
         Weights.load(self.path)
 
 
-def _probabilities(weights: Weights, texts: Sequence[str]) -> dict[str, Floats]:
+def _probabilities(judge: Linear | LinearSaved, weights: Weights, texts: Sequence[str]) -> dict[str, Floats]:
     from scipy.special import expit
 
+    if heard():
+        report_read(judge, *weights.known(texts), "words")
     return dict(zip(weights.truths, expit(weights.log_odds(texts)).T, strict=True))
 
 

@@ -12,8 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.hub import FolderOrName, digest, is_folder, snapshot, stamp
 from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
+from fairl_bench.builtin.window import tokens_ahead
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.errors import DataError, suggest
+from fairl_bench.reading import Tokens
 
 _GOOD = {"neutral", "nontoxic", "nottoxic", "clean", "benign", "safe", "acceptable", "nothate", "nonhate",
          "nothatespeech", "normal", "nonoffensive", "notoffensive", "harmless"}  # fmt: skip
@@ -68,6 +70,10 @@ class SequenceClassifier(ByClassifier):
             return gold
         others = [(i, label) for i, label in enumerate(loaded.labels) if i != side.column]
         return gold | {f"subtype:{label}": found[:, i] for i, label in others}
+
+    def would_read(self, texts: Sequence[str]) -> Tokens | None:
+        """By the tokenizer in the model's folder."""
+        return tokens_ahead(self._place(), texts, self.max_length)
 
     def reads(self) -> dict[str, str]:
         """The digest of the weights: of the folder's files, or the hub's commit."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -16,7 +18,7 @@ from fairl_bench.builtin.lms.along import Along
 from fairl_bench.builtin.lms.machine import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.data import GOLD, Examples, Floats, Model, Sampling, Site
 from fairl_bench.errors import DataError, NotFinite, SuiteError
-from fairl_bench.kinds import Aligner, Judging, within
+from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
 
@@ -31,6 +33,8 @@ class Step(NamedTuple):
 LEAST_DISTINCT, LEAST_ENTROPY, LENGTHS = 0.6, 0.5, (0.5, 2.0)
 """An aligned model has collapsed where it keeps less than these shares of the base's, or its lengths leave this."""
 
+
+_SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 Rewarding = Callable[[Sequence[str], Sequence[str]], Floats]
 """Prompts and completions to one finite reward each."""
@@ -47,6 +51,7 @@ class Work(NamedTuple):
     seed: int
     scratch: Path
     along: Along | None = None
+    ends: tuple[int, ...] = ()  # the tokens that end a completion
 
 
 class OnPolicy(Aligner):
@@ -95,24 +100,40 @@ class OnPolicy(Aligner):
             if part is not None:
                 part.check()
         check_device(self.device, f"aligner {self.use!r}")
+        self.look()
+
+    def look(self) -> Sequence[str]:
+        """What the base says of the prompts of the training and of the probe, where both are known."""
+        if self.base is None or type(self.base).fits is LM.fits:
+            return ()
+        found = list[str]()
+        if self.prompts is not None:
+            n = min(self.steps * self.batch // self.group(), LOOKED)
+            found += self.base.fits(self.prompts.texts(n, stream("prompts/align", 0)), self.sampling.max_new_tokens)
+        if self.probe is not None:
+            n = min(self.probe.n, LOOKED)
+            prompts = self.probe.prompts.texts(n, stream("prompts/probe", 0))
+            found += self.base.fits(prompts, self.probe.max_new_tokens)
+        return found
 
     def make(self, site: Site) -> Model:
         """Align the base.  Raises `NotFinite` for a reward that is no number, naming the completion."""
-        import torch
+        from fairl_bench.science.endings import endings
+        from fairl_bench.science.language_model import read
 
-        torch.set_num_threads(1)
         numbers = (site.replicate, self.draw) if self.draw else (site.replicate,)
         base, prompts, reward = self._base(site), self._prompts(numbers), self._reward(site)
         with quiet(), seeded("align", *numbers) as seed:
-            model, tokenizer = _loaded(base)
-            use_cache = model.config.use_cache
+            model, tokenizer = read(base)
+            ends = endings(model, tokenizer)
+            self._fit(model, tokenizer, prompts, ends)
             along = (
                 Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
                 if self.probe
                 else None
             )
-            history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, along))
-            model.config.use_cache = use_cache  # trainers switch it off, for themselves
+            with _lent(model):
+                history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, along, ends))
             model.save_pretrained(site.folder)
             tokenizer.save_pretrained(site.folder)
             if along:
@@ -120,6 +141,23 @@ class OnPolicy(Aligner):
         rows = [{**step.numbers, **_variety(step.completions)} for step in history]
         (site.folder / "alignment.json").write_text(json.dumps({"steps": rows}, indent=1))
         return Model(site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **verdict(history)})
+
+    def _fit(self, model: Any, tokenizer: Any, prompts: Sequence[str], ends: Sequence[int]) -> None:
+        """Raises `DataError` where the model cannot go on from a prompt: a trainer would stop, or cut it."""
+        from fairl_bench.science.language_model import positions, prompt_tokens, vocabulary
+
+        empty = [i for i, ids in enumerate(tokenizer(list(prompts), verbose=False)["input_ids"]) if not ids]
+        if empty:
+            raise DataError(f"aligner {self.use!r} needs prompts of at least one token, got {prompts[empty[0]]!r}")
+        prompt_tokens(
+            tokenizer,
+            prompts,
+            ends=ends,
+            vocabulary=vocabulary(model),
+            longest=positions(model.config),
+            new=self.sampling.max_new_tokens,
+            what=f"the base of aligner {self.use!r}",
+        )
 
     def _base(self, site: Site) -> Path:
         if "base" not in site.upstream:
@@ -194,13 +232,16 @@ def _variety(completions: Sequence[str]) -> dict[str, float]:
     return {} if np.isnan(found) else {"distinct_2": found}
 
 
-def _loaded(folder: Path) -> tuple[Any, Any]:
-    """The model in float32 and its tokenizer, which pads on the left."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    # a folder is data, not code: trust_remote_code stays off, and weights are safetensors
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", use_safetensors=True, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+@contextmanager
+def _lent(model: Any) -> Iterator[None]:
+    """Put back what trainers change of a model's settings for themselves: special tokens, ``use_cache``."""
+    config, settings = model.config.get_text_config(), model.generation_config
+    names = [name for name in (*_SPECIAL, "use_cache") if hasattr(config, name)]
+    before = {name: copy.copy(getattr(config, name)) for name in names}
+    own = copy.deepcopy(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(config, name, value)
+        model.generation_config = own

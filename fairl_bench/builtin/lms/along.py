@@ -72,15 +72,17 @@ class Along:
         return self.scratch / f"look-{step}.parquet"
 
     def _seen(self) -> dict[str, Any]:
+        from fairl_bench.science.endings import endings
         from fairl_bench.science.generation import draw, load, written
         from fairl_bench.science.likelihood import divergence
 
         base, _ = load(self.base)  # anew at each look: between looks the memory is the trainer's
+        ends = endings(base, self.tokenizer)  # a trainer may have other ones, for itself
         texts = [""] * len(self.prompts)
         numbers = {name: np.zeros(len(self.prompts)) for name in ("kl_k1", "kl_k3", "surprise", "tokens")}
         base.to(self.model.device)
-        for drawn in draw(self.model, self.tokenizer, self.prompts, self.uniform):
-            far = divergence(self.model, base, drawn, self.tokenizer.eos_token_id)
+        for drawn in draw(self.model, self.tokenizer, self.prompts, self.uniform, ends=ends):
+            far = divergence(self.model, base, drawn, ends)
             for column, values in zip(numbers.values(), far, strict=True):
                 column[drawn.rows] = values.cpu().numpy()
             for i, text in zip(drawn.rows, written(self.tokenizer, drawn), strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import time
@@ -13,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
-from fairl_bench.builtin.lms.machine import PRECISION, Precision
+from fairl_bench.builtin.lms.machine import NO_TOKEN, PRECISION, Precision, with_tokens
 from fairl_bench.errors import NotFinite
 from fairl_bench.progress import report
 from fairl_bench.science.checkpoints import intact, seal
@@ -46,22 +47,28 @@ class GroupRelative(OnPolicy):
         from datasets import Dataset
         from transformers import PrinterCallback
 
+        from fairl_bench.science.endings import spelled
+        from fairl_bench.science.language_model import padding, vocabulary
+
         heard: list[str] = []
 
-        def reward(prompts: list[str], completions: list[str], **_: Any) -> list[float]:
-            heard[:] = [text.strip() for text in completions]
+        def reward(prompts: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+            heard[:] = [spelled(work.tokenizer, ids, work.ends) for ids in completion_ids]
             values: list[float] = work.reward(prompts, heard).tolist()
             return values
 
         trainer_class, _ = self.trainer()
-        trainer = trainer_class(
+        pad = padding(work.tokenizer, work.ends, vocabulary(work.model))
+        trainer = _ending(trainer_class, work.ends)(
             model=work.model,
             reward_funcs=reward,
             args=self._configuration(work),
             train_dataset=Dataset.from_dict({"prompt": list(work.prompts)}),
-            processing_class=work.tokenizer,
+            processing_class=with_tokens(work.tokenizer, pad, work.ends),
             callbacks=[_follower(heard, work)],
         )
+        _end_at(trainer, work.ends)
+        self._refer(trainer)
         trainer.remove_callback(PrinterCallback)
         last = _last_checkpoint(work.scratch)
         if last is not None:
@@ -70,6 +77,16 @@ class GroupRelative(OnPolicy):
             work.along.look(0)
         trainer.train(resume_from_checkpoint=last)
         return [_step(row) for row in trainer.state.log_history if "reward" in row]
+
+    def _refer(self, trainer: Any) -> None:
+        """Give the trainer its penalty and the base to measure the KL from: the model as it is now.
+
+        TRL would load it again from its folder, as whatever class and with whatever settings its files name.
+        """
+        if self.penalty():
+            trainer.beta = self.penalty()
+            reference = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model)).eval()
+            trainer.ref_model = trainer.accelerator.prepare_model(reference, evaluation_mode=True)
 
     def _configuration(self, work: Work) -> Any:
         _, configuration = self.trainer()
@@ -81,7 +98,7 @@ class GroupRelative(OnPolicy):
             num_generations=self.per_prompt,
             learning_rate=self.lr,
             lr_scheduler_type="linear",
-            beta=self.penalty(),
+            beta=0.0,  # until there is a reference, see `_refer`
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
             top_k=self.sampling.top_k,
@@ -98,6 +115,27 @@ class GroupRelative(OnPolicy):
             report_to="none",
             disable_tqdm=True,
         )
+
+
+def _ending(trainer: type[Any], ends: Sequence[int]) -> type[Any]:
+    """The trainer with completions that stop at the first of these tokens: some versions of TRL know one alone."""
+    from fairl_bench.science.endings import ended
+
+    class Ending(trainer):  # type: ignore[misc]
+        def _generate_single_turn(self, *arguments: Any, **named: Any) -> Any:
+            found = super()._generate_single_turn(*arguments, **named)
+            completions, *rest = found if isinstance(found, tuple) else (found,)
+            completions = [ended(ids, ends) for ids in completions]
+            return (completions, *rest) if isinstance(found, tuple) else completions
+
+    Ending.__name__ = trainer.__name__
+    return Ending
+
+
+def _end_at(trainer: Any, ends: Sequence[int]) -> None:
+    """Have the trainer's generation stop at any of these tokens, or at none."""
+    trainer.generation_config.eos_token_id = trainer.generation_kwargs["eos_token_id"] = list(ends) or None
+    trainer.eos_token_ids = list(ends) or [NO_TOKEN]
 
 
 def _follower(heard: Sequence[str], work: Work) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from fairl_bench.science.streams import stream
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
+
+NO_TOKEN = -1
+"""Stands for an end token where a trainer wants one and the model has none: it is never drawn."""
 
 DEVICE = "where it trains; on another, other numbers are drawn"
 PRECISION = "of the products; weights stay float32"
@@ -29,6 +33,20 @@ def check_device(device: Device, what: str) -> None:
 
     if not torch.cuda.is_available():
         raise MissingExtra(f"{what} is to train on 'cuda', but torch sees no GPU here; set 'device: cpu'")
+
+
+def with_tokens(tokenizer: Any, pad: int, ends: Sequence[int]) -> Any:
+    """A copy of a tokenizer that names these tokens to a trainer, whatever stands in its files.
+
+    Special tokens are not touched: an ordinary token made one would be left out of the texts.
+    """
+    kind = type(tokenizer)
+    own = tokenizer.eos_token_id
+    end = own if own in ends else ends[0] if ends else NO_TOKEN
+    named = copy.deepcopy(tokenizer)
+    # above the attributes that the library looks up among the special tokens
+    named.__class__ = type(kind.__name__, (kind,), {"pad_token_id": pad, "eos_token_id": end})
+    return named
 
 
 @contextmanager

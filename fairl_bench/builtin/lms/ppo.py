@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
+from fairl_bench.builtin.lms.machine import with_tokens
 from fairl_bench.data import Floats
 from fairl_bench.errors import MissingExtra
 from fairl_bench.progress import report
@@ -52,26 +53,36 @@ class Ppo(OnPolicy):
         _has_ppo(self.use)
         from transformers import PrinterCallback
 
+        from fairl_bench.science.language_model import settle
+
         heard: list[_Heard] = []
-        length = max(len(ids) for ids in work.tokenizer(list(work.prompts))["input_ids"])
-        with redirect_stdout(io.StringIO()):  # it says that it trains
-            trainer = self._trainer(work, heard, length)
+        # it says that it trains
+        with redirect_stdout(io.StringIO()), _ending(work.ends):
+            trainer = self._trainer(work, heard)
+            settle(work.model, work.tokenizer, work.ends)  # which TRL has given one end token
             trainer.callback_handler.remove_callback(PrinterCallback)
             if work.along:
                 work.along.look(0)
             trainer.train()
         return [_step(row) for row in trainer.state.log_history if "objective/scores" in row]
 
-    def _trainer(self, work: Work, heard: list[_Heard], length: int) -> Any:
+    def _trainer(self, work: Work, heard: list[_Heard]) -> Any:
+        import torch
         from datasets import Dataset
         from transformers import AutoModelForSequenceClassification
         from trl.experimental.ppo import PPOTrainer  # type: ignore[import-not-found]
 
+        from fairl_bench.science.language_model import vocabulary
+
         value = AutoModelForSequenceClassification.from_pretrained(
             work.base, num_labels=1, dtype="float32", use_safetensors=True, trust_remote_code=False
         )
+        ids = work.tokenizer(list(work.prompts))["input_ids"]
         # all of one width, so that the judge knows where a prompt ends
-        padded = work.tokenizer(list(work.prompts), padding="max_length", max_length=length)["input_ids"]
+        length = max(map(len, ids))
+        # TRL takes the padding token for padding wherever it stands: one that the model does not have stands nowhere
+        pad = vocabulary(work.model)
+        padded = [[pad] * (length - len(one)) + one for one in ids]
 
         def judge(prompts: Sequence[str], completions: Sequence[_Heard]) -> Floats:
             heard.extend(completions)
@@ -79,11 +90,12 @@ class Ppo(OnPolicy):
 
         return PPOTrainer(
             args=self._configuration(work),
-            processing_class=work.tokenizer,
+            processing_class=with_tokens(work.tokenizer, pad, work.ends),
             model=work.model,
             ref_model=None,
-            reward_model=_judged(judge, work.tokenizer, length),
+            reward_model=_judged(judge, work, length),
             value_model=value,
+            data_collator=lambda rows: {"input_ids": torch.tensor([row["input_ids"] for row in rows])},
             train_dataset=Dataset.from_dict({"input_ids": padded}),
             callbacks=[_listener(heard, work)],
         )
@@ -129,17 +141,45 @@ def _has_ppo(use: str) -> None:
         )
 
 
-def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], tokenizer: Any, length: int) -> Any:
+@contextmanager
+def _ending(ends: Sequence[int]) -> Iterator[None]:
+    """Have TRL's PPO end a completion at the first of these tokens: it knows one alone."""
+    import torch
+    from trl.experimental.ppo import ppo_trainer
+
+    from fairl_bench.science.endings import before_end
+
+    truncate, log_softmax = ppo_trainer.truncate_response, ppo_trainer.selective_log_softmax
+
+    def ended(stop: int, pad: int, responses: torch.Tensor) -> torch.Tensor:
+        return responses.masked_fill(~before_end(responses, ends), pad)
+
+    def known(logits: torch.Tensor, index: torch.Tensor) -> Any:
+        return log_softmax(logits, index.clamp_max(logits.shape[-1] - 1))  # padding, whose value is masked
+
+    ppo_trainer.truncate_response, ppo_trainer.selective_log_softmax = ended, known
+    try:
+        yield
+    finally:
+        ppo_trainer.truncate_response, ppo_trainer.selective_log_softmax = truncate, log_softmax
+
+
+def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], work: Work, length: int) -> Any:
     """The judge in the shape of a reward model: its 'hidden state' at every token is the reward of the text."""
     import torch
     from transformers.modeling_outputs import BaseModelOutput
+
+    from fairl_bench.science.endings import spelled
 
     class Backbone(torch.nn.Module):
         def forward(self, input_ids: Any, attention_mask: Any, **_: Any) -> Any:
             sides = [
                 (input_ids[:, part], attention_mask[:, part]) for part in (slice(None, length), slice(length, None))
             ]
-            prompts, texts = ([_text(tokenizer, row[kept]) for row, kept in zip(*side, strict=True)] for side in sides)
+            prompts, texts = (
+                [spelled(work.tokenizer, row[kept].tolist(), end) for row, kept in zip(*side, strict=True)]
+                for side, end in zip(sides, ((), work.ends), strict=True)
+            )
             counts = attention_mask[:, length:].sum(1).tolist()
             completions = [_Heard(text, tokens) for text, tokens in zip(texts, counts, strict=True)]
             reward = torch.tensor(judge(prompts, completions), dtype=torch.float32, device=input_ids.device)  # [batch]
@@ -170,10 +210,6 @@ def _listener(heard: list[_Heard], work: Work) -> Any:
             report(row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}")
 
     return Listener()
-
-
-def _text(tokenizer: Any, ids: Any) -> str:
-    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
 
 def _step(log: Mapping[str, Any]) -> Step:

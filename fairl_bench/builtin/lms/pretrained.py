@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from fairl_bench.builtin.hub import FolderOrName, digest, is_folder, snapshot
+from fairl_bench.builtin.hub import FolderOrName, digest, is_folder, snapshot, stamp
 from fairl_bench.data import Model, Site
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
@@ -20,6 +22,8 @@ class Pretrained(LM):
     """A causal language model from a folder or the hub, used where it lies.
 
     Identity is the folder's content or the hub's commit.  Its weights must be safetensors, and no code of it is run.
+    A prompt is gone on from as it stands, without a chat template.  How it samples is what the suite says: of its own
+    generation settings only the end tokens count, each of which ends a completion.
     """
 
     model: Annotated[str, FolderOrName] = Field(
@@ -39,29 +43,74 @@ class Pretrained(LM):
 
     def check(self) -> None:
         """Look for its weights and its tokenizer, and read of what architecture it is."""
-        place = self._place()
-        for pattern, what in (("config.json", "configuration"), ("*.safetensors", "weights"), ("token*", "tokenizer")):
-            if not any(place.glob(pattern)):
-                raise DataError(
-                    f"language model {self.model!r} has no {what}: {place} holds no {pattern}; name one that does"
-                )
-        self._architecture(place)
+        from fairl_bench.science.language_model import refuse
 
-    def _architecture(self, place: Path) -> None:
-        """Raises `DataError` where transformers knows no causal language model of this kind."""
-        from transformers import AutoConfig
-        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KNOWN
+        place = self._place()
+        refuse(place, self._what())
+        self._tokenizer(place)
+
+    def remarks(self) -> list[str]:
+        """That it names no end token, and which generation settings of its own do nothing."""
+        from fairl_bench.science.language_model import idle_settings
+
+        place = self._place()
+        _, _, ends = self._known(place)
+        found = []
+        if not ends:
+            found.append(f"{self._what()} names no end token: each of its completions has 'max_new_tokens' tokens")
+        if idle := idle_settings(place):
+            said = ", ".join(f"{name} {value!r}" for name, value in idle.items())
+            found.append(
+                f"{self._what()} has settings in its generation_config.json that are not used, for 'sampling' says how"
+                f" it is sampled: {said if len(said) <= 120 else ', '.join(idle)}"
+            )
+        return found
+
+    def fits(self, prompts: Sequence[str], new: int) -> list[str]:
+        """Look at the prompts' tokens: as many as the model has positions for, and none that it does not have."""
+        from fairl_bench.science.language_model import positions, prompt_tokens, trained_positions
+
+        tokenizer, config, ends = self._known(self._place())
+        rows, longest, trained = config.get_text_config().vocab_size, positions(config), trained_positions(config)
+        what = self._what()
+        read = prompt_tokens(tokenizer, prompts, ends=ends, vocabulary=rows, longest=longest, new=new, what=what)
+        over = [len(ids) for ids in read if trained is not None and len(ids) + new > trained]
+        if not over:
+            return []
+        return [
+            f"{what} was trained with {trained} positions; {len(over)} of {len(read)} prompts with {new} new tokens go"
+            f" beyond them (the longest has {max(over)} tokens)"
+        ]
+
+    def _what(self) -> str:
+        return f"language model {self.model!r}"
+
+    def _known(self, place: Path) -> tuple[Any, Any, tuple[int, ...]]:
+        """Its tokenizer, its configuration and its end tokens."""
+        from fairl_bench.science.endings import end_tokens
+        from fairl_bench.science.language_model import configuration, own_settings
+
+        tokenizer, config = self._tokenizer(place), configuration(place, self._what())
+        own, rows = own_settings(place).get("eos_token_id"), config.get_text_config().vocab_size
+        return tokenizer, config, end_tokens(own, config, tokenizer, rows)
+
+    def _tokenizer(self, place: Path) -> Any:
+        from fairl_bench.science.language_model import first_line
 
         try:
-            found = AutoConfig.from_pretrained(place, trust_remote_code=False).model_type
-        except Exception as error:  # every configuration has its own way to be broken
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"language model {self.model!r} cannot be read: {first}") from error
-        if found not in KNOWN:
-            raise DataError(f"language model {self.model!r} is a {found!r}, which writes no text; name a causal one")
+            return _read_tokenizer(place, stamp(place))
+        except Exception as error:  # every tokenizer has its own way to be broken
+            raise DataError(f"the tokenizer of {self._what()} cannot be read: {first_line(error)}") from error
 
     def _place(self) -> Path:
         if is_folder(Path(self.model)):
             return Path(self.model)
         what = f"language model {self.model!r} is no folder,"
         return snapshot(self.model, self.revision, what=what, hint="name a local folder", files=_FILES)
+
+
+@lru_cache(maxsize=4)
+def _read_tokenizer(place: Path, stamp: object) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(place, trust_remote_code=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
+from numbers import Real
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -66,9 +68,10 @@ class FailureAware(PairwiseMethod):
             raise PydanticCustomError("detector", message, {"use": repr(self.detector.use)})
         for turn in (0, self.rounds - 1):
             weight, rate = self.failure_weight.at(turn, self.rounds), self.sampling.at(turn, self.rounds)
-            if weight < 0 or not 0 <= rate <= 1:
+            numbers = all(isinstance(value, Real) and not isinstance(value, bool) for value in (weight, rate))
+            if not numbers or not 0 <= weight < math.inf or not 0 <= rate <= 1:
                 message = "round {turn}: failure_weight {weight} must be at least 0, sampling {rate} within 0 to 1"
-                raise PydanticCustomError("range", message, {"turn": turn, "weight": weight, "rate": rate})
+                raise PydanticCustomError("range", message, {"turn": turn, "weight": str(weight), "rate": str(rate)})
         return self
 
     def loss(self, margin: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from fairl_bench.builtin.rows import Row
 from fairl_bench.component import Settings
 from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError
+from fairl_bench.textfiles import brief
 
 
 class Columns(Settings):
@@ -43,4 +44,8 @@ def refuse_identical(pairs: Pairs, rows: Sequence[Row]) -> Pairs:
 def _group(row: Row, column: str) -> str:
     """A group's name, or its number as text; null is no group."""
     value = row.value(column)
+    if isinstance(value, str):
+        return row.text(column, empty=True)
+    if not isinstance(value, int | float | None):
+        raise DataError(f"{row.place}: column {column!r} needs the name of a group, got {brief(value)}")
     return "" if value is None else str(value)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.builtin.rows import CHECKED, Row, count_rows, read_csv, read_jsonl
+from fairl_bench.builtin.rows import CHECKED, Row, count_csv, count_rows, read_csv, read_jsonl
 from fairl_bench.builtin.sources.columns import Columns
 from fairl_bench.component import DataFile
 from fairl_bench.data import Pairs
@@ -15,6 +16,8 @@ from fairl_bench.kinds import Source
 
 
 class _File(Source):
+    at_hand: ClassVar[bool] = True
+
     path: DataFile = Field(description="the file, relative to the suite")
     columns: Columns = Columns()
     limit: int | None = Field(None, ge=1, description="read only the first rows")
@@ -30,6 +33,10 @@ class _File(Source):
     def size(self) -> int:
         """The rows of the file, up to the limit."""
         return count_rows(self.path, self.limit)
+
+    def peek(self, n: int) -> Pairs:
+        """The first rows of the file."""
+        return self._pairs(self.rows(min(self.limit or n, n)))
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
         """One pair a row, in the file's order."""
@@ -53,3 +60,7 @@ class Csv(_File):
     def rows(self, limit: int | None) -> list[Row]:
         """The rows of the file."""
         return read_csv(self.path, limit)
+
+    def size(self) -> int:
+        """The rows of the file, up to the limit."""
+        return count_csv(self.path, self.limit)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -15,14 +17,13 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.builtin.hub import Beside, digest, is_folder, snapshot
 from fairl_bench.builtin.rows import CHECKED, Row
 from fairl_bench.builtin.sources.columns import Columns, refuse_identical
+from fairl_bench.builtin.splits_of_files import SplitRows, file_format, rows_of_files, rows_of_folder
 from fairl_bench.component import RunTime
 from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.kinds import Source
 
 _TURN = "\n\nAssistant:"
-_READERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-_COMPRESSED = {".gz", ".bz2", ".xz", ".zst"}
 
 
 class HubDataset(Source):
@@ -31,6 +32,8 @@ class HubDataset(Source):
     Identity is the commit, or the copy's content.  Rows are read as they come, so a large data set with a ``limit`` is
     no slower than a small one.  No code of a data set is run.
     """
+
+    at_hand: ClassVar[bool] = True
 
     dataset: str = Field(min_length=1, description="name on the hub, such as s-nlp/paradetox")
     config: str | None = Field(
@@ -65,11 +68,14 @@ class HubDataset(Source):
         self._pairs(self._rows(min(self.limit or CHECKED, CHECKED)))
 
     def size(self) -> int | None:
-        """The rows of the split, up to the limit, where the data set says how many it has."""
-        split = self._split()
-        said = (split.info.splits or {}).get(self.split)
-        rows = getattr(split, "num_rows", None) or (said and said.num_examples)
+        """The rows of the split, up to the limit, where they can be counted or the data set says how many it has."""
+        with self._split() as split:
+            rows = split.size
         return min(rows, self.limit or rows) if rows else None
+
+    def peek(self, n: int) -> Pairs:
+        """The first rows of the split."""
+        return self._pairs(self._rows(min(self.limit or n, n)))
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
         """One pair a row, in the split's order."""
@@ -85,12 +91,15 @@ class HubDataset(Source):
         return pairs if self.identical == "drop" else refuse_identical(pairs, rows)
 
     def _rows(self, limit: int | None) -> list[Row]:
-        split, rows = self._split(), list[Row]()
-        try:
-            for values in islice(split, limit):
-                rows.append(Row(f"{self._title()}, row {len(rows)}", dict(values)))
-        except Exception as error:  # a reader for each format, each with its own kinds
-            raise DataError(f"{self._title()} cannot be read after {len(rows)} rows: {_reason(error)}") from error
+        rows = list[Row]()
+        with self._split() as split:
+            try:
+                for values in islice(split.rows, limit):
+                    rows.append(Row(f"{self._title()}, row {len(rows)}", values))
+            except DataError:  # it names the line
+                raise
+            except Exception as error:  # a reader for each format, each with its own kinds
+                raise DataError(f"{self._title()} cannot be read after {len(rows)} rows: {_reason(error)}") from error
         if not rows:
             raise DataError(f"{self._title()} holds no row")
         return rows
@@ -107,45 +116,42 @@ class HubDataset(Source):
             raise DataError(f"{self.local} cannot be read: No such file or directory")
         return Path(self.local)
 
-    def _split(self) -> Any:
-        """The rows of the split, to be gone through."""
+    @contextmanager
+    def _split(self) -> Iterator[SplitRows]:
+        """The rows of the split, to be gone through while it is open."""
         place = self._place()
-        try:
-            splits = self._splits(place)
-        except Exception as error:
-            raise DataError(f"data set {self.local or self.dataset} cannot be opened: {_reason(error)}") from error
-        if self.split not in splits:
-            names = map(str, splits)
-            raise DataError(f"{self.local or self.dataset} has no split {self.split!r}; {suggest(self.split, names)}")
-        return splits[self.split]
+        with TemporaryDirectory() as cache:  # rows are read from where they lie: nothing is put here but links
+            try:
+                splits = self._splits(place, Path(cache))
+            except DataError:
+                raise
+            except Exception as error:
+                raise DataError(f"data set {self.local or self.dataset} cannot be opened: {_reason(error)}") from error
+            if self.split not in splits:
+                known = suggest(self.split, map(str, splits))
+                raise DataError(f"{self.local or self.dataset} has no split {self.split!r}; {known}")
+            yield splits[self.split]()
 
-    def _splits(self, place: Path) -> Mapping[str, Any]:
-        """Every split by name."""
+    def _splits(self, place: Path, cache: Path) -> Mapping[str, Callable[[], SplitRows]]:
+        """By name, what gives the rows of each split."""
+        if not is_folder(place):
+            return {self.split: partial(rows_of_files, [place], file_format(place))}
         import datasets
 
         datasets.disable_progress_bars()
+        link = cache / "saved"  # whose name means nothing else
+        link.symlink_to(place.resolve())
         if (place / "dataset_dict.json").exists():
-            return dict(datasets.load_from_disk(str(place)))
+            saved = datasets.load_from_disk(str(link))
+            return {str(name): partial(_saved, split) for name, split in saved.items()}
         if (place / "state.json").exists():
-            saved = datasets.load_from_disk(str(place))
-            return {str(saved.split or self.split): saved}
-        with TemporaryDirectory() as cache:  # rows are read from where they lie: nothing is put there but locks
-            if is_folder(place):
-                return dict(
-                    datasets.load_dataset(
-                        str(place), self.config, data_dir=self.data_dir, streaming=True, cache_dir=cache
-                    )
-                )
-            files = {self.split: str(place)}
-            return dict(datasets.load_dataset(_reader(place), data_files=files, streaming=True, cache_dir=cache))
+            alone = datasets.load_from_disk(str(link))
+            return {str(alone.split or self.split): partial(_saved, alone)}
+        return rows_of_folder(place, cache, self.config, self.data_dir)
 
 
-def _reader(path: Path) -> str:
-    """The name of the reader for a file's format."""
-    suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
-    if not suffixes or suffixes[-1] not in _READERS:
-        raise ValueError(f"a file of pairs ends in one of {', '.join(_READERS)}")
-    return _READERS[suffixes[-1]]
+def _saved(split: Any) -> SplitRows:
+    return SplitRows((dict(row) for row in split), split.num_rows)
 
 
 def _reason(error: Exception) -> str:

@@ -21,6 +21,7 @@ class SyntheticLinear(Source):
     """
 
     drawn: ClassVar[bool] = True
+    at_hand: ClassVar[bool] = True
 
     n: int = Field(200, ge=2, description="pairs")
     dimension: int = Field(4, ge=2, description="numbers of a vector")

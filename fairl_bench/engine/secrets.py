@@ -1,0 +1,142 @@
+"""What must stand in nothing that is written or printed: the values of secrets, and the users of URLs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from fairl_bench.component import Component, PathText, Secret, Settings
+
+MASK = "***"
+_LOOKS = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+_SHORTEST = 6  # of the environment's values: of a shorter one, every text has a piece by chance
+_FEWEST = 4  # of those that a suite uses
+# up to the @ before the path; or, where a password has slashes, behind them
+_USER = re.compile(r"(?<=://)(?:[^/?#\s'\"<>]*@|[^/\s:@'\"<>]+:(?!\d+(?:/|$))[^\s'\"<>]*?@)")
+_QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s'\"<>]+", re.IGNORECASE)
+_kept: dict[str, str] = {}
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a variable of this name holds a secret.
+
+    >>> [looks_secret(name) for name in ("MY_TOKEN", "openai_api_key", "FAIRL_DATA")]
+    [True, True, False]
+    """
+    return bool(_LOOKS.search(name))
+
+
+def keep_secret(value: str, name: str = MASK) -> None:
+    """Have `hidden` write a value by its name from now on."""
+    if value.strip():
+        _kept[value] = name
+
+
+def hidden(text: str) -> str:
+    """The text without the secrets that are known, and without the users and passwords of URLs.
+
+    Known are those that a suite has used, and every value of the environment whose name looks like one.
+
+    >>> hidden("--store s3://KEY:SE/CRET@bucket/prefix")
+    '--store s3://bucket/prefix'
+    >>> hidden("https://host:8000/v1?api_key=abc&n=1"), hidden("http://host:80/a@b")
+    ('https://host:8000/v1?api_key=***&n=1', 'http://host:80/a@b')
+    """
+    return _hide(text, _known())
+
+
+def hidden_in(value: Any, *, environment: bool = True) -> Any:
+    """The same plain data with every text `hidden`; without ``environment``, of what the suite has used alone."""
+    return _hide_in(value, _known(environment=environment))
+
+
+def _hide(text: str, known: Sequence[tuple[str, str]]) -> str:
+    for value, name in known:
+        text = text.replace(value, name)
+    return _QUERY.sub(rf"\1{MASK}", _USER.sub("", text))
+
+
+def _hide_in(value: Any, known: Sequence[tuple[str, str]]) -> Any:
+    if isinstance(value, str):
+        return _hide(value, known)
+    if isinstance(value, Mapping):
+        return {_hide_in(name, known): _hide_in(entry, known) for name, entry in value.items()}
+    return [_hide_in(entry, known) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _known(*, environment: bool = True) -> list[tuple[str, str]]:
+    """Each secret in the ways in which a text may hold it, with its name; the longest first."""
+    found = dict(_environment()) if environment else {}
+    spelt = {
+        form: name
+        for value, name in {**found, **{value: name for value, name in _kept.items() if len(value) >= _FEWEST}}.items()
+        for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe=""))
+    }
+    return sorted(spelt.items(), key=lambda one: -len(one[0]))
+
+
+def _environment() -> Iterator[tuple[str, str]]:
+    for name, value in os.environ.items():
+        if len(value) < _SHORTEST or not looks_secret(name) or name.startswith("TOKENIZERS_"):
+            continue
+        if not (value.startswith("/") and Path(value).exists()):  # where a key lies is no secret
+            yield value, f"${{{name}}}"
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field holds a secret: it is marked as one, or of pydantic's type for them."""
+    return Secret in field.metadata or "SecretStr" in str(field.annotation)
+
+
+def shown(value: Any, source: Any = None) -> Any:
+    """Settings as plain data without their secrets, which stand by the names that ``source`` (the file's data) has."""
+    return hidden_in(_shown(value, source))
+
+
+def _shown(value: Any, source: Any) -> Any:
+    if isinstance(value, Settings):
+        return dict(_fields(value, source if isinstance(source, Mapping) else {}))
+    if isinstance(value, Mapping):
+        return {name: _shown(entry, _at(source, name)) for name, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_shown(entry, _at(source, index)) for index, entry in enumerate(value)]
+    if isinstance(value, str):
+        return source.written if isinstance(source, PathText) and source.written != source else value
+    return value
+
+
+def _fields(value: Settings, source: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Component):
+        yield "use", value.use
+    for name, field in type(value).model_fields.items():
+        found = getattr(value, name)
+        if is_secret(field):
+            yield name, _secret(found, source.get(name))
+        elif name == "part" and isinstance(found, Component):  # its fields stand beside its name
+            yield from _fields(found, source)
+        else:
+            yield name, _shown(found, source.get(name))
+
+
+def _secret(value: Any, source: Any) -> Any:
+    """The name under which a secret is written; None where there is none."""
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    name = source.raw if isinstance(source, PathText) and "${" in source.raw else MASK
+    keep_secret(text, name)
+    return name
+
+
+def _at(source: Any, step: Any) -> Any:
+    if isinstance(source, Mapping):
+        return source.get(step)
+    return source[step] if isinstance(source, list) and step < len(source) else None

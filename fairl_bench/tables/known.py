@@ -1,0 +1,85 @@
+"""How many labels of each data set are known: said beside its numbers wherever some are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fairl_bench.results_folder import ResultsFolder
+from fairl_bench.tables.scores import Sheet
+from fairl_bench.tables.table import Table
+
+Known = Mapping[tuple[str, str], frozenset[tuple[int, int]]]
+"""By data and truth, how many labels of how many are known; several where models or replicates differ."""
+
+
+def known_of(sheets: Iterable[Sheet]) -> Known:
+    """What is known of the examples of sheets."""
+    found: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for sheet in sheets:
+        for name, (_, label) in sheet.examples.truths.items():
+            found.setdefault((sheet.data, name), set()).add((int(np.count_nonzero(label)), len(label)))
+    return {place: frozenset(counts) for place, counts in found.items()}
+
+
+def read_known(folder: Path) -> Known:
+    """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
+    found: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    files = ResultsFolder(folder)
+    for place in files.names("truths"):
+        truths = files.table(place)
+        if 0 not in truths["label"].unique().to_pylist():
+            continue
+        of: dict[str, set[int]] = {}
+        examples = files.table(place.replace("truths", "examples", 1))
+        for dataset, split, number in zip(
+            *(examples[name].to_pylist() for name in ("dataset", "split", "example")), strict=True
+        ):
+            of.setdefault(f"{dataset}/{split}" if split else dataset, set()).add(number)
+        told: dict[tuple[str, str], set[int]] = {}
+        for dataset, number, truth, label in zip(
+            *(truths[name].to_pylist() for name in ("dataset", "example", "truth", "label")), strict=True
+        ):
+            mine = told.setdefault((dataset, truth), set())
+            if label:
+                mine.add(number)
+        for (dataset, truth), numbers in told.items():
+            for data, whole in of.items():
+                if data.partition("/")[0] == dataset:
+                    found.setdefault((data, truth), set()).add((len(numbers & whole), len(whole)))
+    return {place: frozenset(counts) for place, counts in found.items()}
+
+
+def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
+    """The table with ``n of N known`` beside each data set that has unknown labels, and a note for each."""
+    said = {name: _said(known.get((name, truth_of(name)), frozenset())) for name in data}
+    said = {name: text for name, text in said.items() if text}
+    if not said:
+        return table
+
+    def beside(text: str) -> str:
+        return f"{text} ({said[text]} known)" if text in said else text
+
+    heads = tuple((beside(head[0]), *head[1:]) for head in table.heads)
+    at = next((i for i, head in enumerate(table.heads) if head == ("", "data")), None)
+    rows = tuple(
+        tuple(beside(cell) if i == at else cell for i, cell in enumerate(row)) if at is not None else row
+        for row in table.rows
+    )
+    notes = [
+        f"{name}: {text} labels of the truth {truth_of(name)!r} are known; its numbers are of these alone."
+        for name, text in said.items()
+    ]
+    return table._replace(heads=heads, rows=rows, notes=(*table.notes, *notes))
+
+
+def _said(counts: frozenset[tuple[int, int]]) -> str:
+    """``10 of 40``, of several the least and the most; empty where all are known."""
+    if all(n == whole for n, whole in counts):
+        return ""
+    least, most = min(counts), max(counts)
+    if len(counts) == 1:
+        return f"{least[0]:,} of {least[1]:,}"
+    return f"{least[0]:,} of {least[1]:,} to {most[0]:,} of {most[1]:,}"
