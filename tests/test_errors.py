@@ -327,7 +327,10 @@ CASES = [
     # --- the command line
     command("results-of-another-suite", "run suite.yaml --results r",
             "r holds the results of suite 'other', not of 'small'; name another folder with --results, or overwrite "
-            "it with --replace-results", r_suite="")._replace(files={"r/suite.yaml": "name: other\n"}),
+            "it with --replace-results", r_suite="")._replace(files={"r/suite.yaml": "name: other\n", "r/run.json": '{"suite": "other"}'}),
+    command("a-suite-in-the-place-of-results", "run suite.yaml --results r",
+            "r/suite.yaml is a file that no run has written, in the place of a file of this run; move it away, or name "
+            "another folder with --results", r_suite="")._replace(files={"r/suite.yaml": "name: other\n"}),
     command("results-below-a-file", "run suite.yaml --results file/r",
             "the results folder file/r cannot be written: Not a directory; name another with --results", file="x"),
     command("store-below-a-file", "check suite.yaml --store file/s",
