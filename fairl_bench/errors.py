@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,7 +38,8 @@ class SuiteError(FairlError):
         place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
         place = short(place, WIDTH // 2)
         first, *others = message.split("\n")  # several mistakes are a line each
-        super().__init__("\n".join((f"{place}{short(first, WIDTH - len(place))}", *map(short, others))))
+        most = WIDTH * (LINES - 1) - len(place) if not others else WIDTH - len(place)
+        super().__init__("\n".join((f"{place}{short(first, most)}", *map(short, others))))
 
 
 class PluginError(FairlError):
@@ -126,7 +128,13 @@ def short(text: str, width: int = WIDTH) -> str:
 
 def brief(text: str) -> str:
     """A message of at most `LINES` lines of `WIDTH` characters; what is left out is counted."""
-    lines = text.splitlines()
+    lines = [part for line in text.splitlines() for part in _folded(line)]
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], f"... and {len(lines) - LINES + 1} more lines like these"]
     return "\n".join(map(short, lines))
+
+
+def _folded(line: str) -> list[str]:
+    """A line at the width of a message, folded between words; a word that is longer than that loses its middle."""
+    folded = textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
+    return folded if len(line) > WIDTH else [line]

@@ -134,7 +134,15 @@ def test_a_nested_spec_is_built_by_the_registry() -> None:
     [
         (Source, {"use": "toy-comments", "n": 7, "shift": 0.25, "gold": {"use": "role"}, "identical": "drop"}),
         (TestSet, {"use": "toy-comments", "gold": {"use": "toy-truth"}}),
-        (TestSet, {"use": "jsonl-texts", "path": "/x", "gold": {"column": "toxic", "good": 0}, "subtypes": ["a"]}),
+        (
+            TestSet,
+            {
+                "use": "jsonl-texts",
+                "path": "/x",
+                "gold": {"column": "toxic", "good": 0, "bad": 1, "unknown": []},
+                "subtypes": ["a"],
+            },
+        ),
         (Encoder, {"use": "tfidf"}),
     ],
 )

@@ -214,7 +214,8 @@ def test_what_is_missing_is_named_before_anything_runs(
     hub("model", "EleutherAI/pythia-410m", models["gpt-neox"])
     shutil.rmtree(no_hub / f"{missing.replace('/', 's--', 1).replace('/', '--')}")
     found = cli(*cut("check", "pythia-410m"))
-    assert (found.exit_code, found.stderr) == (2, f"error: {said}\n")
+    assert (found.exit_code, ".yaml:" in found.stderr) == (2, True)
+    assert found.stderr.replace("\n", " ").endswith(f": {said} ")
 
 
 def test_without_a_gpu_the_device_is_refused(
@@ -224,7 +225,8 @@ def test_without_a_gpu_the_device_is_refused(
     hub("model", "EleutherAI/pythia-410m", models["gpt-neox"])
     found = cli(*cut("check", "pythia-410m"), "--set", "models.0.expert.device=cuda")
     said = "aligner 'rloo' is to train on 'cuda', but torch sees no GPU here; set 'device: cpu'"
-    assert (found.exit_code, found.stderr) == (2, f"error: {said}\n")
+    assert found.exit_code == 2
+    assert found.stderr.endswith(f": {said}\n")
 
 
 def test_local_copies_stand_in_for_the_hub(

@@ -75,11 +75,12 @@ def score(
 def _rewards(reward: RecoveredReward, lines: Sequence[Line]) -> list[float]:
     try:
         values = reward([line.text for line in lines], [line.prompt for line in lines])
-    except FairlError:
-        raise
-    except Exception as error:  # a plugin's
-        place = f"lines {lines[0].number} to {lines[-1].number} of the input"
-        raise DataError(f"reward {reward.name!r} fails on {place}: {type(error).__name__}: {error!s:.300}") from error
+    except FairlError as error:
+        cause = error.__cause__
+        if cause is None or isinstance(cause, FairlError):
+            raise
+        place = f"lines {lines[0].number} to {lines[-1].number} of the input"  # where a plugin broke
+        raise DataError(f"reward {reward.name!r} fails on {place}: {type(cause).__name__}: {cause!s:.300}") from error
     return values
 
 

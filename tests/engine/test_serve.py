@@ -574,7 +574,7 @@ from fairl_bench.recovered import RecoveredReward
 
 class Slow(Length):
     def score(self, reward, inputs):
-        os.write(1, b"begun\n")  # what a part prints goes to the standard error
+        os.write(1, b"begun\\n")  # what a part prints goes to the standard error
         time.sleep(float(inputs.text[0]))
         return super().score(reward, inputs)
 
