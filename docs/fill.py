@@ -1,10 +1,10 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/fill.py [RESULTS]``.
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
-``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- real: alignment SUITE -->`` or
-``<!-- real: samples SUITE PAIR ... -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
-folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
-else has changed.
+``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
+``<!-- real: alignment SUITE -->`` or ``<!-- real: samples SUITE PAIR ... -->`` to ``<!-- end -->``.  Tables and what
+else is measured come from the results folder (default ``results``) and stay as they are where it has none; ``--check``
+writes nothing and fails when anything else has changed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 
+import calibration
 import real_text
 import theory
 import toy_world
@@ -21,7 +22,9 @@ from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"(<!-- (table|file|parts|toy|theory|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S)
+BLOCK = re.compile(
+    r"(<!-- (table|file|parts|toy|theory|calibration|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S
+)
 
 
 def filled(text: str, results: Path | None) -> str:
@@ -37,6 +40,8 @@ def filled(text: str, results: Path | None) -> str:
             return f"{start}{toy_world.TABLES[name]()}{end}"
         if what == "theory":
             return f"{start}{theory.TABLES[name]()}{end}"
+        if what == "calibration":
+            return f"{start}{calibration.TABLES[name]()}{end}"
         if what == "real":
             return f"{start}{real_text.table(name, results) or old}{end}"
         suite, _, which = name.partition(" ")
