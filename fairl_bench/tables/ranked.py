@@ -11,7 +11,7 @@ from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.tables.comparisons import ALPHA, Comparison
-from fairl_bench.tables.rows import ARROWS, Column, Found, Layout, Row, Runs, called, summary
+from fairl_bench.tables.rows import ARROWS, BOUNDS, Column, Found, Layout, Row, Runs, called, summary
 from fairl_bench.tables.table import Table, Value
 
 
@@ -135,14 +135,21 @@ def how(comparisons: Sequence[Comparison], examples: str = "examples") -> str:
 
 
 def _could_find(comparisons: Sequence[Comparison], units: int) -> str:
-    """The gap that a column of so few replicates finds four times in five, before it is too late to wonder."""
+    """Which gaps a column of so few replicates finds four times in five, so that nobody takes a tie for a result."""
     columns: dict[str, list[float]] = {}
     for one in comparisons:
         pairs = sum(1 for other in comparisons if other.other and other.group == one.group)
         if one.other and math.isfinite(one.error):
-            columns.setdefault(called(one.metric), []).append(detectable(one.error, one.freedom, ALPHA / pairs))
-    gaps = ", ".join(f"{float(np.median(found)):.2g} of {name}" for name, found in columns.items())
+            columns.setdefault(one.metric, []).append(detectable(one.error, one.freedom, ALPHA / pairs))
+    gaps = {metric: float(np.median(found)) for metric, found in columns.items()}
+    widest = {metric: high - low for metric, (low, high) in BOUNDS.items()}
+    found = [f"a gap of {gap:.2g} of {called(name)}" for name, gap in gaps.items() if gap < widest.get(name, math.inf)]
+    never = [called(name) for name, gap in gaps.items() if gap >= widest.get(name, math.inf)]
+    said = [f"of most pairs {', '.join(found)} would be found four times in five"] if found else []
+    said += (
+        [f"not even the widest possible gap of {', '.join(never)} would be found four times in five"] if never else []
+    )
     return (
-        f"{units} replicates can show little: of most pairs only a gap of {gaps} would be found four times in five; "
-        f"with {LEAST_BLOCKS} replicates or more the pairs learn their spread from one another."
+        f"{units} replicates can show little: {'; '.join(said)}. With {LEAST_BLOCKS} replicates or more the pairs "
+        "learn their spread from one another."
     )

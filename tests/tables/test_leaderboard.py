@@ -223,7 +223,9 @@ def test_the_note_says_what_the_test_rests_on() -> None:
 
 def test_two_replicates_say_what_could_have_been_found_at_all() -> None:
     said = noted(unit="replicate", units=2, resamples=0, freedom=1.0, error=0.02)
-    assert "2 replicates can show little: of most pairs only a gap of 0.28 of AUC would be found" in said
+    assert "2 replicates can show little: of most pairs a gap of 0.28 of AUC would be found four times in five." in said
+    wide = noted(unit="replicate", units=2, resamples=0, freedom=1.0, error=0.1)
+    assert "can show little: not even the widest possible gap of AUC would be found four times in five." in wide
     assert "can show little" not in noted(unit="replicate", units=5, resamples=0)
 
 
