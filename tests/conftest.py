@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,9 @@ from fairl_bench.engine.read import read_study
 from fairl_bench.engine.run import Finished, run
 from fairl_bench.engine.store import Store
 from fairl_bench.engine.yaml import dump
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in the background deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = """\
 name: tiny
