@@ -66,8 +66,8 @@ class Manifest(NamedTuple):
         return f'{head} "sha256": "{_checksum(self.suite, rows)}",\n "files": {{\n{lines}\n }}\n}}\n'
 
 
-def _checksum(suite: str, rows: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([FORMAT, suite, rows], sort_keys=True).encode()).hexdigest()
+def _checksum(suite: str, rows: Mapping[str, Any], form: object = FORMAT) -> str:
+    return hashlib.sha256(json.dumps([form, suite, rows], sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -76,10 +76,10 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         told = json.loads(path.read_bytes())
         suite, rows = told["suite"], told["files"]
+        if told["sha256"] != _checksum(suite, rows, told["format"]):
+            raise ValueError("its checksum differs")
         if told["format"] != FORMAT:
             raise ResultsError(f"{path} is of another version of fairl-bench; update it, or name another folder")
-        if told["sha256"] != _checksum(suite, rows):
-            raise ValueError("its checksum differs")
         for name in rows:
             _check_name(name)
         return Manifest(str(suite), {name: Entry(**row) for name, row in rows.items()})

@@ -102,7 +102,7 @@ def aside() -> Iterator[None]:
     with _counting:
         if not _printing:
             _streams = sys.stdout, sys.stderr
-            sys.stdout = sys.stderr = cast("TextIO", _Aside(sys.stderr))
+            sys.stdout = sys.stderr = cast("TextIO", sys.stderr and _Aside(sys.stderr))
         _printing += 1
     try:
         yield

@@ -252,8 +252,9 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     notes = [
         "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
         "that decides; interval and p as in Table 1, of "
-        f"slices by Student's t over runs; Holm over all {len(verdicts)} lines. Power: of finding, at this n, the gain "
-        "that the claim's source reports; finds: the gain that is found with a power of 0.8 (before Holm).",
+        f"slices by Student's t over runs; Holm over all {len(verdicts)} lines. Power: the chance of finding the "
+        "gain that the source reports, with this much data. Finds: the smallest gain that would be found four times in "
+        "five (both before Holm).",
         *dict.fromkeys(f"{one.claim.id}: {one.effect.note}." for one in verdicts if one.effect.note),
         *(f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met),
     ]

@@ -103,7 +103,12 @@ def _refuse_neighbours(path: Path, module: ModuleType, new: Iterable[str]) -> No
     for one in sources.imports(tree):
         if one.name == ".":
             raise PluginError(_sentence(path, "by a relative import", f"in line {one.line}"))
-        places = [place for place in sources.places(one.name) if sources.loose(place)]
+        known = one.name in sources.distributed()  # installed, be it in a folder of its own
+        places = [
+            place
+            for place in sources.places(one.name)
+            if sources.loose(place) and not (known and not place.is_relative_to(path.parent))
+        ]
         if one.name in sys.modules and sys.modules[one.name] is module:
             continue
         if not places and one.name not in sys.modules and not sources.places(one.name):
@@ -120,8 +125,8 @@ def _beside(path: Path, name: str) -> tuple[Path, ...]:
 
 def _sentence(path: Path, what: str, where: str = "") -> str:
     return (
-        f"plugin {path} imports {what}{' ' * bool(where)}{where}; a drop-in is one file, for an edit of another would "
-        "compute nothing anew: put the code into it, or install it as a package"
+        f"plugin {path} imports {what}{' ' * bool(where)}{where}; a drop-in must be one file, because an edit of "
+        "another would not be seen: put the code into it, or install it as a package"
     )
 
 
@@ -132,9 +137,15 @@ def _loose(names: Iterable[str]) -> list[str]:
         module = sys.modules.get(name)
         if isinstance(module, ModuleType) and not name.startswith(sources.DROP_IN):
             files = [file for file in sources.files_of(module) if file.exists()]
-            if files and all(map(sources.loose, files)):
+            known = name.partition(".")[0] in sources.distributed()
+            if files and not known and all(map(sources.loose, files)) and any(map(_importable, files)):
                 found.append(name)
     return found
+
+
+def _importable(file: Path) -> bool:
+    """Whether a file lies where Python looks for modules; a library that compiles code puts it elsewhere."""
+    return any(file.resolve().is_relative_to(Path(one or ".").resolve()) for one in sys.path)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import os
 import platform
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -270,8 +271,18 @@ def _signals_held() -> Iterator[None]:
         yield
         return
     resource_tracker.ensure_running()  # or it is started inside, and lets Ctrl-C through
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    # the mask is the new process's; another thread of this one may take a signal that it holds up here
+    handlers = {one: signal.getsignal(one) for one in _HELD if main and callable(signal.getsignal(one))}
+    for one in handlers:
+        signal.signal(one, lambda number, frame: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)

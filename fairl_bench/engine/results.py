@@ -166,7 +166,7 @@ class Results:
         for name in self.files.listed():
             if name.partition("/")[0] in LATER or not self.files.damaged(name) or name in self.files.dropped:
                 continue
-            if self.files.staged(name):
+            if self.files.staged(name) or name == "run.json":  # that one is written below in any case
                 self.watcher.damaged(f"{self.folder / name} was damaged or missing; it is written again")
                 continue
             self.files.drop(name)

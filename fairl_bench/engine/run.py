@@ -89,7 +89,9 @@ def run(
     def projected(whole_story: bool) -> Finished:
         seconds = time.perf_counter() - started
         report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
-        records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=wanted if only else None)
+        # who interrupts a run says nothing of what it did not reach
+        part = wanted if only or not (whole_story or replace_results) else None
+        records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
         comparisons: list[Comparison] = []
         verdicts: list[claims.Verdict] = []
         found = kept(folder, report, records, before)

@@ -83,9 +83,14 @@ def _known(*, environment: bool = True) -> list[tuple[str, str]]:
     return sorted(spelt.items(), key=lambda one: -len(one[0]))
 
 
+_WORD = 12  # letters: a secret of nothing but letters is longer than most words
+
+
 def _environment() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
         if len(value) < _SHORTEST or not looks_secret(name) or name.startswith("TOKENIZERS_"):
+            continue
+        if value.isdecimal() or (value.isalpha() and len(value) < _WORD):  # MAX_TOKENS=128000 is none, nor is a word
             continue
         if not (value.startswith("/") and Path(value).exists()):  # where a key lies is no secret
             yield value, f"${{{name}}}"

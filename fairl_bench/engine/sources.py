@@ -124,13 +124,16 @@ def readings(tree: ast.AST) -> Iterator[Reading]:
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
     """Every node but those that only a type checker reads."""
-    yield tree
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for other in node.orelse:
-                yield from _running(other)
-        else:
-            yield from _running(node)
+    waiting = [tree]
+    while waiting:  # not by recursion: a file may be deep
+        node = waiting.pop()
+        yield node
+        for one in ast.iter_child_nodes(node):
+            waiting += one.orelse if isinstance(one, ast.If) and _for_types(one) else [one]
+
+
+def _for_types(branch: ast.If) -> bool:
+    return "TYPE_CHECKING" in {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(branch.test)}
 
 
 def _called(node: ast.Call) -> str:
@@ -226,11 +229,12 @@ def _package(top: str, module: str) -> Iterator[Path]:
 @cache
 def _companions(top: str) -> frozenset[str]:
     """The top-level names of the distribution that a name comes from."""
-    known = _by_top()
+    known = distributed()
     mine = set(known.get(top, ()))
     return frozenset(name for name, owners in known.items() if mine & set(owners) and name.isidentifier())
 
 
 @cache
-def _by_top() -> dict[str, list[str]]:
+def distributed() -> dict[str, list[str]]:
+    """The distributions that each top-level module comes from."""
     return dict(packages_distributions())

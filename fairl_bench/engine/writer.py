@@ -158,7 +158,8 @@ class Writer(ResultsFolder):
 
     def drop(self, name: str) -> None:
         """Remove a file of ours at the next commit."""
-        if self.entry(name) is not None:
+        entry = self.entry(name)
+        if entry is not None and (entry.of != BEFORE or self.damaged(name)):  # what stays on the disk stays listed
             self._dropped.add(name)
 
     def refuse(self, names: Iterable[str]) -> None:

@@ -260,7 +260,7 @@ def _difference(
     if math.isnan(examples):
         return "the metric is undefined in too many resamples"
     if math.isnan(error):
-        return "the difference is the same in every run, so that nothing says how far it may be from the truth"
+        return "the difference is exactly the same in every run, so that no interval can be computed"
     half = half_width(float(error), float(freedom))
     return Estimate(float(value), float(value - half), float(value + half), float(p), float(error), float(freedom))
 

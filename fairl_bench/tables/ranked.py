@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -114,7 +115,7 @@ def _explained(comparisons: Sequence[Comparison], intervals: bool, *, apart: boo
     ]
     if apart:
         said.append(
-            "° is not shown to differ from the best either, but lies below a method that is: it is noisier, no equal."
+            "° is not shown to differ from the best either, but lies below a method that is: its runs vary more."
         )
     if top.unit == "replicate" and top.units < LEAST_BLOCKS:
         said.append(_could_find(comparisons, top.units))
@@ -137,10 +138,10 @@ def how(comparisons: Sequence[Comparison], examples: str = "examples") -> str:
 def _could_find(comparisons: Sequence[Comparison], units: int) -> str:
     """Which gaps a column of so few replicates finds four times in five, so that nobody takes a tie for a result."""
     columns: dict[str, list[float]] = {}
+    pairs = Counter(one.group for one in comparisons if one.other)
     for one in comparisons:
-        pairs = sum(1 for other in comparisons if other.other and other.group == one.group)
         if one.other and math.isfinite(one.error):
-            columns.setdefault(one.metric, []).append(detectable(one.error, one.freedom, ALPHA / pairs))
+            columns.setdefault(one.metric, []).append(detectable(one.error, one.freedom, ALPHA / pairs[one.group]))
     gaps = {metric: float(np.median(found)) for metric, found in columns.items()}
     widest = {metric: high - low for metric, (low, high) in BOUNDS.items()}
     found = [f"a gap of {gap:.2g} of {called(name)}" for name, gap in gaps.items() if gap < widest.get(name, math.inf)]
@@ -150,6 +151,6 @@ def _could_find(comparisons: Sequence[Comparison], units: int) -> str:
         [f"not even the widest possible gap of {', '.join(never)} would be found four times in five"] if never else []
     )
     return (
-        f"{units} replicates can show little: {'; '.join(said)}. With {LEAST_BLOCKS} replicates or more the pairs "
-        "learn their spread from one another."
+        f"{units} replicates can show little{': ' if said else ''}{'; '.join(said)}. From {LEAST_BLOCKS} replicates on "
+        "the test is stronger, because it estimates the spread from all pairs together."
     )

@@ -495,3 +495,21 @@ def test_a_table_that_is_asked_for_and_empty_is_not_said_to_be_unasked(
     found = cli("report", "results", "-t", "3")
     assert found.exit_code == 2
     assert "has no table '3' (it has: 1); its suite asks for it, and no number on record belongs" in found.stderr
+
+
+def test_a_flipped_digit_of_the_format_is_damage_and_mended(
+    run_suite: Run, short: dict[str, Any], undrawn: None
+) -> None:
+    done = run_suite(short)
+    path = done.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 3'))
+    run_suite(short)
+    assert read_manifest(done.folder) is not None
+
+
+def test_a_damaged_run_json_is_written_again_and_no_more_is_said(run_suite: Run, short: dict[str, Any]) -> None:
+    done = run_suite(short)
+    spoil(done.folder / "run.json")
+    again = run_suite(short)
+    assert again.outcome.warnings == []
+    assert json.loads((done.folder / "run.json").read_text())["suite"] == short["name"]

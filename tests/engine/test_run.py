@@ -304,6 +304,20 @@ def test_an_interrupted_run_keeps_what_is_finished_and_writes_its_records(
     assert {repr(record) for record in again.records} == whole
 
 
+def test_an_interruption_leaves_what_an_earlier_run_wrote_where_the_store_has_forgotten_it(
+    run_suite: Run, tiny: dict[str, Any], tmp_path: Path, store: Store
+) -> None:
+    whole = run_suite(tiny)
+    before = {path for path in whole.folder.rglob("*") if path.is_file()}
+    for key in store.sizes():
+        store.remove(key)
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(tiny, watcher=stop_at("examples", 1))
+    assert {path for path in whole.folder.rglob("*") if path.is_file()} == before
+    found = {repr(record) for record in records.read(whole.folder / "records.parquet")}
+    assert found >= {repr(record) for record in whole.records}
+
+
 @pytest.mark.parametrize(
     ("kind", "number"), [("examples", 2), ("split", 1), ("embeddings", 1), ("reward", 1), ("scores", 3)]
 )

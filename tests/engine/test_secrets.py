@@ -132,6 +132,12 @@ def test_an_error_shows_a_variable_and_not_its_value(write_suite: Write, cli: Cl
     assert (ran.exit_code, "needs a whole number, got '${MY_TOKEN}'" in ran.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("value", ["128000", "reward"])
+def test_a_number_or_a_word_in_the_environment_is_no_secret(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_MAX_TOKENS", value)
+    assert hidden(f'{{"n": {value}}}') == f'{{"n": {value}}}'
+
+
 def test_a_value_of_the_environment_is_a_secret_by_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false-or-true")
     monkeypatch.setenv("SSH_KEY_FILE", "/usr")

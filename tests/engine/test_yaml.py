@@ -125,6 +125,7 @@ def test_the_line_of_something_missing_is_that_of_what_is_around_it(write_suite:
         ("a: 1\nb: !!int 1.5\n", 2, "'1.5' is tagged '!!int', which it is not"),
         ("a: 1\nb: !!map [1]\n", 2, "a list is tagged as another type"),
         ("a: 1\nb: 2020-13-45\n", 2, "2020-13-45 is a date"),
+        ("a: 1\nb: 2020-1-2 3:04:05\n", 2, "is a date"),
         ("a: 1\nb: 2001-12-14t21:59:43.10-05:00\n", 2, "is a date"),
         ("a: 1\nb: {null: 1}\n", 2, "a key must be a text, got 'null'; quote it"),
         ("a: 1\nb: {true: 1}\n", 2, "a key must be a text, got 'true'; quote it"),
@@ -334,3 +335,10 @@ def test_what_is_dumped_is_read_back(write_suite: Write) -> None:
     }
     assert content(write_suite(dump(plain))) == plain
     assert list(content(write_suite(dump(plain)))["nested"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize("text", ["2024-05-01 preprint Table 2", "2024-1-5", "2024-05-01T", "2024-05-01 12:30", "1e3x"])
+def test_a_text_that_begins_like_a_date_or_a_number_is_read_back_from_what_we_write(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(dump({"source": text}))
+    assert load(path).content["source"] == text

@@ -524,7 +524,7 @@ BESIDE: dict[str, tuple[str, str]] = {
     "a name that is made": (
         "import sys, os, importlib; sys.path.insert(0, os.path.dirname(__file__))\n"
         "importlib.import_module('be' + 'side')",
-        "imports .*beside.py; a drop-in is one file",
+        "imports .*beside.py; a drop-in must be one file",
     ),
 }
 
@@ -550,7 +550,7 @@ def test_a_neighbour_that_is_imported_at_work_fails_the_part(world: Path, tmp_pa
     for _ in range(2):
         finished = run(read_study(path), Store(tmp_path / "store"), tmp_path / "results")
         (reason,) = finished.outcome.failed.values()
-        assert re.search(r"hostile.py imports .*beside.py while it works; a drop-in is one file", reason)
+        assert re.search(r"hostile.py imports .*beside.py while it works; a drop-in must be one file", reason)
 
 
 # --- by the command line: what takes a process down
