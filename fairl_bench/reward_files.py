@@ -124,8 +124,7 @@ def refuse_endless(value: Any) -> None:
     A part reads what its fields name, and a stranger's may name anything.
     """
     for one in _strings(value):
-        # no path, or a name by which no part reads a folder: a separator, say
-        if one in (".", "..", "/", os.sep) or not {os.sep, "/"} & set(one):
+        if one in (".", "..") or not {os.sep, "/"} & set(one):  # a name of something else, or of a file at most
             continue
         try:
             mode = Path(one).stat().st_mode

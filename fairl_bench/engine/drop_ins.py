@@ -137,15 +137,11 @@ def _loose(names: Iterable[str]) -> list[str]:
         module = sys.modules.get(name)
         if isinstance(module, ModuleType) and not name.startswith(sources.DROP_IN):
             files = [file for file in sources.files_of(module) if file.exists()]
+            # of a library: installed in a folder of its own, or code that it has compiled, as torch does
             known = name.partition(".")[0] in sources.distributed()
-            if files and not known and all(map(sources.loose, files)) and any(map(_importable, files)):
+            if files and not known and all(map(sources.loose, files)):
                 found.append(name)
     return found
-
-
-def _importable(file: Path) -> bool:
-    """Whether a file lies where Python looks for modules; a library that compiles code puts it elsewhere."""
-    return any(file.resolve().is_relative_to(Path(one or ".").resolve()) for one in sys.path)
 
 
 @contextmanager

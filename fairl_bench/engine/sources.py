@@ -128,8 +128,8 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
     while waiting:  # not by recursion: a file may be deep
         node = waiting.pop()
         yield node
-        for one in ast.iter_child_nodes(node):
-            waiting += one.orelse if isinstance(one, ast.If) and _for_types(one) else [one]
+        for one in reversed(list(ast.iter_child_nodes(node))):
+            waiting += reversed(one.orelse) if isinstance(one, ast.If) and _for_types(one) else [one]
 
 
 def _for_types(branch: ast.If) -> bool:

@@ -51,7 +51,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     )
     for place in ("src", "site-packages"):
         monkeypatch.syspath_prepend(str(tmp_path / place))
-    caches = (sources.editable, sources._installed, sources._edited, sources._companions, sources._by_top)
+    caches = (sources.editable, sources._installed, sources._edited, sources._companions, sources.distributed)
     for one in caches:
         one.cache_clear()
     yield package
