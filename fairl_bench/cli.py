@@ -433,7 +433,7 @@ def _print(tables: list[Table], form: str) -> None:
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
-    from fairl_bench.engine.parts import sizes, told
+    from fairl_bench.engine.parts import checked_sizes, told
     from fairl_bench.engine.plan import check_parts, plan
     from fairl_bench.engine.read import read_study
     from fairl_bench.engine.sampled import cut_off
@@ -445,7 +445,7 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
         remarks = check_parts(study)
         made = plan(study)
         opened = open_store(store or default_store())
-        split = list(told(sizes(made, opened, study.registry)))
+        split = list(told(checked_sizes(study, made, opened)))
         work = estimate(made, opened, study.registry)
     variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
     click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")

@@ -69,10 +69,10 @@ def put_back(*, quiet: bool = True) -> Iterator[None]:
     `KeyboardInterrupt` that nobody's Ctrl-C caused.  A child that the part has forked goes no further than this.
     """
     mine = _begin()
-    had_torch = "torch" in sys.modules
-    undo = [*_settings(), *_libraries()]
-    signals = _Signals()
+    had_torch, undo, signals = "torch" in sys.modules, list[Callable[[], None]](), _Signals()
     try:
+        undo += [*_settings(), *_libraries()]
+        signals.note()
         with aside() if quiet else nullcontext():
             yield
         if signals.raised is not None and os.getpid() == mine:  # caught by the part, or raised where nothing can rise
@@ -203,6 +203,9 @@ class _Signals:
         self.came = False
         self.raised: BaseException | None = None  # by the handler of Ctrl-C or SIGTERM: it ends more than a part
         self.before: dict[signal.Signals, Any] = {}
+
+    def note(self) -> None:
+        """Note them from now on."""
         if threading.current_thread() is not threading.main_thread():
             return
         for one in _WATCHED:

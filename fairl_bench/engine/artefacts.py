@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from fairl_bench.data import Completions, Embeddings, Examples, Reward, Split, Truth
 from fairl_bench.engine import mapped
+from fairl_bench.engine.secrets import hidden_in
 from fairl_bench.errors import DataError
 from fairl_bench.lent import ReadOnly, read_only
 from fairl_bench.records import Evidence, Measure
@@ -121,7 +122,7 @@ def save_reward(folder: Path, reward: Reward) -> None:
     arrays = {name: np.array(array, np.float32, order="C") for name, array in reward.arrays.items()}
     save_file(arrays, folder / "reward.safetensors")
     history = {name: list(column) for name, column in reward.history.items()}
-    (folder / "history.json").write_text(json.dumps({"history": history, "facts": dict(reward.facts)}))
+    (folder / "history.json").write_text(json.dumps({"history": history, "facts": hidden_in(dict(reward.facts))}))
 
 
 def load_reward(folder: Path) -> Reward:

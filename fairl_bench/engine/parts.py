@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from fairl_bench.data import Examples, Split
 from fairl_bench.engine import artefacts
 from fairl_bench.engine.judged import judged_pairs
-from fairl_bench.engine.plan import Plan, Stage
+from fairl_bench.engine.plan import Plan, Stage, placed_error
+from fairl_bench.engine.read import Study
 from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.splits import group_sizes, split_pairs
 from fairl_bench.engine.store import Store
@@ -81,6 +82,14 @@ def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | N
             continue
         found[world.split] = Sizes(world.model, world.replicate, counts)
     return list(found.values())
+
+
+def checked_sizes(study: Study, plan: Plan, store: Store, only: Container[str] | None = None) -> list[Sizes]:
+    """The `sizes`.  Raises `SuiteError` with the line of the split for a part that is read and is empty."""
+    try:
+        return sizes(plan, store, study.registry, only)
+    except DataError as error:
+        raise placed_error(error, ("split",), study) from error
 
 
 def _kept(key: str, store: Store) -> Split | None:

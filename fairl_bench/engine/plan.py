@@ -167,7 +167,7 @@ class _Known:
                 for outer, whole in _parts_of(suite):
                     for place, one in placed_parts(whole, outer):
                         if one is part:
-                            raise _placed(error, place, self.study) from error
+                            raise placed_error(error, place, self.study) from error
             raise
 
 
@@ -470,7 +470,7 @@ def _check(part: Component, place: Place, study: Study) -> None:
         if isinstance(part, Source | TestSet):
             _check_size(part)
     except FairlError as error:
-        raise _placed(error, place, study) from error
+        raise placed_error(error, place, study) from error
 
 
 MOST_ROWS = 100_000_000
@@ -487,7 +487,7 @@ def _check_size(part: Source | TestSet) -> None:
         )
 
 
-def _placed(error: FairlError, place: Place, study: Study) -> FairlError:
+def placed_error(error: FairlError, place: Place, study: Study) -> FairlError:
     """The error with the line of the part that it is of; as it is where it has a line, of the data say."""
     if _LINE.match(str(error)):
         return error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.hands import Hands, Here
-from fairl_bench.engine.parts import sizes
+from fairl_bench.engine.parts import checked_sizes
 from fairl_bench.engine.plan import Cell, Plan, check_parts, plan
 from fairl_bench.engine.pool import Pool
 from fairl_bench.engine.read import Study
@@ -74,7 +74,7 @@ def run(
     todo = missing(wanted, store)
     with put_back():  # so that the first mistake is told before the first minute's work
         check_parts(study, todo)
-        sizes(wanted, store, study.registry, {stage.key for stage in todo if stage.kind == "split"})
+        checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
     results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
     results.claim(whole)
     worker = Worker(store, study.registry)

@@ -21,7 +21,7 @@ _SHORTEST = 6  # of the environment's values: of a shorter one, every text has a
 _FEWEST = 4  # of those that a suite uses
 # up to the @ before the path; or, where a password has slashes, behind them
 _USER = re.compile(r"(?<=://)(?:[^/?#\s'\"<>]*@|[^/\s:@'\"<>]+:(?!\d+(?:/|$))[^\s'\"<>]*?@)")
-_QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s'\"<>]+", re.IGNORECASE)
+_QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s'\"<>{}\[\],]+", re.IGNORECASE)
 _kept: dict[str, str] = {}
 
 

@@ -118,8 +118,15 @@ def readings(tree: ast.AST) -> Iterator[Reading]:
         if isinstance(node, ast.Call):
             name = _called(node)
             inside = (one for given in node.args for one in ast.walk(given) if isinstance(one, ast.Call))
-            if name in _RUNS_A_FILE or (name in _RUNS_TEXT and any(_called(one) in _READS for one in inside)):
+            runs = name in _RUNS_TEXT and any(_called(one) in _READS for one in inside)
+            # what a variable holds cannot be seen, so that no key could tell of an edit of it
+            hidden = isinstance(node.func, ast.Name) and name in ("exec", "eval") and not _is_text(node.args[:1])
+            if name in _RUNS_A_FILE or runs or hidden:
                 yield Reading(name, node.lineno)
+
+
+def _is_text(given: list[ast.expr]) -> bool:
+    return all(isinstance(one, ast.Constant) for one in given)
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:

@@ -122,7 +122,7 @@ def _whole(where: str, line: _Line, column: str, default: int | None) -> int | N
 def _number(where: str, line: _Line, column: str) -> float:
     text = line.get(column, "")
     try:
-        number = float(text)
+        number = float(text) if text.isascii() and "_" not in text else math.nan  # 1_0 is no number to other readers
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

@@ -219,10 +219,16 @@ def test_ten_thousand_cells_are_checked_in_seconds(write_suite: Write, cli: Cli)
     assert time.process_time() - started < 5
 
 
+def test_a_huge_number_of_texts_is_told(write_suite: Write, cli: Cli) -> None:
+    ran = cli("check", write_suite(SMALL.replace("n: 20", "n: 100000000")))
+    assert (ran.exit_code, "to do: 200,000,000 texts to embed" in ran.stdout) == (0, True)
+
+
 @pytest.mark.parametrize("n", [10**9, 9 * 10**18])
-def test_a_huge_number_of_texts_is_told(n: int, write_suite: Write, cli: Cli) -> None:
-    ran = cli("check", write_suite(SMALL.replace("n: 20", f"n: {n}")))
-    assert (ran.exit_code, f"to do: {2 * n:,} texts to embed" in ran.stdout) == (0, True)
+@pytest.mark.parametrize("word", ["check", "run"])
+def test_more_texts_than_any_memory_holds_are_refused(word: str, n: int, write_suite: Write, cli: Cli) -> None:
+    ran = cli(word, write_suite(SMALL.replace("n: 20", f"n: {n}")))
+    assert (ran.exit_code, f"is to hold {n:,} pairs, and 100,000,000 are the most" in ran.stderr) == (2, True)
 
 
 # --- messages
@@ -268,12 +274,19 @@ def test_mistakes_beyond_the_third_are_counted(tiny: dict[str, Any], write_suite
 
 
 def test_a_brief_message_keeps_the_beginning_and_the_end_of_its_lines() -> None:
-    text = brief("\n".join(f"{i} " + "x" * 999 + f" {i}" for i in range(9)))
-    lines = text.split("\n")
+    lines = brief("\n".join(f"{i}" + "x" * 999 + f"{i}" for i in range(9))).split("\n")
     assert len(lines) == LINES
     assert max(map(len, lines)) <= WIDTH
-    assert re.fullmatch(r"0 x+ \.\.\. x+ 0", lines[0])
+    assert re.fullmatch(r"0x+ \.\.\. x+0", lines[0])
     assert lines[-1] == "... and 6 more lines like these"
+
+
+def test_a_long_sentence_is_folded_between_its_words_and_loses_none() -> None:
+    sentence = " ".join(f"word{i}" for i in range(90))
+    lines = brief(sentence).split("\n")
+    assert 1 < len(lines) <= LINES
+    assert max(map(len, lines)) <= WIDTH
+    assert " ".join(lines) == sentence
 
 
 def test_the_bounds_leave_room_for_what_we_ship() -> None:
