@@ -502,7 +502,8 @@ def test_who_waits_for_a_process_that_is_killed_takes_over(zygote: Zygote, eithe
     assert key in held(store.root)
     assert first.kill() == -signal.SIGKILL
     assert second.wait() == 0, second.said()
-    assert zygote.did() == Counter(either.kinds.keys()) + Counter([key])  # the one that was killed in, and no other
+    # twice the one that was killed in, where it had begun on what it held the lock of, and no other
+    assert zygote.did() in (Counter(either.kinds.keys()) + Counter([key]), Counter(either.kinds.keys()))
     assert files(tmp_path / "results1") == either.files
 
 
