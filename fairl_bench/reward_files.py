@@ -35,11 +35,18 @@ _BATCH = 4096  # texts that are looked at together
 def read_told(path: Path) -> Any:
     """What a file of JSON says.  Raises `OSError` where it cannot be read, and `ValueError` where it is damaged."""
     try:
-        found = json.loads(read_file(path, MOST_TOLD, follow=False))
+        found = json.loads(read_file(path, MOST_TOLD, follow=False), object_pairs_hook=_once)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if depth(found, _DEEPEST + 1) > _DEEPEST:
         raise ValueError("it is nested too deeply")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in it")
     return found
 
 

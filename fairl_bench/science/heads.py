@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fairl_bench.errors import DataError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -111,7 +113,11 @@ def backward(
 
 
 def score(arrays: Mapping[str, NDArray[np.float32]], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Rewards ``[n]`` float64 of one fitted head on ``vectors [n, d]``, in blocks so that memory stays small."""
+    """Rewards ``[n]`` float64 of one fitted head on ``vectors [n, d]``, in blocks so that memory stays small.
+
+    Raises `DataError` where the arrays are no head on vectors of this many dimensions.
+    """
+    _check(arrays, vectors.shape[1])
     out = np.empty(len(vectors), np.float64)
     for start in range(0, len(vectors), 65_536):
         x = np.asarray(vectors[start : start + 65_536], np.float32)
@@ -119,3 +125,18 @@ def score(arrays: Mapping[str, NDArray[np.float32]], vectors: NDArray[np.float32
             x = np.maximum(x @ arrays["hidden.weight"] + arrays["hidden.bias"], 0)
         out[start : start + len(x)] = x @ arrays["weight"] + arrays["bias"]
     return out
+
+
+def _check(arrays: Mapping[str, NDArray[np.float32]], d: int) -> None:
+    hidden = arrays.get("hidden.weight")
+    width = d if hidden is None else hidden.shape[-1] if hidden.ndim else -1
+    wanted = {"weight": (width,), "bias": ()}
+    if hidden is not None:
+        wanted |= {"hidden.weight": (d, width), "hidden.bias": (width,)}
+    for name, shape in wanted.items():
+        found = arrays.get(name)
+        if found is None or found.shape != shape:
+            got = "none" if found is None else f"one of shape {list(found.shape)}"
+            raise DataError(
+                f"a head on vectors of {d} numbers needs an array {name!r} of shape {list(shape)}, got {got}"
+            )

@@ -136,6 +136,7 @@ def test_any_flipped_bit_of_what_it_says_is_right_or_refused(place: Path, expect
         (b"", "is damaged: Expecting value"),
         (b"\xff\xfe", "is damaged: "),
         (b"[" * 200_000, "is damaged: it is nested too deeply"),
+        (b'{"embed": "completion", "embed": "completion"}', "is damaged: a key stands twice in it"),
         (b'{"a":' * 200 + b"1" + b"}" * 200, "is damaged: it is nested too deeply"),
         (b"1" * 10_000, "is damaged: Exceeds the limit"),
         (b'"' + b"x" * (16 * 2**20) + b'"', "cannot be read: it holds more than 16,777,216 bytes"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fairl_bench.errors import DataError
 from fairl_bench.science import heads
 from fairl_bench.science.streams import stream
 
@@ -211,3 +212,19 @@ def test_backward_leaves_the_padding_alone(width: int | None) -> None:
     for start, shape in form.places.values():
         form_of_padding[start : start + int(np.prod(shape))] = False
     assert not grad[:, torch.from_numpy(form_of_padding)].any()
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"weight": np.ones(4, np.float32)},
+        {"weight": np.ones(4, np.float32), "bias": np.zeros(2, np.float32)},
+        {"weight": np.ones(3, np.float32), "bias": np.float32(0)},
+        {"weight": np.ones(2, np.float32), "bias": np.float32(0), "hidden.weight": np.ones((4, 2), np.float32)},
+        {"weight": np.ones(2, np.float32), "bias": np.float32(0), "hidden.weight": np.ones((3, 2), np.float32),
+         "hidden.bias": np.zeros(2, np.float32)},
+    ],
+)  # fmt: skip
+def test_arrays_that_are_no_head_on_the_vectors_are_refused(arrays: dict[str, np.ndarray]) -> None:
+    with pytest.raises(DataError, match=r"a head on vectors of 4 numbers needs an array '.*' of shape .*, got "):
+        heads.score({name: np.asarray(one) for name, one in arrays.items()}, np.ones((2, 4), np.float32))
