@@ -142,7 +142,7 @@ def test_any_flipped_bit_of_what_it_says_is_right_or_refused(place: Path, expect
         (b'"' + b"x" * (16 * 2**20) + b'"', "cannot be read: it holds more than 16,777,216 bytes"),
         (b"null", "is of another version of fairl-bench: "),
     ],
-    ids=["empty", "binary", "brackets", "braces", "digits", "long", "null"],
+    ids=["empty", "binary", "brackets", "twice", "braces", "digits", "long", "null"],
 )
 def test_what_is_not_our_json_is_refused(content: bytes, sentence: str, place: Path) -> None:
     (place / "reward.json").write_bytes(content)
