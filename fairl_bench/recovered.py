@@ -80,6 +80,8 @@ class RecoveredReward:
                 reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(embedded))
                 with lent(self.method, reward=reward, inputs=inputs):
                     found = np.asarray(self.method.score(reward, inputs))
+        except DataError as error:
+            raise DataError(f"method {self.method.use!r} of reward {self.name!r}: {error}") from error
         except FairlError:
             raise
         except Exception as error:  # arrays that the method does not know, or of another shape
