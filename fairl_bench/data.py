@@ -342,12 +342,33 @@ class Head(Settings):
     width: int = Field(64, ge=1, description="hidden units of an mlp")
 
 
+Admissible = (
+    Literal["all", "failure-weight-at-most-1", "last"]
+    | Annotated[dict[Literal["from"], Annotated[int, Field(ge=1)]], Field(min_length=1)]
+)
+"""Which epochs of a run may be kept."""
+
+
 class Stop(Settings):
-    """Early stopping on the validation split; the best epoch's weights are kept."""
+    """Which epoch of a run is kept, one rule for all methods: the best admissible one on the validation split.
+
+    A run ends early after ``patience`` admissible epochs without a new best.
+    """
 
     monitor: Literal["base-loss"] = "base-loss"
-    patience: int = Field(15, ge=1, description="epochs without a new best before a run stops")
+    patience: int = Field(15, ge=1, description="admissible epochs without a new best before a run stops")
     min_delta: float = Field(0.0, ge=0, description="how much lower the loss must be to count as a new best")
+    admissible: Admissible = Field(
+        "failure-weight-at-most-1",
+        description="which epochs may be kept: all; those whose failure weight is at most 1 (all of a method without "
+        "failures); from an epoch on, as {from: 16}; or the last one alone",
+    )
+
+    def first(self, epochs: int) -> int:
+        """The first epoch that may be kept, of so many."""
+        if isinstance(self.admissible, dict):
+            return self.admissible["from"]
+        return epochs if self.admissible == "last" else 1
 
 
 class Training(Settings):

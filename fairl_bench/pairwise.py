@@ -5,11 +5,12 @@ Write ``loss`` and the rest is done: linear and two-layer heads, early stopping,
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from fairl_bench.data import Reward, Task, Training
+from fairl_bench.data import Reward, Stop, Task, Training
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import Method
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairl_bench.science.failures import FailurePlan
-    from fairl_bench.science.runs import Batch, Fitted, Recipe, Run
+    from fairl_bench.science.runs import Batch, Fitted, Recipe, Run, Selection
 
 
 class PairwiseMethod(Method):
@@ -141,21 +142,32 @@ def _recipe(task: Task, epochs: int) -> Recipe:
     from fairl_bench.science.runs import Recipe
 
     training = task.training
-    stop = training.stop
     return Recipe(
         width=task.head.width if task.head.use == "mlp" else None,
         lr=training.lr,
         batch=training.batch,
         epochs=epochs,
         l2=training.l2,
-        patience=stop.patience if stop else None,
-        min_delta=stop.min_delta if stop else 0.0,
+        selection=_selection(training.stop, epochs),
     )
+
+
+def _selection(stop: Stop | None, epochs: int) -> Selection:
+    from fairl_bench.science.runs import Selection
+
+    if stop is None:
+        return Selection(patience=None)
+    most = 1.0 if stop.admissible == "failure-weight-at-most-1" else math.inf
+    return Selection(stop.patience, stop.min_delta, stop.first(epochs), most)
 
 
 def _reward(fitted: Fitted) -> Reward:
     history = {name: column for name, column in fitted.history.items() if column}
-    facts: dict[str, float | int | str | bool] = {"best_epoch": fitted.best_epoch, "epochs": len(fitted.train_loss)}
+    facts: dict[str, float | int | str | bool] = {
+        "kept_epoch": fitted.kept_epoch,
+        "admissible_from": fitted.admissible_from,
+        "epochs": len(fitted.train_loss),
+    }
     if fitted.history["failure_weight"]:
-        facts["failure_weight_at_best"] = fitted.history["failure_weight"][fitted.best_epoch - 1]
+        facts["failure_weight_when_kept"] = fitted.history["failure_weight"][fitted.kept_epoch - 1]
     return Reward(fitted.arrays, history, facts)

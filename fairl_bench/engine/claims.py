@@ -1,4 +1,4 @@
-"""Claims of a suite, judged: supported, refuted, equivalent or inconclusive, from a results folder alone."""
+"""Claims of a suite, judged from a results folder alone: whether they hold, and under which selection."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from fairl_bench.engine.selections import selection_of, without_selection
 from fairl_bench.engine.suite import Claim
 from fairl_bench.records import Record
 from fairl_bench.science.moderated import half_width
@@ -22,6 +23,7 @@ from fairl_bench.tables.scores import Sheet, Values, read_folder
 from fairl_bench.tables.table import Table, Value
 
 Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
+DEPENDS: Final = "depends on the selection"
 
 
 class Effect(NamedTuple):
@@ -52,7 +54,8 @@ class Verdict(NamedTuple):
     p_holm: float  # over all verdicts of the suite
     power: float  # of finding the effect that the source reports; NaN where it reports none
     detectable: float  # the gain found with a power of 0.8
-    verdict: Said
+    alone: Said  # by these numbers
+    verdict: Said | Literal["depends on the selection"]  # of the claim: under all of its selections
 
     @property
     def met(self) -> bool:
@@ -67,14 +70,35 @@ def judge(
 
     ``known`` comparisons are taken as they are; what they lack is compared as Table 1's columns are, two methods at a
     time.  A slice differs from seed to seed, so there Student's t over runs is all there is.  A claim is one
-    hypothesis, however many comparators it names; Holm is over all verdicts.
+    hypothesis, however many comparators it names; Holm is over all verdicts.  A claim under several selections is
+    judged under each, and depends on the selection where these verdicts are not all the same.
     """
     found = [row for row in found if not row.other]
     known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], folder, suite, found, known)]
     axes = list(dict.fromkeys((row.model, row.encoder, row.variant) for row in found))
-    judged = [(claim, group, *_deciding(claim, group, found, known)) for claim in claims for group in axes]
+    asked = [
+        (claim, group)
+        for claim in claims
+        for group in axes
+        if not claim.under or selection_of(group[-1]) in claim.under
+    ]
+    judged = [(claim, group, *_deciding(claim, group, found, known)) for claim, group in asked]
     adjusted = iter(holm([p for *_, p in judged if not math.isnan(p)]))
-    return [_verdict(*one, p if math.isnan(p) else next(adjusted)) for one in judged for p in one[-1:]]
+    alone = [_verdict(*one, p if math.isnan(p) else next(adjusted)) for one in judged for p in one[-1:]]
+    return _under_all(alone)
+
+
+def _under_all(alone: Sequence[Verdict]) -> list[Verdict]:
+    """The same with what the verdicts of one claim under its selections come to together."""
+
+    def of(one: Verdict) -> tuple[str, ...]:
+        apart = without_selection(one.variant) if one.claim.under else one.variant
+        return one.claim.id, one.model, one.encoder, apart
+
+    said: dict[tuple[str, ...], dict[Said, None]] = {}
+    for one in alone:
+        said.setdefault(of(one), {})[one.alone] = None
+    return [one._replace(verdict=one.alone if len(said[of(one)]) == 1 else DEPENDS) for one in alone]
 
 
 def effect_of(
@@ -238,9 +262,8 @@ def _verdict(claim: Claim, axes: tuple[str, str, str], effect: Effect, p: float,
         holds: Said = "supported" if claim.within is None else "equivalent"
         verdict = holds if _holds(claim, effect) else "refuted"
     finds = power(claimed, effect.error, effect.freedom, claim.alpha)
-    return Verdict(
-        claim, *axes, effect, p, p_holm, finds, detectable(effect.error, effect.freedom, claim.alpha), verdict
-    )
+    smallest = detectable(effect.error, effect.freedom, claim.alpha)
+    return Verdict(claim, *axes, effect, p, p_holm, finds, smallest, verdict, verdict)
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
@@ -256,7 +279,9 @@ def table(verdicts: Sequence[Verdict]) -> Table:
         "gain that the source reports, with this much data. Finds: the smallest gain that would be found four times in "
         "five (both before Holm).",
         *dict.fromkeys(f"{one.claim.id}: {one.effect.note}." for one in verdicts if one.effect.note),
-        *(f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met),
+        *dict.fromkeys(
+            f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met
+        ),
     ]
     return Table("Claims", tuple(("", name) for name in names), rows, tuple(notes), tuple(map(plain, verdicts)))
 
@@ -271,7 +296,8 @@ def _shown(one: Verdict) -> tuple[str, ...]:
     ends = "n/a" if math.isnan(effect.low) else f"[{effect.low:+.3f}, {effect.high:+.3f}]"
     p = "n/a" if math.isnan(one.p_holm) else "< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
     numbers = (_number(effect.gain, "+.3f"), ends, p, _number(one.power, ".2f"), _number(one.detectable, ".3f"))
-    verdict = one.verdict + ("" if one.met else f" (expected: {claim.expect})")
+    here = "" if one.verdict == one.alone else f" (here: {one.alone})"
+    verdict = one.verdict + here + ("" if one.met else f" (expected: {claim.expect})")
     than = " and ".join(claim.comparators())
     asked = "" if claim.within is None else f", within {claim.within:g}"
     return claim.id, claim.better, than, data, head(claim.metric) + asked, *numbers, verdict
@@ -290,5 +316,6 @@ def plain(one: Verdict) -> dict[str, Value]:
     said |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}
     said |= {"gain": effect.gain, "low": effect.low, "high": effect.high, "p": one.p, "p_holm": one.p_holm}
     said |= {"power": one.power, "detectable": one.detectable, "n": effect.n, "units": effect.units}
-    said |= {"unit": effect.unit, "verdict": one.verdict, "expect": claim.expect, "met": int(one.met)}
+    said |= {"unit": effect.unit, "under": ",".join(claim.under), "alone": one.alone}
+    said |= {"verdict": one.verdict, "expect": claim.expect, "met": int(one.met)}
     return {**said, "source": claim.source, "note": effect.note}

@@ -16,7 +16,7 @@ from fairl_bench.engine.nodes import DEPTH, VALUES
 from fairl_bench.engine.yaml import Document, Lined, Listed, Where, parse_value
 from fairl_bench.errors import SuiteError, suggest
 
-_FIXED = ("name", "plugins", "defaults", "product", "exclude")  # read before there are points
+_FIXED = ("name", "plugins", "defaults", "product", "exclude", "selections")  # read before there are points
 
 
 def assign(document: Document, path: str, value: Any, where: Where) -> Document:

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from fairl_bench.component import PathText
 from fairl_bench.data import GOLD, PREFERRED
 from fairl_bench.engine.explain import explain
-from fairl_bench.engine.keys import canonical
 from fairl_bench.engine.overrides import at_point, points, refuse_many_cells, set_option, with_defaults
 from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.selections import named_variant, selections
 from fairl_bench.engine.suite import PAIRS, ReadFrom, Suite, Table1, Table2, Table3
 from fairl_bench.engine.yaml import Document, Place, is_file, load
 from fairl_bench.errors import PluginError, SuiteError, suggest
@@ -21,9 +21,9 @@ from fairl_bench.kinds import Evaluator, Judge, Recovered
 
 
 class Study(NamedTuple):
-    """A suite at every point of its product: ``variants`` maps a point's canonical JSON to the suite there.
+    """A suite at every point of its product and under each of its selections, as ``variants`` by canonical JSON.
 
-    Without a product there is one variant, the suite itself, under the empty text.
+    Without either there is one variant, the suite itself, under the empty text.
     """
 
     suite: Suite
@@ -46,9 +46,11 @@ def read_study(path: Path, options: Sequence[str] = ()) -> Study:
     if not any(str(path).partition(".")[0] in _AXES for path in document.content.get("product") or {}):
         refuse_many_cells(document, len(found) * suite.cells(), most)
     for point in found:  # checked before it is named: what is refused may have no JSON
-        here = _suite(at_point(document, point), registry, like=(document, suite)) if point else suite
-        refuse_many_cells(document, cells := cells + here.cells(), most)
-        variants[canonical(_written(point)) if point else ""] = here
+        for selection, placed in selections(at_point(document, point)).items():
+            same = not point and not selection
+            here = suite if same else _suite(placed, registry, like=(document, suite))
+            refuse_many_cells(document, cells := cells + here.cells(), most)
+            variants[named_variant(_written(point), selection)] = here
     return Study(suite, variants, registry, document)
 
 
@@ -85,7 +87,7 @@ def _suite(document: Document, registry: Registry, like: tuple[Document, Suite] 
 
 def _shared(content: Mapping[str, Any], before: Document, suite: Suite) -> dict[str, Any]:
     """The content with the checked values of ``suite`` in the place of what is the same as ``before``."""
-    made = {key: value for key, value in content.items() if key not in ("product", "exclude")}  # it is one point
+    made = {key: value for key, value in content.items() if key not in ("product", "exclude")}  # it is one variant
     for key, value in made.items():
         known, checked = before.content.get(key), getattr(suite, key, None)
         if value is known:
@@ -162,6 +164,7 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         yield from _names(place, "claims: method", [claim.better, *claim.comparators()], methods)
         yield from _names(place, "claims: data", [claim.data], suite.datasets())
         yield from _metrics(suite, place, "claims", [claim.metric])
+        yield from _names((*place, "under"), "claims: selection", claim.under, suite.selections)
 
 
 def _no_part(suite: Suite, place: Place, data: str) -> Iterator[tuple[Place, str]]:

@@ -28,6 +28,7 @@ from fairl_bench.tables.realigned import DATA
 from fairl_bench.tables.realignment import TABLES as REALIGNED
 from fairl_bench.tables.realignment import realignment
 from fairl_bench.tables.rows import Row, Runs
+from fairl_bench.tables.selected import selected_differently
 from fairl_bench.tables.table import Table
 from fairl_bench.tables.unread import unread
 
@@ -125,7 +126,7 @@ def tables(
     compared = [one for one in compared if one.data.partition("/")[0] != DATA]
     if (first := report.table1) is not None:
         board = table1(found, first, runs, compared, intervals=intervals)
-        made["1"] = board._replace(notes=(*board.notes, *notes))
+        made["1"] = board._replace(notes=(*selected_differently(found, runs), *board.notes, *notes))
         made["slices"] = slices(found, first, runs)
         made["ambiguity"] = ambiguity(found, first.data, runs)
     if (second := report.table2) is not None:

@@ -28,9 +28,9 @@ from fairl_bench.engine.artefacts import EVIDENCE
 from fairl_bench.engine.execute import Outcome, Watcher
 from fairl_bench.engine.keys import digest
 from fairl_bench.engine.plan import Cell, Plan, World
+from fairl_bench.engine.recorded import coordinates, recorded, still_answering
 from fairl_bench.engine.report import Paired, plain_runs
 from fairl_bench.engine.rewards import Shelf
-from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
 from fairl_bench.engine.suite import Suite
@@ -141,13 +141,13 @@ class Results:
     def _single(self, plan: Plan, worker: Worker, only: Plan | None) -> list[Record]:
         """The records of single runs: those of finished stages, and with ``only`` those that stay."""
         baseline = self.suite.slices.baseline if self.suite.slices else ""
-        rows = list(_records(self.suite.name, baseline, only or plan, worker))
+        rows = list(recorded(self.suite.name, baseline, only or plan, worker))
         if only is None or not self.files.there("records.parquet"):
             return rows
         if (old := self._old()) is None:  # whatever the store still knows of the others
-            others = _records(self.suite.name, baseline, plan, worker)
-            old = [row for row in others if _coordinates(row) not in set(map(_coordinates, only.cells))]
-        return rows + _kept([row for row in old if not row.other], rows, only)
+            others = recorded(self.suite.name, baseline, plan, worker)
+            old = [row for row in others if coordinates(row) not in set(map(coordinates, only.cells))]
+        return rows + still_answering([row for row in old if not row.other], rows, only)
 
     def _old(self) -> list[Record] | None:
         """The records that lie in the folder; None where they cannot be trusted."""
@@ -345,47 +345,6 @@ class Results:
 
 def _has_evidence(store: Store, key: str) -> bool:
     return store.has(key) and EVIDENCE in store.manifest(key)["files"]
-
-
-def _records(suite: str, baseline: str, plan: Plan, worker: Worker) -> Iterator[Record]:
-    for cell in plan.cells:
-        for seed, key in [*((cell.seed, key) for key in cell.measures), *cell.slices]:
-            if not worker.store.has(key):
-                continue
-            for measure in worker.load(key):
-                dataset, _, split = measure.data.partition("/")
-                yield Record(
-                    suite=suite,
-                    model=cell.model,
-                    encoder=cell.encoder,
-                    head=cell.head,
-                    method=cell.method,
-                    variant=cell.variant,
-                    replicate=cell.replicate,
-                    seed=seed,
-                    dataset=dataset,
-                    split=split,
-                    slice=f"{measure.slice}:{baseline}" if measure.slice in (MISRANKED, NEAR_TIE) else measure.slice,
-                    truth=measure.truth,
-                    metric=measure.metric,
-                    other="",
-                    value=measure.value,
-                    n=measure.n,
-                    note=measure.note,
-                    stage=key,
-                )
-
-
-def _kept(old: Sequence[Record], new: Sequence[Record], only: Plan) -> list[Record]:
-    """The old records of cells that have no new ones; of the wanted cells, those that answer the same question."""
-    answered = {_coordinates(row) for row in new}
-    asked = {_coordinates(cell): cell.judged() for cell in only.cells}
-    left = [row for row in old if _coordinates(row) not in answered]
-    return [row for row in left if row.stage in asked.get(_coordinates(row), (row.stage,))]
-
-
-def _coordinates(one: Record | Cell) -> tuple[object, ...]:
-    return one.model, one.encoder, one.method, one.variant, one.replicate, one.seed
 
 
 def _told(cell: Cell) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pydantic import Field, PrivateAttr, StringConstraints, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Component, DataFile, RunTime, Settings
-from fairl_bench.data import GOLD, SPLITS, Head, Training
+from fairl_bench.data import GOLD, SPLITS, Head, Stop, Training
 from fairl_bench.engine import secrets
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
 
@@ -145,9 +145,12 @@ class Claim(Settings):
     within: float | None = Field(
         None, gt=0, description="in units of the metric: not better, but equivalent, no further apart than this"
     )
+    under: tuple[Name, ...] = Field(
+        (), description="selections of the suite; a verdict that is not the same under each depends on the selection"
+    )
     alpha: float = Field(0.05, gt=0, lt=1)
     effect: float | None = Field(None, gt=0, description="the gain that the source reports: power is of finding it")
-    expect: Literal["supported", "refuted", "inconclusive", "equivalent", "any"] = "any"
+    expect: Literal["supported", "refuted", "inconclusive", "equivalent", "depends on the selection", "any"] = "any"
     source: str = Field("", description="the sentence that says so, and where it stands")
 
     @model_validator(mode="after")
@@ -201,6 +204,10 @@ class Suite(Settings):
         default_factory=dict, description="values by path; the suite is run at every combination of them"
     )
     exclude: tuple[dict[str, Any], ...] = Field((), description="points of the product to leave out")
+    selections: dict[Name, Stop] = Field(
+        default_factory=dict,
+        description="by name, fields that stand in the place of those of training.stop; the suite is run under each",
+    )
     testsets: dict[Name, TestSet] = Field(default_factory=dict)
     evaluate: tuple[Evaluator, ...] = Field(min_length=1)
     slices: Slices | None = None
@@ -233,7 +240,7 @@ class Suite(Settings):
         return self.seeds if drawn else (None,)
 
     def cells(self) -> int:
-        """How many cells there are, without its product."""
+        """How many cells there are, without its product and its selections."""
         runs = sum(len(self.seeds_of(method)) for method in self.methods)
         return len(self.models) * len(self.replicates) * len(self.encoders) * runs
 

@@ -192,9 +192,9 @@ class FailureStack(Stack):
             sides = [layer[0] for layer in hidden if layer is not None]
         return sides[0] - sides[1]
 
-    def too_early(self, at: int) -> bool:
-        """While lambda_t is above 1, failures outweigh the loss that is watched."""
-        return float(self.weight[at]) > 1
+    def failure_weight(self, at: int) -> float:
+        """lambda_t of this round."""
+        return float(self.weight[at])
 
     def note(self, at: int, i: int, train: float, validation: float | None) -> None:
         """The losses, lambda_t, how many pairs were learnt from as failures, and ``||w_F||``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,24 +55,41 @@ class Comparisons(NamedTuple):
     rejected: NDArray[np.int64]  # [n]
 
 
+class Selection(NamedTuple):
+    """Which epoch of a run is kept: the best admissible one, by the base loss on the validation pairs.
+
+    An epoch that is not admissible neither ends a run nor is kept; a run without an admissible epoch ends as its last
+    one left it.
+    """
+
+    patience: int | None = 15  # admissible epochs without a new best after which a run ends; None: none end early
+    min_delta: float = 0.0  # by how much an epoch must undercut the best one to replace it
+    start: int = 1  # the first admissible epoch
+    most_weight: float = math.inf  # no epoch is admissible whose failure weight lambda_t is above it
+
+    def admits(self, epoch: int, weight: float) -> bool:
+        """Whether a run may keep this epoch, or end at it."""
+        return epoch >= self.start and weight <= self.most_weight
+
+
 class Recipe(NamedTuple):
-    """How a stack is trained; ``width`` None is a linear head, ``patience`` None trains all epochs."""
+    """How a stack is trained; ``width`` None is a linear head."""
 
     width: int | None = 64
     lr: float = 1e-3
     batch: int = 32
     epochs: int = 60
     l2: float = 0.0
-    patience: int | None = 15
-    min_delta: float = 0.0  # by how much an epoch must undercut the best one to replace it
+    selection: Selection = Selection()
 
 
 class Fitted(NamedTuple):
-    """The best epoch's head, by the validation loss, and how it got there."""
+    """The head of the epoch that was kept, and how it got there."""
 
     arrays: dict[str, NDArray[np.float32]]
     history: dict[str, list[float]]  # by epoch: train_loss, validation_loss, failure_weight, failures, second_norm
-    best_epoch: int  # counted from 1
+    kept_epoch: int  # counted from 1
+    admissible_from: int = 0  # the first epoch that could be kept; 0: none could, and the last one was
 
     @property
     def train_loss(self) -> list[float]:

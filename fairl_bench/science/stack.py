@@ -213,7 +213,7 @@ class Stack:
 
     def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
-        watched = train if validation is None else validation
+        watched, rule = train if validation is None else validation, self.recipe.selection
         keep = []
         for at, i in enumerate(self.active):
             now = float(watched[at])
@@ -221,14 +221,15 @@ class Stack:
                 if not np.isfinite(loss):
                     raise NotFinite(f"the loss of {self.runs[i].name!r} is {loss} in epoch {epoch}; lower training.lr")
             self.note(at, i, float(train[at]), None if validation is None else now)
-            if self.too_early(at):
+            if not rule.admits(epoch, self.failure_weight(at)):
                 keep.append(at)
                 continue
-            if validation is None or not self.best[i].best_epoch or now < self.lowest[i] - self.recipe.min_delta:
+            if not self.best[i].admissible_from:
+                self.best[i] = self.best[i]._replace(admissible_from=epoch)
+            if validation is None or not self.best[i].kept_epoch or now < self.lowest[i] - rule.min_delta:
                 self.lowest[i] = now
-                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), best_epoch=epoch)
-            patience = self.recipe.patience
-            if validation is None or patience is None or epoch - self.best[i].best_epoch < patience:
+                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=epoch)
+            if validation is None or rule.patience is None or epoch - self.best[i].kept_epoch < rule.patience:
                 keep.append(at)
         if len(keep) < len(self.active):
             self.keep(keep)
@@ -236,13 +237,13 @@ class Stack:
     def settle(self) -> list[Fitted]:
         """The fitted runs; one of which no epoch could be chosen is as its last epoch left it."""
         for at, i in enumerate(self.active):
-            if not self.best[i].best_epoch:
-                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), best_epoch=len(self.best[i].train_loss))
+            if not self.best[i].kept_epoch:
+                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=len(self.best[i].train_loss))
         return self.best
 
-    def too_early(self, at: int) -> bool:
-        """Whether a run may neither stop at this epoch nor be kept as it is."""
-        return False
+    def failure_weight(self, at: int) -> float:
+        """How much a run's failures weigh now, lambda_t; 0 where it learns from none."""
+        return 0.0
 
     def note(self, at: int, i: int, train: float, validation: float | None) -> None:
         """Add an epoch to a run's history."""

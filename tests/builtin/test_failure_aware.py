@@ -296,9 +296,9 @@ def test_all_rounds_are_trained_whatever_the_suites_epochs() -> None:
 
 def test_a_reward_tells_lambda_at_the_epoch_kept() -> None:
     reward = build(rounds=20).fit(on(HEADS[0]))
-    at = reward.facts["best_epoch"]
+    at = reward.facts["kept_epoch"]
     assert isinstance(at, int)
-    assert reward.facts["failure_weight_at_best"] == reward.history["failure_weight"][at - 1] <= 1
+    assert reward.facts["failure_weight_when_kept"] == reward.history["failure_weight"][at - 1] <= 1
 
 
 def test_without_weight_or_second_path_it_is_its_base() -> None:

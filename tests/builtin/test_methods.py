@@ -135,7 +135,7 @@ def test_a_reward_tells_its_history() -> None:
     reward = MaxEntropy().fit(one)
     watched = reward.history["validation_loss"]
     assert len(watched) == len(reward.history["train_loss"]) == reward.facts["epochs"]
-    assert reward.facts["best_epoch"] == 1 + int(np.argmin(watched))
+    assert reward.facts["kept_epoch"] == 1 + int(np.argmin(watched))
     assert {name: array.shape for name, array in reward.arrays.items()} == {
         "hidden.weight": (16, 4), "hidden.bias": (4,), "weight": (4,), "bias": ()
     }  # fmt: skip
@@ -149,3 +149,15 @@ def test_different_methods_train_in_one_stack_as_they_do_alone() -> None:
         alone = method.fit(one)
         assert all(np.array_equal(alone.arrays[name], together.arrays[name]) for name in alone.arrays)
         assert alone.history == together.history
+
+
+@pytest.mark.parametrize(
+    ("admissible", "first"), [("all", 1), ("failure-weight-at-most-1", 1), ("last", 12), ({"from": 9}, 9)]
+)
+def test_a_baseline_keeps_an_epoch_that_the_rule_admits(admissible: Any, first: int) -> None:
+    settings = Training(lr=1e-2, epochs=12, stop=Stop.model_validate({"patience": 12, "admissible": admissible}))
+    problem = planted(n=60)
+    reward = MaxEntropy().fit(Task(problem.task.train, problem.task.validation, Head(width=4), settings))
+    assert reward.facts["admissible_from"] == first
+    watched = reward.history["validation_loss"][first - 1 :]
+    assert reward.facts["kept_epoch"] == first + int(np.argmin(watched))

@@ -124,6 +124,51 @@ def test_an_expectation_is_met_by_its_verdict_alone() -> None:
     assert not verdict(claim(expect="inconclusive")).met
 
 
+# --- under several selections
+
+RULES = ("whole", "late", "last")
+
+
+def under(p: dict[str, float], **fields: Any) -> list[claims.Verdict]:
+    """The verdicts of one claim under three selections with these p."""
+    variants = {name: f'{{"selection":"{name}"}}' for name in p}
+    found = [replace(RECORD, variant=variant) for variant in variants.values()]
+    known = [replace(OWN, variant=variants[name], p=each) for name, each in p.items()]
+    return claims.judge([claim(under=list(RULES), **fields)], Path("nowhere"), "s", found, known)
+
+
+def test_a_claim_that_holds_under_every_selection_is_supported() -> None:
+    found = under(dict.fromkeys(RULES, 0.001))
+    assert [one.verdict for one in found] == ["supported"] * 3
+
+
+def test_a_claim_that_holds_under_some_selections_depends_on_them() -> None:
+    found = under({"whole": 0.001, "late": 0.5, "last": 0.001}, expect="depends on the selection")
+    assert [one.verdict for one in found] == ["depends on the selection"] * 3
+    assert [one.alone for one in found] == ["supported", "inconclusive", "supported"]
+    assert all(one.met for one in found)
+    said = [row[-1] for row in claims.table(found).rows]
+    assert said[1] == "depends on the selection (here: inconclusive)"
+
+
+def test_a_claim_is_judged_under_its_own_selections_alone() -> None:
+    found = under({"whole": 0.001, "late": 0.001, "last": 0.001, "other": 0.5})
+    assert [claims.selection_of(one.variant) for one in found] == list(RULES)
+
+
+def test_selections_are_counted_one_by_one_in_holms_family() -> None:
+    found = under({"whole": 0.001, "late": 0.02, "last": 0.03})
+    assert [one.p_holm for one in found] == holm([0.001, 0.02, 0.03])
+
+
+def test_points_of_a_product_are_not_taken_together() -> None:
+    variants = [f'{{"head.width":{width},"selection":"{name}"}}' for width in (4, 8) for name in RULES]
+    found = [replace(RECORD, variant=variant) for variant in variants]
+    known = [replace(OWN, variant=variant, p=0.001 if "4" in variant else 0.5) for variant in variants]
+    said = claims.judge([claim(under=list(RULES))], Path("nowhere"), "s", found, known)
+    assert [one.verdict for one in said] == ["supported"] * 3 + ["inconclusive"] * 3
+
+
 def rows(method: str, part: str, values: dict[int | None, float]) -> list[Record]:
     return [replace(RECORD, method=method, seed=seed, slice=part, value=value) for seed, value in values.items()]
 

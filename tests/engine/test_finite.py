@@ -71,7 +71,7 @@ def test_a_fitted_reward_is_finite_throughout(reward: Reward, sentence: str) -> 
 
 
 def test_a_reward_of_finite_numbers_passes() -> None:
-    finite_reward(Reward({"weight": np.ones(3, np.float32)}, {"train_loss": [1.0]}, {"name": "x", "best_epoch": 3}))
+    finite_reward(Reward({"weight": np.ones(3, np.float32)}, {"train_loss": [1.0]}, {"name": "x", "kept_epoch": 3}))
 
 
 # --- at the door of the store

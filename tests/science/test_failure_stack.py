@@ -16,7 +16,7 @@ from fairl_bench.science.failure_stack import FailureStack
 from fairl_bench.science.failures import Coupling, FailurePlan, Signal
 from fairl_bench.science.fit import fit
 from fairl_bench.science.losses import bradley_terry, hinge
-from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run
+from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run, Selection
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.streams import stream
 
@@ -94,7 +94,9 @@ def run(failures: FailurePlan | None, loss: Any = entropy, seed: int = 0, name: 
 
 
 def recipe(width: int | None, **fields: Any) -> Recipe:
-    return Recipe(width=width, **{"lr": 1e-2, "batch": BATCH, "epochs": 6, "patience": None, **fields})
+    return Recipe(
+        width=width, **{"lr": 1e-2, "batch": BATCH, "epochs": 6, "selection": Selection(patience=None), **fields}
+    )
 
 
 def train_on(given: Problem, runs: list[Run], how: Recipe, validation: bool = True) -> list[Fitted]:
@@ -335,11 +337,11 @@ def test_full_coupling_without_failures_gives_the_baselines_gradient_on_each_pat
 
 @SHAPES
 def test_lambda_zero_without_a_second_path_is_the_baseline(width: int | None) -> None:
-    given, how = problem(), recipe(width, patience=3)
+    given, how = problem(), recipe(width, selection=Selection(patience=3))
     (with_plan,) = train_on(given, [run(plan(weight=lambda turn: 0.0, second_path=False))], how)
     (baseline,) = train_on(given, [run(None)], how)
     assert with_plan.train_loss == baseline.train_loss
-    assert with_plan.best_epoch == baseline.best_epoch
+    assert with_plan.kept_epoch == baseline.kept_epoch
     assert all(np.array_equal(with_plan.arrays[name], baseline.arrays[name]) for name in baseline.arrays)
 
 
@@ -525,7 +527,7 @@ def test_stacked_equals_alone_bit_for_bit(width: int | None, second_path: bool, 
 @pytest.mark.parametrize("round_epochs", [1, 4])
 def test_runs_that_stop_at_different_epochs_leave_the_others_alone(width: int | None, round_epochs: int) -> None:
     """With four epochs a round, some stop within one: the others' failures must stay theirs."""
-    given, how = problem(held_out=8, seed=2), recipe(width, lr=5e-2, epochs=24, patience=2)
+    given, how = problem(held_out=8, seed=2), recipe(width, lr=5e-2, epochs=24, selection=Selection(patience=2))
     stacked = train_on(given, mixed(True, round_epochs), how)
     assert len({len(fitted.train_loss) for fitted in stacked}) > 3
     for one, together in zip(mixed(True, round_epochs), stacked, strict=True):
@@ -686,7 +688,10 @@ def test_what_is_sampled_does_not_depend_on_what_a_random_detector_draws() -> No
 
 def test_no_run_stops_or_is_kept_while_lambda_is_above_1() -> None:
     """A large step spoils the validation at once: patience 1 would stop in the second epoch."""
-    given, how = problem(n=20, held_out=20, seed=2), recipe(WIDTH, lr=0.1, epochs=40, patience=1)
+    given, how = (
+        problem(n=20, held_out=20, seed=2),
+        recipe(WIDTH, lr=0.1, epochs=40, selection=Selection(patience=1, most_weight=1.0)),
+    )
     (free,) = train_on(given, [run(None)], how)
     assert len(free.train_loss) < 6
     for start_at, first in ((10.0, 15), (2.0, 6), (1.0, 1)):  # 10 * 0.85^14 = 1.03, 10 * 0.85^15 = 0.87
@@ -695,27 +700,40 @@ def test_no_run_stops_or_is_kept_while_lambda_is_above_1() -> None:
         weights = fitted.history["failure_weight"]
         below = next(i for i, weight in enumerate(weights) if weight <= 1)
         assert below == (0 if first == 1 else first if start_at == 10 else 5)
-        assert fitted.best_epoch > below
+        assert fitted.kept_epoch > below
         assert below + 1 < len(fitted.train_loss) < 40
-        assert len(fitted.train_loss) == fitted.best_epoch + 1
+        assert len(fitted.train_loss) == fitted.kept_epoch + 1
         best = int(np.argmin(fitted.validation_loss[below:]))
-        assert fitted.validation_loss[fitted.best_epoch - 1] == pytest.approx(fitted.validation_loss[below + best])
+        assert fitted.validation_loss[fitted.kept_epoch - 1] == pytest.approx(fitted.validation_loss[below + best])
 
 
-def test_the_best_epoch_after_lambda_has_fallen_is_kept_however_good_an_earlier_one_was() -> None:
-    given, how = problem(n=20, held_out=20, seed=2), recipe(WIDTH, lr=0.1, epochs=30)
+def test_the_kept_epoch_after_lambda_has_fallen_is_kept_however_good_an_earlier_one_was() -> None:
+    given, how = (
+        problem(n=20, held_out=20, seed=2),
+        recipe(WIDTH, lr=0.1, epochs=30, selection=Selection(patience=None, most_weight=1.0)),
+    )
     (fitted,) = train_on(given, [run(plan(weight=falling(10.0, 0.85)))], how)
     losses = fitted.validation_loss
     assert min(losses[:15]) < min(losses[15:])
-    assert fitted.best_epoch == 16 + int(np.argmin(losses[15:]))
+    assert fitted.kept_epoch == 16 + int(np.argmin(losses[15:]))
+    assert fitted.admissible_from == 16
+
+
+def test_the_best_epoch_of_the_whole_run_is_kept_where_all_are_admissible() -> None:
+    given, how = problem(n=20, held_out=20, seed=2), recipe(WIDTH, lr=0.1, epochs=30)
+    (fitted,) = train_on(given, [run(plan(weight=falling(10.0, 0.85)))], how)
+    assert fitted.kept_epoch == 1 + int(np.argmin(fitted.validation_loss)) < 16
+    assert fitted.admissible_from == 1
 
 
 @pytest.mark.parametrize("validation", [True, False])
 def test_a_constant_lambda_above_1_keeps_the_last_epoch(validation: bool) -> None:
-    given, how = problem(), recipe(WIDTH, lr=0.1, epochs=12, patience=1)
+    given, how = problem(), recipe(WIDTH, lr=0.1, epochs=12, selection=Selection(patience=1, most_weight=1.0))
     (fitted,) = train_on(given, [run(plan(weight=lambda turn: 1.5))], how, validation)
-    assert fitted.best_epoch == len(fitted.train_loss) == 12
-    (unstopped,) = train_on(given, [run(plan(weight=lambda turn: 1.5))], how._replace(patience=None), False)
+    assert fitted.kept_epoch == len(fitted.train_loss) == 12
+    (unstopped,) = train_on(
+        given, [run(plan(weight=lambda turn: 1.5))], how._replace(selection=Selection(patience=None)), False
+    )
     assert all(np.array_equal(fitted.arrays[name], unstopped.arrays[name]) for name in fitted.arrays)
 
 
@@ -760,7 +778,7 @@ def test_the_reward_kept_has_the_validation_loss_of_its_epoch(width: int | None)
     (fitted,) = train_on(given, [run(plan(weight=falling(2)))], recipe(width, epochs=10))
     reward = heads.score(fitted.arrays, given.vectors)
     margin = torch.from_numpy(reward[given.validation.preferred] - reward[given.validation.rejected])
-    assert entropy(margin).mean().item() == pytest.approx(fitted.validation_loss[fitted.best_epoch - 1], rel=1e-5)
+    assert entropy(margin).mean().item() == pytest.approx(fitted.validation_loss[fitted.kept_epoch - 1], rel=1e-5)
 
 
 @SHAPES

@@ -11,6 +11,7 @@ from fairl_bench.errors import FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.fit import Comparisons, Fitted, Recipe, Run, fit
 from fairl_bench.science.losses import bradley_terry, hinge
+from fairl_bench.science.runs import Selection
 from fairl_bench.science.streams import stream
 
 # odd on purpose: nothing is a multiple of a vector register, and the last batch is short
@@ -114,7 +115,7 @@ def plain_torch(
 @pytest.mark.parametrize("loss", [entropy, margin_of_one, square])
 def test_fit_equals_a_plain_pytorch_loop(loss: Callable[[Tensor], Tensor], l2: float, width: int | None) -> None:
     vectors, train, validation = problem()
-    recipe = Recipe(width=width, lr=1e-2, batch=BATCH, epochs=3, l2=l2, patience=None)
+    recipe = Recipe(width=width, lr=1e-2, batch=BATCH, epochs=3, l2=l2, selection=Selection(patience=None))
     one = run(loss, replicate=1, seed=4)
     arrays, trained, watched = plain_torch(one, vectors, train, validation, recipe)
     # a validation of the training pairs' kind may be best before the last epoch; without any, the last is kept
@@ -132,7 +133,7 @@ def test_fit_equals_a_plain_pytorch_loop(loss: Callable[[Tensor], Tensor], l2: f
 def test_the_l2_prior_pulls_weights_and_not_biases(width: int | None) -> None:
     """With no loss to speak of, Adam's first step is lr against the sign of the gradient: of weights alone."""
     vectors, train, _ = problem()
-    recipe = Recipe(width=width, lr=1e-3, batch=N, epochs=1, l2=0.5, patience=None)
+    recipe = Recipe(width=width, lr=1e-3, batch=N, epochs=1, l2=0.5, selection=Selection(patience=None))
     (after,) = fit([run(lambda margin: 0 * margin)], vectors, train, NONE, recipe)
     before = heads.layout(D, width).arrays(heads.initial(D, width, stream("initial", 0, 0)))
     for name, array in before.items():
@@ -147,7 +148,13 @@ def test_a_strong_prior_shrinks_the_reward(width: int | None) -> None:
     vectors, train, _ = problem(n=60)
     norms = []
     for l2 in (0.0, 0.01, 1.0):
-        (one,) = fit([run()], vectors, train, NONE, Recipe(width=width, lr=1e-2, epochs=60, l2=l2, patience=None))
+        (one,) = fit(
+            [run()],
+            vectors,
+            train,
+            NONE,
+            Recipe(width=width, lr=1e-2, epochs=60, l2=l2, selection=Selection(patience=None)),
+        )
         norms.append(float(np.linalg.norm(one.arrays["weight"])))
     assert norms[0] > norms[1] > 4 * norms[2]
 
@@ -159,7 +166,7 @@ def test_a_strong_prior_shrinks_the_reward(width: int | None) -> None:
 def test_methods_of_one_seed_start_from_one_head(width: int | None) -> None:
     """A first step that moves nothing shows the start."""
     vectors, train, _ = problem()
-    recipe = Recipe(width=width, lr=1e-30, batch=BATCH, epochs=1, patience=None)
+    recipe = Recipe(width=width, lr=1e-30, batch=BATCH, epochs=1, selection=Selection(patience=None))
     runs = [run(entropy, 0, 0), run(margin_of_one, 0, 0), run(entropy, 0, 1), run(entropy, 1, 0)]
     first, other_loss, other_seed, other_world = fit(runs, vectors, train, NONE, recipe)
     for name, array in first.arrays.items():
@@ -182,7 +189,7 @@ def test_runs_of_one_seed_see_the_same_batches_and_every_pair_once_an_epoch() ->
 
     # each pair's margin is its own: with a step size of nothing, it names the pair
     vectors, train, validation = problem()
-    recipe = Recipe(width=None, lr=1e-30, batch=BATCH, epochs=2, patience=None)
+    recipe = Recipe(width=None, lr=1e-30, batch=BATCH, epochs=2, selection=Selection(patience=None))
     fit([run(watching("a")), run(watching("b"))], vectors, train, validation, recipe)
     assert seen["a"] == seen["b"]
     assert [len(batch) for batch in seen["a"]] == [3, 3, 3, 2] * 2
@@ -210,7 +217,7 @@ def many() -> list[Run]:
 @pytest.mark.parametrize(("batch", "d"), [(BATCH, D), (1, 1), (32, 40), (20, 33)])
 def test_stacked_equals_alone_bit_for_bit(batch: int, d: int, width: int | None) -> None:
     vectors, train, validation = problem(n=N if d < 30 else 101, d=d)
-    recipe = Recipe(width=width, lr=1e-2, batch=batch, epochs=6, l2=0.01, patience=None)
+    recipe = Recipe(width=width, lr=1e-2, batch=batch, epochs=6, l2=0.01, selection=Selection(patience=None))
     stacked = fit(many(), vectors, train, validation, recipe)
     for one, fitted in zip(many(), stacked, strict=True):
         assert same(fit([one], vectors, train, validation, recipe)[0], fitted), one
@@ -220,7 +227,7 @@ def test_stacked_equals_alone_bit_for_bit(batch: int, d: int, width: int | None)
 def test_a_hidden_layer_of_width_1_is_the_same_stacked_and_alone() -> None:
     """A matrix product of width 1 takes another path in a stack than alone."""
     vectors, train, validation = problem(n=64, d=40)
-    recipe = Recipe(width=1, lr=1e-2, batch=32, epochs=3, patience=None)
+    recipe = Recipe(width=1, lr=1e-2, batch=32, epochs=3, selection=Selection(patience=None))
     for one, fitted in zip(many(), fit(many(), vectors, train, validation, recipe), strict=True):
         assert same(fit([one], vectors, train, validation, recipe)[0], fitted), one
 
@@ -228,7 +235,7 @@ def test_a_hidden_layer_of_width_1_is_the_same_stacked_and_alone() -> None:
 @SHAPES
 def test_runs_that_stop_at_different_epochs_leave_the_others_alone(width: int | None) -> None:
     vectors, train, validation = problem()
-    recipe = Recipe(width=width, lr=5e-2, batch=BATCH, epochs=60, patience=3)
+    recipe = Recipe(width=width, lr=5e-2, batch=BATCH, epochs=60, selection=Selection(patience=3))
     stacked = fit(many(), vectors, train, validation, recipe)
     lengths = {len(fitted.train_loss) for fitted in stacked}
     assert len(lengths) > 3
@@ -238,7 +245,7 @@ def test_runs_that_stop_at_different_epochs_leave_the_others_alone(width: int | 
 
 def test_the_order_of_runs_does_not_matter() -> None:
     vectors, train, validation = problem()
-    recipe = Recipe(width=WIDTH, lr=5e-2, batch=BATCH, epochs=20, patience=3)
+    recipe = Recipe(width=WIDTH, lr=5e-2, batch=BATCH, epochs=20, selection=Selection(patience=3))
     forward = fit(many(), vectors, train, validation, recipe)
     backward = fit(many()[::-1], vectors, train, validation, recipe)[::-1]
     assert all(map(same, forward, backward))
@@ -253,7 +260,7 @@ def test_runs_of_one_loss_share_its_calls() -> None:
 
     vectors, train, _ = problem()
     runs = [run(counted, seed=0), run(margin_of_one, seed=0), run(counted, seed=1)]
-    fit(runs, vectors, train, NONE, Recipe(width=None, batch=N, epochs=1, patience=None))
+    fit(runs, vectors, train, NONE, Recipe(width=None, batch=N, epochs=1, selection=Selection(patience=None)))
     assert shapes == [(2, 32)]  # filled up to whole vector registers
 
 
@@ -266,48 +273,76 @@ def test_a_run_stops_after_patience_epochs_without_a_new_best_and_keeps_the_best
     patience: int, width: int | None
 ) -> None:
     vectors, train, validation = problem(n=20, held_out=20, seed=2)
-    recipe = Recipe(width=width, lr=5e-2, batch=BATCH, epochs=80, patience=patience)
+    recipe = Recipe(width=width, lr=5e-2, batch=BATCH, epochs=80, selection=Selection(patience=patience))
     (one,) = fit([run()], vectors, train, validation, recipe)
     assert len(one.validation_loss) == len(one.train_loss) < recipe.epochs
-    assert one.best_epoch == 1 + int(np.argmin(one.validation_loss))
-    assert len(one.validation_loss) == one.best_epoch + patience
+    assert one.kept_epoch == 1 + int(np.argmin(one.validation_loss))
+    assert len(one.validation_loss) == one.kept_epoch + patience
     assert mean_loss(entropy, one, vectors, validation) == pytest.approx(min(one.validation_loss), abs=1e-6)  # float32
     # the weights are those of a run that ends there
-    (ended,) = fit([run()], vectors, train, NONE, recipe._replace(epochs=one.best_epoch))
+    (ended,) = fit([run()], vectors, train, NONE, recipe._replace(epochs=one.kept_epoch))
     assert all(np.array_equal(one.arrays[name], ended.arrays[name]) for name in one.arrays)
 
 
 def test_stopping_changes_nothing_before_the_stop() -> None:
     vectors, train, validation = problem(n=20, held_out=20, seed=2)
-    recipe = Recipe(width=WIDTH, lr=5e-2, batch=BATCH, epochs=80, patience=2)
+    recipe = Recipe(width=WIDTH, lr=5e-2, batch=BATCH, epochs=80, selection=Selection(patience=2))
     (stopped,) = fit([run()], vectors, train, validation, recipe)
-    (whole,) = fit([run()], vectors, train, validation, recipe._replace(patience=None))
+    (whole,) = fit([run()], vectors, train, validation, recipe._replace(selection=Selection(patience=None)))
     assert whole.train_loss[: len(stopped.train_loss)] == stopped.train_loss
     assert len(whole.train_loss) == len(whole.validation_loss) == 80
-    assert whole.best_epoch == 1 + int(np.argmin(whole.validation_loss))  # the best is kept without stopping, too
+    assert whole.kept_epoch == 1 + int(np.argmin(whole.validation_loss))  # the best is kept without stopping, too
 
 
 def test_an_equal_validation_loss_is_no_new_best() -> None:
     vectors, train, validation = problem()
-    recipe = Recipe(width=None, lr=1e-2, batch=BATCH, epochs=9, patience=3)
+    recipe = Recipe(width=None, lr=1e-2, batch=BATCH, epochs=9, selection=Selection(patience=3))
     (one,) = fit([run(lambda margin: 0 * margin + 1)], vectors, train, validation, recipe)
-    assert one.best_epoch == 1
+    assert one.kept_epoch == 1
     assert one.validation_loss == [1.0] * 4
 
 
 def test_without_validation_pairs_the_last_epoch_is_kept_whatever_the_patience() -> None:
     vectors, train, _ = problem()
-    recipe = Recipe(width=WIDTH, lr=0.3, batch=BATCH, epochs=12, patience=1)
+    recipe = Recipe(width=WIDTH, lr=0.3, batch=BATCH, epochs=12, selection=Selection(patience=1))
     (one,) = fit([run()], vectors, train, NONE, recipe)
-    assert one.best_epoch == len(one.train_loss) == 12
+    assert one.kept_epoch == len(one.train_loss) == 12
     assert one.validation_loss == []
     assert min(one.train_loss) < one.train_loss[-1] + 1  # no stopping on the training loss either
+
+
+def test_no_epoch_before_the_first_admissible_one_is_kept_or_ends_a_run() -> None:
+    vectors, train, validation = problem(n=20, held_out=20, seed=2)
+    recipe = Recipe(width=WIDTH, lr=5e-2, batch=BATCH, epochs=80, selection=Selection(patience=2))
+    (free,) = fit([run()], vectors, train, validation, recipe)
+    assert free.admissible_from == 1
+    late = recipe._replace(selection=Selection(patience=2, start=free.kept_epoch + 10))
+    (one,) = fit([run()], vectors, train, validation, late)
+    assert one.admissible_from == free.kept_epoch + 10
+    assert one.kept_epoch == one.admissible_from + int(np.argmin(one.validation_loss[one.admissible_from - 1 :]))
+    assert len(one.validation_loss) == one.kept_epoch + 2
+
+
+def test_where_the_last_epoch_alone_is_admissible_every_run_keeps_it() -> None:
+    vectors, train, validation = problem(n=20, held_out=20, seed=2)
+    recipe = Recipe(width=WIDTH, lr=5e-2, batch=BATCH, epochs=20, selection=Selection(patience=1, start=20))
+    (one,) = fit([run()], vectors, train, validation, recipe)
+    (ended,) = fit([run()], vectors, train, NONE, recipe)
+    assert (one.kept_epoch, one.admissible_from, len(one.train_loss)) == (20, 20, 20)
+    assert all(np.array_equal(one.arrays[name], ended.arrays[name]) for name in one.arrays)
+
+
+def test_a_run_without_an_admissible_epoch_is_as_its_last_one_left_it() -> None:
+    vectors, train, validation = problem()
+    recipe = Recipe(width=None, lr=1e-2, batch=BATCH, epochs=5, selection=Selection(start=6))
+    (one,) = fit([run()], vectors, train, validation, recipe)
+    assert (one.kept_epoch, one.admissible_from) == (5, 0)
 
 
 def test_progress_counts_epochs_and_active_runs() -> None:
     vectors, train, validation = problem()
     said: list[tuple[int, int, str]] = []
-    recipe = Recipe(width=None, lr=1e-2, batch=BATCH, epochs=2, patience=None)
+    recipe = Recipe(width=None, lr=1e-2, batch=BATCH, epochs=2, selection=Selection(patience=None))
     fit([run(), run(seed=1)], vectors, train, validation, recipe, progress=lambda *words: said.append(words))
     assert said == [(1, 2, "epoch 1, 2 of 2 runs"), (2, 2, "epoch 2, 2 of 2 runs")]
 
@@ -320,7 +355,7 @@ def test_weight_two_in_the_loss_equals_repeating_the_pair(width: int | None) -> 
     """One full batch: the mean over 12 pairs with one twice is that over 11 with weights 2/12 and 1/12."""
     vectors, train, _ = problem()
     twice = Comparisons(*(np.append(side, side[0]) for side in train))
-    recipe = Recipe(width=width, lr=1e-3, batch=N + 1, epochs=1, patience=None)
+    recipe = Recipe(width=width, lr=1e-3, batch=N + 1, epochs=1, selection=Selection(patience=None))
 
     def weighted(margin: Tensor) -> Tensor:
         rewards = heads.initial(D, width, stream("initial", 0, 0))
@@ -341,7 +376,9 @@ def test_weight_two_in_the_loss_equals_repeating_the_pair(width: int | None) -> 
 
 def test_a_reward_learns_what_the_pairs_say() -> None:
     vectors, train, validation = problem(n=300, held_out=200)
-    (one,) = fit([run()], vectors, train, validation, Recipe(width=None, lr=1e-2, epochs=60, patience=None))
+    (one,) = fit(
+        [run()], vectors, train, validation, Recipe(width=None, lr=1e-2, epochs=60, selection=Selection(patience=None))
+    )
     weight = one.arrays["weight"]
     assert weight[0] / np.linalg.norm(weight) > 0.9
 
@@ -385,12 +422,14 @@ def test_training_without_a_pair_is_refused() -> None:
 
 def test_a_gain_below_min_delta_is_no_new_best() -> None:
     vectors, train, validation = problem()
-    recipe = Recipe(width=None, epochs=30, patience=None, batch=4, lr=0.05)
+    recipe = Recipe(width=None, epochs=30, selection=Selection(patience=None), batch=4, lr=0.05)
     free = fit([run()], vectors, train, validation, recipe)[0]
-    held = fit([run()], vectors, train, validation, recipe._replace(min_delta=0.05))[0]
+    held = fit(
+        [run()], vectors, train, validation, recipe._replace(selection=Selection(patience=None, min_delta=0.05))
+    )[0]
     assert free.validation_loss == held.validation_loss  # it chooses an epoch, it does not train otherwise
     best, at = np.inf, 0
     for epoch, loss in enumerate(held.validation_loss, 1):
         if loss < best - 0.05:
             best, at = loss, epoch
-    assert held.best_epoch == at < free.best_epoch
+    assert held.kept_epoch == at < free.kept_epoch

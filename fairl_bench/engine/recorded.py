@@ -1,0 +1,75 @@
+"""From finished cells to tidy records: what evaluators measured, and which epoch of a run was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from fairl_bench.data import PREFERRED
+from fairl_bench.engine.plan import Cell, Plan
+from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
+from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.store import Store
+from fairl_bench.records import Measure, Record
+
+SELECTED: Final = ("kept_epoch", "admissible_from")
+"""The epoch of a run that was kept, and the first that could be (0: none could, and the last was), as metrics."""
+
+
+def recorded(suite: str, baseline: str, plan: Plan, worker: Worker) -> Iterator[Record]:
+    """The record of every number that is finished."""
+    for cell in plan.cells:
+        for seed, key, measures in _measured(cell, worker):
+            for measure in measures:
+                dataset, _, split = measure.data.partition("/")
+                yield Record(
+                    suite=suite,
+                    model=cell.model,
+                    encoder=cell.encoder,
+                    head=cell.head,
+                    method=cell.method,
+                    variant=cell.variant,
+                    replicate=cell.replicate,
+                    seed=seed,
+                    dataset=dataset,
+                    split=split,
+                    slice=f"{measure.slice}:{baseline}" if measure.slice in (MISRANKED, NEAR_TIE) else measure.slice,
+                    truth=measure.truth,
+                    metric=measure.metric,
+                    other="",
+                    value=measure.value,
+                    n=measure.n,
+                    note=measure.note,
+                    stage=key,
+                )
+
+
+def still_answering(old: Sequence[Record], new: Sequence[Record], only: Plan) -> list[Record]:
+    """The old records of cells that have no new ones; of the wanted cells, those that answer the same question."""
+    answered = {coordinates(row) for row in new}
+    asked = {coordinates(cell): (cell.reward, *cell.judged()) for cell in only.cells}
+    left = [row for row in old if coordinates(row) not in answered]
+    return [row for row in left if row.stage in asked.get(coordinates(row), (row.stage,))]
+
+
+def _measured(cell: Cell, worker: Worker) -> Iterator[tuple[int | None, str, Sequence[Measure]]]:
+    """The seed, the stage and the numbers of everything that is finished of a cell."""
+    yield cell.seed, cell.reward, _selected(cell, worker.store)
+    for seed, key in [*((cell.seed, key) for key in cell.measures), *cell.slices]:
+        if worker.store.has(key):
+            yield seed, key, worker.load(key)
+
+
+def _selected(cell: Cell, store: Store) -> list[Measure]:
+    """The epochs of a run's selection, made on its validation pairs; none of a method that has no epochs."""
+    facts = store.manifest(cell.reward)["facts"] if store.has(cell.reward) else {}
+    return [
+        Measure("pairs/validation", PREFERRED, name, float(facts[name]), int(facts.get("epochs", 0)))
+        for name in SELECTED
+        if isinstance(facts.get(name), int)
+    ]
+
+
+def coordinates(one: Record | Cell) -> tuple[object, ...]:
+    """The cell that a record is of, or that it is."""
+    return one.model, one.encoder, one.method, one.variant, one.replicate, one.seed

@@ -1,0 +1,39 @@
+"""Whether the rows of a table were selected by one rule: which epochs of each could be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fairl_bench.records import Record
+from fairl_bench.tables.rows import Row, row_of
+
+_METRIC = "admissible_from"
+
+
+def selected_differently(records: Iterable[Record], rows: Iterable[Row]) -> list[str]:
+    """The sentence that a table starts its notes with where its rows could not keep the same epochs; else none.
+
+    Only rows of one model, encoder and variant are meant to be compared; a method without epochs selects nothing.
+    """
+    first: dict[Row, set[int]] = {}
+    wanted = set(rows)
+    for record in records:
+        if record.metric == _METRIC and (row := row_of(record)) in wanted:
+            first.setdefault(row, set()).add(int(record.value))
+    groups: dict[tuple[str, str, str], set[frozenset[int]]] = {}
+    for (model, encoder, _, variant), epochs in first.items():
+        groups.setdefault((model, encoder, variant), set()).add(frozenset(epochs))
+    if all(len(group) == 1 for group in groups.values()):
+        return []
+    methods: dict[str, dict[str, None]] = {}
+    for (_, _, method, _), epochs in first.items():
+        methods.setdefault(" or ".join(map(_said, sorted(epochs))), {})[method] = None
+    each = "; ".join(f"{said} for {', '.join(of)}" for said, of in methods.items())
+    return [
+        "Rows were selected differently ('training.stop.admissible') and may differ by that alone: the first epoch "
+        f"that could be kept was {each}."
+    ]
+
+
+def _said(epoch: int) -> str:
+    return str(epoch) if epoch else "none, so that the last was kept,"
