@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairl_bench.science.failures import FailurePlan
-    from fairl_bench.science.runs import Batch, Fitted, Recipe, Run, Selection
+    from fairl_bench.science.runs import Batch, Fitted, Recipe, Run
+    from fairl_bench.science.selection import Selection
 
 
 class PairwiseMethod(Method):
@@ -153,7 +154,7 @@ def _recipe(task: Task, epochs: int) -> Recipe:
 
 
 def _selection(stop: Stop | None, epochs: int) -> Selection:
-    from fairl_bench.science.runs import Selection
+    from fairl_bench.science.selection import Selection
 
     if stop is None:
         return Selection(patience=None)

@@ -64,14 +64,23 @@ def differences(values: ArrayLike, examples: ArrayLike = 0.0) -> Differences:
     value[np.abs(value) <= rounding] = 0.0
     spread = (n > 1) & (np.sqrt(variance) > rounding)
     freedom = degrees.copy()
-    blocks = int(known.any(0).sum())
-    if blocks >= LEAST_BLOCKS and len(found) >= LEAST_METHODS and spread.sum() > 2:
-        prior = common(variance[spread], degrees[spread])
+    blocks, own = int(known.any(0).sum()), _own(value, n, spread, len(found))
+    told = spread & own[first] & own[second]
+    if blocks >= LEAST_BLOCKS and own.sum() >= LEAST_METHODS and told.sum() > 2:
+        prior = common(variance[told], degrees[told])
         variance[spread], freedom[spread] = shrunk(variance[spread], degrees[spread], prior)
-        freedom = np.minimum(freedom, (len(found) - 1.0) * (blocks - 1))
+        freedom = np.minimum(freedom, (own.sum() - 1.0) * (blocks - 1))
     error = np.sqrt(np.where(spread, variance, 0.0) / np.maximum(n, 1) + examples)
     unknown = (n < 2) | (~spread & (value != 0))
     return Differences(value, np.where(unknown, np.nan, error), np.where(unknown, np.nan, freedom))
+
+
+def _own(value: Floats, n: NDArray[np.int64], spread: NDArray[np.bool_], methods: int) -> NDArray[np.bool_]:
+    """Whether a method is not the same as an earlier one in every block: one that is tells nothing more of spreads."""
+    second = np.triu_indices(methods, 1)[1]
+    own = np.ones(methods, bool)
+    own[second[(n > 0) & ~spread & (value == 0)]] = False
+    return own
 
 
 _ROUNDING = 1e-12  # of the values: differences of sums in float64 that are equal on paper

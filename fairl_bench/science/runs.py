@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.science.failures import FailurePlan
+from fairl_bench.science.selection import Selection
 from fairl_bench.science.streams import stream
 
 if TYPE_CHECKING:
@@ -53,23 +53,6 @@ class Comparisons(NamedTuple):
 
     preferred: NDArray[np.int64]  # [n]
     rejected: NDArray[np.int64]  # [n]
-
-
-class Selection(NamedTuple):
-    """Which epoch of a run is kept: the best admissible one, by the base loss on the validation pairs.
-
-    An epoch that is not admissible neither ends a run nor is kept; a run without an admissible epoch ends as its last
-    one left it.
-    """
-
-    patience: int | None = 15  # admissible epochs without a new best after which a run ends; None: none end early
-    min_delta: float = 0.0  # by how much an epoch must undercut the best one to replace it
-    start: int = 1  # the first admissible epoch
-    most_weight: float = math.inf  # no epoch is admissible whose failure weight lambda_t is above it
-
-    def admits(self, epoch: int, weight: float) -> bool:
-        """Whether a run may keep this epoch, or end at it."""
-        return epoch >= self.start and weight <= self.most_weight
 
 
 class Recipe(NamedTuple):

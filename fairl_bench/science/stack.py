@@ -18,6 +18,7 @@ from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Batch, Comparisons, Fitted, Loss, Recipe, Run
+from fairl_bench.science.selection import Choice
 from fairl_bench.science.streams import stream
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Stack:
         self.active = sorted(range(len(runs)), key=lambda i: _first_of_loss(runs, i))
         self.base = self.path("initial")
         self.best = [Fitted({}, {name: [] for name in _HISTORY}, 0) for _ in runs]
-        self.lowest = [np.inf] * len(runs)
+        self.choices = [Choice(recipe.selection) for _ in runs]
 
     def path(self, purpose: str) -> Path:
         """A head for every run, started from the stream of this purpose."""
@@ -213,23 +214,17 @@ class Stack:
 
     def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
-        watched, rule = train if validation is None else validation, self.recipe.selection
+        watched = train if validation is None else validation
         keep = []
         for at, i in enumerate(self.active):
-            now = float(watched[at])
+            now, choice = float(watched[at]), self.choices[i]
             for loss in (float(train[at]), now):
                 if not np.isfinite(loss):
                     raise NotFinite(f"the loss of {self.runs[i].name!r} is {loss} in epoch {epoch}; lower training.lr")
             self.note(at, i, float(train[at]), None if validation is None else now)
-            if not rule.admits(epoch, self.failure_weight(at)):
-                keep.append(at)
-                continue
-            if not self.best[i].admissible_from:
-                self.best[i] = self.best[i]._replace(admissible_from=epoch)
-            if validation is None or not self.best[i].kept_epoch or now < self.lowest[i] - rule.min_delta:
-                self.lowest[i] = now
+            if choice.takes(epoch, None if validation is None else now, self.failure_weight(at)):
                 self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=epoch)
-            if validation is None or rule.patience is None or epoch - self.best[i].kept_epoch < rule.patience:
+            if validation is None or not choice.ended(epoch):
                 keep.append(at)
         if len(keep) < len(self.active):
             self.keep(keep)
@@ -239,7 +234,10 @@ class Stack:
         for at, i in enumerate(self.active):
             if not self.best[i].kept_epoch:
                 self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=len(self.best[i].train_loss))
-        return self.best
+        return [
+            fitted._replace(admissible_from=choice.admissible_from)
+            for fitted, choice in zip(self.best, self.choices, strict=True)
+        ]
 
     def failure_weight(self, at: int) -> float:
         """How much a run's failures weigh now, lambda_t; 0 where it learns from none."""

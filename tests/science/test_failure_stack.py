@@ -16,7 +16,8 @@ from fairl_bench.science.failure_stack import FailureStack
 from fairl_bench.science.failures import Coupling, FailurePlan, Signal
 from fairl_bench.science.fit import fit
 from fairl_bench.science.losses import bradley_terry, hinge
-from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run, Selection
+from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run
+from fairl_bench.science.selection import Selection
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.streams import stream
 

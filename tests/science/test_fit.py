@@ -11,7 +11,7 @@ from fairl_bench.errors import FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.fit import Comparisons, Fitted, Recipe, Run, fit
 from fairl_bench.science.losses import bradley_terry, hinge
-from fairl_bench.science.runs import Selection
+from fairl_bench.science.selection import Selection
 from fairl_bench.science.streams import stream
 
 # odd on purpose: nothing is a multiple of a vector register, and the last batch is short

@@ -108,6 +108,17 @@ def test_methods_that_are_equal_in_every_block_do_not_differ() -> None:
     assert np.isfinite(found).all()
 
 
+def test_a_method_that_is_the_same_as_another_tells_nothing_of_the_others_spread() -> None:
+    values = rng(3).normal(size=(5, 6)) * np.array([1, 1, 2, 1, 3])[:, None]
+    alone, beside = differences(values), differences(np.vstack([values, values[1], values[1]]))
+    pairs = list(itertools.combinations(range(7), 2))
+    kept = [at for at, (_, second) in enumerate(pairs) if second < 5]
+    for mine, theirs in zip(alone, beside, strict=True):
+        assert theirs[kept] == pytest.approx(mine, rel=1e-12)
+    # and stands to the others as the one does that it is the same as
+    assert beside.error[pairs.index((0, 6))] == pytest.approx(beside.error[pairs.index((0, 1))], rel=1e-12)
+
+
 def test_the_interval_leaves_zero_out_just_when_p_is_below_its_level() -> None:
     for seed in range(20):
         found = differences(rng(seed).normal(size=(5, 6)) + np.arange(5)[:, None])
