@@ -2,9 +2,10 @@
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
 ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
-``<!-- real: alignment SUITE -->`` or ``<!-- real: samples SUITE PAIR ... -->`` to ``<!-- end -->``.  Tables and what
-else is measured come from the results folder (default ``results``) and stay as they are where it has none; ``--check``
-writes nothing and fails when anything else has changed.
+``<!-- selection: rules -->``, ``<!-- against: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->`` or
+``<!-- real: samples SUITE PAIR ... -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
+folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
+else has changed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import re
 import sys
 from pathlib import Path
 
+import against
 import calibration
 import real_text
+import selection
 import theory
 import toy_world
 
@@ -23,7 +26,8 @@ from fairl_bench.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
-    r"(<!-- (table|file|parts|toy|theory|calibration|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S
+    r"(<!-- (table|file|parts|toy|theory|calibration|selection|against|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)",
+    re.S,
 )
 
 
@@ -42,6 +46,10 @@ def filled(text: str, results: Path | None) -> str:
             return f"{start}{theory.TABLES[name]()}{end}"
         if what == "calibration":
             return f"{start}{calibration.TABLES[name]()}{end}"
+        if what == "selection":
+            return f"{start}{selection.TABLES[name]()}{end}"
+        if what == "against":
+            return f"{start}{against.table(name, results) or old}{end}"
         if what == "real":
             return f"{start}{real_text.table(name, results) or old}{end}"
         suite, _, which = name.partition(" ")

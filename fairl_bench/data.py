@@ -352,14 +352,19 @@ Admissible = (
 class Stop(Settings):
     """Which epoch of a run is kept, one rule for all methods: the best admissible one on the validation split.
 
-    A run ends early after ``patience`` admissible epochs without a new best.
+    A run ends early after ``patience`` admissible epochs without a new best.  The defaults were found on worlds that no
+    table shows; see docs/suites.md.
     """
 
-    monitor: Literal["base-loss"] = "base-loss"
-    patience: int = Field(15, ge=1, description="admissible epochs without a new best before a run stops")
-    min_delta: float = Field(0.0, ge=0, description="how much lower the loss must be to count as a new best")
+    monitor: Literal["auc", "base-loss"] = Field(
+        "auc",
+        description="what is watched on the validation pairs: the AUC of preferred against rejected texts, which means "
+        "the same for every method, or the method's own base loss",
+    )
+    patience: int = Field(30, ge=1, description="admissible epochs without a new best before a run stops")
+    min_delta: float = Field(0.0, ge=0, description="how much better an epoch must be to count as a new best")
     admissible: Admissible = Field(
-        "failure-weight-at-most-1",
+        "all",
         description="which epochs may be kept: all; those whose failure weight is at most 1 (all of a method without "
         "failures); from an epoch on, as {from: 16}; or the last one alone",
     )

@@ -16,7 +16,7 @@ from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Recipe, Run
-from fairl_bench.science.stack import BLOCK, Data, Stack, both, checked, settings_kept, unchanged
+from fairl_bench.science.stack import BLOCK, Data, HeldOut, Stack, both, checked, settings_kept, unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -196,9 +196,9 @@ class FailureStack(Stack):
         """lambda_t of this round."""
         return float(self.weight[at])
 
-    def note(self, at: int, i: int, train: float, validation: float | None) -> None:
+    def note(self, at: int, i: int, train: float, held_out: HeldOut | None) -> None:
         """The losses, lambda_t, how many pairs were learnt from as failures, and ``||w_F||``."""
-        super().note(at, i, train, validation)
+        super().note(at, i, train, held_out)
         history = self.best[i].history
         history["failure_weight"].append(float(self.weight[at]))
         history["failures"].append(float(self.learnt[at]))

@@ -42,7 +42,7 @@ def fit(
         stack = (Stack if runs[0].failures is None else FailureStack)(runs, data, recipe)
         for epoch in range(1, recipe.epochs + 1):
             train_loss = stack.epoch(epoch)
-            stack.judge(epoch, train_loss, stack.validation_losses())
+            stack.judge(epoch, train_loss, stack.held_out())
             progress(epoch, recipe.epochs, f"epoch {epoch}, {len(stack.active)} of {len(runs)} runs")
             if not stack.active:
                 break

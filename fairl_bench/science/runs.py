@@ -70,7 +70,9 @@ class Fitted(NamedTuple):
     """The head of the epoch that was kept, and how it got there."""
 
     arrays: dict[str, NDArray[np.float32]]
-    history: dict[str, list[float]]  # by epoch: train_loss, validation_loss, failure_weight, failures, second_norm
+    history: dict[
+        str, list[float]
+    ]  # by epoch: train_loss, validation_loss, validation_auc, failure_weight, failures, second_norm
     kept_epoch: int  # counted from 1
     admissible_from: int = 0  # the first epoch that could be kept; 0: none could, and the last one was
 

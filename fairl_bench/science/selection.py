@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Monitor = Literal["base-loss", "auc"]
 
 
 class Selection(NamedTuple):
-    """Which epoch of a run is kept: the best admissible one, by the base loss on the validation pairs.
+    """Which epoch of a run is kept: the best admissible one, by what is watched on the validation pairs.
 
-    An epoch that is not admissible neither ends a run nor is kept; a run without an admissible epoch is as its last one
-    left it.
+    That is the base loss of the method itself, or how well the whole reward tells preferred from rejected texts: their
+    AUC, which means the same for every method and asks nothing of the reward's scale.  An epoch that is not admissible
+    neither ends a run nor is kept; a run without an admissible epoch is as its last one left it.
     """
 
     patience: int | None = 15  # admissible epochs without a new best after which a run ends; None: none end early
-    min_delta: float = 0.0  # by how much an epoch must undercut the best one to replace it
+    min_delta: float = 0.0  # by how much an epoch must be better than the best one to replace it
     start: int = 1  # the first admissible epoch
     most_weight: float = math.inf  # no epoch is admissible whose failure weight lambda_t is above it
+    monitor: Monitor = "base-loss"
 
     def admits(self, epoch: int, weight: float) -> bool:
         """Whether a run may keep this epoch, or end at it."""
@@ -33,19 +37,21 @@ class Choice:
     admissible_from: int = 0  # the first admissible epoch; 0: none so far
     lowest: float = math.inf
 
-    def takes(self, epoch: int, loss: float | None, weight: float = 0.0) -> bool:
-        """Whether this epoch is the best so far; ``loss`` None: nothing is watched, and a later epoch is better.
+    def takes(self, epoch: int, watched: float | None, weight: float = 0.0) -> bool:
+        """Whether this epoch is the best so far by a number that is better when it is lower.
 
-        >>> watched = Choice(Selection(start=2))
-        >>> [watched.takes(epoch, loss) for epoch, loss in enumerate((0.1, 0.3, 0.4, 0.2), 1)]
+        Where nothing is ``watched`` (None), a later epoch is better.
+
+        >>> choice = Choice(Selection(start=2))
+        >>> [choice.takes(epoch, loss) for epoch, loss in enumerate((0.1, 0.3, 0.4, 0.2), 1)]
         [False, True, False, True]
         """
         if not self.rule.admits(epoch, weight):
             return False
         self.admissible_from = self.admissible_from or epoch
-        if loss is not None and self.kept_epoch and not loss < self.lowest - self.rule.min_delta:
+        if watched is not None and self.kept_epoch and not watched < self.lowest - self.rule.min_delta:
             return False
-        self.kept_epoch, self.lowest = epoch, math.inf if loss is None else loss
+        self.kept_epoch, self.lowest = epoch, math.inf if watched is None else watched
         return True
 
     def ended(self, epoch: int) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
+from fairl_bench.science.classification import auc
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Batch, Comparisons, Fitted, Loss, Recipe, Run
 from fairl_bench.science.selection import Choice
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # registers, or products, exp and log would round otherwise in one place of a stack than in another.
 _WHOLE = 32
 BLOCK = 8192  # texts scored at once: their vectors are copied, and stay in the cache while each run reads them
-_HISTORY = ("train_loss", "validation_loss", "failure_weight", "failures", "second_norm")
+_HISTORY = ("train_loss", "validation_loss", "validation_auc", "failure_weight", "failures", "second_norm")
 
 
 class Data(NamedTuple):
@@ -58,6 +59,17 @@ class Data(NamedTuple):
         rows, held_out = (tensor(np.stack([pairs.preferred, pairs.rejected])) for pairs in (train, validation))
         labels = None if gold is None else (tensor(gold[0].copy()), tensor(gold[1].copy()))
         return cls(tensor(np.ascontiguousarray(vectors, np.float32)), rows, held_out, labels)
+
+
+class HeldOut(NamedTuple):
+    """What the active runs make of the validation pairs."""
+
+    loss: list[float]  # [active] the mean base loss
+    auc: list[float] | None  # [active] of preferred against rejected texts, where it is watched
+
+    def watched(self, at: int) -> float:
+        """What a run's epochs are chosen by; lower is better."""
+        return self.loss[at] if self.auc is None else 1 - self.auc[at]
 
 
 class Stack:
@@ -201,30 +213,32 @@ class Stack:
         preferred, rejected = (torch.cat([reward(rows) for rows in side.split(BLOCK)], 1) for side in pairs)
         return preferred, rejected
 
-    def validation_losses(self) -> Tensor | None:
-        """The mean base loss of each active run's whole reward on the validation pairs; None where there are none."""
-        import torch
-
+    def held_out(self) -> HeldOut | None:
+        """What each active run's whole reward makes of the validation pairs; None where there are none."""
         if self.data.validation.shape[1] == 0:
             return None
         preferred, rejected = self.rewards(self.data.validation)
         margin = preferred - rejected
         every = ((self.runs[i], margin[at : at + 1]) for at, i in enumerate(self.active))
-        return torch.stack([_asked(run.loss, own, run.name).mean() for run, own in every])
+        loss = [float(_asked(run.loss, own, run.name).mean()) for run, own in every]
+        if self.recipe.selection.monitor != "auc":
+            return HeldOut(loss, None)
+        both = np.concatenate([preferred.cpu().numpy(), rejected.cpu().numpy()], 1)
+        label = np.repeat(np.array([1, -1], np.int8), preferred.shape[1])
+        return HeldOut(loss, [auc(own, label) if np.isfinite(own).all() else np.nan for own in both])
 
-    def judge(self, epoch: int, train: Tensor, validation: Tensor | None) -> None:
+    def judge(self, epoch: int, train: Tensor, held_out: HeldOut | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
-        watched = train if validation is None else validation
         keep = []
         for at, i in enumerate(self.active):
-            now, choice = float(watched[at]), self.choices[i]
-            for loss in (float(train[at]), now):
-                if not np.isfinite(loss):
-                    raise NotFinite(f"the loss of {self.runs[i].name!r} is {loss} in epoch {epoch}; lower training.lr")
-            self.note(at, i, float(train[at]), None if validation is None else now)
-            if choice.takes(epoch, None if validation is None else now, self.failure_weight(at)):
+            choice, loss = self.choices[i], float(train[at])
+            for one in (loss, *(() if held_out is None else (held_out.loss[at],))):
+                if not np.isfinite(one):
+                    raise NotFinite(f"the loss of {self.runs[i].name!r} is {one} in epoch {epoch}; lower training.lr")
+            self.note(at, i, loss, held_out)
+            if choice.takes(epoch, None if held_out is None else held_out.watched(at), self.failure_weight(at)):
                 self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=epoch)
-            if validation is None or not choice.ended(epoch):
+            if held_out is None or not choice.ended(epoch):
                 keep.append(at)
         if len(keep) < len(self.active):
             self.keep(keep)
@@ -243,12 +257,14 @@ class Stack:
         """How much a run's failures weigh now, lambda_t; 0 where it learns from none."""
         return 0.0
 
-    def note(self, at: int, i: int, train: float, validation: float | None) -> None:
+    def note(self, at: int, i: int, train: float, held_out: HeldOut | None) -> None:
         """Add an epoch to a run's history."""
         history = self.best[i].history
         history["train_loss"].append(train)
-        if validation is not None:
-            history["validation_loss"].append(validation)
+        if held_out is not None:
+            history["validation_loss"].append(held_out.loss[at])
+        if held_out is not None and held_out.auc is not None:
+            history["validation_auc"].append(held_out.auc[at])
 
     def arrays(self, at: int) -> dict[str, NDArray[np.float32]]:
         """A copy of one run's whole reward as one head."""

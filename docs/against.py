@@ -1,0 +1,87 @@
+"""The generated tables of failure-aware.md: what learning from failures gains over the same method without."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fairl_bench.engine.report import read_results
+from fairl_bench.engine.selections import selection_of
+from fairl_bench.engine.yaml import load
+from fairl_bench.tables.comparisons import ALPHA, Comparison
+from fairl_bench.tables.rows import ARROWS, head, mean_and_spread, summary
+
+
+def table(name: str, results: Path | None) -> str | None:
+    """The block ``SUITE DATA METRIC``; nothing where there are no results of that suite."""
+    suite, data, metric = name.split()
+    folder = results / suite if results else None
+    if folder is None or not (folder / "records.parquet").exists():
+        return None
+    return against(folder, data, metric)
+
+
+def against(folder: Path, data: str, metric: str) -> str:
+    """A line for each method that learns from failures, a column for each selection: its gain over its control.
+
+    The first lines are the baselines' own numbers, by which the selections themselves can be compared.
+    """
+    found = read_results(folder)
+    content = load(folder / "suite.yaml", variables=False).content
+    controls = {_base(method): method["name"] for method in content["methods"] if _learns_nothing(method)}
+    learning = {
+        method["name"]: controls[_base(method)]
+        for method in content["methods"]
+        if method["use"] == "failure-aware" and not _learns_nothing(method) and _base(method) in controls
+    }
+    variants = {selection_of(row.variant): row.variant for row in found.records}
+    layout = found.report.table1
+    assert layout is not None
+    truth = layout.truth_of(data)
+    known = {
+        (one.variant, frozenset((one.method, one.other))): one
+        for one in found.paired.comparisons
+        if (one.data, one.truth, one.metric) == (data, truth, metric) and one.other
+    }
+    rows = [f"| {head(metric)} of {data} | {' | '.join(map(_called, variants))} |", "|" + "---|" * (len(variants) + 1)]
+    for base in controls:
+        cells = []
+        for variant in variants.values():
+            own = [
+                row
+                for row in found.records
+                if (row.method, row.variant, row.data, row.truth, row.metric, row.slice)
+                == (base, variant, data, truth, metric, "all")
+            ]
+            cells.append(mean_and_spread(*summary(own)))
+        rows.append(f"| {base} itself | {' | '.join(cells)} |")
+    for method, control in learning.items():
+        cells = [_gain(known.get((variant, frozenset((method, control)))), method) for variant in variants.values()]
+        rows.append(f"| {method} over {control} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _base(method: Mapping[str, Any]) -> str:
+    """The name of the row that is a failure-aware method's base alone."""
+    return str((method.get("base") or {}).get("use", ""))
+
+
+def _learns_nothing(method: Mapping[str, Any]) -> bool:
+    sampling = method.get("sampling") or {}
+    return method["use"] == "failure-aware" and sampling.get("use") == "constant" and sampling.get("value") == 0
+
+
+def _called(selection: str) -> str:
+    return selection.replace("-", " ") or "as the suite says"
+
+
+def _gain(one: Comparison | None, method: str) -> str:
+    """How much better, with its interval; bold where it is shown, by p adjusted for all pairs of methods."""
+    if one is None or math.isnan(one.value):
+        return "n/a"
+    sign = (1 if one.method == method else -1) * (-1 if ARROWS[one.metric] == "↓" else 1)
+    low, high = sorted((sign * one.low, sign * one.high))
+    shown = f"{sign * one.value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"**{shown}**" if one.p_holm <= ALPHA else shown
