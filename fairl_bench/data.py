@@ -383,7 +383,7 @@ class Training(Settings):
     batch: int = Field(32, ge=1, description="pairs a step")
     epochs: int = Field(60, ge=1, description="at most")
     l2: float = Field(0.0, ge=0, description="weight of the L2 prior of Eq. 9")
-    stop: Stop | None = Stop()
+    stop: Stop | None = Field(Stop(), description="which epoch is kept; null: the last, and no validation pair is read")
     equal_vectors: Literal["drop", "keep"] = Field(
         "drop", description="pairs whose two texts have equal vectors, which no reward of vectors can tell apart"
     )

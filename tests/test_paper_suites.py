@@ -168,7 +168,7 @@ def test_the_base_is_aligned_again_with_three_rewards(
     ran = cli("run", str(SUITES / "realign-smollm2-360m.yaml"), *options, "--results", "results")
     assert ran.exit_code == 0, ran.stderr
     found = {row.method for row in records.read(tmp_path / "results" / "records.parquet") if row.truth == "second"}
-    assert found == {"ground-truth", "max-entropy", "fa-me-margin"}
+    assert found == {"ground-truth", "max-entropy", "fa-me-margin", "no-failures"}
 
 
 def test_the_suites_differ_in_their_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:

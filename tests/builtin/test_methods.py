@@ -163,3 +163,10 @@ def test_a_baseline_keeps_an_epoch_that_the_rule_admits(admissible: Any, first: 
     assert reward.facts["admissible_from"] == first
     watched = reward.history["validation_loss"][first - 1 :]
     assert reward.facts["kept_epoch"] == first + int(np.argmin(watched))
+
+
+def test_without_a_rule_the_last_epoch_is_kept() -> None:
+    problem = planted(n=60)
+    settings = Training(lr=1e-2, epochs=9, stop=None)
+    reward = MaxEntropy().fit(Task(problem.task.train, problem.task.validation, Head(width=4), settings))
+    assert (reward.facts["kept_epoch"], reward.facts["admissible_from"]) == (9, 9)

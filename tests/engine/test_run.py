@@ -16,6 +16,7 @@ from fairl_bench import records
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.plan import plan
 from fairl_bench.engine.read import read_study
+from fairl_bench.engine.recorded import SELECTED
 from fairl_bench.engine.run import Finished, run
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import ResultsError
@@ -82,6 +83,10 @@ def test_records_are_read_back_as_they_were(done: Finished) -> None:
 def test_there_is_a_record_for_each_number_of_each_cell(done: Finished) -> None:
     # 6 cells; per data set 4 numbers of classification and 6 of fidelity
     single = [record for record in done.records if not record.other]
+    chosen = [record for record in single if record.metric in SELECTED]
+    assert len(chosen) == 4 * 2  # of the trained ones, which epoch was kept and from which on it could be
+    assert {record.stage for record in chosen} == {cell.reward for cell in done.plan.cells if cell.head == "mlp"}
+    single = [record for record in single if record not in chosen]
     assert len(single) == 6 * 2 * 10
     assert {record.seed for record in single if record.method == "length"} == {None}
     assert {record.head for record in single if record.method == "mean-difference"} == {"linear"}
