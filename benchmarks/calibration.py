@@ -12,7 +12,7 @@ import argparse
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,7 @@ REPLICATES = {
     "6 replicates": 6,
     "10 replicates": 10,
 }
+PARTS = ("alarms", "power", "claims")
 EXAMPLES = 200  # whose noise the five seeds of one replicate share
 Floats = NDArray[np.float64]
 
@@ -213,27 +214,30 @@ def grid() -> Iterator[Cell]:
         yield from (Cell(methods, blocks, profile) for profile in profiles(methods))
 
 
-def measured(repeats: int, workers: int) -> Mapping[str, Any]:
-    """The whole calibration as plain data."""
-    told: dict[str, Any] = {"repeats": repeats, "alarms": [], "power": [], "claims": []}
+def measured(parts: Collection[str], repeats: int, workers: int) -> Mapping[str, Any]:
+    """The wanted parts of the calibration as plain data."""
+    told: dict[str, Any] = {"repeats": repeats}
     with ProcessPoolExecutor(workers) as pool:
-        cells = list(grid())
-        for cell, count in zip(cells, pool.map(alarms, cells, [repeats] * len(cells), [0] * len(cells)), strict=True):
-            told["alarms"].append({**cell._asdict(), "rate": count / repeats})
-            print(*cell, count / repeats, flush=True)
-        sizes = [(k, blocks, gap) for k in (6, 11) for blocks in (5, 6, 10) for gap in (2.0, GAP)]
-        less = max(repeats // 5, 1)
-        for size, (ours, plain, n) in zip(
-            sizes, pool.map(power, *zip(*sizes, strict=True), [less] * len(sizes), [1] * len(sizes)), strict=True
-        ):
-            row = dict(zip(("methods", "replicates", "gap"), size, strict=True), ours=ours / n, plain=plain / n)
-            told["power"].append(row)
-            print(row, flush=True)
-        sizes_of_claims = [2, 3, 5, 6, 10]
-        answers = pool.map(false_claims, sizes_of_claims, [less] * 5, [2] * 5)
-        for blocks, count in zip(sizes_of_claims, answers, strict=True):
-            told["claims"].append({"replicates": blocks, "rate": count / less})
-            print(told["claims"][-1], flush=True)
+        if "alarms" in parts:
+            cells, told["alarms"] = list(grid()), []
+            found = pool.map(alarms, cells, [repeats] * len(cells), [0] * len(cells))
+            for cell, count in zip(cells, found, strict=True):
+                told["alarms"].append({**cell._asdict(), "rate": count / repeats})
+                print(*cell, count / repeats, flush=True)
+        if "power" in parts:
+            sizes = [(k, blocks, gap) for k in (6, 11) for blocks in (5, 6, 10) for gap in (2.0, GAP)]
+            less, told["power"] = max(repeats // 5, 1), []
+            answers = pool.map(power, *zip(*sizes, strict=True), [less] * len(sizes), [1] * len(sizes))
+            for size, (ours, plain, n) in zip(sizes, answers, strict=True):
+                row = dict(zip(("methods", "replicates", "gap"), size, strict=True), ours=ours / n, plain=plain / n)
+                told["power"].append(row)
+                print(row, flush=True)
+        if "claims" in parts:
+            blocks, told["claims"] = [2, 3, 5, 6, 10], []
+            counts = pool.map(false_claims, blocks, [repeats] * len(blocks), [2] * len(blocks))
+            for replicates, count in zip(blocks, counts, strict=True):
+                told["claims"].append({"replicates": replicates, "rate": count / repeats})
+                print(told["claims"][-1], flush=True)
     return told
 
 
@@ -242,6 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=5000, help="of each cell of the grid")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure; the rest is kept")
     parser.add_argument("--deals", type=Path, metavar="RESULTS", help="a folder with 40 seeds or more of one method")
     given = parser.parse_args()
     told = json.loads(FILE.read_text()) if FILE.exists() else {}
@@ -249,7 +254,7 @@ def main() -> None:
         told["deals"] = deals(given.deals)
         print(told["deals"])
     else:
-        told |= measured(given.repeats, given.workers)
+        told |= measured(given.parts, given.repeats, given.workers)
     FILE.write_text(json.dumps(told, indent=1) + "\n")
 
 

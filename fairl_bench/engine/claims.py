@@ -71,7 +71,8 @@ def judge(
     ``known`` comparisons are taken as they are; what they lack is compared as Table 1's columns are, two methods at a
     time.  A slice differs from seed to seed, so there Student's t over runs is all there is.  A claim is one
     hypothesis, however many comparators it names; Holm is over all verdicts.  A claim under several selections is
-    judged under each, and depends on the selection where these verdicts are not all the same.
+    judged under each, with Holm over the verdicts under that one: to be supported it must be so under each, which is
+    one hypothesis again.  It depends on the selection where these verdicts are not all the same.
     """
     found = [row for row in found if not row.other]
     known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], folder, suite, found, known)]
@@ -83,9 +84,20 @@ def judge(
         if not claim.under or selection_of(group[-1]) in claim.under
     ]
     judged = [(claim, group, *_deciding(claim, group, found, known)) for claim, group in asked]
-    adjusted = iter(holm([p for *_, p in judged if not math.isnan(p)]))
-    alone = [_verdict(*one, p if math.isnan(p) else next(adjusted)) for one in judged for p in one[-1:]]
+    families = [selection_of(group[-1]) if claim.under else None for claim, group in asked]
+    adjusted = _holm_within(families, [p for *_, p in judged])
+    alone = [_verdict(*one, p) for one, p in zip(judged, adjusted, strict=True)]
     return _under_all(alone)
+
+
+def _holm_within(families: Sequence[str | None], p: Sequence[float]) -> list[float]:
+    """Each p adjusted over those of its family; one that is not defined is no part of it."""
+    found = list(p)
+    for family in set(families):
+        mine = [at for at, one in enumerate(families) if one == family and not math.isnan(p[at])]
+        for at, one in zip(mine, holm([p[at] for at in mine]), strict=True):
+            found[at] = one
+    return found
 
 
 def _under_all(alone: Sequence[Verdict]) -> list[Verdict]:
@@ -275,7 +287,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     notes = [
         "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
         "that decides; interval and p as in Table 1, of "
-        f"slices by Student's t over runs; Holm over all {len(verdicts)} lines. Power: the chance of finding the "
+        f"slices by Student's t over runs; Holm over {_family(verdicts)}. Power: the chance of finding the "
         "gain that the source reports, with this much data. Finds: the smallest gain that would be found four times in "
         "five (both before Holm).",
         *dict.fromkeys(f"{one.claim.id}: {one.effect.note}." for one in verdicts if one.effect.note),
@@ -284,6 +296,11 @@ def table(verdicts: Sequence[Verdict]) -> Table:
         ),
     ]
     return Table("Claims", tuple(("", name) for name in names), rows, tuple(notes), tuple(map(plain, verdicts)))
+
+
+def _family(verdicts: Sequence[Verdict]) -> str:
+    under = any(one.claim.under for one in verdicts)
+    return "all lines of a selection" if under else f"all {len(verdicts)} lines"
 
 
 def _place(one: Verdict) -> tuple[str, str, str]:

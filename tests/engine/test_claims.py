@@ -156,9 +156,16 @@ def test_a_claim_is_judged_under_its_own_selections_alone() -> None:
     assert [claims.selection_of(one.variant) for one in found] == list(RULES)
 
 
-def test_selections_are_counted_one_by_one_in_holms_family() -> None:
-    found = under({"whole": 0.001, "late": 0.02, "last": 0.03})
-    assert [one.p_holm for one in found] == holm([0.001, 0.02, 0.03])
+def test_holms_family_is_what_is_judged_under_one_selection() -> None:
+    asked = [claim(id=name, under=list(RULES), metric=name) for name in ("auc", "f1")]
+    p = {("whole", "auc"): 0.02, ("whole", "f1"): 0.03, ("late", "auc"): 0.04, ("late", "f1"): 0.01}
+    variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
+    found = [replace(RECORD, variant=variant) for variant in variants.values()]
+    known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
+    said = claims.judge(asked, Path("nowhere"), "s", found, known)
+    told = {(claims.selection_of(one.variant), one.claim.metric): one.p_holm for one in said}
+    assert told == {("whole", "auc"): 0.04, ("whole", "f1"): 0.04, ("late", "auc"): 0.04, ("late", "f1"): 0.02}
+    assert "Holm over all lines of a selection" in claims.table(said).notes[0]
 
 
 def test_points_of_a_product_are_not_taken_together() -> None:
