@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,7 +100,12 @@ def says(path: Path, records: Sequence[Record]) -> bool:
 def read(path: Path) -> list[Record]:
     """The records of a file as it is.  Raises `ResultsError` for one that is broken."""
     with readable(path):
-        return rows(parquet(path.read_bytes(), path), path)
+        return list(_read(path.read_bytes(), path))
+
+
+@lru_cache(maxsize=2)  # a run looks at its records several times, and making them takes longer than reading them
+def _read(content: bytes, path: Path) -> tuple[Record, ...]:
+    return tuple(rows(parquet(content, path), path))
 
 
 def rows(table: pa.Table, path: Path) -> list[Record]:

@@ -80,6 +80,19 @@ def test_records_are_read_back_as_they_were(done: Finished) -> None:
     assert sorted(map(repr, records.read(done.folder / "records.parquet"))) == sorted(map(repr, done.records))
 
 
+def test_records_are_made_once_of_one_content_and_anew_of_another(
+    done: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, made = tmp_path / "records.parquet", list[int]()
+    make = records.rows
+    monkeypatch.setattr(records, "rows", lambda table, place: made.append(len(table)) or make(table, place))
+    for rows in (done.records, done.records[1:]):
+        records.write(path, rows)
+        records.read(path).clear()  # the reader's own list
+        assert sorted(map(repr, records.read(path))) == sorted(map(repr, rows))
+    assert made == [len(done.records), len(done.records) - 1]
+
+
 def test_there_is_a_record_for_each_number_of_each_cell(done: Finished) -> None:
     # 6 cells; per data set 4 numbers of classification and 6 of fidelity
     single = [record for record in done.records if not record.other]

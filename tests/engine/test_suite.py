@@ -11,6 +11,7 @@ import pytest
 import fairl_bench
 from fairl_bench.engine.plan import plan
 from fairl_bench.engine.read import read_study
+from fairl_bench.engine.suite import Suite
 from fairl_bench.errors import FairlError, PluginError, SuiteError
 
 Write = Callable[..., Path]
@@ -206,6 +207,25 @@ def test_every_suite_in_the_repository_loads_and_plans(
 
 def test_there_are_suites_in_the_repository() -> None:
     assert {path.stem for path in SUITES} >= {"detox", "paradetox", "plugins"}
+
+
+def _of(name: str) -> Suite:
+    return read_study(next(path for path in SUITES if path.stem == name)).suite
+
+
+def test_the_main_job_has_six_worlds_and_three_seeds_of_each() -> None:
+    assert (len(_of("detox").replicates), len(_of("detox").seeds)) == (6, 3)
+
+
+@pytest.mark.parametrize("name", ["paradetox", "claims-paradetox", "detox-real-text", "detox-two-worlds", "encoders"])
+def test_what_makes_the_main_job_cheap_stays_out_of_the_suites_that_extend_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRL_DATA", str(tmp_path))
+    suite = _of(name)
+    assert len(suite.seeds) == 5
+    minilm = next(encoder.part for encoder in suite.encoders if encoder.name == "minilm")
+    assert minilm.model_dump(include={"dtype", "batch"}) == {"dtype": "float32", "batch": 16}
 
 
 def test_a_part_whose_own_check_fails_on_a_value_is_told_at_its_line(write_suite: Write, tmp_path: Path) -> None:
