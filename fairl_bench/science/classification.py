@@ -119,6 +119,11 @@ def _candidates(values: NDArray[np.float64]) -> NDArray[np.float64]:
     middle = (lower + upper) / 2
     # between adjacent floats the midpoint rounds to either; the lower one still has upper > threshold
     middle = np.where(middle < upper, middle, lower)
-    first = low - (OUTSIDE * abs(low) + 1e-30)  # the second term is for a score of 0
-    last = high + (OUTSIDE * abs(high) + 1e-30)
-    return np.concatenate(([first], middle, [last]))
+    first, last = low - _outside(low, high - low), high + _outside(high, high - low)
+    return np.concatenate(([min(first, np.nextafter(low, -np.inf))], middle, [max(last, np.nextafter(high, np.inf))]))
+
+
+def _outside(extreme: float, spread: float) -> float:
+    """How far beyond an extreme score its threshold lies: little beside all scores, whatever they are offset by."""
+    step = OUTSIDE * abs(extreme) + 1e-30  # the second term is for a score of 0
+    return min(step, 1e-3 * spread) if spread else step
