@@ -6,7 +6,6 @@ Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairl_bench.cli_numbers import Number, Whole
 from fairl_bench.cli_reward import PLUGIN, score, serve
 from fairl_bench.cli_store import store as keep_house
 from fairl_bench.cli_streams import Terminated, output_refusal, prepare_streams, terminable
@@ -90,13 +90,6 @@ def _leave(code: object) -> None:
 _PATIENCE = 3.0  # seconds that threads have to end
 
 
-def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse NaN and infinity, which Python takes for numbers."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"'{value}' is no finite number", context, parameter)
-    return value
-
-
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 _STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
@@ -117,7 +110,7 @@ def main(debug: bool) -> None:
 @_SUITE
 @_SET
 @click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Do only these cells: method=a,b or seed=0.")
-@click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes at once.")
+@click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
 @click.option(
     "--executor",
     type=click.Choice(["local", "ray"]),
@@ -344,8 +337,7 @@ def compare(first: str, second: str, form: str) -> None:
 )
 @click.option(
     "--threshold",
-    type=float,
-    callback=_finite,
+    type=Number(),
     help="A text is called good above it.  [default: the best on split 'train']",
 )
 @_FORMAT
@@ -371,7 +363,7 @@ def evaluate(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
 @click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
-@click.option("--threshold", type=float, callback=_finite, help="For a CSV file, as 'evaluate' takes it.")
+@click.option("--threshold", type=Number(), help="For a CSV file, as 'evaluate' takes it.")
 @click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
 @_FORMAT
 def regress(results: Path, against: Path, truth: Path | None, threshold: float | None, renew: bool, form: str) -> None:

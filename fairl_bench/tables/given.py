@@ -15,7 +15,7 @@ import numpy as np
 from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.tables.scores import Run, Sheet
-from fairl_bench.textfiles import brief, csv_rows, parsed
+from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
 _RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
@@ -113,21 +113,18 @@ def _whole(where: str, line: _Line, column: str, default: int | None) -> int | N
     text = line.get(column, "")
     if not text:
         return default
-    try:
-        return int(text)
-    except ValueError:
-        raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}") from None
+    found = whole_of(text)
+    if found is None:
+        raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}")
+    return found
 
 
 def _number(where: str, line: _Line, column: str) -> float:
     text = line.get(column, "")
-    try:
-        number = float(text) if text.isascii() and "_" not in text else math.nan  # 1_0 is no number to other readers
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    found = number_of(text)
+    if found is None:
         raise DataError(f"{where}: {brief(column)} needs a finite number, got {brief(text)}")
-    return number
+    return found
 
 
 def _sign(where: str, line: _Line, column: str) -> int:
