@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -228,6 +228,13 @@ _FORMAT = click.option(
     help="What to print it as.",
 )
 _INTERVALS = click.option("--intervals", is_flag=True, help="Show the 95 % interval of each number of Table 1.")
+_POSITIVE = click.option(
+    "--positive",
+    type=click.Choice(["good", "bad"]),
+    default="good",
+    show_default=True,
+    help="For a CSV file: the class of F1; papers on toxicity mostly give that of the toxic (bad) texts.",
+)
 _METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tables 2 and 3, the baseline first.")
 
 
@@ -340,22 +347,29 @@ def compare(first: str, second: str, form: str) -> None:
     type=Number(),
     help="A text is called good above it.  [default: the best on split 'train']",
 )
+@_POSITIVE
 @_FORMAT
 @_INTERVALS
 @_METHODS
 def evaluate(
-    scores: Path, truth: Path | None, threshold: float | None, form: str, intervals: bool, methods: str | None
+    scores: Path,
+    truth: Path | None,
+    threshold: float | None,
+    positive: Literal["good", "bad"],
+    form: str,
+    intervals: bool,
+    methods: str | None,
 ) -> None:
     """Judge SCORES, anybody's CSV file, one line an example and run.
 
-    Columns: 'reward' (or 'predicted': 1 good, -1 or 0 not), 'label' (1 good, -1 not), and as they apply 'example',
-    'dataset', 'split', 'method', 'seed', 'replicate', 'model', 'encoder', 'pair', 'role', 'group', 'prompt', 'truth',
-    'value'.
+    Columns: 'reward' (or 'predicted': 1 good, -1 or 0 not), 'label' (1 good, -1 not) or 'value' (the true reward, more
+    is better) or both, and as they apply 'example', 'dataset', 'split', 'method', 'seed', 'replicate', 'model',
+    'encoder', 'pair', 'role', 'group', 'prompt', 'truth'.
     """
     from fairl_bench.engine.evaluate import evaluate as judge
 
     two = None if methods is None else _two(methods)
-    made = judge(scores, truth, threshold=threshold, methods=two, intervals=intervals)
+    made = judge(scores, truth, threshold=threshold, methods=two, positive=positive, intervals=intervals)
     _print(list(made.values()), form)
 
 
@@ -364,9 +378,18 @@ def evaluate(
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
 @click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
 @click.option("--threshold", type=Number(), help="For a CSV file, as 'evaluate' takes it.")
+@_POSITIVE
 @click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
 @_FORMAT
-def regress(results: Path, against: Path, truth: Path | None, threshold: float | None, renew: bool, form: str) -> None:
+def regress(
+    results: Path,
+    against: Path,
+    truth: Path | None,
+    threshold: float | None,
+    positive: Literal["good", "bad"],
+    renew: bool,
+    form: str,
+) -> None:
     """Hold RESULTS, a results folder or a CSV file of scores, against published numbers.
 
     Each is reproduced, differs, or is not comparable and why; exit code 1 where one differs.
@@ -376,7 +399,8 @@ def regress(results: Path, against: Path, truth: Path | None, threshold: float |
 
     published = read_published(against)
     _tell_first(results)
-    lines = regression.regress(regression.measured(results, truth, threshold=threshold), published)
+    measured = regression.measured(results, truth, threshold=threshold, positive=positive)
+    lines = regression.regress(measured, published)
     _print([regression.table(lines, published)], form)
     if renew:
         against.write_text(regression.renewed(lines, against, published), encoding="utf-8")

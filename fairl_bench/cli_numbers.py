@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fairl_bench.textfiles import number_of, whole_of
 
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[float]
+else:
+    _ParamType = click.ParamType  # takes no type in earlier versions
 
-class Number(click.ParamType):
+
+class Number(_ParamType):
     """A finite number; ``nan``, ``inf`` and ``1_000``, which Python takes for numbers, are none."""
 
     name = "float"
