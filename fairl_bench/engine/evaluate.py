@@ -138,19 +138,9 @@ def _records(sheet: Sheet, given: Given, threshold: float | None, positive: Clas
 def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], positive: Class) -> Iterator[Measure]:
     """What needs labels; where the truth has numbers alone, each says so."""
     score, label = _labelled(sheet, run)
-    good = 1 if positive == "good" else -1
-    asked: dict[str, Callable[[], float]] = {
-        "threshold": cut,
-        "accuracy": lambda: classification.accuracy(score, label, cut()),
-        "f1": lambda: classification.f1(score, label, cut(), good),
-        "auc": lambda: classification.auc(score, label),
-    }
-    for metric, function in asked.items():
-        yield measured(sheet.data, name, metric, len(label), function if len(label) else partial(_no_label, name))
-
-
-def _no_label(name: str) -> float:
-    raise Undefined(f"no label of the truth {name!r} is known, only values")
+    side = 1 if positive == "good" else -1
+    for metric, function in classification.by_label(score, label, cut, side, name).items():
+        yield measured(sheet.data, name, metric, len(label), function)
 
 
 def _by_value(sheet: Sheet, run: Run, name: str) -> Iterator[Measure]:

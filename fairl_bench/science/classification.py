@@ -7,6 +7,8 @@ itself is no float32.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -88,6 +90,31 @@ def pair_accuracy(margin: ArrayLike) -> float:
     margins = vector(margin, "margin")
     twice_won = 2 * np.count_nonzero(margins > 0) + np.count_nonzero(margins == 0)
     return float(twice_won / (2 * margins.size))
+
+
+def by_label(
+    score: ArrayLike, label: NDArray[np.int8], cut: Callable[[], float], positive: int, truth: str
+) -> Mapping[str, Callable[[], float]]:
+    """What is measured of single texts, by metric, each to be called: threshold, accuracy, F1 and AUC.
+
+    Where no label of the `truth` is known, each raises `Undefined` and says so.
+    """
+    asked: dict[str, Callable[[], float]] = {
+        "threshold": cut,
+        "accuracy": lambda: accuracy(score, label, cut()),
+        "f1": lambda: f1(score, label, cut(), positive),
+        "auc": lambda: auc(score, label),
+    }
+
+    def none() -> float:
+        raise Undefined(no_label(truth))
+
+    return asked if len(label) else dict.fromkeys(asked, none)
+
+
+def no_label(truth: str) -> str:
+    """Why nothing can be measured against the labels of a truth that has none."""
+    return f"no label of the truth {truth!r} is known"
 
 
 def _labelled(score: ArrayLike, label: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -57,7 +57,7 @@ def test_values_without_labels_give_what_compares_rewards_and_say_why_the_rest_i
     assert said["spearman"] == pytest.approx(stats.spearmanr(REWARD, VALUE).statistic, abs=1e-12)
     for metric in ("accuracy", "f1", "auc"):
         assert math.isnan(said[metric])
-        assert why(table, metric) == "no label of the truth 'gold' is known, only values."
+        assert why(table, metric) == "no label of the truth 'gold' is known."
     assert not any("threshold" in note or "F1 is of" in note for note in table.notes)
 
 
