@@ -13,6 +13,7 @@ from fairl_bench.errors import NotFinite, Undefined
 # About eight float32 epsilons. A head's rewards are float32, and a collapsed one leaves exactly this: one value plus
 # the last bits of a matrix product, whose correlation or direction would be a number about rounding.
 CONSTANT_SPREAD = 1e-6
+_WHOLE = 2.0**53  # from here on every float64 is a whole number
 _DOUBLE = 8 * float(np.finfo(np.float64).eps)  # the same of numbers that no float32 holds
 
 
@@ -52,11 +53,13 @@ def is_rounding(spread: float, values: NDArray[np.float64]) -> bool:
     """Whether a spread of this size among `values` is nothing but their rounding: about eight epsilons of the largest.
 
     The epsilon is that of float32 where every value is one, else that of float64: 1e8 + 0.01 r varies, though a float32
-    would hold none of it.
+    would hold none of it. Whole numbers are counts or grades, and exact.
     """
     largest = float(np.abs(values).max())
     if spread > CONSTANT_SPREAD * largest:
         return False
+    if largest < _WHOLE and (values == np.round(values)).all():
+        return spread == 0
     return spread <= _DOUBLE * largest or _are_float32(values)
 
 
