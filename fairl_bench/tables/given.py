@@ -186,7 +186,7 @@ def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> Non
     label = _sign(where, line, "label") if line.get("label") else 0
     if line.get("label") and not label and name in signs.bad:
         label = -1
-    value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
+    value = _number(where, line, "value") if line.get("value") else math.nan
     if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
         raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
     told = world.truths.setdefault(name, {})
@@ -242,6 +242,8 @@ def _truth(n: int, told: Mapping[int, tuple[float, int]]) -> Truth:
     value, label = np.full(n, np.nan), np.zeros(n, np.int8)
     for at, (number, sign) in told.items():
         value[at], label[at] = number, sign
+    if not np.isfinite(value).any():  # labels alone are a reward of 1 and -1; beside numbers they are on no scale
+        value = np.where(label != 0, label.astype(np.float64), np.nan)
     return Truth(value, label)
 
 

@@ -76,6 +76,14 @@ def test_an_empty_value_is_unknown_and_counted(tmp_path: Path) -> None:
     assert "texts: 45 of 60 values of the truth 'gold' are known; its numbers are of these alone." in table.notes
 
 
+def test_a_label_is_no_number_beside_numbers(tmp_path: Path) -> None:
+    told = np.arange(N) % 3 > 0
+    value = [repr(float(v)) if on else "" for v, on in zip(VALUE, told, strict=True)]
+    said = found(evaluate(write(tmp_path / "s.csv", reward=REWARD, label=LABEL, value=value))["1"])
+    assert said["auc"] == classification.auc(REWARD, LABEL)
+    assert said["starc"] == starc.starc(REWARD[told], VALUE[told])
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "1e999", "high", "1_0", "٣"])
 def test_a_value_that_is_no_number_is_refused_at_its_line(text: str, tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", reward=[1, 2, 3], value=["0.5", "", text])
