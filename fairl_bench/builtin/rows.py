@@ -19,15 +19,18 @@ class Row(NamedTuple):
 
     def value(self, column: str) -> Any:
         """A column's value, of ``a.b`` that of ``b`` within ``a``; `DataError` with near matches where it is not."""
-        if column in self.values:
-            return self.values[column]
-        outer, dot, inner = column.partition(".")
-        within = self.values.get(outer)
-        if dot and isinstance(within, dict):
-            return Row(f"{self.place}, {outer!r}", within).value(inner)
-        if dot and outer in self.values and within is None:
-            return None
-        raise DataError(f"{self.place}: no column {column!r}; {suggest(column, map(str, self.values))}")
+        values, name = self.values, column
+        while name not in values:
+            outer, dot, inner = name.partition(".")
+            within = values.get(outer)
+            if dot and outer in values and within is None:
+                return None
+            if not dot or not isinstance(within, dict):
+                above = column.removesuffix(name)
+                known = suggest(column, (f"{above}{one}" for one in values))
+                raise DataError(f"{self.place}: no column {column!r}; {known}")
+            values, name = within, inner
+        return values[name]
 
     def text(self, column: str, *, empty: bool = False) -> str:
         """A column's text; refused where it is no text, or is empty and must not be."""

@@ -129,7 +129,9 @@ def test_a_number_within_an_object_is_named_by_its_path(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "p.jsonl", nested)
     found = gold(source(path, rejected="scores.model a.toxicity"))
     assert [None if math.isnan(v) else v for v in found.value[1::2].tolist()] == [0, 0.25, None, 0.75, 1]
-    with pytest.raises(DataError, match=r"p.jsonl:1, 'scores': no column 'model b.toxicity'; known: 'model a'"):
+    with pytest.raises(
+        DataError, match=r"p.jsonl:1: no column 'scores.model b.toxicity'; did you mean 'scores.model a'"
+    ):
         gold(source(path, rejected="scores.model b.toxicity"))
 
 
