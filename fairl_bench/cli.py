@@ -6,14 +6,14 @@ Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from fairl_bench.cli_numbers import Number, Whole
 from fairl_bench.cli_reward import PLUGIN, score, serve
 from fairl_bench.cli_store import store as keep_house
 from fairl_bench.cli_streams import Terminated, output_refusal, prepare_streams, terminable
@@ -90,13 +90,6 @@ def _leave(code: object) -> None:
 _PATIENCE = 3.0  # seconds that threads have to end
 
 
-def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse NaN and infinity, which Python takes for numbers."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"'{value}' is no finite number", context, parameter)
-    return value
-
-
 _SUITE = click.argument("suite", type=click.Path(path_type=Path))
 _SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 _STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
@@ -117,7 +110,7 @@ def main(debug: bool) -> None:
 @_SUITE
 @_SET
 @click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Do only these cells: method=a,b or seed=0.")
-@click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes at once.")
+@click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
 @click.option(
     "--executor",
     type=click.Choice(["local", "ray"]),
@@ -235,6 +228,13 @@ _FORMAT = click.option(
     help="What to print it as.",
 )
 _INTERVALS = click.option("--intervals", is_flag=True, help="Show the 95 % interval of each number of Table 1.")
+_POSITIVE = click.option(
+    "--positive",
+    type=click.Choice(["good", "bad"]),
+    default="good",
+    show_default=True,
+    help="For a CSV file: the class of F1; papers on toxicity mostly give that of the toxic (bad) texts.",
+)
 _METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tables 2 and 3, the baseline first.")
 
 
@@ -344,26 +344,32 @@ def compare(first: str, second: str, form: str) -> None:
 )
 @click.option(
     "--threshold",
-    type=float,
-    callback=_finite,
+    type=Number(),
     help="A text is called good above it.  [default: the best on split 'train']",
 )
+@_POSITIVE
 @_FORMAT
 @_INTERVALS
 @_METHODS
 def evaluate(
-    scores: Path, truth: Path | None, threshold: float | None, form: str, intervals: bool, methods: str | None
+    scores: Path,
+    truth: Path | None,
+    threshold: float | None,
+    positive: Literal["good", "bad"],
+    form: str,
+    intervals: bool,
+    methods: str | None,
 ) -> None:
     """Judge SCORES, anybody's CSV file, one line an example and run.
 
-    Columns: 'reward' (or 'predicted': 1 good, -1 or 0 not), 'label' (1 good, -1 not), and as they apply 'example',
-    'dataset', 'split', 'method', 'seed', 'replicate', 'model', 'encoder', 'pair', 'role', 'group', 'prompt', 'truth',
-    'value'.
+    Columns: 'reward' (or 'predicted': 1 good, -1 or 0 not), 'label' (1 good, -1 not) or 'value' (the true reward, more
+    is better) or both, and as they apply 'example', 'dataset', 'split', 'method', 'seed', 'replicate', 'model',
+    'encoder', 'pair', 'role', 'group', 'prompt', 'truth'.
     """
     from fairl_bench.engine.evaluate import evaluate as judge
 
     two = None if methods is None else _two(methods)
-    made = judge(scores, truth, threshold=threshold, methods=two, intervals=intervals)
+    made = judge(scores, truth, threshold=threshold, methods=two, positive=positive, intervals=intervals)
     _print(list(made.values()), form)
 
 
@@ -371,10 +377,19 @@ def evaluate(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
 @click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
-@click.option("--threshold", type=float, callback=_finite, help="For a CSV file, as 'evaluate' takes it.")
+@click.option("--threshold", type=Number(), help="For a CSV file, as 'evaluate' takes it.")
+@_POSITIVE
 @click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
 @_FORMAT
-def regress(results: Path, against: Path, truth: Path | None, threshold: float | None, renew: bool, form: str) -> None:
+def regress(
+    results: Path,
+    against: Path,
+    truth: Path | None,
+    threshold: float | None,
+    positive: Literal["good", "bad"],
+    renew: bool,
+    form: str,
+) -> None:
     """Hold RESULTS, a results folder or a CSV file of scores, against published numbers.
 
     Each is reproduced, differs, or is not comparable and why; exit code 1 where one differs.
@@ -384,7 +399,8 @@ def regress(results: Path, against: Path, truth: Path | None, threshold: float |
 
     published = read_published(against)
     _tell_first(results)
-    lines = regression.regress(regression.measured(results, truth, threshold=threshold), published)
+    measured = regression.measured(results, truth, threshold=threshold, positive=positive)
+    lines = regression.regress(measured, published)
     _print([regression.table(lines, published)], form)
     if renew:
         against.write_text(regression.renewed(lines, against, published), encoding="utf-8")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from fairl_bench.cli_numbers import Whole
+
 if TYPE_CHECKING:
     from fairl_bench.recovered import RecoveredReward
 
@@ -57,7 +59,7 @@ def score(
 @click.command()
 @_REWARD
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others reach 0.0.0.0 too.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
+@click.option("--port", type=Whole(0, 65535), default=8000, show_default=True, help="0: any free one.")
 @click.option("--strip", multiple=True, metavar="TOKEN", help="A special token to take off a completion's ends.")
 @click.option("--allow-host", "names", multiple=True, metavar="NAME", help="Another name that it may be asked by.")
 @PLUGIN

@@ -84,11 +84,17 @@ class Resources(Settings):
 class Truth(NamedTuple):
     """What is known of each example under one name: ``value [n]`` (higher is better) and ``label [n]``.
 
-    Labels are +1 good (a subtype: present), -1 otherwise, 0 unknown; an unknown value is NaN.
+    Labels are +1 good (a subtype: present), -1 otherwise, 0 unknown; an unknown value is NaN.  A truth of numbers alone
+    has values and no label.
     """
 
     value: Floats
     label: Labels
+
+    def known(self) -> NDArray[np.bool_]:
+        """Of which examples it says something: those with a label; in a truth of numbers alone, those with a value."""
+        told: NDArray[np.bool_] = self.label != 0
+        return told if told.any() else np.isfinite(self.value)
 
 
 def column(texts: Iterable[str]) -> tuple[str, ...]:
@@ -200,6 +206,13 @@ class Examples:
         """The rows of each pair's preferred and rejected text ``[pairs, 2]``; empty outside pairs."""
         sides = [np.flatnonzero(self.role == role) for role in (1, -1)]
         return np.stack([rows[np.argsort(self.pair[rows])] for rows in sides], 1)
+
+    def gaps(self, truth: str) -> Floats:
+        """How much better each pair's preferred text is by the value of a truth ``[pairs]``; NaN: unknown."""
+        preferred, rejected = self.pair_rows().T
+        value = self.truths[truth].value
+        gaps: Floats = value[preferred] - value[rejected]
+        return gaps
 
     def take(self, rows: Rows) -> Examples:
         """The examples of these rows, in this order."""

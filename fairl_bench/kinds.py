@@ -104,6 +104,10 @@ class Source(Component, ABC):
         """Whether the truth ``gold`` of its pairs is known."""
         return self.gold is not None
 
+    def labelled(self) -> bool:
+        """Whether that truth has labels, and not numbers alone."""
+        return self.judged()
+
     def origin(self) -> Origin | None:
         """The language models that its pairs come from; None where it does not know any."""
         return None
@@ -135,6 +139,10 @@ class TestSet(Component, ABC):
     def judged(self) -> bool:
         """Whether the truth ``gold`` of its texts is known."""
         return True
+
+    def labelled(self) -> bool:
+        """Whether that truth has labels, and not numbers alone."""
+        return self.judged()
 
     @abstractmethod
     def examples(self, rng: np.random.Generator) -> Examples:

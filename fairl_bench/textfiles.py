@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -172,6 +173,31 @@ def shown(value: object, most: int = 60, write: Callable[[object], str] = _json)
 def brief(value: object) -> str:
     """A value as Python has it, cut short."""
     return shown(value, write=repr)
+
+
+# --- numbers in texts
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,1000}")
+
+
+def number_of(text: str) -> float | None:
+    """The finite number that a text is; None for any other, for ``nan``, ``inf`` and Python's ``1_000`` too.
+
+    >>> number_of("1e-3"), number_of(" 2. "), number_of("1_000"), number_of("inf"), number_of("1e999")
+    (0.001, 2.0, None, None, None)
+    """
+    found = float(text) if _NUMBER.fullmatch(text.strip(" \t")) else float("nan")
+    return found if abs(found) < float("inf") else None
+
+
+def whole_of(text: str) -> int | None:
+    """The whole number that a text is in plain digits; None for any other.
+
+    >>> whole_of("12"), whole_of("1_2"), whole_of("1.0")
+    (12, None, None)
+    """
+    return int(text) if _WHOLE.fullmatch(text.strip(" \t")) else None
 
 
 # --- CSV

@@ -5,15 +5,18 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 
 from fairl_bench import __version__
+from fairl_bench.cli import main
+from fairl_bench.cli_numbers import Whole
 from fairl_bench.engine import registry, run
 from fairl_bench.engine.report import TABLES
 from fairl_bench.kinds import KINDS
@@ -264,9 +267,26 @@ def test_version_is_the_packages(cli: Cli) -> None:
     assert cli("--version").stdout.strip().endswith(__version__)
 
 
-@pytest.mark.parametrize("value", ["nan", "+nan", "inf", "-inf", "1e999"])
+@pytest.mark.parametrize("value", ["nan", "+nan", "inf", "-inf", "1e999", "1_000", "1e1_0", "٣", "0x10", "", "1,5"])
 def test_a_threshold_is_a_finite_number(value: str, cli: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("reward,label\n0.5,1\n0.1,-1\n")
     for command in (["evaluate", "s.csv"], ["regress", "s.csv", "--against", "p.yaml"]):
         ran = cli(*command, f"--threshold={value}")
         assert (ran.exit_code, "is no finite number" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("value", ["1_0", "٣", "1.0", "0x2", "nan"])
+@pytest.mark.parametrize("command", [["run", "s.yaml", "--jobs"], ["serve", "reward", "--port"]])
+def test_a_whole_number_is_written_in_digits(command: list[str], value: str, cli: Callable[..., Result]) -> None:
+    ran = cli(*command, value)
+    assert (ran.exit_code, f"'{value}' is no whole number; write it in digits alone" in ran.stderr) == (2, True)
+
+
+def test_every_number_of_the_command_line_is_read_strictly() -> None:
+    def options(command: click.Command) -> Iterator[click.Parameter]:
+        yield from command.params
+        for inner in getattr(command, "commands", {}).values():
+            yield from options(inner)
+
+    loose = (click.types.FloatParamType, click.types.IntParamType)
+    assert not [one.name for one in options(main) if isinstance(one.type, loose) and not isinstance(one.type, Whole)]

@@ -62,11 +62,11 @@ class Listed(Prompts):
     def check(self) -> None:
         """Read the first rows with their columns."""
         for row in read_jsonl(str(self.place()), min(self.limit or CHECKED, CHECKED)):
-            self._kept(_flat(row, self.prompt, self.score))
+            self._kept(row)
 
     def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
         """``n`` prompts of those chosen, in random order.  Raises `DataError` where none is chosen."""
-        rows = [_flat(row, self.prompt, self.score) for row in read_jsonl(str(self.place()), self.limit)]
+        rows = read_jsonl(str(self.place()), self.limit)
         found = [text for row in rows if (text := self._kept(row)) is not None]
         if not found:
             raise DataError(f"{self.place()}: none of {len(rows)} prompts has its {self.score!r} {self._bounds()}")
@@ -88,21 +88,6 @@ class Listed(Prompts):
     def _bounds(self) -> str:
         bounds = {"above": self.above, "below": self.below}
         return " and ".join(f"{name} {bound}" for name, bound in bounds.items() if bound is not None)
-
-
-def _flat(row: Row, *columns: str | None) -> Row:
-    """The row with columns within columns under their dotted names; a column of that very name goes first."""
-    found = dict(row.values)
-    for name in columns:
-        if name is not None and name not in found and "." in name:
-            value: object = row.values
-            for word in name.split("."):
-                if not isinstance(value, dict) or word not in value:
-                    break
-                value = value[word]
-            else:
-                found[name] = value
-    return Row(row.place, found)
 
 
 class JsonlPrompts(Listed):

@@ -15,12 +15,22 @@ class Row(NamedTuple):
 
     place: str  # file:line
     values: dict[str, Any]
+    texts: bool = False  # every cell is a text, as in CSV: no number, and no null
 
     def value(self, column: str) -> Any:
-        """A column's value; `DataError` with the near matches where there is no such column."""
-        if column not in self.values:
-            raise DataError(f"{self.place}: no column {column!r}; {suggest(column, map(str, self.values))}")
-        return self.values[column]
+        """A column's value, of ``a.b`` that of ``b`` within ``a``; `DataError` with near matches where it is not."""
+        values, name = self.values, column
+        while name not in values:
+            outer, dot, inner = name.partition(".")
+            within = values.get(outer)
+            if dot and outer in values and within is None:
+                return None
+            if not dot or not isinstance(within, dict):
+                above = column.removesuffix(name)
+                known = suggest(column, (f"{above}{one}" for one in values))
+                raise DataError(f"{self.place}: no column {column!r}; {known}")
+            values, name = within, inner
+        return values[name]
 
     def text(self, column: str, *, empty: bool = False) -> str:
         """A column's text; refused where it is no text, or is empty and must not be."""
@@ -49,7 +59,7 @@ def read_jsonl(path: str, limit: int | None = None) -> list[Row]:
 def read_csv(path: str, limit: int | None = None) -> list[Row]:
     """The rows of a CSV file with a header line; at most the first ``limit``."""
     _, rows = csv_rows(path)
-    return _some(path, [Row(f"{path}:{number}", values) for number, values in islice(rows, limit)])
+    return _some(path, [Row(f"{path}:{number}", values, texts=True) for number, values in islice(rows, limit)])
 
 
 CHECKED = 1000

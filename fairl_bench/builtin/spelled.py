@@ -8,6 +8,7 @@ import numpy as np
 
 from fairl_bench.data import Floats
 from fairl_bench.errors import DataError
+from fairl_bench.textfiles import number_of
 
 DECIMALS = 3
 
@@ -37,8 +38,6 @@ def read(texts: Sequence[str]) -> Floats:
 
 def _numbers(text: str) -> list[float]:
     """The numbers of a text; none where a word is no finite number."""
-    try:
-        found = [float(word) for word in text.split()]
-    except ValueError:
-        return []
-    return found if np.isfinite(found).all() else []
+    words = text.split()
+    found = [number for word in words if (number := number_of(word)) is not None]
+    return found if len(found) == len(words) else []

@@ -23,10 +23,11 @@ _NAMES = {"name", "version", "data_dir", "data_files", "description", "features"
 
 
 class SplitRows(NamedTuple):
-    """The rows of a split by column, and how many there are, where that is known."""
+    """The rows of a split by column, how many there are, where that is known, and whether every cell is a text."""
 
     rows: Iterator[dict[str, Any]]
     size: int | None
+    texts: bool = False
 
 
 def file_format(path: Path) -> Format:
@@ -45,7 +46,7 @@ def rows_of_files(paths: Sequence[Path], form: Format, delimiter: str = ",") -> 
         "parquet": _parquet,
     }
     read = readers[form]
-    return SplitRows((row for path in paths for row in read(path)), _count(paths, form))
+    return SplitRows((row for path in paths for row in read(path)), _count(paths, form), form == "csv")
 
 
 def _count(paths: Sequence[Path], form: Format) -> int | None:
@@ -123,7 +124,7 @@ def rows_of_folder(
 
 
 def _told(paths: Sequence[Path], form: Format, delimiter: str, size: int | None) -> SplitRows:
-    return SplitRows(rows_of_files(paths, form, delimiter).rows, size)
+    return rows_of_files(paths, form, delimiter)._replace(size=size)
 
 
 def _streamed(builder: Any, name: str, sizes: Mapping[str, int]) -> SplitRows:

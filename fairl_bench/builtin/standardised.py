@@ -11,6 +11,7 @@ from fairl_bench.component import Settings
 from fairl_bench.data import GOLD, Completions, Examples, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Ask, Judge, Judging, nested, within
+from fairl_bench.science.agreement import is_constant
 
 
 class Standardised(Judge):
@@ -37,7 +38,7 @@ class Standardised(Judge):
         on: Completions = upstream["on"]
         value = judging(Examples(on.text, on.prompt))[GOLD].value
         mean, deviation = float(value.mean()), float(value.std())
-        if deviation <= 1e-9 * max(1.0, abs(mean)):
+        if is_constant(value):
             raise DataError(
                 f"judge {self.judges.use!r} gives all {len(value)} completions the reward {mean:.4g}: it has no scale,"
                 " and nothing can be learnt from it"

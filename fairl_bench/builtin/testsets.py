@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.labels import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
+from fairl_bench.builtin.numeric import TextGold, ValueColumn, check_numbers
 from fairl_bench.builtin.rows import CHECKED, Row, count_rows, jsonl_rows, read_jsonl
 from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, NOTHING, Completions, Examples, Labels, Rows, Sampling, Truth
@@ -25,7 +26,9 @@ class JsonlTexts(TestSet):
     path: DataFile = Field(description="the file, relative to the suite")
     text: str = Field("text", description="the column of the text")
     prompt: str | None = Field(None, description="the column of what the text goes on from")
-    gold: GoldColumn | None = Field(None, description="the human label; none: a corpus, whose truth is not known")
+    gold: TextGold | None = Field(
+        None, description="the human label, or a number; none: a corpus, whose truth is not known"
+    )
     subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
     each: int | None = Field(None, ge=1, description="the first so many good texts, and as many that are not")
@@ -34,13 +37,19 @@ class JsonlTexts(TestSet):
     def _labelled(self) -> Self:
         if self.each is not None and self.gold is None:
             raise PydanticCustomError("no_gold", "chooses by label: name the label under 'gold'", {"field": "each"})
+        if self.each is not None and not self.labelled():
+            message = "chooses by label, and 'gold' has numbers alone: give that a 'label_above'"
+            raise PydanticCustomError("no_gold", message, {"field": "each"})
         refuse_twice(self.subtypes)
         return self
 
     def check(self) -> None:
         """Read the first rows with all their columns, and the labels of more."""
         self._texts(read_jsonl(self.path, min(self.limit or CHECKED, CHECKED)))
-        check_labels(jsonl_rows(self.path), self.limit, self.gold, self.subtypes)
+        labels = self.gold if isinstance(self.gold, GoldColumn) else None
+        check_labels(jsonl_rows(self.path), self.limit, labels, self.subtypes)
+        if isinstance(self.gold, ValueColumn):
+            check_numbers(jsonl_rows(self.path), self.limit, self.gold)
 
     def size(self) -> int:
         """The rows of the file, up to the limit; twice ``each``, where it is given."""
@@ -48,7 +57,7 @@ class JsonlTexts(TestSet):
 
     def peek(self, n: int) -> Examples:
         """The first rows of the file."""
-        return self._examples(read_jsonl(self.path, min(self.limit or n, n)))
+        return self._examples(read_jsonl(self.path, min(self.limit or n, n)), whole=False)
 
     def examples(self, rng: np.random.Generator) -> Examples:
         """One example a row, in the file's order.  Raises `DataError` where it has not as many as ``each`` asks for."""
@@ -56,11 +65,19 @@ class JsonlTexts(TestSet):
         return found if self.each is None else found.take(self._first(found.truths[GOLD].label, self.each))
 
     def judged(self) -> bool:
-        """By its labels, if it has them."""
+        """By its labels or numbers, if it has them."""
         return self.gold is not None
 
-    def _examples(self, rows: list[Row]) -> Examples:
-        truths = {} if self.gold is None else {GOLD: _truth(self.gold.labels(rows))}
+    def labelled(self) -> bool:
+        """By its labels, or where its numbers make some."""
+        return self.gold.labelled() if isinstance(self.gold, ValueColumn) else self.judged()
+
+    def _examples(self, rows: list[Row], *, whole: bool = True) -> Examples:
+        truths = dict[str, Truth]()
+        if isinstance(self.gold, ValueColumn):
+            truths[GOLD] = self.gold.truth(rows, whole=whole)
+        elif self.gold is not None:
+            truths[GOLD] = _truth(self.gold.labels(rows))
         truths |= {one.truth(): _truth(one.labels(rows)) for one in subtypes_of(self.subtypes)}
         return self._texts(rows).knowing(truths)
 
@@ -119,6 +136,10 @@ class Judged(TestSet):
         """As the texts do."""
         return self.of.draws()
 
+    def labelled(self) -> bool:
+        """By the judge, unless the texts come with numbers alone."""
+        return self.of.labelled() or not self.of.judged()
+
     def size(self) -> int | None:
         """As many as the texts."""
         return self.of.size()
@@ -141,6 +162,10 @@ class Joined(TestSet):
     def judged(self) -> bool:
         """By its parts, if all of them are."""
         return all(part.judged() for part in self.of)
+
+    def labelled(self) -> bool:
+        """By its parts, if any of them is."""
+        return any(part.labelled() for part in self.of)
 
     def check(self) -> None:
         """Look at each."""

@@ -21,6 +21,7 @@ from fairl_bench.engine.secrets import hidden_in
 from fairl_bench.errors import DataError
 from fairl_bench.lent import ReadOnly, read_only
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.science.agreement import is_constant
 
 EVIDENCE = "evidence.parquet"
 PLACE = "place.json"
@@ -131,11 +132,25 @@ def load_reward(folder: Path) -> Reward:
 
 
 def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None:
-    """``scores.safetensors``: the reward of every example ``[n]`` float32, by data set."""
-    save_file({name: score.astype(np.float32) for name, score in scores.items()}, folder / "scores.safetensors")
+    """``scores.safetensors``: the reward of every example ``[n]``, by data set.
+
+    They are float32, but float64 where that would lose their differences, as of 1e8 + 0.01 r.
+    """
+    save_file({name: _short(score) for name, score in scores.items()}, folder / "scores.safetensors")
 
 
-def load_scores(folder: Path) -> Mapping[str, NDArray[np.float32]]:
+_LOST = 1e-6
+"""Of the spread of scores, what rounding to float32 may take from any."""
+
+
+def _short(score: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    short: NDArray[np.float32] = score.astype(np.float32)
+    lost = np.abs(short - score).max(initial=0.0)
+    enough = not lost or lost <= _LOST * np.ptp(score) or is_constant(score)
+    return short if enough else np.asarray(score, np.float64)
+
+
+def load_scores(folder: Path) -> Mapping[str, NDArray[np.floating[Any]]]:
     """The scores of `save_scores`."""
     return ReadOnly({name: read_only(score) for name, score in load_file(folder / "scores.safetensors").items()})
 

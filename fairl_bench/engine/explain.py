@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ _BOUNDS = {
     "too_long": "needs at most {max_length} entries",
     "string_too_long": "needs at most {max_length} characters",
 }
+_TAG = re.compile(r"\[.*\]")  # [key], and the types of a union of which the value itself says which it is
 _NEEDED = {kind: need for need, kinds in _NEEDS.items() for kind in kinds}
 
 
@@ -77,7 +79,7 @@ def _placed(document: Document, error: Mapping[str, Any]) -> _Mistake:
         if step in known:
             content = content[step]
             place.append(step)
-        elif step not in {"part", "[key]"} and union is None:
+        elif step != "part" and not _TAG.fullmatch(str(step)) and union is None:
             union, branch = tuple(place), str(step)
     return _Mistake(error, tuple(place), union, branch)
 

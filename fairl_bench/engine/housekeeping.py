@@ -190,7 +190,7 @@ def seconds_of(text: str) -> float:
     >>> seconds_of("2w")
     1209600.0
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([smhdw])", text.strip())
     if found is None:
         raise FairlError(f"--older-than {text}: needs a number and s, m, h, d or w, such as 30d")
     return float(found[1]) * _LENGTHS[found[2]]

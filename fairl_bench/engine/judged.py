@@ -10,7 +10,7 @@ import numpy as np
 from fairl_bench.data import Examples, Pairs
 from fairl_bench.engine import answers
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Source
+from fairl_bench.kinds import Judge, Source
 from fairl_bench.lent import lent
 from fairl_bench.science.streams import stream
 
@@ -30,7 +30,9 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
         lost = "".join(f"; {n} {why} ones were dropped" for why, n in dropped.items() if n)
         raise DataError(f"source {source.use!r} holds no pair{lost}")
     examples = pairs.examples()
-    if source.gold:  # judged before preferences are turned around: noise is in the pairs, not in the truth
+    if isinstance(
+        source.gold, Judge
+    ):  # judged before preferences are turned around: noise is in the pairs, not in the truth
         with lent(source.gold, examples=examples):
             told = answers.judged(source.gold.use, source.gold.judge(examples), len(examples))
         examples = examples.knowing(told)

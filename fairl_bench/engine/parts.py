@@ -14,7 +14,7 @@ from fairl_bench.engine.registry import Registry
 from fairl_bench.engine.splits import group_sizes, split_pairs
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import DataError, StoreError
-from fairl_bench.kinds import Source
+from fairl_bench.kinds import Judge, Source
 from fairl_bench.science.streams import stream
 
 MOST = 50_000
@@ -106,8 +106,9 @@ def _pairs(stage: Stage, registry: Registry) -> Examples | None:
     size = source.size() if source.at_hand else None
     if size is None or size > MOST:
         return None
-    # a split does not depend on what is judged
-    return judged_pairs(source.model_copy(update={"gold": None}), stage.settings["replicate"], {})[0]
+    if isinstance(source.gold, Judge):  # a split does not depend on what is judged
+        source = source.model_copy(update={"gold": None})
+    return judged_pairs(source, stage.settings["replicate"], {})[0]
 
 
 def told(found: Iterable[Sizes], most: int = 20) -> Iterator[str]:

@@ -144,6 +144,8 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
     for index, method in enumerate(suite.methods):
         for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
             yield ("methods", index), f"methods: {method.name!r} asks for a truth: {_lack(suite, 'pairs/train', truth)}"
+        if GOLD in method.part.truths():
+            yield from _no_labels(suite, ("methods", index), method.name)
     yield from _told_twice(suite)
     methods = [method.name for method in suite.methods]
     for name, table in (
@@ -165,6 +167,14 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         yield from _names(place, "claims: data", [claim.data], suite.datasets())
         yield from _metrics(suite, place, "claims", [claim.metric])
         yield from _names((*place, "under"), "claims: selection", claim.under, suite.selections)
+
+
+def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[tuple[Place, str]]:
+    """A method that learns from labels, where a model's truth has numbers alone."""
+    for model in suite.models:
+        if model.part.judged() and not model.part.labelled():
+            lack = f"model {model.name!r} has numbers alone; give its 'gold' a 'label_above'"
+            yield place, f"methods: {method!r} asks for the labels of the truth 'gold': {lack}"
 
 
 def _no_part(suite: Suite, place: Place, data: str) -> Iterator[tuple[Place, str]]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fairl_bench.engine.claims import compared, effect_of
-from fairl_bench.engine.evaluate import numbers
+from fairl_bench.engine.evaluate import Class, numbers
 from fairl_bench.engine.report import read_results
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.published import Coordinates, Margin, Number, Ordering, Published, coordinates
@@ -52,13 +52,15 @@ class Line(NamedTuple):
     why: str
 
 
-def measured(path: Path, truth: Path | None = None, *, threshold: float | None = None) -> Measured:
+def measured(
+    path: Path, truth: Path | None = None, *, threshold: float | None = None, positive: Class = "good"
+) -> Measured:
     """The numbers of a results folder, or of a CSV file as `evaluate` takes it."""
     if not path.is_file():
         folder = read_results(path)
         rows = [*folder.records, *folder.paired.records]
         return Measured(rows, folder.paired.comparisons, partial(read_folder, folder.path, folder.name))
-    found = numbers(path, truth, threshold=threshold)
+    found = numbers(path, truth, threshold=threshold, positive=positive)
     return Measured(
         [*found.records, *found.paired],
         found.comparisons,

@@ -270,12 +270,13 @@ class Results:
 
     def _scores(self, name: str, cell: Cell, world: str, worker: Worker) -> None:
         """The rewards of one cell, with the cell's coordinates in the file's metadata."""
-        tables = []
-        for dataset, reward in worker.load(cell.scores).items():
+        tables, scores = [], worker.load(cell.scores)
+        wide = np.result_type(*scores.values())  # one type a column: float64 where one data set needs it
+        for dataset, reward in scores.items():
             found: Examples = worker.load(cell.world.texts()[dataset])
             split = _split_names(found, worker.load(cell.world.split)) if dataset == "pairs" else [""] * len(found)
             columns = {"dataset": [dataset] * len(found), "split": split, "example": np.arange(len(found))}
-            tables.append(pa.table({**columns, "reward": reward}))
+            tables.append(pa.table({**columns, "reward": reward.astype(wide)}))
         told = {**_told(cell), "stage": cell.scores, "world": world}  # world: of its examples
         self._table("scores", name, pa.concat_tables(tables), {**told, "signature": _signature(cell.scores)})
 

@@ -117,10 +117,11 @@ def _type(found: dict[str, Any], definitions: dict[str, Any]) -> str:
         name = found["$ref"].rpartition("/")[2]
         if kind := _kind(name):
             return kind
-        inner = definitions.get(name, {}).get("properties", {})
-        return "{" + ", ".join(inner) + "}"
-    if "anyOf" in found:
-        return " or ".join(_type(one, definitions) for one in found["anyOf"])
+        inner = definitions.get(name, {})
+        needed = inner.get("required", ())
+        return "{" + ", ".join(sorted(inner.get("properties", {}), key=lambda one: one not in needed)) + "}"
+    if either := found.get("anyOf") or found.get("oneOf"):
+        return " or ".join(_type(one, definitions) for one in either)
     if "enum" in found:
         return " | ".join(map(str, found["enum"]))
     if "const" in found:

@@ -188,9 +188,7 @@ class Worker:
                 raise DataError(f"test set {testset.use!r} holds no text")
         finite_truths("these examples", examples)
         self._refuse_changed(stage)
-        facts |= {
-            f"unknown_{name}": n for name, (_, label) in examples.truths.items() if (n := int((label == 0).sum()))
-        }
+        facts |= {f"unknown_{name}": n for name, truth in examples.truths.items() if (n := int((~truth.known()).sum()))}
         facts["examples"] = len(examples)
         self._keep(stage, partial(artefacts.save_examples, examples=examples), started, facts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -92,9 +93,15 @@ def _block(sheet: Sheet, rows: Rows, values: Values, truth: str) -> dict[str, An
         "pair": examples.pair[rows].tolist(),
         "role": examples.role[rows].tolist(),
         "label": (np.zeros(len(rows), np.int8) if known is None else known.label[rows]).tolist(),
+        "value": None if known is None or known.label.any() else _plain(known.value[rows]),
         "subtypes": {name.removeprefix("subtype:"): np.flatnonzero(on > 0).tolist() for name, on in kinds.items()},
         "views": [_view(sheet, rows, values, truth, *place, methods) for place, methods in views.items()],
     }
+
+
+def _plain(values: Floats) -> list[float | None]:
+    """Numbers as JSON has them: what is not known is null."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _view(

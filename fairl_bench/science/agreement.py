@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairl_bench.errors import NotFinite, Undefined
 
-# About eight float32 epsilons. Rewards are stored in float32, and a collapsed head leaves exactly this: one value
-# plus the last bits of a matrix product, whose correlation or direction would be a number about rounding.
+# About eight float32 epsilons. A head's rewards are float32, and a collapsed one leaves exactly this: one value plus
+# the last bits of a matrix product, whose correlation or direction would be a number about rounding.
 CONSTANT_SPREAD = 1e-6
+_WHOLE = 2.0**53  # from here on every float64 is a whole number
+_DOUBLE = 8 * float(np.finfo(np.float64).eps)  # the same of numbers that no float32 holds
 
 
 def vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -39,8 +41,34 @@ def two_rewards(reward: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64
 
 
 def is_constant(values: NDArray[np.float64]) -> bool:
-    """Whether the spread (max − min) is within `CONSTANT_SPREAD` of the largest magnitude."""
-    return bool(np.ptp(values) <= CONSTANT_SPREAD * np.abs(values).max())
+    """Whether the spread (max − min) is nothing but rounding.
+
+    >>> is_constant(np.array([3.0, 3.0])), is_constant(1e8 + 0.01 * np.array([0.0, 1.0]))
+    (True, False)
+    """
+    return is_rounding(float(np.ptp(values)), values)
+
+
+def is_rounding(spread: float, values: NDArray[np.float64]) -> bool:
+    """Whether a spread of this size among `values` is nothing but their rounding: about eight epsilons of the largest.
+
+    The epsilon is that of float32 where every value is one, else that of float64: 1e8 + 0.01 r varies, though a float32
+    would hold none of it. Whole numbers are counts or grades, and exact.
+    """
+    largest = float(np.abs(values).max())
+    if spread > CONSTANT_SPREAD * largest:
+        return False
+    if largest < _WHOLE and (values == np.round(values)).all():
+        return spread == 0
+    return spread <= _DOUBLE * largest or _are_float32(values)
+
+
+def _are_float32(values: NDArray[np.float64]) -> bool:
+    """Whether every value is a float32, or reads as one does that was written in as few digits as tell it apart."""
+    with np.errstate(over="ignore"):
+        short = values.astype(np.float32)
+    exact = short == values
+    return bool(exact.all() or (short[~exact].astype(str).astype(np.float64) == values[~exact]).all())
 
 
 def pearson(reward: ArrayLike, truth: ArrayLike) -> float:
@@ -80,7 +108,7 @@ def kendall(reward: ArrayLike, truth: ArrayLike) -> float:
 def margin_snr(margin: ArrayLike) -> float:
     """Mean over standard deviation (ddof = 1) of the margins `[n]`; unchanged when the reward is scaled.
 
-    `Undefined` below two margins and when they are all equal (`is_constant`).
+    `Undefined` below two margins and when they are all equal, up to a millionth.
 
     >>> margin_snr([1, 2, 3])
     2.0
@@ -88,7 +116,7 @@ def margin_snr(margin: ArrayLike) -> float:
     margins = vector(margin, "margin")
     if margins.size < 2:
         raise Undefined(f"margin_snr needs at least 2 margins, got {margins.size}")
-    if is_constant(margins):
+    if np.ptp(margins) <= CONSTANT_SPREAD * np.abs(margins).max():  # an offset of the reward is in no margin
         raise Undefined(f"margin_snr needs margins that differ, got {margins.size} equal to {margins[0]:g}")
     return float(margins.mean() / margins.std(ddof=1))
 

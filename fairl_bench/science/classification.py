@@ -7,6 +7,8 @@ itself is no float32.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -90,6 +92,31 @@ def pair_accuracy(margin: ArrayLike) -> float:
     return float(twice_won / (2 * margins.size))
 
 
+def by_label(
+    score: ArrayLike, label: NDArray[np.int8], cut: Callable[[], float], positive: int, truth: str
+) -> Mapping[str, Callable[[], float]]:
+    """What is measured of single texts, by metric, each to be called: threshold, accuracy, F1 and AUC.
+
+    Where no label of the `truth` is known, each raises `Undefined` and says so.
+    """
+    asked: dict[str, Callable[[], float]] = {
+        "threshold": cut,
+        "accuracy": lambda: accuracy(score, label, cut()),
+        "f1": lambda: f1(score, label, cut(), positive),
+        "auc": lambda: auc(score, label),
+    }
+
+    def none() -> float:
+        raise Undefined(no_label(truth))
+
+    return asked if len(label) else dict.fromkeys(asked, none)
+
+
+def no_label(truth: str) -> str:
+    """Why nothing can be measured against the labels of a truth that has none."""
+    return f"no label of the truth {truth!r} is known"
+
+
 def _labelled(score: ArrayLike, label: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Scores, and whether each text is good."""
     scores, labels = vector(score, "score"), np.asarray(label)
@@ -119,6 +146,11 @@ def _candidates(values: NDArray[np.float64]) -> NDArray[np.float64]:
     middle = (lower + upper) / 2
     # between adjacent floats the midpoint rounds to either; the lower one still has upper > threshold
     middle = np.where(middle < upper, middle, lower)
-    first = low - (OUTSIDE * abs(low) + 1e-30)  # the second term is for a score of 0
-    last = high + (OUTSIDE * abs(high) + 1e-30)
-    return np.concatenate(([first], middle, [last]))
+    first, last = low - _outside(low, high - low), high + _outside(high, high - low)
+    return np.concatenate(([min(first, np.nextafter(low, -np.inf))], middle, [max(last, np.nextafter(high, np.inf))]))
+
+
+def _outside(extreme: float, spread: float) -> float:
+    """How far beyond an extreme score its threshold lies: little beside all scores, whatever they are offset by."""
+    step = OUTSIDE * abs(extreme) + 1e-30  # the second term is for a score of 0
+    return min(step, 1e-3 * spread) if spread else step

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fairl_bench.science.agreement import is_rounding
+
 Weights = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Statistic = Callable[[Weights], Floats]
@@ -243,7 +245,7 @@ def _scaled(values: ArrayLike) -> Weights:
     rows = np.atleast_2d(np.asarray(values, np.float64))
     centred = rows - rows.mean(1, keepdims=True)
     size = np.abs(centred).max(1, keepdims=True)
-    varies = size > 1e-6 * np.abs(rows).max(1, keepdims=True)  # as `agreement.is_constant` has it
+    varies = np.array([not is_rounding(float(far), row) for far, row in zip(size[:, 0], rows, strict=True)])[:, None]
     scaled: Floats = np.divide(centred, size, out=np.zeros_like(centred), where=varies)
     return scaled.astype(np.float32)
 

@@ -5,20 +5,22 @@ Rewards are `[n]`, one value an example, in the examples' common order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairl_bench.errors import Undefined
-from fairl_bench.science.agreement import CONSTANT_SPREAD, is_constant, pearson, two_rewards
+from fairl_bench.science.agreement import is_constant, is_rounding, pearson, two_rewards
 
 
 def starc(reward: ArrayLike, truth: ArrayLike, norm: int = 1) -> float:
     """STARC (the paper's Eq. 4), in [0, 2]: `‖s − s*‖` with `s = (r − mean r)/‖r − mean r‖`.
 
     `norm` is 1 (the paper's) or 2 (then it is `√(2 − 2ρ)`), the same for both. A constant reward standardises to
-    zero, as in Skalse et al. 2024: constant against varying is 1, two constants are 0. "Constant" allows a spread of
-    1e-6 of the largest magnitude, the last bits of a float32 reward (`agreement.CONSTANT_SPREAD`). `Undefined` below
-    two examples.
+    zero, as in Skalse et al. 2024: constant against varying is 1, two constants are 0. "Constant" allows the last bits
+    of a float32, or of a float64 where no float32 holds the numbers (`agreement.is_rounding`). `Undefined` below two
+    examples. Against a truth, see `from_truth`.
 
     Two unrelated Gaussian rewards are √2 apart in either norm. Other unrelated rewards are so only in the l2 norm:
     two unrelated fair ±1 labels are 1 apart in l1.
@@ -28,10 +30,42 @@ def starc(reward: ArrayLike, truth: ArrayLike, norm: int = 1) -> float:
     """
     first, second = two_rewards(reward, truth)
     return _distance(
-        _standardised(first - first.mean(), first, norm),
-        _standardised(second - second.mean(), second, norm),
+        _standardised(first - first.mean(), np.ptp(first), first, norm),
+        _standardised(second - second.mean(), np.ptp(second), second, norm),
         norm,
     )
+
+
+def from_truth(reward: ArrayLike, truth: ArrayLike, prompt: ArrayLike | None = None) -> float:
+    """STARC of a reward from the true one, in [0, 2]; with codes of prompts, `starc_per_prompt`.
+
+    `Undefined` where the truth is constant, over all examples or within every prompt: it then says of no text that it
+    is better than another, and no reward is nearer to it than another. A constant reward is 1 from any other truth.
+    """
+    true = two_rewards(reward, truth)[1]
+    if prompt is None:
+        if is_constant(true):
+            raise Undefined(f"STARC needs a truth that varies, got {true.size} values equal to {true[0]:g}")
+        return starc(reward, truth)
+    distance = starc_per_prompt(reward, truth, prompt)
+    group = np.unique(np.asarray(prompt), return_inverse=True)[1]
+    if is_rounding(_spread_within(true, group), true):
+        raise Undefined("per-prompt STARC needs a truth that varies within a prompt, got one that is equal in each")
+    return distance
+
+
+def prompt_codes(prompts: Sequence[str]) -> NDArray[np.int64]:
+    """An integer for each different prompt `[n]`; an empty prompt is no prompt, so that each such text stands alone.
+
+    `Undefined` where no text has a prompt.
+
+    >>> prompt_codes(["b", "a", "b"]).tolist()
+    [1, 0, 1]
+    """
+    if not any(prompts):
+        raise Undefined("the data has no prompts")
+    names = [prompt or f"\0{i}" for i, prompt in enumerate(prompts)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def starc_per_prompt(reward: ArrayLike, truth: ArrayLike, prompt: ArrayLike, norm: int = 1) -> float:
@@ -57,8 +91,8 @@ def starc_per_prompt(reward: ArrayLike, truth: ArrayLike, prompt: ArrayLike, nor
         raise Undefined(f"per-prompt STARC needs a prompt that occurs twice, got {code.size} that occur once each")
     group, first, second = group[shared], first[shared], second[shared]
     return _distance(
-        _standardised(_centred_within(first, group), first, norm),
-        _standardised(_centred_within(second, group), second, norm),
+        _standardised(_centred_within(first, group), _spread_within(first, group), first, norm),
+        _standardised(_centred_within(second, group), _spread_within(second, group), second, norm),
         norm,
     )
 
@@ -86,11 +120,21 @@ def _centred_within(values: NDArray[np.float64], group: NDArray[np.intp]) -> NDA
     return values - (total / np.maximum(count, 1))[group]
 
 
-def _standardised(centred: NDArray[np.float64], values: NDArray[np.float64], norm: int) -> NDArray[np.float64]:
-    """`centred` at length 1, or zero where it is nothing but the rounding of `values`."""
+def _spread_within(values: NDArray[np.float64], group: NDArray[np.intp]) -> float:
+    """The largest spread (max − min) within a group: exactly 0 of equal values, whose mean may be rounded."""
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    ranked = values[order]
+    return float((np.maximum.reduceat(ranked, starts) - np.minimum.reduceat(ranked, starts)).max())
+
+
+def _standardised(
+    centred: NDArray[np.float64], spread: float, values: NDArray[np.float64], norm: int
+) -> NDArray[np.float64]:
+    """`centred` at length 1, or zero where the `spread` is nothing but the rounding of `values`."""
     if norm not in (1, 2):
         raise ValueError(f"norm must be 1 or 2, got {norm}")
-    if np.ptp(centred) <= CONSTANT_SPREAD * np.abs(values).max():
+    if is_rounding(float(spread), values):
         return np.zeros_like(centred)
     centred = centred / np.abs(centred).max()  # squares of 1e200 overflow, of 1e-200 vanish
     return centred / np.linalg.norm(centred, norm)

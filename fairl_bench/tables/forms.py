@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fairl_bench.data import Rows, Scored
+from fairl_bench.data import Floats, Rows
 from fairl_bench.science import resampling
 from fairl_bench.science.resampling import Clustered
 from fairl_bench.tables.scores import Run, Sheet, Values
@@ -27,8 +27,11 @@ class Forms:
         self.told = np.flatnonzero(self.label)
         self.valued = np.flatnonzero(np.isfinite(self.value))
         self.on_labels, self.on_values = clusters[self.told], clusters[self.valued]
-        pairs = Scored(sheet.examples, self.score[0]).pair_rows()
+        pairs = sheet.examples.pair_rows()
         self.margins, self.on_pairs = self.score[:, pairs[:, 0]] - self.score[:, pairs[:, 1]], clusters[pairs[:, 0]]
+        gaps = np.zeros(len(pairs)) if known is None else sheet.examples.gaps(truth)
+        self.ordered = np.flatnonzero(np.isfinite(gaps) & (gaps != 0))
+        self.side = np.sign(gaps[self.ordered])
 
     def of(self, metric: str) -> Clustered | None:
         """The metric's form, if weights of one give what is on record for every run."""
@@ -68,6 +71,15 @@ class Forms:
         elif metric == "affine_residual":
             yield Clustered(resampling.affine_residual(rewards, value), self.on_values)
         elif metric == "pair_accuracy":
-            yield Clustered(resampling.accuracy((self.margins > 0) + 0.5 * (self.margins == 0)), self.on_pairs)
+            by_truth = self.margins[:, self.ordered] * self.side
+            if len(self.ordered):
+                yield Clustered(resampling.accuracy(_won(by_truth)), self.on_pairs[self.ordered])
+            yield Clustered(resampling.accuracy(_won(self.margins)), self.on_pairs)
         elif metric == "margin_snr":
             yield Clustered(resampling.margin_snr(self.margins), self.on_pairs)
+
+
+def _won(margins: Floats) -> Floats:
+    """What `classification.pair_accuracy` is the mean of: 1 where a pair is ranked right, a half where it ties."""
+    won: Floats = (margins > 0) + 0.5 * (margins == 0)
+    return won

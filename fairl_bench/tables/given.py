@@ -15,7 +15,7 @@ import numpy as np
 from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.tables.scores import Run, Sheet
-from fairl_bench.textfiles import brief, csv_rows, parsed
+from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
 _RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
@@ -113,21 +113,18 @@ def _whole(where: str, line: _Line, column: str, default: int | None) -> int | N
     text = line.get(column, "")
     if not text:
         return default
-    try:
-        return int(text)
-    except ValueError:
-        raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}") from None
+    found = whole_of(text)
+    if found is None:
+        raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}")
+    return found
 
 
 def _number(where: str, line: _Line, column: str) -> float:
     text = line.get(column, "")
-    try:
-        number = float(text) if text.isascii() and "_" not in text else math.nan  # 1_0 is no number to other readers
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    found = number_of(text)
+    if found is None:
         raise DataError(f"{where}: {brief(column)} needs a finite number, got {brief(text)}")
-    return number
+    return found
 
 
 def _sign(where: str, line: _Line, column: str) -> int:
@@ -189,7 +186,7 @@ def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> Non
     label = _sign(where, line, "label") if line.get("label") else 0
     if line.get("label") and not label and name in signs.bad:
         label = -1
-    value = _number(where, line, "value") if line.get("value") else float(label) if label else math.nan
+    value = _number(where, line, "value") if line.get("value") else math.nan
     if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
         raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
     told = world.truths.setdefault(name, {})
@@ -245,6 +242,8 @@ def _truth(n: int, told: Mapping[int, tuple[float, int]]) -> Truth:
     value, label = np.full(n, np.nan), np.zeros(n, np.int8)
     for at, (number, sign) in told.items():
         value[at], label[at] = number, sign
+    if not np.isfinite(value).any():  # labels alone are a reward of 1 and -1; beside numbers they are on no scale
+        value = np.where(label != 0, label.astype(np.float64), np.nan)
     return Truth(value, label)
 
 

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from fairl_bench.results_folder import ResultsFolder
 from fairl_bench.tables.scores import Sheet
 from fairl_bench.tables.table import Table
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Known = Mapping[tuple[str, str], frozenset[tuple[int, int]]]
-"""By data and truth, how many labels of how many are known; several where models or replicates differ."""
+"""By data and truth, of how many examples of how many it is known; several where models or replicates differ.
+
+Known is the label; in a truth of numbers alone, which has none, the value: the counts are then `OfValues`.
+"""
+
+
+class OfValues(frozenset[tuple[int, int]]):
+    """Counts of values that are known, where there are no labels."""
 
 
 def known_of(sheets: Iterable[Sheet]) -> Known:
     """What is known of the examples of sheets."""
     found: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    labelled = set[tuple[str, str]]()
     for sheet in sheets:
-        for name, (_, label) in sheet.examples.truths.items():
-            found.setdefault((sheet.data, name), set()).add((int(np.count_nonzero(label)), len(label)))
-    return {place: frozenset(counts) for place, counts in found.items()}
+        for name, truth in sheet.examples.truths.items():
+            found.setdefault((sheet.data, name), set()).add((int(truth.known().sum()), len(truth.label)))
+            labelled |= {(sheet.data, name)} if truth.label.any() else set()
+    return {place: (frozenset if place in labelled else OfValues)(counts) for place, counts in found.items()}
 
 
 def read_known(folder: Path) -> Known:
     """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
     found: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    files = ResultsFolder(folder)
+    files, alone = ResultsFolder(folder), set[tuple[str, str]]()
     for place in files.names("truths"):
         truths = files.table(place)
         if 0 not in truths["label"].unique().to_pylist():
@@ -39,17 +51,28 @@ def read_known(folder: Path) -> Known:
         ):
             of.setdefault(f"{dataset}/{split}" if split else dataset, set()).add(number)
         told: dict[tuple[str, str], set[int]] = {}
-        for dataset, number, truth, label in zip(
-            *(truths[name].to_pylist() for name in ("dataset", "example", "truth", "label")), strict=True
+        numbers_alone = _without_labels(truths)
+        alone |= numbers_alone
+        for dataset, number, truth, value, label in zip(
+            *(truths[name].to_pylist() for name in ("dataset", "example", "truth", "value", "label")), strict=True
         ):
             mine = told.setdefault((dataset, truth), set())
-            if label:
+            if label or ((dataset, truth) in numbers_alone and math.isfinite(value)):
                 mine.add(number)
         for (dataset, truth), numbers in told.items():
             for data, whole in of.items():
                 if data.partition("/")[0] == dataset:
                     found.setdefault((data, truth), set()).add((len(numbers & whole), len(whole)))
-    return {place: frozenset(counts) for place, counts in found.items()}
+    return {
+        (data, truth): (OfValues if (data.partition("/")[0], truth) in alone else frozenset)(counts)
+        for (data, truth), counts in found.items()
+    }
+
+
+def _without_labels(truths: pa.Table) -> set[tuple[str, str]]:
+    """The truths of a file, by data set, that have no label."""
+    rows = list(zip(*(truths[name].to_pylist() for name in ("dataset", "truth", "label")), strict=True))
+    return {(dataset, truth) for dataset, truth, _ in rows} - {(dataset, truth) for dataset, truth, on in rows if on}
 
 
 def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
@@ -69,10 +92,15 @@ def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data:
         for row in table.rows
     )
     notes = [
-        f"{name}: {text} labels of the truth {truth_of(name)!r} are known; its numbers are of these alone."
+        f"{name}: {text} {_what(known[name, truth])} of the truth {truth!r} are known; its numbers are of these alone."
         for name, text in said.items()
+        for truth in [truth_of(name)]
     ]
     return table._replace(heads=heads, rows=rows, notes=(*table.notes, *notes))
+
+
+def _what(counts: frozenset[tuple[int, int]]) -> str:
+    return "values" if isinstance(counts, OfValues) else "labels"
 
 
 def _said(counts: frozenset[tuple[int, int]]) -> str:

@@ -77,7 +77,8 @@ def _found(records: Iterable[Record], layout: Layout) -> Found:
 
 def _board(title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> Table:
     shown = shown_axes(runs)
-    rows, notes, tidy = [], [], []
+    common = _of_every_row(found, list(runs), columns)
+    rows, notes, tidy = [], [f"{_place(column)} {column[2]}: {note}." for column, note in common], []
     for row, expected in runs.items():
         cells = [found.get((row, column), []) for column in columns]
         names = named(row, shown)
@@ -88,7 +89,7 @@ def _board(title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], c
         notes += [
             f"{' '.join(names)}, {_place(column)} {column[2]}: {note}."
             for column, cell in zip(columns, cells, strict=True)
-            if (note := _undefined(cell))
+            if (note := _undefined(cell)) and (column, note) not in common
         ]
     heads = [("", AXES[axis]) for axis in shown] + [(_place(column), head(column[2])) for column in columns]
     judged = ", ".join(f"{data} against {layout.truth_of(data)!r}" for data in dict.fromkeys(c[0] for c in columns))
@@ -96,6 +97,12 @@ def _board(title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], c
     return Table(
         title, tuple(heads), tuple(rows), (f"Truth: {judged}.", _spread(used), *dict.fromkeys(notes)), tuple(tidy)
     )
+
+
+def _of_every_row(found: Found, rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[Column, str]]:
+    """The columns that have no number in any of several rows, for one reason, which is the data's."""
+    said = [(column, {_undefined(found.get((row, column), [])) for row in rows}) for column in columns]
+    return [(column, min(notes)) for column, notes in said if len(rows) > 1 and len(notes) == 1 and min(notes)]
 
 
 def _place(column: Column) -> str:

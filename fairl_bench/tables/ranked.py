@@ -29,7 +29,7 @@ def ranked(
     own = {(*one.group, one.method): one for one in comparisons if not one.other}
     paired: dict[tuple[str, ...], dict[tuple[str, str], float]] = {}
     for one in comparisons:
-        if one.other:
+        if one.other and _tested(one):
             paired.setdefault(one.group, {})[one.method, one.other] = one.p_holm
     order, names = list(runs), len(table.heads) - len(columns)
     rows, bold = [list(row) for row in table.rows], set()
@@ -58,9 +58,18 @@ def ranked(
             equal.append(f"{data} {called(metric)}")
     apart = any(APART in text for row in rows for text in row[names:])
     notes = [*table.notes, *_explained(comparisons, intervals, apart=apart)]
+    if untested := dict.fromkeys(
+        called(one.metric) for one in comparisons if math.isfinite(one.value) and one.other and not _tested(one)
+    ):
+        notes.append(f"Nothing is marked in {', '.join(untested)}: of one run a method, they have no test here.")
     if equal:
         notes.append(f"No two methods differ in {', '.join(equal)}.")
     return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
+
+
+def _tested(one: Comparison) -> bool:
+    """Whether there was anything to test a difference by: several runs, or resampled examples."""
+    return one.units > 1 or one.resamples > 0
 
 
 BEST, APART = " ¹", " °"

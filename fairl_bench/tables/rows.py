@@ -44,7 +44,7 @@ BOUNDS = {
 }
 """The least and the greatest value of a metric, which its intervals keep; a metric that is not here has none."""
 
-_NAMES = {"f1": "F1", "auc": "AUC", "starc": "STARC", "epic": "EPIC"}
+_NAMES = {"f1": "F1", "auc": "AUC", "starc": "STARC", "starc_per_prompt": "STARC per prompt", "epic": "EPIC"}
 
 
 class Layout(Protocol):

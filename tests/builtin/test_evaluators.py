@@ -229,6 +229,33 @@ def test_per_prompt_starc_without_prompts_is_not_a_number_with_a_note(prompt: tu
     assert not math.isnan(found["starc"].value)
 
 
+@pytest.mark.parametrize("reward", [[1.0, 2.0, 4.0], [2.0, 2.0, 2.0]])
+def test_from_a_truth_of_one_value_nothing_has_a_distance(reward: list[float]) -> None:
+    one_class = texts(reward, [1.0, 1.0, 1.0], prompt=("p", "p", "p"))
+    found = by_metric(Fidelity(data=("x",)).evaluate({"x": one_class}), "x")
+    assert math.isnan(found["starc"].value)
+    assert found["starc"].note == "STARC needs a truth that varies, got 3 values equal to 1"
+    assert found["starc_per_prompt"].note.startswith("per-prompt STARC needs a truth that varies within a prompt")
+
+
+def test_a_constant_reward_is_one_from_numbers_of_one_class() -> None:
+    one_class = texts([2.0, 2.0, 2.0], [1.0, 5.0, 2.0], prompt=("p", "p", "p"))
+    found = by_metric(Fidelity(data=("x",)).evaluate({"x": one_class}), "x")
+    assert (found["starc"].value, found["starc_per_prompt"].value) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("offset", [1e5, 1e8])
+def test_no_metric_of_an_evaluator_sees_an_offset(offset: float) -> None:
+    near = drawn(3)
+    near = texts(near.reward.tolist(), near.examples.truths[GOLD].value.tolist(), prompt=("p", "q") * 100)
+    far = Scored(near.examples, offset + 0.01 * near.reward)
+    threshold = Threshold(data="x", label=GOLD)
+    for evaluator in (Fidelity(data=("x",)), Classification(data=("x",), label=GOLD, threshold=threshold)):
+        before, after = (by_metric(evaluator.evaluate({"x": one}), "x") for one in (near, far))
+        for name in set(before) - {"threshold", "affine_residual"}:
+            assert after[name].value == pytest.approx(before[name].value, abs=1e-5), name
+
+
 def test_a_constant_reward_is_one_away_and_has_no_correlation() -> None:
     found = by_metric(Fidelity(data=("x",)).evaluate({"x": texts([2.0, 2.0, 2.0], [1.0, -1.0, 1.0])}), "x")
     assert found["starc"].value == 1

@@ -158,3 +158,14 @@ def test_a_detector_of_the_last_layer_is_refused_before_anything_trains(detector
     for spec in ({"use": detector}, {"use": "union", "of": [{"use": "margin"}, {"use": detector}]}):
         with pytest.raises(ValidationError, match=f"detector '{spec['use']}' reads the last layer"):
             evaluator(spec)
+
+
+def test_a_detector_that_reads_labels_is_refused_numbers_alone() -> None:
+    one = by_gold()[0]
+    value = one.examples.truths[GOLD].value
+    alone = Scored(one.examples.knowing({GOLD: Truth(value, np.zeros(len(value), np.int8))}), one.reward)
+    assert found(alone) == found(one)  # margins need none
+    with pytest.raises(
+        DataError, match="detector 'supervised' reads the labels of the truth 'gold': data 'pairs/test'"
+    ):
+        found(alone, "supervised")

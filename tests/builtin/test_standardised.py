@@ -59,6 +59,11 @@ def test_another_scale_of_the_same_reward_is_the_same() -> None:
     )
 
 
+def test_a_large_offset_is_taken_off() -> None:
+    expected = values(standardised(), "eeeee", "")
+    assert values(standardised(stretch=0.01, shift=1e8), "eeeee", "") == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_flipped_reward_stays_flipped() -> None:
     found, flipped = (values(standardised(stretch=sign), "eeee", "") for sign in (1.0, -1.0))
     assert flipped == pytest.approx([-value for value in found])

@@ -12,7 +12,7 @@ import pytest
 
 from fairl_bench.engine.evaluate import evaluate
 from fairl_bench.errors import DataError, UnknownName
-from fairl_bench.science import classification, starc
+from fairl_bench.science import agreement, classification, starc
 from fairl_bench.tables.formats import as_latex
 from fairl_bench.tables.table import Table
 
@@ -165,8 +165,12 @@ def test_the_numbers_are_those_of_the_science(tmp_path: Path) -> None:
         classification.f1(score, label, cut),
         classification.auc(score, label),
         starc.starc(score, label),
+        math.nan,  # no prompts
+        agreement.epic(score, label),
+        agreement.spearman(score, label),
+        math.nan,  # no pairs
     )
-    assert row == ("a", *(f"{number:.3f}" for number in expected))
+    assert row == ("a", *("n/a" if math.isnan(number) else f"{number:.3f}" for number in expected))
 
 
 def test_two_methods_get_table_2_and_three_need_to_be_told_which(tmp_path: Path) -> None:

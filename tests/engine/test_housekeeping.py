@@ -244,7 +244,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, cli: Cli) -> None
     assert not (tmp_path / "mistyped").exists()
 
 
-@pytest.mark.parametrize("text", ["30", "d", "-3d", "30 days", "1e3d"])
+@pytest.mark.parametrize("text", ["30", "d", "-3d", "30 days", "1e3d", "1_0d", "٣d", "9999999999999d"])
 def test_an_age_is_a_number_and_a_unit(text: str) -> None:
     with pytest.raises(FairlError, match=f"--older-than {text}: needs a number and s, m, h, d or w"):
         housekeeping.seconds_of(text)

@@ -215,7 +215,10 @@ def test_the_fields_of_a_part_are_told_with_type_bounds_and_default() -> None:
     texts = {row[0]: row[1:] for row in fields(Registry().find("testset", "jsonl-texts"))}
     assert texts["path"] == ("string", "required", "the file, relative to the suite")
     assert texts["subtypes"][0] == "list of string or {column, name, present, absent, unknown, at_least}"
-    assert texts["gold"][:2] == ("{column, good, bad, unknown} or null", "none")
+    assert texts["gold"][:2] == (
+        "{column, good, bad, unknown} or {value, lower_is_better, label_above} or null",
+        "none",
+    )
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)

@@ -183,6 +183,18 @@ def test_without_thresholds_no_text_is_called_good() -> None:
     assert block["views"][0]["called"] == {}
 
 
+def test_a_truth_of_numbers_alone_shows_them_and_one_with_labels_does_not() -> None:
+    one = sheet(tuple("abc"))
+    numbers = Truth(np.array([0.5, np.nan, -2]), np.zeros(3, np.int8))
+    alone = replace(one, examples=one.examples.knowing({"gold": numbers}))
+    (block,) = blocks([alone], Values.read([]), lambda _: "gold")["sheets"]
+    assert (block["value"], block["label"]) == ([0.5, None, -2.0], [0, 0, 0])
+    labelled = replace(
+        one, examples=one.examples.knowing({"gold": numbers._replace(label=np.array([1, 0, -1], np.int8))})
+    )
+    assert blocks([labelled], Values.read([]), lambda _: "gold")["sheets"][0]["value"] is None
+
+
 def test_of_too_many_texts_those_are_kept_that_methods_disagree_about(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fairl_bench.html.examples.TEXTS", 4)
     one = sheet(tuple("abcdefgh"))

@@ -69,6 +69,23 @@ def test_the_threshold_moves_with_a_shift_and_a_scale(seed: int) -> None:
     assert best_threshold(2 * score + 10, label) == pytest.approx(2 * best_threshold(score, label) + 10, abs=1e-12)
 
 
+@pytest.mark.parametrize("offset", [1e3, -1e6, 1e8, -1e10])
+@pytest.mark.parametrize("good", [0.5, 0.9])
+def test_a_large_offset_moves_the_threshold_and_no_number(offset: float, good: float) -> None:
+    """Whole hundredths, which float64 keeps apart; with nine good of ten, calling all good may be best."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        label = np.where(rng.random(40) < good, 1, -1)
+        label[:2] = 1, -1
+        score = np.round(rng.normal(size=40) + 0.3 * label, 2)
+        moved, cut = offset + 0.01 * score, best_threshold(score, label)
+        far = best_threshold(moved, label)
+        assert (moved > far).tolist() == (score > cut).tolist()
+        # as far beyond an extreme as scores of no offset have it, in hundredths: below 1e-3 of their spread
+        assert (far - offset) / 0.01 == pytest.approx(cut, abs=1e-2)
+        assert auc(moved, label) == auc(score, label)
+
+
 def test_a_gap_between_the_classes_is_cut_in_its_middle() -> None:
     assert best_threshold([-3, 1, 2, 7], [-1, -1, 1, 1]) == 1.5
 

@@ -75,6 +75,15 @@ def test_a_constant_reward_is_one_away_under_any_weights() -> None:
     assert resampling.starc(np.full((1, N), 0.7), TRUTH)(weights) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("offset", [1e5, -1e8])
+@pytest.mark.parametrize("metric", ["starc", "epic"])
+def test_a_large_offset_changes_no_draw(metric: str, offset: float) -> None:
+    form = getattr(resampling, metric)
+    weights = np.random.default_rng(3).integers(0, 3, (5, N)).astype(np.float32)
+    moved = form(offset + 0.01 * SCORE, TRUTH)(weights)
+    assert moved == pytest.approx(form(SCORE, TRUTH)(weights), abs=2e-5)  # float32, and 1e-6 of the offset's rounding
+
+
 def _mean_of(values: np.ndarray) -> Statistic:
     return resampling.accuracy(values[None])
 

@@ -9,7 +9,7 @@ from scipy.optimize import lsq_linear
 
 from fairl_bench.errors import NotFinite, Undefined
 from fairl_bench.science.agreement import epic
-from fairl_bench.science.starc import affine_residual, starc, starc_per_prompt
+from fairl_bench.science.starc import affine_residual, from_truth, prompt_codes, starc, starc_per_prompt
 
 # Whole numbers in a narrow range: no reward is constant only up to rounding (that has a test of its own), and
 # centring loses at most two digits, so that float64 identities hold to 1e-12.
@@ -95,6 +95,76 @@ def test_the_last_bits_of_a_float32_reward_count_as_constant() -> None:
     assert starc(noise.astype(np.float32), truth) == pytest.approx(1, abs=TOLERANCE)
     # ten times the spread that still counts as constant is a signal
     assert starc(3.7 + 1e-5 * 3.7 * truth, truth) == pytest.approx(0, abs=1e-9)  # 16 digits less 5 for the offset
+
+
+def test_a_collapsed_float32_head_is_constant_however_its_rewards_are_written() -> None:
+    rng = np.random.default_rng(1)
+    reward = (np.float32(0.123456) * (1 + np.finfo(np.float32).eps * rng.integers(-2, 3, 100))).astype(np.float32)
+    truth = rng.normal(size=100)
+    shortest = [float(str(number)) for number in reward]  # as a table writes a float32
+    for written in (reward, reward.astype(np.float64), shortest):
+        assert starc(written, truth) == pytest.approx(1, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("offset", [1e3, -1e6, 1e8, -1e10])
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 30.0])
+def test_a_large_offset_loses_no_digits(offset: float, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=300)
+    reward, prompt = truth + rng.normal(size=300), rng.integers(0, 30, 300)
+    moved = offset + scale * reward
+    close = 1e-14 * abs(offset) / scale * 100  # float64 keeps 16 digits of the offset
+    assert starc(moved, truth) == pytest.approx(starc(reward, truth), abs=close)
+    expected = starc_per_prompt(reward, truth, prompt)
+    assert starc_per_prompt(moved, truth, prompt) == pytest.approx(expected, abs=close)
+    assert epic(moved, truth) == pytest.approx(epic(reward, truth), abs=close)
+    assert affine_residual(moved, truth) == pytest.approx(scale**2 * affine_residual(reward, truth), rel=1e-3)
+
+
+def test_whole_numbers_vary_however_far_they_are_from_zero() -> None:
+    truth = np.array([0.0, 1.0, 2.0, 3.0, 1.0])
+    for offset in (1e5, 1e7, 1e12):
+        assert starc(offset + truth, truth) == pytest.approx(
+            0, abs=1e-15 * offset
+        )  # 16 digits less those of the offset
+        assert starc((1e6 + truth).astype(np.float32), truth) == pytest.approx(0, abs=1e-10)
+
+
+# --- from a truth
+
+
+@given(varying(1), st.floats(-100, 100))
+def test_a_constant_reward_is_one_from_every_truth_that_varies(rows: np.ndarray, value: float) -> None:
+    assert from_truth(np.full(rows.shape[1], value), rows[0]) == pytest.approx(1, abs=TOLERANCE)
+
+
+@given(rewards(1), st.floats(-100, 100))
+def test_from_a_constant_truth_nothing_has_a_distance(rows: np.ndarray, value: float) -> None:
+    n = rows.shape[1]
+    with pytest.raises(Undefined, match=f"STARC needs a truth that varies, got {n} values equal to"):
+        from_truth(rows[0], np.full(n, value))
+
+
+def test_a_truth_that_is_equal_within_each_prompt_is_constant_per_prompt() -> None:
+    prompt = [0, 0, 1, 1]
+    assert from_truth([1, 2, 3, 4], [5, 5, 6, 6]) == starc([1, 2, 3, 4], [5, 5, 6, 6])
+    with pytest.raises(Undefined, match="per-prompt STARC needs a truth that varies within a prompt"):
+        from_truth([1, 2, 3, 4], [5, 5, 6, 6], prompt)
+    assert from_truth([7, 7, 8, 8], [1, 2, 3, 5], prompt) == pytest.approx(1, abs=TOLERANCE)
+    assert from_truth([1, 2, 3, 4], [1, 2, 3, 5], prompt) == starc_per_prompt([1, 2, 3, 4], [1, 2, 3, 5], prompt)
+
+
+def test_many_equal_rewards_of_a_prompt_are_equal_whatever_their_mean_rounds_to() -> None:
+    prompt = np.repeat([0, 1], 5000)
+    level = np.array([1 / 3, 1e8 + 1 / 7])[prompt]
+    truth = np.random.default_rng(0).normal(size=10_000)
+    assert starc_per_prompt(level, truth, prompt) == pytest.approx(1, abs=TOLERANCE)
+
+
+def test_texts_without_a_prompt_stand_alone() -> None:
+    assert len(set(prompt_codes(["a", "", "", "a"]).tolist())) == 3
+    with pytest.raises(Undefined, match="the data has no prompts"):
+        prompt_codes(["", ""])
 
 
 @given(varying(2))

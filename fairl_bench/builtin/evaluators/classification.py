@@ -61,22 +61,23 @@ class Classification(Evaluator):
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
         """Five numbers a data set, and two more where it holds pairs."""
-        cut = partial(_cut, self.threshold.data, *_labelled(scored, self.threshold.data, self.threshold.label))
+        at = self.threshold
+        cut = partial(_cut, at.data, at.label, *_labelled(scored, at.data, at.label))
         positive = 1 if self.positive == "good" else -1
         for name in self.data:
             score, label = _labelled(scored, name, self.label)
             say = partial(measured, name, self.label)
-            yield say("threshold", len(label), cut)
-            yield say("accuracy", len(label), lambda s, y: classification.accuracy(s, y, cut()), score, label)
-            yield say("f1", len(label), lambda s, y: classification.f1(s, y, cut(), positive), score, label)
-            yield say("auc", len(label), classification.auc, score, label)
+            for metric, function in classification.by_label(score, label, cut, positive, self.label).items():
+                yield say(metric, len(label), function)
             margins = scored[name].margins()
             if self.label == PREFERRED and len(margins):
                 yield say("pair_accuracy", len(margins), classification.pair_accuracy, margins)
                 yield say("margin_snr", len(margins), agreement.margin_snr, margins)
 
 
-def _cut(data: str, score: Floats, label: Labels) -> float:
+def _cut(data: str, truth: str, score: Floats, label: Labels) -> float:
+    if not len(label):
+        raise Undefined(f"no threshold on {data}: {classification.no_label(truth)}")
     try:
         return classification.best_threshold(score, label)
     except Undefined as reason:

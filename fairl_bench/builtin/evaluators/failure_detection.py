@@ -52,6 +52,9 @@ class FailureDetection(Evaluator):
         pairs, truth = scored.pair_rows(), scored.examples.truths.get(GOLD)
         if truth is None or not len(pairs):
             raise DataError(f"failure-detection needs pairs with the truth 'gold'; data {name!r} has none")
+        if self.detector.truths() and not truth.label.any():
+            lack = f"data {name!r} has numbers alone; give its 'gold' a 'label_above'"
+            raise DataError(f"detector {self.detector.use!r} reads the labels of the truth 'gold': {lack}")
         preferred, rejected = pairs.T
         reward, gold = torch.tensor(scored.reward), torch.from_numpy(truth.label.astype(np.float64))
         signal = Signal(

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.data import GOLD, Floats, Rows, Scored
-from fairl_bench.errors import DataError, Undefined
+from fairl_bench.errors import DataError
 from fairl_bench.kinds import Evaluator
 from fairl_bench.records import Measure, measured
 from fairl_bench.science import agreement, starc
@@ -43,7 +43,7 @@ class Fidelity(Evaluator):
             known = np.flatnonzero(np.isfinite(truth.value))
             reward, true = scored[name].reward[known], truth.value[known]
             say = partial(measured, name, self.truth)
-            yield say("starc", len(known), starc.starc, reward, true)
+            yield say("starc", len(known), starc.from_truth, reward, true)
             yield say("starc_per_prompt", len(known), _per_prompt, reward, true, scored[name], known)
             yield say("affine_residual", len(known), starc.affine_residual, reward, true)
             yield say("epic", len(known), agreement.epic, reward, true)
@@ -52,9 +52,4 @@ class Fidelity(Evaluator):
 
 
 def _per_prompt(reward: Floats, true: Floats, scored: Scored, known: Rows) -> float:
-    prompts = [scored.examples.prompt[i] for i in known]
-    if not any(prompts):
-        raise Undefined("the data has no prompts")
-    # an empty prompt is no prompt: each such text stands alone
-    codes = np.unique([prompt or f"\0{i}" for i, prompt in enumerate(prompts)], return_inverse=True)[1]
-    return starc.starc_per_prompt(reward, true, codes)
+    return starc.from_truth(reward, true, starc.prompt_codes([scored.examples.prompt[i] for i in known]))

@@ -96,8 +96,9 @@ class Realignment(Evaluator):
     def of(self, cell: Recovered) -> Self:
         """With the source's models, prompts and judge, and the cell's reward.  Raises `SuiteError` where one lacks."""
         origin, judge = cell.source.origin(), self.judge or cell.source.gold
-        if judge is None:
-            raise SuiteError(f"evaluate: {self.use!r} needs a judge: model {cell.name!r} has no 'gold', name a 'judge'")
+        if not isinstance(judge, Judge):  # none, or numbers in a file, which say nothing of new texts
+            has = "has no 'gold'" if judge is None else "has numbers alone as its 'gold'"
+            raise SuiteError(f"evaluate: {self.use!r} needs a judge: model {cell.name!r} {has}, name a 'judge'")
         aligner = self._aligner(cell, origin)
         return self.model_copy(update={"aligner": aligner, "judge": judge, "prompts": self._prompts(cell, origin)})
 

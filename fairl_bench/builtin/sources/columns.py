@@ -1,14 +1,38 @@
-"""Pairs from rows: which column holds what."""
+"""Pairs from rows: which column holds what, and what is known of both sides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from pydantic import Field
+
+from fairl_bench.builtin.numeric import PairColumns, PairGold
 from fairl_bench.builtin.rows import Row
 from fairl_bench.component import Settings
-from fairl_bench.data import Pairs
+from fairl_bench.data import GOLD, Pairs
 from fairl_bench.errors import DataError
+from fairl_bench.kinds import Source
 from fairl_bench.textfiles import brief
+
+
+class Told(Source):
+    """A source whose rows may tell the truth of both sides of a pair."""
+
+    gold: PairGold | None = Field(  # type: ignore[assignment]  # wider than any source's: these have columns too
+        None,
+        description="judges every completion, or columns of both sides' true rewards; none: 'gold' is not known",
+    )
+
+    def labelled(self) -> bool:
+        """By its judge, or where its numbers make labels."""
+        return self.gold.labelled() if isinstance(self.gold, PairColumns) else self.judged()
+
+    def told(self, pairs: Pairs, rows: Sequence[Row], *, whole: bool) -> Pairs:
+        """The pairs with the truth that their rows tell, if they tell one."""
+        if not isinstance(self.gold, PairColumns):
+            return pairs
+        return replace(pairs, truths={GOLD: self.gold.truth(rows, whole=whole)})
 
 
 class Columns(Settings):

@@ -9,13 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.rows import CHECKED, Row, count_csv, count_rows, read_csv, read_jsonl
-from fairl_bench.builtin.sources.columns import Columns
+from fairl_bench.builtin.sources.columns import Columns, Told
 from fairl_bench.component import DataFile
 from fairl_bench.data import Pairs
-from fairl_bench.kinds import Source
 
 
-class _File(Source):
+class _File(Told):
     at_hand: ClassVar[bool] = True
 
     path: DataFile = Field(description="the file, relative to the suite")
@@ -28,7 +27,7 @@ class _File(Source):
 
     def check(self) -> None:
         """Read the first rows with all their columns."""
-        self._pairs(self.rows(min(self.limit or CHECKED, CHECKED)))
+        self._pairs(self.rows(min(self.limit or CHECKED, CHECKED)), whole=False)
 
     def size(self) -> int:
         """The rows of the file, up to the limit."""
@@ -36,14 +35,15 @@ class _File(Source):
 
     def peek(self, n: int) -> Pairs:
         """The first rows of the file."""
-        return self._pairs(self.rows(min(self.limit or n, n)))
+        return self._pairs(self.rows(min(self.limit or n, n)), whole=False)
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
         """One pair a row, in the file's order."""
         return self._pairs(self.rows(self.limit))
 
-    def _pairs(self, rows: list[Row]) -> Pairs:
-        return self.columns.pairs(rows, identical=self.identical == "drop", empty=self.empty == "drop")
+    def _pairs(self, rows: list[Row], *, whole: bool = True) -> Pairs:
+        pairs = self.columns.pairs(rows, identical=self.identical == "drop", empty=self.empty == "drop")
+        return self.told(pairs, rows, whole=whole)
 
 
 class Jsonl(_File):

@@ -16,17 +16,16 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.hub import Beside, digest, is_folder, snapshot
 from fairl_bench.builtin.rows import CHECKED, Row
-from fairl_bench.builtin.sources.columns import Columns, refuse_identical
+from fairl_bench.builtin.sources.columns import Columns, Told, refuse_identical
 from fairl_bench.builtin.splits_of_files import SplitRows, file_format, rows_of_files, rows_of_folder
 from fairl_bench.component import RunTime
 from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.kinds import Source
 
 _TURN = "\n\nAssistant:"
 
 
-class HubDataset(Source):
+class HubDataset(Told):
     """Pairs from a data set of the hub, or from a copy of it: a file, or a folder as on the hub or by save_to_disk.
 
     Identity is the commit, or the copy's content.  Rows are read as they come, so a large data set with a ``limit`` is
@@ -65,7 +64,7 @@ class HubDataset(Source):
 
     def check(self) -> None:
         """Open it and read the first rows with all their columns."""
-        self._pairs(self._rows(min(self.limit or CHECKED, CHECKED)))
+        self._pairs(self._rows(min(self.limit or CHECKED, CHECKED)), whole=False)
 
     def size(self) -> int | None:
         """The rows of the split, up to the limit, where they can be counted or the data set says how many it has."""
@@ -75,27 +74,28 @@ class HubDataset(Source):
 
     def peek(self, n: int) -> Pairs:
         """The first rows of the split."""
-        return self._pairs(self._rows(min(self.limit or n, n)))
+        return self._pairs(self._rows(min(self.limit or n, n)), whole=False)
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
         """One pair a row, in the split's order."""
         return self._pairs(self._rows(self.limit))
 
-    def _pairs(self, rows: Sequence[Row]) -> Pairs:
+    def _pairs(self, rows: Sequence[Row], *, whole: bool = True) -> Pairs:
         pairs = self.columns.pairs(rows, identical=True, empty=True)
         if self.prompt == "from-transcript":
             pairs = _from_transcripts(pairs, rows)
         for row, *texts in zip(rows, pairs.preferred, pairs.rejected, strict=True) if self.empty == "refuse" else ():
             if not all(text.strip() for text in texts):
                 raise DataError(f"{row.place}: a text of the pair is empty; set 'empty: drop' to leave such pairs out")
-        return pairs if self.identical == "drop" else refuse_identical(pairs, rows)
+        pairs = pairs if self.identical == "drop" else refuse_identical(pairs, rows)
+        return self.told(pairs, rows, whole=whole)
 
     def _rows(self, limit: int | None) -> list[Row]:
         rows = list[Row]()
         with self._split() as split:
             try:
                 for values in islice(split.rows, limit):
-                    rows.append(Row(f"{self._title()}, row {len(rows)}", values))
+                    rows.append(Row(f"{self._title()}, row {len(rows)}", values, split.texts))
             except DataError:  # it names the line
                 raise
             except Exception as error:  # a reader for each format, each with its own kinds

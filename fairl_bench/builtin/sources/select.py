@@ -45,6 +45,13 @@ class Select(Source):
             raise PydanticCustomError("shares", "the shares of 'mix' must be above 0 and make 1", {"field": "mix"})
         return self
 
+    @model_validator(mode="after")
+    def _labels(self) -> Self:
+        if (self.keep or self.mix) and self.of.judged() and not self.of.labelled():
+            message = "chooses by label, and the 'gold' of its pairs has numbers alone: give that a 'label_above'"
+            raise PydanticCustomError("no_labels", message, {"field": "of"})
+        return self
+
     def upstream(self) -> Mapping[str, Source]:
         """The judged pairs."""
         return {"of": self.of}
@@ -56,6 +63,10 @@ class Select(Source):
     def judged(self) -> bool:
         """By its own judge, or as the pairs were."""
         return self.gold is not None or self.of.judged()
+
+    def labelled(self) -> bool:
+        """By its own judge, or as the pairs were."""
+        return self.gold is not None or self.of.labelled()
 
     def pairs(self, rng: np.random.Generator, *, of: Examples = _NONE) -> Pairs:
         """The chosen pairs, in their order.  Raises `DataError` where a truth is missing and where no pair is left."""
