@@ -28,6 +28,7 @@ from fairl_bench.engine.stages import Worker
 from fairl_bench.engine.store import Store
 from fairl_bench.errors import Undefined
 from fairl_bench.pairwise import PairwiseMethod, _form, _recipe, _run
+from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.classification import auc
 from fairl_bench.science.failure_stack import FailureStack
 from fairl_bench.science.runs import Comparisons
@@ -45,22 +46,22 @@ class Rule(NamedTuple):
     """A rule: which epochs are admissible, and what of the validation pairs is watched."""
 
     selection: Selection
-    monitor: str = "loss"  # or "accuracy", of pairs ranked right, or "auc", of preferred against rejected texts
+    watched: str = "base loss"  # or "pair accuracy", "AUC" of preferred against rejected texts, "calibrated loss"
 
 
-def rules(epochs: int, patience: int, min_delta: float) -> dict[str, Rule]:
+def rules(epochs: int) -> dict[str, Rule]:
     """The candidates, by name."""
-    loss, patient = Selection(15, min_delta), Selection(patience, min_delta)
+    loss, patient = Selection(15), Selection(40)
+    default = patient._replace(min_delta=0.004)
     return {
-        "base loss, all epochs": Rule(loss),
+        "base loss": Rule(loss),
         "base loss, failure weight at most 1": Rule(loss._replace(most_weight=1.0)),
         "base loss, from epoch 16": Rule(loss._replace(start=16)),
-        "pair accuracy, all epochs": Rule(patient, "accuracy"),
-        "pair accuracy, from epoch 16": Rule(patient._replace(start=16), "accuracy"),
-        "AUC, all epochs": Rule(patient, "auc"),
-        "AUC, all epochs, half the patience": Rule(patient._replace(patience=patience // 2), "auc"),
-        "AUC, failure weight at most 1": Rule(patient._replace(most_weight=1.0), "auc"),
-        "AUC, from epoch 16": Rule(patient._replace(start=16), "auc"),
+        "pair accuracy": Rule(patient, "pair accuracy"),
+        "AUC": Rule(patient, "AUC"),
+        "calibrated loss": Rule(patient, "calibrated loss"),
+        "calibrated loss, by 0.004": Rule(default, "calibrated loss"),
+        "calibrated loss, by 0.004, from epoch 16": Rule(default._replace(start=16), "calibrated loss"),
         "the last epoch": Rule(Selection(start=epochs)),
     }
 
@@ -69,13 +70,13 @@ class Trace(NamedTuple):
     """One run, epoch by epoch."""
 
     weight: list[float]  # lambda_t
-    watched: dict[str, list[float]]  # by monitor; lower is better
+    watched: dict[str, list[float]]  # by what is watched; lower is better
     worth: dict[str, list[float]]  # by what is measured on the test data
 
     def kept(self, rule: Rule) -> int:
         """The epoch that a rule keeps, from 0."""
         choice = Choice(rule.selection)
-        for epoch, loss in enumerate(self.watched[rule.monitor], 1):
+        for epoch, loss in enumerate(self.watched[rule.watched], 1):
             choice.takes(epoch, loss, self.weight[epoch - 1])
             if choice.ended(epoch):
                 break
@@ -148,11 +149,13 @@ def _together(
         data = Data.of(x, train, validation, task.train.gold)
         recipe = _recipe(task, epochs)._replace(selection=Selection(None))  # nothing ends early
         stack = (Stack if runs[0].failures is None else FailureStack)(runs, data, recipe)
-        both = torch.arange(len(x)).expand(2, -1)
+        needed = np.unique(np.concatenate([*validation, *(one.rows for one in judged)]))
+        both = torch.from_numpy(np.stack([needed, np.full_like(needed, needed[0])]))
         for epoch in range(1, epochs + 1):
             loss, held_out = stack.epoch(epoch), stack.held_out()
             assert held_out is not None
-            reward = stack.rewards(both)[0].double().numpy()
+            reward = np.full((len(stack.active), len(x)), np.nan)
+            reward[:, needed] = stack.rewards(both)[0].double().numpy()
             for at, i in enumerate(stack.active):
                 _note(told[i], held_out.loss[at], stack.failure_weight(at), reward[at], validation, judged)
             stack.judge(epoch, loss, held_out)
@@ -167,7 +170,12 @@ def _note(
     good, bad = reward[validation.preferred], reward[validation.rejected]
     label = np.repeat(np.array([1, -1], np.int8), [len(good), len(bad)])
     right = float((good > bad).mean() + (good == bad).mean() / 2)
-    watched = {"loss": loss, "accuracy": -right, "auc": -auc(np.concatenate([good, bad]), label)}
+    watched = {
+        "base loss": loss,
+        "pair accuracy": -right,
+        "AUC": -auc(np.concatenate([good, bad]), label),
+        "calibrated loss": calibrated_loss(good - bad),
+    }
     worth = {}
     for one in judged:
         if len(set(one.label.tolist())) == 2:
@@ -182,11 +190,11 @@ def _note(
             column.setdefault(name, []).append(number)
 
 
-def measured(found: Sequence[tuple[str, Trace]], patience: int, min_delta: float) -> dict[str, Any]:
+def measured(found: Sequence[tuple[str, Trace]]) -> dict[str, Any]:
     """By rule and method: the mean kept epoch, and the mean worth of what was kept."""
     told: dict[str, Any] = {}
     epochs = max(len(trace.weight) for _, trace in found)
-    for name, rule in rules(epochs, patience, min_delta).items():
+    for name, rule in rules(epochs).items():
         by_method: dict[str, list[dict[str, float]]] = {}
         for method, trace in found:
             at = trace.kept(rule)
@@ -214,14 +222,12 @@ def main() -> None:
     store = Store(given.store.expanduser())
     quick = next(one.name for one in study.suite.methods if not isinstance(one.part, PairwiseMethod))
     run(study, store, given.results / study.suite.name, jobs=given.jobs, only={"method": [quick]})  # makes the worlds
-    stop = study.suite.training.stop
-    assert stop is not None
     found = list(traces(study, plan(study), Worker(store, study.registry), given.seeds))
     told = json.loads(FILE.read_text()) if FILE.exists() else {}
     told[study.suite.name] = {
         "replicates": given.replicates,
         "seeds": given.seeds,
-        "rules": measured(found, stop.patience, stop.min_delta),
+        "rules": measured(found),
     }
     FILE.write_text(json.dumps(told, indent=1) + "\n")
 

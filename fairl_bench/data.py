@@ -369,13 +369,13 @@ class Stop(Settings):
     table shows; see docs/suites.md.
     """
 
-    monitor: Literal["auc", "base-loss"] = Field(
-        "auc",
-        description="what is watched on the validation pairs: the AUC of preferred against rejected texts, which means "
-        "the same for every method, or the method's own base loss",
+    monitor: Literal["calibrated-loss", "base-loss"] = Field(
+        "calibrated-loss",
+        description="what is watched on the validation pairs: the Bradley-Terry loss of the margins at their best "
+        "scale, which means the same for every method, or the method's own base loss",
     )
-    patience: int = Field(30, ge=1, description="admissible epochs without a new best before a run stops")
-    min_delta: float = Field(0.0, ge=0, description="how much better an epoch must be to count as a new best")
+    patience: int = Field(40, ge=1, description="admissible epochs without a new best before a run stops")
+    min_delta: float = Field(0.004, ge=0, description="how much lower the loss must be to count as a new best")
     admissible: Admissible = Field(
         "all",
         description="which epochs may be kept: all; those whose failure weight is at most 1 (all of a method without "

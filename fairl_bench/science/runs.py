@@ -72,7 +72,7 @@ class Fitted(NamedTuple):
     arrays: dict[str, NDArray[np.float32]]
     history: dict[
         str, list[float]
-    ]  # by epoch: train_loss, validation_loss, validation_auc, failure_weight, failures, second_norm
+    ]  # by epoch: train_loss, validation_loss, calibrated_loss, failure_weight, failures, second_norm
     kept_epoch: int  # counted from 1
     admissible_from: int = 0  # the first epoch that could be kept; 0: none could, and the last one was
 

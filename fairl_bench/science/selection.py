@@ -6,15 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Monitor = Literal["base-loss", "auc"]
+Monitor = Literal["calibrated-loss", "base-loss"]
 
 
 class Selection(NamedTuple):
     """Which epoch of a run is kept: the best admissible one, by what is watched on the validation pairs.
 
-    That is the base loss of the method itself, or how well the whole reward tells preferred from rejected texts: their
-    AUC, which means the same for every method and asks nothing of the reward's scale.  An epoch that is not admissible
-    neither ends a run nor is kept; a run without an admissible epoch is as its last one left it.
+    That is its own base loss, or the calibrated loss, which means the same for every method and asks nothing of the
+    scale of its reward.  An epoch that is not admissible neither ends a run nor is kept; a run without an admissible
+    epoch is as its last one left it.
     """
 
     patience: int | None = 15  # admissible epochs without a new best after which a run ends; None: none end early

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
-from fairl_bench.science.classification import auc
+from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Batch, Comparisons, Fitted, Loss, Recipe, Run
 from fairl_bench.science.selection import Choice
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # registers, or products, exp and log would round otherwise in one place of a stack than in another.
 _WHOLE = 32
 BLOCK = 8192  # texts scored at once: their vectors are copied, and stay in the cache while each run reads them
-_HISTORY = ("train_loss", "validation_loss", "validation_auc", "failure_weight", "failures", "second_norm")
+_HISTORY = ("train_loss", "validation_loss", "calibrated_loss", "failure_weight", "failures", "second_norm")
 
 
 class Data(NamedTuple):
@@ -65,11 +65,11 @@ class HeldOut(NamedTuple):
     """What the active runs make of the validation pairs."""
 
     loss: list[float]  # [active] the mean base loss
-    auc: list[float] | None  # [active] of preferred against rejected texts, where it is watched
+    calibrated: list[float] | None  # [active] the calibrated loss, where it is watched
 
     def watched(self, at: int) -> float:
         """What a run's epochs are chosen by; lower is better."""
-        return self.loss[at] if self.auc is None else 1 - self.auc[at]
+        return self.loss[at] if self.calibrated is None else self.calibrated[at]
 
 
 class Stack:
@@ -221,11 +221,9 @@ class Stack:
         margin = preferred - rejected
         every = ((self.runs[i], margin[at : at + 1]) for at, i in enumerate(self.active))
         loss = [float(_asked(run.loss, own, run.name).mean()) for run, own in every]
-        if self.recipe.selection.monitor != "auc":
+        if self.recipe.selection.monitor == "base-loss":
             return HeldOut(loss, None)
-        both = np.concatenate([preferred.cpu().numpy(), rejected.cpu().numpy()], 1)
-        label = np.repeat(np.array([1, -1], np.int8), preferred.shape[1])
-        return HeldOut(loss, [auc(own, label) if np.isfinite(own).all() else np.nan for own in both])
+        return HeldOut(loss, [calibrated_loss(own) for own in margin.cpu().numpy()])
 
     def judge(self, epoch: int, train: Tensor, held_out: HeldOut | None) -> None:
         """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
@@ -263,8 +261,8 @@ class Stack:
         history["train_loss"].append(train)
         if held_out is not None:
             history["validation_loss"].append(held_out.loss[at])
-        if held_out is not None and held_out.auc is not None:
-            history["validation_auc"].append(held_out.auc[at])
+        if held_out is not None and held_out.calibrated is not None:
+            history["calibrated_loss"].append(held_out.calibrated[at])
 
     def arrays(self, at: int) -> dict[str, NDArray[np.float32]]:
         """A copy of one run's whole reward as one head."""

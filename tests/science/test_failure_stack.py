@@ -744,14 +744,14 @@ def test_a_constant_lambda_above_1_keeps_the_last_epoch(validation: bool) -> Non
 @SHAPES
 def test_history_has_one_entry_an_epoch_of_each_column(width: int | None) -> None:
     (fitted,) = train_on(problem(), [run(plan(weight=falling(4)))], recipe(width))
-    lengths = {name: len(column) for name, column in fitted.history.items() if name != "validation_auc"}
+    lengths = {name: len(column) for name, column in fitted.history.items() if name != "calibrated_loss"}
     assert lengths == dict.fromkeys(("train_loss", "validation_loss", "failure_weight", "failures", "second_norm"), 6)
     assert fitted.history["failure_weight"] == pytest.approx([4 * 0.7**turn for turn in range(6)])
 
 
 def test_a_baseline_has_no_column_of_failures() -> None:
     (fitted,) = train_on(problem(), [run(None)], recipe(None))
-    lengths = {name: len(column) for name, column in fitted.history.items() if name != "validation_auc"}
+    lengths = {name: len(column) for name, column in fitted.history.items() if name != "calibrated_loss"}
     assert lengths == {"train_loss": 6, "validation_loss": 6, "failure_weight": 0, "failures": 0, "second_norm": 0}
 
 

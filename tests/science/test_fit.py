@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fairl_bench.errors import FairlError, NotFinite
 from fairl_bench.science import heads
-from fairl_bench.science.classification import auc
+from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.fit import Comparisons, Fitted, Recipe, Run, fit
 from fairl_bench.science.losses import bradley_terry, hinge
 from fairl_bench.science.selection import Selection
@@ -436,22 +436,21 @@ def test_a_gain_below_min_delta_is_no_new_best() -> None:
     assert held.kept_epoch == at < free.kept_epoch
 
 
-def test_where_the_auc_is_watched_the_epoch_of_the_best_one_is_kept() -> None:
+def test_where_the_calibrated_loss_is_watched_its_best_epoch_is_kept() -> None:
     vectors, train, validation = problem(n=300, held_out=200)
-    recipe = Recipe(width=WIDTH, lr=3e-2, epochs=30, selection=Selection(patience=None, monitor="auc"))
+    recipe = Recipe(WIDTH, lr=0.1, epochs=30, selection=Selection(patience=None, monitor="calibrated-loss"))
     found = fit([run(), run(margin_of_one), run(cold)], vectors, train, validation, recipe)
     for one in found:
-        watched = one.history["validation_auc"]
+        watched = one.history["calibrated_loss"]
         assert len(watched) == len(one.validation_loss) == 30
-        assert one.kept_epoch == 1 + int(np.argmax(watched))
+        assert one.kept_epoch == 1 + int(np.argmin(watched))
         reward = heads.score(one.arrays, vectors)
-        texts = np.concatenate([reward[validation.preferred], reward[validation.rejected]])
-        label = np.repeat([1, -1], len(validation.preferred))
-        assert auc(texts, label) == pytest.approx(max(watched), abs=1e-4)  # summed in another order
+        margin = reward[validation.preferred] - reward[validation.rejected]
+        assert calibrated_loss(margin) == pytest.approx(min(watched), abs=1e-5)  # summed in another order
     assert any(one.kept_epoch != 1 + int(np.argmin(one.validation_loss)) for one in found)
 
 
 def test_the_base_loss_alone_is_noted_where_it_is_watched() -> None:
     vectors, train, validation = problem()
     (one,) = fit([run()], vectors, train, validation, Recipe(width=None, epochs=2))
-    assert one.history["validation_auc"] == []
+    assert one.history["calibrated_loss"] == []
