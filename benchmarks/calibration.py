@@ -156,7 +156,7 @@ def power(methods: int, blocks: int, gap: float, repeats: int, seed: int) -> tup
 
 # --- claims
 
-CLAIMS = 16
+CLAIMS, DEALS = 16, 200
 
 
 def false_claims(blocks: int, repeats: int, seed: int) -> int:
@@ -182,7 +182,7 @@ def false_claims(blocks: int, repeats: int, seed: int) -> int:
 # --- deals
 
 
-def deals(folder: Path, names: int = 11, each: int = 3, count: int = 200) -> dict[str, int]:
+def deals(folder: Path, names: int = 11, each: int = 3, count: int = DEALS) -> dict[str, int]:
     """By column of Table 1, in how many of 200 deals two names of one method are shown to differ.
 
     The folder holds many seeds of one method in every replicate; each name is dealt ``each`` of them in each.
@@ -251,7 +251,7 @@ def main() -> None:
     given = parser.parse_args()
     told = json.loads(FILE.read_text()) if FILE.exists() else {}
     if given.deals:
-        told["deals"] = deals(given.deals)
+        told["deals"] = {"deals": DEALS, "columns": deals(given.deals)}
         print(told["deals"])
     else:
         told |= measured(given.parts, given.repeats, given.workers)

@@ -46,4 +46,12 @@ def claims() -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES: dict[str, Callable[[], str]] = {"alarms": alarms, "power": power, "claims": claims}
+def deals() -> str:
+    """In how many deals of one method under several names two of these are shown to differ, by column of Table 1."""
+    found = _told()["deals"]
+    lines = ["| column of Table 1 | deals with a false difference |", "|---|---|"]
+    lines += [f"| {column} | {count} of {found['deals']} |" for column, count in found["columns"].items()]
+    return "\n".join(lines) + "\n"
+
+
+TABLES: dict[str, Callable[[], str]] = {"alarms": alarms, "power": power, "claims": claims, "deals": deals}
