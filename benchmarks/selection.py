@@ -52,7 +52,7 @@ class Rule(NamedTuple):
 def rules(epochs: int) -> dict[str, Rule]:
     """The candidates, by name."""
     loss, patient = Selection(15), Selection(40)
-    default = patient._replace(min_delta=0.004)
+    default = patient._replace(min_delta=0.004, average=3)
     return {
         "base loss": Rule(loss),
         "base loss, failure weight at most 1": Rule(loss._replace(most_weight=1.0)),
@@ -60,8 +60,9 @@ def rules(epochs: int) -> dict[str, Rule]:
         "pair accuracy": Rule(patient, "pair accuracy"),
         "AUC": Rule(patient, "AUC"),
         "calibrated loss": Rule(patient, "calibrated loss"),
-        "calibrated loss, by 0.004": Rule(default, "calibrated loss"),
-        "calibrated loss, by 0.004, from epoch 16": Rule(default._replace(start=16), "calibrated loss"),
+        "calibrated loss, by 0.004": Rule(patient._replace(min_delta=0.004), "calibrated loss"),
+        "calibrated loss of 3 epochs, by 0.004": Rule(default, "calibrated loss"),
+        "calibrated loss of 3 epochs, by 0.004, from epoch 16": Rule(default._replace(start=16), "calibrated loss"),
         "the last epoch": Rule(Selection(start=epochs)),
     }
 

@@ -376,6 +376,9 @@ class Stop(Settings):
     )
     patience: int = Field(40, ge=1, description="admissible epochs without a new best before a run stops")
     min_delta: float = Field(0.004, ge=0, description="how much lower the loss must be to count as a new best")
+    average: int = Field(
+        3, ge=1, description="epochs that the watched loss is averaged over: one that is good by luck is not kept"
+    )
     admissible: Admissible = Field(
         "all",
         description="which epochs may be kept: all; those whose failure weight is at most 1 (all of a method without "

@@ -159,7 +159,7 @@ def _selection(stop: Stop | None, epochs: int) -> Selection:
     if stop is None:
         return Selection(patience=None, start=epochs)
     most = 1.0 if stop.admissible == "failure-weight-at-most-1" else math.inf
-    return Selection(stop.patience, stop.min_delta, stop.first(epochs), most, stop.monitor)
+    return Selection(stop.patience, stop.min_delta, stop.first(epochs), most, stop.monitor, stop.average)
 
 
 def _reward(fitted: Fitted) -> Reward:

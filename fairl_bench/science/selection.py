@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Monitor = Literal["calibrated-loss", "base-loss"]
@@ -22,6 +22,7 @@ class Selection(NamedTuple):
     start: int = 1  # the first admissible epoch
     most_weight: float = math.inf  # no epoch is admissible whose failure weight lambda_t is above it
     monitor: Monitor = "base-loss"
+    average: int = 1  # how many epochs the watched loss is averaged over: this one and those before it
 
     def admits(self, epoch: int, weight: float) -> bool:
         """Whether a run may keep this epoch, or end at it."""
@@ -36,6 +37,7 @@ class Choice:
     kept_epoch: int = 0  # counted from 1; 0: none so far
     admissible_from: int = 0  # the first admissible epoch; 0: none so far
     lowest: float = math.inf
+    recent: list[float] = field(default_factory=list)  # what was watched last, admissible or not
 
     def takes(self, epoch: int, watched: float | None, weight: float = 0.0) -> bool:
         """Whether this epoch is the best so far by a number that is better when it is lower.
@@ -46,6 +48,9 @@ class Choice:
         >>> [choice.takes(epoch, loss) for epoch, loss in enumerate((0.1, 0.3, 0.4, 0.2), 1)]
         [False, True, False, True]
         """
+        if watched is not None:
+            self.recent = [*self.recent, watched][-self.rule.average :]
+            watched = sum(self.recent) / len(self.recent)
         if not self.rule.admits(epoch, weight):
             return False
         self.admissible_from = self.admissible_from or epoch

@@ -130,7 +130,7 @@ def test_a_field_of_the_loss_reaches_the_training() -> None:
 
 def test_a_reward_tells_its_history() -> None:
     problem = planted(n=60)
-    settings = Training(lr=1e-2, epochs=50, stop=Stop(monitor="base-loss", patience=2, min_delta=0.0))
+    settings = Training(lr=1e-2, epochs=50, stop=Stop(monitor="base-loss", patience=2, min_delta=0.0, average=1))
     one = Task(problem.task.train, problem.task.validation, Head(width=4), settings)
     reward = MaxEntropy().fit(one)
     watched = reward.history["validation_loss"]
@@ -155,7 +155,7 @@ def test_different_methods_train_in_one_stack_as_they_do_alone() -> None:
     ("admissible", "first"), [("all", 1), ("failure-weight-at-most-1", 1), ("last", 12), ({"from": 9}, 9)]
 )
 def test_a_baseline_keeps_an_epoch_that_the_rule_admits(admissible: Any, first: int) -> None:
-    rule = {"monitor": "base-loss", "patience": 12, "min_delta": 0.0, "admissible": admissible}
+    rule = {"monitor": "base-loss", "patience": 12, "min_delta": 0.0, "average": 1, "admissible": admissible}
     settings = Training(lr=1e-2, epochs=12, stop=Stop.model_validate(rule))
     problem = planted(n=60)
     reward = MaxEntropy().fit(Task(problem.task.train, problem.task.validation, Head(width=4), settings))

@@ -12,7 +12,7 @@ from fairl_bench.science import heads
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.fit import Comparisons, Fitted, Recipe, Run, fit
 from fairl_bench.science.losses import bradley_terry, hinge
-from fairl_bench.science.selection import Selection
+from fairl_bench.science.selection import Choice, Selection
 from fairl_bench.science.streams import stream
 
 # odd on purpose: nothing is a multiple of a vector register, and the last batch is short
@@ -454,3 +454,11 @@ def test_the_base_loss_alone_is_noted_where_it_is_watched() -> None:
     vectors, train, validation = problem()
     (one,) = fit([run()], vectors, train, validation, Recipe(width=None, epochs=2))
     assert one.history["calibrated_loss"] == []
+
+
+def test_an_epoch_is_judged_with_those_before_it() -> None:
+    choice = Choice(Selection(average=3, start=2))
+    taken = [choice.takes(epoch, loss) for epoch, loss in enumerate((0.6, 0.9, 0.0, 0.9, 0.1, 0.1), 1)]
+    # means 0.6, 0.75, 0.5, 0.6, 0.333, 0.367; the first epoch may not be kept, but counts
+    assert taken == [False, True, True, False, True, False]
+    assert choice.kept_epoch == 5
