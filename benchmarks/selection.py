@@ -79,7 +79,7 @@ class Trace(NamedTuple):
         choice = Choice(rule.selection)
         for epoch, loss in enumerate(self.watched[rule.watched], 1):
             choice.takes(epoch, loss, self.weight[epoch - 1])
-            if choice.ended(epoch):
+            if choice.ended():
                 break
         return (choice.kept_epoch or len(self.weight)) - 1
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import RunTime, Settings
@@ -363,9 +363,10 @@ Admissible = (
 
 
 class Stop(Settings):
-    """Which epoch of a run is kept, one rule for all methods: the best admissible one on the validation split.
+    """Which epoch of a run is kept, one rule for all methods, by the pairs of the validation split.
 
-    A run ends early after ``patience`` admissible epochs without a new best.  The defaults were found on worlds that no
+    An admissible epoch replaces the kept one if its averaged loss is lower by more than ``min_delta``, and a run ends
+    early after ``patience`` of them that do not.  The defaults were found on worlds that no
     table shows; see docs/suites.md.
     """
 
@@ -374,8 +375,8 @@ class Stop(Settings):
         description="what is watched on the validation pairs: the Bradley-Terry loss of the margins at their best "
         "scale, which means the same for every method, or the method's own base loss",
     )
-    patience: int = Field(40, ge=1, description="admissible epochs without a new best before a run stops")
-    min_delta: float = Field(0.004, ge=0, description="how much lower the loss must be to count as a new best")
+    patience: int = Field(40, ge=1, description="admissible epochs in a row that replace nothing before a run stops")
+    min_delta: float = Field(0.004, ge=0, description="how much lower the loss must be than that of the kept epoch")
     average: int = Field(
         3, ge=1, description="epochs that the watched loss is averaged over: one that is good by luck is not kept"
     )
@@ -404,6 +405,13 @@ class Training(Settings):
         "drop", description="pairs whose two texts have equal vectors, which no reward of vectors can tell apart"
     )
     device: Annotated[Literal["cpu", "cuda"], RunTime] = Field("cpu", description="rewards agree to rounding")
+
+    @model_validator(mode="after")
+    def _reaches_the_first_epoch(self) -> Self:
+        if self.stop is not None and (first := self.stop.first(self.epochs)) > self.epochs:
+            message = "stop.admissible begins at epoch {first}, and there are {epochs}; begin earlier, or train longer"
+            raise PydanticCustomError("epochs", message, {"first": first, "epochs": self.epochs, "field": "stop"})
+        return self
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairl_bench.science.failures import FailurePlan
-    from fairl_bench.science.runs import Batch, Fitted, Recipe, Run
+    from fairl_bench.science.runs import Batch, Comparisons, Fitted, Recipe, Run
     from fairl_bench.science.selection import Selection
 
 
@@ -92,7 +92,7 @@ class PairwiseMethod(Method):
                 [_run(method, task, member, plans[id(method)]) for method, task, member in one_each],
                 task.train.vectors,
                 Comparisons(task.train.preferred, task.train.rejected),
-                Comparisons(task.validation.preferred, task.validation.rejected),
+                _validation(task),
                 _recipe(task, method.epochs(task.training)),
                 task.train.gold,
                 report,
@@ -137,6 +137,14 @@ def _run(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | No
         weight=method.weight if method.weighs() else None,
         failures=plan,
     )
+
+
+def _validation(task: Task) -> Comparisons:
+    """The validation pairs; none where nothing is chosen by them."""
+    from fairl_bench.science.runs import Comparisons
+
+    read = slice(None) if task.training.stop else slice(0)
+    return Comparisons(task.validation.preferred[read], task.validation.rejected[read])
 
 
 def _recipe(task: Task, epochs: int) -> Recipe:

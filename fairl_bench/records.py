@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -94,7 +95,13 @@ def write(path: Path, records: Iterable[Record]) -> None:
 
 def says(path: Path, records: Sequence[Record]) -> bool:
     """Whether a file holds these records already, and no others."""
-    return path.exists() and sorted(map(repr, read(path))) == sorted(map(repr, records))
+    return path.exists() and Counter(map(_told, read(path))) == Counter(map(_told, records))
+
+
+def _told(record: Record) -> tuple[object, ...]:
+    """What a record says, to compare: a number that is not defined is equal to another."""
+    told = vars(record)
+    return tuple(told.values()) if record.value == record.value else tuple({**told, "value": None}.values())
 
 
 def read(path: Path) -> list[Record]:

@@ -26,8 +26,8 @@ def selections(document: Document) -> dict[str, Document]:
 
 def _under(document: Document, name: str, fields: Mapping[str, Any]) -> Document:
     training = document.content.get("training")
-    if isinstance(training, Mapping) and "stop" in training and not isinstance(training["stop"], Mapping):
-        what = f"'selections' changes training.stop, which is {training['stop']!r:.40}; give it a mapping"
+    if fields and isinstance(training, Mapping) and "stop" in training and training["stop"] is None:
+        what = "'selections' changes fields of training.stop, which is null; give it a mapping"
         raise SuiteError(what, *document.where(("training", "stop")))
     for field, value in fields.items():
         where = document.where(("selections", name, field))

@@ -13,8 +13,8 @@ from scipy.special import expit
 def calibrated_loss(margin: ArrayLike) -> float:
     """The mean Bradley-Terry loss of margins ``[n]`` at the scale ``c >= 0`` at which it is lowest, in nats.
 
-    ``min_c mean log(1 + exp(-c m))``: log 2 where the margins say nothing or the contrary, 0 where all are above zero.
-    It means the same for every method, since no loss and no temperature of its own is in it, and unlike the share of
+    ``min_c mean log(1 + exp(-c m))``: log 2 where the margins say nothing or the contrary, 0 where all are above zero,
+    NaN where one is not finite.  It means the same for every method, since no loss and no temperature of its own is in it, and unlike the share of
     pairs that are ranked right it moves with every margin.
 
     >>> calibrated_loss([1.0, 2.0]), round(calibrated_loss([-1.0, -2.0]), 6)
@@ -23,6 +23,8 @@ def calibrated_loss(margin: ArrayLike) -> float:
     True
     """
     found = np.asarray(margin, np.float64)
+    if not np.isfinite(found).all():
+        return math.nan
     if not found.size or not found.mean() > 0:
         return math.log(2)
     if not (found < 0).any():  # the loss falls for ever as the scale grows
@@ -32,6 +34,8 @@ def calibrated_loss(margin: ArrayLike) -> float:
     def slope(scale: float) -> float:
         return -float((unit * expit(-scale * unit)).mean())
 
+    if not slope(0.0) < 0:  # their mean is above zero by rounding alone
+        return math.log(2)
     most = 1.0
     while slope(most) < 0:
         most *= 2

@@ -37,6 +37,7 @@ class Choice:
     kept_epoch: int = 0  # counted from 1; 0: none so far
     admissible_from: int = 0  # the first admissible epoch; 0: none so far
     lowest: float = math.inf
+    waited: int = 0  # admissible epochs since the kept one
     recent: list[float] = field(default_factory=list)  # what was watched last, admissible or not
 
     def takes(self, epoch: int, watched: float | None, weight: float = 0.0) -> bool:
@@ -55,11 +56,11 @@ class Choice:
             return False
         self.admissible_from = self.admissible_from or epoch
         if watched is not None and self.kept_epoch and not watched < self.lowest - self.rule.min_delta:
+            self.waited += 1
             return False
-        self.kept_epoch, self.lowest = epoch, math.inf if watched is None else watched
+        self.kept_epoch, self.waited, self.lowest = epoch, 0, math.inf if watched is None else watched
         return True
 
-    def ended(self, epoch: int) -> bool:
-        """Whether no admissible epoch was better for as long as the patience."""
-        patience = self.rule.patience
-        return patience is not None and bool(self.kept_epoch) and epoch - self.kept_epoch >= patience
+    def ended(self) -> bool:
+        """Whether none of as many admissible epochs as the patience was better."""
+        return self.rule.patience is not None and self.waited >= self.rule.patience

@@ -230,13 +230,13 @@ class Stack:
         keep = []
         for at, i in enumerate(self.active):
             choice, loss = self.choices[i], float(train[at])
-            for one in (loss, *(() if held_out is None else (held_out.loss[at],))):
+            for one in (loss, *(() if held_out is None else (held_out.loss[at], held_out.watched(at)))):
                 if not np.isfinite(one):
                     raise NotFinite(f"the loss of {self.runs[i].name!r} is {one} in epoch {epoch}; lower training.lr")
             self.note(at, i, loss, held_out)
             if choice.takes(epoch, None if held_out is None else held_out.watched(at), self.failure_weight(at)):
                 self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=epoch)
-            if held_out is None or not choice.ended(epoch):
+            if held_out is None or not choice.ended():
                 keep.append(at)
         if len(keep) < len(self.active):
             self.keep(keep)

@@ -58,8 +58,9 @@ def test_a_selection_changes_the_fields_that_it_names_alone(tiny: dict[str, Any]
         ({"selections": {"last": {"admissable": "last"}}}, "unknown field 'admissable'"),
         ({"selections": {"late": {"admissible": {"from": 0}}}}, "must be at least 1"),
         ({"selections": {"late": {"admissible": {}}}}, "admissible"),
+        ({"selections": {"late": {"admissible": {"from": 4}}}}, "begins at epoch 4, and there are 3"),
         ({"selections": {"late": {"admissible": "some"}}}, "needs 'all', 'failure-weight-at-most-1' or 'last'"),
-        ({"selections": RULES, "training": {"stop": None}}, "training.stop, which is None; give it a mapping"),
+        ({"selections": RULES, "training": {"stop": None}}, "training.stop, which is null; give it a mapping"),
     ],
 )
 def test_a_selection_that_means_nothing_is_refused_with_its_line(

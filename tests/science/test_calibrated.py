@@ -37,3 +37,14 @@ def test_one_margin_that_turns_round_costs() -> None:
     margin = np.random.default_rng(1).normal(1.0, 1.0, 50)
     turned = np.where(np.arange(50) == int(margin.argmax()), -margin, margin)
     assert calibrated_loss(turned) > calibrated_loss(margin)
+
+
+def test_margins_that_cancel_but_for_rounding_are_worth_a_coin() -> None:
+    for seed in range(300):
+        half = np.random.default_rng(seed).normal(size=600).astype(np.float32)
+        margin = np.random.default_rng(seed).permutation(np.concatenate([half, -half]))
+        assert calibrated_loss(margin) == pytest.approx(math.log(2), abs=1e-9)
+
+
+def test_what_is_not_finite_is_not_defined() -> None:
+    assert math.isnan(calibrated_loss([math.inf, -1.0, 2.0]))

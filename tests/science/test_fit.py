@@ -462,3 +462,12 @@ def test_an_epoch_is_judged_with_those_before_it() -> None:
     # means 0.6, 0.75, 0.5, 0.6, 0.333, 0.367; the first epoch may not be kept, but counts
     assert taken == [False, True, True, False, True, False]
     assert choice.kept_epoch == 5
+
+
+def test_epochs_that_may_not_be_kept_are_not_counted_by_the_patience() -> None:
+    choice = Choice(Selection(patience=2, most_weight=1.0))
+    ended = []
+    for epoch, (loss, weight) in enumerate(((0.1, 0.0), (0.2, 5.0), (0.2, 5.0), (0.2, 0.0), (0.2, 5.0), (0.2, 0.0)), 1):
+        choice.takes(epoch, loss, weight)
+        ended.append(choice.ended())
+    assert ended == [False, False, False, False, False, True]
