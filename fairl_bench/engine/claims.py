@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from fairl_bench.engine.selections import selection_of, without_selection
+from fairl_bench.engine.selections import named_variant, selection_of, without_selection
 from fairl_bench.engine.suite import Claim
 from fairl_bench.records import Record
 from fairl_bench.science.moderated import half_width
@@ -70,47 +71,79 @@ def judge(
 
     ``known`` comparisons are taken as they are; what they lack is compared as Table 1's columns are, two methods at a
     time.  A slice differs from seed to seed, so there Student's t over runs is all there is.  A claim is one
-    hypothesis, however many comparators it names; Holm is over all verdicts.  A claim under several selections is
-    judged under each, with Holm over the verdicts under that one: to be supported it must be so under each, which is
-    one hypothesis again.  It depends on the selection where these verdicts are not all the same.
+    hypothesis, however many comparators and selections it names: all of them must hold, and the p of that is the
+    largest; Holm is over these.  Where a claim under several selections has not the same verdict under each, it depends
+    on the selection.
     """
     found = [row for row in found if not row.other]
     known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], folder, suite, found, known)]
     axes = list(dict.fromkeys((row.model, row.encoder, row.variant) for row in found))
-    asked = [
-        (claim, group)
+    lines = [
+        _Line(claim, group, *_deciding(claim, group, found, known))
         for claim in claims
-        for group in axes
-        if not claim.under or selection_of(group[-1]) in claim.under
+        for group in (_under(claim, axes) if claim.under else axes)
     ]
-    judged = [(claim, group, *_deciding(claim, group, found, known)) for claim, group in asked]
-    families = [selection_of(group[-1]) if claim.under else None for claim, group in asked]
-    adjusted = _holm_within(families, [p for *_, p in judged])
-    alone = [_verdict(*one, p) for one, p in zip(judged, adjusted, strict=True)]
-    return _under_all(alone)
+    return _verdicts(lines)
 
 
-def _holm_within(families: Sequence[str | None], p: Sequence[float]) -> list[float]:
-    """Each p adjusted over those of its family; one that is not defined is no part of it."""
-    found = list(p)
-    for family in set(families):
-        mine = [at for at, one in enumerate(families) if one == family and not math.isnan(p[at])]
-        for at, one in zip(mine, holm([p[at] for at in mine]), strict=True):
-            found[at] = one
+class _Line(NamedTuple):
+    """A claim on one model, encoder and variant, with the comparison that decides it there."""
+
+    claim: Claim
+    axes: tuple[str, str, str]
+    effect: Effect
+    p: float
+
+    def hypothesis(self) -> tuple[str, ...]:
+        """What must hold together: the lines of one claim under its selections."""
+        model, encoder, variant = self.axes
+        return self.claim.id, model, encoder, without_selection(variant) if self.claim.under else variant
+
+
+def _under(claim: Claim, axes: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """A claim's selections at each point of the suite, also those of which nothing is on record."""
+    points = dict.fromkeys((model, encoder, without_selection(variant)) for model, encoder, variant in axes)
+    return [
+        (model, encoder, named_variant(json.loads(point or "{}"), selection))
+        for model, encoder, point in points
+        for selection in claim.under
+    ]
+
+
+def _verdicts(lines: Sequence[_Line]) -> list[Verdict]:
+    together: dict[tuple[str, ...], list[int]] = {}
+    for at, line in enumerate(lines):
+        together.setdefault(line.hypothesis(), []).append(at)
+    largest = [_largest([lines[at] for at in mine]) for mine in together.values()]
+    whole = dict(zip(together, _holm(largest), strict=True))
+    alone: dict[int, float] = {at: whole[line.hypothesis()] for at, line in enumerate(lines) if not line.claim.under}
+    for selection in dict.fromkeys(selection_of(line.axes[-1]) for line in lines if line.claim.under):
+        mine = [at for at, one in enumerate(lines) if one.claim.under and selection_of(one.axes[-1]) == selection]
+        alone |= dict(zip(mine, _holm([lines[at].p for at in mine]), strict=True))
+    found = [_verdict(*line, alone[at]) for at, line in enumerate(lines)]
+    for hypothesis, mine in together.items():
+        said = {found[at].alone for at in mine}
+        shown = whole[hypothesis] <= lines[mine[0]].claim.alpha
+        verdict = DEPENDS if len(said) > 1 else found[mine[0]].alone if shown else "inconclusive"
+        for at in mine:
+            found[at] = found[at]._replace(verdict=verdict)
     return found
 
 
-def _under_all(alone: Sequence[Verdict]) -> list[Verdict]:
-    """The same with what the verdicts of one claim under its selections come to together."""
+def _largest(lines: Sequence[_Line]) -> float:
+    """The p of all of them together: the largest; 1 where some hold and some do not, NaN where one is not known."""
+    every = [line.p for line in lines]
+    if any(map(math.isnan, every)):
+        return math.nan
+    return max(every) if len({_holds(line.claim, line.effect) for line in lines}) == 1 else 1.0
 
-    def of(one: Verdict) -> tuple[str, ...]:
-        apart = without_selection(one.variant) if one.claim.under else one.variant
-        return one.claim.id, one.model, one.encoder, apart
 
-    said: dict[tuple[str, ...], dict[Said, None]] = {}
-    for one in alone:
-        said.setdefault(of(one), {})[one.alone] = None
-    return [one._replace(verdict=one.alone if len(said[of(one)]) == 1 else DEPENDS) for one in alone]
+def _holm(p: Sequence[float]) -> list[float]:
+    """Each p adjusted over all; one that is not defined is none of them."""
+    found, known = list(p), [at for at, one in enumerate(p) if not math.isnan(one)]
+    for at, one in zip(known, holm([p[at] for at in known]), strict=True):
+        found[at] = one
+    return found
 
 
 def effect_of(
@@ -182,8 +215,8 @@ def _deciding(
         return lacking[0], math.nan
     against = [at for at, effect in enumerate(effects) if not _holds(claim, effect)]
     if against:
-        worst = min(against, key=lambda at: each[at])
-        return effects[worst], min(1.0, len(effects) * each[worst])
+        worst, different = min(against, key=lambda at: each[at]), {effect[1:] for effect in effects}
+        return effects[worst], min(1.0, len(different) * each[worst])
     last = max(range(len(effects)), key=lambda at: each[at])
     return effects[last], each[last]
 
@@ -299,8 +332,9 @@ def table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _family(verdicts: Sequence[Verdict]) -> str:
-    under = any(one.claim.under for one in verdicts)
-    return "all lines of a selection" if under else f"all {len(verdicts)} lines"
+    if not any(one.claim.under for one in verdicts):
+        return f"all {len(verdicts)} lines"
+    return "all lines of a selection; the verdict of a claim under several over all claims, each with its largest p"
 
 
 def _place(one: Verdict) -> tuple[str, str, str]:

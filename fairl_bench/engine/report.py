@@ -126,7 +126,7 @@ def tables(
     compared = [one for one in compared if one.data.partition("/")[0] != DATA]
     if (first := report.table1) is not None:
         board = table1(found, first, runs, compared, intervals=intervals)
-        made["1"] = board._replace(notes=(*selected_differently(found, runs), *board.notes, *notes))
+        made["1"] = board._replace(notes=(*board.notes, *notes))
         made["slices"] = slices(found, first, runs)
         made["ambiguity"] = ambiguity(found, first.data, runs)
     if (second := report.table2) is not None:
@@ -136,6 +136,9 @@ def tables(
     for name, layout in (("1", first), ("slices", first), ("2", second), ("3", third)):
         if layout is not None and name in made:
             made[name] = with_known(made[name], known, layout.truth_of, layout.data)
+    apart = selected_differently(found, runs)
+    for name in {"1", "2", "3", "slices", "ambiguity"} & set(made):
+        made[name] = made[name]._replace(notes=(*apart, *made[name].notes))
     return {name: made[name] for name in TABLES if name in made and made[name].rows}
 
 

@@ -14,8 +14,8 @@ def calibrated_loss(margin: ArrayLike) -> float:
     """The mean Bradley-Terry loss of margins ``[n]`` at the scale ``c >= 0`` at which it is lowest, in nats.
 
     ``min_c mean log(1 + exp(-c m))``: log 2 where the margins say nothing or the contrary, 0 where all are above zero,
-    NaN where one is not finite.  It means the same for every method, since no loss and no temperature of its own is in it, and unlike the share of
-    pairs that are ranked right it moves with every margin.
+    NaN where one is not finite.  It means the same for every method, since no loss and no temperature of its own is in
+    it, and unlike the share of pairs that are ranked right it moves with every margin.
 
     >>> calibrated_loss([1.0, 2.0]), round(calibrated_loss([-1.0, -2.0]), 6)
     (0.0, 0.693147)

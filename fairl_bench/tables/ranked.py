@@ -58,10 +58,10 @@ def ranked(
             equal.append(f"{data} {called(metric)}")
     apart = any(APART in text for row in rows for text in row[names:])
     notes = [*table.notes, *_explained(comparisons, intervals, apart=apart)]
-    if untested := dict.fromkeys(
-        called(one.metric) for one in comparisons if math.isfinite(one.value) and one.other and not _tested(one)
-    ):
-        notes.append(f"Nothing is marked in {', '.join(untested)}: of one run a method, they have no test here.")
+    two = [one for one in comparisons if one.other and math.isfinite(one.value)]
+    tested = {one.metric for one in two if _tested(one)}
+    if untested := dict.fromkeys(called(one.metric) for one in two if one.metric not in tested):
+        notes.append(f"Nothing is marked in {', '.join(untested)}: with one run of each method there is no test of it.")
     if equal:
         notes.append(f"No two methods differ in {', '.join(equal)}.")
     return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
@@ -100,7 +100,8 @@ def _places(
 ) -> dict[Row, Place]:
     """The place of each member; none where the metric has no better side or nothing was compared."""
     means = {row: summary(found.get((row, column), []))[0] for row in members}
-    known = [row for row in members if not math.isnan(means[row])]
+    tested = {method for pair in p or () for method in pair}
+    known = [row for row in members if not math.isnan(means[row]) and row[2] in tested]
     if not p or group[-1] not in ARROWS or len(known) < 2:
         return {}
     both = {(i, j): _either(p, known[i][2], known[j][2]) for i in range(len(known)) for j in range(i + 1, len(known))}

@@ -30,8 +30,8 @@ def selected_differently(records: Iterable[Record], rows: Iterable[Row]) -> list
         methods.setdefault(" or ".join(map(_said, sorted(epochs))), {})[method] = None
     each = "; ".join(f"{said} for {', '.join(of)}" for said, of in methods.items())
     return [
-        "Rows were selected differently ('training.stop.admissible') and may differ by that alone: the first epoch "
-        f"that could be kept was {each}."
+        "Rows were selected differently ('training.stop.admissible') and may differ for this reason alone: the first "
+        f"epoch that could be kept was {each}."
     ]
 
 
