@@ -61,8 +61,8 @@ def _measured(cell: Cell, worker: Worker) -> Iterator[tuple[int | None, str, Seq
 
 
 def _selected(cell: Cell, store: Store) -> list[Measure]:
-    """The epochs of a run's selection, made on its validation pairs; none of a method that has no epochs."""
-    facts = store.manifest(cell.reward)["facts"] if store.has(cell.reward) else {}
+    """The epochs of a run's selection, made on its validation pairs; none where it has no epochs, or no scores yet."""
+    facts = store.manifest(cell.reward)["facts"] if store.has(cell.reward) and store.has(cell.scores) else {}
     return [
         Measure("pairs/validation", PREFERRED, name, float(facts[name]), int(facts.get("epochs", 0)))
         for name in SELECTED

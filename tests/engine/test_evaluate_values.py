@@ -149,7 +149,7 @@ def test_of_one_run_a_method_nothing_is_marked_that_has_no_test(tmp_path: Path) 
     at = [head[1].partition(" ")[0] for head in table.heads]
     assert "¹" in table.rows[0][at.index("EPIC")]
     assert "¹" not in "".join(row[at.index("spearman")] for row in table.rows)
-    assert "Nothing is marked in spearman: of one run a method, they have no test here." in table.notes
+    assert "Nothing is marked in spearman: with one run of each method there is no test of it." in table.notes
 
 
 # --- the class of F1
