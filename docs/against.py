@@ -36,7 +36,8 @@ def against(folder: Path, data: str, metric: str) -> str:
         for method in content["methods"]
         if method["use"] == "failure-aware" and not _learns_nothing(method) and _base(method) in controls
     }
-    variants = {selection_of(row.variant): row.variant for row in found.records}
+    there = {selection_of(row.variant): row.variant for row in found.records}
+    variants = {selection: there[selection] for selection in content.get("selections") or there}
     layout = found.report.table1
     assert layout is not None
     truth = layout.truth_of(data)
