@@ -150,9 +150,9 @@ def _could_find(comparisons: Sequence[Comparison], units: int) -> str:
     columns: dict[str, list[float]] = {}
     pairs = Counter(one.group for one in comparisons if one.other)
     for one in comparisons:
-        if one.other and math.isfinite(one.error):
+        if one.other and math.isfinite(one.error) and one.metric in ARROWS:
             columns.setdefault(one.metric, []).append(detectable(one.error, one.freedom, ALPHA / pairs[one.group]))
-    gaps = {metric: float(np.median(found)) for metric, found in columns.items()}
+    gaps = {metric: gap for metric, found in columns.items() if (gap := float(np.median(found)))}
     widest = {metric: high - low for metric, (low, high) in BOUNDS.items()}
     found = [f"a gap of {gap:.2g} of {called(name)}" for name, gap in gaps.items() if gap < widest.get(name, math.inf)]
     never = [called(name) for name, gap in gaps.items() if gap >= widest.get(name, math.inf)]
