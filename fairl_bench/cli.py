@@ -6,8 +6,11 @@ Exit codes: 0 fine; 1 a cell failed, a regression or an expectation did not hold
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,13 +28,24 @@ if TYPE_CHECKING:
     from fairl_bench.tables.table import Table
 
 
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Look for garbage less often: what a command makes are thousands of records, and next to none of it is garbage."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class _Group(click.Group):
     """Turns expected failures into one or two lines and exit code 2."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
         prepare_streams()
         try:
-            with terminable():
+            with terminable(), _seldom_collected():
                 return super().main(*args, **settings)
         except OSError:
             if not (why := output_refusal()):
