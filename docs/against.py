@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.engine.report import read_results
-from fairl_bench.engine.selections import selection_of
 from fairl_bench.engine.yaml import load
 from fairl_bench.tables.comparisons import ALPHA, Comparison
-from fairl_bench.tables.rows import ARROWS, head, mean_and_spread, summary
+from fairl_bench.tables.rows import ARROWS, head, mean_and_spread, selection_of, summary
 
 
 def table(name: str, results: Path | None) -> str | None:

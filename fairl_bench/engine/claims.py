@@ -12,14 +12,14 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from fairl_bench.engine.selections import named_variant, selection_of, without_selection
+from fairl_bench.engine.selections import named_variant, without_selection
 from fairl_bench.engine.suite import Claim
 from fairl_bench.records import Record
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
 from fairl_bench.science.ranks import holm
 from fairl_bench.tables.comparisons import Comparison
-from fairl_bench.tables.rows import ARROWS, head, point
+from fairl_bench.tables.rows import ARROWS, head, point, selection_of
 from fairl_bench.tables.scores import Sheet, Values, read_folder
 from fairl_bench.tables.table import Table, Value
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from fairl_bench.engine.keys import canonical
 from fairl_bench.engine.overrides import assign
 from fairl_bench.engine.yaml import Document
 from fairl_bench.errors import SuiteError
-
-SELECTION: Final = "selection"
-"""How a variant calls the rule by which its epochs were kept."""
+from fairl_bench.tables.rows import SELECTION
 
 
 def selections(document: Document) -> dict[str, Document]:
@@ -43,16 +41,6 @@ def named_variant(point: Mapping[str, Any], selection: str) -> str:
     """
     whole = {SELECTION: selection, **point} if selection else dict(point)
     return canonical(whole) if whole else ""
-
-
-def selection_of(variant: str) -> str:
-    """The selection of a variant; empty where the suite has none.
-
-    >>> selection_of('{"head.width":32,"selection":"last"}'), selection_of("")
-    ('last', '')
-    """
-    found = json.loads(variant or "{}").get(SELECTION, "")
-    return found if isinstance(found, str) else ""
 
 
 def without_selection(variant: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.figures.leaderboard import by_encoder, intervals
+from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
 from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
 from fairl_bench.figures.rewards import distributions, reliability, subtypes
 from fairl_bench.figures.sweeps import lines, sweep
@@ -15,7 +15,7 @@ from fairl_bench.figures.transfer import transfer
 from fairl_bench.records import Record
 from fairl_bench.results_folder import alike, distinct
 from fairl_bench.tables.comparisons import Comparison
-from fairl_bench.tables.rows import Row, row_of
+from fairl_bench.tables.rows import Row, row_of, selection_of
 from fairl_bench.tables.scores import Sheet
 from fairl_bench.tables.table import Table
 
@@ -60,6 +60,8 @@ def _drawn(material: Material) -> Iterator[tuple[str, str, Figure | None]]:
     if material.table1 is not None and not swept:
         yield "leaderboard", "The leaderboard with its intervals", intervals(material.table1)
         yield "encoders", "Each method under each encoder", by_encoder(material.table1)
+    if material.table1 is not None and _selections_alone({row.variant for row in material.records}):
+        yield "selections", "Each method under each rule for the kept epoch", by_selection(material.table1)
     if material.table1 is not None:
         columns = list(dict.fromkeys((str(cell["data"]), str(cell["metric"])) for cell in material.table1.tidy))
         order = list(dict.fromkeys(str(cell["method"]) for cell in material.table1.tidy))
@@ -83,6 +85,12 @@ def _drawn(material: Material) -> Iterator[tuple[str, str, Figure | None]]:
         yield "training", "Training curves", curves(material.histories)
         yield "subtypes", "How often each subtype occurs", subtypes(_once(sheets))
     yield from _realigned(material)
+
+
+def _selections_alone(variants: set[str]) -> bool:
+    """Whether variants differ by their rule for the kept epoch, and by nothing else."""
+    rules = set(map(selection_of, variants))
+    return "" not in rules and len(rules) == len(variants)
 
 
 def _realigned(material: Material) -> Iterator[tuple[str, str, Figure | None]]:

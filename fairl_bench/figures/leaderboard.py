@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
-from fairl_bench.tables.rows import AXES, head, named, shown_axes
+from fairl_bench.tables.rows import AXES, head, named, selection_of, shown_axes
 from fairl_bench.tables.table import Table, Value
 
 if TYPE_CHECKING:
@@ -48,29 +48,44 @@ def intervals(table: Table) -> Figure | None:
 @styled
 def by_encoder(table: Table) -> Figure | None:
     """The same with one mark an encoder, so that encoders are compared method by method; None below two encoders."""
-    encoders = list(dict.fromkeys(str(cell["encoder"]) for cell in table.tidy))
-    columns = _columns(table)
-    if len(encoders) < 2 or not columns:
+    return _side_by_side(table, "encoder", brief)
+
+
+@styled
+def by_selection(table: Table) -> Figure | None:
+    """The same with one mark a rule for the kept epoch; None below two of them."""
+    return _side_by_side(table, "variant", selection_of)
+
+
+def _side_by_side(table: Table, axis_name: str, called: Callable[[str], str]) -> Figure | None:
+    """One panel a column, one line a method, and on it one mark for each value of an axis."""
+    values = list(dict.fromkeys(str(cell[axis_name]) for cell in table.tidy))
+    columns, at = _columns(table), AXES.index(axis_name)
+    if len(values) < 2 or not columns:
         return None
-    places = list(dict.fromkeys(_without_encoder(cell) for cell in table.tidy))
-    shown = shown_axes([(model, "", method, variant) for method, model, variant in places])
-    labels = [brief(" ".join(named((model, "", method, variant), shown))) for method, model, variant in places]
+
+    def place(cell: _Cell) -> tuple[str, str, str, str]:
+        model, encoder, method, variant = ("" if index == at else name for index, name in enumerate(_row(cell)))
+        return model, encoder, method, variant
+
+    places = list(dict.fromkeys(map(place, table.tidy)))
+    shown = shown_axes(places)
+    labels = [brief(" ".join(named(one, shown))) for one in places]
     across = min(len(columns), _WIDEST)
     down = -(-len(columns) // across)
     figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.9 + 0.34 * len(places)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
         axis.set_title(f"{data}\n{head(metric)}")
         for cell in cells.values():
-            index = encoders.index(str(cell["encoder"]))
-            step = 0.5 * (index / (len(encoders) - 1) - 0.5)
-            label = brief(encoders[index])
-            _mark(axis, places.index(_without_encoder(cell)) + step, cell, index, label)
+            index = values.index(str(cell[axis_name]))
+            step = 0.5 * (index / (len(values) - 1) - 0.5)
+            _mark(axis, places.index(place(cell)) + step, cell, index, called(values[index]))
         axis.set_yticks(range(len(places)), labels)
         axis.set_ylim(len(places) - 0.4, -0.6)
     for axis in axes[len(columns) :]:
         axis.set_axis_off()
     handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(encoders), 4))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(values), 4))
     return figure
 
 
@@ -86,11 +101,6 @@ def _columns(table: Table) -> dict[tuple[str, str], dict[tuple[str, str, str, st
 def _row(cell: _Cell) -> tuple[str, str, str, str]:
     model, encoder, method, variant = (str(cell[axis]) for axis in AXES)
     return model, encoder, method, variant
-
-
-def _without_encoder(cell: _Cell) -> tuple[str, str, str]:
-    model, _, method, variant = _row(cell)
-    return method, model, variant
 
 
 def number(cell: _Cell, name: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -63,6 +63,8 @@ class Layout(Protocol):
 
 
 AXES = ("model", "encoder", "method", "variant")
+SELECTION: Final = "selection"
+"""How a variant calls the rule by which its epochs were kept."""
 Row = tuple[str, str, str, str]
 Column = tuple[str, str, str]  # data, slice, metric
 Found = Mapping[tuple[Row, Column], Sequence[Record]]
@@ -112,6 +114,16 @@ def point(variant: str) -> str:
     'width=32 temperature=0.5'
     """
     return " ".join(f"{path.rpartition('.')[2]}={value}" for path, value in json.loads(variant or "{}").items())
+
+
+def selection_of(variant: str) -> str:
+    """The selection of a variant; empty where the suite has none.
+
+    >>> selection_of('{"head.width":32,"selection":"last"}'), selection_of("")
+    ('last', '')
+    """
+    found = json.loads(variant or "{}").get(SELECTION, "")
+    return found if isinstance(found, str) else ""
 
 
 def head(metric: str) -> str:

@@ -18,7 +18,7 @@ from fairl_bench.data import Examples, Truth
 from fairl_bench.engine.suite import Table1
 from fairl_bench.figures import figures, letters, render
 from fairl_bench.figures.all import Material
-from fairl_bench.figures.leaderboard import by_encoder, intervals
+from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
 from fairl_bench.figures.rewards import distributions, misranked_by_margin, reliability, standardised, subtypes
 from fairl_bench.figures.style import LOOKS
 from fairl_bench.figures.sweeps import lines, sweep
@@ -135,6 +135,15 @@ def test_encoders_are_compared_where_there_are_two() -> None:
     (axis,) = shown(by_encoder(board([*one, *(record(0.7, method=row.method, encoder="lm") for row in one)])))
     assert {line.get_label() for line in axis.lines} == {"minilm", "lm"}
     assert len(axis.get_yticklabels()) == 2
+
+
+def test_rules_for_the_kept_epoch_are_compared_method_by_method() -> None:
+    rules = [f'{{"selection":"{name}"}}' for name in ("whole-run", "last")]
+    rows = [record(0.5 + 0.1 * at, method=name, variant=rule) for name in ("mm", "me") for at, rule in enumerate(rules)]
+    assert by_selection(board(rows[:1])) is None
+    (axis,) = shown(by_selection(board(rows)))
+    assert {line.get_label() for line in axis.lines} == {"whole-run", "last"}
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["mm", "me"]
 
 
 def test_a_standardised_reward_has_mean_0_and_spread_1_and_forgets_scale_and_shift() -> None:
