@@ -366,8 +366,8 @@ class Stop(Settings):
     """Which epoch of a run is kept, one rule for all methods, by the pairs of the validation split.
 
     An admissible epoch replaces the kept one if its averaged loss is lower by more than ``min_delta``, and a run ends
-    early after ``patience`` of them that do not.  The defaults were found on worlds that no
-    table shows; see docs/suites.md.
+    early after ``patience`` of them that do not.  The defaults were found on worlds that no table shows; see
+    docs/suites.md.
     """
 
     monitor: Literal["calibrated-loss", "base-loss"] = Field(

@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
     variant: str
     effect: Effect  # of several comparators, the one that decides
     p: float  # of a gain of ``by_at_least``, or that the methods are further apart than ``within``
-    p_holm: float  # over all verdicts of the suite
+    p_holm: float  # over all claims of the suite; of a claim under selections, over those under the same one
     power: float  # of finding the effect that the source reports; NaN where it reports none
     detectable: float  # the gain found with a power of 0.8
     alone: Said  # by these numbers
@@ -115,11 +115,11 @@ def _verdicts(lines: Sequence[_Line]) -> list[Verdict]:
     for at, line in enumerate(lines):
         together.setdefault(line.hypothesis(), []).append(at)
     largest = [_largest([lines[at] for at in mine]) for mine in together.values()]
-    whole = dict(zip(together, _holm(largest), strict=True))
+    whole = dict(zip(together, holm(largest), strict=True))
     alone: dict[int, float] = {at: whole[line.hypothesis()] for at, line in enumerate(lines) if not line.claim.under}
     for selection in dict.fromkeys(selection_of(line.axes[-1]) for line in lines if line.claim.under):
         mine = [at for at, one in enumerate(lines) if one.claim.under and selection_of(one.axes[-1]) == selection]
-        alone |= dict(zip(mine, _holm([lines[at].p for at in mine]), strict=True))
+        alone |= dict(zip(mine, holm([lines[at].p for at in mine]), strict=True))
     found = [_verdict(*line, alone[at]) for at, line in enumerate(lines)]
     for hypothesis, mine in together.items():
         said = {found[at].alone for at in mine}
@@ -136,14 +136,6 @@ def _largest(lines: Sequence[_Line]) -> float:
     if any(map(math.isnan, every)):
         return math.nan
     return max(every) if len({_holds(line.claim, line.effect) for line in lines}) == 1 else 1.0
-
-
-def _holm(p: Sequence[float]) -> list[float]:
-    """Each p adjusted over all; one that is not defined is none of them."""
-    found, known = list(p), [at for at, one in enumerate(p) if not math.isnan(one)]
-    for at, one in zip(known, holm([p[at] for at in known]), strict=True):
-        found[at] = one
-    return found
 
 
 def effect_of(

@@ -190,12 +190,10 @@ def _moved(sheet: Sheet, axes: Axes) -> dict[Run, Floats]:
 
 def _table(rows: Sequence[tuple[Comparison, float, float]], sides: tuple[Side, Side]) -> Table:
     """One line a metric, data set and pair of methods."""
-    told = [row.p for row, _, _ in rows if row.p == row.p]
-    adjusted = iter(holm(told))
+    adjusted = holm([row.p for row, _, _ in rows])
     lines, tidy = [], []
     several = len({(row.model, row.encoder, row.variant, row.method) for row, _, _ in rows}) > 1
-    for row, one, other in rows:
-        p = next(adjusted) if row.p == row.p else row.p
+    for (row, one, other), p in zip(rows, adjusted, strict=True):
         # a row is first less second; what is shown is second less first
         gain, low, high = -row.value, -row.high, -row.low
         names = (row.model, row.encoder, f"{row.method} → {row.other}") if several else ()

@@ -12,17 +12,20 @@ Pair = tuple[int, int]
 
 
 def holm(p: ArrayLike) -> list[float]:
-    """Holm's adjusted p-values, in the order given (Holm 1979).
+    """Holm's adjusted p-values, in the order given (Holm 1979); a NaN stays one, and is not counted.
 
     Our own four lines: statsmodels' collect garbage at each call, which takes longer than all the resampling.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
+    >>> holm([0.01, float("nan"), 0.04])
+    [0.02, nan, 0.04]
     """
     found = np.asarray(p, np.float64)
-    order = np.argsort(found, kind="stable")
-    adjusted = np.empty(found.size)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(found[order] * np.arange(found.size, 0, -1)))
+    count = int(np.count_nonzero(~np.isnan(found)))
+    order = np.argsort(found, kind="stable")[:count]  # NaN comes last
+    adjusted = np.full(found.size, np.nan)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(found[order] * np.arange(count, 0, -1)))
     return [float(one) for one in adjusted]
 
 

@@ -111,12 +111,10 @@ class Group:
         for method, own in zip(self.methods, by_unit, strict=True):
             yield self._row(metric, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
         found = _apart(by_unit)
-        told = [answer.p for answer in found if isinstance(answer, Estimate) and not math.isnan(answer.p)]
-        adjusted = iter(holm(told))
-        for (i, j), answer in zip(itertools.combinations(range(len(self.methods)), 2), found, strict=True):
+        adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in found])
+        pairs = itertools.combinations(range(len(self.methods)), 2)
+        for (i, j), answer, p_holm in zip(pairs, found, adjusted, strict=True):
             gaps = [one.value - other.value for one, other in _both(by_unit[i], by_unit[j])]
-            known = isinstance(answer, Estimate) and not math.isnan(answer.p)
-            p_holm = next(adjusted) if known else math.nan
             yield self._row(metric, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
 
     def _units(self, method: str, metric: str, draws: Draws | None) -> _ByUnit:
