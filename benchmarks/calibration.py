@@ -1,7 +1,7 @@
 """How often the leaderboard and the claims are right, where the truth is known: ``python benchmarks/calibration.py``.
 
-Everything goes through `fairl_bench.tables.paired.compared`, which writes Table 1's comparisons, and through
-`fairl_bench.engine.claims.judge`.  Half an hour on two cores; the numbers go to ``benchmarks/calibration.json``, from
+Everything goes through `fairl_bench.results.paired.compared`, which writes Table 1's comparisons, and through
+`fairl_bench.results.claims.judge`.  Half an hour on two cores; the numbers go to ``benchmarks/calibration.json``, from
 which ``python docs/fill.py`` makes the tables of docs/statistics.md.  ``--deals RESULTS`` deals the seeds of one method
 of a results folder under many names instead.
 """
@@ -21,15 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from fairl_bench import records
 from fairl_bench.data import Examples, Truth
-from fairl_bench.engine import claims
-from fairl_bench.engine.suite import Claim
 from fairl_bench.records import Record
+from fairl_bench.results import claims, record_file
+from fairl_bench.results.comparisons import ALPHA, Comparison
+from fairl_bench.results.paired import Question, compared
+from fairl_bench.results.scores import Run, Sheet, Values
 from fairl_bench.science.ranks import holm
-from fairl_bench.tables.comparisons import ALPHA, Comparison
-from fairl_bench.tables.paired import Question, compared
-from fairl_bench.tables.scores import Run, Sheet, Values
+from fairl_bench.suite.suite import Claim
 
 FILE = Path(__file__).with_suffix(".json")
 WORLD_SD = 2.0  # of what raises or lowers all methods of a block; the interaction's sd is the unit
@@ -187,7 +186,7 @@ def deals(folder: Path, names: int = 11, each: int = 3, count: int = DEALS) -> d
 
     The folder holds many seeds of one method in every replicate; each name is dealt ``each`` of them in each.
     """
-    rows = [row for row in records.read(folder / "records.parquet") if row.slice == "all" and not row.other]
+    rows = [row for row in record_file.read(folder / "records.parquet") if row.slice == "all" and not row.other]
     columns = {(row.data, row.truth, row.metric) for row in rows if row.metric in ("accuracy", "f1", "auc", "starc")}
     found = {}
     for data, truth, metric in sorted(columns):

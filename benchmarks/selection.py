@@ -20,14 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.data import GOLD, PREFERRED, Task
-from fairl_bench.engine.pairs import preferences
 from fairl_bench.engine.plan import Plan, World, plan
-from fairl_bench.engine.read import Study, read_study
-from fairl_bench.engine.run import run
+from fairl_bench.engine.preferences import preferences
 from fairl_bench.engine.stages import Worker
-from fairl_bench.engine.store import Store
 from fairl_bench.errors import Undefined
 from fairl_bench.pairwise import PairwiseMethod, _form, _recipe, _run
+from fairl_bench.pipeline import run
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.classification import auc
 from fairl_bench.science.failure_stack import FailureStack
@@ -35,6 +33,8 @@ from fairl_bench.science.runs import Comparisons
 from fairl_bench.science.selection import Choice, Selection
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.starc import starc
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import Study, read_study
 
 FILE = Path(__file__).with_suffix(".json")
 FIRST = 100  # the first replicate: tables show those from 0

@@ -22,9 +22,9 @@ D = 384
 def train(folder: Path) -> None:
     """What a worker does with the embeddings, and the peak of its resident memory in KiB, printed."""
     from fairl_bench.data import Preferences, Task, Training
-    from fairl_bench.engine import artefacts
-    from fairl_bench.engine.registry import Registry
     from fairl_bench.kinds import Method
+    from fairl_bench.store import artefacts
+    from fairl_bench.suite.registry import Registry
 
     embeddings = artefacts.load_embeddings(folder)
     rows = np.arange(2 * PAIRS)
@@ -45,7 +45,7 @@ def train(folder: Path) -> None:
 
 def test_peak_memory(benchmark, tmp_path: Path) -> None:
     from fairl_bench.data import Embeddings
-    from fairl_bench.engine import artefacts
+    from fairl_bench.store import artefacts
 
     rng = np.random.default_rng(0)
     vectors = np.empty((2 * PAIRS, D), np.float32)

@@ -22,12 +22,12 @@ import torch
 from torch.nn.functional import softplus
 from torch.utils.data import DataLoader, TensorDataset
 
-from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import Method
 from fairl_bench.science import heads
 from fairl_bench.science.fit import fit
 from fairl_bench.science.runs import Comparisons, Recipe, Run
 from fairl_bench.science.streams import stream
+from fairl_bench.suite.registry import Registry
 
 D, WIDTH, BATCH, SEEDS = 384, 64, 32, 5
 PAIRS = int(os.environ.get("FAIRL_BENCH_PAIRS", "20000"))

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.engine.report import read_results
-from fairl_bench.engine.yaml import load
-from fairl_bench.tables.comparisons import ALPHA, Comparison
-from fairl_bench.tables.rows import ARROWS, head, mean_and_spread, selection_of, summary
+from fairl_bench.results.comparisons import ALPHA, Comparison
+from fairl_bench.results.read import read_results
+from fairl_bench.results.rows import ARROWS, head, mean_and_spread, selection_of, summary
+from fairl_bench.suite.yaml import load
 
 
 def table(name: str, results: Path | None) -> str | None:

@@ -21,8 +21,8 @@ import selection
 import theory
 import toy_world
 
-from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS
+from fairl_bench.suite.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(

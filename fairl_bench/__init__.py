@@ -6,7 +6,7 @@ What a plugin or a notebook imports.  Names are imported when first used; none o
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from fairl_bench.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from pydantic import Field as Field
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from fairl_bench.data import Site as Site
     from fairl_bench.data import Task as Task
     from fairl_bench.data import Truth as Truth
-    from fairl_bench.engine.rewards import load_reward as load_reward
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
@@ -52,13 +51,14 @@ if TYPE_CHECKING:
     from fairl_bench.kinds import TestSet as TestSet
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.progress import report as report
-    from fairl_bench.reading import Tokens as Tokens
-    from fairl_bench.reading import report_read as report_read
     from fairl_bench.records import Measure as Measure
     from fairl_bench.records import Record as Record
     from fairl_bench.records import measured as measured
+    from fairl_bench.reward.load import load_reward as load_reward
     from fairl_bench.science.failures import Signal as Signal
     from fairl_bench.science.streams import stream as stream
+    from fairl_bench.truncation import Tokens as Tokens
+    from fairl_bench.truncation import report_read as report_read
 
 _HOMES = {
     "pydantic": ("Field",),
@@ -79,7 +79,7 @@ _HOMES = {
         "Task",
         "Truth",
     ),
-    "fairl_bench.engine.rewards": ("load_reward",),
+    "fairl_bench.reward.load": ("load_reward",),
     "fairl_bench.errors": ("DataError", "FairlError", "Undefined"),
     "fairl_bench.hookspecs": ("RunFinished", "RunStarted", "StageFinished", "hookimpl"),
     "fairl_bench.kinds": (
@@ -98,7 +98,7 @@ _HOMES = {
     ),
     "fairl_bench.pairwise": ("PairwiseMethod",),
     "fairl_bench.progress": ("report",),
-    "fairl_bench.reading": ("Tokens", "report_read"),
+    "fairl_bench.truncation": ("Tokens", "report_read"),
     "fairl_bench.records": ("Measure", "Record", "measured"),
     "fairl_bench.science.failures": ("Signal",),
     "fairl_bench.science.streams": ("stream",),

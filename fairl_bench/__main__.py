@@ -1,5 +1,5 @@
 """``python -m fairl_bench``."""
 
-from fairl_bench.cli import main
+from fairl_bench.cli.main import main
 
 main()

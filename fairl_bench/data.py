@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import RunTime, Settings
-from fairl_bench.lent import ReadOnly, read_only
+from fairl_bench.readonly import ReadOnly, read_only
 from fairl_bench.science.streams import stream
 
 Floats = NDArray[np.float64]

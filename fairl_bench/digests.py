@@ -7,13 +7,31 @@ followed, to files and to folders, so that what lies behind one is read like wha
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from fairl_bench.errors import DataError
-from fairl_bench.outside import open_file
 from fairl_bench.textfiles import opened
+from fairl_bench.untrusted import open_file
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces; floats in their shortest form, NaN refused.
+
+    >>> canonical({"b": 1.0, "a": [True, None, "é"]})
+    '{"a":[true,null,"é"],"b":1.0}'
+    """
+    return _CANONICAL.encode(value)
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def file_digest(path: Path, *, follow: bool = True) -> str:

@@ -28,9 +28,9 @@ from fairl_bench.data import (
     Vectors,
 )
 from fairl_bench.progress import report
-from fairl_bench.reading import Tokens
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
+from fairl_bench.truncation import Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor

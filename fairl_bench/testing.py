@@ -3,7 +3,7 @@
 In pytest, beside a drop-in file ``focal_bt.py``::
 
     from pathlib import Path
-    from fairl_bench.engine.registry import Registry
+    from fairl_bench.suite.registry import Registry
     from fairl_bench.kinds import Method
     from fairl_bench.testing import check_method
 
@@ -59,7 +59,7 @@ from fairl_bench.kinds import (
     Source,
     TestSet,
 )
-from fairl_bench.lent import ReadOnly, lent, read_only
+from fairl_bench.readonly import ReadOnly, lent, read_only
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.classification import auc
 from fairl_bench.science.streams import stream
@@ -67,7 +67,7 @@ from fairl_bench.science.streams import stream
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fairl_bench.engine.registry import Registry
+    from fairl_bench.suite.registry import Registry
 
 TEXTS = (
     "Thank you, that was kind.",
@@ -455,7 +455,7 @@ def _copied(reward: Reward) -> Reward:
 
 def _stored(reward: Reward) -> Reward:
     """The reward as another process reads it."""
-    from fairl_bench.engine.artefacts import load_reward, save_reward
+    from fairl_bench.store.artefacts import load_reward, save_reward
 
     with tempfile.TemporaryDirectory() as folder:
         save_reward(Path(folder), reward)

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from fairl_bench.cli import main
+from fairl_bench.cli.main import main
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import Finished, run
-from fairl_bench.engine.store import Store
-from fairl_bench.engine.yaml import dump
+from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.yaml import dump
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in the background deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -105,7 +105,7 @@ def relist() -> Callable[[Path], None]:
     """Writes the manifest of a results folder anew, as if a run had left its files as a test has made them."""
     import hashlib
 
-    from fairl_bench.results_folder import Entry, Manifest, footer, read_manifest
+    from fairl_bench.results.folder import Entry, Manifest, footer, read_manifest
 
     def write(folder: Path) -> None:
         manifest, files = read_manifest(folder), {}
@@ -129,7 +129,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         monkeypatch.setenv(name, "1")  # the command sets them; so that they are put back
 
     # figures take seconds, and tests/report looks at them
-    monkeypatch.setattr("fairl_bench.engine.pages.write_pages", lambda path, again=False: path / "report.html")
+    monkeypatch.setattr("fairl_bench.html.write.write_pages", lambda path, again=False: path / "report.html")
 
     def invoke(*arguments: object) -> Result:
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -235,12 +235,12 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
     import pyarrow.parquet as pq
 
     from fairl_bench.builtin.evaluators.realignment import Realignment
-    from fairl_bench.builtin.lms.along import FILE
+    from fairl_bench.builtin.shared.along import FILE
     from fairl_bench.data import Completions, Examples, Truth
     from fairl_bench.kinds import Judge
     from fairl_bench.records import Evidence, Measure, Record
-    from fairl_bench.tables.realigned import Realigned
-    from fairl_bench.tables.scores import Run
+    from fairl_bench.results.realigned import Realigned
+    from fairl_bench.results.scores import Run
 
     class Spelled(Judge):
         def judge(self, examples: Examples) -> dict[str, Truth]:

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 
 from fairl_bench.component import Component, DataFile, PathText, RunTime, Settings, tuples
 from fairl_bench.data import Examples, Head, Truth
-from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import Encoder, Judge, Method, Source, TestSet
+from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)
 

@@ -13,12 +13,12 @@ import pytest
 
 from fairl_bench.component import Component, Settings
 from fairl_bench.data import GOLD, Head, Pairs, Reward, Scored, Task, Truth
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.run import Finished
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Method
 from fairl_bench.pairwise import PairwiseMethod
+from fairl_bench.pipeline import Finished
 from fairl_bench.records import Measure
 from fairl_bench.science.failures import Signal
+from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_detector, check_encoder, check_evaluator, check_method, planted
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
@@ -152,7 +152,7 @@ def test_building_a_part_opens_no_file_and_imports_no_heavy_package() -> None:
     code = """
 import json, sys
 import fairl_bench.testing
-from fairl_bench.engine.registry import Registry
+from fairl_bench.suite.registry import Registry
 from fairl_bench.kinds import KINDS
 minimal = {tuple(key.split("/")): value for key, value in json.loads(sys.argv[1]).items()}
 registry = Registry(installed=False)

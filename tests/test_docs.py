@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from fairl_bench import RunFinished, hookspecs
-from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import KINDS, Judge
+from fairl_bench.suite.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

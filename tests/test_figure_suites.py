@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import read_study
 from fairl_bench.figures.sweeps import lines
+from fairl_bench.suite.read import read_study
 
 SUITES = Path(__file__).parent.parent / "suites"
 CUT = "encoders.minilm={name: minilm, use: tfidf, dimensions: 8}"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import run
-from fairl_bench.engine.store import Store
+from fairl_bench.pipeline import run
 from fairl_bench.records import Record
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
 
 SUITE = Path(__file__).parent.parent / "suites" / "identifiability.yaml"
 AXES = {"model": ["plain", "cone", "noisy"], "method": ["max-entropy"], "replicate": ["0"], "seed": ["0"]}

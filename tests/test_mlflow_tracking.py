@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.run import Finished
-from fairl_bench.tables.table import Table
+from fairl_bench.pipeline import Finished
+from fairl_bench.suite.registry import Registry
+from fairl_bench.table import Table
 
 PLUGIN = Path(__file__).parent.parent / "plugins" / "mlflow_tracking.py"
 Cli = Callable[..., Result]

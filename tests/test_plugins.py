@@ -14,9 +14,9 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from fairl_bench.data import Head, Inputs, Reward
-from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import Method
 from fairl_bench.science.runs import Batch
+from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import Planted, check_method, planted
 
 PLUGINS = sorted((Path(__file__).parent.parent / "plugins").glob("*.py"))

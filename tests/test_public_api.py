@@ -47,7 +47,7 @@ def test_importing_every_public_name_pulls_in_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["plugins"], ["run", "--help"]])
 def test_a_light_command_pulls_in_nothing_heavy(arguments: list[str]) -> None:
-    code = f"from fairl_bench.cli import main\ntry:\n    main({arguments})\n"
+    code = f"from fairl_bench.cli.main import main\ntry:\n    main({arguments})\n"
     code += "except SystemExit as end:\n    assert not end.code"
     assert quiet_import(code) == "pulled"
 
@@ -55,7 +55,7 @@ def test_a_light_command_pulls_in_nothing_heavy(arguments: list[str]) -> None:
 def test_list_imports_no_part() -> None:
     code = """
 import sys
-from fairl_bench.cli import main
+from fairl_bench.cli.main import main
 try:
     main(["list"])
 except SystemExit:

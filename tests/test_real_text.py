@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from fairl_bench.engine.yaml import load
+from fairl_bench.suite.yaml import load
 from fairl_bench.toy.grammar import Comment, comments
 
 ROOT = Path(__file__).parent.parent

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.regress import Line, Measured, regress
-from fairl_bench.engine.run import run
-from fairl_bench.engine.store import Store
-from fairl_bench.engine.yaml import dump, load
-from fairl_bench.published import Published, read_published
+from fairl_bench.pipeline import run
 from fairl_bench.records import Record
+from fairl_bench.results.published import Published, read_published
+from fairl_bench.results.regress import Line, Measured, regress
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.yaml import dump, load
 
 FOLDER = Path(__file__).parent.parent / "results" / "reference"
 REFERENCE = FOLDER / "reference.yaml"

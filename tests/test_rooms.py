@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import fairl_bench
-from fairl_bench.engine.registry import Registry
+from fairl_bench.suite.registry import Registry
 
 PACKAGE = Path(fairl_bench.__file__).parent
 MODULES = {
@@ -18,9 +19,30 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*.py"))
-WORDS = {"component", "kinds", "data", "hookspecs", "records", "errors", "pairwise", "progress"}
-WORDS |= {"digests", "lent", "outside", "reading", "recovered", "results_folder", "reward_files", "reward_folder"}
-WORDS |= {"textfiles"}
+WORDS = {
+    "answers",
+    "component",
+    "coordinates",
+    "data",
+    "digests",
+    "errors",
+    "finished",
+    "hookspecs",
+    "isolation",
+    "kinds",
+    "material",
+    "metrics",
+    "pairwise",
+    "progress",
+    "readonly",
+    "records",
+    "secrets",
+    "table",
+    "textfiles",
+    "truncation",
+    "untrusted",
+    "version",
+}
 PARTS = {str(entry.part).partition(":")[0] for entry in Registry(installed=False)._entries.values()}
 
 
@@ -36,33 +58,65 @@ def ours(source: str) -> set[str]:
     return {name for name in found if name.partition(".")[0] == "fairl_bench"}
 
 
+ROOMS = ("suite", "engine", "store", "results", "reward", "tables", "figures", "html", "builtin", "science", "toy")
+ABOVE = ("cli", "api", "pipeline")  # who may import everything, and whom nobody else imports
+NEVER = {
+    "suite": ("engine", "store", "results", "reward", "tables", "figures", "html", "builtin"),
+    "store": ("suite", "engine", "results", "reward", "tables", "figures", "html", "builtin"),
+    "engine": ("results", "reward", "tables", "figures", "html", "builtin"),
+    "results": ("engine", "tables", "figures", "html", "builtin"),
+    "reward": ("engine", "results", "tables", "figures", "html", "builtin"),
+    "tables": ("store", "engine", "reward", "figures", "html", "builtin"),
+    "figures": ("store", "engine", "reward", "html", "builtin"),
+    "html": ("store", "engine", "reward", "builtin"),
+    "builtin": ("suite", "engine", "store", "results", "tables", "figures", "html"),
+}
+"""By room, those that it must not import from."""
+
+
+def room_of(module: str) -> str:
+    """The room of a module, or its own name at the top."""
+    return module.removeprefix("fairl_bench.").partition(".")[0]
+
+
 def allowed(module: str, name: str) -> bool:
     def of(*rooms: str) -> bool:
         return any(f"{name}.".startswith(f"fairl_bench.{room}.") for room in rooms)
 
-    room = module.removeprefix("fairl_bench.").partition(".")[0]
-    if of("cli", "cli_reward", "cli_store"):
-        return room == "__main__" or (room == "cli" and not of("cli"))
+    room = room_of(module)
+    if of(*ABOVE):
+        return room in (*ABOVE, "fairl_bench", "__main__")
     if room == "science":
         return of("science", "errors")
     if room == "toy":
-        return of("toy")
-    if room == "engine":
-        return not of("builtin")
-    if room == "tables":
-        return of("tables", "science", "data", "records", "results_folder", "errors", "textfiles")
-    if room == "figures":
-        return of("figures", "tables", "science", "data", "records", "results_folder", "errors")
-    if room == "html":
-        return of("html", "figures", "tables", "data", "records", "errors")
-    if room == "builtin":
-        other = any(f"{name}.".startswith(f"{part}.") for part in PARTS - {module})
-        return not (of("engine") or other)
-    return not (room in WORDS and of("engine", "builtin"))
+        return of("toy", "errors")
+    if room in WORDS:
+        return not of(*set(ROOMS) - {"science"})
+    if room == "builtin" and any(f"{name}.".startswith(f"{part}.") for part in PARTS - {module}):
+        return False
+    return not of(*NEVER.get(room, ()))
 
 
 def trespasses(module: str, source: str) -> list[str]:
     return sorted(name for name in ours(source) if not allowed(module, name))
+
+
+def cycle(imports: dict[str, set[str]]) -> list[str]:
+    """The modules of one import circle; none where there is none."""
+    try:
+        list(TopologicalSorter(imports).static_order())
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def imported_modules() -> dict[str, set[str]]:
+    """What each module of the package imports, for types alone too."""
+    names = {module: ours(path.read_text()) for module, path in MODULES.items()}
+    return {
+        module: {name if name in MODULES else name.rpartition(".")[0] for name in found} - {module}
+        for module, found in names.items()
+    }
 
 
 def private(source: str) -> list[str]:
@@ -70,9 +124,26 @@ def private(source: str) -> list[str]:
     return sorted(ours(source) - public)
 
 
+UNCARVED = {
+    ("engine.followers", "results.write"),
+    ("results.compare", "tables"),
+    ("results.read", "tables"),
+    ("results.write", "tables"),
+    ("results.write", "engine"),
+    ("reward.load", "engine"),
+    ("reward.load", "results"),
+    ("reward.score", "results"),
+    ("store.housekeeping", "engine"),
+    ("store.housekeeping", "suite"),
+    ("suite.selections", "results"),
+}
+"""What is to move still; this list only ever gets shorter."""
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_stays_in_its_room(module: str) -> None:
-    assert trespasses(module, MODULES[module].read_text()) == []
+    known = tuple(f"fairl_bench.{to}." for of, to in UNCARVED if module == f"fairl_bench.{of}")
+    assert [name for name in trespasses(module, MODULES[module].read_text()) if not f"{name}.".startswith(known)] == []
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.stem)
@@ -85,25 +156,38 @@ def test_a_plugin_imports_public_names_only(plugin: Path) -> None:
     [
         ("fairl_bench.science.starc", "from fairl_bench.data import Pairs"),
         ("fairl_bench.science.starc", "from fairl_bench import Pairs"),
-        ("fairl_bench.data", "def f():\n    import fairl_bench.engine.store"),
+        ("fairl_bench.data", "def f():\n    import fairl_bench.store.store"),
         ("fairl_bench.kinds", "from fairl_bench import builtin"),
-        ("fairl_bench.engine.plan", "from fairl_bench.builtin.rows import Row"),
+        ("fairl_bench.engine.plan", "from fairl_bench.builtin.shared.rows import Row"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.engine import keys"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.builtin.methods.pairwise import MaxMargin"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.builtin.methods import pairwise"),
-        ("fairl_bench.toy.truth", "from fairl_bench.errors import DataError"),
-        ("fairl_bench.tables.leaderboard", "from fairl_bench.engine.store import Store"),
-        ("fairl_bench.figures.style", "from fairl_bench.engine.store import Store"),
-        ("fairl_bench.html.page", "from fairl_bench.show import printable"),
-        ("fairl_bench.show", "if True:\n    from fairl_bench.cli import main"),
+        ("fairl_bench.toy.truth", "from fairl_bench.data import Pairs"),
+        ("fairl_bench.suite.read", "from fairl_bench.engine.plan import Plan"),
+        ("fairl_bench.store.store", "from fairl_bench.results.scores import Sheet"),
+        ("fairl_bench.engine.plan", "from fairl_bench.results.scores import Sheet"),
+        ("fairl_bench.results.claims", "if TYPE_CHECKING:\n    from fairl_bench.engine.plan import Plan"),
+        ("fairl_bench.results.claims", "from fairl_bench.pipeline import run_study"),
+        ("fairl_bench.tables.leaderboard", "from fairl_bench.store.store import Store"),
+        ("fairl_bench.figures.style", "from fairl_bench.store.store import Store"),
+        ("fairl_bench.html.page", "from fairl_bench.cli.live import printable"),
+        ("fairl_bench.html.page", "if True:\n    from fairl_bench.cli.main import main"),
     ],
 )
 def test_a_planted_trespass_is_seen(module: str, source: str) -> None:
     assert trespasses(module, source)
 
 
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert cycle(imported_modules()) == []
+
+
+def test_a_planted_circle_is_seen() -> None:
+    assert set(cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
+
+
 def test_a_shared_module_of_the_builtin_parts_is_no_trespass() -> None:
-    assert not trespasses("fairl_bench.builtin.testsets", "from fairl_bench.builtin.rows import Row")
+    assert not trespasses("fairl_bench.builtin.testsets", "from fairl_bench.builtin.shared.rows import Row")
 
 
 def test_a_planted_private_name_is_seen() -> None:
@@ -114,7 +198,7 @@ def test_a_planted_private_name_is_seen() -> None:
 
 
 def test_tables_figures_and_pages_are_made_without_torch() -> None:
-    rooms = ("fairl_bench.tables", "fairl_bench.figures", "fairl_bench.html", "fairl_bench.engine.pages")
+    rooms = ("fairl_bench.tables", "fairl_bench.figures", "fairl_bench.html")
     modules = ", ".join(name for name in MODULES if name.startswith(rooms))
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,1 +1,1 @@
-"""How a suite becomes finished artefacts: registry, suite, plan, store, run."""
+"""How a study becomes finished artefacts: the plan of its stages, their keys, and the doing of what is missing."""

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fairl_bench.engine.execute import missing
-from fairl_bench.engine.plan import Plan, Stage
-from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.shards import count_of
-from fairl_bench.engine.store import Store
+from fairl_bench.engine.stage import Stage
 from fairl_bench.kinds import Source, TestSet
+from fairl_bench.store.store import Store
+from fairl_bench.suite.registry import Registry
 
 _SECONDS_A_TEXT = 0.008  # all-MiniLM-L6-v2 on two cores, texts of 25 words
 _SECONDS_A_STEP = 0.0003  # a run's step on one core, 384 -> 64 -> 1, batch 32

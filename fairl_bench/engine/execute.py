@@ -7,10 +7,11 @@ from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Mu
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from fairl_bench.engine.hands import Attempt, Hands, Job
-from fairl_bench.engine.plan import Plan, Stage
-from fairl_bench.engine.store import Store
+from fairl_bench.engine.executors.here import Attempt, Hands, Job
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.stage import Stage
 from fairl_bench.errors import DamagedArtefact, StoreError
+from fairl_bench.store.store import Store
 
 _ORDER = (
     *("lm", "completions-shard", "completions", "examples", "split"),

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.engine.execute import Outcome, Watcher, missing
-from fairl_bench.engine.hands import Job
-from fairl_bench.engine.plan import Plan, Stage
-from fairl_bench.engine.read import Study
-from fairl_bench.engine.results import Results
-from fairl_bench.engine.store import Store
+from fairl_bench.engine.executors.here import Job
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.stage import Stage
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
-from fairl_bench.surroundings import put_back, said
-from fairl_bench.tables.table import Table
+from fairl_bench.isolation import put_back, said
+from fairl_bench.results.write import Results
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import Study
+from fairl_bench.table import Table
 
 STARTED, STAGE, FINISHED = "fairl_run_started", "fairl_stage_finished", "fairl_run_finished"
 

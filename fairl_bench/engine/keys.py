@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,11 +14,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
-from fairl_bench.digests import file_digest
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.secrets import is_secret
-from fairl_bench.engine.sources import foreign_files, parsed
+from fairl_bench.digests import canonical, digest, file_digest
 from fairl_bench.errors import PluginError
+from fairl_bench.secrets import is_secret
+from fairl_bench.suite.part_code import foreign_files, parsed
+from fairl_bench.suite.registry import Registry
 
 SCHEMA = 3
 """Raised when artefacts of the same key would mean something else."""
@@ -33,23 +32,6 @@ _COMPUTING = (
     "fairl_bench.pairwise",
     "fairl_bench.textfiles",
 )
-
-
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces; floats in their shortest form, NaN refused.
-
-    >>> canonical({"b": 1.0, "a": [True, None, "é"]})
-    '{"a":[true,null,"é"],"b":1.0}'
-    """
-    return _CANONICAL.encode(value)
-
-
-def digest(value: Any) -> str:
-    """The SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def stage_key(kind: str, parts: Mapping[str, Any], settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fairl_bench.component import Component, Settings, Spec
-from fairl_bench.engine.keys import answering, canonical, identity, stage_key_of
-from fairl_bench.engine.read import Study
-from fairl_bench.engine.registry import Registry
+from fairl_bench.component import Component, Settings
+from fairl_bench.digests import canonical
+from fairl_bench.engine.keys import answering, identity, stage_key_of
 from fairl_bench.engine.resources import needs
-from fairl_bench.engine.suite import PAIRS, Named, Suite
-from fairl_bench.engine.yaml import Place
-from fairl_bench.errors import DataError, FairlError, PluginError, SuiteError
+from fairl_bench.engine.stage import SHARD, UPSTREAM, Stage
+from fairl_bench.errors import FairlError, PluginError, SuiteError
 from fairl_bench.kinds import LM, Artefact, Ask, Encoder, Evaluator, Judge, Method, Recovered, Source, TestSet
-
-_LINE = re.compile(r"\S.*?:\d+: ")
-UPSTREAM = "upstream/"
-"""Before the role of an input that a part starts from."""
-SHARD = "shard/"
-"""Before the number of an input that is a part of the answer."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One cacheable step, as plain data: a worker needs nothing else but the store and the plugins."""
-
-    kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures; and shards of some
-    key: str
-    title: str
-    parts: Mapping[str, Spec] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)  # role -> key
-    stack: Hashable = None  # stages of equal value may be done as one job
-    resources: Mapping[str, Any] = field(default_factory=dict)  # `Resources` as plain data
+from fairl_bench.suite.parts import parts_of, placed_error, placed_parts
+from fairl_bench.suite.read import Study
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.suite import PAIRS, Named, Suite
 
 
 @dataclass(frozen=True)
@@ -164,7 +145,7 @@ class _Known:
             return canonical(identity(part, self.registry))
         except FairlError as error:
             for suite in self.study.variants.values():
-                for outer, whole in _parts_of(suite):
+                for outer, whole in parts_of(suite):
                     for place, one in placed_parts(whole, outer):
                         if one is part:
                             raise placed_error(error, place, self.study) from error
@@ -436,94 +417,3 @@ class _Planner:
 def _where(model: Named[Source], method: Named[Method], world: World, seed: int | None) -> str:
     run = f"{method.name} on {model.name}, replicate {world.replicate}"
     return run if seed is None else f"{run}, seed {seed}"
-
-
-def check_parts(study: Study, todo: Iterable[Stage] | None = None) -> list[str]:
-    """Have every part, however deep, look whether its work can be done; what they remark.
-
-    With ``todo``, those of these stages alone.  Raises `SuiteError` with the line of the part and what it said.
-    """
-    wanted = None if todo is None else {canonical(spec) for stage in todo for spec in stage.parts.values()}
-    if wanted is not None and not wanted:
-        return []
-    seen, known, remarks = set[str](), set[int](), dict[str, None]()
-    for suite in study.variants.values():
-        for place, whole in _parts_of(suite):
-            if id(whole) in known:
-                continue
-            known.add(id(whole))
-            # an evaluator that asks more of a reward than scores has another spec in each stage
-            if wanted is not None and canonical(whole.plain()) not in wanted and not isinstance(whole, Evaluator):
-                continue
-            for inner, part in placed_parts(whole, place):
-                spec = part.kind + canonical(part.plain())
-                if spec not in seen:
-                    seen.add(spec)
-                    _check(part, inner, study)
-                    remarks |= dict.fromkeys(part.remarks())
-    return list(remarks)
-
-
-def _check(part: Component, place: Place, study: Study) -> None:
-    try:
-        part.check()
-        if isinstance(part, Source | TestSet):
-            _check_size(part)
-    except FairlError as error:
-        raise placed_error(error, place, study) from error
-
-
-MOST_ROWS = 100_000_000
-"""Pairs or texts of one data set: more would fill any memory before the first of them was embedded."""
-
-
-def _check_size(part: Source | TestSet) -> None:
-    size = part.size()
-    if size is not None and size > MOST_ROWS:
-        what = "pairs" if isinstance(part, Source) else "texts"
-        raise DataError(
-            f"{part.kind} {part.use!r} is to hold {size:,} {what}, and {MOST_ROWS:,} are the most that one holds; ask "
-            "for fewer"
-        )
-
-
-def placed_error(error: FairlError, place: Place, study: Study) -> FairlError:
-    """The error with the line of the part that it is of; as it is where it has a line, of the data say."""
-    if _LINE.match(str(error)):
-        return error
-    steps = ".".join(map(str, place))
-    return SuiteError(f"{steps}: {error}", *study.document.where(place))
-
-
-def _parts_of(suite: Suite) -> Iterator[tuple[Place, Component]]:
-    """The parts that a suite names, with their places."""
-    for key in ("models", "testsets", "encoders", "methods", "evaluate"):
-        yield from _outermost(getattr(suite, key), (key,))
-
-
-def _outermost(value: Any, place: Place) -> Iterator[tuple[Place, Component]]:
-    if isinstance(value, Component):
-        yield place, value
-    elif isinstance(value, Named):
-        yield place, value.part
-    else:
-        entries = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for step, entry in entries:
-            yield from _outermost(entry, (*place, step))
-
-
-def placed_parts(value: Any, place: Place = ()) -> Iterator[tuple[Place, Component]]:
-    """Every part in a value with its place, the inner ones first."""
-    if isinstance(value, Settings):
-        for name in type(value).model_fields:
-            # the part that has a name stands beside it
-            beside = isinstance(value, Named) and name == "part"
-            yield from placed_parts(getattr(value, name), place if beside else (*place, name))
-        if isinstance(value, Component):
-            yield place, value
-    elif isinstance(value, Mapping):
-        for key, entry in value.items():
-            yield from placed_parts(entry, (*place, key))
-    elif isinstance(value, tuple):
-        for index, entry in enumerate(value):
-            yield from placed_parts(entry, (*place, index))

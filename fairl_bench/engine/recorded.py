@@ -9,8 +9,8 @@ from fairl_bench.data import PREFERRED
 from fairl_bench.engine.plan import Cell, Plan
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stages import Worker
-from fairl_bench.engine.store import Store
 from fairl_bench.records import Measure, Record
+from fairl_bench.store.store import Store
 
 SELECTED: Final = ("kept_epoch", "admissible_from")
 """The epoch of a run that was kept, and the first that could be (0: none could, and the last was), as metrics."""

@@ -10,7 +10,7 @@ from fairl_bench.data import Resources, size_in_bytes
 from fairl_bench.kinds import LM, Source
 
 if TYPE_CHECKING:
-    from fairl_bench.engine.plan import Stage
+    from fairl_bench.engine.stage import Stage
 
 
 def needs(parts: Iterable[Component]) -> dict[str, Any]:

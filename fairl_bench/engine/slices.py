@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from fairl_bench.answers import measures
 from fairl_bench.data import Floats, Scored
-from fairl_bench.engine.answers import measures
 from fairl_bench.kinds import Evaluator
 from fairl_bench.records import Evidence, Measure
 

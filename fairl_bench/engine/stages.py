@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fairl_bench import answers
 from fairl_bench.component import Component
 from fairl_bench.data import (
     Completions,
@@ -30,28 +31,28 @@ from fairl_bench.data import (
     Training,
     Vectors,
 )
-from fairl_bench.engine import answers, artefacts
-from fairl_bench.engine.asked import ask
-from fairl_bench.engine.drop_ins import look
-from fairl_bench.engine.finite import finite_reward, finite_rows, finite_truths
-from fairl_bench.engine.judged import judged_pairs
+from fairl_bench.engine.ask import ask
+from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.engine.keys import identity, stage_key
-from fairl_bench.engine.pairs import equal_pairs, preferences
-from fairl_bench.engine.parts import divided
-from fairl_bench.engine.plan import SHARD, UPSTREAM, Stage
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.secrets import hidden_in
+from fairl_bench.engine.preferences import equal_pairs, preferences
 from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
 from fairl_bench.engine.slices import evaluate_slices, slices_of
-from fairl_bench.engine.store import Store
-from fairl_bench.engine.suite import PAIRS
+from fairl_bench.engine.split_sizes import divided
+from fairl_bench.engine.stage import SHARD, UPSTREAM, Stage
 from fairl_bench.errors import Changed, DamagedArtefact, DataError, FairlError
+from fairl_bench.isolation import parent_alone
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts, Source, TestSet
-from fairl_bench.lent import ReadOnly, lent, read_only
-from fairl_bench.reading import Reading, Readings, readings
+from fairl_bench.readonly import ReadOnly, lent, read_only
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
-from fairl_bench.surroundings import parent_alone
+from fairl_bench.secrets import hidden_in
+from fairl_bench.store import artefacts
+from fairl_bench.store.checks import finite_reward, finite_rows, finite_truths
+from fairl_bench.store.store import Store
+from fairl_bench.suite.drop_ins import look
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.suite import PAIRS
+from fairl_bench.truncation import Reading, Readings, readings
 
 _LOADERS: Mapping[str, Callable[[Path], Any]] = {
     "lm": artefacts.load_lm,

@@ -13,11 +13,11 @@ from fairl_bench.figures.sweeps import lines, sweep
 from fairl_bench.figures.training import History, curves
 from fairl_bench.figures.transfer import transfer
 from fairl_bench.records import Record
-from fairl_bench.results_folder import alike, distinct
-from fairl_bench.tables.comparisons import Comparison
-from fairl_bench.tables.rows import Row, row_of, selection_of
-from fairl_bench.tables.scores import Sheet
-from fairl_bench.tables.table import Table
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.folder import alike, distinct
+from fairl_bench.results.rows import Row, row_of, selection_of
+from fairl_bench.results.scores import Sheet
+from fairl_bench.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

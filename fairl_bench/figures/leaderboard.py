@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
-from fairl_bench.tables.rows import AXES, head, named, selection_of, shown_axes
-from fairl_bench.tables.table import Table, Value
+from fairl_bench.results.rows import AXES, head, named, selection_of, shown_axes
+from fairl_bench.table import Table, Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

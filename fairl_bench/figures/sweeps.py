@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairl_bench.figures.style import Look, brief, canvas, look, styled
 from fairl_bench.records import Record
-from fairl_bench.tables.comparisons import Comparison
-from fairl_bench.tables.rows import head
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.rows import head
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ import numpy as np
 
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
+from fairl_bench.results.comparisons import ALPHA
+from fairl_bench.results.rows import AXES, Row, named, row_of, shown_axes
 from fairl_bench.science.disagreement import Counts, cohens_g, difference_in_points, relative_gain
-from fairl_bench.tables.comparisons import ALPHA
-from fairl_bench.tables.rows import AXES, Row, named, row_of, shown_axes
-from fairl_bench.tables.table import Table, Value
+from fairl_bench.table import Table, Value
 
 METRICS = ("both", "only_method", "only_other", "neither")
 

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from fairl_bench.tables.table import Table, Value
+from fairl_bench.table import Table, Value
 
 
 def as_text(table: Table) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.tables.comparisons import Comparison
-from fairl_bench.tables.ranked import ranked
-from fairl_bench.tables.rows import (
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.rows import (
     AXES,
     Column,
     Found,
@@ -23,7 +22,8 @@ from fairl_bench.tables.rows import (
     shown_axes,
     summary,
 )
-from fairl_bench.tables.table import Table, Value
+from fairl_bench.table import Table, Value
+from fairl_bench.tables.ranked import ranked
 
 
 def table1(

@@ -12,10 +12,10 @@ import pytest
 from fairl_bench.builtin.sources.aligned_lm import AlignedLM
 from fairl_bench.data import Completions
 from fairl_bench.engine.plan import Plan, plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.registry import Registry
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.registry import Registry
 
 PROMPTS = {"use": "toy-prompts"}
 TINY = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}

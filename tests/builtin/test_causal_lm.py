@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.encoders.causal_lm import CausalLM
-from fairl_bench.builtin.served import CompletionsApi
+from fairl_bench.builtin.shared.served import CompletionsApi
 from fairl_bench.data import Model, Site, Vectors
-from fairl_bench.engine.run import Finished
-from fairl_bench.engine.store import Store
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
+from fairl_bench.pipeline import Finished
 from fairl_bench.progress import listening
+from fairl_bench.store.store import Store
 from fairl_bench.testing import TEXTS, check_encoder
 
 torch = pytest.importorskip("torch")

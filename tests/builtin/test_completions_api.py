@@ -22,16 +22,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from fairl_bench.builtin import endpoint
 from fairl_bench.builtin.lms.completions_api import CompletionsApi
+from fairl_bench.builtin.shared import endpoint
 from fairl_bench.data import Asked, Sampling, Site
 from fairl_bench.engine.keys import digest, identity
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.run import Finished
-from fairl_bench.engine.store import Store
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Source
+from fairl_bench.pipeline import Finished
 from fairl_bench.progress import listening
+from fairl_bench.store.store import Store
+from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)
 KEY = "Sk-Very-Secret-0123456789"

@@ -13,9 +13,9 @@ from fairl_bench.builtin.detectors.share import lowest
 from fairl_bench.builtin.detectors.supervised import LineSix, Supervised
 from fairl_bench.builtin.detectors.uncertainty import Laplace, McDropout
 from fairl_bench.builtin.detectors.union import Union
-from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import Detector
 from fairl_bench.science.failures import Signal
+from fairl_bench.suite.registry import Registry
 
 EVERY = Registry(installed=False)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairl_bench.builtin import hub
-from fairl_bench.builtin.batches import in_batches
+from fairl_bench.builtin.shared import hub
+from fairl_bench.builtin.shared.batches import in_batches
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.progress import listening
 

@@ -13,11 +13,11 @@ from fairl_bench.builtin.judges.recovered import Recovered
 from fairl_bench.data import GOLD, Examples, Site
 from fairl_bench.engine.keys import digest, identity
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.run import Finished
 from fairl_bench.errors import DataError, PluginError
 from fairl_bench.kinds import LM, Judge
+from fairl_bench.pipeline import Finished
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)
 TEXTS = ("you are a numbskull", "thank you, that was kind", "")

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fairl_bench.builtin import labels
-from fairl_bench.builtin.labels import GoldColumn, SubtypeColumn
-from fairl_bench.builtin.rows import Row
+from fairl_bench.builtin.shared import labels
+from fairl_bench.builtin.shared.labels import GoldColumn, SubtypeColumn
+from fairl_bench.builtin.shared.rows import Row
 from fairl_bench.builtin.testsets import JsonlTexts
 from fairl_bench.data import GOLD
 from fairl_bench.errors import DataError

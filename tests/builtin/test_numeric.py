@@ -15,15 +15,15 @@ from jsonschema import Draft202012Validator
 
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.data import GOLD, Examples, Truth
-from fairl_bench.engine.judged import judged_pairs
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.report import read_results
-from fairl_bench.engine.run import Finished
-from fairl_bench.engine.schema import json_schema
+from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.errors import DataError, SuiteError
 from fairl_bench.kinds import Source, TestSet
+from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
+from fairl_bench.results.read import read_results
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.schema import json_schema
 
 Rows = Iterable[Mapping[str, Any]]
 BOTH = {"preferred": "up", "rejected": "down"}

@@ -13,15 +13,15 @@ import pytest
 
 from fairl_bench.builtin.evaluators.best_of_n import BestOfN
 from fairl_bench.builtin.evaluators.realignment import Realignment
-from fairl_bench.builtin.lms.along import FILE
+from fairl_bench.builtin.shared.along import FILE
 from fairl_bench.data import GOLD, Completions, Examples, Scored, Truth
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.run import Finished
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Ask, Evaluator, Judge, Recovered, Source
+from fairl_bench.pipeline import Finished
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)
 LM = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 60}, "layers": 1, "width": 16, "heads": 2}
@@ -256,8 +256,8 @@ def test_the_base_and_its_completions_are_shared_by_all_methods_and_seeds(study_
 def test_a_suite_has_it_by_one_line_and_its_numbers_are_those_of_the_records(
     study_of: Callable[..., Path], tmp_path: Path
 ) -> None:
-    from fairl_bench.engine.run import run
-    from fairl_bench.engine.store import Store
+    from fairl_bench.pipeline import run
+    from fairl_bench.store.store import Store
 
     done: Finished = run(read_study(study_of(seeds=[1])), Store(tmp_path / "store"), tmp_path / "results")
     assert done.outcome.failed == {}

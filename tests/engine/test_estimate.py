@@ -12,9 +12,9 @@ from click.testing import Result
 
 from fairl_bench.engine.estimate import Work, estimate
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import Finished
-from fairl_bench.engine.store import Store
+from fairl_bench.pipeline import Finished
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
 
 Write = Callable[..., Path]
 

@@ -14,16 +14,17 @@ import pytest
 
 from fairl_bench.engine import stages
 from fairl_bench.engine.execute import Outcome, Watcher, execute, jobs, missing
-from fairl_bench.engine.hands import Here, Report
-from fairl_bench.engine.housekeeping import damage
-from fairl_bench.engine.manifest import manifest_text
-from fairl_bench.engine.plan import Plan, Stage, plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import Finished
+from fairl_bench.engine.executors.here import Here, Report
+from fairl_bench.engine.plan import Plan, plan
+from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages import Worker
-from fairl_bench.engine.store import MANIFEST, Store
 from fairl_bench.errors import StoreError
+from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
+from fairl_bench.store.housekeeping import damage
+from fairl_bench.store.manifest import manifest_text
+from fairl_bench.store.store import MANIFEST, Store
+from fairl_bench.suite.read import read_study
 
 Run = Callable[..., Finished]
 KINDS = ("examples", "split", "embeddings", "reward", "scores", "measures")

@@ -15,14 +15,14 @@ import pytest
 from click.testing import Result
 
 from fairl_bench import RunStarted, hookimpl
-from fairl_bench.engine import registry as engine_registry
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import Study, read_study
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.run import Finished, run
-from fairl_bench.engine.store import Store
 from fairl_bench.errors import PluginError, StoreError
+from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.store import Store
+from fairl_bench.suite import registry as engine_registry
+from fairl_bench.suite.read import Study, read_study
+from fairl_bench.suite.registry import Registry
 
 Run = Callable[..., Finished]
 LIFE = ("fairl_run_started", "fairl_stage_finished", "fairl_run_finished")
@@ -351,8 +351,8 @@ def test_an_interruption_inside_a_hook_is_one_of_the_run(
 def test_warnings_do_not_make_the_page_another(
     ran: Finished, run_suite: Run, followed: dict[str, Any], tmp_path: Path
 ) -> None:
-    from fairl_bench.engine.pages import _signature
-    from fairl_bench.results_folder import ResultsFolder
+    from fairl_bench.html.write import _signature
+    from fairl_bench.results.folder import ResultsFolder
 
     before = _signature(ResultsFolder(run_suite(followed).folder))
     (tmp_path / "follow.py").write_text(raising("fairl_run_finished"))

@@ -14,10 +14,10 @@ from fairl_bench.component import Component, DataFile, RunTime, Settings
 from fairl_bench.engine import keys
 from fairl_bench.engine.keys import canonical, digest, file_digest, identity, source_digest, stage_key
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.registry import Registry
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import KINDS, Method
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)
 PARTS = [(kind, name) for kind in KINDS for name in REGISTRY.names(kind)]
@@ -332,7 +332,7 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str) -> None
         ("method", "max-margin", "fairl_bench.science.streams"),
         ("method", "mean-difference", "fairl_bench.science.heads"),  # by the score that every method inherits
         ("source", "toy-comments", "fairl_bench.toy.lexicon"),
-        ("source", "jsonl", "fairl_bench.builtin.rows"),
+        ("source", "jsonl", "fairl_bench.builtin.shared.rows"),
         ("evaluator", "fidelity", "fairl_bench.science.agreement"),
     ],
 )
@@ -349,8 +349,8 @@ def test_an_edit_of_what_a_part_computes_with_is_another_source(
     [
         ("method", "max-margin", "fairl_bench.builtin.methods.length"),
         ("method", "max-margin", "fairl_bench.science.starc"),
-        ("method", "max-margin", "fairl_bench.cli"),
-        ("method", "max-margin", "fairl_bench.engine.store"),
+        ("method", "max-margin", "fairl_bench.cli.main"),
+        ("method", "max-margin", "fairl_bench.store.store"),
         ("method", "max-margin", "fairl_bench.data"),
         ("method", "max-margin", "fairl_bench.kinds"),
         ("encoder", "tfidf", "fairl_bench.science.heads"),  # else texts are embedded again for another head

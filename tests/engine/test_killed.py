@@ -21,9 +21,9 @@ import datasets, torch, transformers, trl  # noqa: what the children share
 
 from fairl_bench.builtin.lms import group_relative
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import run
-from fairl_bench.engine.store import Store
+from fairl_bench.suite.read import read_study
+from fairl_bench.pipeline import run
+from fairl_bench.store.store import Store
 from fairl_bench.science import pretraining
 
 group_relative.CHECKPOINT_SECONDS = pretraining.CHECKPOINT_SECONDS = 0.0

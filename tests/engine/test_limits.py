@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from fairl_bench.engine import yaml
-from fairl_bench.engine.overrides import points
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.yaml import dump, load
 from fairl_bench.errors import LINES, WIDTH, SuiteError, brief
+from fairl_bench.suite import yaml
+from fairl_bench.suite.overrides import points
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.yaml import dump, load
 
 Write = Callable[..., Path]
 Cli = Callable[..., Result]

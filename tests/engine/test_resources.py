@@ -13,15 +13,16 @@ import pytest
 from pydantic import ValidationError
 
 from fairl_bench.data import Resources, size_in_bytes
-from fairl_bench.engine.hands import Here, Report
-from fairl_bench.engine.plan import Plan, Stage, plan
-from fairl_bench.engine.pool import Pool
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.registry import Registry
+from fairl_bench.engine.executors.here import Here, Report
+from fairl_bench.engine.executors.pool import Pool
+from fairl_bench.engine.plan import Plan, plan
 from fairl_bench.engine.resources import exceeded, limited, needs
-from fairl_bench.engine.run import Finished, run
-from fairl_bench.engine.store import Store
+from fairl_bench.engine.stage import Stage
 from fairl_bench.kinds import KINDS
+from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.registry import Registry
 
 Write = Callable[..., Path]
 

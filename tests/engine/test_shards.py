@@ -11,12 +11,13 @@ import pytest
 
 from fairl_bench.data import Asked, Completions, Embeddings, Sampling
 from fairl_bench.engine.estimate import estimate
-from fairl_bench.engine.plan import Plan, Stage, plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import Finished, run
+from fairl_bench.engine.plan import Plan, plan
 from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
+from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages import Worker
-from fairl_bench.engine.store import Store
+from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
 from fairl_bench.testing import TEXTS
 
 Write = Callable[..., Path]

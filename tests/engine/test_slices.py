@@ -10,9 +10,9 @@ import pytest
 
 from fairl_bench.data import Pairs, Scored
 from fairl_bench.engine.recorded import SELECTED
-from fairl_bench.engine.run import Finished
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.kinds import Evaluator
+from fairl_bench.pipeline import Finished
 from fairl_bench.records import Measure
 
 Run = Callable[..., Finished]

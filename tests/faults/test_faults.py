@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 
 from fairl_bench.engine.plan import plan
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.store import Store
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 SEED = int(os.environ.get("FAIRL_FAULTS_SEED", "20"))
@@ -51,14 +51,15 @@ import torch, sklearn.feature_extraction.text, sklearn.decomposition  # noqa: wh
 if os.environ.get("FAIRL_FAULTS") == "long":
     import datasets, transformers, trl  # noqa: language models too
 
-import fairl_bench.engine.pages
+import fairl_bench.html.write
 from fairl_bench.builtin.lms import group_relative
-from fairl_bench.cli import main
-from fairl_bench.engine import run, stages
+from fairl_bench.cli.main import main
+from fairl_bench.engine import stages
+from fairl_bench import pipeline
 from fairl_bench.science import pretraining
 
 group_relative.CHECKPOINT_SECONDS = pretraining.CHECKPOINT_SECONDS = 0.0
-fairl_bench.engine.pages.write_pages = lambda path, again=False: path  # figures are not what is tested
+fairl_bench.html.write.write_pages = lambda path, again=False: path  # figures are not what is tested
 perform = stages.Worker.perform
 
 
@@ -121,7 +122,7 @@ BLOWS = {
     "terminated-beside-workers": Blow(*TERM, 2, *((10, 4) if LONG else (1, 1))),
 }
 if not LONG:
-    del BLOWS["killed-beside-workers"]  # tests/engine/test_hands.py kills one
+    del BLOWS["killed-beside-workers"]  # tests/engine/executors/test_executors.py kills one
 WORKERS = 20 if LONG else 1
 
 

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fairl_bench.cli import main
-from fairl_bench.engine import pages
-from fairl_bench.engine.read import Study, read_study
-from fairl_bench.engine.run import run
-from fairl_bench.engine.store import Store
+from fairl_bench.cli.main import main
 from fairl_bench.errors import ResultsError
-from fairl_bench.results_folder import read_manifest
+from fairl_bench.html import write as pages
+from fairl_bench.pipeline import run
+from fairl_bench.results.folder import read_manifest
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import Study, read_study
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 FLIPS, CUTS, OLD = (600, 120, 200) if LONG else (10, 4, 5)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fairl_bench.engine.run import Finished
+from fairl_bench.pipeline import Finished
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 

@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from fairl_bench.engine.evaluate import numbers
+from fairl_bench.results.evaluate import numbers
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 SEED = int(os.environ.get("FAIRL_FAULTS_SEED", "20"))

@@ -27,11 +27,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from fairl_bench.cli import main
-from fairl_bench.engine import read
-from fairl_bench.engine.registry import Registry
-from fairl_bench.engine.yaml import dump
+from fairl_bench.cli.main import main
 from fairl_bench.kinds import KINDS
+from fairl_bench.suite import read
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.yaml import dump
 
 TOY: dict[str, Any] = {
     "name": "toy",

@@ -25,11 +25,11 @@ import numpy as np
 import pytest
 import torch
 
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import Finished, run
-from fairl_bench.engine.store import Store
-from fairl_bench.engine.yaml import dump
 from fairl_bench.errors import FairlError
+from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.store import Store
+from fairl_bench.suite.read import read_study
+from fairl_bench.suite.yaml import dump
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 LETTERS = """
@@ -531,7 +531,7 @@ BESIDE: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("name", BESIDE)
 def test_a_drop_in_that_takes_code_from_beside_is_refused(name: str, tmp_path: Path) -> None:
-    from fairl_bench.engine.registry import Registry
+    from fairl_bench.suite.registry import Registry
 
     (tmp_path / "beside.py").write_text("X = 1\n")
     (tmp_path / "folder").mkdir()

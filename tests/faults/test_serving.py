@@ -23,10 +23,11 @@ CALLERS = 500 if LONG else 60
 SERVER = """\
 import time
 import numpy as np
-from fairl_bench import cli, cli_reward
+from fairl_bench.cli import main as cli
+from fairl_bench.cli import reward as cli_reward
 from fairl_bench.builtin.methods.length import Length
 from fairl_bench.data import Reward
-from fairl_bench.recovered import RecoveredReward
+from fairl_bench.reward.function import RecoveredReward
 
 class Slow(Length):
     def score(self, reward, inputs):

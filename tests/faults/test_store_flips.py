@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairl_bench.engine.housekeeping import damage
-from fairl_bench.engine.read import read_study
-from fairl_bench.engine.run import Finished, run
-from fairl_bench.engine.store import MANIFEST, Store
+from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.housekeeping import damage
+from fairl_bench.store.store import MANIFEST, Store
+from fairl_bench.suite.read import read_study
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 FLIPS = 400 if LONG else 12

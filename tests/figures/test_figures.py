@@ -15,7 +15,6 @@ from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score
 
 from fairl_bench.data import Examples, Truth
-from fairl_bench.engine.suite import Table1
 from fairl_bench.figures import figures, letters, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
@@ -25,10 +24,11 @@ from fairl_bench.figures.sweeps import lines, sweep
 from fairl_bench.figures.training import History, curves
 from fairl_bench.figures.transfer import auc, transfer, transferred
 from fairl_bench.records import Record
+from fairl_bench.results.rows import Runs
+from fairl_bench.results.scores import Run, Sheet
+from fairl_bench.suite.suite import Table1
+from fairl_bench.table import Table
 from fairl_bench.tables.leaderboard import table1
-from fairl_bench.tables.rows import Runs
-from fairl_bench.tables.scores import Run, Sheet
-from fairl_bench.tables.table import Table
 
 
 def gold(_: str) -> str:

@@ -15,10 +15,10 @@ from fairl_bench.figures.all import Material, figures
 from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
 from fairl_bench.figures.style import LOOKS
 from fairl_bench.records import Record
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.realigned import Realigned, compared
+from fairl_bench.results.rows import Row, row_of
 from fairl_bench.science.realignment import best_of_kl
-from fairl_bench.tables.comparisons import Comparison
-from fairl_bench.tables.realigned import Realigned, compared
-from fairl_bench.tables.rows import Row, row_of
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ROWS: list[Row] = [("toy", "e", name, "") for name in ("good", "weak", "flipped")]

@@ -17,22 +17,22 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
-from fairl_bench import records
 from fairl_bench.data import Examples, Truth
-from fairl_bench.engine import pages
-from fairl_bench.engine.pages import write_pages
-from fairl_bench.engine.run import Finished
 from fairl_bench.errors import ResultsError
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.rewards import standardised
+from fairl_bench.html import write as pages
 from fairl_bench.html.board import board
 from fairl_bench.html.examples import LONGEST, blocks
 from fairl_bench.html.numbers import packed
 from fairl_bench.html.page import Content, Picture, as_script, page, printable, warnings
+from fairl_bench.html.write import write_pages
+from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
+from fairl_bench.results import record_file
+from fairl_bench.results.scores import Run, Sheet, Values
+from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_text
-from fairl_bench.tables.scores import Run, Sheet, Values
-from fairl_bench.tables.table import Table
 
 Cli = Callable[..., Result]
 
@@ -139,7 +139,7 @@ def replace_name(one: Content, name: str) -> Content:
 
 
 def test_hostile_cells_start_nothing_in_a_spreadsheet_or_a_terminal(cli: Cli) -> None:
-    from fairl_bench.show import printable as shown
+    from fairl_bench.cli.live import printable as shown
 
     table = Table("Table 9", (("", "text"),), tuple((text.replace("\ud800", ""),) for text in HOSTILE), ())
     cells = [row[0] for row in csv.reader(io.StringIO(as_csv(table)))]
@@ -290,8 +290,8 @@ def test_all_is_drawn_again_where_something_changed(
     change: str, copy: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if change == "records":
-        rows = records.read(copy / "records.parquet")
-        records.write(copy / "records.parquet", [row for row in rows if row.metric != "kendall"])
+        rows = record_file.read(copy / "records.parquet")
+        record_file.write(copy / "records.parquet", [row for row in rows if row.metric != "kendall"])
     elif change == "scores":
         path = copy / "scores" / "toy-tfidf-length-r0-sall.parquet"
         table = pq.read_table(path)

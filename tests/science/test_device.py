@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fairl_bench.engine.registry import Registry
 from fairl_bench.kinds import Method
 from fairl_bench.science import paths, stack
 from fairl_bench.science.fit import fit
 from fairl_bench.science.runs import Comparisons, Recipe, Run
+from fairl_bench.suite.registry import Registry
 
 N, D = 96, 6
 READS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::is_nonzero", "aten::masked_select")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from fairl_bench.engine.suite import Table1
 from fairl_bench.records import Record
-from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.rows import ARROWS, Runs
+from fairl_bench.suite.suite import Table1
 from fairl_bench.tables.leaderboard import slices, table1
-from fairl_bench.tables.rows import ARROWS, Runs
 
 LAYOUT = Table1(data=("pairs/test",), metrics=("auc",))
 ROW = ("toy", "minilm", "mm", "")

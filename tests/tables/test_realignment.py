@@ -12,15 +12,15 @@ import pytest
 
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.records import Record
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.realigned import Realigned, compared
+from fairl_bench.results.rows import Row, Runs, row_of
 from fairl_bench.science import realignment as science
 from fairl_bench.science.intervals import bounded, t_interval
 from fairl_bench.science.resampling import at_kl
-from fairl_bench.tables.comparisons import Comparison
+from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_json, as_text
-from fairl_bench.tables.realigned import Realigned, compared
 from fairl_bench.tables.realignment import first_places, realignment
-from fairl_bench.tables.rows import Row, Runs, row_of
-from fairl_bench.tables.table import Table
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 GAINS = {"good": 0.9, "same": 0.9, "weak": 0.3, "flipped": -0.9}

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.builtin.batches import in_batches
-from fairl_bench.builtin.window import report_window, tokens_ahead
+from fairl_bench.builtin.shared.batches import in_batches
+from fairl_bench.builtin.shared.window import report_window, tokens_ahead
 from fairl_bench.component import Component, RunTime
 from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Encoder
-from fairl_bench.reading import Tokens
+from fairl_bench.truncation import Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor

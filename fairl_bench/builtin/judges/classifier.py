@@ -8,9 +8,9 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.builtin.batches import in_batches
 from fairl_bench.builtin.judges.odds import ByProbability
-from fairl_bench.builtin.window import report_window
+from fairl_bench.builtin.shared.batches import in_batches
+from fairl_bench.builtin.shared.window import report_window
 from fairl_bench.component import RunTime
 from fairl_bench.data import Floats
 

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fairl_bench.builtin.hub import Beside, digest, is_folder, snapshot, stamp
 from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
-from fairl_bench.builtin.window import tokens_ahead
+from fairl_bench.builtin.shared.hub import Beside, digest, is_folder, snapshot, stamp
+from fairl_bench.builtin.shared.window import tokens_ahead
 from fairl_bench.component import RunTime
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.errors import DataError, MissingExtra, suggest
-from fairl_bench.reading import Tokens
+from fairl_bench.truncation import Tokens
 
 _BASE = {"original": "bert-base-uncased", "unbiased": "roberta-base", "multilingual": "xlm-roberta-base"}
 # the older names of some labels; by these, all of the models share theirs

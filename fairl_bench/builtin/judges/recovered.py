@@ -10,13 +10,13 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
-from fairl_bench.builtin.hub import Beside, is_folder, stamp
+from fairl_bench.builtin.shared.hub import Beside, is_folder, stamp
 from fairl_bench.component import RunTime
 from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import Judge
-from fairl_bench.recovered import RecoveredReward
-from fairl_bench.reward_folder import Find, about, read_reward, source
+from fairl_bench.reward.folder import Find, about, read_reward, source
+from fairl_bench.reward.function import RecoveredReward
 
 
 class Recovered(Judge):

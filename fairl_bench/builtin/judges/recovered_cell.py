@@ -12,7 +12,7 @@ from fairl_bench.component import Settings
 from fairl_bench.data import GOLD, Examples, Split, Truth
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Artefact, Encoder, Judge, Judging, Method, nested, within
-from fairl_bench.recovered import RecoveredReward
+from fairl_bench.reward.function import RecoveredReward
 
 
 class RecoveredCell(Judge):

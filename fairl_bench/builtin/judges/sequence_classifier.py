@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.hub import FolderOrName, digest, is_folder, snapshot, stamp
 from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
-from fairl_bench.builtin.window import tokens_ahead
+from fairl_bench.builtin.shared.hub import FolderOrName, digest, is_folder, snapshot, stamp
+from fairl_bench.builtin.shared.window import tokens_ahead
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.reading import Tokens
+from fairl_bench.truncation import Tokens
 
 _GOOD = {"neutral", "nontoxic", "nottoxic", "clean", "benign", "safe", "acceptable", "nothate", "nonhate",
          "nothatespeech", "normal", "nonoffensive", "notoffensive", "harmless"}  # fmt: skip

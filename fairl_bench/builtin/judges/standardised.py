@@ -1,3 +1,3 @@
 """Rewards on one scale."""
 
-from fairl_bench.builtin.standardised import Standardised as Standardised
+from fairl_bench.builtin.shared.standardised import Standardised as Standardised

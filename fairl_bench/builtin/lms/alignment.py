@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.along import Along
 from fairl_bench.builtin.lms.machine import DEVICE, Device, check_device, quiet, seeded
+from fairl_bench.builtin.shared.along import Along
 from fairl_bench.data import GOLD, Examples, Floats, Model, Sampling, Site
 from fairl_bench.errors import DataError, NotFinite, SuiteError
 from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fairl_bench.builtin.hub import FolderOrName, digest, is_folder, snapshot, stamp
+from fairl_bench.builtin.shared.hub import FolderOrName, digest, is_folder, snapshot, stamp
 from fairl_bench.data import Model, Site
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairl_bench.builtin.completed import Completed
+from fairl_bench.builtin.shared.completed import Completed
 from fairl_bench.kinds import LM, Aligner
 
 

@@ -7,8 +7,8 @@ from typing import Self
 from pydantic import field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin import served
-from fairl_bench.builtin.completed import Completed
+from fairl_bench.builtin.shared import served
+from fairl_bench.builtin.shared.completed import Completed
 from fairl_bench.kinds import LM
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.hub import Beside, digest, is_folder, snapshot
-from fairl_bench.builtin.rows import CHECKED, Row
+from fairl_bench.builtin.shared.hub import Beside, digest, is_folder, snapshot
+from fairl_bench.builtin.shared.rows import CHECKED, Row
+from fairl_bench.builtin.shared.splits_of_files import SplitRows, file_format, rows_of_files, rows_of_folder
 from fairl_bench.builtin.sources.columns import Columns, Told, refuse_identical
-from fairl_bench.builtin.splits_of_files import SplitRows, file_format, rows_of_files, rows_of_folder
 from fairl_bench.component import RunTime
 from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError, suggest

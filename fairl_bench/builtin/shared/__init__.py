@@ -1,0 +1,1 @@
+"""What several built-in parts need and none of them is."""

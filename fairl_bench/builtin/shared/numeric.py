@@ -1,0 +1,135 @@
+"""Truths that are numbers in the columns of a file, raters' or a toxicity model's: of each text, or of each side."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Discriminator, Field, Tag
+
+from fairl_bench.builtin.shared.labels import READ, GoldColumn
+from fairl_bench.builtin.shared.rows import Row
+from fairl_bench.component import Settings
+from fairl_bench.data import Floats, Truth
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Judge
+from fairl_bench.textfiles import brief, number_of
+
+
+class _Numbers(Settings):
+    """Columns of numbers, which way is better, and what makes labels of them."""
+
+    lower_is_better: bool = Field(False, description="as of a toxicity score: the truth is then its negative")
+    label_above: float | None = Field(
+        None,
+        description="makes labels: numbers above it are good (bad where lower_is_better), others not; none: no labels",
+    )
+
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The columns, in the order of the texts that a row holds."""
+
+    def labelled(self) -> bool:
+        """Whether it makes labels."""
+        return self.label_above is not None
+
+    def truth(self, rows: Sequence[Row], *, whole: bool = True) -> Truth:
+        """The value and the label of each text of these rows, one row's beside one another.
+
+        Raises `DataError` at a row whose number is none, and where none of the ``whole`` data is known.
+        """
+        found = np.array([_number(row, column) for row in rows for column in self.columns()], np.float64)
+        if whole and not np.isfinite(found).any():
+            named = " and ".join(map(repr, self.columns()))
+            raise DataError(
+                f"{rows[0].place}: column {named} has null alone, here and in the rows below: the truth of none of "
+                f"{len(rows):,} rows; fill it, or leave 'gold' out"
+            )
+        return Truth(0.0 - found if self.lower_is_better else found, self._labels(found))
+
+    def _labels(self, found: Floats) -> np.ndarray:
+        if self.label_above is None:
+            return np.zeros(len(found), np.int8)
+        above = -1 if self.lower_is_better else 1
+        return np.where(np.isnan(found), 0, np.where(found > self.label_above, above, -above)).astype(np.int8)
+
+
+class ValueColumn(_Numbers):
+    """Which column holds the true reward of a text, a number; null is unknown."""
+
+    value: str
+
+    def columns(self) -> tuple[str, ...]:
+        """The one."""
+        return (self.value,)
+
+
+class PairColumns(_Numbers):
+    """Which columns hold the true rewards of a pair's two texts, numbers; null is unknown."""
+
+    preferred: str
+    rejected: str
+
+    def columns(self) -> tuple[str, ...]:
+        """The preferred text's first."""
+        return self.preferred, self.rejected
+
+
+def _number(row: Row, column: str) -> float:
+    """A number, or NaN for null; in a file of texts, what an empty cell is."""
+    value = row.value(column)
+    if value is None or (row.texts and value == ""):
+        return math.nan
+    if row.texts and isinstance(value, str):
+        found = number_of(value)
+    else:
+        right = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        found = _finite(value) if right else None
+    if found is None:
+        needs = f"a finite number, or {'an empty cell' if row.texts else 'null'} where it is not known"
+        raise DataError(f"{row.place}: column {column!r} needs {needs}, got {brief(value)}")
+    return found
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return found if math.isfinite(found) else None
+
+
+def check_numbers(rows: Iterator[Row], limit: int | None, gold: _Numbers) -> None:
+    """Refuse what `truth` would, from the first rows, and from more where all of these are unknown."""
+    rows, some = islice(rows, limit), list[Row]()
+    while some := list(islice(rows, READ)):
+        last = len(some) < READ
+        if np.isfinite(gold.truth(some, whole=last).value).any():
+            return
+
+
+def _of_texts(given: object) -> str:
+    numbers = {"value", *_Numbers.model_fields}
+    named = isinstance(given, Mapping) and not numbers.isdisjoint(given)
+    return "[numbers]" if named or isinstance(given, ValueColumn) else "[labels]"
+
+
+def _of_pairs(given: object) -> str:
+    judge = isinstance(given, Judge) or (isinstance(given, Mapping) and ("use" in given or not given))
+    return "[judge]" if judge else "[numbers]"
+
+
+TextGold = Annotated[
+    Annotated[GoldColumn, Tag("[labels]")] | Annotated[ValueColumn, Tag("[numbers]")], Discriminator(_of_texts)
+]
+"""What a file may know of each text: a label, ``{column: ..., good: ...}``, or a number, ``{value: ...}``."""
+
+PairGold = Annotated[
+    Annotated[Judge, Tag("[judge]")] | Annotated[PairColumns, Tag("[numbers]")], Discriminator(_of_pairs)
+]
+"""What is known of each side of a pair: what a judge says, or numbers, ``{preferred: ..., rejected: ...}``."""

@@ -1,0 +1,62 @@
+"""Models that read so many tokens of a text and no more: what that cuts off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fairl_bench.component import Component
+from fairl_bench.truncation import Tokens, heard, report_read
+
+_CHUNK = 1024  # texts whose tokens are held at once
+
+
+def report_window(part: Component, tokenizer: Any, texts: Sequence[str], limit: int) -> None:
+    """Report that a part reads the first ``limit`` tokens of each text, where anybody listens."""
+    if not heard():
+        return
+    whole = token_counts(tokenizer, texts)
+    report_read(part, whole, [min(n, limit) for n in whole])
+
+
+def token_counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """How many tokens each whole text has, those that a tokenizer adds included."""
+    chunks = (list(texts[at : at + _CHUNK]) for at in range(0, len(texts), _CHUNK))
+    return [len(ids) for chunk in chunks for ids in tokenizer(chunk, truncation=False, verbose=False)["input_ids"]]
+
+
+def tokens_ahead(folder: Path, texts: Sequence[str], most: int | None = None) -> Tokens | None:
+    """What the model in a folder would read of texts, by its tokenizer alone; None where the folder does not tell.
+
+    ``most`` is a limit beside those that the model's files name.
+    """
+    if not (folder / "tokenizer.json").is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    sentence = _number(folder / "sentence_bert_config.json", "max_seq_length")
+    own = [_number(folder / "tokenizer_config.json", "model_max_length")]
+    own.append(_number(folder / "config.json", "max_position_embeddings"))
+    known = [n for n in ([sentence] if sentence else own) if n is not None] + ([] if most is None else [most])
+    if not known:
+        return None
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception:  # what is wrong with it is told by whoever loads the model
+        return None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    whole = [len(one.ids) for one in tokenizer.encode_batch(list(texts))]
+    tokenizer.enable_truncation(min(known))
+    return Tokens(whole, [one.ids for one in tokenizer.encode_batch(list(texts))])
+
+
+def _number(path: Path, name: str) -> int | None:
+    """A whole number that a JSON file tells, if it does."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get(name)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return int(found) if isinstance(found, int) and 0 < found < 2**31 else None

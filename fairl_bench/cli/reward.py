@@ -1,0 +1,124 @@
+"""``fairl-bench score`` and ``serve``: a reward that a run has saved, for lines of text and over HTTP."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from fairl_bench.cli.numbers import Whole
+
+if TYPE_CHECKING:
+    from fairl_bench.reward.function import RecoveredReward
+
+PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
+_REWARD = click.argument("reward", type=click.Path(path_type=Path))
+_ENCODER = click.option(
+    "--encoder", multiple=True, metavar="FIELD=VALUE", help="A field of its encoder that differs here: model=FOLDER."
+)
+_UPSTREAM = click.option(
+    "--upstream",
+    multiple=True,
+    metavar="ROLE=FOLDER",
+    help="Where the language model lies that its encoder starts from.",
+)
+
+
+@click.command()
+@_REWARD
+@click.option(
+    "--read",
+    type=click.Choice(["text", "jsonl"]),
+    default="text",
+    show_default=True,
+    help="What a line is: a text, or JSON with 'text' and 'prompt'.",
+)
+@click.option("--format", "form", type=click.Choice(["plain", "csv", "jsonl"]), default="plain", show_default=True)
+@PLUGIN
+@_ENCODER
+@_UPSTREAM
+def score(
+    reward: Path,
+    read: Literal["text", "jsonl"],
+    form: Literal["plain", "csv", "jsonl"],
+    plugin: tuple[Path, ...],
+    encoder: tuple[str, ...],
+    upstream: tuple[str, ...],
+) -> None:
+    """Print the reward of each line of the standard input by REWARD, a folder that a run wrote to RESULTS/rewards."""
+    from fairl_bench.cli.streams import given, pour
+    from fairl_bench.reward.score import score as scored
+
+    found = _saved(reward, plugin, encoder, upstream)
+    pour(scored(found, given(), read=read, form=form, say=_say))
+
+
+@click.command()
+@_REWARD
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others reach 0.0.0.0 too.")
+@click.option("--port", type=Whole(0, 65535), default=8000, show_default=True, help="0: any free one.")
+@click.option("--strip", multiple=True, metavar="TOKEN", help="A special token to take off a completion's ends.")
+@click.option("--allow-host", "names", multiple=True, metavar="NAME", help="Another name that it may be asked by.")
+@PLUGIN
+@_ENCODER
+@_UPSTREAM
+def serve(
+    reward: Path,
+    host: str,
+    port: int,
+    strip: tuple[str, ...],
+    names: tuple[str, ...],
+    plugin: tuple[Path, ...],
+    encoder: tuple[str, ...],
+    upstream: tuple[str, ...],
+) -> None:
+    """Serve REWARD, a folder that a run wrote to RESULTS/rewards, over HTTP, as OpenRLHF's remote reward model.
+
+    POST /get_reward takes {"query": [...], "prompts": [...]} and gives {"rewards": [...]}; GET /health says that it
+    runs.  It asks nobody who they are.
+    """
+    from fairl_bench.reward.serve import server
+
+    found = _saved(reward, plugin, encoder, upstream)
+    with server(found, host, port, strip=strip, names=names, say=_say) as listening:
+        click.echo(f"{found.name} at {listening.url}/get_reward; stop with Ctrl-C")
+        code = listening.run()
+        _say("stopped")
+        if listening.busy:  # with a text that takes for ever, and whose thread would be waited for
+            sys.stdout.flush()
+            os._exit(code)
+    sys.exit(code)
+
+
+def _say(message: str) -> None:
+    from fairl_bench.cli.live import printable
+
+    click.echo(printable(message), err=True)
+
+
+def _saved(
+    reward: Path, plugins: tuple[Path, ...], encoder: tuple[str, ...], upstream: tuple[str, ...]
+) -> RecoveredReward:
+    from fairl_bench.isolation import put_back
+    from fairl_bench.reward.load import load_reward
+
+    fields, started = _assigned("--encoder", encoder), _assigned("--upstream", upstream)
+    with put_back():
+        return load_reward(reward, plugins=plugins, encoder=fields, upstream=started)
+
+
+def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
+    """``NAME=VALUE`` by name, the value as YAML has it."""
+    from fairl_bench.errors import FairlError
+    from fairl_bench.suite.yaml import parse_value
+
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise FairlError(f"{option} {one}: needs NAME=VALUE")
+        found[name] = parse_value(value, (Path(f"{option} {one}"), None))
+    return found

@@ -1,0 +1,288 @@
+"""Work in other processes of this machine, one torch thread each, which may die and are ended at their limits."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairl_bench.engine import resources
+from fairl_bench.engine.executors.here import Attempt, Job, Moved, Report, perform
+from fairl_bench.engine.executors.parent import end_with_parent
+from fairl_bench.engine.stages import Worker
+from fairl_bench.errors import FairlError
+from fairl_bench.store.place import open_store
+from fairl_bench.suite.registry import Registry
+
+
+class Pool:
+    """Does jobs in up to ``slots`` processes, each at the end of a pipe of its own.
+
+    A process that dies takes no other job along.  The stages of its own are done again, each by itself and with no
+    other process (the memory may not have been enough for all); only one that ends its process again fails.  A stage
+    that exceeds a limit of its resources is ended and fails at once.  One that a signal ends before it could begin is
+    started again, a few times in a row.
+    """
+
+    def __init__(self, slots: int, place: str, drop_ins: Sequence[Path], moved: Moved) -> None:
+        self.slots, self.moved = slots, moved
+        self.arguments = (place, tuple(drop_ins))
+        self.errands: deque[_Errand] = deque()  # taken and not begun
+        self.processes: list[_Process] = []
+        self.busy: dict[Connection, tuple[_Process, _Errand]] = {}
+        self.lost_starts = 0  # in a row
+
+    def submit(self, job: Job) -> None:
+        """Send the job's specs to a worker."""
+        self.errands.append(_Errand(job, [job]))
+        self._deal()
+
+    def next(self) -> tuple[Job, Report]:
+        """Wait for a job that is finished.  Raises `FairlError` where no process can be made a worker."""
+        while True:
+            self._deal()
+            watched = self._end_what_is_over()
+            for end in wait(list(self.busy), _LOOK if watched else None):
+                assert isinstance(end, Connection)
+                if (errand := self._heard(end)) and not errand.left:
+                    return errand.job, errand.report
+
+    def close(self, *, at_once: bool) -> None:
+        """End the workers; none is left when this returns."""
+        _end(self.processes, at_once=at_once)
+        self.processes, self.busy = [], {}
+
+    def _deal(self) -> None:
+        """Begin what can be begun; a job whose process died is first, and alone."""
+        alone = any(errand.again for _, errand in self.busy.values())
+        while self.errands and len(self.busy) < self.slots and not alone:
+            errand = self.errands[0]
+            if alone := errand.again:
+                if self.busy:
+                    return
+                _end(self.processes[1:])
+                del self.processes[1:]
+            process = next((one for one in self.processes if one.end not in self.busy), None) or self._start()
+            self.busy[process.end] = (process, self.errands.popleft())
+            with suppress(OSError):  # it has died: its end of the pipe tells
+                process.end.send([replace(stage, stack=None) for stage in errand.left[0]])
+
+    def _start(self) -> _Process:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, *self.arguments))
+        with _signals_held():
+            process.start()
+            self.processes.append(_Process(process, ours))
+        theirs.close()
+        return self.processes[-1]
+
+    def _heard(self, end: Connection) -> _Errand | None:
+        """Take one message; the errand that it ends a part of."""
+        process, errand = self.busy[end]
+        try:
+            message = end.recv()
+        except (EOFError, OSError):
+            del self.busy[end]
+            self._died(process, errand)
+            return errand
+        if isinstance(message, Report):
+            del self.busy[end]
+            process.clock = None
+            if process.over:  # told to end in the moment in which it finished
+                self.processes.remove(process)
+                _end([process])
+            errand.report.add(message)
+            errand.left.pop(0)
+            if errand.left:
+                self.errands.appendleft(errand)
+            return errand
+        if isinstance(message, _Moved):
+            self.moved(errand.job[0].key, *message)
+        elif isinstance(message, _Began):
+            if resources.limited(errand.left[0]):
+                process.clock = (time.monotonic(), message.stages)
+        elif message:
+            raise FairlError(f"no worker process can begin: {message}")
+        process.began, self.lost_starts = True, 0
+        return None
+
+    def _end_what_is_over(self) -> bool:
+        """End processes whose work has exceeded a limit; their ends of the pipe tell.  Whether any work is limited."""
+        limited = [(end, *both) for end, both in self.busy.items() if both[0].clock]
+        for end, process, errand in limited:
+            assert process.clock is not None
+            began, stages = process.clock
+            asked = resources.of_job(errand.left[0])
+            over = resources.exceeded(asked, time.monotonic() - began, process.held(), stages)
+            if over and not end.poll():  # what has ended meanwhile has kept its limit
+                process.over = over
+                process.process.kill()
+        return bool(limited)
+
+    def _died(self, process: _Process, errand: _Errand) -> None:
+        self.processes.remove(process)
+        pid = process.process.pid
+        (ending,) = _end([process])
+        if not process.began:
+            self.lost_starts += 1
+            if process.process.exitcode < 0 and self.lost_starts < _STARTS:
+                self.errands.appendleft(errand)
+                return
+            raise FairlError(
+                f"a worker process ended before it could begin ({ending}), what it said is above; run with --jobs 1, "
+                "and in a script call run() below: if __name__ == '__main__'"
+            )
+        part = errand.left.pop(0)
+        if errand.again or (process.over and len(part) == 1):
+            reason = f"its worker process ended twice, the second time with no other beside it ({ending})"
+            errand.report.failed[part[0].key] = (process.over or reason, "")
+        else:
+            why = process.over or f"its worker process ended ({ending})"
+            errand.report.lost += [Attempt(stage.key, platform.node(), pid, why) for stage in part]
+            # what took too much of a limit takes it from itself alone, so that others may go on beside it
+            errand.again, errand.left = not process.over, [[stage] for stage in part]
+        if errand.left:
+            self.errands.appendleft(errand)
+
+
+@dataclass
+class _Errand:
+    """A job on its way: what is left of it, and what came of the rest."""
+
+    job: Job
+    left: list[Job]
+    report: Report = field(default_factory=Report)
+    again: bool = False
+
+
+@dataclass(eq=False)
+class _Process:
+    process: Any
+    end: Connection
+    began: bool = False
+    clock: tuple[float, int] | None = None  # when limited work began, on how many stages
+    over: str = ""  # the limit that it was ended for
+
+    def held(self) -> int:
+        """The bytes that it holds in memory."""
+        import psutil
+
+        try:
+            return int(psutil.Process(self.process.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+
+class _Moved(NamedTuple):
+    share: float
+    note: str
+
+
+class _Began(NamedTuple):
+    stages: int
+
+
+_LOOK = 0.1  # seconds between two looks at what limited work has taken
+_STARTS = 3  # in a row that may end by a signal (for want of memory, say)
+
+
+def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
+    """Be a worker: say that it begins (or why not), then do jobs until none is sent or the parent is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    assert parent.pid is not None
+    end_with_parent(parent.pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+    try:
+        worker = Worker(open_store(place), Registry(drop_ins))
+    except FairlError as error:
+        end.send(str(error))
+        return
+    end.send("")
+
+    def moved(key: str, share: float, note: str) -> None:
+        end.send(_Moved(share, note))
+
+    with suppress(EOFError, OSError):
+        while (job := end.recv()) is not None:
+            end.send(perform(job, worker, moved, lambda stages: end.send(_Began(stages))))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    atexit._run_exitfuncs()  # what a part asked for, and multiprocessing: semaphores are handed back
+    os._exit(0)  # all is kept; torch takes seconds to take itself apart
+
+
+def _end(processes: Sequence[_Process], *, at_once: bool = False) -> list[str]:
+    """End processes, by force those that do not go; how each ended."""
+    for one in processes:
+        with suppress(OSError):
+            one.process.terminate() if at_once else one.end.send(None)
+    until = time.monotonic() + _PATIENCE
+    for one in processes:
+        one.process.join(max(0.0, until - time.monotonic()))
+        if one.process.is_alive():
+            one.process.kill()
+            one.process.join()
+        one.end.close()
+    return [_ending(one.process.exitcode) for one in processes]
+
+
+_PATIENCE = 3.0  # seconds that processes have to go by themselves
+
+
+def _ending(code: int) -> str:
+    """An exit code in words.
+
+    >>> _ending(9), _ending(-11)
+    ('exit code 9', 'signal SIGSEGV')
+    """
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+    return f"signal {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+
+
+_HELD = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the end of this, and a process that starts here is born deaf to them.
+
+    One that was interrupted half started would be nobody's: it would say so in a traceback, and not end with the rest.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # or it is started inside, and lets Ctrl-C through
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    # the mask is the new process's; another thread of this one may take a signal that it holds up here
+    handlers = {one: signal.getsignal(one) for one in _HELD if main and callable(signal.getsignal(one))}
+    for one in handlers:
+        signal.signal(one, lambda number, frame: came.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)

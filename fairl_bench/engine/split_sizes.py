@@ -1,0 +1,141 @@
+"""The sizes of training, validation and test, told before a run where the pairs can be had without work."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from fairl_bench.data import Examples, Split
+from fairl_bench.engine.judged_pairs import judged_pairs
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.splits import group_sizes, split_pairs
+from fairl_bench.engine.stage import Stage
+from fairl_bench.errors import DataError, StoreError
+from fairl_bench.kinds import Judge, Source
+from fairl_bench.science.streams import stream
+from fairl_bench.store import artefacts
+from fairl_bench.store.store import Store
+from fairl_bench.suite.parts import placed_error
+from fairl_bench.suite.read import Study
+from fairl_bench.suite.registry import Registry
+
+MOST = 50_000
+"""Pairs of a source that are read for their split alone; a larger one is divided when it is run."""
+
+
+class Sizes(NamedTuple):
+    """How many pairs each part of one model's split holds in one replicate."""
+
+    model: str
+    replicate: int
+    counts: Mapping[str, int]
+
+
+def divided(examples: Examples, settings: Mapping[str, Any]) -> Split:
+    """The split of a stage's settings.  Raises `DataError` for a part that is read and is empty, and says why."""
+    shares = {name: settings[name] for name in ("test", "validation")}
+    split = split_pairs(examples, settings["by"], **shares, rng=stream("split", settings["replicate"]))
+    asked = {"train": True} | {name: share > 0 and name in settings["reads"] for name, share in shares.items()}
+    for name, needed in asked.items():
+        if needed and not len(split.rows(name)):
+            raise DataError(_empty(name, examples, split, settings))
+    return split
+
+
+def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, Any]) -> str:
+    """Why a part is empty, and what to do."""
+    sizes = group_sizes(examples, settings["by"])
+    n, dropped, by = int(sizes.sum()), split.counts()["dropped"], settings["by"]
+    together = {"auto": "group, prompt or rejected text", "text": "rejected text"}.get(by, by)
+    groups = f"{len(sizes)} undivided groups, the largest of {sizes[0]}," if len(sizes) > 1 else "one undivided group"
+    why = f"its {n} pairs are {groups} by {together}"
+    if dropped:
+        why += f"; {dropped} share a text with another part and are dropped"
+    if name == "train":
+        return f"the split leaves no pair to train on: {why}; lower split.validation and split.test or add pairs"
+    other = "another split.by, " if len(sizes) < n else ""
+    unread = " and training.stop: null" if name == "validation" else " and evaluate on other data"
+    return (
+        f"the split leaves no pair for {name!r} ({100 * settings[name]:.3g} % of the pairs, and read): {why}; set "
+        f"{other}a larger split.{name}, or split.{name}: 0{unread}, or add pairs"
+    )
+
+
+def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | None = None) -> list[Sizes]:
+    """The sizes of each split that is finished, or whose pairs can be had without work; of these keys alone.
+
+    Raises `DataError` where a run would, for a part that is read and is empty.
+    """
+    pairs: dict[str, Examples | None] = {}
+    found: dict[str, Sizes] = {}
+    for world in plan.worlds:
+        if only is not None and world.split not in only:
+            continue
+        stage = plan.stages[world.split]
+        if world.pairs not in pairs:
+            pairs[world.pairs] = _pairs(plan.stages[world.pairs], registry)
+        if world.split in found:
+            continue
+        if (examples := pairs[world.pairs]) is not None:
+            counts = divided(examples, stage.settings).counts()
+        elif (kept := _kept(world.split, store)) is not None:
+            counts = kept.counts()
+        else:
+            continue
+        found[world.split] = Sizes(world.model, world.replicate, counts)
+    return list(found.values())
+
+
+def checked_sizes(study: Study, plan: Plan, store: Store, only: Container[str] | None = None) -> list[Sizes]:
+    """The `sizes`.  Raises `SuiteError` with the line of the split for a part that is read and is empty."""
+    try:
+        return sizes(plan, store, study.registry, only)
+    except DataError as error:
+        raise placed_error(error, ("split",), study) from error
+
+
+def _kept(key: str, store: Store) -> Split | None:
+    """The split of an earlier run; None where there is none, or it is damaged: a run tells of that."""
+    try:
+        return artefacts.load_split(store.checked(key)[1]) if store.has(key) else None
+    except StoreError:
+        return None
+
+
+def _pairs(stage: Stage, registry: Registry) -> Examples | None:
+    """The pairs of a stage, from where they lie; None where they have to be made."""
+    source = registry.build(Source, stage.parts["source"])
+    size = source.size() if source.at_hand else None
+    if size is None or size > MOST:
+        return None
+    if isinstance(source.gold, Judge):  # a split does not depend on what is judged
+        source = source.model_copy(update={"gold": None})
+    return judged_pairs(source, stage.settings["replicate"], {})[0]
+
+
+def told(found: Iterable[Sizes], most: int = 20) -> Iterator[str]:
+    """A line for each model, its replicates of equal sizes together; at most so many."""
+    alike: dict[tuple[str, tuple[tuple[str, int], ...]], list[int]] = {}
+    for one in found:
+        alike.setdefault((one.model, tuple(one.counts.items())), []).append(one.replicate)
+    for number, ((model, counts), replicates) in enumerate(alike.items()):
+        if number == most:
+            yield f"and {len(alike) - most} more splits"
+            return
+        each = ", ".join(f"{n:,} {name}" for name, n in counts)
+        yield f"split of {model}, replicate{'s' if len(replicates) > 1 else ''} {_ranges(replicates)}: {each}"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Whole numbers in short.
+
+    >>> _ranges([0, 1, 2, 5])
+    '0-2, 5'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,190 @@
+"""A study, run: plan, do what is missing, project it into the results folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
+from fairl_bench.engine.executors.here import Hands, Here
+from fairl_bench.engine.executors.pool import Pool
+from fairl_bench.engine.followers import Followers
+from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.resources import limited
+from fairl_bench.engine.split_sizes import checked_sizes
+from fairl_bench.engine.stages import Worker
+from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
+from fairl_bench.isolation import put_back
+from fairl_bench.records import Record
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.known_labels import read_known
+from fairl_bench.results.read import Paired, kept, paired, tables
+from fairl_bench.results.rows import Row, Runs
+from fairl_bench.results.unread import unread
+from fairl_bench.results.write import Results
+from fairl_bench.store.store import Store
+from fairl_bench.suite.parts import check_parts
+from fairl_bench.suite.read import Study
+from fairl_bench.table import Table
+
+if TYPE_CHECKING:
+    from fairl_bench.results import claims
+
+
+class Finished(NamedTuple):
+    """What a run leaves behind."""
+
+    plan: Plan
+    outcome: Outcome
+    records: list[Record]
+    tables: list[Table]
+    folder: Path
+    seconds: float
+    claims: list[claims.Verdict]
+    notes: Sequence[str] = ()  # what was not read, and other things to know beside the numbers
+
+
+def run(
+    study: Study,
+    store: Store,
+    folder: Path,
+    watcher: Watcher | None = None,
+    *,
+    jobs: int = 1,
+    cluster: str | None = None,
+    only: Mapping[str, Sequence[str]] | None = None,
+    replace_results: bool = False,
+    then: Callable[[Path], object] | None = None,
+    isolate: bool = False,
+) -> Finished:
+    """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
+
+    With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
+    ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
+    the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
+    folder, before plugins hear that the run is over.
+    """
+    started = time.perf_counter()
+    with put_back():
+        whole = plan(study)
+    wanted = _only(whole, study, only) if only else whole
+    todo = missing(wanted, store)
+    with put_back():  # so that the first mistake is told before the first minute's work
+        check_parts(study, (stage.parts for stage in todo))
+        checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
+    results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
+    results.claim(whole)
+    worker = Worker(store, study.registry)
+    outcome = Outcome()
+    followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
+    watcher = followers.watcher()
+
+    def project(*, whole_story: bool = True) -> Finished:
+        with results.held():
+            return projected(whole_story)
+
+    def projected(whole_story: bool) -> Finished:
+        seconds = time.perf_counter() - started
+        report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
+        # who interrupts a run says nothing of what it did not reach
+        part = wanted if only or not (whole_story or replace_results) else None
+        records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
+        comparisons: list[Comparison] = []
+        verdicts: list[claims.Verdict] = []
+        found = kept(folder, report, records, before)
+        if found is None and whole_story:
+            found = paired(folder, report, records)
+        results.write_paired(records, found or Paired([], [], ""))
+        if found is not None:
+            records, comparisons = [*records, *found.records], found.comparisons
+        notes = unread(results.story())
+        made = list(tables(report, records, comparisons, runs, known=read_known(folder), notes=notes).values())
+        if found is not None and study.suite.claims:
+            from fairl_bench.results import claims
+
+            verdicts = claims.judge(study.suite.claims, folder, study.suite.name, records, comparisons)
+            made.append(claims.table(verdicts))
+            results.write_claims([claims.plain(one) for one in verdicts])
+        results.write_tables(made)
+        results.commit()
+        return Finished(wanted, outcome, records, made, folder, seconds, verdicts, notes)
+
+    def answer() -> Finished:
+        check_changed(whole, store, watcher, outcome)
+        while True:
+            hands = _hands(wanted, worker, watcher, jobs, cluster, isolate)
+            try:
+                execute(wanted, store, hands, watcher, outcome)
+            except BaseException:  # whatever ends the work, what is finished can be read
+                with suppress(StoreError, ResultsError):
+                    project(whole_story=False)  # who interrupts a run waits for no bootstrap
+                raise
+            try:
+                return project()
+            except DamagedArtefact as error:
+                put_aside(error, store, watcher, outcome)
+
+    if not store.has_locks:
+        followers.warn(
+            f"the store {store.root} is on a file system that has no locks: files stand for them, and two machines may "
+            "do one stage twice"
+        )
+    # before anything is asked of the store: `Store.announce` says why
+    with store.announce(study.suite.name, whole.stages), followers.told(results):
+        followers.started()
+        finished = answer()
+        if then is not None:
+            then(folder)
+        followers.tables = finished.tables
+    return finished
+
+
+def _hands(
+    wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None, isolate: bool = False
+) -> Hands:
+    """What does the work.  One job at a time has a process of its own where a limit or a plugin may end it."""
+    drop_ins = worker.registry.drop_ins
+    if cluster is not None and missing(wanted, worker.store):  # what is finished needs no cluster
+        from fairl_bench.engine.executors.ray import Cluster
+
+        return Cluster(cluster, worker.store, drop_ins, watcher.moved)
+    foreign = isolate and worker.registry.foreign(stage.parts for stage in missing(wanted, worker.store))
+    if jobs == 1 and not foreign and not limited(wanted.stages.values()):
+        return Here(worker, watcher.moved)
+    return Pool(jobs, worker.store.place, drop_ins, watcher.moved)
+
+
+def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:
+    """The cells wanted.  Raises `FairlError` for a value that no cell has, and where no cell has all of them."""
+    for axis, values in only.items():
+        known = {str(getattr(cell, axis)) for cell in whole.cells}
+        if axis == "seed":  # a cell without one has any seed of its suite
+            known = {str(seed) for suite in study.variants.values() for seed in suite.seeds}
+        for value in values:
+            if value not in known:
+                raise FairlError(f"--only {axis}={value}: {axis} {value!r} is unknown; {suggest(value, known)}")
+    wanted = whole.only(only)
+    if not wanted.cells:
+        named = " ".join(f"--only {axis}={','.join(values)}" for axis, values in only.items())
+        raise FairlError(f"{named}: no cell has all of these")
+    return wanted
+
+
+def _runs(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
+    """What each row of a table should rest on."""
+    lost = outcome.lost()
+    rows: dict[Row, list[Cell]] = {}
+    for cell in plan.cells:
+        rows.setdefault(cell.row(), []).append(cell)
+    return {
+        row: Runs(
+            all=len(cells),
+            failed=sum(any(key in lost for key in (cell.reward, cell.scores, *cell.judged())) for cell in cells),
+            unit="seeds" if cells[0].seed is not None and len({cell.replicate for cell in cells}) == 1 else "runs",
+        )
+        for row, cells in rows.items()
+    }

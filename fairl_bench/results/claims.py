@@ -1,0 +1,364 @@
+"""Claims of a suite, judged from a results folder alone: whether they hold, and under which selection."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from fairl_bench.records import Record
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.rows import ARROWS, head, point, selection_of
+from fairl_bench.results.scores import Sheet, Values, read_folder
+from fairl_bench.science.moderated import half_width
+from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
+from fairl_bench.science.ranks import holm
+from fairl_bench.suite.selections import named_variant, without_selection
+from fairl_bench.suite.suite import Claim
+from fairl_bench.table import Table, Value
+
+Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
+DEPENDS: Final = "depends on the selection"
+
+
+class Effect(NamedTuple):
+    """How much better one method is than another, in the direction in which its metric is better."""
+
+    than: str
+    gain: float
+    low: float
+    high: float
+    p: float  # of a gain of zero
+    error: float  # the standard error of the gain
+    freedom: float  # its degrees of freedom
+    units: int
+    unit: str
+    n: int
+    note: str
+
+
+class Verdict(NamedTuple):
+    """A claim of one model, encoder and variant, with what it was judged by."""
+
+    claim: Claim
+    model: str
+    encoder: str
+    variant: str
+    effect: Effect  # of several comparators, the one that decides
+    p: float  # of a gain of ``by_at_least``, or that the methods are further apart than ``within``
+    p_holm: float  # over all claims of the suite; of a claim under selections, over those under the same one
+    power: float  # of finding the effect that the source reports; NaN where it reports none
+    detectable: float  # the gain found with a power of 0.8
+    alone: Said  # by these numbers
+    verdict: Said | Literal["depends on the selection"]  # of the claim: under all of its selections
+
+    @property
+    def met(self) -> bool:
+        """Whether it came out as the suite expects."""
+        return self.claim.expect in ("any", self.verdict)
+
+
+def judge(
+    claims: Sequence[Claim], folder: Path, suite: str, found: Sequence[Record], known: Sequence[Comparison]
+) -> list[Verdict]:
+    """The verdict of each claim on each model, encoder and variant.
+
+    ``known`` comparisons are taken as they are; what they lack is compared as Table 1's columns are, two methods at a
+    time.  A slice differs from seed to seed, so there Student's t over runs is all there is.  A claim is one
+    hypothesis, however many comparators and selections it names: all of them must hold, and the p of that is the
+    largest; Holm is over these.  Where a claim under several selections has not the same verdict under each, it depends
+    on the selection.
+    """
+    found = [row for row in found if not row.other]
+    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], folder, suite, found, known)]
+    axes = list(dict.fromkeys((row.model, row.encoder, row.variant) for row in found))
+    lines = [
+        _Line(claim, group, *_deciding(claim, group, found, known))
+        for claim in claims
+        for group in (_under(claim, axes) if claim.under else axes)
+    ]
+    return _verdicts(lines)
+
+
+class _Line(NamedTuple):
+    """A claim on one model, encoder and variant, with the comparison that decides it there."""
+
+    claim: Claim
+    axes: tuple[str, str, str]
+    effect: Effect
+    p: float
+
+    def hypothesis(self) -> tuple[str, ...]:
+        """What must hold together: the lines of one claim under its selections."""
+        model, encoder, variant = self.axes
+        return self.claim.id, model, encoder, without_selection(variant) if self.claim.under else variant
+
+
+def _under(claim: Claim, axes: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """A claim's selections at each point of the suite, also those of which nothing is on record."""
+    points = dict.fromkeys((model, encoder, without_selection(variant)) for model, encoder, variant in axes)
+    return [
+        (model, encoder, named_variant(json.loads(point or "{}"), selection))
+        for model, encoder, point in points
+        for selection in claim.under
+    ]
+
+
+def _verdicts(lines: Sequence[_Line]) -> list[Verdict]:
+    together: dict[tuple[str, ...], list[int]] = {}
+    for at, line in enumerate(lines):
+        together.setdefault(line.hypothesis(), []).append(at)
+    largest = [_largest([lines[at] for at in mine]) for mine in together.values()]
+    whole = dict(zip(together, holm(largest), strict=True))
+    alone: dict[int, float] = {at: whole[line.hypothesis()] for at, line in enumerate(lines) if not line.claim.under}
+    for selection in dict.fromkeys(selection_of(line.axes[-1]) for line in lines if line.claim.under):
+        mine = [at for at, one in enumerate(lines) if one.claim.under and selection_of(one.axes[-1]) == selection]
+        alone |= dict(zip(mine, holm([lines[at].p for at in mine]), strict=True))
+    found = [_verdict(*line, alone[at]) for at, line in enumerate(lines)]
+    for hypothesis, mine in together.items():
+        said = {found[at].alone for at in mine}
+        shown = whole[hypothesis] <= lines[mine[0]].claim.alpha
+        verdict = DEPENDS if len(said) > 1 else found[mine[0]].alone if shown else "inconclusive"
+        for at in mine:
+            found[at] = found[at]._replace(verdict=verdict)
+    return found
+
+
+def _largest(lines: Sequence[_Line]) -> float:
+    """The p of all of them together: the largest; 1 where some hold and some do not, NaN where one is not known."""
+    every = [line.p for line in lines]
+    if any(map(math.isnan, every)):
+        return math.nan
+    return max(every) if len({_holds(line.claim, line.effect) for line in lines}) == 1 else 1.0
+
+
+def effect_of(
+    better: str, than: str, metric: str, place: tuple[str, str], axes: tuple[str, str, str], known: Sequence[Comparison]
+) -> Effect | None:
+    """The gain of one method over another on ``place``, data and truth, as compared; None where it was not."""
+    for row in known:
+        if row.group == (*axes, *place, metric) and {row.method, row.other} == {better, than}:
+            sign = (1 if row.method == better else -1) * (-1 if ARROWS.get(metric) == "↓" else 1)
+            low, high = sorted((sign * row.low, sign * row.high))
+            own = row.p, row.error, row.freedom, row.units, row.unit, row.n, row.note
+            return Effect(than, sign * row.value, low, high, *own)
+    return None
+
+
+def compared(
+    questions: Iterable[tuple[str, str, str, str, str]],
+    read: Callable[[set[str]], Sequence[Sheet]],
+    found: Sequence[Record],
+    known: Sequence[Comparison],
+) -> list[Comparison]:
+    """The comparisons that ``known`` lacks: of each question its two methods, metric, data and truth.
+
+    ``read`` gives the sheets of some data.
+    """
+    from fairl_bench.results import paired
+
+    there = {(frozenset((row.method, row.other)), *row.group[3:]) for row in known}
+    wanted: dict[tuple[frozenset[str], str, str], dict[str, None]] = {}
+    for one, other, metric, data, truth in questions:
+        two = frozenset((one, other))
+        if (two, data, truth, metric) not in there:
+            wanted.setdefault((two, data, truth), {})[metric] = None
+    if not wanted:
+        return []
+    sheets = read({data for _, data, _ in wanted})
+    values, rows = Values.read(found), list[Comparison]()
+    for (two, data, truth), metrics in wanted.items():
+        mine = [
+            replace(sheet, rewards={run: reward for run, reward in sheet.rewards.items() if run.method in two})
+            for sheet in sheets
+        ]
+        rows += paired.compared(mine, values, [paired.Question(data, truth, tuple(metrics))])
+    return rows
+
+
+def _compared(
+    claims: Sequence[Claim], folder: Path, suite: str, found: Sequence[Record], known: Sequence[Comparison]
+) -> list[Comparison]:
+    measured = {(row.data, row.truth, row.metric) for row in found}
+    asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
+    questions = [
+        (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
+    ]
+    return compared(questions, partial(read_folder, folder, suite), found, known)
+
+
+def _deciding(
+    claim: Claim, axes: tuple[str, str, str], found: Sequence[Record], known: Sequence[Comparison]
+) -> tuple[Effect, float]:
+    """The comparison that decides a claim, with its p.
+
+    All comparators must be beaten: the p of that is the largest.  Where one is not, the claim falls with it, and since
+    it was looked for among all of them its p counts as often as there are comparators.
+    """
+    effects = [_effect(claim, than, axes, found, known) for than in claim.comparators()]
+    each = [_p(claim, effect) for effect in effects]
+    if lacking := [effect for effect, p in zip(effects, each, strict=True) if math.isnan(p)]:
+        return lacking[0], math.nan
+    against = [at for at, effect in enumerate(effects) if not _holds(claim, effect)]
+    if against:
+        worst, different = min(against, key=lambda at: each[at]), {effect[1:] for effect in effects}
+        return effects[worst], min(1.0, len(different) * each[worst])
+    last = max(range(len(effects)), key=lambda at: each[at])
+    return effects[last], each[last]
+
+
+def _holds(claim: Claim, effect: Effect) -> bool:
+    """Whether a gain is, as measured, what is claimed."""
+    return effect.gain > claim.by_at_least if claim.within is None else abs(effect.gain) < claim.within
+
+
+def _effect(
+    claim: Claim, than: str, axes: tuple[str, str, str], found: Sequence[Record], known: Sequence[Comparison]
+) -> Effect:
+    if claim.metric not in ARROWS:
+        return _nothing(than, f"which way {claim.metric!r} is better is not known")
+    if claim.slice != "all":
+        return _over_runs(claim, than, axes, found)
+    effect = effect_of(claim.better, than, claim.metric, (claim.data, claim.truth), axes, known)
+    return effect or _nothing(than, _lack(claim, than))
+
+
+def _lack(claim: Claim, than: str) -> str:
+    part = "" if claim.slice == "all" else f" in slice {claim.slice!r}"
+    both = f"both {claim.better!r} and {than!r}"
+    return f"no {claim.metric} of {claim.data} against {claim.truth!r}{part} is on record for {both}"
+
+
+def _nothing(than: str, note: str) -> Effect:
+    nan = math.nan
+    return Effect(than, nan, nan, nan, nan, nan, nan, 0, "", 0, note)
+
+
+def _over_runs(claim: Claim, than: str, axes: tuple[str, str, str], found: Sequence[Record]) -> Effect:
+    """Student's t over the differences of runs; of several replicates, over the replicates' means."""
+    one, other = (_by_run(method, claim, axes, found) for method in (claim.better, than))
+    sign = -1 if ARROWS[claim.metric] == "↓" else 1
+    worlds: dict[int, list[float]] = {}
+    for replicate, seed in dict.fromkeys((*one, *other)):
+        # a run without a seed stands beside every other
+        both = [runs.get((replicate, seed), runs.get((replicate, None))) for runs in (one, other)]
+        if both[0] is not None and both[1] is not None and (seed is not None or len(one) == len(other)):
+            worlds.setdefault(replicate, []).append(sign * (both[0].value - both[1].value))
+    several = len(worlds) > 1
+    by_world = [[float(np.mean(world))] if several else world for world in worlds.values()]
+    gains = [gain for world in by_world for gain in world]
+    if not gains or any(map(math.isnan, gains)):
+        return _nothing(than, _lack(claim, than) if not gains else "the metric is undefined in a run")
+    n = min(row.n for row in (*one.values(), *other.values()))
+    gain, count = float(np.mean(gains)), len(gains)
+    if count < 2:
+        return _nothing(than, "an interval over runs needs at least 2, got 1")._replace(gain=gain, units=count, n=n)
+    error, freedom = float(np.std(gains, ddof=1)) / math.sqrt(count), count - 1.0
+    half, p = half_width(error, freedom), p_against(gain, error, freedom)
+    unit = "replicate" if several else "seed"
+    return Effect(than, gain, gain - half, gain + half, p, error, freedom, count, unit, n, "Student's t over runs")
+
+
+def _by_run(
+    method: str, claim: Claim, axes: tuple[str, str, str], found: Sequence[Record]
+) -> Mapping[tuple[int, int | None], Record]:
+    place = (claim.data, claim.truth, claim.slice, claim.metric)
+    return {
+        (row.replicate, row.seed): row
+        for row in found
+        if row.method == method
+        and (row.data, row.truth, row.slice, row.metric) == place
+        and (row.model, row.encoder, row.variant) == axes
+    }
+
+
+def _p(claim: Claim, effect: Effect) -> float:
+    """Of a gain of ``by_at_least`` (the comparison's own at zero), or of methods further apart than ``within``.
+
+    A gain outside of ``±within`` has the p of a gain that lies on the margin: it may refute the equivalence.
+    """
+    if claim.within is not None:
+        if _holds(claim, effect):
+            return p_of_equivalence(effect.gain, effect.error, effect.freedom, claim.within)
+        return p_against(abs(effect.gain), effect.error, effect.freedom, claim.within)
+    if not claim.by_at_least:
+        return effect.p
+    return p_against(effect.gain, effect.error, effect.freedom, claim.by_at_least)
+
+
+def _verdict(claim: Claim, axes: tuple[str, str, str], effect: Effect, p: float, p_holm: float) -> Verdict:
+    claimed = claim.by_at_least or math.nan if claim.effect is None else claim.effect
+    verdict: Said = "inconclusive"
+    if p_holm <= claim.alpha:
+        holds: Said = "supported" if claim.within is None else "equivalent"
+        verdict = holds if _holds(claim, effect) else "refuted"
+    finds = power(claimed, effect.error, effect.freedom, claim.alpha)
+    smallest = detectable(effect.error, effect.freedom, claim.alpha)
+    return Verdict(claim, *axes, effect, p, p_holm, finds, smallest, verdict, verdict)
+
+
+def table(verdicts: Sequence[Verdict]) -> Table:
+    """One line a claim (and model, encoder and variant, where there are several)."""
+    several = len({one[1:4] for one in verdicts}) > 1
+    rows = tuple((*(_place(one) if several else ()), *_shown(one)) for one in verdicts)
+    names: tuple[str, ...] = ("model", "encoder", "variant") if several else ()
+    names += ("claim", "better", "than", "data", "metric", "gain", "95 %", "p (Holm)", "power", "finds", "verdict")
+    notes = [
+        "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
+        "that decides; interval and p as in Table 1, of "
+        f"slices by Student's t over runs; Holm over {_family(verdicts)}. Power: the chance of finding the "
+        "gain that the source reports, with this much data. Finds: the smallest gain that would be found four times in "
+        "five (both before Holm).",
+        *dict.fromkeys(f"{one.claim.id}: {one.effect.note}." for one in verdicts if one.effect.note),
+        *dict.fromkeys(
+            f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met
+        ),
+    ]
+    return Table("Claims", tuple(("", name) for name in names), rows, tuple(notes), tuple(map(plain, verdicts)))
+
+
+def _family(verdicts: Sequence[Verdict]) -> str:
+    if not any(one.claim.under for one in verdicts):
+        return f"all {len(verdicts)} lines"
+    return "all lines of a selection; the verdict of a claim under several over all claims, each with its largest p"
+
+
+def _place(one: Verdict) -> tuple[str, str, str]:
+    return one.model, one.encoder, point(one.variant)
+
+
+def _shown(one: Verdict) -> tuple[str, ...]:
+    claim, effect = one.claim, one.effect
+    data = " ".join((claim.data, *(() if claim.slice == "all" else (claim.slice,)), f"({claim.truth})"))
+    ends = "n/a" if math.isnan(effect.low) else f"[{effect.low:+.3f}, {effect.high:+.3f}]"
+    p = "n/a" if math.isnan(one.p_holm) else "< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
+    numbers = (_number(effect.gain, "+.3f"), ends, p, _number(one.power, ".2f"), _number(one.detectable, ".3f"))
+    here = "" if one.verdict == one.alone else f" (here: {one.alone})"
+    verdict = one.verdict + here + ("" if one.met else f" (expected: {claim.expect})")
+    than = " and ".join(claim.comparators())
+    asked = "" if claim.within is None else f", within {claim.within:g}"
+    return claim.id, claim.better, than, data, head(claim.metric) + asked, *numbers, verdict
+
+
+def _number(value: float, form: str) -> str:
+    return "n/a" if math.isnan(value) else format(value, form)
+
+
+def plain(one: Verdict) -> dict[str, Value]:
+    """A verdict as ``run.json`` and the tables' files keep it."""
+    claim, effect = one.claim, one.effect
+    said: dict[str, Value] = {"claim": claim.id, "model": one.model, "encoder": one.encoder, "variant": one.variant}
+    said |= {"better": claim.better, "than": ",".join(claim.comparators()), "decided_by": effect.than}
+    said |= {"metric": claim.metric, "data": claim.data, "within": claim.within}
+    said |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}
+    said |= {"gain": effect.gain, "low": effect.low, "high": effect.high, "p": one.p, "p_holm": one.p_holm}
+    said |= {"power": one.power, "detectable": one.detectable, "n": effect.n, "units": effect.units}
+    said |= {"unit": effect.unit, "under": ",".join(claim.under), "alone": one.alone}
+    said |= {"verdict": one.verdict, "expect": claim.expect, "met": int(one.met)}
+    return {**said, "source": claim.source, "note": effect.note}

@@ -1,0 +1,225 @@
+"""Two answers to one question, paired example by example: two methods of a results folder, or of two folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from fairl_bench.data import Floats
+from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.records import Record
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.paired import Question, compared
+from fairl_bench.results.read import Folder, read_results
+from fairl_bench.results.rows import head
+from fairl_bench.results.scores import Run, Sheet, Values, read_folder
+from fairl_bench.results.two_runs import disagreements
+from fairl_bench.science.ranks import holm
+from fairl_bench.table import Table, Value
+from fairl_bench.tables.disagreement import table2
+from fairl_bench.tables.ranked import how
+
+METRICS = ("accuracy", "f1", "auc", "starc")
+
+
+class Side(NamedTuple):
+    """One of the two: a results folder, and a method of it or all."""
+
+    folder: Path
+    method: str | None
+
+    @classmethod
+    def read(cls, text: str) -> Side:
+        """``FOLDER`` or ``FOLDER:METHOD``; a folder whose own name holds a colon is taken as it is."""
+        folder, colon, method = text.rpartition(":")
+        return cls(Path(folder), method) if colon and not Path(text).exists() else cls(Path(text), None)
+
+
+class _Duel(NamedTuple):
+    """Two methods under the names that tables show, with all that they have in common."""
+
+    labels: tuple[str, str]
+    sheets: list[Sheet]
+    records: list[Record]
+    questions: list[Question]
+
+
+def compare(first: str, second: str) -> list[Table]:
+    """The differences, second less first, of every metric on all data that both have, with their tests.
+
+    Each side is ``FOLDER:METHOD``, or ``FOLDER`` for every method that both have.  Metrics are those of the first
+    folder's Table 1.  Raises `ResultsError` where the two were not judged on the same examples.
+    """
+    sides = (Side.read(first), Side.read(second))
+    folders = (read_results(sides[0].folder), read_results(sides[1].folder))
+    duels = [_duel(folders, methods) for methods in _methods(sides, folders)]
+    rows: list[tuple[Comparison, float, float]] = []
+    tables = []
+    for duel in duels:
+        values = Values.read(duel.records)
+        found = compared(duel.sheets, values, duel.questions)
+        own = {(row.group, row.method): row.value for row in found if not row.other}
+        means = [(own[row.group, row.method], own[row.group, row.other]) for row in found if row.other]
+        paired = (row for row in found if row.other)
+        rows += [(row, one, other) for row, (one, other) in zip(paired, means, strict=True)]
+        truth = {question.data: question.truth for question in duel.questions}
+        counts = disagreements(duel.sheets, values, duel.labels, truth.__getitem__)
+        table = table2(counts, duel.labels, list(truth))
+        tables.append(table._replace(title=f"{duel.labels[0]} and {duel.labels[1]}"))
+    return [_table(rows, sides), *(table for table in tables if table.rows)]
+
+
+def _methods(sides: tuple[Side, Side], folders: tuple[Folder, Folder]) -> list[tuple[str, str]]:
+    """The methods to set against one another."""
+    known = [list(dict.fromkeys(row.method for row in folder.records)) for folder in folders]
+    for side, names in zip(sides, known, strict=True):
+        if side.method is not None and side.method not in names:
+            raise UnknownName(f"{side.folder}: method", side.method, names)
+    if sides[0].method is None and sides[1].method is None:
+        shared = [name for name in known[0] if name in known[1]]
+        if folders[0].path.resolve() == folders[1].path.resolve():
+            raise ResultsError(f"{folders[0].path} is both sides; name a method of each: {folders[0].path}:METHOD")
+        if not shared:
+            raise ResultsError(
+                f"{folders[0].path} and {folders[1].path} share no method; name one of each: FOLDER:METHOD"
+            )
+        return [(name, name) for name in shared]
+    one, other = sides[0].method or sides[1].method, sides[1].method or sides[0].method
+    for folder, name, names in zip(folders, (one, other), known, strict=True):
+        if name not in names:
+            raise UnknownName(f"{folder.path}: method", str(name), names)
+    return [(str(one), str(other))]
+
+
+def _duel(folders: tuple[Folder, Folder], methods: tuple[str, str]) -> _Duel:
+    labels = _labels(folders, methods)
+    data = _shared_data(folders)
+    sides = [
+        [_only(sheet, method, label) for sheet in read_folder(folder.path, folder.name, data)]
+        for folder, method, label in zip(folders, methods, labels, strict=True)
+    ]
+    axes = _axes(folders, methods, sides)
+    sheets = list(_joined(sides, axes))
+    if not sheets:
+        raise ResultsError(
+            f"{labels[0]} and {labels[1]} were not judged on the same examples of {', '.join(data) or 'any data'}, so "
+            "that nothing is paired; compare runs of one model, replicate and split"
+        )
+    records = [
+        replace(row, method=label, encoder=new[0], variant=new[1])
+        for folder, method, label, old in zip(folders, methods, labels, axes, strict=True)
+        for row in folder.records
+        if row.method == method and (new := old.get((row.encoder, row.variant))) is not None
+    ]
+    first = folders[0].report.table1
+    truth_of = first.truth_of if first else (lambda data: "preferred" if data.startswith("pairs/") else "gold")
+    metrics = first.metrics if first else METRICS
+    judged = [Question(name, truth_of(name), metrics) for name in data if any(sheet.data == name for sheet in sheets)]
+    return _Duel(labels, sheets, records, judged)
+
+
+def _labels(folders: tuple[Folder, Folder], methods: tuple[str, str]) -> tuple[str, str]:
+    """The methods' names, with their folders' where they are of two."""
+    paths = [folder.path.resolve() for folder in folders]
+    if paths[0] == paths[1] and methods[0] != methods[1]:
+        return methods
+    if paths[0] == paths[1]:
+        raise ResultsError(f"{folders[0].path}:{methods[0]} is both sides; name two methods or two folders")
+    names = [
+        path.name if paths[0].name != paths[1].name else str(folder.path)
+        for path, folder in zip(paths, folders, strict=True)
+    ]
+    return f"{names[0]}:{methods[0]}", f"{names[1]}:{methods[1]}"
+
+
+def _shared_data(folders: tuple[Folder, Folder]) -> list[str]:
+    """The data to compare on: those of the first Table 1 that both have numbers of, else all that both have."""
+    both = [dict.fromkeys(row.data for row in folder.records) for folder in folders]
+    table = folders[0].report.table1
+    return [data for data in (table.data if table else both[0]) if data in both[0] and data in both[1]]
+
+
+def _only(sheet: Sheet, method: str, label: str) -> Sheet:
+    """The sheet with one method's runs alone, under its label."""
+    runs = {run._replace(method=label): reward for run, reward in sheet.rewards.items() if run.method == method}
+    return replace(sheet, rewards=runs)
+
+
+Axes = dict[tuple[str, str], tuple[str, str]]  # encoder and variant: as they are, and as they are set side by side
+
+
+def _axes(
+    folders: tuple[Folder, Folder], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
+) -> tuple[Axes, Axes]:
+    """Encoders and variants that belong together: the equal ones, or where each side has only one, these."""
+    found = [dict.fromkeys((run.encoder, run.variant) for sheet in side for run in sheet.rewards) for side in sides]
+    equal = {axes: axes for axes in found[0] if axes in found[1]}
+    if equal:
+        return equal, equal
+    if len(found[0]) == len(found[1]) == 1:
+        (one,), (other,) = found
+        return {one: one}, {other: one}
+    raise ResultsError(
+        f"{folders[0].path}:{methods[0]} and {folders[1].path}:{methods[1]} share no encoder and variant, and are of "
+        "several; compare folders of one encoder each"
+    )
+
+
+def _joined(sides: Sequence[Sequence[Sheet]], axes: tuple[Axes, Axes]) -> Iterator[Sheet]:
+    """Sheets of equal examples, with the runs of both sides."""
+    models = [dict.fromkeys(sheet.model for sheet in side) for side in sides]
+    alone = all(len(names) == 1 for names in models)  # one model each, whatever each suite calls it
+    for one in sides[0]:
+        for other in sides[1]:
+            place = (one.replicate, one.data) == (other.replicate, other.data)
+            if place and (alone or one.model == other.model) and one.sample() == other.sample():
+                rewards = {**_moved(one, axes[0]), **_moved(other, axes[1])}
+                if len({run.method for run in rewards}) == 2:
+                    yield replace(one, rewards=rewards)
+
+
+def _moved(sheet: Sheet, axes: Axes) -> dict[Run, Floats]:
+    return {
+        run._replace(encoder=new[0], variant=new[1], head=""): reward
+        for run, reward in sheet.rewards.items()
+        if (new := axes.get((run.encoder, run.variant))) is not None
+    }
+
+
+def _table(rows: Sequence[tuple[Comparison, float, float]], sides: tuple[Side, Side]) -> Table:
+    """One line a metric, data set and pair of methods."""
+    adjusted = holm([row.p for row, _, _ in rows])
+    lines, tidy = [], []
+    several = len({(row.model, row.encoder, row.variant, row.method) for row, _, _ in rows}) > 1
+    for (row, one, other), p in zip(rows, adjusted, strict=True):
+        # a row is first less second; what is shown is second less first
+        gain, low, high = -row.value, -row.high, -row.low
+        names = (row.model, row.encoder, f"{row.method} → {row.other}") if several else ()
+        numbers = (f"{one:.3f}", f"{other:.3f}", f"{gain:+.3f}", f"[{low:+.3f}, {high:+.3f}]", _p(row.p), _p(p))
+        lines.append((*names, row.data, head(row.metric), *numbers, _effect(-row.effect)))
+        place: dict[str, Value] = {"model": row.model, "encoder": row.encoder, "variant": row.variant}
+        place |= {"data": row.data, "truth": row.truth, "metric": row.metric, "first": row.method, "second": row.other}
+        place |= {"first_mean": one, "second_mean": other, "difference": gain, "low": low, "high": high, "p": row.p}
+        tidy.append(
+            {**place, "p_holm": p, "cohens_d": -row.effect, "units": row.units, "unit": row.unit, "note": row.note}
+        )
+    heads = [("", name) for name in (("model", "encoder", "methods") if several else ())]
+    first, second = (rows[0][0].method, rows[0][0].other) if rows and not several else ("first", "second")
+    shown = ("data", "metric", first, second, "difference", "95 %", "p", "p (Holm)", "d")
+    unit = max((row.units, row.unit) for row, _, _ in rows)[1] or "run"
+    notes = [
+        f"Difference: second less first, paired; interval and p by {how([row for row, _, _ in rows])}; Holm over all "
+        f"lines; d is Cohen's, the mean difference over {unit}s in their standard deviations.",
+        *dict.fromkeys(f"{row.data} {row.metric}: {row.note}." for row, _, _ in rows if row.note),
+    ]
+    return Table("Comparison", (*heads, *(("", name) for name in shown)), tuple(lines), tuple(notes), tuple(tidy))
+
+
+def _p(p: float) -> str:
+    return "n/a" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _effect(d: float) -> str:
+    return "n/a" if d != d else f"{d:+.2f}"

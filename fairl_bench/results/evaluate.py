@@ -1,0 +1,216 @@
+"""Anybody's scores, judged like a run's own: the numbers of each run, and from them the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
+from fairl_bench.errors import DataError, Undefined, UnknownName
+from fairl_bench.records import Measure, Record, measured
+from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.known_labels import known_of
+from fairl_bench.results.outside import Given, read_scores
+from fairl_bench.results.read import judged, tables
+from fairl_bench.results.rows import Row, Runs
+from fairl_bench.results.scores import Run, Sheet
+from fairl_bench.results.two_runs import record
+from fairl_bench.science import agreement, classification, starc
+from fairl_bench.suite.suite import Report, Table1, Table2, Table3
+from fairl_bench.table import Table
+
+
+class Numbers(NamedTuple):
+    """What a file of scores comes to."""
+
+    given: Given
+    sheets: list[Sheet]  # those with a known truth
+    report: Report
+    records: list[Record]  # of single runs
+    paired: list[Record]
+    comparisons: list[Comparison]
+
+
+LABELS = ("accuracy", "f1")
+REWARDS = (*LABELS, "auc", "starc", "starc_per_prompt", "epic", "spearman", "pair_accuracy")
+Class = Literal["good", "bad"]
+
+
+def evaluate(
+    scores: Path,
+    truth: Path | None = None,
+    *,
+    threshold: float | None = None,
+    methods: tuple[str, str] | None = None,
+    positive: Class = "good",
+    intervals: bool = False,
+) -> dict[str, Table]:
+    """Every table that a CSV file of scores can fill.
+
+    See `numbers`.
+    """
+    found = numbers(scores, truth, threshold=threshold, methods=methods, positive=positive)
+    runs: dict[Row, Runs] = {
+        (sheet.model, run.encoder, run.method, run.variant): Runs(0) for sheet in found.sheets for run in sheet.rewards
+    }
+    rows = [*found.records, *found.paired]
+    made = tables(found.report, rows, found.comparisons, runs, intervals=intervals, known=known_of(found.sheets))
+    note = [*_label_notes(found.sheets, found.given, threshold, positive), *found.given.notes]
+    return {name: table._replace(notes=(*table.notes, *note)) if name == "1" else table for name, table in made.items()}
+
+
+def numbers(
+    scores: Path,
+    truth: Path | None = None,
+    *,
+    threshold: float | None = None,
+    methods: tuple[str, str] | None = None,
+    positive: Class = "good",
+) -> Numbers:
+    """The numbers of a CSV file of scores.  Raises `DataError` where no example has a known truth.
+
+    Texts above ``threshold`` are called good; where none is given, it is the one that is best on the split ``train`` of
+    the same run, else on the data themselves, which the table then says.  F1 is of the class ``positive``.  Tables 2
+    and 3 are of two ``methods``, by default the two that there are.
+    """
+    given = read_scores(scores, truth)
+    known = [sheet for sheet in given.sheets if _truth_of(sheet)]
+    if not known:
+        raise DataError(
+            f"{scores}: no example has a known truth; add a column 'label' (1 good, -1 not) or 'value' (the true "
+            "reward), or name a file with --truth"
+        )
+    found = [record for sheet in known for record in _records(sheet, given, threshold, positive)]
+    report = _report(known, given.predicted, _two(known, methods, scores))
+    paired, compared = judged(known, report, found)
+    return Numbers(given, known, report, found, paired, compared)
+
+
+def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:
+    """The truth that a sheet is judged by: gold, else preferred; None where it knows neither."""
+    truths = sheet.examples.truths
+    if GOLD in truths and truths[GOLD].known().any():
+        return GOLD
+    return PREFERRED if PREFERRED in truths and truths[PREFERRED].known().any() else None
+
+
+def _has_labels(sheet: Sheet) -> bool:
+    name = _truth_of(sheet)
+    return name is not None and bool(sheet.examples.truths[name].label.any())
+
+
+def _two(sheets: Sequence[Sheet], asked: tuple[str, str] | None, path: Path) -> tuple[str, str] | None:
+    known = list(dict.fromkeys(run.method for sheet in sheets for run in sheet.rewards))
+    for method in asked or ():
+        if method not in known:
+            raise UnknownName(f"{path}: method", method, known)
+    return asked or ((known[0], known[1]) if len(known) == 2 else None)
+
+
+def _report(sheets: Sequence[Sheet], predicted: bool, methods: tuple[str, str] | None) -> Report:
+    """The report that the data can fill."""
+    truth = {sheet.data: name for sheet in sheets if (name := _truth_of(sheet)) is not None}
+    data = tuple(truth)
+    first = Table1.model_construct(data=data, truth=truth, metrics=LABELS if predicted else REWARDS)
+    if methods is None:
+        return Report.model_construct(table1=first, table2=None, table3=None)
+    parts = {sheet.data for sheet in sheets if any(name.startswith("subtype:") for name in sheet.examples.truths)}
+    second = Table2.model_construct(data=data, truth=truth, methods=methods, metrics=(), train_texts=None)
+    third = Table3.model_construct(data=tuple(sorted(parts)), truth=truth, methods=methods) if parts else None
+    return Report.model_construct(table1=first, table2=second, table3=third)
+
+
+def _records(sheet: Sheet, given: Given, threshold: float | None, positive: Class) -> Iterator[Record]:
+    """The numbers of each run; of labels alone only those that need no reward."""
+    name = _truth_of(sheet) or GOLD
+    for run in sheet.rewards:
+        cut = partial(_cut, sheet, run, given, threshold)
+        said = [*_by_label(sheet, run, name, cut, positive), *_by_value(sheet, run, name)]
+        for found in said:
+            if found.metric not in set(REWARDS) - set(LABELS) or not given.predicted:
+                yield record(sheet, run, run.seed, "all", name, found.metric, "", found.value, found.n, found.note)
+
+
+def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], positive: Class) -> Iterator[Measure]:
+    """What needs labels; where the truth has numbers alone, each says so."""
+    score, label = _labelled(sheet, run)
+    side = 1 if positive == "good" else -1
+    for metric, function in classification.by_label(score, label, cut, side, name).items():
+        yield measured(sheet.data, name, metric, len(label), function)
+
+
+def _by_value(sheet: Sheet, run: Run, name: str) -> Iterator[Measure]:
+    """What compares the reward with the truth's values."""
+    valued = np.flatnonzero(np.isfinite(sheet.examples.truths[name].value))
+    reward, true = sheet.rewards[run][valued], sheet.examples.truths[name].value[valued]
+    prompts = [sheet.examples.prompt[i] for i in valued]
+    say = partial(measured, sheet.data, name)
+    yield say("starc", len(valued), starc.from_truth, reward, true)
+    yield say("starc_per_prompt", len(valued), lambda: starc.from_truth(reward, true, starc.prompt_codes(prompts)))
+    yield say("epic", len(valued), agreement.epic, reward, true)
+    yield say("spearman", len(valued), agreement.spearman, reward, true)
+    gaps = sheet.examples.gaps(name)
+    ordered = np.flatnonzero(np.isfinite(gaps) & (gaps != 0))
+    margins = Scored(sheet.examples, sheet.rewards[run]).margins()[ordered] * np.sign(gaps[ordered])
+    yield say("pair_accuracy", len(ordered), _pair_accuracy, margins, len(gaps))
+
+
+def _pair_accuracy(margins: Floats, pairs: int) -> float:
+    """Of the pairs that the truth orders."""
+    if not pairs:
+        raise Undefined("the data has no pairs")
+    if not len(margins):
+        raise Undefined(f"the truth orders none of {pairs} pairs")
+    return classification.pair_accuracy(margins)
+
+
+def _training(sheet: Sheet, given: Given) -> Sheet:
+    """The sheet that sets a sheet's threshold: the split ``train`` of the same data set, else the sheet itself."""
+    train = f"{sheet.data.partition('/')[0]}/train"
+    for other in given.sheets:
+        if (other.model, other.replicate, other.data) == (sheet.model, sheet.replicate, train) and _has_labels(other):
+            return other
+    return sheet
+
+
+def _cut(sheet: Sheet, run: Run, given: Given, threshold: float | None) -> float:
+    if threshold is not None or given.predicted:
+        return threshold or 0.0
+    train = _training(sheet, given)
+    if run not in train.rewards:
+        raise Undefined(f"no threshold: the run does not score {train.data}")
+    return classification.best_threshold(*_labelled(train, run))
+
+
+def _labelled(sheet: Sheet, run: Run) -> tuple[Floats, Labels]:
+    label = sheet.examples.truths[_truth_of(sheet) or GOLD].label
+    told = np.flatnonzero(label)
+    return sheet.rewards[run][told], label[told]
+
+
+def _label_notes(sheets: Sequence[Sheet], given: Given, threshold: float | None, positive: Class) -> list[str]:
+    """Which class F1 is of, and where the threshold is from; nothing where no label is known."""
+    labelled = [sheet for sheet in sheets if _has_labels(sheet)]
+    if not labelled:
+        return []
+    other = "bad" if positive == "good" else "good"
+    said = f"F1 is of the {positive} texts; --positive {other} gives that of the {other} ones."
+    return [said, *_threshold_note(labelled, given, threshold)]
+
+
+def _threshold_note(sheets: Sequence[Sheet], given: Given, threshold: float | None) -> list[str]:
+    if given.predicted:
+        return []
+    if threshold is not None:
+        return [f"A text is called good above {repr(threshold).removesuffix('.0')}."]
+    own = [sheet.data for sheet in sheets if _training(sheet, given) is sheet and not sheet.data.endswith("/train")]
+    if not own:
+        return ["The threshold is the best one on the split 'train'."]
+    return [
+        f"The threshold is the best one on the data themselves ({', '.join(dict.fromkeys(own))}), so that accuracy and "
+        "F1 are too good; give --threshold, or a split 'train'."
+    ]

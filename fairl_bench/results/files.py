@@ -1,0 +1,308 @@
+"""The one way in which files come into a results folder and leave it.
+
+Files are written into a folder of their own beside the others, noted in the manifest with the checksum before and the
+one to come, renamed into place, and noted for good.  Whatever ends a run meanwhile, each file is the old or the new
+one, and the next run knows it for ours.  Somebody else's file in the place of one of ours is refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+from fairl_bench.digests import file_digest
+from fairl_bench.errors import DataError, ResultsError
+from fairl_bench.results.folder import (
+    MANIFEST,
+    NOTHING,
+    PAGE,
+    DamagedManifest,
+    Entry,
+    Manifest,
+    ResultsFolder,
+    footer,
+    read_manifest,
+    readable,
+)
+from fairl_bench.results.lock import locked
+from fairl_bench.reward.folder import ARRAYS, CORPUS
+from fairl_bench.reward.folder import FILE as REWARD
+from fairl_bench.secrets import hidden
+from fairl_bench.store.disk import refusal
+
+BEFORE = "before"
+"""What a file was made from that was there before the manifest, and that nothing says more of."""
+_HALF = ".fairl-bench-half-"  # and a number: a folder of half-written files
+
+
+class Writer(ResultsFolder):
+    """A results folder that is written; nothing is, but between `held` and `commit`."""
+
+    def __init__(self, path: Path, suite: str | None = None) -> None:
+        self.path, self.manifest = path, None
+        self.suite = suite  # None: the one that the manifest names; without a manifest none is written
+        self.adopts = False  # a folder of before: its files are taken for ours, and none for whole
+        self._half: Path | None = None
+        self._staged: dict[str, tuple[Path, Entry]] = {}
+        self._dropped: set[str] = set()
+        self._number = count()
+        self._digests: dict[tuple[int, int], str] = {}
+
+    @contextmanager
+    def held(self, waits: Callable[[str], None] = lambda message: None) -> Iterator[None]:
+        """Held by one run at a time: another waits, which ``waits`` is told.  What is not committed is forgotten."""
+        with ExitStack() as stack:
+            with self.told():
+                self.path.mkdir(parents=True, exist_ok=True)
+                alone = stack.enter_context(locked(self.path, waits))
+            stack.callback(self._forget)
+            self._begin(alone=alone)
+            yield
+
+    def _begin(self, *, alone: bool) -> None:
+        self._digests.clear()
+        self._read_manifest()
+        if alone:  # what a run that was killed left half-written
+            for path in self.path.glob(f"{_HALF}*"):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _read_manifest(self) -> None:
+        self.adopts, broken = False, False
+        try:
+            self.manifest = read_manifest(self.path)
+        except DamagedManifest:
+            self.manifest, broken = None, True
+        if self.manifest is None and (owner := _owner(self.path)) is not None:
+            self.manifest, self.adopts = Manifest(owner, dict(_before(self.path, self.there))), True
+        elif broken:
+            raise ResultsError(
+                f"{self.path / MANIFEST} is damaged or none of ours, and nothing else in the folder says which run it "
+                "is of; move it away, or name another folder with --results"
+            )
+
+    def owner(self) -> str | None:
+        """The suite that the folder belongs to; None where it is nobody's yet."""
+        return None if self.manifest is None else self.manifest.suite
+
+    # --- what is there
+
+    def there(self, name: str) -> str:
+        """The SHA-256 of what lies in a place; empty where there is no plain file."""
+        path = self.path / name
+        try:
+            found = path.lstat()
+            if path.is_symlink() or not path.is_file():
+                return NOTHING
+            known = (found.st_dev, found.st_ino)  # rewards of one world share a file
+            if known not in self._digests:
+                self._digests[known] = file_digest(path)
+        except (OSError, DataError):
+            return NOTHING
+        return self._digests[known]
+
+    def entry(self, name: str) -> Entry | None:
+        """What the manifest says of a file."""
+        return None if self.manifest is None else self.manifest.files.get(name)
+
+    def damaged(self, name: str) -> bool:
+        """Whether a file of ours is not what was written."""
+        entry = self.entry(name)
+        return entry is not None and not entry.fits(self.there(name))
+
+    def holds(self, name: str, of: str) -> bool:
+        """Whether a file that was made from this lies there, whole."""
+        entry = self.entry(name)
+        return not self.adopts and entry is not None and (entry.of, entry.sha256) == (of, self.there(name))
+
+    def listed(self, start: str = "") -> list[str]:
+        """The places of our files that begin so, before anything that is not committed."""
+        return [] if self.manifest is None else sorted(name for name in self.manifest.files if name.startswith(start))
+
+    # --- what is to be there
+
+    def stage(self, name: str, of: str, save: Callable[[Path], None]) -> Entry:
+        """Put a file into place at the next commit: ``save(path)`` writes it."""
+        with self.told():
+            if self._half is None:
+                self._half = self.path / f"{_HALF}{uuid.uuid4().hex[:8]}"
+                self._half.mkdir()
+            path = self._half / str(next(self._number))
+            save(path)
+            entry = Entry(file_digest(path), of)
+        self._staged[name] = (path, entry)
+        self._dropped.discard(name)
+        return entry
+
+    def put(self, name: str, of: str, text: str | bytes) -> None:
+        """The same for a text, without its secrets, unless it lies there already."""
+        content = hidden(text).encode("utf-8") if isinstance(text, str) else text
+        if name in self._staged or self.entry(name) != Entry(_sha256(content), of) or self.damaged(name):
+            self.stage(name, of, lambda path: _write(path, content))
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """What is removed at the next commit."""
+        return frozenset(self._dropped)
+
+    def staged(self, name: str) -> Path | None:
+        """Where a file lies until the next commit; None where there is none for this place."""
+        return self._staged[name][0] if name in self._staged else None
+
+    def drop(self, name: str) -> None:
+        """Remove a file of ours at the next commit."""
+        entry = self.entry(name)
+        if entry is not None and (entry.of != BEFORE or self.damaged(name)):  # what stays on the disk stays listed
+            self._dropped.add(name)
+
+    def refuse(self, names: Iterable[str]) -> None:
+        """Raises `ResultsError` where somebody else's file lies in the place of one of these."""
+        seen = set[PurePosixPath]()
+        for name in names:
+            for above in reversed(PurePosixPath(name).parents[:-1]):
+                if above not in seen:
+                    seen.add(above)
+                    self._refuse(above.as_posix(), folder=True)
+            self._refuse(name, folder=False)
+
+    def _refuse(self, name: str, *, folder: bool) -> None:
+        path = self.path / name
+        try:
+            mode = path.lstat().st_mode
+        except OSError:  # nothing is there
+            return
+        if folder and stat.S_ISDIR(mode):
+            return
+        if not folder and stat.S_ISREG(mode) and self.entry(name) is not None:
+            return
+        kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISREG, "a file"))
+        what = next((said for holds, said in kinds if holds(mode)), "something")
+        raise ResultsError(
+            f"{path} is {what} that no run has written, in the place of {'a folder' if folder else 'a file'} of this "
+            "run; move it away, or name another folder with --results"
+        )
+
+    def commit(self) -> None:
+        """Put what was staged into place, and remove what was dropped."""
+        before = {} if self.manifest is None else dict(self.manifest.files)
+        gone = {name for name in self._dropped if name in before}
+        new = {name: entry for name, (_, entry) in self._staged.items()}
+        if not new and not gone and (self.manifest is None or self.manifest.settled):
+            return
+        self.refuse(new)
+        settled = {name: self._settled(name, entry) for name, entry in before.items() if name not in gone} | new
+        meanwhile = settled | {name: entry._replace(was=self.there(name)) for name, entry in new.items()}
+        meanwhile |= {name: Entry(NOTHING, before[name].of, self.there(name)) for name in gone}
+        with self.told():
+            self._note(meanwhile)
+            for name, (path, _) in self._staged.items():
+                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+                path.replace(self.path / name)
+            for name in gone:
+                if before[name].of != BEFORE:  # somebody else's, maybe
+                    self._remove(name)
+            self._note({name: entry for name, entry in settled.items() if entry.sha256 != NOTHING})
+        self._forget()
+
+    def _settled(self, name: str, entry: Entry) -> Entry:
+        """What is to be said of a file that a run, ended while it wrote, may have left before or after."""
+        if entry.was is None:
+            return entry
+        there = self.there(name)
+        if entry.sha256 == there or not entry.fits(there):
+            return entry._replace(was=None)
+        # the one before, of which nothing but a Parquet file says what it was made from
+        return Entry(there, (ResultsFolder.made_from(self, name) or "") if there else "")
+
+    def _remove(self, name: str) -> None:
+        path = self.path / name
+        if path.is_symlink() or not path.is_file():  # it is gone, or what lies there is not ours
+            return
+        path.unlink()
+        for above in path.relative_to(self.path).parents[:-1]:
+            with suppress(OSError):  # it holds something still
+                (self.path / above).rmdir()
+
+    def _note(self, files: dict[str, Entry]) -> None:
+        self.manifest = Manifest(self.suite or (self.owner() or ""), files)
+        if self.suite is None and self.adopts:
+            return  # a page alone takes nothing of a folder of before for whole
+        half = self.path / f"{_HALF}{uuid.uuid4().hex[:8]}" if self._half is None else self._half
+        half.mkdir(exist_ok=True)
+        self._half = half
+        (half / MANIFEST).write_text(self.manifest.text(), encoding="utf-8")
+        (half / MANIFEST).replace(self.path / MANIFEST)
+
+    def _forget(self) -> None:
+        self._staged.clear()
+        self._dropped.clear()
+        self._digests.clear()
+        if self._half is not None:
+            shutil.rmtree(self._half, ignore_errors=True)
+            self._half = None
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Says what a disk refuses inside as one sentence.  Raises `ResultsError`."""
+        try:
+            yield
+        except OSError as error:
+            why = refusal(error, self.path, "--results")
+            if why is None and not _below(error, self.path):
+                raise
+            what, advice = why or (error.strerror or str(error), "name another with --results")
+            raise ResultsError(f"the results folder {self.path} cannot be written: {what}; {advice}") from error
+
+
+def _below(error: OSError, root: Path) -> bool:
+    """Whether it is about a place in the folder, or above it."""
+    names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    return any(name.is_relative_to(root) or root.is_relative_to(name) for name in names)
+
+
+def _owner(folder: Path) -> str | None:
+    """The suite of a folder from before there were manifests; None for one that no run has written."""
+    plain = ResultsFolder.__new__(ResultsFolder)
+    plain.path, plain.manifest = folder, None
+    if plain.has("suite.yaml"):
+        with suppress(ResultsError), readable(folder):
+            return str(plain.json("run.json")["suite"])
+        with suppress(ResultsError), readable(folder):
+            rows = plain.table("records.parquet").select(["suite", "metric", "stage"])
+            return str(rows["suite"][0].as_py())
+    return None
+
+
+def _before(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, Entry]]:
+    """The files of a folder from before there were manifests that look like a run's."""
+    for pattern in _OURS:
+        for path in sorted(folder.glob(pattern)):
+            name = path.relative_to(folder).as_posix()
+            together = [path.with_suffix(f".{ending}") for ending in _TOGETHER.get(path.parent.name, ())]
+            if digest(name) and all(one.is_file() for one in together):
+                of = footer(path) if path.suffix == ".parquet" else None
+                yield name, Entry(digest(name), of or BEFORE)
+
+
+_OURS = (
+    *("suite.yaml", "run.json", "records.parquet", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
+    *(f"{kind}/[!.]*.parquet" for kind in ("scores", "examples", "truths", "histories", "realigned")),
+    *(f"rewards/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
+    *("tables/[!.]*.*", "figures/[!.]*.*"),
+)
+_TOGETHER = {"tables": ("md", "csv", "tex", "json"), "figures": ("png", "svg")}
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

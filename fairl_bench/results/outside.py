@@ -1,0 +1,267 @@
+"""Scores that anybody gives: CSV files with the columns of a results folder, read into sheets.
+
+One line is one example as one run scores it; a file that holds its truths as well has a line for each truth of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
+from fairl_bench.errors import DataError, suggest
+from fairl_bench.results.scores import Run, Sheet
+from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
+
+_ROLES = {"preferred": 1, "rejected": -1, "": 0}
+_RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
+_EXAMPLE = ("dataset", "split", "example", "pair", "role", "group", "prompt", "text")
+_KNOWN = (*_RUN, *_EXAMPLE, "reward", "predicted", "truth", "value", "label")
+
+_Line = Mapping[str, str]
+
+
+class Given(NamedTuple):
+    """The sheets of a file, and whether it gives labels said (``predicted``) in place of rewards."""
+
+    sheets: list[Sheet]
+    predicted: bool
+    notes: tuple[str, ...] = ()  # how its labels were read
+
+
+class _World:
+    """The examples of one data set as they are read, and what each run says of them."""
+
+    def __init__(self) -> None:
+        self.row: dict[str, int] = {}  # example -> place
+        self.lines: list[_Line] = []
+        self.truths: dict[str, dict[int, tuple[float, int]]] = {}
+        self.rewards: dict[Run, dict[int, float]] = {}
+
+
+def read_scores(path: Path, truth: Path | None = None) -> Given:
+    """The sheets of a CSV file of scores, joined with one of truths.  Raises `DataError` at the line of a mistake.
+
+    ``reward`` or ``predicted`` (+1 or 1 good; -1 or 0 not) is needed; ``example`` defaults to the number of the line
+    among those of its run and data, ``method`` to the file's name, ``dataset`` to ``texts``.
+    """
+    worlds: dict[tuple[str, int, str], _World] = {}
+    numbered: dict[tuple[object, ...], int] = {}
+    predicted = False
+    rows = list(_lines(path, ("reward", "predicted")))
+    signs = _signs(path, rows)
+    for number, line in rows:
+        where = f"{path}:{number}"
+        predicted = predicted or "reward" not in line
+        run = _run(where, line, path.stem)
+        data = "/".join(filter(None, (line.get("dataset") or "texts", line.get("split"))))
+        replicate = _whole(where, line, "replicate", 0)
+        world = worlds.setdefault((line.get("model", ""), replicate or 0, data), _World())
+        count = (line.get("model", ""), replicate, data, run)
+        numbered[count] = numbered.get(count, -1) + 1
+        example = line.get("example") or str(numbered[count])
+        if example not in world.row:
+            world.row[example] = len(world.lines)
+            world.lines.append(line)
+        at, reward = world.row[example], _reward(where, line)
+        if world.rewards.setdefault(run, {}).setdefault(at, reward) != reward:
+            raise DataError(
+                f"{where}: example {brief(example)} of {brief(data)} has two rewards of one run; give each once"
+            )
+        _note(where, world, at, line, signs)
+    notes = signs.notes
+    if truth is not None:
+        notes += _join(truth, worlds)
+    return Given([_sheet(path, *place, world) for place, world in worlds.items()], predicted, notes)
+
+
+def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
+    """Each line with its number; known columns alone."""
+    columns, rows = csv_rows(path)
+    if not set(one_of) & set(columns):
+        wanted = " or ".join(map(repr, one_of))
+        raise DataError(f"{path}:1: needs a column {wanted}, got {', '.join(map(brief, columns[:10])) or 'nothing'}")
+    for column in columns:
+        if column not in _KNOWN:
+            raise DataError(f"{path}:1: column {brief(column)} is unknown; {suggest(column, _KNOWN)}")
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007  counted
+        yield row
+    if not count:
+        raise DataError(f"{path} holds no row below its header")
+
+
+def _run(where: str, line: _Line, name: str) -> Run:
+    seed = _whole(where, line, "seed", None) if line.get("seed") != "all" else None
+    encoder, head, variant = (line.get(column, "") for column in ("encoder", "head", "variant"))
+    if variant:
+        try:
+            told = parsed(variant)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            what = "an object of JSON, as a results folder has it, or nothing"
+            raise DataError(f"{where}: 'variant' needs {what}, got {brief(variant)}")
+    return Run(encoder, head, line.get("method") or name, variant, seed)
+
+
+def _whole(where: str, line: _Line, column: str, default: int | None) -> int | None:
+    text = line.get(column, "")
+    if not text:
+        return default
+    found = whole_of(text)
+    if found is None:
+        raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}")
+    return found
+
+
+def _number(where: str, line: _Line, column: str) -> float:
+    text = line.get(column, "")
+    found = number_of(text)
+    if found is None:
+        raise DataError(f"{where}: {brief(column)} needs a finite number, got {brief(text)}")
+    return found
+
+
+def _sign(where: str, line: _Line, column: str) -> int:
+    """A label as it stands there: 1, -1 or 0."""
+    number = _number(where, line, column)
+    if number not in (1, -1, 0):
+        raise DataError(f"{where}: {brief(column)} needs 1 (good), -1 or 0, got {brief(line[column])}")
+    return int(number)
+
+
+def _reward(where: str, line: _Line) -> float:
+    if "reward" in line:
+        return _number(where, line, "reward")
+    return 1.0 if _sign(where, line, "predicted") > 0 else -1.0
+
+
+class _Signs(NamedTuple):
+    """What the labels of a file mean: the truths of which 0 is bad, and how that is told."""
+
+    bad: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
+    """0 is bad where 1 is the only other label of the file, and unknown beside -1.
+
+    Raises `DataError` where it could be either.
+    """
+    found: dict[str, set[int]] = {}
+    for number, line in rows:
+        if line.get("label"):
+            found.setdefault(line.get("truth") or GOLD, set()).add(_sign(f"{path}:{number}", line, "label"))
+    zero = {name for name, labels in found.items() if 0 in labels}
+    negative = {name for name, labels in found.items() if -1 in labels}
+    unsure = sorted(zero - negative)
+    if unsure and negative:
+        one, other = brief(unsure[0]), brief(min(negative))
+        raise DataError(
+            f"{path}: the labels of {one} have 0 and no -1, and those of {other} have -1: is 0 bad or "
+            "unknown?  Write -1 for bad (a subtype: absent), and leave the label of what is unknown empty"
+        )
+    for name in unsure:
+        if found[name] == {0}:
+            raise DataError(
+                f"{path}: every label of {brief(name)} is 0; write -1 for bad, and leave the label of what is unknown "
+                "empty"
+            )
+    notes = [f"{path.name}: the labels are 0 and 1; 0 is read as bad (a subtype: absent)."] if unsure else []
+    if zero & negative:
+        notes.append(f"{path.name}: the labels are -1, 0 and 1; 0 is read as unknown.")
+    return _Signs(frozenset(unsure), tuple(notes))
+
+
+def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> None:
+    """What a line tells of its example: a truth by name, or under no name the truth ``gold``."""
+    if not (line.get("label") or line.get("value")):
+        return
+    name = line.get("truth") or GOLD
+    label = _sign(where, line, "label") if line.get("label") else 0
+    if line.get("label") and not label and name in signs.bad:
+        label = -1
+    value = _number(where, line, "value") if line.get("value") else math.nan
+    if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
+        raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
+    told = world.truths.setdefault(name, {})
+    if repr(told.setdefault(at, (value, label))) != repr((value, label)):
+        raise DataError(f"{where}: the truth {brief(name)} of an example is told twice, and differs")
+
+
+def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> tuple[str, ...]:
+    """Add the truths of a file to every data set whose examples they name; how its labels were read."""
+    joined = set[int]()
+    rows = list(_lines(path, ("label", "value")))
+    signs = _signs(path, rows)
+    for number, line in rows:
+        if not line.get("example"):
+            raise DataError(f"{path}:{number}: 'example' is missing; truths are joined to scores by it")
+        for (model, replicate, data), world in worlds.items():
+            here = line.get("dataset") in (None, "", data.partition("/")[0])
+            here &= line.get("model") in (None, "", model) and line.get("replicate") in (None, "", str(replicate))
+            if here and line["example"] in world.row:
+                _note(f"{path}:{number}", world, world.row[line["example"]], line, signs)
+                joined.add(number)
+    if not joined:
+        raise DataError(
+            f"{path}: none of its examples is among those of the scores; both name them by 'dataset' and 'example'"
+        )
+    alone = len(rows) - len(joined)
+    lost = (f"{path.name}: {alone:,} of {len(rows):,} truths name no example that is scored.",) if alone else ()
+    return (*signs.notes, *lost)
+
+
+def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> Sheet:
+    n = len(world.lines)
+    for run, scored in world.rewards.items():
+        if len(scored) < n:
+            lacking = next(example for example, at in world.row.items() if at not in scored)
+            who = run.method[:60] + ("" if run.seed is None else f", seed {run.seed}")
+            raise DataError(
+                f"{path}: {who} scores {len(scored)} of {n} examples of {brief(data)}, not {brief(lacking)}"
+            )
+    truths = {name: _truth(n, told) for name, told in world.truths.items()}
+    pair, role = _pairs(path, data, world.lines)
+    if role.any() and PREFERRED not in truths:
+        truths[PREFERRED] = Truth(role.astype(np.float64), role)
+    text, prompt, group = (
+        tuple(line.get(column, "") for line in world.lines) for column in ("text", "prompt", "group")
+    )
+    examples = Examples(text if any(text) else tuple(world.row), prompt, group, pair, role, truths)
+    rewards = {run: np.array([scored[at] for at in range(n)]) for run, scored in world.rewards.items()}
+    return Sheet("", model, replicate, data, examples, rewards)
+
+
+def _truth(n: int, told: Mapping[int, tuple[float, int]]) -> Truth:
+    value, label = np.full(n, np.nan), np.zeros(n, np.int8)
+    for at, (number, sign) in told.items():
+        value[at], label[at] = number, sign
+    if not np.isfinite(value).any():  # labels alone are a reward of 1 and -1; beside numbers they are on no scale
+        value = np.where(label != 0, label.astype(np.float64), np.nan)
+    return Truth(value, label)
+
+
+def _pairs(path: Path, data: str, lines: list[_Line]) -> tuple[np.ndarray, np.ndarray]:
+    """Pair numbers and roles; every pair needs one preferred and one rejected text."""
+    names: dict[str, int] = {}
+    pair, role = np.full(len(lines), -1, np.int64), np.zeros(len(lines), np.int8)
+    for at, line in enumerate(lines):
+        said = line.get("role", "")
+        if said not in _ROLES:
+            raise DataError(
+                f"{path}: role {brief(said)} in {brief(data)} is unknown; {suggest(said, filter(None, _ROLES))}"
+            )
+        if line.get("pair"):
+            pair[at], role[at] = names.setdefault(line["pair"], len(names)), _ROLES[said]
+    for name, code in names.items():
+        if sorted(role[pair == code].tolist()) != [-1, 1]:
+            raise DataError(
+                f"{path}: pair {brief(name)} of {brief(data)} needs one 'preferred' and one 'rejected' text"
+            )
+    return pair, role

@@ -1,0 +1,156 @@
+"""Numbers of two runs: where two methods disagree, and how far the rewards of a method's own seeds are apart.
+
+Each becomes a `Record` whose ``other`` names the second run's method or seed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from fairl_bench.data import Rows
+from fairl_bench.errors import Undefined
+from fairl_bench.records import Record
+from fairl_bench.results.scores import Run, Sheet, Values
+from fairl_bench.science import agreement, disagreement, starc
+from fairl_bench.science.streams import stream
+
+COUNTS = ("both", "only_method", "only_other", "neither")
+MCNEMAR = ("mcnemar", "mcnemar_corrected", "mcnemar_p")
+
+
+def disagreements(
+    sheets: Sequence[Sheet],
+    values: Values,
+    methods: tuple[str, str],
+    truth_of: Callable[[str], str],
+    *,
+    subtypes: bool = False,
+    texts: Mapping[str, int] | None = None,
+) -> Iterator[Record]:
+    """How often both are right, only the first, only the second, neither, run by run, with McNemar's test.
+
+    ``subtypes`` counts the examples of each subtype alone, in slices of that name.  ``texts`` says of how many examples
+    of a data set, drawn once, where not of all.  A run of a method without seeds stands beside each of the other's.
+    """
+    for sheet in sheets:
+        known = sheet.examples.truths.get(truth_of(sheet.data))
+        if known is None:
+            continue
+        told = _drawn(np.flatnonzero(known.label), (texts or {}).get(sheet.data))
+        parts = {"all": np.ones(len(told), bool)} if not subtypes else _subtypes(sheet, told)
+        for one, other in _pairs(sheet, *methods):
+            right = [_right(sheet, run, truth_of(sheet.data), values) for run in (one, other)]
+            if right[0] is None or right[1] is None:
+                continue
+            first, second = right[0][told], right[1][told]
+            for part, mask in parts.items():
+                yield from _counted(sheet, one, other, truth_of(sheet.data), part, first[mask], second[mask])
+
+
+def _subtypes(sheet: Sheet, told: Rows) -> dict[str, np.ndarray]:
+    """Which of these examples are of each subtype."""
+    truths = sheet.examples.truths.items()
+    return {name: known.label[told] > 0 for name, known in truths if name.startswith("subtype:")}
+
+
+def _right(sheet: Sheet, run: Run, truth: str, values: Values) -> np.ndarray | None:
+    """Which examples are on their label's side of the run's threshold; None where it has none."""
+    cut = values.get(sheet, run, truth, "threshold")
+    if cut is None or math.isnan(cut):
+        return None
+    right: np.ndarray = (sheet.rewards[run] > cut) == (sheet.examples.truths[truth].label > 0)
+    return right
+
+
+def _drawn(told: Rows, texts: int | None) -> Rows:
+    if texts is None or texts >= len(told):
+        return told
+    return np.sort(stream("table2", len(told)).choice(told, texts, replace=False))
+
+
+def _pairs(sheet: Sheet, first: str, second: str) -> Iterator[tuple[Run, Run]]:
+    """The runs of two methods that belong together: of one encoder, variant and seed."""
+    for one in sheet.rewards:
+        for other in sheet.rewards:
+            alike = (one.encoder, one.variant) == (other.encoder, other.variant)
+            seeds = one.seed == other.seed or None in (one.seed, other.seed)
+            if (one.method, other.method) == (first, second) and alike and seeds:
+                yield one, other
+
+
+def _counted(
+    sheet: Sheet, one: Run, other: Run, truth: str, part: str, first: np.ndarray, second: np.ndarray
+) -> Iterator[Record]:
+    found = disagreement.counts(first, second)
+    test = disagreement.mcnemar(found)
+    numbers = dict(zip(COUNTS, found, strict=True)) | dict(zip(MCNEMAR, test[:3], strict=True))
+    for metric, value in numbers.items():
+        note = "exact binomial" if metric == "mcnemar_p" and test.exact else ""
+        seed = other.seed if one.seed is None else one.seed
+        yield record(sheet, one, seed, part, truth, metric, other.method, float(value), len(first), note)
+
+
+# --- ambiguity: how far the rewards of a method's own seeds are from one another
+
+AMBIGUITY = ("starc", "spearman", "kendall")
+
+
+def ambiguities(sheets: Sequence[Sheet]) -> Iterator[Record]:
+    """STARC, Spearman and Kendall between each two seeds' rewards of one method in one replicate.
+
+    ``other`` names the second seed, ``seed:3``; there is no truth in it.
+    """
+    functions = {"starc": starc.starc, "spearman": agreement.spearman, "kendall": agreement.kendall}
+    for sheet in sheets:
+        runs = sorted((run for run in sheet.rewards if run.seed is not None), key=lambda run: (run[:4], run.seed or 0))
+        for one, other in itertools.combinations(runs, 2):
+            if one[:4] != other[:4]:
+                continue
+            for metric, function in functions.items():
+                note = ""
+                try:
+                    value = function(sheet.rewards[one], sheet.rewards[other])
+                except Undefined as reason:
+                    value, note = math.nan, str(reason)
+                n, second = len(sheet.examples), f"seed:{other.seed}"
+                yield record(sheet, one, one.seed, "all", "", metric, second, value, n, note)
+
+
+def record(
+    sheet: Sheet,
+    run: Run,
+    seed: int | None,
+    part: str,
+    truth: str,
+    metric: str,
+    other: str,
+    value: float,
+    n: int,
+    note: str = "",
+) -> Record:
+    """A record of a run of a sheet."""
+    dataset, _, split = sheet.data.partition("/")
+    return Record(
+        suite=sheet.suite,
+        model=sheet.model,
+        encoder=run.encoder,
+        head=run.head,
+        method=run.method,
+        variant=run.variant,
+        replicate=sheet.replicate,
+        seed=seed,
+        dataset=dataset,
+        split=split,
+        slice=part,
+        truth=truth,
+        metric=metric,
+        other=other,
+        value=value,
+        n=n,
+        note=note,
+        stage="",
+    )

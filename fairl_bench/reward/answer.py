@@ -1,0 +1,123 @@
+"""What one request for rewards gets: its JSON in, OpenRLHF's answer out.  Nothing here knows HTTP but its statuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fairl_bench.errors import FairlError
+from fairl_bench.reward.function import RecoveredReward
+from fairl_bench.reward.strict_json import strict
+
+MOST_TEXTS = 8192
+MOST_OUTSIDE = 1_000_000  # characters of JSON outside of its texts: 32 MiB of "[]," would take a gigabyte
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)  # possessive: linear, whatever stands there
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class Refused(Exception):
+    """A request that cannot be answered, with the status that says so and the seconds after which to ask again."""
+
+    def __init__(self, status: int, reason: str, again: int | None = None) -> None:
+        self.status, self.reason, self.again = status, reason, again
+        super().__init__(reason)
+
+
+def answered(reward: RecoveredReward, body: bytes, strip: Sequence[str] = ()) -> dict[str, Any]:
+    """What a body gets.  Raises `Refused`, whatever a plugin raised: one request's trouble is not the server's end."""
+    try:
+        return answer(reward, parsed(body), strip)
+    except Refused:
+        raise
+    except FairlError as error:
+        raise Refused(500, str(error)) from error
+    except BaseException as error:  # SystemExit too
+        raise Refused(500, f"{type(error).__name__}: {error!s:.500}") from error
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON of a body.  Raises `Refused` where it is none, or one that would take far more room than its text."""
+    _look_through(body)
+    try:
+        return strict(body)
+    except ValueError as error:
+        raise Refused(400, f"the body is no JSON: {error}") from error
+
+
+def _look_through(body: bytes) -> None:
+    """Refuse what holds more values than any request needs, before a number or a list is made of each."""
+    outside = end = 0
+    for text in _STRING.finditer(body):
+        outside += 1 + text.start() - end
+        end = text.end()
+        if outside > MOST_OUTSIDE:
+            break
+    if outside + len(body) - end > MOST_OUTSIDE:
+        raise Refused(413, f"the body holds over {MOST_OUTSIDE} characters outside of its texts; send less at once")
+
+
+def answer(reward: RecoveredReward, asked: Any, strip: Sequence[str] = ()) -> dict[str, Any]:
+    """What a request gets, given its JSON.  Raises `Refused` for one that is not in shape."""
+    if not isinstance(asked, dict):
+        raise Refused(400, f"the body needs an object with 'query', got {_short(asked)}")
+    queries, prompts = _texts(asked, "query"), None if asked.get("prompts") is None else _texts(asked, "prompts")
+    if prompts is None and reward.embed == "prompt+completion":
+        raise Refused(422, f"reward {reward.name!r} reads prompts too; send 'prompts'")
+    if prompts is not None and len(prompts) != len(queries):
+        raise Refused(422, f"'prompts' needs one for each query, got {len(prompts)} for {len(queries)}")
+    texts = queries
+    if prompts is not None:
+        texts = [_completion(i, *both, strip) for i, both in enumerate(zip(queries, prompts, strict=True))]
+    rewards = reward([_bare(text, strip) for text in texts], prompts)
+    return {"rewards": rewards, "scores": rewards, "extra_logs": {}}
+
+
+def _texts(asked: dict[str, Any], name: str) -> list[str]:
+    value = asked.get(name)
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list):
+        raise Refused(422, f"{name!r} needs a list of texts, got {_short(value)}")
+    if len(found) > MOST_TEXTS:
+        raise Refused(413, f"{name!r} holds {len(found)} texts; send at most {MOST_TEXTS} at once")
+    for i, text in enumerate(found):
+        if not isinstance(text, str):
+            raise Refused(422, f"{name}[{i}] needs a text, got {_short(text)}")
+        if half := _HALF.search(text):
+            at = f"{half.group()!r} at character {half.start() + 1}"
+            raise Refused(422, f"{name}[{i}] holds half a surrogate pair, {at}, which is no text; mend it")
+    return found
+
+
+def _short(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r:.60}"
+
+
+def _completion(i: int, query: str, prompt: str, strip: Sequence[str]) -> str:
+    """What follows the prompt, before which special tokens may stand; refused where it is not there."""
+    for start in (query, _bare(query, strip)):
+        if start.startswith(prompt):
+            return start.removeprefix(prompt)
+    _, there, completion = query.partition(prompt)
+    if not there:
+        raise Refused(
+            422, f"query[{i}] does not hold prompts[{i}], {prompt[:60]!r}; send the prompt as it stands there"
+        )
+    return completion
+
+
+def _bare(text: str, strip: Sequence[str]) -> str:
+    """A text without these and space at its ends, however often, in time that grows as the text does.
+
+    >>> _bare(" <s><s> a <s> b</s> <s>", ["<s>", "</s>"])
+    'a <s> b'
+    """
+    start = _run(strip).match(text)
+    kept = text[start.end() if start else 0 :]
+    end = _run([token[::-1] for token in strip]).match(kept[::-1])
+    return kept[: len(kept) - (end.end() if end else 0)]
+
+
+def _run(tokens: Sequence[str]) -> re.Pattern[str]:
+    """Any number of these and of space; `re` keeps what it has compiled."""
+    return re.compile("|".join([r"\s", *(re.escape(token) for token in tokens if token)]).join(("(?:", ")*+")))

@@ -1,0 +1,128 @@
+"""A recovered reward as a function of any text: an encoder, and what a method has learnt from its vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from fairl_bench.data import Examples, Floats, Inputs, Reward, Vectors
+from fairl_bench.errors import DataError, FairlError, NotFinite
+from fairl_bench.isolation import aside
+from fairl_bench.kinds import Encoder, Method
+from fairl_bench.readonly import lent
+
+Written = str | Sequence[Mapping[str, Any]]
+"""A text, or a conversation: messages with a ``content``."""
+
+
+@dataclass(frozen=True)
+class RecoveredReward:
+    """The reward of any text.  ``corpus`` is what a fitted encoder learns from, ``upstream`` what it starts from.
+
+    A method that reads no vectors needs no encoder.  Called, it is a reward function as TRL takes it.
+    """
+
+    method: Method
+    encoder: Encoder | None
+    reward: Reward
+    embed: Literal["completion", "prompt+completion"] = "completion"
+    corpus: tuple[str, ...] = ()
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "recovered"
+
+    @property
+    def __name__(self) -> str:
+        """What TRL calls it in its logs."""
+        return self.name
+
+    def __call__(
+        self, completions: Sequence[Written], prompts: Sequence[Written] | None = None, **_: Any
+    ) -> list[float]:
+        """The reward of each completion; TRL hands over these two by name, and columns that are not read.
+
+        Texts, or conversations: the contents of their messages, one below the other.  Space around a text is left out,
+        as aligners do.  Raises `DataError` where a reward of prompt and completion is given no prompts.
+        """
+        if isinstance(completions, str) or isinstance(prompts, str):
+            raise DataError(f"reward {self.name!r} needs lists of texts, got one text; write reward([text])")
+        if prompts is None and self.embed == "prompt+completion":
+            raise DataError(f"reward {self.name!r} reads prompts and completions; give it prompts=[...] too")
+        if prompts is not None and len(prompts) != len(completions):
+            raise DataError(
+                f"reward {self.name!r} needs a prompt for each completion, got {len(prompts)} and {len(completions)}"
+            )
+        texts = tuple(written(one).strip() for one in completions)
+        values: list[float] = self.values(Examples(texts, tuple(written(one) for one in prompts or ()))).tolist()
+        return values
+
+    def values(self, examples: Examples) -> Floats:
+        """The reward of each example ``[n]``; equal texts are embedded once.  Raises `NotFinite`."""
+        if not len(examples):
+            return np.empty(0)
+        texts = examples.inputs(self.embed)
+        first = {text: i for i, text in reversed(list(enumerate(texts)))}
+        row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        # as in a suite's scores: an encoder reads what is to be embedded, a method that reads texts the completion
+        completions = tuple(examples.text[first[text]] for text in row)
+        found = self._scored(completions, tuple(row))
+        for text, value in zip(row, found, strict=True):
+            if not np.isfinite(value):
+                raise NotFinite(f"method {self.method.use!r} rewards {text[:60]!r} with {value}; keep rewards finite")
+        return found[[row[text] for text in texts]]
+
+    def _scored(self, completions: tuple[str, ...], embedded: tuple[str, ...]) -> Floats:
+        """The method's answer.  Raises `DataError` where the parts of a reward do not fit together."""
+        try:
+            with aside():  # what a plugin prints is no reward
+                reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(embedded))
+                with lent(self.method, reward=reward, inputs=inputs):
+                    found = np.asarray(self.method.score(reward, inputs))
+        except DataError as error:
+            raise DataError(f"method {self.method.use!r} of reward {self.name!r}: {error}") from error
+        except FairlError:
+            raise
+        except Exception as error:  # arrays that the method does not know, or of another shape
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise DataError(
+                f"{said:.200}: so ends method {self.method.use!r} of reward {self.name!r}, or its encoder; its files "
+                "do not fit together, or that part is broken"
+            ) from error
+        if found.shape != (len(completions),) or found.dtype.kind not in "fiub":
+            raise DataError(
+                f"reward {self.name!r} needs a number for each text, and its method {self.method.use!r} gives "
+                f"{found.dtype} of shape {list(found.shape)} for {len(completions)} texts"
+            )
+        return found.astype(np.float64)
+
+    def _vectors(self, texts: tuple[str, ...]) -> Vectors:
+        if self.encoder is None or not self.method.reads_vectors:
+            return np.empty((len(texts), 0), np.float32)
+        with lent(self.encoder, upstream=self.upstream):
+            return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
+
+
+def written(value: Written) -> str:
+    """The text of a message or of a conversation; parts of a content that are no text are refused.
+
+    >>> written([{"role": "user", "content": "Hello"}, {"role": "user", "content": [{"type": "text", "text": "you"}]}])
+    'Hello\\nyou'
+    """
+    if isinstance(value, str):
+        return value
+    messages = [one for one in value if isinstance(one, Mapping)] if isinstance(value, Sequence) else None
+    if messages is not None and len(messages) == len(value):
+        return "\n".join(_content(message.get("content")) for message in messages)
+    raise DataError(f"a reward needs a text or a list of messages, got {value!r:.60}")
+
+
+def _content(content: Any) -> str:
+    if content is None:  # a message that only calls a tool
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence) and all(isinstance(one, Mapping) and "text" in one for one in content):
+        return "".join(str(one["text"]) for one in content)
+    raise DataError(f"a reward reads text alone, got a message of {content!r:.60}")

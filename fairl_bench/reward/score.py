@@ -1,0 +1,142 @@
+"""Texts in, rewards out, a chunk at a time: as long as the input is, as little is held of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from fairl_bench.errors import DataError, FairlError
+from fairl_bench.results.unread import said
+from fairl_bench.reward.function import RecoveredReward
+from fairl_bench.reward.lines import chunks
+from fairl_bench.reward.strict_json import strict
+from fairl_bench.truncation import Readings, readings
+
+CHUNK = 1024  # texts scored at once
+_QUIET = 10.0  # seconds between two words on how far it is
+_HALF = re.compile("[\ud800-\udfff]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "\r", "＝", "＋", "－", "＠")  # the wide ones too, where they are typed
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")  # control characters but ends of lines and tabs
+Form = Literal["plain", "csv", "jsonl"]
+
+
+class Line(NamedTuple):
+    """One text to be scored, with all that its line said of it."""
+
+    number: int
+    prompt: str
+    text: str
+    told: dict[str, Any]
+
+
+def score(
+    reward: RecoveredReward,
+    lines: Iterable[bytes],
+    *,
+    read: Literal["text", "jsonl"] = "text",
+    form: Form = "plain",
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[str]:
+    """The reward of each line as a line of its own, in their order; a CSV table has a head.
+
+    A line is a text, an empty one too; or, read as ``jsonl``, an object with ``text`` and where the reward reads it
+    ``prompt``, whose other fields are handed through as JSON.  ``say`` hears how far it is.  Raises `DataError`.
+    """
+    if read == "text" and reward.embed == "prompt+completion":
+        raise DataError(f"reward {reward.name!r} reads prompts too; give it JSON lines with 'prompt' and 'text'")
+    parse = _text if read == "text" else _row
+    if form == "csv":
+        yield _csv(["reward", "prompt", "text"])
+    done, spoke, every = 0, time.monotonic(), Readings()
+    for chunk in chunks(lines, CHUNK):
+        found = [parse(number, _decoded(number, line), reward) for number, line in enumerate(chunk, done + 1)]
+        with readings() as heard:
+            values = _rewards(reward, found)
+        for reading in heard.found.values():
+            every.add(reading)
+        for one, value in zip(found, values, strict=True):
+            yield _printed(one, value, form)
+        done += len(found)
+        if time.monotonic() - spoke > _QUIET:
+            spoke = time.monotonic()
+            say(f"{done:,} texts scored")
+    for reading in every.found.values():
+        for sentence in said("the input", **reading._asdict()):
+            say(sentence)
+    if not done:
+        say("the input holds no line, so that there is nothing to score")
+
+
+def _rewards(reward: RecoveredReward, lines: Sequence[Line]) -> list[float]:
+    try:
+        values = reward([line.text for line in lines], [line.prompt for line in lines])
+    except FairlError as error:
+        cause = error.__cause__
+        if cause is None or isinstance(cause, FairlError):
+            raise
+        place = f"lines {lines[0].number} to {lines[-1].number} of the input"  # where a plugin broke
+        raise DataError(f"reward {reward.name!r} fails on {place}: {type(cause).__name__}: {cause!s:.300}") from error
+    return values
+
+
+def _decoded(number: int, line: bytes) -> str:
+    """A line without its end and the mark that some editors put first; numbers start at 1."""
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        wrong = f"byte {error.start + 1} is 0x{line[error.start]:02x}"
+        raise DataError(f"line {number} of the input is not UTF-8: {wrong}; convert it, say with iconv") from error
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _text(number: int, line: str, reward: RecoveredReward) -> Line:
+    return Line(number, "", line, {"text": line})
+
+
+def _row(number: int, line: str, reward: RecoveredReward) -> Line:
+    """The prompt and the text of a line of JSON."""
+    try:
+        row = strict(line)
+    except ValueError as error:
+        raise DataError(f"line {number} of the input is no JSON: {error}") from error
+    wanted = ("prompt", "text") if reward.embed == "prompt+completion" else ("text",)
+    missing = [name for name in wanted if not isinstance(row, dict) or not isinstance(row.get(name), str)]
+    if missing:
+        raise DataError(f"line {number} of the input needs {missing[0]!r} with a text, got {line[:60]}")
+    prompt = row.get("prompt")
+    found = Line(number, prompt if isinstance(prompt, str) else "", row["text"], row)
+    for name, text in (("prompt", found.prompt), ("text", found.text)):
+        if _HALF.search(text):
+            raise DataError(
+                f"line {number} of the input: {name!r} holds half a surrogate pair, which is no text; mend it"
+            )
+    return found
+
+
+def _printed(line: Line, value: float, form: Form) -> str:
+    if form == "plain":
+        return repr(value)
+    if form == "csv":
+        return _csv([repr(value), _cell(line.prompt), _cell(line.text)])
+    try:
+        written = json.dumps({**line.told, "reward": value}, ensure_ascii=False)
+    except RecursionError as error:
+        raise DataError(f"line {line.number} of the input is no JSON: it is nested too deep") from error
+    return _UNSEEN.sub(lambda one: f"\\u{ord(one.group()):04x}", written)
+
+
+def _cell(text: str) -> str:
+    """A text as a cell that starts no formula and moves no cursor: other programs may open it."""
+    seen = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return f"'{seen}" if seen.startswith(_FORMULA) else seen
+
+
+def _csv(cells: Sequence[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow(cells)  # what ends a line is quoted within a cell
+    return out.getvalue().removesuffix("\r\n")

@@ -1,0 +1,173 @@
+"""How each value lies in a folder: Parquet for rows, safetensors for arrays, JSON for the rest; no pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from fairl_bench.data import Completions, Embeddings, Examples, Reward, Split, Truth
+from fairl_bench.errors import DataError
+from fairl_bench.readonly import ReadOnly, read_only
+from fairl_bench.records import Evidence, Measure
+from fairl_bench.science.agreement import is_constant
+from fairl_bench.secrets import hidden_in
+from fairl_bench.store import mapped
+
+EVIDENCE = "evidence.parquet"
+PLACE = "place.json"
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def save_lm(folder: Path, made: Path) -> None:
+    """The files of a model made in ``made``."""
+    for path in sorted(made.iterdir()):
+        shutil.move(path, folder / path.name)
+
+
+def save_lm_place(folder: Path, place: Path) -> None:
+    """``place.json``: where a model lies that was there already."""
+    (folder / PLACE).write_text(json.dumps({"place": str(place)}))
+
+
+def load_lm(folder: Path) -> Path:
+    """The folder that transformers loads.  Raises `DataError` where a model that lay elsewhere is gone."""
+    if not (folder / PLACE).exists():
+        return folder
+    place = Path(json.loads((folder / PLACE).read_text())["place"])
+    if not place.is_absolute():  # it would be another folder wherever a run begins
+        raise ValueError(f"the language model lies in {str(place)!r:.100}, which is no whole path")
+    if not place.is_dir():
+        raise DataError(f"the language model in {place} is gone; bring it back, or remove {folder} to find it anew")
+    return place
+
+
+def save_completions(folder: Path, completions: Completions) -> None:
+    """``completions.parquet``: prompt, text, row, draw."""
+    columns = {name: list(getattr(completions, name)) for name in ("prompt", "text", "row", "draw")}
+    pq.write_table(pa.table(columns), folder / "completions.parquet")
+
+
+def load_completions(folder: Path) -> Completions:
+    """The completions of `save_completions`."""
+    table = _rows(folder / "completions.parquet")
+    return Completions(*(tuple(table[name].to_pylist()) for name in ("prompt", "text", "row", "draw")))
+
+
+def save_examples(folder: Path, examples: Examples) -> None:
+    """``examples.parquet`` and ``truths.parquet`` (one row a known truth)."""
+    columns = {name: list(getattr(examples, name)) for name in ("text", "prompt", "group")}
+    pq.write_table(pa.table({**columns, "pair": examples.pair, "role": examples.role}), folder / "examples.parquet")
+    tables = [
+        pa.table({"truth": [name] * len(examples), "example": range(len(examples)), "value": value, "label": label})
+        for name, (value, label) in examples.truths.items()
+    ]
+    empty = pa.table({"truth": pa.array([], pa.string())})
+    pq.write_table(pa.concat_tables(tables) if tables else empty, folder / "truths.parquet")
+
+
+def load_examples(folder: Path) -> Examples:
+    """The examples of `save_examples`."""
+    table = _rows(folder / "examples.parquet")
+    truths = _rows(folder / "truths.parquet")
+    names = dict.fromkeys(truths["truth"].to_pylist())
+    texts = {name: tuple(table[name].to_pylist()) for name in ("text", "prompt", "group")}
+    return Examples(
+        **texts,
+        pair=table["pair"].to_numpy(),
+        role=table["role"].to_numpy(),
+        truths={name: _truth(truths.filter(pa.compute.equal(truths["truth"], name))) for name in names},
+    )
+
+
+def _rows(path: Path) -> pa.Table:
+    return pq.ParquetFile(path).read()  # not read_table: it takes a fifth of a second to import what is not used here
+
+
+def _truth(rows: pa.Table) -> Truth:
+    return Truth(rows["value"].to_numpy(), rows["label"].to_numpy())
+
+
+def save_split(folder: Path, split: Split) -> None:
+    """``split.safetensors``."""
+    save_file({"part": split.part}, folder / "split.safetensors")
+
+
+def load_split(folder: Path) -> Split:
+    """The split of `save_split`."""
+    return Split(load_file(folder / "split.safetensors")["part"])
+
+
+def save_embeddings(folder: Path, embeddings: Embeddings) -> None:
+    """``embeddings.safetensors``: ``vectors [unique, d]`` and ``row [n]``."""
+    mapped.save({"vectors": embeddings.vectors, "row": embeddings.row}, folder / "embeddings.safetensors")
+
+
+def load_embeddings(folder: Path) -> Embeddings:
+    """The embeddings of `save_embeddings`, mapped: as large as the disk has room for."""
+    return Embeddings(**mapped.load(folder / "embeddings.safetensors"))
+
+
+def save_reward(folder: Path, reward: Reward) -> None:
+    """``reward.safetensors`` and ``history.json``."""
+    # not ascontiguousarray: it would turn a number into an array of one
+    arrays = {name: np.array(array, np.float32, order="C") for name, array in reward.arrays.items()}
+    save_file(arrays, folder / "reward.safetensors")
+    history = {name: list(column) for name, column in reward.history.items()}
+    (folder / "history.json").write_text(json.dumps({"history": history, "facts": hidden_in(dict(reward.facts))}))
+
+
+def load_reward(folder: Path) -> Reward:
+    """The reward of `save_reward`."""
+    return Reward(load_file(folder / "reward.safetensors"), **json.loads((folder / "history.json").read_text())).kept()
+
+
+def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None:
+    """``scores.safetensors``: the reward of every example ``[n]``, by data set.
+
+    They are float32, but float64 where that would lose their differences, as of 1e8 + 0.01 r.
+    """
+    save_file({name: _short(score) for name, score in scores.items()}, folder / "scores.safetensors")
+
+
+_LOST = 1e-6
+"""Of the spread of scores, what rounding to float32 may take from any."""
+
+
+def _short(score: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    short: NDArray[np.float32] = score.astype(np.float32)
+    lost = np.abs(short - score).max(initial=0.0)
+    enough = not lost or lost <= _LOST * np.ptp(score) or is_constant(score)
+    return short if enough else np.asarray(score, np.float64)
+
+
+def load_scores(folder: Path) -> Mapping[str, NDArray[np.floating[Any]]]:
+    """The scores of `save_scores`."""
+    return ReadOnly({name: read_only(score) for name, score in load_file(folder / "scores.safetensors").items()})
+
+
+def save_measures(folder: Path, found: Sequence[Measure | Evidence]) -> None:
+    """``measures.json``, where an undefined value is null beside its note; ``evidence.parquet`` where there is any."""
+    measures = [one for one in found if isinstance(one, Measure)]
+    rows = [
+        {**measure._asdict(), "value": None if math.isnan(measure.value) else measure.value} for measure in measures
+    ]
+    (folder / "measures.json").write_text(json.dumps(rows, allow_nan=False))
+    for one in found:
+        if isinstance(one, Evidence):
+            pq.write_table(pa.table({name: list(column) for name, column in one.columns.items()}), folder / EVIDENCE)
+
+
+def load_measures(folder: Path) -> list[Measure]:
+    """The measures of `save_measures`."""
+    rows = json.loads((folder / "measures.json").read_text())
+    return [Measure(**{**row, "value": float("nan") if row["value"] is None else row["value"]}) for row in rows]

@@ -1,0 +1,100 @@
+"""The manifest of an artefact: what it is, its files with their checksums, what is told of it, and a checksum of all.
+
+::
+
+    {
+     "kind": "reward",
+     "files": {"history.json": "<SHA-256>", "reward.safetensors": "<SHA-256>"},
+     "facts": {"title": "…", "seconds": 1.5},
+     "sha256": "<SHA-256 of the key and of every byte above>"
+    }
+
+The last line covers the key too, so that a manifest in another's place is none.  Those of earlier versions lack it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fairl_bench.errors import DamagedArtefact
+from fairl_bench.untrusted import is_digest, is_name
+
+MANIFEST: Final = "manifest.json"
+MOST_BYTES: Final = 64 * 2**20
+"""More is no manifest."""
+
+_MARK = b',\n "sha256": "'  # no other line begins so: inside of a text, its quotes and its end have a backslash
+_AGES = 1e12  # seconds: below it, and no NaN
+_FIELDS = {"kind", "files", "facts"}
+_SEAL = "sha256"
+_PLACE = "place"
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def manifest_text(key: str, told: Mapping[str, Any]) -> str:
+    """A manifest as it is kept: kind, files, facts, in an object store the place of its files, and its checksum."""
+    content = {name: value for name, value in told.items() if name != _SEAL}
+    body = json.dumps(content, indent=1).removesuffix("\n}")
+    return f'{body}{_MARK.decode()}{_checksum(key, body.encode())}"\n}}'
+
+
+def is_sealed(told: Mapping[str, Any]) -> bool:
+    """Whether a manifest that was read has a checksum of its own."""
+    return _SEAL in told
+
+
+def read_manifest(key: str, text: bytes) -> dict[str, Any]:
+    """A manifest's content, held against its checksum and its key.  Raises `DamagedArtefact` for a broken one."""
+    body, mark, end = text.rpartition(_MARK)
+    if mark and end != f'{_checksum(key, body)}"\n}}'.encode():
+        raise DamagedArtefact(key, "its manifest does not match its checksum")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedArtefact(key, f"its manifest cannot be read: {error}") from error
+    if not isinstance(found, dict) or not found.keys() >= _FIELDS:
+        raise DamagedArtefact(key, "its manifest lacks fields")
+    if wrong := _wrong(key, found):
+        raise DamagedArtefact(key, f"its manifest {wrong}")
+    return found
+
+
+def _checksum(key: str, body: bytes) -> str:
+    return hashlib.sha256(key.encode() + b"\n" + body).hexdigest()
+
+
+def _wrong(key: str, told: Mapping[str, Any]) -> str:
+    """What of a manifest's content cannot be; empty where all can.  Whoever may write to a store may write one."""
+    if more := sorted(told.keys() - _FIELDS - {_PLACE, _SEAL}):
+        return f"has a field {more[0]!r:.60}"
+    if not is_name(told["kind"]):
+        return f"has no kind, but {told['kind']!r:.60}"
+    if not isinstance(told["files"], dict) or not isinstance(told["facts"], dict):
+        return "needs its files and its facts by name"
+    for name, expected in told["files"].items():
+        if not is_name(name) or name == MANIFEST:
+            return f"names a file {name!r:.60}, and a file of an artefact has a name without a folder"
+        if not is_digest(expected):
+            return f"has no SHA-256 of {name!r:.60}, but {expected!r:.60}"
+    if _PLACE in told and not _is_place(key, told[_PLACE]):
+        return f"says that its files lie in {told[_PLACE]!r:.60}, which is no place of this artefact"
+    return _wrong_facts(told["facts"])
+
+
+def _wrong_facts(facts: Mapping[str, Any]) -> str:
+    if not isinstance(facts.get("title", ""), str):
+        return f"has a title that is no text: {facts['title']!r:.60}"
+    seconds = facts.get("seconds", 0)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) < _AGES:
+        return f"has seconds that are no number: {seconds!r:.60}"
+    return ""
+
+
+def _is_place(key: str, place: object) -> bool:
+    """Whether a place is one that an object store gives the files of this artefact: ``files/KEY/ID``."""
+    start = f"files/{key}/"
+    return isinstance(place, str) and place.startswith(start) and _ID.fullmatch(place, len(start)) is not None

@@ -1,0 +1,132 @@
+"""Which runs use a store now: each says so in a file beside a lock that ends with its process.
+
+::
+
+    RUNS/mutex             held while a run says so, and while a prune decides and removes
+    RUNS/NAME.json         suite, machine, process, time, and the keys of its plan
+    RUNS/NAME.lock         held by that process
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import BaseFileLock
+
+from fairl_bench.store.locks import HELD, is_free, lock_at
+from fairl_bench.untrusted import read_file
+
+_NAME = re.compile(r"[0-9a-zA-Z]+")
+DOUBT = 7 * 24 * 3600.0
+"""Seconds for which a run on another machine counts as running whatever its lock says: not every network has locks."""
+
+
+class Running(NamedTuple):
+    """A run that uses a store."""
+
+    name: str
+    suite: str
+    host: str
+    pid: int
+    began: float  # seconds since 1970
+    keys: frozenset[str]
+
+    def text(self) -> str:
+        """As it is kept."""
+        return json.dumps({**self._asdict(), "keys": sorted(self.keys)})
+
+
+def announcement(suite: str, keys: Iterable[str], name: str = "") -> Running:
+    """What this process says of itself."""
+    who = name or uuid.uuid4().hex
+    return Running(who, suite, socket.gethostname(), os.getpid(), time.time(), frozenset(keys))
+
+
+def announced(text: str | bytes) -> Running | None:
+    """A run from what it said; None for what is no announcement (cut off by a power failure, say)."""
+    try:
+        told = json.loads(text)
+        run = Running(**{**told, "keys": frozenset(told["keys"])})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return run if _is_one(run) else None
+
+
+def _is_one(run: Running) -> bool:
+    """Whether an announcement has what each says: its name is joined to a folder, and whoever looks is shown it."""
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (run.pid, run.began))
+    words = all(isinstance(one, str) and one.isprintable() for one in (run.name, run.suite, run.host))
+    return numbers and words and _NAME.fullmatch(run.name) is not None and all(isinstance(key, str) for key in run.keys)
+
+
+_MOST = 256 * 2**20  # bytes of an announcement: two million keys
+
+
+class Runs:
+    """The runs of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.held: dict[str, BaseFileLock] = {}
+
+    def mutex(self) -> BaseFileLock:
+        """Held while a run begins and while a prune works, so that neither sees half of the other."""
+        return lock_at(self.folder / "mutex")
+
+    def begin(self, suite: str, keys: Iterable[str]) -> str:
+        """Say that a run of this process uses these keys; its name.  Waits for a prune that is under way."""
+        run = announcement(suite, keys)
+        with self.mutex():
+            lock = lock_at(self.folder / f"{run.name}.lock")
+            lock.acquire()
+            self.held[run.name] = lock
+            try:
+                (self.folder / f"{run.name}.json").write_text(run.text())
+            except BaseException:
+                self.end(run.name)
+                raise
+        return run.name
+
+    def end(self, name: str) -> None:
+        """Take leave."""
+        self._remove(name)
+        self.held.pop(name).release()
+
+    def now(self) -> list[Running]:
+        """The runs that are alive; what the dead left is removed."""
+        found = (self._alive(path) for path in sorted(self.folder.glob("*.json")))
+        return [run for run in found if run is not None]
+
+    def _alive(self, path: Path) -> Running | None:
+        try:
+            run = announced(read_file(path, _MOST, follow=False))
+        except FileNotFoundError:  # it took leave just now
+            return None
+        except OSError:  # a pipe, say
+            run = None
+        if self.holds(path.stem) or (run and self.far(run)):
+            return run  # none only where `begin` is writing it, which it does under `mutex`
+        self._remove(path.stem)
+        return None
+
+    def _remove(self, name: str) -> None:
+        for ending in ("json", "lock", f"lock{HELD}"):
+            with suppress(OSError):  # what cannot be removed is without its lock, and so counts for nothing
+                (self.folder / f"{name}.{ending}").unlink(missing_ok=True)
+
+    def holds(self, name: str) -> bool:
+        """Whether a process of this folder lives that announced itself under this name."""
+        return not is_free(self.folder / f"{name}.lock")
+
+    def far(self, run: Running) -> bool:
+        """Whether a run is another machine's and young enough to be believed without its lock."""
+        return run.host != socket.gethostname() and time.time() - run.began < DOUBT

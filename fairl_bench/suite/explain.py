@@ -1,0 +1,156 @@
+"""What validation refuses, in words: one sentence a mistake, with its place in the suite and what stands there."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from fairl_bench.errors import LINES, SuiteError
+from fairl_bench.suite.suite import NAME
+from fairl_bench.suite.yaml import Document, Place
+
+_NEEDS = {
+    "a whole number": ("int_type", "int_parsing", "int_from_float"),
+    "a number": ("float_type", "float_parsing"),
+    "a finite number": ("finite_number",),
+    "true or false": ("bool_type", "bool_parsing"),
+    "a text": ("string_type",),
+    "a list": ("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"),
+    "a mapping": ("dict_type", "model_type", "model_attributes_type", "mapping_type", "dataclass_type"),
+    "null": ("none_required",),
+    "one of {expected}": ("enum",),
+    "{expected}": ("literal_error",),
+}
+_BOUNDS = {
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "too_long": "needs at most {max_length} entries",
+    "string_too_long": "needs at most {max_length} characters",
+}
+_TAG = re.compile(r"\[.*\]")  # [key], and the types of a union of which the value itself says which it is
+_NEEDED = {kind: need for need, kinds in _NEEDS.items() for kind in kinds}
+
+
+class _Mistake(NamedTuple):
+    error: Mapping[str, Any]
+    place: Place
+    union: Place | None  # where one of several types was tried, and which
+    branch: str
+
+
+_SHOWN = 60  # characters of a value, and so entries too
+_MOST = 200
+"""How many mistakes are looked at; a file of thousands is told by its first."""
+
+
+def explain(document: Document, error: ValidationError) -> str:
+    """The mistakes as ``file:line: place: sentence``, a line each: the first of them, and how many more there are."""
+    every = error.errors()
+    found = [_placed(document, one) for one in every[:_MOST]]
+    # a list is not called too short for the entry that was refused
+    refused = {one.place[:end] for one in found for end in range(len(one.place))}
+    found = [one for one in found if one.error["type"] != "too_short" or one.place not in refused]
+    told: dict[str, None] = {}
+    for mistake in found:
+        others = [one for one in found if one.union is not None and one.union == mistake.union]
+        said = _sentence(document, mistake) if not others else _of_union(document, others)
+        told |= dict.fromkeys(said.splitlines())
+    lines = list(told)
+    if len(lines) > LINES:
+        more = f"{len(lines) - LINES + 1}{' or more' if len(every) > _MOST else ''}"
+        lines = [*lines[: LINES - 1], f"... and {more} other mistakes"]
+    return "\n".join(lines)
+
+
+def _placed(document: Document, error: Mapping[str, Any]) -> _Mistake:
+    """A mistake at its place in the suite: what the steps of a validator's own add is left out."""
+    content: Any = document.content
+    place, union, branch = list[str | int](), None, ""
+    steps: Sequence[str | int] = error["loc"][:-1] if error["type"] == "missing" else error["loc"]
+    for step in steps:
+        known = content if isinstance(content, Mapping) else range(len(content)) if isinstance(content, list) else ()
+        if step in known:
+            content = content[step]
+            place.append(step)
+        elif step != "part" and not _TAG.fullmatch(str(step)) and union is None:
+            union, branch = tuple(place), str(step)
+    return _Mistake(error, tuple(place), union, branch)
+
+
+def _of_union(document: Document, tried: Sequence[_Mistake]) -> str:
+    """What is wrong with a value that may be of several types: inside the one that fits it best, else what it needs."""
+    inside = [one for one in tried if one.place != one.union]
+    if inside:
+        first = inside[0].branch
+        return "\n".join(dict.fromkeys(_sentence(document, one) for one in inside if one.branch == first))
+    wrong = [one for one in tried if not _need(one.error)]
+    if wrong:  # the type of one is right, and its value is not
+        return _sentence(document, wrong[0])
+    *needs, last = dict.fromkeys(_need(one.error) for one in tried)
+    need = f"{', '.join(needs)} or {last}" if needs else last
+    return _at(document, tried[0].place, f"needs {need}{_got(tried[0].error)}")
+
+
+def _sentence(document: Document, mistake: _Mistake) -> str:
+    error, place = mistake.error, mistake.place
+    context = error.get("ctx", {})
+    kind, last = error["type"], error["loc"][-1] if error["loc"] else ""
+    if "url" not in error:  # our own words
+        return _at(document, place, error["msg"], context.get("field"))
+    if kind in {"value_error", "assertion_error"}:  # a part's own
+        return _at(document, place, f"{context['error']}{_got(error)}")
+    if kind == "missing" and isinstance(last, int):
+        return _at(document, place, "has too few entries" + _got(error))
+    if kind == "missing":
+        return _at(document, place, f"{str(last)!r} is missing")
+    if kind == "extra_forbidden":
+        return _at(document, place[:-1], f"unknown field {str(last)!r}", last)
+    if kind in {"too_short", "string_too_short"}:
+        least = context["min_length"]
+        return _at(document, place, "must not be empty" if least == 1 else f"needs at least {least} of them")
+    if kind == "string_pattern_mismatch" and context["pattern"] == NAME:
+        said = "a name starts with a letter or digit and holds letters, digits, '.', '_', '+' and '-' alone"
+        return _at(document, place, said + _got(error))
+    if need := _need(error):
+        return _at(document, place, f"needs {need}{_got(error)}")
+    if kind in _BOUNDS:
+        bounds = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+        return _at(document, place, _BOUNDS[kind].format(**bounds) + _got(error))
+    return _at(document, place, error["msg"][0].lower() + error["msg"][1:] + _got(error))
+
+
+def _need(error: Mapping[str, Any]) -> str:
+    """What type it needs; empty where that is not what is wrong."""
+    return _NEEDED.get(error["type"], "").format(**error.get("ctx", {}))
+
+
+def _at(document: Document, place: Place, sentence: str, field: str | int | None = None) -> str:
+    """``file:line: place: sentence``, at the line of the field, where one is named."""
+    file, line = document.where(place if field is None else (*place, field))
+    steps = ".".join(map(str, place))
+    return str(SuiteError(f"{steps}: {sentence}" if steps else sentence, file, line))
+
+
+def _got(error: Mapping[str, Any]) -> str:
+    value = error["input"]
+    if value is None or isinstance(value, bool):
+        text = "null" if value is None else str(value).lower()
+    else:
+        text = repr(_listed(value))
+    return f", got {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as the lists that a suite holds; the beginning of each, of which not all is shown either."""
+    if isinstance(value, tuple | list):
+        return [_listed(entry) for entry in value[:_SHOWN]]
+    if isinstance(value, Mapping):
+        return {name: _listed(entry) for name, entry in itertools.islice(value.items(), _SHOWN)}
+    return value[:_SHOWN] if isinstance(value, str) else value

@@ -1,0 +1,132 @@
+"""The JSON Schema of a suite, with the fields of every registered part: what an editor completes and checks by."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from fairl_bench.component import Component
+from fairl_bench.kinds import KINDS
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.suite import Suite
+
+
+def json_schema(registry: Registry) -> dict[str, Any]:
+    """Draft 2020-12.  A ``${VAR}`` is taken for the text that it is: only fields of free text take one."""
+    definitions: dict[str, Any] = {}
+    suite = _taken_in(Suite.model_json_schema(), definitions, "")
+    for kind in KINDS:
+        for named in (False, True):
+            parts = [_part(kind, name, registry, definitions, named=named) for name in registry.names(kind)]
+            definitions[_name(kind, named=named)] = {
+                "type": "object",
+                "required": ["use", "name"] if named else ["use"],
+                "properties": {"use": {"enum": list(registry.names(kind)), "description": KINDS[kind].help()}},
+                "allOf": parts,
+            }
+    suite["properties"]["extends"] = {"type": "string", "description": "a suite whose top-level keys are taken over"}
+    # what a suite lacks, the one it extends may have
+    suite["required"] = ["name"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "fairl-bench suite",
+        **{key: value for key, value in suite.items() if key != "title"},
+        "$defs": definitions,
+    }
+
+
+def _part(kind: str, name: str, registry: Registry, definitions: dict[str, Any], *, named: bool) -> dict[str, Any]:
+    """If ``use`` is this name, then these are the fields."""
+    schema = _taken_in(registry.find(kind, name).model_json_schema(), definitions, f"{kind} {name} ")
+    properties = {"use": {"const": name}, **({"name": {"type": "string"}} if named else {}), **schema["properties"]}
+    then = {
+        "description": schema.get("description", ""),
+        "properties": properties,
+        "required": schema.get("required", []),
+        "additionalProperties": False,
+    }
+    return {"if": {"properties": {"use": {"const": name}}, "required": ["use"]}, "then": then}
+
+
+def _taken_in(schema: dict[str, Any], definitions: dict[str, Any], owner: str) -> dict[str, Any]:
+    """A schema whose own definitions have joined the others under its owner's name; those of kinds are left out."""
+    for name, found in schema.pop("$defs", {}).items():
+        if not _kind(name) and not name.startswith("Named_"):
+            definitions[owner + name] = _pointed(found, owner)
+    pointed: dict[str, Any] = _pointed(schema, owner)
+    pointed.setdefault("properties", {})
+    return pointed
+
+
+def _pointed(value: Any, owner: str) -> Any:
+    """The same schema with every reference to a kind led to the parts of that kind, and others to the owner's."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            target = value["$ref"].rpartition("/")[2]
+            named = target.startswith("Named_")
+            kind = _kind(target.removeprefix("Named_").removesuffix("_") if named else target)
+            return {**value, "$ref": f"#/$defs/{_name(kind, named=named) if kind else owner + target}"}
+        return {key: _pointed(entry, owner) for key, entry in value.items()}
+    return [_pointed(entry, owner) for entry in value] if isinstance(value, list) else value
+
+
+def _kind(name: str) -> str | None:
+    """The kind that a class of this name stands for: a kind itself, or an abstract class below one."""
+    return next((kind for kind, base in KINDS.items() if any(name == one.__name__ for one in _abstract(base))), None)
+
+
+def _abstract(base: type[Component]) -> Iterator[type[Component]]:
+    if inspect.isabstract(base):
+        yield base
+        for below in base.__subclasses__():
+            yield from _abstract(below)
+
+
+def _name(kind: str, *, named: bool) -> str:
+    return f"{'named-' if named else ''}{kind}"
+
+
+def fields(part: type[Component]) -> list[tuple[str, str, str, str]]:
+    """Each field of a part as text: name, type with bounds, default, description."""
+    schema = part.model_json_schema()
+    definitions = schema.get("$defs", {})
+    required = schema.get("required", [])
+    return [
+        (
+            name,
+            _type(found, definitions),
+            "required" if name in required else _default(found),
+            found.get("description", ""),
+        )
+        # what every part of a kind has for its run alone goes last
+        for name, found in sorted(schema.get("properties", {}).items(), key=lambda field: field[0] == "resources")
+    ]
+
+
+def _default(found: dict[str, Any]) -> str:
+    default = found.get("default")
+    return "none" if default is None else str(default)
+
+
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
+def _type(found: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in found:
+        name = found["$ref"].rpartition("/")[2]
+        if kind := _kind(name):
+            return kind
+        inner = definitions.get(name, {})
+        needed = inner.get("required", ())
+        return "{" + ", ".join(sorted(inner.get("properties", {}), key=lambda one: one not in needed)) + "}"
+    if either := found.get("anyOf") or found.get("oneOf"):
+        return " or ".join(_type(one, definitions) for one in either)
+    if "enum" in found:
+        return " | ".join(map(str, found["enum"]))
+    if "const" in found:
+        return str(found["const"])
+    if found.get("type") == "array":
+        return f"list of {_type(found.get('items', {}), definitions) or 'values'}"
+    bounds = " ".join(f"{sign} {found[key]}" for key, sign in _BOUNDS.items() if key in found)
+    return f"{found.get('type', '')} {bounds}".strip()

@@ -1,0 +1,259 @@
+"""What a suite says: models × encoders × methods × seeds, what to evaluate and what to report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import Field, PrivateAttr, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from fairl_bench import secrets
+from fairl_bench.component import Component, DataFile, RunTime, Settings
+from fairl_bench.data import GOLD, SPLITS, Head, Stop, Training
+from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+
+C = TypeVar("C", bound=Component)
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Number = Annotated[int, Field(ge=0, le=32767)]
+PAIRS = tuple(f"pairs/{split}" for split in SPLITS)
+
+
+class Named(Settings, Generic[C]):
+    """A part with the name that tables show: ``{name: ..., use: ..., fields}``."""
+
+    name: Name
+    part: C
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _take_name_out(cls, value: Any, handler: Any) -> Any:
+        if isinstance(value, Mapping) and "part" not in value:
+            if "name" not in value:
+                raise PydanticCustomError("no_name", "needs a 'name:' for the tables")
+            rest = {key: entry for key, entry in value.items() if key != "name"}
+            value = {"name": value["name"], "part": rest}
+        return handler(value)
+
+    def plain(self) -> dict[str, Any]:
+        """Name and spec side by side, as a suite writes them."""
+        return {"name": self.name, **self.part.plain()}
+
+
+class Split(Settings):
+    """How pairs are divided.  Equal groups stay together; training never shares a text with what it is judged on."""
+
+    by: Literal["auto", "group", "prompt", "text"] = Field(
+        "auto", description="what stays together; auto: group, else prompt, else the rejected text"
+    )
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the pairs")
+    test: float = Field(0.2, ge=0, lt=1, description="share of the pairs")
+    shared_text: Literal["drop-from-train"] = Field(
+        "drop-from-train", description="pairs that share a text with a later part are dropped and counted"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> Self:
+        if self.validation + self.test >= 1:
+            message = "validation and test take {taken} of the pairs; leave some to train on"
+            context = {"taken": f"{self.validation + self.test:.0%}", "field": "test"}
+            raise PydanticCustomError("no_training", message, context)
+        return self
+
+
+Truths = Literal["preferred", "gold"] | dict[str, Literal["preferred", "gold"]]
+
+
+def truth_of(truth: Truths, data: str) -> str:
+    """The truth that is meant for this data.
+
+    >>> truth_of({"pairs": "preferred", "jigsaw": "gold"}, "pairs/test")
+    'preferred'
+    """
+    if isinstance(truth, str):
+        return truth
+    return truth.get(data) or truth.get(data.partition("/")[0]) or GOLD
+
+
+class Table1(Settings):
+    """The leaderboard: methods × (data, metric), as the paper's Table 1."""
+
+    data: tuple[str, ...] = Field(min_length=1)
+    truth: Truths = Field(
+        GOLD, description="one truth, or one by data name ('pairs' stands for every part of the pairs)"
+    )
+    metrics: tuple[str, ...] = ("accuracy", "f1", "auc", "starc")
+    spread: Literal["seed"] = Field("seed", description="what ± is: the sample standard deviation over training seeds")
+
+    def truth_of(self, data: str) -> str:
+        """The truth that a column of this data is measured against."""
+        return truth_of(self.truth, data)
+
+
+class Table2(Table1):
+    """Where two methods disagree: both right, only one, neither (the paper's Table 2)."""
+
+    methods: tuple[Name, Name] = Field(description="the baseline first")
+    metrics: tuple[str, ...] = ()
+    train_texts: int | None = Field(
+        None, ge=1, description="how many texts of pairs/train, drawn once; none: all (the paper has 1,000)"
+    )
+
+
+class Table3(Settings):
+    """Where two methods disagree, by subtype (the paper's Table 3)."""
+
+    methods: tuple[Name, Name] = Field(description="the baseline first")
+    data: tuple[str, ...] = Field(min_length=1)
+    truth: Truths = GOLD
+    by: Literal["subtype"] = "subtype"
+
+    def truth_of(self, data: str) -> str:
+        """The truth that says what is right."""
+        return truth_of(self.truth, data)
+
+
+class Report(Settings):
+    """What is printed and saved when a run ends."""
+
+    table1: Table1 | None = None
+    table2: Table2 | None = None
+    table3: Table3 | None = None
+
+
+class Slices(Settings):
+    """The hard pairs: those that the baseline misranks, and those that it barely tells apart, by seed."""
+
+    baseline: Name
+    near_tie: float = Field(0.1, gt=0, lt=1, description="share of the pairs with the smallest |margin|")
+
+
+class Claim(Settings):
+    """A statement about records that a test can support or refute."""
+
+    id: Name
+    better: Name = Field(description="the method that is said to be better")
+    than: Name | Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="the method that it is better than; of several it must be better than each"
+    )
+    metric: str
+    data: str
+    truth: Literal["preferred", "gold"] = GOLD
+    slice: str = "all"
+    by_at_least: float = Field(0.0, ge=0, description="in units of the metric")
+    within: float | None = Field(
+        None, gt=0, description="in units of the metric: not better, but equivalent, no further apart than this"
+    )
+    under: tuple[Name, ...] = Field(
+        (), description="selections of the suite; a verdict that is not the same under each depends on the selection"
+    )
+    alpha: float = Field(0.05, gt=0, lt=1)
+    effect: float | None = Field(None, gt=0, description="the gain that the source reports: power is of finding it")
+    expect: Literal["supported", "refuted", "inconclusive", "equivalent", "depends on the selection", "any"] = "any"
+    source: str = Field("", description="the sentence that says so, and where it stands")
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if self.within is not None and self.by_at_least:
+            message = "a claim is of a gain (by_at_least) or of equivalence (within); leave one out"
+            raise PydanticCustomError("claim", message, {"field": "within"})
+        return self
+
+    def comparators(self) -> tuple[str, ...]:
+        """The methods that it is compared with."""
+        return (self.than,) if isinstance(self.than, str) else self.than
+
+
+class Limits(Settings):
+    """How much a suite may ask for: more is refused before anything is planned, for it is mostly a slip."""
+
+    cells: int = Field(20_000, ge=1, description="models x encoders x methods x seeds, over all points of the product")
+    stages: int = Field(100_000, ge=1, description="stages to plan, one that several cells share counted for each")
+
+
+class ReadFrom:
+    """The file's data that a suite was read from: whatever it is, two suites that say the same are equal."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ReadFrom)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Suite(Settings):
+    """A table of questions."""
+
+    name: Name
+    plugins: tuple[DataFile, ...] = Field((), description="drop-in plugin files, relative to the suite")
+    replicates: tuple[Number, ...] = Field((0,), min_length=1, description="draws of the world and the split")
+    seeds: tuple[Number, ...] = Field((0, 1, 2, 3, 4), min_length=1, description="draws of the training")
+    models: tuple[Named[Source], ...] = Field(min_length=1)
+    split: Split = Split()
+    encoders: tuple[Named[Encoder], ...] = Field(min_length=1)
+    head: Head = Head()
+    training: Training = Training()
+    defaults: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by 'use:', the fields that every method of it starts from"
+    )
+    methods: tuple[Named[Method], ...] = Field(min_length=1)
+    product: dict[str, tuple[Any, ...]] = Field(
+        default_factory=dict, description="values by path; the suite is run at every combination of them"
+    )
+    exclude: tuple[dict[str, Any], ...] = Field((), description="points of the product to leave out")
+    selections: dict[Name, Stop] = Field(
+        default_factory=dict,
+        description="by name, fields that stand in the place of those of training.stop; the suite is run under each",
+    )
+    testsets: dict[Name, TestSet] = Field(default_factory=dict)
+    evaluate: tuple[Evaluator, ...] = Field(min_length=1)
+    slices: Slices | None = None
+    report: Report = Report()
+    claims: tuple[Claim, ...] = ()
+    limits: Annotated[Limits, RunTime] = Limits()
+    _source: ReadFrom = PrivateAttr(default_factory=lambda: ReadFrom(None))
+
+    @field_validator("replicates", "seeds")
+    @classmethod
+    def _once_each(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        if (number := _repeated(numbers)) is not None:
+            raise PydanticCustomError("repeated", "{number} is given twice", {"number": number})
+        return numbers
+
+    @field_validator("models", "encoders", "methods")
+    @classmethod
+    def _names_differ(cls, entries: tuple[Named[Any], ...]) -> tuple[Named[Any], ...]:
+        if (name := _repeated([entry.name for entry in entries])) is not None:
+            raise PydanticCustomError("repeated", "the name '{name}' is given twice", {"name": name})
+        return entries
+
+    def datasets(self) -> tuple[str, ...]:
+        """Every name that ``data:`` may hold."""
+        return (*PAIRS, *self.testsets)
+
+    def seeds_of(self, method: Named[Method]) -> tuple[int | None, ...]:
+        """One run for every seed; one for all, where neither the reward nor what is made with it is drawn."""
+        drawn = method.part.seeded or any(part.drawn for part in self.evaluate)
+        return self.seeds if drawn else (None,)
+
+    def cells(self) -> int:
+        """How many cells there are, without its product and its selections."""
+        runs = sum(len(self.seeds_of(method)) for method in self.methods)
+        return len(self.models) * len(self.replicates) * len(self.encoders) * runs
+
+    def shown(self) -> dict[str, Any]:
+        """The suite as plain data without its secrets, which stand by the names of their variables."""
+        return secrets.shown(self, self._source.content)  # type: ignore[no-any-return]
+
+
+def _repeated(values: Sequence[Any]) -> Any:
+    """The first value that stands there twice, or None."""
+    seen = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None

@@ -1,0 +1,65 @@
+"""``${VAR}`` in the texts of a suite: replaced by the environment's value, and kept by name where that is a secret."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from fairl_bench.component import PathText
+from fairl_bench.secrets import MASK, keep_secret, looks_secret
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+_NESTED = re.compile(r"\$\{[^{}]*\$\{")
+
+
+class WrongVariable(ValueError):
+    """A ``${...}`` that cannot be replaced, and why."""
+
+
+def resolved(text: str, folder: Path) -> PathText:
+    """``${VAR}`` and ``${VAR:-default}`` replaced; a path that a variable starts is from the working directory.
+
+    Raises `WrongVariable`.
+    """
+    if _NESTED.search(text):
+        raise WrongVariable("a ${...} within another is not replaced; set one variable to the whole text")
+    first = _VARIABLE.match(text)
+    found = PathText(_VARIABLE.sub(lambda match: _value(match)[1], text))
+    found.written = _VARIABLE.sub(_written, text)
+    found.raw = text
+    found.folder = Path.cwd() if first and os.environ.get(_named(first)[0]) else folder
+    return found
+
+
+def as_written(text: str, folder: Path) -> PathText:
+    """The text with its variables left as they stand."""
+    found = PathText(text)
+    found.raw = found.written = text
+    found.folder = folder
+    return found
+
+
+def _named(match: re.Match[str]) -> tuple[str, str | None]:
+    form = _FORM.fullmatch(match.group(1))
+    if form is None:
+        raise WrongVariable(f"{match.group()!r} names no variable; write ${{NAME}} or ${{NAME:-default}}")
+    return form.group(1), form.group(2)
+
+
+def _value(match: re.Match[str]) -> tuple[str, str]:
+    """The variable's name, and its value or default."""
+    name, default = _named(match)
+    found = os.environ.get(name) or default
+    if found is None:
+        raise WrongVariable(f"${{{name}}} is not set; set it: {name}=... fairl-bench ...")
+    return name, found
+
+
+def _written(match: re.Match[str]) -> str:
+    name, value = _value(match)
+    if not looks_secret(name):
+        return value
+    keep_secret(value, f"${{{name}}}" if os.environ.get(name) else MASK)
+    return f"${{{name}}}"
