@@ -16,7 +16,7 @@ from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.plan import Cell, Plan, plan
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.split_sizes import checked_sizes
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.isolation import put_back
 from fairl_bench.records import Record

@@ -75,6 +75,12 @@ def report_read(part: Component, whole: Sequence[int], read: Sequence[int], unit
     listener.add(Reading(f"{part.kind} {(part.use or type(part).__name__)!r}", unit, *map(int, numbers)))
 
 
+def report_again(reading: Reading) -> None:
+    """Say once more what was read of texts whose vectors are used again."""
+    if (listener := _listener.get()) is not None:
+        listener.add(reading)
+
+
 def heard() -> bool:
     """Whether anybody listens to `report_read`: what costs time to count may be left."""
     return _listener.get() is not None

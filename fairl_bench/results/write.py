@@ -27,7 +27,7 @@ from fairl_bench.digests import digest
 from fairl_bench.engine.execute import Outcome, Watcher
 from fairl_bench.engine.plan import Cell, Plan, World
 from fairl_bench.engine.recorded import coordinates, recorded, still_answering
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
