@@ -134,7 +134,7 @@ def run(
             "do one stage twice"
         )
     # before anything is asked of the store: `Store.announce` says why
-    with store.announce(study.suite.name, whole.stages), followers.told(results):
+    with store.announce(study.suite.name, whole.stages), followers.until_finished(results.write_warnings):
         followers.started()
         finished = answer()
         if then is not None:
