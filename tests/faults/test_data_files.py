@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from fairl_bench.builtin.prompts import JsonlPrompts
-from fairl_bench.builtin.shared.labels import GoldColumn
+from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.builtin.sources.files import Csv, Jsonl
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.builtin.testsets import JsonlTexts
