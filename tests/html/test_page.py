@@ -30,7 +30,7 @@ from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
-from fairl_bench.results.scores import Run, Sheet, Values
+from fairl_bench.sheets import Run, Sheet, Values
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_text
 
