@@ -36,10 +36,10 @@ from fairl_bench.results.comparisons import write as write_comparisons
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, alike, distinct
 from fairl_bench.results.read import Paired, plain_runs
-from fairl_bench.results.rows import Row, Runs
 from fairl_bench.reward.folder import ARRAYS, CORPUS
 from fairl_bench.reward.folder import FILE as REWARD_FILE
 from fairl_bench.reward.load import Shelf
+from fairl_bench.rows import Row, Runs
 from fairl_bench.store.artefacts import EVIDENCE
 from fairl_bench.store.store import Store
 from fairl_bench.suite.suite import Suite
