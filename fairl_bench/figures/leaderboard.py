@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
-from fairl_bench.results.rows import AXES, head, named, selection_of, shown_axes
+from fairl_bench.rows import AXES, head, named, selection_of, shown_axes
 from fairl_bench.table import Table, Value
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from fairl_bench.html.examples import cut
-from fairl_bench.results.realigned import Realigned
-from fairl_bench.results.rows import Row
+from fairl_bench.realigned import Realigned
+from fairl_bench.rows import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,9 +14,9 @@ import numpy as np
 from fairl_bench.data import Rows
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.scores import Run, Sheet, Values
 from fairl_bench.science import agreement, disagreement, starc
 from fairl_bench.science.streams import stream
+from fairl_bench.sheets import Run, Sheet, Values
 
 COUNTS = ("both", "only_method", "only_other", "neither")
 MCNEMAR = ("mcnemar", "mcnemar_corrected", "mcnemar_p")

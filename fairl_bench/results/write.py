@@ -12,7 +12,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,10 +36,10 @@ from fairl_bench.results.comparisons import write as write_comparisons
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, alike, distinct
 from fairl_bench.results.read import Paired, plain_runs
-from fairl_bench.results.rows import Row, Runs
 from fairl_bench.reward.folder import ARRAYS, CORPUS
 from fairl_bench.reward.folder import FILE as REWARD_FILE
 from fairl_bench.reward.load import Shelf
+from fairl_bench.rows import Row, Runs
 from fairl_bench.store.artefacts import EVIDENCE
 from fairl_bench.store.store import Store
 from fairl_bench.suite.suite import Suite
@@ -213,9 +213,9 @@ class Results:
         self._tell({"claims": rows})
 
     def write_warnings(self, warnings: Sequence[str]) -> None:
-        """What plugins that follow the run came to after its story was written."""
+        """Note in ``run.json`` what plugins came to after it was written; nothing where it cannot be written."""
         if self._told:
-            with self.held():
+            with suppress(OSError, ResultsError), self.held():  # it was said; what ended the run is not to be hidden
                 self._tell({"warnings": list(warnings)})
                 self.files.commit()
 

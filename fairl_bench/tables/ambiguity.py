@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from fairl_bench.records import Record
-from fairl_bench.results.rows import AXES, Row, Runs, head, mean_and_spread, named, row_of, shown_axes
+from fairl_bench.rows import AXES, Row, Runs, head, mean_and_spread, named, row_of, shown_axes
 from fairl_bench.table import Table, Value
 
 METRICS = ("starc", "spearman", "kendall")

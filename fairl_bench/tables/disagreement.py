@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairl_bench.comparison import ALPHA
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import ALPHA
-from fairl_bench.results.rows import AXES, Row, named, row_of, shown_axes
+from fairl_bench.rows import AXES, Row, named, row_of, shown_axes
 from fairl_bench.science.disagreement import Counts, cohens_g, difference_in_points, relative_gain
 from fairl_bench.table import Table, Value
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
-from fairl_bench.results.rows import (
+from fairl_bench.rows import (
     AXES,
     Column,
     Found,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.data import GOLD
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import ALPHA, Comparison
 from fairl_bench.results.realigned import AFTER, DATA, budget, placed
-from fairl_bench.results.rows import ARROWS, AXES, Row, Runs, mean_and_spread, named, row_of, shown_axes, summary
+from fairl_bench.rows import ARROWS, AXES, Row, Runs, mean_and_spread, named, row_of, shown_axes, summary
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.ranked import APART, as_values, how, marked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fairl_bench.records import Record
-from fairl_bench.results.rows import Row, row_of
+from fairl_bench.rows import Row, row_of
 
 _METRIC = "admissible_from"
 

@@ -332,7 +332,7 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str) -> None
         ("method", "max-margin", "fairl_bench.science.streams"),
         ("method", "mean-difference", "fairl_bench.science.heads"),  # by the score that every method inherits
         ("source", "toy-comments", "fairl_bench.toy.lexicon"),
-        ("source", "jsonl", "fairl_bench.builtin.shared.rows"),
+        ("source", "jsonl", "fairl_bench.builtin.shared.file_rows"),
         ("evaluator", "fidelity", "fairl_bench.science.agreement"),
     ],
 )

@@ -11,9 +11,9 @@ from fairl_bench.figures.all import Material
 from fairl_bench.html import samples as module
 from fairl_bench.html.page import Content, page
 from fairl_bench.html.samples import ROWS, samples
+from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.results.realigned import Realigned
-from fairl_bench.results.rows import Row
+from fairl_bench.rows import Row
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ORDER: list[Row] = [("toy", "e", name, "") for name in ("weak", "good")]
