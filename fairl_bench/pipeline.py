@@ -13,7 +13,8 @@ from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute,
 from fairl_bench.engine.executors.here import Hands, Here
 from fairl_bench.engine.executors.pool import Pool
 from fairl_bench.engine.followers import Followers
-from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.plan import Cell, Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.split_sizes import checked_sizes
 from fairl_bench.engine.worker import Worker
