@@ -23,13 +23,12 @@ def _schema() -> pa.Schema:
     return pa.schema([(column.name, types[str(column.type)]) for column in fields(Comparison)])
 
 
-def write(path: Path, rows: Iterable[Comparison], signature: str = "") -> None:
-    """Write ``intervals.parquet``; ``signature`` says what it was made from."""
+def table(rows: Iterable[Comparison], signature: str = "") -> pa.Table:
+    """The table of ``intervals.parquet``; ``signature`` says what it was made from."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
-    pq.write_table(table.replace_schema_metadata({"signature": signature}), path)
+    found = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
+    return found.replace_schema_metadata({"signature": signature})
 
 
 def read(path: Path) -> list[Comparison]:
