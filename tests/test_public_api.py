@@ -107,9 +107,10 @@ UNNAMED = {
 }
 PUBLIC = {(home, name) for name, home in fairl_bench._homes().items() if home.startswith("fairl_bench.")}
 CONFORMANCE = {
-    ("fairl_bench.testing", node.name)
+    (str(node.module), alias.name)
     for node in tree_of("fairl_bench.testing").body
-    if isinstance(node, ast.ClassDef | ast.FunctionDef) and shown(node.name)
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
 }
 
 

@@ -120,7 +120,8 @@ def prune(place: str | None, keep: tuple[Path, ...], older_than: str | None, yes
 
     opened = _open(place)
     needed = (key for suite in keep for key in plan(read_study(suite)).stages)
-    rule = housekeeping.Rule(frozenset(needed) if keep else None, seconds_of(older_than) if older_than else None)
+    kept, oldest = frozenset(needed) if keep else None, None if older_than is None else seconds_of(older_than)
+    rule = housekeeping.Rule(kept, oldest)
     listed = housekeeping.prune(opened, rule) if yes else housekeeping.removable(opened, rule)
     print_tables([listing(listed, "Removed" if yes else "To be removed")], form)
     for run in opened.running():

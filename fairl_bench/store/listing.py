@@ -16,19 +16,16 @@ def listing(entries: Sequence[Entry], title: str) -> Table:
     """A row for each entry, with its key or place."""
     now = time.time()
     rows = tuple((entry.kind, entry.title, size(entry.bytes), age(now - entry.made), entry.name) for entry in entries)
-    tidy: tuple[dict[str, Value], ...] = tuple(
-        {
-            "kind": entry.kind,
-            "title": entry.title,
-            "bytes": entry.bytes,
-            "seconds": round(now - entry.made),
-            "key": entry.name,
-        }
-        for entry in entries
-    )
+    tidy = tuple(_tidy(entry, now) for entry in entries)
     heads = _heads("kind", "title", "size", "age", "key")
     total = f"{len(entries):,} in all, {size(sum(entry.bytes for entry in entries))}"
     return Table(title, heads, rows, (total,), tidy)
+
+
+def _tidy(entry: Entry, now: float) -> dict[str, Value]:
+    """The same row as plain values."""
+    named: dict[str, Value] = {"kind": entry.kind, "title": entry.title, "bytes": entry.bytes}
+    return {**named, "seconds": round(now - entry.made), "key": entry.name}
 
 
 def totals(entries: Sequence[Entry], title: str) -> Table:

@@ -24,6 +24,7 @@ from fairl_bench.engine.execute import Watcher
 from fairl_bench.suite.read import read_study
 from fairl_bench.pipeline import run
 from fairl_bench.store.folder import FolderStore
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.science import pretraining
 
