@@ -25,7 +25,7 @@ from fairl_bench.engine.planner import plan
 from fairl_bench.engine.preferences import preferences
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import Undefined
-from fairl_bench.pairwise import PairwiseMethod, _form, _recipe, _run
+from fairl_bench.pairwise import PairwiseMethod, loop_form, recipe_of, run_of
 from fairl_bench.pipeline import run
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.classification import auc
@@ -123,7 +123,7 @@ def _of_world(study: Study, made: Plan, worker: Worker, world: World, seeds: int
                 task = Task(
                     found.train, found.validation, study.suite.head, study.suite.training, world.replicate, seed
                 )
-                forms.setdefault(_form(method.part, task), []).append((method.name, method.part, task))
+                forms.setdefault(loop_form(method.part, task), []).append((method.name, method.part, task))
     for form, group in forms.items():
         yield from _together(group, form[0], x, judged)
         print(f"{world.model}, replicate {world.replicate}: {len(group)} runs", flush=True)
@@ -146,12 +146,12 @@ def _together(
     torch.set_num_threads(1)
     task = group[0][2]
     plans = {id(method): method.failure_plan() for _, method, _ in group}
-    runs = [_run(method, one, 0, plans[id(method)]) for _, method, one in group]
+    runs = [run_of(method, one, 0, plans[id(method)]) for _, method, one in group]
     train, validation = (Comparisons(part.preferred, part.rejected) for part in (task.train, task.validation))
     told = [Trace([], {}, {}) for _ in runs]
     with torch.no_grad():
         data = Data.of(x, train, validation, task.train.gold)
-        recipe = _recipe(task, epochs)._replace(selection=Selection(None))  # nothing ends early
+        recipe = recipe_of(task, epochs)._replace(selection=Selection(None))  # nothing ends early
         stack = (Stack if runs[0].failures is None else FailureStack)(runs, data, recipe)
         needed = np.unique(np.concatenate([*validation, *(one.rows for one in judged)]))
         both = torch.from_numpy(np.stack([needed, np.full_like(needed, needed[0])]))
