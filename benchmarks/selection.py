@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.data import GOLD, PREFERRED, Task
-from fairl_bench.engine.plan import Plan, World, plan
+from fairl_bench.engine.plan import Plan, WorldKeys, plan
 from fairl_bench.engine.preferences import preferences
 from fairl_bench.engine.stages import Worker
 from fairl_bench.errors import Undefined
@@ -99,7 +99,7 @@ def traces(study: Study, made: Plan, worker: Worker, seeds: int) -> Iterator[tup
         yield from _of_world(study, made, worker, world, seeds)
 
 
-def _of_world(study: Study, made: Plan, worker: Worker, world: World, seeds: int) -> Iterator[tuple[str, Trace]]:
+def _of_world(study: Study, made: Plan, worker: Worker, world: WorldKeys, seeds: int) -> Iterator[tuple[str, Trace]]:
     vectors = {stage.inputs["examples"]: key for key, stage in made.stages.items() if stage.kind == "embeddings"}
     pairs, split = worker.load(world.pairs), worker.load(world.split)
     mine = worker.load(vectors[world.pairs])
@@ -120,12 +120,12 @@ def _of_world(study: Study, made: Plan, worker: Worker, world: World, seeds: int
         if isinstance(method.part, PairwiseMethod):
             for seed in range(seeds):
                 task = Task(
-                    found.train, found.validation, study.suite.head, study.suite.training, world.replicate, seed
+                    found.train, found.validation, study.suite.head, study.suite.training, world.of.replicate, seed
                 )
                 forms.setdefault(_form(method.part, task), []).append((method.name, method.part, task))
     for form, group in forms.items():
         yield from _together(group, form[0], x, judged)
-        print(f"{world.model}, replicate {world.replicate}: {len(group)} runs", flush=True)
+        print(f"{world.of.model}, replicate {world.of.replicate}: {len(group)} runs", flush=True)
 
 
 def _judged(data: str, rows: NDArray[np.int64], truths: Mapping[str, Any], truth: str) -> Judged:

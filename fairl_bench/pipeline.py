@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from fairl_bench.coordinates import Row
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.executors.here import Hands, Here
 from fairl_bench.engine.executors.pool import Pool
@@ -23,7 +24,7 @@ from fairl_bench.records import Record
 from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.known_labels import read_known
 from fairl_bench.results.read import Paired, kept, paired, tables
-from fairl_bench.results.rows import Row, Runs
+from fairl_bench.results.rows import Runs
 from fairl_bench.results.unread import unread
 from fairl_bench.results.write import Results
 from fairl_bench.store.store import Store
@@ -179,7 +180,7 @@ def _runs(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
     lost = outcome.lost()
     rows: dict[Row, list[Cell]] = {}
     for cell in plan.cells:
-        rows.setdefault(cell.row(), []).append(cell)
+        rows.setdefault(cell.row, []).append(cell)
     return {
         row: Runs(
             all=len(cells),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fairl_bench.component import Component, Settings
+from fairl_bench.coordinates import Coordinates, World
 from fairl_bench.digests import canonical
 from fairl_bench.engine.keys import answering, identity, stage_key_of
 from fairl_bench.engine.resources import needs
@@ -21,11 +22,10 @@ from fairl_bench.suite.suite import PAIRS, Named, Suite
 
 
 @dataclass(frozen=True)
-class World:
-    """The data of one model in one replicate: the keys of its pairs, their split and its test sets."""
+class WorldKeys:
+    """The keys of the texts of a world: its pairs, their split and its test sets."""
 
-    model: str
-    replicate: int
+    of: World
     pairs: str
     split: str
     testsets: tuple[tuple[str, str], ...]  # name, key
@@ -35,33 +35,19 @@ class World:
         return {"pairs": self.pairs, **dict(self.testsets)}
 
 
-AXES = ("model", "encoder", "method", "replicate", "seed")
+@dataclass(frozen=True, kw_only=True)
+class Cell(Coordinates):
+    """One (model, encoder, method, seed) of the matrix, in one replicate, with the keys of what answers it."""
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One (model, encoder, method, seed) of the matrix, in one replicate; seed None holds for every seed."""
-
-    model: str
-    encoder: str
-    head: str
-    method: str
-    variant: str
-    replicate: int
-    seed: int | None
     reward: str
     scores: str
     measures: tuple[str, ...]
-    world: World
+    inputs: WorldKeys  # what it learns from and is judged on
     slices: tuple[tuple[int | None, str], ...] = ()  # seed of the baseline, key of its slices' measures
 
     def judged(self) -> tuple[str, ...]:
         """The keys of all its numbers."""
         return (*self.measures, *(key for _, key in self.slices))
-
-    def row(self) -> tuple[str, str, str, str]:
-        """The row of a table that it belongs to: model, encoder, method, variant."""
-        return self.model, self.encoder, self.method, self.variant
 
 
 @dataclass(frozen=True)
@@ -69,7 +55,7 @@ class Plan:
     """All stages by key, inputs before what reads them, with the worlds and cells they belong to."""
 
     stages: Mapping[str, Stage]
-    worlds: tuple[World, ...]
+    worlds: tuple[WorldKeys, ...]
     cells: tuple[Cell, ...]
 
     def wanted(self) -> list[str]:
@@ -91,20 +77,20 @@ class Plan:
                 for axis, values in wanted.items()
             )
         )
-        return Plan(self.stages, tuple(dict.fromkeys(cell.world for cell in cells)), cells)
+        return Plan(self.stages, tuple(dict.fromkeys(cell.inputs for cell in cells)), cells)
 
 
 def plan(study: Study) -> Plan:
     """The plan of a study.  Equal questions share a stage; what does not change the answer does not change a key."""
     stages: dict[str, Stage] = {}
-    worlds: dict[World, None] = {}
+    worlds: dict[WorldKeys, None] = {}
     cells: list[Cell] = []
     known = _Known(study)
     for variant, suite in study.variants.items():
         planner = _Planner(suite, variant, study.registry, stages, known)
         for cell in planner.cells():
             cells.append(cell)
-            worlds[cell.world] = None
+            worlds[cell.inputs] = None
     return Plan(stages, tuple(worlds), tuple(cells))
 
 
@@ -222,7 +208,7 @@ class _Planner:
         }
         return self.add(kind, title, {}, settings, {**each, **merging})
 
-    def world(self, model: Named[Source], replicate: int) -> World:
+    def world(self, model: Named[Source], replicate: int) -> WorldKeys:
         pairs = self.examples("source", model.name, model.part, replicate)
         split = self.add(
             "split",
@@ -236,7 +222,7 @@ class _Planner:
         testsets = (
             (name, self.examples("testset", name, part, replicate)) for name, part in self.suite.testsets.items()
         )
-        return World(model.name, replicate, pairs, split, tuple(testsets))
+        return WorldKeys(World(model.name, replicate), pairs, split, tuple(testsets))
 
     def read_of(self, split: str) -> None:
         """Note in the stage of a split which of its parts are read, here or in a variant before."""
@@ -289,14 +275,14 @@ class _Planner:
         title = f"completions of {model}, {role}, replicate {replicate}"
         return self.sharded("completions", title, parts, settings, lm, min(asked.shards, asked.n))
 
-    def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: World) -> str:
+    def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: WorldKeys) -> str:
         corpus = {"pairs": world.pairs, "split": world.split} if encoder.part.fitted else {}
         title = f"{self.stages[examples].title} by {encoder.name}"
-        inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.replicate)}
+        inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.of.replicate)}
         parts, shards = {"encoder": encoder.part}, encoder.part.shards
         return self.sharded("embeddings", title, parts, {"embed": embed}, inputs, shards, {"examples": examples})
 
-    def cells_of(self, model: Named[Source], encoder: Named[Encoder], world: World) -> Iterator[Cell]:
+    def cells_of(self, model: Named[Source], encoder: Named[Encoder], world: WorldKeys) -> Iterator[Cell]:
         embed = model.part.embed
         vectors = {"pairs": self.embeddings(encoder, world.pairs, embed, world)}
         for name, texts in world.testsets:
@@ -307,7 +293,7 @@ class _Planner:
                 yield self.cell(model, encoder, method, world, vectors, seed, baseline)
 
     def baseline(
-        self, model: Named[Source], world: World, vectors: Mapping[str, str]
+        self, model: Named[Source], world: WorldKeys, vectors: Mapping[str, str]
     ) -> tuple[tuple[int | None, str], ...]:
         """Seed and scores of each run of the method whose failures are the slices; empty where there are none."""
         name = self.suite.slices.baseline if self.suite.slices else None
@@ -319,11 +305,16 @@ class _Planner:
         )
 
     def scores(
-        self, model: Named[Source], method: Named[Method], world: World, vectors: Mapping[str, str], seed: int | None
+        self,
+        model: Named[Source],
+        method: Named[Method],
+        world: WorldKeys,
+        vectors: Mapping[str, str],
+        seed: int | None,
     ) -> tuple[str, str]:
         """The keys of a run's reward and of what it scores."""
         where = _where(model, method, world, seed)
-        who = {"replicate": world.replicate, "seed": seed}
+        who = {"replicate": world.of.replicate, "seed": seed}
         settings = {**who, **self.answering}
         device = {"device": self.suite.training.device}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": vectors["pairs"]}
@@ -342,7 +333,7 @@ class _Planner:
         model: Named[Source],
         encoder: Named[Encoder],
         method: Named[Method],
-        world: World,
+        world: WorldKeys,
         vectors: Mapping[str, str],
         seed: int | None,
         baseline: Sequence[tuple[int | None, str]] = (),
@@ -369,12 +360,12 @@ class _Planner:
             head=shape,
             method=method.name,
             variant=self.variant,
-            replicate=world.replicate,
+            replicate=world.of.replicate,
             seed=seed,
             reward=reward,
             scores=scores,
             measures=measures,
-            world=world,
+            inputs=world,
             slices=slices,
         )
 
@@ -383,7 +374,7 @@ class _Planner:
         model: Named[Source],
         encoder: Named[Encoder],
         method: Named[Method],
-        world: World,
+        world: WorldKeys,
         reward: str,
         seed: int | None,
     ) -> Recovered:
@@ -401,12 +392,14 @@ class _Planner:
         )
         return Recovered(model.part, judge, seed, model.name)
 
-    def measures(self, where: str, evaluator: Evaluator, scores: str, world: World, baseline: str | None = None) -> str:
+    def measures(
+        self, where: str, evaluator: Evaluator, scores: str, world: WorldKeys, baseline: str | None = None
+    ) -> str:
         """The numbers of a run; with the scores of a baseline, those on its failures."""
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
-        inputs |= self.upstream(evaluator, where, world.replicate)
+        inputs |= self.upstream(evaluator, where, world.of.replicate)
         title = f"{evaluator.use} of {where}"
         if baseline is None or self.suite.slices is None:
             return self.add("measures", title, {"evaluator": evaluator}, {}, {"scores": scores, **inputs})
@@ -414,6 +407,6 @@ class _Planner:
         return self.add("measures", f"{title}, failure slices", {"evaluator": evaluator}, settings, seen)
 
 
-def _where(model: Named[Source], method: Named[Method], world: World, seed: int | None) -> str:
-    run = f"{method.name} on {model.name}, replicate {world.replicate}"
+def _where(model: Named[Source], method: Named[Method], world: WorldKeys, seed: int | None) -> str:
+    run = f"{method.name} on {model.name}, replicate {world.of.replicate}"
     return run if seed is None else f"{run}, seed {seed}"

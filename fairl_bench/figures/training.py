@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fairl_bench.coordinates import Coordinates
 from fairl_bench.data import Floats
 from fairl_bench.figures.style import BAD, GOOD, brief, canvas, grid, styled
 
@@ -20,12 +21,7 @@ _DRAWN = (("validation_loss", "validation", GOOD), ("train_loss", "training", BA
 class History(NamedTuple):
     """What was noted of one run as it trained, by epoch from 1."""
 
-    model: str
-    encoder: str
-    method: str
-    variant: str
-    replicate: int
-    seed: int | None
+    cell: Coordinates
     series: Mapping[str, Floats]  # by name, one number an epoch
 
 
@@ -38,7 +34,7 @@ def curves(histories: Sequence[History]) -> Figure | None:
     runs: dict[str, list[History]] = {}
     for history in histories:
         if any(name in history.series for name, *_ in _DRAWN):
-            runs.setdefault(history.method, []).append(history)
+            runs.setdefault(history.cell.method, []).append(history)
     if not runs:
         return None
     rows, columns = grid(len(runs))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fairl_bench.coordinates import Run
 from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
 from fairl_bench.figures.training import History
@@ -21,7 +22,7 @@ from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, ResultsFolder, readable
 from fairl_bench.results.read import RECORDS, RUN, SUITE, Folder, read_results, tables
 from fairl_bench.results.realigned import read_realigned
-from fairl_bench.results.scores import Run, Sheet, coordinates, read_folder
+from fairl_bench.results.scores import Sheet, coordinates, read_folder
 from fairl_bench.suite.suite import truth_of
 from fairl_bench.table import Table
 
@@ -71,7 +72,7 @@ def _material(folder: Folder) -> Material:
     report = folder.report
     asked = [table for table in (report.table1, report.table2, report.table3) if table]
     data = dict.fromkeys(name for table in asked for name in table.data)
-    models = list(dict.fromkeys(row[0] for row in folder.runs))
+    models = list(dict.fromkeys(row.model for row in folder.runs))
     sheets = [_in_order(sheet, folder) for sheet in read_folder(folder.path, folder.name, data)]
     sheets.sort(key=lambda sheet: models.index(sheet.model) if sheet.model in models else len(models))
     compared = folder.paired.comparisons
@@ -92,8 +93,7 @@ def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
     order = {row: at for at, row in enumerate(folder.runs)}
 
     def place(run: Run) -> tuple[int, int]:
-        row = (sheet.model, run.encoder, run.method, run.variant)
-        return order.get(row, len(order)), -1 if run.seed is None else run.seed
+        return order.get(sheet.at(run).row, len(order)), -1 if run.seed is None else run.seed
 
     return replace(sheet, rewards={run: sheet.rewards[run] for run in sorted(sheet.rewards, key=place)})
 
@@ -144,15 +144,14 @@ def histories(path: Path) -> Iterator[History]:
     files = ResultsFolder(path)
     for name in files.names("histories"):
         table = files.table(name)
-        told = coordinates(table, files.path / name)
+        cell, _ = coordinates(table, files.path / name)
         with readable(files.path / name):
             series = {
                 column: numbers[np.isfinite(numbers)]
                 for column in table.column_names
                 if len(numbers := table[column].to_numpy()) and np.isfinite(numbers).any()
             }
-        run = told.run
-        yield History(told.model, run.encoder, run.method, run.variant, told.replicate, run.seed, series)
+        yield History(cell, series)
 
 
 def _signature(files: ResultsFolder) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Floats
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.records import Record
@@ -14,7 +15,7 @@ from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.paired import Question, compared
 from fairl_bench.results.read import Folder, read_results
 from fairl_bench.results.rows import head
-from fairl_bench.results.scores import Run, Sheet, Values, read_folder
+from fairl_bench.results.scores import Sheet, Values, read_folder
 from fairl_bench.results.two_runs import disagreements
 from fairl_bench.science.ranks import holm
 from fairl_bench.table import Table, Value
@@ -154,7 +155,7 @@ def _axes(
     folders: tuple[Folder, Folder], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
     """Encoders and variants that belong together: the equal ones, or where each side has only one, these."""
-    found = [dict.fromkeys((run.encoder, run.variant) for sheet in side for run in sheet.rewards) for side in sides]
+    found = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]
     equal = {axes: axes for axes in found[0] if axes in found[1]}
     if equal:
         return equal, equal
@@ -184,7 +185,7 @@ def _moved(sheet: Sheet, axes: Axes) -> dict[Run, Floats]:
     return {
         run._replace(encoder=new[0], variant=new[1], head=""): reward
         for run, reward in sheet.rewards.items()
-        if (new := axes.get((run.encoder, run.variant))) is not None
+        if (new := axes.get(run.within)) is not None
     }
 
 
@@ -192,14 +193,14 @@ def _table(rows: Sequence[tuple[Comparison, float, float]], sides: tuple[Side, S
     """One line a metric, data set and pair of methods."""
     adjusted = holm([row.p for row, _, _ in rows])
     lines, tidy = [], []
-    several = len({(row.model, row.encoder, row.variant, row.method) for row, _, _ in rows}) > 1
+    several = len({row.row for row, _, _ in rows}) > 1
     for (row, one, other), p in zip(rows, adjusted, strict=True):
         # a row is first less second; what is shown is second less first
         gain, low, high = -row.value, -row.high, -row.low
         names = (row.model, row.encoder, f"{row.method} → {row.other}") if several else ()
         numbers = (f"{one:.3f}", f"{other:.3f}", f"{gain:+.3f}", f"[{low:+.3f}, {high:+.3f}]", _p(row.p), _p(p))
         lines.append((*names, row.data, head(row.metric), *numbers, _effect(-row.effect)))
-        place: dict[str, Value] = {"model": row.model, "encoder": row.encoder, "variant": row.variant}
+        place: dict[str, Value] = {**row.setting._asdict()}
         place |= {"data": row.data, "truth": row.truth, "metric": row.metric, "first": row.method, "second": row.other}
         place |= {"first_mean": one, "second_mean": other, "difference": gain, "low": low, "high": high, "p": row.p}
         tidy.append(

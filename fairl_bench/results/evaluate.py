@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fairl_bench.coordinates import Row, Run
 from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.errors import DataError, Undefined, UnknownName
 from fairl_bench.records import Measure, Record, measured
@@ -16,9 +17,8 @@ from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.outside import Given, read_scores
 from fairl_bench.results.read import judged, tables
-from fairl_bench.results.rows import Row, Runs
-from fairl_bench.results.scores import Run, Sheet
-from fairl_bench.results.two_runs import record
+from fairl_bench.results.rows import Runs
+from fairl_bench.results.scores import Sheet
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.suite.suite import Report, Table1, Table2, Table3
 from fairl_bench.table import Table
@@ -54,9 +54,7 @@ def evaluate(
     See `numbers`.
     """
     found = numbers(scores, truth, threshold=threshold, methods=methods, positive=positive)
-    runs: dict[Row, Runs] = {
-        (sheet.model, run.encoder, run.method, run.variant): Runs(0) for sheet in found.sheets for run in sheet.rewards
-    }
+    runs: dict[Row, Runs] = {sheet.at(run).row: Runs(0) for sheet in found.sheets for run in sheet.rewards}
     rows = [*found.records, *found.paired]
     made = tables(found.report, rows, found.comparisons, runs, intervals=intervals, known=known_of(found.sheets))
     note = [*_label_notes(found.sheets, found.given, threshold, positive), *found.given.notes]
@@ -132,7 +130,8 @@ def _records(sheet: Sheet, given: Given, threshold: float | None, positive: Clas
         said = [*_by_label(sheet, run, name, cut, positive), *_by_value(sheet, run, name)]
         for found in said:
             if found.metric not in set(REWARDS) - set(LABELS) or not given.predicted:
-                yield record(sheet, run, run.seed, "all", name, found.metric, "", found.value, found.n, found.note)
+                place = sheet.at(run, name)
+                yield Record.at(place, sheet.suite, found.metric, found.value, found.n, note=found.note)
 
 
 def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], positive: Class) -> Iterator[Measure]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from fairl_bench.coordinates import Row
 from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.records import Record
@@ -19,7 +20,7 @@ from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
 from fairl_bench.results.known_labels import Known, read_known, with_known
 from fairl_bench.results.realigned import DATA
-from fairl_bench.results.rows import Row, Runs
+from fairl_bench.results.rows import Runs
 from fairl_bench.results.unread import unread
 from fairl_bench.suite.suite import Claim, Report, Table2
 from fairl_bench.suite.yaml import load
@@ -91,7 +92,7 @@ def judged(sheets: Sequence[Sheet], report: Report, found: Sequence[Record]) -> 
         questions = [statistics.Question(data, first.truth_of(data), first.metrics) for data in first.data]
         compared = statistics.compared(sheets, values, questions)
         rows += ambiguities([sheet for sheet in sheets if sheet.data in first.data])
-    return list({tuple(vars(row).values())[:14]: row for row in rows}.values()), compared
+    return list({row.key: row for row in rows}.values()), compared
 
 
 def _disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> Iterator[Record]:
@@ -223,10 +224,10 @@ def between(folder: Folder, methods: tuple[str, str]) -> Folder:
 def read_runs(files: ResultsFolder, found: Iterable[Record]) -> dict[Row, Runs]:
     """What each row of a table should rest on, as ``run.json`` says; where there is none, what was found."""
     if not files.has(RUN):
-        return {row: Runs(0) for row in dict.fromkeys((r.model, r.encoder, r.method, r.variant) for r in found)}
+        return {row: Runs(0) for row in dict.fromkeys(record.row for record in found)}
     with readable(files.path / RUN):
         rows = files.json(RUN)["rows"]
-        return {tuple(row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in rows}
+        return {Row(*row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in rows}
 
 
 def read_notes(files: ResultsFolder) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fairl_bench.coordinates import CellName, Coordinates, Run, World
 from fairl_bench.data import Examples, Floats, Rows, Truth
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROLES = {"preferred": 1, "rejected": -1, None: 0}
-
-
-class Run(NamedTuple):
-    """One reward of one world: the coordinates of a score file."""
-
-    encoder: str
-    head: str
-    method: str
-    variant: str
-    seed: int | None  # None: holds for every seed
 
 
 @dataclass(frozen=True)
@@ -41,6 +32,15 @@ class Sheet:
     data: str
     examples: Examples
     rewards: Mapping[Run, Floats]
+
+    @property
+    def world(self) -> World:
+        """The world that its examples are of."""
+        return World(self.model, self.replicate)
+
+    def at(self, run: Run, truth: str = "", part: str = "all") -> Coordinates:
+        """Where the numbers of one of its runs stand."""
+        return Coordinates.of(self.world, run, self.data, truth, part)
 
     def clusters(self) -> Rows:
         """What is resampled together ``[n]``, codes from 0: a group, else a prompt, else a pair, else one example."""
@@ -60,30 +60,29 @@ class Sheet:
         return whole.hexdigest()
 
 
-_Place = tuple[
-    str, str, str, str, int, int | None, str, str
-]  # model, encoder, method, variant, replicate, seed, data, truth
+class Place(NamedTuple):
+    """Where a number of all examples stands; the head is no part of it, since a method has one."""
+
+    cell: CellName
+    data: str
+    truth: str
+    metric: str
 
 
 class Values(NamedTuple):
-    """The records of single numbers, by place."""
+    """The numbers of single runs, by place."""
 
-    of: Mapping[tuple[_Place, str], float]
+    of: Mapping[Place, float]
 
     @classmethod
     def read(cls, records: Iterable[Record]) -> Values:
         """The numbers of all examples."""
         whole = (row for row in records if row.slice == "all" and not row.other)
-        return cls({(_place_of(row), row.metric): row.value for row in whole})
+        return cls({Place(row.cell, row.data, row.truth, row.metric): row.value for row in whole})
 
     def get(self, sheet: Sheet, run: Run, truth: str, metric: str) -> float | None:
         """The number of a run; None where there is none, as where its evaluator failed."""
-        where = (sheet.model, run.encoder, run.method, run.variant, sheet.replicate, run.seed, sheet.data, truth)
-        return self.of.get((where, metric))
-
-
-def _place_of(row: Record) -> _Place:
-    return row.model, row.encoder, row.method, row.variant, row.replicate, row.seed, row.data, row.truth
+        return self.of.get(Place(sheet.at(run).cell, sheet.data, truth, metric))
 
 
 def read_folder(folder: Path, suite: str, wanted: Iterable[str]) -> list[Sheet]:
@@ -92,40 +91,36 @@ def read_folder(folder: Path, suite: str, wanted: Iterable[str]) -> list[Sheet]:
     if not data:
         return []
     files = ResultsFolder(folder)
-    worlds: dict[tuple[str, str, int], dict[Run, pa.Table]] = {}
+    worlds: dict[tuple[str, World], dict[Run, pa.Table]] = {}
     for place in files.names("scores"):
         table = files.table(place)
-        told = coordinates(table, folder / place)
-        worlds.setdefault((told.world, told.model, told.replicate), {})[told.run] = table
+        cell, examples = coordinates(table, folder / place)
+        worlds.setdefault((examples, cell.world), {})[cell.run] = table
     sheets = []
-    for (name, model, replicate), runs in worlds.items():
+    for (name, world), runs in worlds.items():
         with readable(folder / "examples" / name):
             for known in _worlds(files, name, data):
                 scored = {run: found for run, table in runs.items() if (found := _aligned(table, *known)) is not None}
                 if scored:
-                    sheets.append(Sheet(suite, model, replicate, known[0], known[1], scored))
+                    sheets.append(Sheet(suite, world.model, world.replicate, known[0], known[1], scored))
     return sheets
 
 
-class Told(NamedTuple):
-    """The coordinates in the metadata of a file of one cell."""
+class OfCell(NamedTuple):
+    """What the metadata of a file of one cell says."""
 
-    model: str
-    replicate: int
-    run: Run
-    world: str  # the file of its examples; empty where it names none
+    cell: Coordinates
+    examples: str  # the file of its world's examples; empty where it names none
 
 
-def coordinates(table: pa.Table, path: Path) -> Told:
-    """Which run the rows of a file are of.  Raises `ResultsError`."""
+def coordinates(table: pa.Table, path: Path) -> OfCell:
+    """Which cell the rows of a file are of.  Raises `ResultsError`."""
     try:
-        told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
-        seed = None if told["seed"] == "all" else int(told["seed"])
-        run = Run(told["encoder"], told["head"], told["method"], told["variant"], seed)
-        world = told.get("world", "")
-        if "/" in world or "\\" in world:
+        text = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
+        examples = text.get("world", "")
+        if "/" in examples or "\\" in examples:
             raise ValueError("a place elsewhere")
-        return Told(told["model"], int(told["replicate"]), run, world)
+        return OfCell(Coordinates.from_text(text), examples)
     except (KeyError, ValueError) as error:
         raise ResultsError(f"{path} does not say which run it is of; run the suite again") from error
 

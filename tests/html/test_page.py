@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import ResultsError
 from fairl_bench.figures.all import Material
@@ -30,7 +31,7 @@ from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
-from fairl_bench.results.scores import Run, Sheet, Values
+from fairl_bench.results.scores import Sheet, Values
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_text
 
@@ -271,7 +272,9 @@ def test_every_figure_lies_beside_the_page_in_both_formats(drawn: Path) -> None:
 
 def test_the_history_of_every_trained_reward_is_in_the_folder(drawn: Path) -> None:
     found = [history for history in pages.histories(drawn) if history.series]
-    assert {(one.method, one.seed) for one in found} == {(m, s) for m in ("max-margin", "max-entropy") for s in (0, 1)}
+    assert {(one.cell.method, one.cell.seed) for one in found} == {
+        (m, s) for m in ("max-margin", "max-entropy") for s in (0, 1)
+    }
     assert all(len(one.series["train_loss"]) == 3 for one in found)
 
 
