@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.data import Examples, Truth
 from fairl_bench.records import Record
 from fairl_bench.results import claims, record_file
-from fairl_bench.results.comparisons import ALPHA, Comparison
 from fairl_bench.results.paired import Question, compared
-from fairl_bench.results.scores import Sheet, Values
 from fairl_bench.science.ranks import holm
-from fairl_bench.suite.suite import Claim
+from fairl_bench.sheets import Sheet, Values
+from fairl_bench.verdicts import Claim
 
 FILE = Path(__file__).with_suffix(".json")
 WORLD_SD = 2.0  # of what raises or lowers all methods of a block; the interaction's sd is the unit

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.results.comparisons import ALPHA, Comparison
+from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.results.read import read_results
-from fairl_bench.results.rows import ARROWS, head, mean_and_spread, selection_of, summary
+from fairl_bench.rows import ARROWS, head, mean_and_spread, selection_of, summary
 from fairl_bench.suite.yaml import load
 
 

@@ -72,6 +72,11 @@ DataFile = Annotated[str, BeforeValidator(_absolute), StringConstraints(min_leng
 """A path of an input file, relative to the suite: its content is in the key, its name is not."""
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+"""What a suite calls something: it can stand in the name of a file and on a command line."""
+
+
 class Settings(BaseModel):
     """Frozen, strictly typed values: no unknown field, no bool taken for a number, no NaN or infinity."""
 

@@ -9,31 +9,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.executors.here import Hands, Here
 from fairl_bench.engine.executors.pool import Pool
 from fairl_bench.engine.followers import Followers
-from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.plan import Cell, Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.split_sizes import checked_sizes
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.isolation import put_back
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.known_labels import read_known
 from fairl_bench.results.read import Paired, kept, paired, tables
-from fairl_bench.results.rows import Runs
 from fairl_bench.results.unread import unread
 from fairl_bench.results.write import Results
+from fairl_bench.rows import Runs
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
+from fairl_bench.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from fairl_bench.results import claims
+    pass
 
 
 class Finished(NamedTuple):
@@ -45,7 +47,7 @@ class Finished(NamedTuple):
     tables: list[Table]
     folder: Path
     seconds: float
-    claims: list[claims.Verdict]
+    claims: list[Verdict]
     notes: Sequence[str] = ()  # what was not read, and other things to know beside the numbers
 
 
@@ -95,7 +97,7 @@ def run(
         part = wanted if only or not (whole_story or replace_results) else None
         records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
         comparisons: list[Comparison] = []
-        verdicts: list[claims.Verdict] = []
+        verdicts: list[Verdict] = []
         found = kept(folder, report, records, before)
         if found is None and whole_story:
             found = paired(folder, report, records)
@@ -135,7 +137,7 @@ def run(
             "do one stage twice"
         )
     # before anything is asked of the store: `Store.announce` says why
-    with store.announce(study.suite.name, whole.stages), followers.told(results):
+    with store.announce(study.suite.name, whole.stages), followers.until_finished(results.write_warnings):
         followers.started()
         finished = answer()
         if then is not None:

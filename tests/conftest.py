@@ -235,12 +235,12 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
     import pyarrow.parquet as pq
 
     from fairl_bench.builtin.evaluators.realignment import Realignment
-    from fairl_bench.builtin.shared.along import FILE
+    from fairl_bench.builtin.shared.alignment_probe import FILE
     from fairl_bench.coordinates import Coordinates, Run, World
     from fairl_bench.data import Completions, Examples, Truth
     from fairl_bench.kinds import Judge
+    from fairl_bench.realigned import Realigned
     from fairl_bench.records import Evidence, Measure, Record
-    from fairl_bench.results.realigned import Realigned
 
     class Spelled(Judge):
         def judge(self, examples: Examples) -> dict[str, Truth]:

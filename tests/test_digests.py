@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairl_bench.digests import content_sha256, file_digest, folder_files, stamp
+from fairl_bench.digests import content_sha256, file_digest, folder_files, is_folder, stamp
 from fairl_bench.errors import DataError
 
 
@@ -92,3 +92,37 @@ def test_what_is_no_regular_file_is_refused_at_once(made: str, tmp_path: Path) -
         DataError, match=f"{path} cannot be read: (it is a |Is a directory|No such file or directory|No such device)"
     ):
         file_digest(path)
+
+
+def test_a_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+    for name, content in {"a/x": "one", "b/x": "one", "c/y": "one", "d/x": "two"}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(content)
+    a, b, c, d = (content_sha256(tmp_path / name) for name in "abcd")
+    assert a == b
+    assert len({a, c, d}) == 3
+    assert content_sha256(tmp_path / "a/x") == content_sha256(tmp_path / "c/y") != content_sha256(tmp_path / "d/x")
+
+
+def test_a_stamp_changes_with_any_file_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    file = tmp_path / "deep" / "x"
+    file.write_text("one")
+    stamps = {stamp(tmp_path)}
+    assert stamp(tmp_path) in stamps
+    os.utime(file, ns=(1, 1))
+    stamps.add(stamp(tmp_path))
+    file.write_text("longer")
+    os.utime(file, ns=(1, 1))
+    stamps.add(stamp(tmp_path))
+    assert len(stamps) == 3
+
+
+@pytest.mark.parametrize("ask", [content_sha256, stamp])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, ask: object) -> None:
+    with pytest.raises(DataError, match=f"{tmp_path}/gone cannot be read: No such file or directory"):
+        ask(tmp_path / "gone")  # type: ignore[operator]
+
+
+def test_a_name_too_long_for_a_path_is_no_folder() -> None:
+    assert not is_folder(Path("x" * 5000))

@@ -20,7 +20,7 @@ from fairl_bench.builtin.encoders.tfidf import Tfidf
 from fairl_bench.builtin.judges.linear import Linear
 from fairl_bench.builtin.judges.sequence_classifier import SequenceClassifier
 from fairl_bench.builtin.lms.pretrained import Pretrained
-from fairl_bench.builtin.shared.labels import GoldColumn
+from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.data import (
     DROPPED,
     TEST,

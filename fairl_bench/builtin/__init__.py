@@ -1,6 +1,7 @@
 """The parts that ship in the box, registered by path: a part is imported when a suite uses it."""
 
 from fairl_bench.hookspecs import Register, hookimpl
+from fairl_bench.kinds import RECOVERED_REWARD
 
 _HERE = "fairl_bench.builtin."
 
@@ -34,7 +35,7 @@ def fairl_prompts(register: Register) -> None:
     register("toy-prompts", _HERE + "prompts:ToyPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
-    register("divided", _HERE + "prompts:Divided")
+    register("divided", _HERE + "shared.divided_prompts:Divided")
 
 
 @hookimpl
@@ -42,7 +43,7 @@ def fairl_lms(register: Register) -> None:
     """Language models, aligned ones too."""
     register("pretrained", _HERE + "lms.pretrained:Pretrained")
     register("tiny-lm", _HERE + "lms.tiny:TinyLM")
-    register("completions-api", _HERE + "lms.completions_api:CompletionsApi")
+    register("completions-api", _HERE + "shared.completions_api:CompletionsApi")
     register("rloo", _HERE + "lms.group_relative:Rloo")
     register("grpo", _HERE + "lms.group_relative:Grpo")
     register("ppo", _HERE + "lms.ppo:Ppo")
@@ -58,9 +59,9 @@ def fairl_judges(register: Register) -> None:
     register("sequence-classifier", _HERE + "judges.sequence_classifier:SequenceClassifier")
     register("combined", _HERE + "judges.combined:Combined")
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
-    register("standardised", _HERE + "judges.standardised:Standardised")
+    register("standardised", _HERE + "shared.standardised_judge:Standardised")
     register("recovered", _HERE + "judges.recovered:Recovered")
-    register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell")
+    register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell", role=RECOVERED_REWARD)
 
 
 @hookimpl

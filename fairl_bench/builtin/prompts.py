@@ -9,9 +9,8 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.shared.divided import Divided as Divided
+from fairl_bench.builtin.shared.file_rows import CHECKED, Row, read_jsonl
 from fairl_bench.builtin.shared.hub import snapshot
-from fairl_bench.builtin.shared.rows import CHECKED, Row, read_jsonl
 from fairl_bench.component import DataFile
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Prompts

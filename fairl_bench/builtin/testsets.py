@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.shared.labels import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
-from fairl_bench.builtin.shared.numeric import TextGold, ValueColumn, check_numbers
-from fairl_bench.builtin.shared.rows import CHECKED, Row, count_rows, jsonl_rows, read_jsonl
+from fairl_bench.builtin.shared.file_rows import CHECKED, Row, count_rows, jsonl_rows, read_jsonl
+from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
+from fairl_bench.builtin.shared.number_columns import TextGold, ValueColumn, check_numbers
 from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, NOTHING, Completions, Examples, Labels, Rows, Sampling, Truth
 from fairl_bench.errors import DataError

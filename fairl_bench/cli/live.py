@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from fairl_bench.cli.text import safe
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.stage import Stage
-from fairl_bench.secrets import hidden
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
-
-    from fairl_bench.table import Table
 
 _QUIET = 10.0  # seconds between two plain lines of one job
 _SHORT = ("scores", "measures")  # kinds that finish in a moment: shown live, not in plain lines
@@ -107,21 +105,3 @@ class _Running:
 
     def __post_init__(self) -> None:
         self.spoke = self.began
-
-
-def printable(text: str) -> str:
-    """A text without control characters, which could rewrite the terminal: data may be hostile."""
-    return "".join(letter if letter == "\n" or letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def safe(text: str) -> str:
-    """A text of ours or of a part's as it may be printed: without control characters, and without secrets."""
-    return printable(hidden(text))
-
-
-def rendered(tables: Sequence[Table], form: str) -> str:
-    """Tables as a terminal, Markdown, LaTeX, CSV or JSON shows them, one below the other."""
-    from fairl_bench.tables.formats import FORMATS, as_text
-
-    render = {"terminal": as_text, **FORMATS, "markdown": FORMATS["md"], "latex": FORMATS["tex"]}[form]
-    return "\n\n".join(printable(render(table)).rstrip("\n") for table in tables)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from fairl_bench.cli.numbers import Whole
+from fairl_bench.cli.options import PLUGIN, Whole
 
 if TYPE_CHECKING:
     from fairl_bench.reward.function import RecoveredReward
 
-PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
 _REWARD = click.argument("reward", type=click.Path(path_type=Path))
 _ENCODER = click.option(
     "--encoder", multiple=True, metavar="FIELD=VALUE", help="A field of its encoder that differs here: model=FOLDER."
@@ -94,7 +93,7 @@ def serve(
 
 
 def _say(message: str) -> None:
-    from fairl_bench.cli.live import printable
+    from fairl_bench.cli.text import printable
 
     click.echo(printable(message), err=True)
 
@@ -122,3 +121,6 @@ def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
             raise FairlError(f"{option} {one}: needs NAME=VALUE")
         found[name] = parse_value(value, (Path(f"{option} {one}"), None))
     return found
+
+
+COMMANDS = (score, serve)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairl_bench.cli.text import print_tables
+
 if TYPE_CHECKING:
     from fairl_bench.store.store import Store
-    from fairl_bench.table import Table
 
 _STORE = click.option("--store", "place", metavar="PLACE", help="Folder or URL of the store.  [default: FAIRL_STORE]")
 _FORMAT = click.option(
@@ -21,7 +22,7 @@ _KIND = click.option("--kind", "kinds", multiple=True, help="Only of this kind, 
 
 @click.group()
 def store() -> None:
-    """Keep house in the store of finished work."""
+    """Look after the store of finished work."""
 
 
 def _open(place: str | None) -> Store:
@@ -35,12 +36,6 @@ def _open(place: str | None) -> Store:
     return open_store(where)
 
 
-def _print(table: Table, form: str) -> None:
-    from fairl_bench.cli.live import rendered
-
-    click.echo(rendered([table], form))
-
-
 @store.command()
 @_STORE
 @_KIND
@@ -52,24 +47,25 @@ def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
     from fairl_bench.store.housekeeping import entries, listing
 
     opened = _open(place)
-    found = entries(opened)
-    known = {one.kind for one in found}
+    artefacts = entries(opened)
+    known = {artefact.kind for artefact in artefacts}
     for kind in kinds:
         if kind not in known:
             raise FairlError(f"--kind {kind}: the store {opened.place} has none; {suggest(kind, known)}")
-    _print(listing([one for one in found if not kinds or one.kind in kinds], f"Store {hidden(opened.place)}"), form)
+    shown = [artefact for artefact in artefacts if not kinds or artefact.kind in kinds]
+    print_tables([listing(shown, f"Store {hidden(opened.place)}")], form)
 
 
 @store.command()
 @_STORE
 @_FORMAT
 def size(place: str | None, form: str) -> None:
-    """Tell how much each kind takes up, checkpoints and damaged artefacts too."""
+    """Show how much each kind takes up, checkpoints and damaged artefacts too."""
     from fairl_bench.secrets import hidden
     from fairl_bench.store.housekeeping import entries, leftovers, totals
 
     opened = _open(place)
-    _print(totals([*entries(opened), *leftovers(opened)], f"Store {hidden(opened.place)}"), form)
+    print_tables([totals([*entries(opened), *leftovers(opened)], f"Store {hidden(opened.place)}")], form)
 
 
 @store.command()
@@ -81,17 +77,19 @@ def verify(place: str | None, repair: bool) -> None:
 
     opened = _open(place)
     number = len(opened.keys())
-    found = list(damage(opened))
-    for error in found:
+    damaged = list(damage(opened))
+    for error in damaged:
         click.echo(f"{error}; moved to {opened.set_aside(error.key)}" if repair else f"{error}")
-    if not found:
+    if not damaged:
         click.echo(f"{number} artefacts, all whole")
         if old := unsealed(opened):
             click.echo(f"{old} of them of an earlier version, whose manifests have no checksum until they are used")
     elif repair:
-        click.echo(f"{len(found)} of {number} artefacts were damaged and are set aside: the next run makes them again")
+        click.echo(
+            f"{len(damaged)} of {number} artefacts were damaged and are set aside: the next run makes them again"
+        )
     else:
-        click.echo(f"{len(found)} of {number} artefacts are damaged; set them aside with --repair", err=True)
+        click.echo(f"{len(damaged)} of {number} artefacts are damaged; set them aside with --repair", err=True)
         sys.exit(1)
 
 
@@ -108,19 +106,22 @@ def verify(place: str | None, repair: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do it; without, only what would go is shown.")
 @_FORMAT
 def prune(place: str | None, keep: tuple[Path, ...], older_than: str | None, yes: bool, form: str) -> None:
-    """Remove what nobody needs, and never what a running suite uses.
+    """Remove what is not needed; what a running suite uses is always kept.
 
-    With --keep and --older-than both must hold.  With neither, artefacts stay, and damaged ones, half-written ones of
-    dead processes and the checkpoints of finished work go.
+    With --keep and --older-than, what is removed must meet both.  With neither, artefacts are kept, and only damaged
+    ones, half-written ones of dead processes and the checkpoints of finished work are removed.
     """
     from fairl_bench.store import housekeeping
 
     opened = _open(place)
     kept = frozenset(housekeeping.needed(keep)) if keep else None
     rule = housekeeping.Rule(kept, None if older_than is None else housekeeping.seconds_of(older_than))
-    found = housekeeping.prune(opened, rule) if yes else housekeeping.removable(opened, rule)
-    _print(housekeeping.listing(found, "Removed" if yes else "To be removed"), form)
+    listed = housekeeping.prune(opened, rule) if yes else housekeeping.removable(opened, rule)
+    print_tables([housekeeping.listing(listed, "Removed" if yes else "To be removed")], form)
     for run in opened.running():
         click.echo(f"spared: what suite {run.suite!r} uses, run by process {run.pid} on {run.host}", err=True)
-    if found and not yes:
+    if listed and not yes:
         click.echo("nothing is removed yet: say --yes to do it", err=True)
+
+
+COMMANDS = (store,)

@@ -1,40 +1,16 @@
-"""The command line's standard streams and signals: what neither a terminal nor a service manager can break."""
+"""The standard streams of a command: any letter can be printed, and a full disk is reported in one sentence."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from fairl_bench.errors import FairlError
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a command as Ctrl-C does."""
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM raises `Terminated` inside; where somebody else handles it already, it stays theirs."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
 
 
 def prepare_streams() -> None:

@@ -6,18 +6,19 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
 from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
 from fairl_bench.figures.rewards import distributions, reliability, subtypes
 from fairl_bench.figures.sweeps import lines, sweep
-from fairl_bench.figures.training import History, curves
+from fairl_bench.figures.training import curves
 from fairl_bench.figures.transfer import transfer
+from fairl_bench.history import History
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.folder import alike, distinct
-from fairl_bench.results.rows import selection_of
-from fairl_bench.results.scores import Sheet
+from fairl_bench.rows import selection_of
+from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fairl_bench.coordinates import Row
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
-from fairl_bench.results.rows import head, named, selection_of, shown_axes
+from fairl_bench.rows import head, named, selection_of, shown_axes
 from fairl_bench.table import Table, Value
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, canvas, grid, look, styled
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.realigned import DATA, budget, placed
-from fairl_bench.results.rows import named, shown_axes
+from fairl_bench.rows import named, shown_axes
 from fairl_bench.tables.realignment import first_places
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fairl_bench.coordinates import Run
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled
-from fairl_bench.results.scores import Sheet
+from fairl_bench.sheets import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

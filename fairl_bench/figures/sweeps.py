@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.figures.style import Look, brief, canvas, look, styled
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
-from fairl_bench.results.rows import head
+from fairl_bench.rows import head
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.coordinates import Coordinates
 from fairl_bench.data import Floats
 from fairl_bench.figures.style import BAD, GOOD, brief, canvas, grid, styled
+from fairl_bench.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DRAWN = (("validation_loss", "validation", GOOD), ("train_loss", "training", BAD))
-
-
-class History(NamedTuple):
-    """What was noted of one run as it trained, by epoch from 1."""
-
-    cell: Coordinates
-    series: Mapping[str, Floats]  # by name, one number an epoch
 
 
 @styled

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.style import SHADES, brief, canvas, styled
-from fairl_bench.results.scores import Sheet
+from fairl_bench.sheets import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,8 +18,8 @@ from fairl_bench.html.board import board
 from fairl_bench.html.examples import blocks
 from fairl_bench.html.numbers import packed
 from fairl_bench.records import Record
-from fairl_bench.results.scores import Values
 from fairl_bench.results.unread import unread
+from fairl_bench.sheets import Values
 from fairl_bench.table import Table
 
 _HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairl_bench.coordinates import Row, Setting
 from fairl_bench.html.examples import cut
-from fairl_bench.results.realigned import Realigned
+from fairl_bench.realigned import Realigned
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,25 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
-from fairl_bench.coordinates import Run
 from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
-from fairl_bench.figures.training import History
 from fairl_bench.html.page import Content, Picture, page
 from fairl_bench.html.samples import samples
 from fairl_bench.results import comparisons
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, ResultsFolder, readable
+from fairl_bench.results.material import FolderMaterial
 from fairl_bench.results.read import RECORDS, RUN, SUITE, Folder, read_results, tables
 from fairl_bench.results.realigned import read_realigned
-from fairl_bench.results.scores import Sheet, coordinates, read_folder
-from fairl_bench.suite.suite import truth_of
 from fairl_bench.table import Table
 
 MEANING = 3  # raise it when equal inputs give other figures or another page
@@ -53,7 +47,7 @@ def _whole(path: Path, signature: str) -> bool:
 
 
 def _draw(files: Writer, folder: Folder, signature: str) -> None:
-    found = _material(folder)
+    found = _figures_of(FolderMaterial(folder))
     pictures = []
     for name, (title, figure) in figures(found).items():
         bytes_of = render(figure)
@@ -68,34 +62,21 @@ def _draw(files: Writer, folder: Folder, signature: str) -> None:
     files.commit()
 
 
-def _material(folder: Folder) -> Material:
-    report = folder.report
-    asked = [table for table in (report.table1, report.table2, report.table3) if table]
-    data = dict.fromkeys(name for table in asked for name in table.data)
-    models = list(dict.fromkeys(row.model for row in folder.runs))
-    sheets = [_in_order(sheet, folder) for sheet in read_folder(folder.path, folder.name, data)]
-    sheets.sort(key=lambda sheet: models.index(sheet.model) if sheet.model in models else len(models))
-    compared = folder.paired.comparisons
-    made = tables(report, [*folder.records, *folder.paired.records], compared, folder.runs, known=folder.known)
-    pair = next((table.methods for table in (report.table2, report.table3) if table), None)
-    methods = pair or tuple(dict.fromkeys(row.method for row in folder.records))[:2]
-
-    def truth(name: str) -> str:
-        given = next((table for table in asked if name in table.data), None)
-        return given.truth_of(name) if given else truth_of("gold", name)
-
-    trained = list(histories(folder.path))
-    return Material(made.get("1"), folder.records, compared, sheets, trained, truth, methods, list(folder.runs))
-
-
-def _in_order(sheet: Sheet, folder: Folder) -> Sheet:
-    """The same sheet with its runs as the suite has them, not as their files are called."""
-    order = {row: at for at, row in enumerate(folder.runs)}
-
-    def place(run: Run) -> tuple[int, int]:
-        return order.get(sheet.at(run).row, len(order)), -1 if run.seed is None else run.seed
-
-    return replace(sheet, rewards={run: sheet.rewards[run] for run in sorted(sheet.rewards, key=place)})
+def _figures_of(material: FolderMaterial) -> Material:
+    folder, sheets = material.folder, material.sheets(material.data)
+    report, compared = folder.report, material.comparisons
+    made = tables(report, material.records, compared, folder.runs, known=folder.known)
+    trained = material.histories
+    return Material(
+        made.get("1"),
+        folder.records,
+        compared,
+        sheets,
+        trained,
+        material.truth_of,
+        material.methods,
+        list(folder.runs),
+    )
 
 
 def _content(folder: Folder, found: Material, pictures: list[Picture], signature: str) -> Content:
@@ -137,21 +118,6 @@ def _saved(files: ResultsFolder) -> list[str]:
 
 def _shown(value: object) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def histories(path: Path) -> Iterator[History]:
-    """What a results folder knows of the training of its rewards."""
-    files = ResultsFolder(path)
-    for name in files.names("histories"):
-        table = files.table(name)
-        cell, _ = coordinates(table, files.path / name)
-        with readable(files.path / name):
-            series = {
-                column: numbers[np.isfinite(numbers)]
-                for column in table.column_names
-                if len(numbers := table[column].to_numpy()) and np.isfinite(numbers).any()
-            }
-        yield History(cell, series)
 
 
 def _signature(files: ResultsFolder) -> str:

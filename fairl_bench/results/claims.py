@@ -8,59 +8,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Group, Setting
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
-from fairl_bench.results.rows import ARROWS, head, named, selection_of
-from fairl_bench.results.scores import Sheet, Values, read_folder
+from fairl_bench.results.scores import read_folder
+from fairl_bench.rows import ARROWS, head, named, selection_of
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
 from fairl_bench.science.ranks import holm
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.selections import named_variant, without_selection
-from fairl_bench.suite.suite import Claim
 from fairl_bench.table import Table, Value
+from fairl_bench.verdicts import Claim, Effect, Said, Verdict
 
-Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
 DEPENDS: Final = "depends on the selection"
-
-
-class Effect(NamedTuple):
-    """How much better one method is than another, in the direction in which its metric is better."""
-
-    than: str
-    gain: float
-    low: float
-    high: float
-    p: float  # of a gain of zero
-    error: float  # the standard error of the gain
-    freedom: float  # its degrees of freedom
-    units: int
-    unit: str
-    n: int
-    note: str
-
-
-class Verdict(NamedTuple):
-    """A claim of one model, encoder and variant, with what it was judged by."""
-
-    claim: Claim
-    setting: Setting
-    effect: Effect  # of several comparators, the one that decides
-    p: float  # of a gain of ``by_at_least``, or that the methods are further apart than ``within``
-    p_holm: float  # over all claims of the suite; of a claim under selections, over those under the same one
-    power: float  # of finding the effect that the source reports; NaN where it reports none
-    detectable: float  # the gain found with a power of 0.8
-    alone: Said  # by these numbers
-    verdict: Said | Literal["depends on the selection"]  # of the claim: under all of its selections
-
-    @property
-    def met(self) -> bool:
-        """Whether it came out as the suite expects."""
-        return self.claim.expect in ("any", self.verdict)
 
 
 def judge(

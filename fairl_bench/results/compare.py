@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Floats
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.paired import Question, compared
 from fairl_bench.results.read import Folder, read_results
-from fairl_bench.results.rows import head
-from fairl_bench.results.scores import Sheet, Values, read_folder
+from fairl_bench.results.scores import read_folder
 from fairl_bench.results.two_runs import disagreements
+from fairl_bench.rows import head
 from fairl_bench.science.ranks import holm
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.disagreement import table2
 from fairl_bench.tables.ranked import how

@@ -9,17 +9,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row, Run
 from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.errors import DataError, Undefined, UnknownName
 from fairl_bench.records import Measure, Record, measured
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.outside import Given, read_scores
 from fairl_bench.results.read import judged, tables
-from fairl_bench.results.rows import Runs
-from fairl_bench.results.scores import Sheet
+from fairl_bench.rows import Runs
 from fairl_bench.science import agreement, classification, starc
+from fairl_bench.sheets import Sheet
 from fairl_bench.suite.suite import Report, Table1, Table2, Table3
 from fairl_bench.table import Table
 

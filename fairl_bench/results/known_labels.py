@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairl_bench.known import Known, OfValues
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.results.scores import Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Known = Mapping[tuple[str, str], frozenset[tuple[int, int]]]
-"""By data and truth, of how many examples of how many it is known; several where models or replicates differ.
-
-Known is the label; in a truth of numbers alone, which has none, the value: the counts are then `OfValues`.
-"""
-
-
-class OfValues(frozenset[tuple[int, int]]):
-    """Counts of values that are known, where there are no labels."""
 
 
 def known_of(sheets: Iterable[Sheet]) -> Known:

@@ -15,7 +15,7 @@ import numpy as np
 from fairl_bench.coordinates import CELL_AXES, Run
 from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.results.scores import Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}

@@ -9,19 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.resampled import Forms
-from fairl_bench.results.rows import BOUNDS
-from fairl_bench.results.scores import Sheet, Values
+from fairl_bench.rows import BOUNDS
 from fairl_bench.science import resampling
 from fairl_bench.science.intervals import Estimate, bootstrap, bounded, cohens_d, defined
 from fairl_bench.science.moderated import differences, half_width, two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.science.resampling import Clustered, Draws
 from fairl_bench.science.streams import stream
+from fairl_bench.sheets import Sheet, Values
 
 RESAMPLES = 10_000
 FEWEST = 10  # clusters below which resampling them says too little: Student's t over units is all there is

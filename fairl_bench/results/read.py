@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.known import Known
 from fairl_bench.records import Record
 from fairl_bench.results import comparisons, record_file
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
-from fairl_bench.results.known_labels import Known, read_known, with_known
+from fairl_bench.results.known_labels import read_known, with_known
 from fairl_bench.results.realigned import DATA
-from fairl_bench.results.rows import Runs
 from fairl_bench.results.unread import unread
-from fairl_bench.suite.suite import Claim, Report, Table2
+from fairl_bench.rows import Runs
+from fairl_bench.suite.suite import Report, Table2
 from fairl_bench.suite.yaml import load
 from fairl_bench.table import Table
 from fairl_bench.tables.ambiguity import ambiguity
@@ -31,9 +32,10 @@ from fairl_bench.tables.leaderboard import slices, table1
 from fairl_bench.tables.realignment import TABLES as REALIGNED
 from fairl_bench.tables.realignment import realignment
 from fairl_bench.tables.selected import selected_differently
+from fairl_bench.verdicts import Claim
 
 if TYPE_CHECKING:
-    from fairl_bench.results.scores import Sheet, Values
+    from fairl_bench.sheets import Sheet, Values
 
 SUITE: Final = "suite.yaml"
 RECORDS: Final = "records.parquet"
@@ -82,7 +84,6 @@ def paired(folder: Path, report: Report, found: Sequence[Record]) -> Paired:
 def judged(sheets: Sequence[Sheet], report: Report, found: Sequence[Record]) -> tuple[list[Record], list[Comparison]]:
     """The numbers of two runs, and the statistics over all runs, that the tables of a report need."""
     from fairl_bench.results import paired as statistics
-    from fairl_bench.results.scores import Values
     from fairl_bench.results.two_runs import ambiguities
 
     values = Values.read(found)
@@ -202,7 +203,7 @@ def _read(files: ResultsFolder) -> Folder:
 
 def between(folder: Folder, methods: tuple[str, str]) -> Folder:
     """The same folder with Tables 2 and 3 between two other methods.  Raises `FairlError` for one that it has not."""
-    from fairl_bench.results.scores import Values, read_folder
+    from fairl_bench.results.scores import read_folder
 
     known = {row.method for row in folder.records}
     for method in methods:

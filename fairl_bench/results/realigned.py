@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.coordinates import Coordinates, Run, Setting
+from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
+from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.paired import RESAMPLES, Compared, Question
-from fairl_bench.results.scores import Place, Sheet, Values, coordinates
+from fairl_bench.results.scores import coordinates
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
+from fairl_bench.sheets import Place, Sheet, Values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,20 +30,6 @@ AT_KL: Final = ("toxicity_rate", "toxicity", "true_reward", "toxicity_area")
 AT_END: Final = ("toxicity_rate", "toxicity", "true_reward", "expected_maximum_toxicity", "toxicity_probability")
 _COLUMNS: Final = {"toxicity_rate": "toxic", "toxicity": "toxicity", "true_reward": "true_reward"}
 _NEEDED: Final = {"phase", "step", "row", "draw", "prompt", "text", *_COLUMNS.values(), "kl_k3"}
-
-
-class Realigned(NamedTuple):
-    """The completions of one cell's re-alignment, a row each (`records.Evidence`)."""
-
-    cell: Coordinates
-    rows: pa.Table
-
-    def phase(self, name: str) -> pa.Table:
-        """The rows ``before``, ``along`` or ``after``, look by look, each in the order of prompts and draws."""
-        import pyarrow.compute as pc
-
-        mine = self.rows.filter(pc.equal(self.rows["phase"], name))
-        return mine.sort_by([(column, "ascending") for column in ("step", "row", "draw")])
 
 
 def read_realigned(folder: Path) -> list[Realigned]:

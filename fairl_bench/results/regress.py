@@ -10,17 +10,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Setting
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.records import Record
 from fairl_bench.results.claims import compared, effect_of
-from fairl_bench.results.comparisons import ALPHA, Comparison
 from fairl_bench.results.evaluate import Class, numbers
 from fairl_bench.results.published import Margin, Number, Ordering, Published, RecordKey, record_key
 from fairl_bench.results.read import read_results
-from fairl_bench.results.rows import differing, named, summary
-from fairl_bench.results.scores import Sheet, read_folder
+from fairl_bench.results.scores import read_folder
+from fairl_bench.rows import differing, named, summary
 from fairl_bench.science.intervals import Summary, welch
+from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table, Value
 
 EQUIVALENCE = 0.9  # two one-sided tests at 5 % are this interval within the margin (Schuirmann 1987)

@@ -8,9 +8,9 @@ import numpy as np
 
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Floats, Rows
-from fairl_bench.results.scores import Sheet, Values
 from fairl_bench.science import resampling
 from fairl_bench.science.resampling import Clustered
+from fairl_bench.sheets import Sheet, Values
 
 
 class Forms:

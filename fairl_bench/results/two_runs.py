@@ -15,9 +15,9 @@ from fairl_bench.coordinates import Run
 from fairl_bench.data import Rows
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.scores import Sheet, Values
 from fairl_bench.science import agreement, disagreement, starc
 from fairl_bench.science.streams import stream
+from fairl_bench.sheets import Sheet, Values
 
 COUNTS = ("both", "only_method", "only_other", "neither")
 MCNEMAR = ("mcnemar", "mcnemar_corrected", "mcnemar_p")

@@ -12,7 +12,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,7 +28,7 @@ from fairl_bench.digests import digest
 from fairl_bench.engine.execute import Outcome, Watcher
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.recorded import recorded, still_answering
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
@@ -37,10 +37,10 @@ from fairl_bench.results.comparisons import write as write_comparisons
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, alike, distinct
 from fairl_bench.results.read import Paired, plain_runs
-from fairl_bench.results.rows import Runs
 from fairl_bench.reward.folder import ARRAYS, CORPUS
 from fairl_bench.reward.folder import FILE as REWARD_FILE
 from fairl_bench.reward.load import Shelf
+from fairl_bench.rows import Runs
 from fairl_bench.store.artefacts import EVIDENCE
 from fairl_bench.store.store import Store
 from fairl_bench.suite.suite import Suite
@@ -214,9 +214,9 @@ class Results:
         self._tell({"claims": rows})
 
     def write_warnings(self, warnings: Sequence[str]) -> None:
-        """What plugins that follow the run came to after its story was written."""
+        """Note in ``run.json`` what plugins came to after it was written; nothing where it cannot be written."""
         if self._told:
-            with self.held():
+            with suppress(OSError, ResultsError), self.held():  # it was said; what ended the run is not to be hidden
                 self._tell({"warnings": list(warnings)})
                 self.files.commit()
 

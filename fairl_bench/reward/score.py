@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from fairl_bench.errors import DataError, FairlError
-from fairl_bench.results.unread import said
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.lines import chunks
 from fairl_bench.reward.strict_json import strict
@@ -66,7 +65,7 @@ def score(
             spoke = time.monotonic()
             say(f"{done:,} texts scored")
     for reading in every.found.values():
-        for sentence in said("the input", **reading._asdict()):
+        for sentence in reading.sentences("the input"):
             say(sentence)
     if not done:
         say("the input holds no line, so that there is nothing to score")

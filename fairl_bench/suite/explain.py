@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from fairl_bench.component import NAME
 from fairl_bench.errors import LINES, SuiteError
-from fairl_bench.suite.suite import NAME
 from fairl_bench.suite.yaml import Document, Place
 
 _NEEDS = {

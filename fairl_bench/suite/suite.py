@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, PrivateAttr, StringConstraints, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench import secrets
-from fairl_bench.component import Component, DataFile, RunTime, Settings
+from fairl_bench.component import Component, DataFile, Name, RunTime, Settings
 from fairl_bench.data import GOLD, SPLITS, Head, Stop, Training
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.verdicts import Claim
 
 C = TypeVar("C", bound=Component)
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
 Number = Annotated[int, Field(ge=0, le=32767)]
 PAIRS = tuple(f"pairs/{split}" for split in SPLITS)
 
@@ -127,42 +126,6 @@ class Slices(Settings):
 
     baseline: Name
     near_tie: float = Field(0.1, gt=0, lt=1, description="share of the pairs with the smallest |margin|")
-
-
-class Claim(Settings):
-    """A statement about records that a test can support or refute."""
-
-    id: Name
-    better: Name = Field(description="the method that is said to be better")
-    than: Name | Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
-        description="the method that it is better than; of several it must be better than each"
-    )
-    metric: str
-    data: str
-    truth: Literal["preferred", "gold"] = GOLD
-    slice: str = "all"
-    by_at_least: float = Field(0.0, ge=0, description="in units of the metric")
-    within: float | None = Field(
-        None, gt=0, description="in units of the metric: not better, but equivalent, no further apart than this"
-    )
-    under: tuple[Name, ...] = Field(
-        (), description="selections of the suite; a verdict that is not the same under each depends on the selection"
-    )
-    alpha: float = Field(0.05, gt=0, lt=1)
-    effect: float | None = Field(None, gt=0, description="the gain that the source reports: power is of finding it")
-    expect: Literal["supported", "refuted", "inconclusive", "equivalent", "depends on the selection", "any"] = "any"
-    source: str = Field("", description="the sentence that says so, and where it stands")
-
-    @model_validator(mode="after")
-    def _asks_one_thing(self) -> Self:
-        if self.within is not None and self.by_at_least:
-            message = "a claim is of a gain (by_at_least) or of equivalence (within); leave one out"
-            raise PydanticCustomError("claim", message, {"field": "within"})
-        return self
-
-    def comparators(self) -> tuple[str, ...]:
-        """The methods that it is compared with."""
-        return (self.than,) if isinstance(self.than, str) else self.than
 
 
 class Limits(Settings):

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairl_bench.coordinates import Row
 from fairl_bench.records import Record
-from fairl_bench.results.rows import Column, Runs, head, mean_and_spread, named, shown_axes
+from fairl_bench.rows import Column, Runs, head, mean_and_spread, named, shown_axes
 from fairl_bench.table import Table, Value
 
 METRICS = ("starc", "spearman", "kendall")

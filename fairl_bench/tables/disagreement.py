@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairl_bench.comparison import ALPHA
 from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import ALPHA
-from fairl_bench.results.rows import named, shown_axes
+from fairl_bench.rows import named, shown_axes
 from fairl_bench.science.disagreement import Counts, cohens_g, difference_in_points, relative_gain
 from fairl_bench.table import Table, Value
 

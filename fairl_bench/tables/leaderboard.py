@@ -5,21 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
-from fairl_bench.results.rows import (
-    Column,
-    Found,
-    Layout,
-    Runs,
-    head,
-    mean_and_spread,
-    named,
-    shown_axes,
-    summary,
-)
+from fairl_bench.rows import Column, Found, Layout, Runs, head, mean_and_spread, named, shown_axes, summary
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.ranked import ranked
 

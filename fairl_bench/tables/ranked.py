@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
-from fairl_bench.results.comparisons import ALPHA, Comparison
-from fairl_bench.results.rows import ARROWS, BOUNDS, Column, Found, Layout, Runs, called, summary
+from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Layout, Runs, called, summary
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places

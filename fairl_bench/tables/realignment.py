@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
 from fairl_bench.data import GOLD
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import ALPHA, Comparison
 from fairl_bench.results.realigned import AFTER, DATA, budget, placed
-from fairl_bench.results.rows import ARROWS, Runs, mean_and_spread, named, shown_axes, summary
+from fairl_bench.rows import ARROWS, Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.ranked import APART, as_values, how, marked

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.encoders.causal_lm import CausalLM
-from fairl_bench.builtin.shared.served import CompletionsApi
+from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.data import Model, Site, Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,45 +7,8 @@ import pytest
 
 from fairl_bench.builtin.shared import hub
 from fairl_bench.builtin.shared.batches import in_batches
-from fairl_bench.errors import DataError, MissingExtra
+from fairl_bench.errors import MissingExtra
 from fairl_bench.progress import listening
-
-# --- digests
-
-
-def test_a_digest_is_of_names_and_contents(tmp_path: Path) -> None:
-    for name, content in {"a/x": "one", "b/x": "one", "c/y": "one", "d/x": "two"}.items():
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text(content)
-    a, b, c, d = (hub.digest(tmp_path / name) for name in "abcd")
-    assert a == b
-    assert len({a, c, d}) == 3
-    assert hub.digest(tmp_path / "a/x") == hub.digest(tmp_path / "c/y") != hub.digest(tmp_path / "d/x")
-
-
-def test_a_stamp_changes_with_any_file_of_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    file = tmp_path / "deep" / "x"
-    file.write_text("one")
-    stamps = {hub.stamp(tmp_path)}
-    assert hub.stamp(tmp_path) in stamps
-    os.utime(file, ns=(1, 1))
-    stamps.add(hub.stamp(tmp_path))
-    file.write_text("longer")
-    os.utime(file, ns=(1, 1))
-    stamps.add(hub.stamp(tmp_path))
-    assert len(stamps) == 3
-
-
-@pytest.mark.parametrize("ask", [hub.digest, hub.stamp])
-def test_a_file_that_is_not_there_is_named(tmp_path: Path, ask: object) -> None:
-    with pytest.raises(DataError, match=f"{tmp_path}/gone cannot be read: No such file or directory"):
-        ask(tmp_path / "gone")  # type: ignore[operator]
-
-
-def test_a_name_too_long_for_a_path_is_no_folder() -> None:
-    assert not hub.is_folder(Path("x" * 5000))
-
 
 # --- the hub's cache, as huggingface_hub lays it out
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from fairl_bench.builtin.evaluators.identifiability import Identifiability
-from fairl_bench.builtin.shared.spelled import read, spelled
+from fairl_bench.builtin.shared.spelled_vectors import read, spelled
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
 from fairl_bench.data import GOLD, Pairs, Scored, Truth
 from fairl_bench.kinds import Evaluator

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.encoders.numbers import Numbers
-from fairl_bench.builtin.shared.spelled import read, spelled
+from fairl_bench.builtin.shared.spelled_vectors import read, spelled
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
 from fairl_bench.data import GOLD, Examples
 from fairl_bench.engine.judged_pairs import judged_pairs

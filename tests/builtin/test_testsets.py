@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from fairl_bench.builtin.judges.known import ToyTruth
-from fairl_bench.builtin.shared.labels import GoldColumn
+from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.builtin.testsets import Joined, JsonlTexts, Judged, ToyTexts
 from fairl_bench.data import GOLD, Examples
 from fairl_bench.errors import DataError

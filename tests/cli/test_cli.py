@@ -16,7 +16,7 @@ from click.testing import Result
 
 from fairl_bench import __version__, pipeline
 from fairl_bench.cli.main import main
-from fairl_bench.cli.numbers import Whole
+from fairl_bench.cli.options import Whole
 from fairl_bench.kinds import KINDS
 from fairl_bench.results.read import TABLES
 from fairl_bench.suite import registry

@@ -13,7 +13,8 @@ import rich.console
 from rich.console import Console
 
 from fairl_bench.cli import live as show
-from fairl_bench.cli.live import Progress, printable
+from fairl_bench.cli.live import Progress
+from fairl_bench.cli.text import printable
 from fairl_bench.engine.stage import Stage
 from fairl_bench.pipeline import run
 from fairl_bench.store.store import Store

@@ -16,7 +16,7 @@ from click.testing import Result
 
 from fairl_bench import RunStarted, hookimpl
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import PluginError, StoreError
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.store.store import Store

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from fairl_bench.component import Component, DataFile, RunTime, Settings
 from fairl_bench.engine import keys
 from fairl_bench.engine.keys import canonical, digest, file_digest, identity, source_digest, stage_key
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import KINDS, Method
 from fairl_bench.suite.read import read_study
@@ -332,7 +332,7 @@ def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str) -> None
         ("method", "max-margin", "fairl_bench.science.streams"),
         ("method", "mean-difference", "fairl_bench.science.heads"),  # by the score that every method inherits
         ("source", "toy-comments", "fairl_bench.toy.lexicon"),
-        ("source", "jsonl", "fairl_bench.builtin.shared.rows"),
+        ("source", "jsonl", "fairl_bench.builtin.shared.file_rows"),
         ("evaluator", "fidelity", "fairl_bench.science.agreement"),
     ],
 )

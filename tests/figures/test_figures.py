@@ -22,11 +22,12 @@ from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
 from fairl_bench.figures.rewards import distributions, misranked_by_margin, reliability, standardised, subtypes
 from fairl_bench.figures.style import LOOKS
 from fairl_bench.figures.sweeps import lines, sweep
-from fairl_bench.figures.training import History, curves
+from fairl_bench.figures.training import curves
 from fairl_bench.figures.transfer import auc, transfer, transferred
+from fairl_bench.history import History
 from fairl_bench.records import Record
-from fairl_bench.results.rows import Runs
-from fairl_bench.results.scores import Sheet
+from fairl_bench.rows import Runs
+from fairl_bench.sheets import Sheet
 from fairl_bench.suite.suite import Table1
 from fairl_bench.table import Table
 from fairl_bench.tables.leaderboard import table1

@@ -11,13 +11,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.figures.all import Material, figures
 from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
 from fairl_bench.figures.style import LOOKS
+from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
-from fairl_bench.results.realigned import Realigned, compared
+from fairl_bench.results.realigned import compared
 from fairl_bench.science.realignment import best_of_kl
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]

@@ -19,7 +19,7 @@ from fairl_bench.data import Examples, Truth
 from fairl_bench.figures.all import Material
 from fairl_bench.html.page import Content, page
 from fairl_bench.records import Record
-from fairl_bench.results.scores import Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
 
 HOSTILE = (

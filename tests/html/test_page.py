@@ -31,7 +31,7 @@ from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
-from fairl_bench.results.scores import Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_text
 
@@ -140,7 +140,7 @@ def replace_name(one: Content, name: str) -> Content:
 
 
 def test_hostile_cells_start_nothing_in_a_spreadsheet_or_a_terminal(cli: Cli) -> None:
-    from fairl_bench.cli.live import printable as shown
+    from fairl_bench.cli.text import printable as shown
 
     table = Table("Table 9", (("", "text"),), tuple((text.replace("\ud800", ""),) for text in HOSTILE), ())
     cells = [row[0] for row in csv.reader(io.StringIO(as_csv(table)))]

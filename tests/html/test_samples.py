@@ -13,8 +13,8 @@ from fairl_bench.figures.all import Material
 from fairl_bench.html import samples as module
 from fairl_bench.html.page import Content, page
 from fairl_bench.html.samples import ROWS, samples
+from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.results.realigned import Realigned
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ORDER: list[Row] = [Row("toy", "e", name, "") for name in ("weak", "good")]

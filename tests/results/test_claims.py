@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.records import Record
 from fairl_bench.results import claims
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.science.ranks import holm
-from fairl_bench.suite.suite import Claim
+from fairl_bench.verdicts import Claim, Verdict
 
 Cli = Callable[..., Result]
 ERROR = 0.02 / 2.1788128  # the half-width of an interval in the quantile of t with 12 degrees of freedom
@@ -36,7 +36,7 @@ def claim(**fields: Any) -> Claim:
     return Claim.model_validate(given | fields)
 
 
-def verdict(one: Claim, known: Comparison = OWN) -> claims.Verdict:
+def verdict(one: Claim, known: Comparison = OWN) -> Verdict:
     (found,) = claims.judge([one], Path("nowhere"), "s", [RECORD], [known])
     return found
 
@@ -91,7 +91,7 @@ def test_a_gain_of_at_least_so_much_is_tested_by_t_at_the_same_degrees_of_freedo
     assert found.p == pytest.approx(2 * t.sf(0.03 / ERROR, 12), rel=1e-6)
 
 
-def several(p: dict[str, float], gains: dict[str, float], **fields: Any) -> claims.Verdict:
+def several(p: dict[str, float], gains: dict[str, float], **fields: Any) -> Verdict:
     known = [replace(OWN, other=name, p=p[name], value=gains[name]) for name in p]
     (found,) = claims.judge([claim(than=list(p), **fields)], Path("nowhere"), "s", [RECORD], known)
     return found
@@ -133,7 +133,7 @@ def test_an_expectation_is_met_by_its_verdict_alone() -> None:
 RULES = ("whole", "late", "last")
 
 
-def under(p: dict[str, float], **fields: Any) -> list[claims.Verdict]:
+def under(p: dict[str, float], **fields: Any) -> list[Verdict]:
     """The verdicts of one claim under three selections with these p."""
     variants = {name: f'{{"selection":"{name}"}}' for name in p}
     found = [replace(RECORD, variant=variant) for variant in variants.values()]

@@ -15,7 +15,7 @@ from fairl_bench.data import Examples, Truth
 from fairl_bench.html.write import write_pages
 from fairl_bench.results.known_labels import known_of, read_known, with_known
 from fairl_bench.results.read import read_results
-from fairl_bench.results.scores import Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
 
 

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison, read, write
+from fairl_bench.results.comparisons import read, write
 from fairl_bench.results.folder import footer
 from fairl_bench.results.paired import Question, compared
-from fairl_bench.results.scores import Sheet, Values
 from fairl_bench.results.two_runs import ambiguities, disagreements
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import bounded, t_interval, t_test
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.tables.disagreement import table2, table3
 
 N = 120

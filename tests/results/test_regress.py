@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
 from fairl_bench.results.published import Published
 from fairl_bench.results.regress import Line, Measured, regress
 

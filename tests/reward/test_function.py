@@ -123,7 +123,7 @@ def aligned(reward: RecoveredReward, lm: Path, folder: Path, prompts: list[Any],
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import RLOOConfig, RLOOTrainer  # type: ignore[attr-defined]
 
-    from fairl_bench.builtin.lms.machine import quiet
+    from fairl_bench.builtin.lms.training_environment import quiet
 
     tokenizer = AutoTokenizer.from_pretrained(lm)
     tokenizer.chat_template = CHAT

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
-from fairl_bench.results.rows import ARROWS, Runs
+from fairl_bench.rows import ARROWS, Runs
 from fairl_bench.suite.suite import Table1
 from fairl_bench.tables.leaderboard import slices, table1
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.errors import ResultsError, Undefined
+from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import Comparison
-from fairl_bench.results.realigned import Realigned, compared
-from fairl_bench.results.rows import Runs
+from fairl_bench.results.realigned import compared
+from fairl_bench.rows import Runs
 from fairl_bench.science import realignment as science
 from fairl_bench.science.intervals import bounded, t_interval
 from fairl_bench.science.resampling import at_kl

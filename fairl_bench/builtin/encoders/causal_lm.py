@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.shared.batches import in_batches
-from fairl_bench.builtin.shared.window import report_window, tokens_ahead
+from fairl_bench.builtin.shared.token_window import report_window, tokens_ahead
 from fairl_bench.component import Component, RunTime
 from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairl_bench.builtin.shared.spelled import read
+from fairl_bench.builtin.shared.spelled_vectors import read
 from fairl_bench.data import Vectors
 from fairl_bench.kinds import Encoder
 

@@ -13,10 +13,11 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.shared.batches import in_batches
-from fairl_bench.builtin.shared.hub import FolderOrName, digest, is_folder, snapshot
-from fairl_bench.builtin.shared.window import report_window, tokens_ahead
+from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
+from fairl_bench.builtin.shared.token_window import report_window, tokens_ahead
 from fairl_bench.component import RunTime
 from fairl_bench.data import Vectors
+from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder
 from fairl_bench.truncation import Tokens
@@ -71,7 +72,7 @@ class SentenceTransformer(Encoder):
         """Where the model lies, and the digest that stands for it."""
         folder = Path(self.model)
         if is_folder(folder):
-            return str(folder), digest(folder)
+            return str(folder), content_sha256(folder)
         package = find_spec(_OFFLINE_PACKAGE) if self.model in _OFFLINE and self.revision is None else None
         if package is not None and package.submodule_search_locations:
             return str(Path(package.submodule_search_locations[0]) / "model"), _OFFLINE_SHA256

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.shared.spelled import read
+from fairl_bench.builtin.shared.spelled_vectors import read
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Detector, Evaluator

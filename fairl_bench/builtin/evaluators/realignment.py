@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.builtin.shared.along import FILE
-from fairl_bench.builtin.shared.divided import Divided
-from fairl_bench.builtin.shared.standardised import Standardised
+from fairl_bench.builtin.shared.alignment_probe import FILE
+from fairl_bench.builtin.shared.divided_prompts import Divided
+from fairl_bench.builtin.shared.standardised_judge import Standardised
 from fairl_bench.component import Settings
 from fairl_bench.data import GOLD, NOTHING, Completions, Examples, Floats, Sampling, Scored
 from fairl_bench.errors import SuiteError

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fairl_bench.builtin.judges.odds import ByProbability
 from fairl_bench.builtin.shared.batches import in_batches
-from fairl_bench.builtin.shared.window import report_window
+from fairl_bench.builtin.shared.token_window import report_window
 from fairl_bench.component import RunTime
 from fairl_bench.data import Floats
 

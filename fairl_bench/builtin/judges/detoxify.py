@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
-from fairl_bench.builtin.shared.hub import Beside, digest, is_folder, snapshot, stamp
-from fairl_bench.builtin.shared.window import tokens_ahead
+from fairl_bench.builtin.shared.hub import Beside, snapshot
+from fairl_bench.builtin.shared.token_window import tokens_ahead
 from fairl_bench.component import RunTime
 from fairl_bench.data import GOLD, Floats
+from fairl_bench.digests import content_sha256, is_folder, stamp
 from fairl_bench.errors import DataError, MissingExtra, suggest
 from fairl_bench.truncation import Tokens
 
@@ -54,7 +55,7 @@ class Detoxify(ByClassifier):
     def reads(self) -> dict[str, str]:
         """The digest of the checkpoint, and that of the base's folder or the hub's commit of it."""
         checkpoint, base = self._checkpoint(), self._base()
-        return {"weights": digest(checkpoint), "base": digest(base) if self.architecture else base.name}
+        return {"weights": content_sha256(checkpoint), "base": content_sha256(base) if self.architecture else base.name}
 
     def _checkpoint(self) -> Path:
         if self.checkpoint is not None:

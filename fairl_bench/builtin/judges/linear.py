@@ -12,11 +12,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from fairl_bench.builtin.judges.odds import ByProbability
-from fairl_bench.builtin.shared.hub import stamp
-from fairl_bench.builtin.shared.labels import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
-from fairl_bench.builtin.shared.rows import CHECKED, Row, jsonl_rows, read_jsonl
+from fairl_bench.builtin.shared.file_rows import CHECKED, Row, jsonl_rows, read_jsonl
+from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
 from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, Floats, Labels
+from fairl_bench.digests import stamp
 from fairl_bench.errors import DataError
 from fairl_bench.truncation import heard, report_read
 

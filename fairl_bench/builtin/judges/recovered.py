@@ -10,9 +10,10 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
-from fairl_bench.builtin.shared.hub import Beside, is_folder, stamp
+from fairl_bench.builtin.shared.hub import Beside
 from fairl_bench.component import RunTime
 from fairl_bench.data import GOLD, Examples, Truth
+from fairl_bench.digests import is_folder, stamp
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import Judge
 from fairl_bench.reward.folder import Find, about, read_reward, source

@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
-from fairl_bench.builtin.shared.hub import FolderOrName, digest, is_folder, snapshot, stamp
-from fairl_bench.builtin.shared.window import tokens_ahead
+from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
+from fairl_bench.builtin.shared.token_window import tokens_ahead
 from fairl_bench.data import GOLD, Floats
+from fairl_bench.digests import content_sha256, is_folder, stamp
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.truncation import Tokens
 
@@ -78,7 +79,7 @@ class SequenceClassifier(ByClassifier):
     def reads(self) -> dict[str, str]:
         """The digest of the weights: of the folder's files, or the hub's commit."""
         place = self._place()
-        return {"weights": digest(place) if is_folder(Path(self.model)) else place.name}
+        return {"weights": content_sha256(place) if is_folder(Path(self.model)) else place.name}
 
     def check(self) -> None:
         """Read the model's configuration: is it a classifier, and is it clear which label is good?"""

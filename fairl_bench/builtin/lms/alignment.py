@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.machine import DEVICE, Device, check_device, quiet, seeded
-from fairl_bench.builtin.shared.along import Along
+from fairl_bench.builtin.lms.training_environment import DEVICE, Device, check_device, quiet, seeded
+from fairl_bench.builtin.shared.alignment_probe import AlignmentProbe
 from fairl_bench.data import GOLD, Examples, Floats, Model, Sampling, Site
 from fairl_bench.errors import DataError, NotFinite, SuiteError
 from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within
@@ -50,7 +50,7 @@ class Work(NamedTuple):
     reward: Rewarding
     seed: int
     scratch: Path
-    along: Along | None = None
+    probe: AlignmentProbe | None = None
     ends: tuple[int, ...] = ()  # the tokens that end a completion
 
 
@@ -127,17 +127,17 @@ class OnPolicy(Aligner):
             model, tokenizer = read(base)
             ends = endings(model, tokenizer)
             self._fit(model, tokenizer, prompts, ends)
-            along = (
-                Along(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
+            probe = (
+                AlignmentProbe(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
                 if self.probe
                 else None
             )
             with _lent(model):
-                history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, along, ends))
+                history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, probe, ends))
             model.save_pretrained(site.folder)
             tokenizer.save_pretrained(site.folder)
-            if along:
-                along.keep(site.folder)
+            if probe:
+                probe.keep(site.folder)
         rows = [{**step.numbers, **_variety(step.completions)} for step in history]
         (site.folder / "alignment.json").write_text(json.dumps({"steps": rows}, indent=1))
         return Model(site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **verdict(history)})

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
-from fairl_bench.builtin.lms.machine import NO_TOKEN, PRECISION, Precision, with_tokens
+from fairl_bench.builtin.lms.training_environment import NO_TOKEN, PRECISION, Precision, with_tokens
 from fairl_bench.errors import NotFinite
 from fairl_bench.progress import report
 from fairl_bench.science.checkpoints import intact, seal
@@ -73,8 +73,8 @@ class GroupRelative(OnPolicy):
         last = _last_checkpoint(work.scratch)
         if last is not None:
             _restore(work.model, last)
-        elif work.along:
-            work.along.look(0)
+        elif work.probe:
+            work.probe.look(0)
         trainer.train(resume_from_checkpoint=last)
         return [_step(row) for row in trainer.state.log_history if "reward" in row]
 
@@ -155,8 +155,8 @@ def _follower(heard: Sequence[str], work: Work) -> Any:
                 )
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if work.along:
-                work.along.look(state.global_step)
+            if work.probe:
+                work.probe.look(state.global_step)
             control.should_save = time.monotonic() - self.kept >= CHECKPOINT_SECONDS
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
-from fairl_bench.builtin.lms.machine import with_tokens
+from fairl_bench.builtin.lms.training_environment import with_tokens
 from fairl_bench.data import Floats
 from fairl_bench.errors import MissingExtra
 from fairl_bench.progress import report
@@ -61,8 +61,8 @@ class Ppo(OnPolicy):
             trainer = self._trainer(work, heard)
             settle(work.model, work.tokenizer, work.ends)  # which TRL has given one end token
             trainer.callback_handler.remove_callback(PrinterCallback)
-            if work.along:
-                work.along.look(0)
+            if work.probe:
+                work.probe.look(0)
             trainer.train()
         return [_step(row) for row in trainer.state.log_history if "objective/scores" in row]
 
@@ -205,8 +205,8 @@ def _listener(heard: list[_Heard], work: Work) -> Any:
             row["texts"] = [one.text for one in heard]
             row["length"] = sum(one.tokens for one in heard) / len(heard)
             heard.clear()
-            if work.along:
-                work.along.look(row["step"])
+            if work.probe:
+                work.probe.look(row["step"])
             report(row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}")
 
     return Listener()

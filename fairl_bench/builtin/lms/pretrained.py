@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fairl_bench.builtin.shared.hub import FolderOrName, digest, is_folder, snapshot, stamp
+from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
 from fairl_bench.data import Model, Site
+from fairl_bench.digests import content_sha256, is_folder, stamp
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
 
@@ -39,7 +40,7 @@ class Pretrained(LM):
     def reads(self) -> dict[str, str]:
         """The digest of the folder's files, or the hub's commit."""
         place = self._place()
-        return {"weights": digest(place) if is_folder(Path(self.model)) else place.name}
+        return {"weights": content_sha256(place) if is_folder(Path(self.model)) else place.name}
 
     def check(self) -> None:
         """Look for its weights and its tokenizer, and read of what architecture it is."""

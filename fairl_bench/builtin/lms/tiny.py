@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.machine import DEVICE, PRECISION, Device, Precision, check_device, quiet, seeded
+from fairl_bench.builtin.lms.training_environment import (
+    DEVICE,
+    PRECISION,
+    Device,
+    Precision,
+    check_device,
+    quiet,
+    seeded,
+)
 from fairl_bench.data import Model, Rows, Site
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, TestSet

@@ -1,4 +1,4 @@
-"""Weights and data in a local folder or on the Hugging Face hub, and the digests that stand for them in a key."""
+"""Weights and data in a local folder or on the Hugging Face hub: fields that name them, and how they are fetched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any, Literal
 from pydantic import BeforeValidator
 
 from fairl_bench.component import PathText
-from fairl_bench.digests import content_sha256, is_folder, stamp
+from fairl_bench.digests import is_folder
 from fairl_bench.errors import MissingExtra
-
-__all__ = ["Beside", "FolderOrName", "digest", "is_folder", "snapshot", "stamp"]
 
 
 def _folder_or_name(value: Any) -> Any:
@@ -31,11 +29,6 @@ FolderOrName = BeforeValidator(_folder_or_name)
 
 Beside = BeforeValidator(_beside)
 """On a field: a file or a folder, relative to the suite; what it holds is for `Component.reads` to say."""
-
-
-def digest(path: Path) -> str:
-    """One SHA-256 over a file's content, or over the names and contents of a folder's files, links followed."""
-    return content_sha256(path)
 
 
 def snapshot(

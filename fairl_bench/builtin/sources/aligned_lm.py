@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fairl_bench.builtin.shared.completed import Completed
+from fairl_bench.builtin.sources.completion_pairs import CompletionPairs
 from fairl_bench.kinds import LM, Aligner
 
 
-class AlignedLM(Completed):
+class AlignedLM(CompletionPairs):
     """A base language model and an aligned one complete the same prompts; the aligned completion is preferred.
 
     The base, the expert, and the completions of each are made once and kept.  An aligner as ``expert`` starts from

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from fairl_bench.builtin.shared.numeric import PairColumns, PairGold
-from fairl_bench.builtin.shared.rows import Row
+from fairl_bench.builtin.shared.file_rows import Row
+from fairl_bench.builtin.shared.number_columns import PairColumns, PairGold
 from fairl_bench.component import Settings
 from fairl_bench.data import GOLD, Pairs
 from fairl_bench.errors import DataError

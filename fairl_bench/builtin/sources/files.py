@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.builtin.shared.rows import CHECKED, Row, count_csv, count_rows, read_csv, read_jsonl
+from fairl_bench.builtin.shared.file_rows import CHECKED, Row, count_csv, count_rows, read_csv, read_jsonl
 from fairl_bench.builtin.sources.columns import Columns, Told
 from fairl_bench.component import DataFile
 from fairl_bench.data import Pairs

@@ -14,12 +14,13 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.shared.hub import Beside, digest, is_folder, snapshot
-from fairl_bench.builtin.shared.rows import CHECKED, Row
-from fairl_bench.builtin.shared.splits_of_files import SplitRows, file_format, rows_of_files, rows_of_folder
+from fairl_bench.builtin.shared.file_rows import CHECKED, Row
+from fairl_bench.builtin.shared.hub import Beside, snapshot
 from fairl_bench.builtin.sources.columns import Columns, Told, refuse_identical
+from fairl_bench.builtin.sources.file_splits import SplitRows, file_format, rows_of_files, rows_of_folder
 from fairl_bench.component import RunTime
 from fairl_bench.data import Pairs
+from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError, suggest
 
 _TURN = "\n\nAssistant:"
@@ -60,7 +61,7 @@ class HubDataset(Told):
 
     def reads(self) -> dict[str, str]:
         """The digest of the local copy, or the hub's commit."""
-        return {"data": digest(self._place()) if self.local else self._place().name}
+        return {"data": content_sha256(self._place()) if self.local else self._place().name}
 
     def check(self) -> None:
         """Open it and read the first rows with all their columns."""

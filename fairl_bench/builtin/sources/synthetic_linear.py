@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fairl_bench.builtin.shared.spelled import DECIMALS, spelled
+from fairl_bench.builtin.shared.spelled_vectors import DECIMALS, spelled
 from fairl_bench.data import GOLD, Floats, Pairs, Truth
 from fairl_bench.kinds import Source
 

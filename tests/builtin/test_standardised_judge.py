@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.prompts import ToyPrompts
-from fairl_bench.builtin.shared.standardised import Standardised
+from fairl_bench.builtin.shared.standardised_judge import Standardised
 from fairl_bench.data import GOLD, Completions, Examples, Model, Site, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Ask, Judge

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.shared.endpoint import Endpoint, Stopped
+from fairl_bench.builtin.shared.openai_endpoint import Endpoint, Stopped
 from fairl_bench.component import RunTime
 from fairl_bench.data import Asked, Model, Sampling, Site
 from fairl_bench.errors import DataError

@@ -14,7 +14,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Aligner, Ask, Origin, Prompts, Source
 
 
-class Completed(Source):
+class CompletionPairs(Source):
     """Two language models complete the same prompts; the expert's completion is preferred."""
 
     prompts: Prompts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.prompts import ToyPrompts
-from fairl_bench.builtin.shared.divided import Divided
+from fairl_bench.builtin.shared.divided_prompts import Divided
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Prompts
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Discriminator, Field, Tag
 
-from fairl_bench.builtin.shared.labels import READ, GoldColumn
-from fairl_bench.builtin.shared.rows import Row
+from fairl_bench.builtin.shared.file_rows import Row
+from fairl_bench.builtin.shared.label_columns import READ, GoldColumn
 from fairl_bench.component import Settings
 from fairl_bench.data import Floats, Truth
 from fairl_bench.errors import DataError

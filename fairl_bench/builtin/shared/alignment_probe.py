@@ -15,7 +15,7 @@ from fairl_bench.science.streams import stream
 FILE: Final = "along.parquet"
 
 
-class Along:
+class AlignmentProbe:
     """Looks at a model while it is trained; what it saw survives an interruption in ``scratch``.
 
     ``along.parquet`` beside the weights: ``step``, ``row`` of the prompt, ``prompt``, ``text``, ``reward`` of the

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fairl_bench.builtin.shared import labels
-from fairl_bench.builtin.shared.labels import GoldColumn, SubtypeColumn
-from fairl_bench.builtin.shared.rows import Row
+from fairl_bench.builtin.shared import label_columns
+from fairl_bench.builtin.shared.file_rows import Row
+from fairl_bench.builtin.shared.label_columns import GoldColumn, SubtypeColumn
 from fairl_bench.builtin.testsets import JsonlTexts
 from fairl_bench.data import GOLD
 from fairl_bench.errors import DataError
@@ -202,7 +202,7 @@ def test_a_check_reads_the_labels_of_the_whole_file(tmp_path: Path) -> None:
 def test_a_check_of_a_long_file_goes_on_while_good_is_not_settled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[Any], settled: bool
 ) -> None:
-    monkeypatch.setattr(labels, "READ", 10)
+    monkeypatch.setattr(label_columns, "READ", 10)
     part = texts(tmp_path / "a.jsonl", values)
     if settled:
         part.check()
@@ -213,7 +213,7 @@ def test_a_check_of_a_long_file_goes_on_while_good_is_not_settled(
 
 
 def test_what_a_check_does_not_reach_the_run_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels, "READ", 10)
+    monkeypatch.setattr(label_columns, "READ", 10)
     part = texts(tmp_path / "a.jsonl", [0, 1] * 10 + [2])
     part.check()
     with pytest.raises(DataError, match="with more than two values 'bad' must be named"):

@@ -1,0 +1,73 @@
+"""The arguments and options that several commands share, and the numbers that options take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fairl_bench.textfiles import number_of, whole_of
+
+if TYPE_CHECKING:
+    _NumberType = click.ParamType[float]
+else:
+    _NumberType = click.ParamType  # takes no type in earlier versions
+
+
+class Number(_NumberType):
+    """A finite number; ``nan``, ``inf`` and ``1_000``, which Python takes for numbers, are none."""
+
+    name = "float"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number of a text.  Fails with the text where it is none."""
+        number = number_of(value) if isinstance(value, str) else value
+        if number is None:
+            self.fail(f"{str(value)[:60]!r} is no finite number; write one such as 0.5, -3 or 1e-4", param, ctx)
+        return float(number)
+
+
+class Whole(click.IntRange):
+    """A whole number within bounds, in plain digits."""
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of a text.  Fails with the text where it is none, or is outside."""
+        number = whole_of(value) if isinstance(value, str) else value
+        if number is None:
+            self.fail(f"{str(value)[:60]!r} is no whole number; write it in digits alone", param, ctx)
+        return int(super().convert(number, param, ctx))
+
+
+SUITE = click.argument("suite", type=click.Path(path_type=Path))
+RESULTS = click.argument("results", type=click.Path(path_type=Path))
+SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
+STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
+PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "md", "tex", "csv", "json", "markdown", "latex"]),
+    default="terminal",
+    show_default=True,
+    help="What to print it as.",
+)
+INTERVALS = click.option("--intervals", is_flag=True, help="Show the 95 % interval of each number of Table 1.")
+METHODS = click.option("--methods", metavar="A,B", help="The two methods of Tables 2 and 3, the baseline first.")
+POSITIVE = click.option(
+    "--positive",
+    type=click.Choice(["good", "bad"]),
+    default="good",
+    show_default=True,
+    help="For a CSV file: the class of F1; papers on toxicity mostly give that of the toxic (bad) texts.",
+)
+
+
+def two_methods(option: str) -> tuple[str, str]:
+    """The two names of ``--methods A,B``.  Raises `FairlError` where they are not two."""
+    from fairl_bench.errors import FairlError
+
+    names = option.split(",")
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise FairlError(f"--methods {option}: needs two different methods, A,B")
+    return names[0], names[1]

@@ -1,0 +1,101 @@
+"""``list``, ``show``, ``plugins`` and ``schema``: the parts that a suite can name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fairl_bench.cli.options import PLUGIN
+
+if TYPE_CHECKING:
+    from fairl_bench.suite.registry import Registry
+
+
+@click.command()
+@PLUGIN
+def schema(plugin: tuple[Path, ...]) -> None:
+    """Print the JSON Schema of suites, with the fields of every part, for an editor."""
+    import json
+
+    from fairl_bench.isolation import put_back
+    from fairl_bench.suite.schema import json_schema
+
+    registry = _registry(plugin)
+    with put_back():
+        made = json_schema(registry)
+    click.echo(json.dumps(made, indent=1, ensure_ascii=False))
+
+
+@click.command(name="list")
+@click.argument("kind", required=False)
+@PLUGIN
+def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
+    """List the parts that a suite can name, all or of one KIND."""
+    from fairl_bench.errors import FairlError, suggest
+    from fairl_bench.kinds import KINDS
+
+    registry = _registry(plugin)
+    if kind is not None and kind not in KINDS:
+        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, KINDS)}")
+    for name in [kind] if kind else KINDS:
+        click.echo(f"{name}:")
+        for part in registry.names(name):
+            plugin_of = registry.plugin_of(name, part)
+            click.echo(f"  {part:<24} {plugin_of.origin if plugin_of.origin == 'built-in' else plugin_of.name}")
+
+
+@click.command()
+@click.argument("name")
+@PLUGIN
+def show(name: str, plugin: tuple[Path, ...]) -> None:
+    """Show the part called NAME: what it is, its fields with defaults and bounds, and where it comes from."""
+    import inspect
+
+    from tabulate import tabulate
+
+    from fairl_bench.errors import UnknownName
+    from fairl_bench.isolation import put_back
+    from fairl_bench.kinds import KINDS
+    from fairl_bench.suite.schema import fields
+
+    registry = _registry(plugin)
+    kinds = [kind for kind in KINDS if name in registry.names(kind)]
+    if not kinds:
+        raise UnknownName("part", name, {part for kind in KINDS for part in registry.names(kind)})
+    for kind in kinds:
+        with put_back():
+            part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
+            rows = fields(part)
+        click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")
+        heads = ["field", "type", "default", "what it is"]
+        click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
+        click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {_file_of(part)}\n")
+
+
+def _file_of(part: type) -> str:
+    import inspect
+
+    try:
+        return inspect.getsourcefile(part) or "no file"
+    except TypeError:  # a class that was made, and stands in none
+        return "no file"
+
+
+@click.command()
+@PLUGIN
+def plugins(plugin: tuple[Path, ...]) -> None:
+    """List the plugins: origin, version, hooks, and what is wrong with a broken one."""
+    for known in _registry(plugin).plugins.values():
+        state = f"BROKEN: {known.failure}" if known.failure else ", ".join(known.hooks)
+        click.echo(f"{known.name} {known.version} ({known.origin}): {state}")
+
+
+def _registry(drop_ins: tuple[Path, ...]) -> Registry:
+    from fairl_bench.suite.registry import Registry
+
+    return Registry(drop_ins)
+
+
+COMMANDS = (schema, list_parts, show, plugins)

@@ -1,0 +1,208 @@
+"""``report``, ``compare``, ``evaluate``, ``regress`` and ``published``: what numbers on record say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, POSITIVE, Number, two_methods
+from fairl_bench.cli.text import print_tables
+
+if TYPE_CHECKING:
+    from fairl_bench.results.read import Folder
+    from fairl_bench.table import Table
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option(
+    "--table",
+    "-t",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims, or the name of its "
+    "file.  [default: all]",
+)
+@FORMAT
+@INTERVALS
+@METHODS
+@click.option("--page", is_flag=True, help="Print no table; draw figures/ and write report.html anew.")
+@click.option("--open", "show_page", is_flag=True, help="Print no table; open report.html in a browser.")
+def report(
+    results: Path,
+    names: tuple[str, ...],
+    form: str,
+    intervals: bool,
+    methods: str | None,
+    page: bool,
+    show_page: bool,
+) -> None:
+    """Print the tables of RESULTS, a results folder, from what lies in it alone."""
+    from fairl_bench.errors import FairlError, UnknownName
+    from fairl_bench.results.folder import table_name
+    from fairl_bench.results.read import TABLES, asked, between, read_results, tables
+
+    names = tuple(map(table_name, names))
+    for name in names:
+        if name not in TABLES:
+            raise UnknownName("table", name, TABLES)
+    _tell_first(results)
+    if page or show_page:
+        _page(results, again=page, show=show_page)
+        return
+    folder = read_results(results)
+    if methods is not None:
+        folder = between(folder, two_methods(methods))
+    found = [*folder.records, *folder.paired.records]
+    compared = folder.paired.comparisons
+    runs, labelled, notes = folder.runs, folder.known, folder.notes
+    made = tables(folder.report, found, compared, runs, intervals=intervals, known=labelled, notes=notes)
+    if folder.claims and (not names or "claims" in names):
+        made["claims"] = _judged(folder)
+    for name in names:
+        if name not in made:
+            known = ", ".join(made) or "none"
+            why = "its suite does not ask for it under 'report:'"
+            if name in asked(folder.report):
+                why = "its suite asks for it, and no number on record belongs into it"
+            raise FairlError(f"{results} has no table {name!r} (it has: {known}); {why}")
+    print_tables([table for name, table in made.items() if not names or name in names], form)
+
+
+def _tell_first(*places: Path) -> None:
+    """What a reader of these results folders should know before any number."""
+    from fairl_bench.results.folder import note
+
+    for place in dict.fromkeys(places):
+        if place.is_dir() and (said := note(place)):
+            click.echo(f"note: {said}", err=True)
+
+
+def _page(results: Path, *, again: bool, show: bool) -> None:
+    """Write a folder's page and print where it lies; with ``show``, have the system open it."""
+    from fairl_bench.html.write import write_pages
+
+    place = write_pages(results, again=again)
+    click.echo(place)
+    if show and click.launch(str(place)):
+        click.echo("no browser was found; open the file in one", err=True)
+
+
+def _judged(folder: Folder) -> Table:
+    from fairl_bench.results import claims
+
+    known = folder.paired.comparisons
+    return claims.table(claims.judge(folder.claims, folder.path, folder.name, folder.records, known))
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@FORMAT
+def compare(first: str, second: str, form: str) -> None:
+    """Compare FIRST and SECOND, paired example by example.
+
+    Each is RESULTS:METHOD, a method of a results folder, or RESULTS for every method that both have.
+    """
+    from fairl_bench.results.compare import Side
+    from fairl_bench.results.compare import compare as compare_sides
+
+    _tell_first(Side.read(first).folder, Side.read(second).folder)
+    print_tables(compare_sides(first, second), form)
+
+
+@click.command()
+@click.argument("scores", type=click.Path(path_type=Path))
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="A CSV file of truths: dataset, example, truth, label, value."
+)
+@click.option(
+    "--threshold",
+    type=Number(),
+    help="A text is called good above it.  [default: the best on split 'train']",
+)
+@POSITIVE
+@FORMAT
+@INTERVALS
+@METHODS
+def evaluate(
+    scores: Path,
+    truth: Path | None,
+    threshold: float | None,
+    positive: Literal["good", "bad"],
+    form: str,
+    intervals: bool,
+    methods: str | None,
+) -> None:
+    """Judge SCORES, anybody's CSV file, one line an example and run.
+
+    Columns: 'reward' (or 'predicted': 1 good, -1 or 0 not), 'label' (1 good, -1 not) or 'value' (the true reward, more
+    is better) or both, and as they apply 'example', 'dataset', 'split', 'method', 'seed', 'replicate', 'model',
+    'encoder', 'pair', 'role', 'group', 'prompt', 'truth'.
+    """
+    from fairl_bench.results.evaluate import evaluate as judge
+
+    two = None if methods is None else two_methods(methods)
+    made = judge(scores, truth, threshold=threshold, methods=two, positive=positive, intervals=intervals)
+    print_tables(list(made.values()), form)
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
+@click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
+@click.option("--threshold", type=Number(), help="For a CSV file, as 'evaluate' takes it.")
+@POSITIVE
+@click.option("--renew", is_flag=True, help="Write what was measured into the file, where its margins are exact.")
+@FORMAT
+def regress(
+    results: Path,
+    against: Path,
+    truth: Path | None,
+    threshold: float | None,
+    positive: Literal["good", "bad"],
+    renew: bool,
+    form: str,
+) -> None:
+    """Hold RESULTS, a results folder or a CSV file of scores, against published numbers.
+
+    Each is reproduced, differs, or is not comparable and why; exit code 1 where one differs.
+    """
+    from fairl_bench.results import regress as regression
+    from fairl_bench.results.published import read_published
+
+    published = read_published(against)
+    _tell_first(results)
+    measured = regression.measured(results, truth, threshold=threshold, positive=positive)
+    lines = regression.regress(measured, published)
+    print_tables([regression.table(lines, published)], form)
+    if renew:
+        against.write_text(regression.renewed(lines, against, published), encoding="utf-8")
+        click.echo(f"{against} is renewed; say in its change log what changed the numbers", err=True)
+    elif any(line.verdict == "differs" for line in lines):
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@FORMAT
+def published(file: Path | None, form: str) -> None:
+    """Show the numbers of FILE with their source, and what the source's own arithmetic comes to.
+
+    Without FILE, every file of results/published.
+    """
+    from fairl_bench.errors import FairlError
+    from fairl_bench.results.published import check_table, number_table, read_published
+
+    files = [file] if file else sorted(Path("results/published").glob("*.yaml"))
+    if not files:
+        raise FairlError("results/published holds no file here; name one: fairl-bench published FILE")
+    known = [read_published(path) for path in files]
+    print_tables([make(one) for one in known for make in (number_table, check_table)], form)
+
+
+COMMANDS = (report, compare, evaluate, regress, published)

@@ -1,0 +1,94 @@
+"""What a table, a figure or a panel of the page is made of: everything that a results folder says, read on demand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
+from fairl_bench.history import History
+from fairl_bench.known import Known
+from fairl_bench.realigned import Realigned
+from fairl_bench.records import Record
+from fairl_bench.rows import Runs
+from fairl_bench.sheets import Sheet
+from fairl_bench.verdicts import Verdict
+
+
+class Material(ABC):
+    """The finished work of a suite.  Reading a property reads what it needs of the results folder, and no more."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name of the suite."""
+
+    @property
+    @abstractmethod
+    def records(self) -> Sequence[Record]:
+        """Every number on record: those of single runs, and those of two runs, which have an ``other``."""
+
+    @property
+    @abstractmethod
+    def comparisons(self) -> Sequence[Comparison]:
+        """Intervals of each method, and paired differences of each two."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> Mapping[Row, Runs]:
+        """The rows of tables in the order of the suite, each with the runs that it should rest on."""
+
+    @property
+    @abstractmethod
+    def data(self) -> Sequence[str]:
+        """The data sets that the suite's ``report:`` names, in its order."""
+
+    @abstractmethod
+    def truth_of(self, data: str) -> str:
+        """The truth that the report holds a data set against; ``gold`` where it does not say."""
+
+    @property
+    @abstractmethod
+    def methods(self) -> Sequence[str]:
+        """The two methods that are compared, the baseline first; where the report names none, the first two."""
+
+    @property
+    @abstractmethod
+    def known(self) -> Known:
+        """Of how many examples of each data set the label is known, where it is not of all."""
+
+    @property
+    @abstractmethod
+    def notes(self) -> Sequence[str]:
+        """Sentences about the whole run, such as which texts were read only in part."""
+
+    @property
+    @abstractmethod
+    def verdicts(self) -> Sequence[Verdict]:
+        """The verdicts on the suite's claims; empty where it makes none."""
+
+    @abstractmethod
+    def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:
+        """Examples and rewards of these data sets, models and runs in the order of the suite."""
+
+    @property
+    @abstractmethod
+    def histories(self) -> Sequence[History]:
+        """What was noted of each training."""
+
+    @property
+    @abstractmethod
+    def realigned(self) -> Sequence[Realigned]:
+        """The completions of each re-alignment."""
+
+    @property
+    @abstractmethod
+    def suite(self) -> str:
+        """The suite as it was resolved, the text of ``suite.yaml``."""
+
+    @property
+    @abstractmethod
+    def run(self) -> Mapping[str, Any]:
+        """What ``run.json`` says of the run: machine, packages, stages, failures."""
