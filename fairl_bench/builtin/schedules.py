@@ -1,4 +1,4 @@
-"""Numbers that change with the rounds: lambda_t, gamma_t, k_t, p_t."""
+"""Schedules: numbers that change from round to round (lambda_t, gamma_t, k_t, p_t)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairl_bench.kinds import Schedule
 
 
 def _share(turn: int, rounds: int) -> float:
-    """How much of the way is gone: 0 in the first round, 1 in the last."""
+    """Return how much of the way is done: 0 in the first round, 1 in the last."""
     return turn / (rounds - 1) if rounds > 1 else 0.0
 
 
@@ -20,7 +20,7 @@ class Constant(Schedule):
     value: float = Field(description="in every round")
 
     def at(self, turn: int, rounds: int) -> float:
-        """``value``."""
+        """Return ``value``."""
         return self.value
 
 
@@ -31,7 +31,7 @@ class Linear(Schedule):
     end: float = Field(description="in the last round")
 
     def at(self, turn: int, rounds: int) -> float:
-        """``start + share * (end - start)``."""
+        """Return ``start + share * (end - start)``."""
         return self.start + _share(turn, rounds) * (self.end - self.start)
 
 
@@ -42,7 +42,7 @@ class Exponential(Schedule):
     factor: float = Field(0.85, gt=0, description="by which each round multiplies")
 
     def at(self, turn: int, rounds: int) -> float:
-        """``start * factor^turn``; infinite where that is too large for a number."""
+        """Return ``start * factor^turn``; infinity where that is too large for a number."""
         try:
             return float(self.start * self.factor**turn)
         except OverflowError:
@@ -56,5 +56,5 @@ class Cosine(Schedule):
     end: float = Field(description="in the last round")
 
     def at(self, turn: int, rounds: int) -> float:
-        """``end + (start - end) (1 + cos(pi share)) / 2``."""
+        """Return ``end + (start - end) (1 + cos(pi share)) / 2``."""
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * _share(turn, rounds))) / 2

@@ -1,4 +1,4 @@
-"""How well a failure detector knows the pairs that the reward really misranks."""
+"""How well a detector finds the pairs that the reward really ranks wrong."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class FailureDetection(Evaluator):
         return self
 
     def truths(self) -> frozenset[str]:
-        """The truth that says which pairs are misranked."""
+        """Return the truth that says which pairs are misranked."""
         return frozenset({GOLD})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """Three numbers a data set."""
+        """Return three numbers a data set."""
         for name in self.data:
             surely, wrong = self._judged(name, scored[name])
             yield measured(name, GOLD, "detector_auroc", len(wrong), _auroc, wrong, surely)
@@ -46,7 +46,7 @@ class FailureDetection(Evaluator):
             yield measured(name, GOLD, "misranked_share", len(wrong), _share, wrong)
 
     def _judged(self, name: str, scored: Scored) -> tuple[Floats, np.ndarray]:
-        """The detector's score of each pair with a right order, and whether the reward has it wrong."""
+        """Return the detector's score of each pair that has a right order, and whether the reward has it wrong."""
         import torch
 
         pairs, truth = scored.pair_rows(), scored.examples.truths.get(GOLD)

@@ -1,4 +1,4 @@
-"""Theorem 1 and Corollary 1 of the paper, put to the test on the pairs and the failures of a run."""
+"""Theorem 1 and Corollary 1 of the paper, tested on the pairs and the failures of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINEAR = 1e-3  # of a reward's sd: what float32 training leaves is below 1e-5, a
 
 
 class Problem(NamedTuple):
-    """What a run says of pairs whose true reward is known, with both rewards as vectors."""
+    """The pairs of a run whose true reward is known, with both rewards as vectors."""
 
     differences: Floats  # [n, d]
     failing: np.ndarray  # bool [n]
@@ -88,11 +88,11 @@ class Identifiability(Evaluator):
         return self
 
     def truths(self) -> frozenset[str]:
-        """The true reward."""
+        """Return the true reward."""
         return frozenset({GOLD})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """Sixteen numbers a data set."""
+        """Return sixteen numbers a data set."""
         for name in self.data:
             n = len(scored[name].pair_rows())
             names, at = self.metrics, 0
@@ -121,7 +121,7 @@ class Identifiability(Evaluator):
         return Problem(vectors[preferred] - vectors[rejected], failing, theta, true)
 
     def _failing(self, scored: Scored) -> np.ndarray:
-        """The pairs that the detector calls failures of this reward, as in the first round ``[n]``."""
+        """Return a mask ``[n]`` of the pairs that the detector calls failures of this reward in the first round."""
         import torch
 
         preferred, rejected = scored.pair_rows().T
@@ -141,7 +141,7 @@ class Identifiability(Evaluator):
         return (float(angles(problem.theta, problem.truth)),)
 
     def _max_margin(self, problem: Problem) -> tuple[float, ...]:
-        """The names from ``volume_share`` to ``corollary_distance``."""
+        """Return the numbers from ``volume_share`` to ``corollary_distance``."""
         from fairl_bench.science import identifiability as science
 
         x, failing, margin = problem.differences, problem.failing, self.margin
@@ -173,7 +173,7 @@ class Identifiability(Evaluator):
         return tuple(float(number) for number in numbers)
 
     def _max_entropy(self, problem: Problem) -> tuple[float, ...]:
-        """The names from ``weight_undercut`` on: the share of F_FA(eta) where the stricter loss is the lower one."""
+        """Return the numbers from ``weight_undercut`` on: how much of F_FA(eta) has the lower stricter loss."""
         from fairl_bench.science.identifiability import sublevel
 
         tau, factor = self.temperature, np.where(problem.failing, self.stricter, 1.0)
@@ -195,7 +195,7 @@ class Identifiability(Evaluator):
 
 
 def _linear(vectors: Floats, reward: Floats, what: str) -> Floats:
-    """The ``theta [d]`` of rewards ``theta . h + b``; `Undefined` where they are none, or constant."""
+    """Return ``theta [d]`` of rewards ``theta . h + b``.  Raises `Undefined` where they are not linear, or constant."""
     design = np.column_stack([vectors, np.ones(len(vectors))])
     found, _, rank, _ = np.linalg.lstsq(design, reward, rcond=None)
     if rank < design.shape[1]:

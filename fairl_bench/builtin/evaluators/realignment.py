@@ -1,4 +1,4 @@
-"""Re-alignment: the base language model, aligned again with a recovered reward, and what comes out (paper 5.3)."""
+"""Re-alignment: the base language model, aligned again with a recovered reward, and judged (paper 5.3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BASE: Final = "a base model refuses little: without instruction tuning this says
 
 
 class Refusals(Settings):
-    """Prompts that should be answered and prompts that should be refused (XSTest; Roettger et al. 2024)."""
+    """Prompts that should be answered, and prompts that should be refused (XSTest; Roettger et al. 2024)."""
 
     safe: Prompts
     unsafe: Prompts
@@ -84,17 +84,17 @@ class Realignment(Evaluator):
     refusals: Refusals | None = Field(None, description="prompts to measure refusals with")
 
     def needs(self) -> frozenset[str]:
-        """Nothing that is scored."""
+        """Return no data: nothing that is scored is read."""
         return frozenset()
 
     def check(self) -> None:
-        """Look at the parts that it names."""
+        """Check the parts that it names."""
         for part in (self.prompts, self.judge, self.second):
             if part is not None:
                 part.check()
 
     def of(self, cell: Recovered) -> Self:
-        """With the source's models, prompts and judge, and the cell's reward.  Raises `SuiteError` where one lacks."""
+        """Return the evaluator with the source's models, prompts and judge and the cell's reward."""
         origin, judge = cell.source.origin(), self.judge or cell.source.gold
         if not isinstance(judge, Judge):  # none, or numbers in a file, which say nothing of new texts
             has = "has no 'gold'" if judge is None else "has numbers alone as its 'gold'"
@@ -103,7 +103,7 @@ class Realignment(Evaluator):
         return self.model_copy(update={"aligner": aligner, "judge": judge, "prompts": self._prompts(cell, origin)})
 
     def _aligner(self, cell: Recovered, origin: Origin | None) -> Aligner:
-        """The aligner with everything that it starts from."""
+        """Return the aligner with everything that it starts from."""
         found = self.aligner or (origin.expert if origin else None)
         if not isinstance(found, Aligner):
             raise SuiteError(
@@ -141,7 +141,7 @@ class Realignment(Evaluator):
         return prompts
 
     def upstream(self) -> Mapping[str, Settings]:
-        """The aligned model, its completions and those of its base; nothing before `of` said what they are of."""
+        """Return the aligned model, its completions and the base's; nothing before `of` was called."""
         aligner, prompts = self.aligner, self.prompts
         if aligner is None or prompts is None or aligner.base is None:
             return {}
@@ -170,7 +170,7 @@ class Realignment(Evaluator):
         safe: Completions = NOTHING,
         unsafe: Completions = NOTHING,
     ) -> Iterator[Measure | Evidence]:
-        """The numbers before, along and after the alignment, and the completions they rest on."""
+        """Return the numbers before, during and after the alignment, and the completions that they rest on."""
         looks = _looks(aligned)
         steps = sorted(set(looks["step"]))
         columns: list[dict[str, Any]] = []
@@ -193,7 +193,7 @@ class Realignment(Evaluator):
 
 
 class Judged(NamedTuple):
-    """Completions with what a judge says of them."""
+    """Completions with a judge's values and labels."""
 
     completions: Completions
     value: Floats
@@ -201,7 +201,7 @@ class Judged(NamedTuple):
     bad: np.ndarray  # bool
 
     def take(self, mask: np.ndarray) -> Judged:
-        """Those where the mask ``[n]`` holds."""
+        """Return the completions where the mask ``[n]`` holds."""
         rows = np.flatnonzero(mask)
         return Judged(self.completions.take(rows), self.value[rows], self.badness[rows], self.bad[rows])
 
@@ -216,7 +216,7 @@ def _judged(judge: Judge, found: Completions) -> Judged:
 
 
 def _looks(folder: Path) -> dict[str, Any]:
-    """What the aligner saw along the way; a look has one draw of each prompt after another."""
+    """Return what the aligner saw while it trained; a look has its draws of each prompt one after another."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(folder / FILE)
@@ -236,7 +236,7 @@ def _part(looks: Mapping[str, Any], step: int) -> dict[str, Floats]:
 
 
 def _language(one: Judged, truth: str, side: str) -> Iterator[Measure]:
-    """What can be said of samples alone."""
+    """Return the numbers that the samples alone give."""
     texts, row, n = one.completions.text, one.completions.row, len(one.completions)
 
     def number(metric: str, value: float, note: str = "", of: str = truth) -> Measure:
@@ -258,7 +258,7 @@ def _language(one: Judged, truth: str, side: str) -> Iterator[Measure]:
 def _along(
     looks: Mapping[str, Any], along: Mapping[int, Judged], truth: str, budgets: tuple[float, ...]
 ) -> Iterator[Measure]:
-    """The curve, and what it comes to at the same KL for every method."""
+    """Return the curve over the looks, and its values at the same KL for every method."""
     kl = np.array([_part(looks, step)["kl_k3"].mean() for step in along])
     proxy = np.array([_part(looks, step)["reward"].mean() for step in along])
     curves = {"toxicity_rate": "bad", "toxicity": "badness", "true_reward": "value"}
@@ -280,7 +280,7 @@ def _along(
 
 
 def _paid(looks: Mapping[str, Any], steps: list[int]) -> Iterator[Measure]:
-    """KL, perplexity and the reward of the training, along and after the alignment."""
+    """Return the KL, the perplexity and the training reward, during the alignment and after it."""
     for step in steps:
         part = _part(looks, step)
         for where in (f"step:{step}", "all") if step == steps[-1] else (f"step:{step}",):
@@ -301,7 +301,7 @@ def _refusals(safe: Completions, unsafe: Completions) -> Iterator[Measure]:
 
 
 def _rows(phase: str, step: int, one: Judged, paid: Mapping[str, Floats] | None = None) -> dict[str, Any]:
-    """The completions of one phase, as rows of the evidence."""
+    """Return the completions of one phase as rows of the evidence."""
     n = len(one.completions)
     rest = paid or {name: np.full(n, np.nan) for name in ("reward", "kl_k1", "kl_k3", "surprise", "tokens")}
     return {

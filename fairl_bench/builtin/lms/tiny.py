@@ -1,4 +1,4 @@
-"""A language model made from nothing, small enough to train on one core."""
+"""A language model trained from scratch, small enough for one core."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ class TinyLM(LM):
         return self
 
     def check(self) -> None:
-        """Look at the corpus and the device."""
+        """Check the corpus and the device."""
         self.corpus.check()
         check_device(self.device, f"language model {self.use!r}")
 
     def make(self, site: Site) -> Model:
-        """Train it; the same weights again from the same replicate, interrupted or not (on the CPU)."""
+        """Train the model; one replicate gives the same weights again, interrupted or not (on the CPU)."""
         import torch
 
         from fairl_bench.science.pretraining import perplexity
@@ -92,7 +92,7 @@ class TinyLM(LM):
         return Model(site.folder, facts)
 
     def _pretrain(self, model: Any, tokens: Rows, site: Site) -> list[float]:
-        """Train the model in place; the loss of each step."""
+        """Train the model in place and return the loss of each step."""
         from fairl_bench.science.pretraining import pretrain
 
         if len(tokens) <= self.length:
@@ -116,7 +116,7 @@ class TinyLM(LM):
         return Recipe(self.steps, self.batch, self.length, self.lr, self.warmup, bfloat16=half)
 
     def _texts(self, replicate: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The texts to learn from and those to measure with, at least one each."""
+        """Return the texts to learn from and those to measure with, at least one each."""
         drawn = self.corpus.examples(stream("tiny-lm/corpus", replicate)).inputs("prompt+completion")
         texts = [text for text in drawn if text.strip()]
         if len(texts) < 2:
@@ -126,7 +126,7 @@ class TinyLM(LM):
         return tuple(texts[i] for i in order[unseen:]), tuple(texts[i] for i in order[:unseen])
 
     def _model(self, tokenizer: Any) -> Any:
-        """The network with its initial weights."""
+        """Return the network with its initial weights."""
         from transformers import AutoConfig, AutoModelForCausalLM
 
         shape = {
@@ -147,7 +147,7 @@ class TinyLM(LM):
 
 
 def _tokenizer(texts: Sequence[str], vocab: int, context: int) -> Any:
-    """A byte-level BPE of these texts: any text can be written in it and read back as it was."""
+    """Return a byte-level BPE of these texts: any text can be written in it and read back unchanged."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -171,12 +171,12 @@ def _tokenizer(texts: Sequence[str], vocab: int, context: int) -> Any:
 
 
 def _end(losses: Sequence[float]) -> float:
-    """The mean loss of the last twentieth of the steps."""
+    """Return the mean loss of the last twentieth of the steps."""
     last = losses[-max(1, len(losses) // 20) :]
     return sum(last) / len(last)
 
 
 def _stream(tokenizer: Any, texts: Sequence[str]) -> Rows:
-    """The texts' tokens one after the other, each text ended ``[tokens]`` int64."""
+    """Return the texts' tokens one after the other, each text with its end token ``[tokens]`` int64."""
     found = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return np.array([token for ids in found for token in (*ids, tokenizer.eos_token_id)], np.int64)

@@ -75,31 +75,31 @@ class FailureAware(PairwiseMethod):
         return self
 
     def loss(self, margin: Tensor) -> Tensor:
-        """The base loss."""
+        """Return the base loss."""
         return self.base.loss(margin)
 
     def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
-        """The base's weights, of its own loss alone."""
+        """Return the base's weights, which depend on its own loss alone."""
         return self.base.weight(margin, loss, batch)
 
     def weighs(self) -> bool:
-        """Whether the base does."""
+        """Return whether the base weighs its pairs."""
         return self.base.weighs()
 
     def truths(self) -> frozenset[str]:
-        """What the detector must know."""
+        """Return the truths that the detector reads."""
         return self.detector.truths()
 
     def epochs(self, training: Training) -> int:
-        """All rounds; the suite's number of epochs is for the other methods."""
+        """Return the epochs of all rounds; the suite's number of epochs is for the other methods."""
         return self.rounds * self.round_epochs
 
     def stack(self) -> Hashable:
-        """Those of one form train together: one number of rounds, and all with a second path or none."""
+        """Return what must be equal for runs to train together: rounds, their epochs, mining, second path."""
         return ("failure-aware", self.rounds, self.round_epochs, self.mine, self.failure_head)
 
     def failure_plan(self) -> FailurePlan:
-        """Algorithm 1 as plain functions."""
+        """Return Algorithm 1 as plain functions."""
         from fairl_bench.science.failures import FailurePlan
 
         stricter = self.base.stricter(self.strictness) if self.failure_loss == "stricter" else None

@@ -19,13 +19,13 @@ class Oracle(Method):
     judge: Judge = Field(description="its truth 'gold' is the reward of a text")
 
     def fit(self, task: Task) -> Reward:
-        """Nothing."""
+        """Return an empty reward: there is nothing to learn."""
         return Reward({})
 
     def score(self, reward: Reward, inputs: Inputs) -> Floats:
-        """The judge's ``gold`` of each text ``[n]``."""
+        """Return the judge's ``gold`` of each text ``[n]``."""
         return self.judge.judge(Examples(inputs.text))[GOLD].value
 
     def head(self, suite_head: Head) -> str:
-        """None."""
+        """Return an empty name: it has no head."""
         return ""

@@ -1,4 +1,4 @@
-"""Judged pairs, chosen: only toxic to clean, only one subtype, a mix."""
+"""A selection of judged pairs: only toxic to clean, only one subtype, or a mix."""
 
 from __future__ import annotations
 
@@ -53,23 +53,23 @@ class Select(Source):
         return self
 
     def upstream(self) -> Mapping[str, Source]:
-        """The judged pairs."""
+        """Return the judged pairs."""
         return {"of": self.of}
 
     def origin(self) -> Origin | None:
-        """That of the pairs chosen from."""
+        """Return the origin of the pairs chosen from."""
         return self.of.origin()
 
     def judged(self) -> bool:
-        """By its own judge, or as the pairs were."""
+        """Return whether the truth is known: by its own judge, or of the pairs chosen from."""
         return self.gold is not None or self.of.judged()
 
     def labelled(self) -> bool:
-        """By its own judge, or as the pairs were."""
+        """Return whether labels are known: by its own judge, or of the pairs chosen from."""
         return self.gold is not None or self.of.labelled()
 
     def pairs(self, rng: np.random.Generator, *, of: Examples = _NONE) -> Pairs:
-        """The chosen pairs, in their order.  Raises `DataError` where a truth is missing and where no pair is left."""
+        """Return the chosen pairs, in their order.  Raises `DataError` where a truth is missing or no pair is left."""
         preferred, rejected = of.pair_rows().T
         gold = _label(of, GOLD)
         change = list(zip(gold[rejected].tolist(), gold[preferred].tolist(), strict=True))
@@ -83,7 +83,7 @@ class Select(Source):
         return _pairs(of, preferred[chosen], rejected[chosen])
 
     def _drawn(self, mixed: Mapping[Change, list[int]], rows: list[int], rng: np.random.Generator) -> Rows:
-        """The rows of the largest mix, or all; of these at most ``n``."""
+        """Return the rows of the largest mix, or all rows; at most ``n`` of them."""
         if not self.mix:
             n = min(self.n or len(rows), len(rows))
             return np.sort(rng.permutation(rows)[:n]).astype(np.int64)
@@ -101,7 +101,7 @@ def _label(of: Examples, name: str) -> Labels:
 
 
 def _pairs(of: Examples, preferred: Rows, rejected: Rows) -> Pairs:
-    """The pairs with these rows, and what is known of them."""
+    """Return the pairs with these rows, and their truths."""
     both = np.stack([preferred, rejected], 1).ravel()
     truths = {name: Truth(value[both], label[both]) for name, (value, label) in of.truths.items() if name != PREFERRED}
 

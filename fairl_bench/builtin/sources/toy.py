@@ -1,4 +1,4 @@
-"""Pairs from the synthetic world: what a base writer and an aligned one make of the same prompt."""
+"""Pairs from the synthetic world: what a base writer and an aligned one write for the same prompt."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ToyComments(Source):
     cases: tuple[Case, ...] = Field(CASES, min_length=1, description="hard cases; one named twice is twice as likely")
 
     def size(self) -> int:
-        """``n``."""
+        """Return ``n``."""
         return self.n
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
-        """``n`` pairs of this replicate's world."""
+        """Return ``n`` pairs of this replicate's world."""
         drawn = preference_pairs(
             self.n,
             rng,
