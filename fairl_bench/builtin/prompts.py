@@ -23,7 +23,7 @@ class ToyPrompts(Prompts):
     drawn: ClassVar[bool] = True
 
     stances: tuple[Stance, ...] = Field(
-        STANCES, min_length=1, description="in turn; one named twice comes twice as often"
+        STANCES, min_length=1, description="stances that take turns; one named twice comes twice as often"
     )
     shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
 

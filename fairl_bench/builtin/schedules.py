@@ -17,7 +17,7 @@ def _share(turn: int, rounds: int) -> float:
 class Constant(Schedule):
     """The same value in every round."""
 
-    value: float = Field(description="in every round")
+    value: float = Field(description="value in every round")
 
     def at(self, turn: int, rounds: int) -> float:
         """Return ``value``."""
@@ -27,8 +27,8 @@ class Constant(Schedule):
 class Linear(Schedule):
     """A straight line from ``start`` in the first round to ``end`` in the last."""
 
-    start: float = Field(description="in the first round")
-    end: float = Field(description="in the last round")
+    start: float = Field(description="value in the first round")
+    end: float = Field(description="value in the last round")
 
     def at(self, turn: int, rounds: int) -> float:
         """Return ``start + share * (end - start)``."""
@@ -38,8 +38,8 @@ class Linear(Schedule):
 class Exponential(Schedule):
     """``start * factor^turn``: the decay of lambda_t (paper 5)."""
 
-    start: float = Field(description="in the first round")
-    factor: float = Field(0.85, gt=0, description="by which each round multiplies")
+    start: float = Field(description="value in the first round")
+    factor: float = Field(0.85, gt=0, description="factor from one round to the next")
 
     def at(self, turn: int, rounds: int) -> float:
         """Return ``start * factor^turn``; infinity where that is too large for a number."""
@@ -52,8 +52,8 @@ class Exponential(Schedule):
 class Cosine(Schedule):
     """Half a cosine from ``start`` to ``end``: slow, fast, slow (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
 
-    start: float = Field(description="in the first round")
-    end: float = Field(description="in the last round")
+    start: float = Field(description="value in the first round")
+    end: float = Field(description="value in the last round")
 
     def at(self, turn: int, rounds: int) -> float:
         """Return ``end + (start - end) (1 + cos(pi share)) / 2``."""

@@ -25,20 +25,22 @@ class JsonlTexts(TestSet):
 
     path: DataFile = Field(description="the file, relative to the suite")
     text: str = Field("text", description="the column of the text")
-    prompt: str | None = Field(None, description="the column of what the text goes on from")
+    prompt: str | None = Field(None, description="the column of the prompt that the text continues")
     gold: TextGold | None = Field(
         None, description="the human label, or a number; none: a corpus, whose truth is not known"
     )
     subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
-    each: int | None = Field(None, ge=1, description="the first so many good texts, and as many that are not")
+    each: int | None = Field(
+        None, ge=1, description="take only this many good texts and as many bad ones, the first of the file"
+    )
 
     @model_validator(mode="after")
     def _labelled(self) -> Self:
         if self.each is not None and self.gold is None:
             raise PydanticCustomError("no_gold", "chooses by label: name the label under 'gold'", {"field": "each"})
         if self.each is not None and not self.labelled():
-            message = "chooses by label, and 'gold' has numbers alone: give that a 'label_above'"
+            message = "chooses by label, and 'gold' has only numbers: give it a 'label_above'"
             raise PydanticCustomError("no_gold", message, {"field": "each"})
         refuse_twice(self.subtypes)
         return self
@@ -104,7 +106,7 @@ class ToyTexts(TestSet):
 
     drawn: ClassVar[bool] = True
 
-    n: int = Field(2000, ge=1, description="texts")
+    n: int = Field(2000, ge=1, description="number of texts")
     shift: float = Field(0.5, ge=0, le=1, description="share of words from the second lexicon")
     toxic: float = Field(0.39, ge=0, le=1, description="share of toxic texts")
     hard: float = Field(0.2, ge=0, le=1, description="share of texts with a hard case: words that mislead")
@@ -129,15 +131,15 @@ class ToyTexts(TestSet):
 class Judged(TestSet):
     """The texts of another test set, with a judge's truths added to those they have (paper, Table 3: subtypes)."""
 
-    of: TestSet = Field(description="the texts; a truth that they come with is kept")
-    judge: Judge = Field(description="tells the truths that they come without")
+    of: TestSet = Field(description="the texts; their own truths are kept")
+    judge: Judge = Field(description="the judge that adds the truths which they lack")
 
     def draws(self) -> bool:
         """Return whether the texts are drawn at random."""
         return self.of.draws()
 
     def labelled(self) -> bool:
-        """Return whether labels are known: always, unless the texts have numbers alone."""
+        """Return whether labels are known: always, unless the texts have only numbers."""
         return self.of.labelled() or not self.of.judged()
 
     def size(self) -> int | None:
@@ -203,10 +205,10 @@ class Completed(TestSet):
 
     drawn: ClassVar[bool] = True
 
-    lm: LM = Field(description="what completes: the base of a source, say")
+    lm: LM = Field(description="the language model that completes: the base of a source, say")
     prompts: Prompts
-    n: int = Field(100, ge=1, description="prompts, at most")
-    each: int = Field(64, ge=1, description="completions of a prompt")
+    n: int = Field(100, ge=1, description="most prompts")
+    each: int = Field(64, ge=1, description="completions of each prompt")
     sampling: Sampling = Sampling()
     gold: Judge | None = Field(None, description="judges every completion; none: its truth is not known")
 

@@ -18,7 +18,7 @@ class MarginThreshold(Detector):
     """Pairs whose margin is at most a threshold, ``margin <= gamma_t`` (paper 4.3, Algorithm 1 line 4)."""
 
     start: float = Field(0.5, description="gamma in the first round, in reward units")
-    end: float = Field(0.0, description="gamma in the last round; a straight line between")
+    end: float = Field(0.0, description="gamma in the last round; in between, a straight line")
 
     def failures(self, signal: Signal) -> Tensor:
         """Return a mask ``[..., n]`` of the failures."""

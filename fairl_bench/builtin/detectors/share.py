@@ -26,7 +26,7 @@ class Share(Detector):
     """A detector that takes a share of the pairs; the share shrinks from round to round."""
 
     start: float = Field(0.2, ge=0, le=1, description="share of the pairs in the first round (paper 5)")
-    end: float = Field(0.0, ge=0, le=1, description="share of the pairs in the last round; a straight line between")
+    end: float = Field(0.0, ge=0, le=1, description="share of the pairs in the last round; in between, a straight line")
 
     def share(self, signal: Signal) -> float:
         """Return k_t, the share of this round."""

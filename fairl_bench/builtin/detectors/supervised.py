@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class _Labelled(Detector):
-    truth: Literal["gold"] = Field(GOLD, description="the labels of the texts")
+    truth: Literal["gold"] = Field(GOLD, description="the truth whose labels are read")
     centre: Literal["class-midpoint", "zero"] = Field(
-        "class-midpoint", description="the reward that divides good from bad; a bias trained on margins cannot"
+        "class-midpoint",
+        description="the reward between good and bad; training on margins alone does not fix it",
     )
 
     def truths(self) -> frozenset[str]:
@@ -77,7 +78,9 @@ class LineSix(_Labelled):
     The second half flags the rejected texts that the reward has *right*; it is here to show what that does.
     """
 
-    centre: Literal["class-midpoint", "zero"] = Field("zero", description="the paper's letter has none")
+    centre: Literal["class-midpoint", "zero"] = Field(
+        "zero", description="the reward between good and bad; the paper's line has none, which is 0"
+    )
 
     def failures(self, signal: Signal) -> Tensor:
         """Return a mask ``[..., n]`` of the failures."""

@@ -31,7 +31,9 @@ class CausalLM(Encoder):
     """
 
     lm: LM
-    layer: int = Field(-1, description="0: the input embeddings, 1: the first block's output, -1: the last, normed")
+    layer: int = Field(
+        -1, description="0: the input embeddings; 1: the first block's output; -1: the last one's, after the final norm"
+    )
     pooling: Literal["mean", "weighted-mean", "last", "first"] = Field(
         "mean",
         description="over the text's tokens, without BOS and EOS; weighted-mean: by position, 1 to n (Muennighoff "
@@ -39,9 +41,13 @@ class CausalLM(Encoder):
     )
     normalise: bool = Field(True, description="scale every vector to unit length")
     dtype: Literal["float32", "bfloat16"] = "float32"
-    batch: int = Field(16, ge=1, description="texts a forward pass")
-    max_length: int = Field(256, ge=2, description="tokens read of a text; fewer where the model has fewer positions")
-    padding: Literal["right", "left"] = Field("right", description="side that shorter texts of a batch are filled on")
+    batch: int = Field(16, ge=1, description="texts in a forward pass")
+    max_length: int = Field(
+        256, ge=2, description="most tokens read of a text; fewer where the model has fewer positions"
+    )
+    padding: Literal["right", "left"] = Field(
+        "right", description="side on which shorter texts of a batch are filled up"
+    )
     workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
 
     def upstream(self) -> Mapping[str, Component]:

@@ -41,7 +41,7 @@ class SentenceTransformer(Encoder):
     )
     revision: str | None = Field(None, description="commit or branch on the hub")
     dtype: Literal["float32", "bfloat16"] = "float32"
-    batch: int = Field(16, ge=1, description="texts a forward pass")
+    batch: int = Field(16, ge=1, description="texts in a forward pass")
     workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:

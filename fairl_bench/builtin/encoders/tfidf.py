@@ -25,8 +25,8 @@ class Tfidf(Encoder):
 
     fitted: ClassVar[bool] = True
 
-    dimensions: int = Field(256, ge=2, description="numbers a vector, fewer where the corpus allows no more")
-    words: int = Field(20_000, ge=10, description="most frequent words and word pairs to keep")
+    dimensions: int = Field(256, ge=2, description="numbers in a vector; fewer where the corpus allows only fewer")
+    words: int = Field(20_000, ge=10, description="how many of the most frequent words and word pairs are kept")
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
         """Return one row a text ``[n, dimensions]``; a text without a known word is the zero vector."""

@@ -22,7 +22,7 @@ class BestOfN(Evaluator):
     of n is at most log n - (n - 1) / n nats from its base: ``best_of_8_kl``.
     """
 
-    counts: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64), min_length=1, description="n")
+    counts: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64), min_length=1, description="values of n")
 
     def truths(self) -> frozenset[str]:
         """Return the truth ``gold``."""

@@ -38,7 +38,7 @@ class Classification(Evaluator):
         "margin_snr",
     )
 
-    label: Label = Field(PREFERRED, description="the truth that it is measured against")
+    label: Label = Field(PREFERRED, description="the truth that the reward is measured against")
     threshold: Threshold = Threshold()
     positive: Literal["good", "bad"] = Field("good", description="the class of F1")
 

@@ -24,7 +24,7 @@ class FailureDetection(Evaluator):
 
     metrics: ClassVar[tuple[str, ...]] = ("detector_auroc", "detector_auprc", "misranked_share")
 
-    detector: Detector = Field(description="whose score is measured")
+    detector: Detector = Field(description="the detector whose score is measured")
 
     @model_validator(mode="after")
     def _reads_rewards(self) -> Self:
@@ -53,7 +53,7 @@ class FailureDetection(Evaluator):
         if truth is None or not len(pairs):
             raise DataError(f"failure-detection needs pairs with the truth 'gold'; data {name!r} has none")
         if self.detector.truths() and not truth.label.any():
-            lack = f"data {name!r} has numbers alone; give its 'gold' a 'label_above'"
+            lack = f"data {name!r} has only numbers; give its 'gold' a 'label_above'"
             raise DataError(f"detector {self.detector.use!r} reads the labels of the truth 'gold': {lack}")
         preferred, rejected = pairs.T
         reward, gold = torch.tensor(scored.reward), torch.from_numpy(truth.label.astype(np.float64))

@@ -68,13 +68,15 @@ class Identifiability(Evaluator):
         "theorem_temperature",
     )
 
-    detector: Detector = Field(description="which pairs are failures, by the run's own reward")
-    margin: float = Field(0.8, gt=0, description="M, of every pair")
-    temperature: float = Field(1.0, gt=0, description="tau, of every pair")
+    detector: Detector = Field(description="the rule that says which pairs are failures, by the run's own reward")
+    margin: float = Field(0.8, gt=0, description="M, the margin asked of every pair")
+    temperature: float = Field(1.0, gt=0, description="tau, the temperature of every pair")
     stricter: float = Field(2.0, gt=1, description="M_fail / M, tau / tau_fail, and the weight of a failure")
-    room: float = Field(4.0, gt=1, description="the bound, in multiples of the least that allows every margin M")
+    room: float = Field(
+        4.0, gt=1, description="the bound of a reward's length, in multiples of the least that allows every margin M"
+    )
     samples: int = Field(400, ge=10, description="rewards drawn from each set")
-    steps: int = Field(60, ge=2, description="of hit-and-run, from within the set to a sample")
+    steps: int = Field(60, ge=2, description="steps of hit-and-run from a point within the set to a sample")
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:

@@ -29,7 +29,7 @@ class Refusals(Settings):
 
     safe: Prompts
     unsafe: Prompts
-    n: int = Field(200, ge=1, description="prompts of each, at most")
+    n: int = Field(200, ge=1, description="most prompts of each kind")
 
 
 class Realignment(Evaluator):
@@ -66,21 +66,29 @@ class Realignment(Evaluator):
         "unsafe_refused",
     )
 
-    data: tuple[str, ...] = Field((), description="none: it judges what it makes itself")
-    aligner: Aligner | None = Field(None, description="its reward is replaced; none: the one of the source's expert")
-    steps: int | None = Field(None, ge=1, description="of the aligner; none: its own")
-    kl: float | None = Field(None, ge=0, description="the aligner's weight of the KL; none: its own")
-    prompts: Prompts | None = Field(None, description="none: the aligner's to train, the source's to judge")
-    held_out: float = Field(0.25, gt=0, lt=1, description="share of the prompts that only the judge sees completed")
-    n: int = Field(100, ge=1, description="held-out prompts that the result completes")
-    samples: int = Field(25, ge=1, description="of each (RealToxicityPrompts: 25)")
-    sampling: Sampling = Field(Sampling(max_new_tokens=20), description="of these samples")
-    probes: int = Field(256, ge=1, description="held-out completions at each look along the alignment")
-    times: int = Field(4, ge=1, description="looks along the alignment, beside the one before it")
+    data: tuple[str, ...] = Field((), description="no data: it judges what it makes itself")
+    aligner: Aligner | None = Field(
+        None, description="the aligner, whose reward is replaced; none: the source's expert"
+    )
+    steps: int | None = Field(None, ge=1, description="steps of the aligner; none: its own number")
+    kl: float | None = Field(None, ge=0, description="weight of the KL in the aligner; none: its own")
+    prompts: Prompts | None = Field(
+        None, description="prompts to train and to judge with; none: the aligner's to train, the source's to judge"
+    )
+    held_out: float = Field(
+        0.25, gt=0, lt=1, description="share of the prompts that is kept from training and completed for the judge"
+    )
+    n: int = Field(100, ge=1, description="number of held-out prompts that the aligned model completes")
+    samples: int = Field(25, ge=1, description="completions of each of these prompts (RealToxicityPrompts: 25)")
+    sampling: Sampling = Field(Sampling(max_new_tokens=20), description="how these completions are sampled")
+    probes: int = Field(256, ge=1, description="held-out completions at each look during the alignment")
+    times: int = Field(4, ge=1, description="looks during the alignment, besides the one before it")
     scale: int = Field(512, ge=2, description="completions of the base that the reward is standardised on")
-    judge: Judge | None = Field(None, description="of the truth; none: the source's 'gold'")
-    second: Judge | None = Field(None, description="an independent judge of the same; its truth is called 'second'")
-    budgets: tuple[float, ...] = Field((0.25, 0.5, 1.0), description="KL from the base, nats a completion")
+    judge: Judge | None = Field(None, description="judge of the completions; none: the source's 'gold'")
+    second: Judge | None = Field(None, description="another, independent judge; its truth is called 'second'")
+    budgets: tuple[float, ...] = Field(
+        (0.25, 0.5, 1.0), description="KL from the base at which methods are compared, nats a completion"
+    )
     refusals: Refusals | None = Field(None, description="prompts to measure refusals with")
 
     def needs(self) -> frozenset[str]:
@@ -97,7 +105,7 @@ class Realignment(Evaluator):
         """Return the evaluator with the source's models, prompts and judge and the cell's reward."""
         origin, judge = cell.source.origin(), self.judge or cell.source.gold
         if not isinstance(judge, Judge):  # none, or numbers in a file, which say nothing of new texts
-            has = "has no 'gold'" if judge is None else "has numbers alone as its 'gold'"
+            has = "has no 'gold'" if judge is None else "has only numbers as its 'gold'"
             raise SuiteError(f"evaluate: {self.use!r} needs a judge: model {cell.name!r} {has}, name a 'judge'")
         aligner = self._aligner(cell, origin)
         return self.model_copy(update={"aligner": aligner, "judge": judge, "prompts": self._prompts(cell, origin)})

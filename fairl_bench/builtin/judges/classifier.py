@@ -39,8 +39,8 @@ class ByClassifier(ByProbability):
     Batches are fixed and sorted by length; another ``batch`` changes a value's last bits and is another judge.
     """
 
-    max_length: int = Field(512, ge=8, description="tokens of a text that are read, if the model takes as many")
-    batch: int = Field(16, ge=1, description="texts a forward pass")
+    max_length: int = Field(512, ge=8, description="most tokens read of a text; fewer where the model takes fewer")
+    batch: int = Field(16, ge=1, description="texts in a forward pass")
     workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
 
     def classified(self, head: Head, texts: Sequence[str]) -> Floats:

@@ -86,11 +86,13 @@ class Linear(ByProbability):
     gold: GoldColumn
     subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
-    unit: Literal["words", "characters"] = Field("words", description="what is counted; characters within words alone")
-    longest: int = Field(1, ge=1, description="units of the longest sequence that counts")
-    terms: int = Field(50_000, ge=2, description="most frequent sequences to keep")
+    unit: Literal["words", "characters"] = Field(
+        "words", description="what is counted; characters are counted within words only"
+    )
+    longest: int = Field(1, ge=1, description="number of units in the longest sequence that is counted")
+    terms: int = Field(50_000, ge=2, description="how many of the most frequent sequences are kept")
     l2: float = Field(0.1, gt=0, description="weight of the L2 prior")
-    balanced: bool = Field(False, description="weigh both labels alike, however many comments each has")
+    balanced: bool = Field(False, description="give both labels the same weight, however many comments each has")
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
@@ -126,7 +128,7 @@ class Linear(ByProbability):
 class LinearSaved(ByProbability):
     """The weights that `linear` has saved: the same verdicts without the comments it learnt from."""
 
-    path: DataFile = Field(description="what Linear.save wrote, relative to the suite")
+    path: DataFile = Field(description="the file that Linear.save wrote, relative to the suite")
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
         """Return, by truth, the probability of each text ``[n]``."""

@@ -31,7 +31,7 @@ class ByProbability(Judge):
     threshold: float = Field(
         0.5, gt=0, lt=1, description="a text is good above this probability of good; bad kinds are cut at 1 minus it"
     )
-    clip: float = Field(1e-7, ge=1e-15, lt=0.5, description="how far probabilities are kept from 0 and 1")
+    clip: float = Field(1e-7, ge=1e-15, lt=0.5, description="the least distance of a probability from 0 and 1")
 
     @abstractmethod
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:

@@ -27,9 +27,9 @@ class Recovered(Judge):
     """
 
     folder: Annotated[str, Beside, RunTime] = Field(
-        min_length=1, description="RESULTS/rewards/CELL, relative to the suite"
+        min_length=1, description="the saved reward, RESULTS/rewards/CELL, relative to the suite"
     )
-    threshold: float = Field(0.0, description="a text is good where its reward is above it")
+    threshold: float = Field(0.0, description="a text is good where its reward is above this")
     _find: Find | None = PrivateAttr(None)
 
     @model_validator(mode="after")

@@ -66,8 +66,8 @@ class OnPolicy(Aligner):
     drawn: ClassVar[bool] = True
 
     steps: int = Field(40, ge=1, description="updates of the weights, each from new completions")
-    batch: int = Field(64, ge=2, description="completions a step")
-    parts: int = Field(1, ge=1, description="that a batch is cut into, to fit into memory")
+    batch: int = Field(64, ge=2, description="completions in a step")
+    parts: int = Field(1, ge=1, description="number of parts that a batch is cut into, to fit into memory")
     lr: float = Field(5e-4, gt=0, description="learning rate of the first step; it falls linearly to 0")
     sampling: Sampling = Sampling()
     device: Device = Field("cpu", description=DEVICE)

@@ -206,7 +206,7 @@ class Rloo(GroupRelative):
     The KL to the base is that of a whole completion, in nats; per-completion baselines are the siblings' mean.
     """
 
-    kl: float = Field(0.3, ge=0, description="reward units a nat of KL to the base, by completion")
+    kl: float = Field(0.3, ge=0, description="cost of the KL of a completion to the base, in reward units a nat")
 
     def trainer(self) -> tuple[type[Any], type[Any]]:
         """Return TRL's `RLOOTrainer`."""

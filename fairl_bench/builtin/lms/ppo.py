@@ -33,7 +33,7 @@ class Ppo(OnPolicy):
     alignment begins anew: TRL's PPO cannot go on from a checkpoint.
     """
 
-    kl: float = Field(0.3, ge=0, description="reward units a nat of KL to the base")
+    kl: float = Field(0.3, ge=0, description="cost of the KL to the base, in reward units a nat")
     epochs: int = Field(4, ge=1, description="passes over a step's completions")
     clip: float = Field(0.2, gt=0, description="how far the probability of a token may move in a step, as a share")
 

@@ -44,16 +44,22 @@ class TinyLM(LM):
     corpus: TestSet = Field(description="the texts to learn from; their truth is not read")
     architecture: Literal["gpt-neox", "llama", "gemma3"] = "gpt-neox"
     layers: int = Field(2, ge=1, description="transformer blocks")
-    width: int = Field(128, ge=8, description="of the hidden states; the inner layer is four times as wide")
-    heads: int = Field(4, ge=1, description="of attention; they share the width")
-    vocab: int = Field(1024, ge=_LEAST, description="tokens, the 256 bytes among them; fewer if the corpus has fewer")
-    context: int = Field(128, ge=8, description="tokens that a text may have")
+    width: int = Field(128, ge=8, description="width of the hidden states; the inner layer is four times as wide")
+    heads: int = Field(4, ge=1, description="number of attention heads, which share the width")
+    vocab: int = Field(
+        1024, ge=_LEAST, description="number of tokens, the 256 bytes among them; fewer if the corpus has fewer"
+    )
+    context: int = Field(128, ge=8, description="most tokens of a text")
     steps: int = Field(250, ge=1, description="updates of the weights")
-    batch: int = Field(32, ge=1, description="windows a step")
-    length: int = Field(64, ge=2, description="tokens of a window")
-    lr: float = Field(6e-3, gt=0, description="highest rate: after a linear warm-up, before half a cosine to 0")
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps")
-    held_out: float = Field(0.05, gt=0, lt=1, description="share of the texts that only measure the perplexity")
+    batch: int = Field(32, ge=1, description="windows in a step")
+    length: int = Field(64, ge=2, description="tokens in a window")
+    lr: float = Field(
+        6e-3, gt=0, description="highest learning rate, between a linear warm-up and half a cosine down to 0"
+    )
+    warmup: float = Field(0.1, ge=0, lt=1, description="length of the warm-up, as a share of the steps")
+    held_out: float = Field(
+        0.05, gt=0, lt=1, description="share of the texts that are not learnt from and measure the perplexity"
+    )
     device: Device = Field("cpu", description=DEVICE)
     precision: Precision = Field("float32", description=PRECISION)
 

@@ -16,7 +16,7 @@ class Oracle(Method):
     seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
 
-    judge: Judge = Field(description="its truth 'gold' is the reward of a text")
+    judge: Judge = Field(description="the judge whose truth 'gold' is the reward")
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""

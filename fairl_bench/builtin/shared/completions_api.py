@@ -34,11 +34,14 @@ class CompletionsApi(LM):
     them.
     """
 
-    url: Annotated[str, RunTime] = Field(description="base URL as OpenAI's clients take it, with its /v1")
-    model: str = Field(min_length=1, description="name on the server")
-    revision: str = Field("", description="a label of the weights, yours to choose; it is only in the key")
+    url: Annotated[str, RunTime] = Field(description="base URL as OpenAI's clients take it, /v1 included")
+    model: str = Field(min_length=1, description="the model's name on the server")
+    revision: str = Field(
+        "", description="a label for the weights that you choose; it changes the key and nothing else"
+    )
     server: Literal["openai", "vllm", "tgi", "llama.cpp", "transformers"] = Field(
-        "openai", description="whose extensions say what the protocol cannot (top_k, no filter of the server's own)"
+        "openai",
+        description="kind of server, for what the protocol itself cannot say (top_k, no filter of its own)",
     )
     api: Literal["completions", "chat"] = Field("completions", description="chat: the prompt is the user's message")
     system: str = Field("", description="the system message before each prompt of a chat; none where empty")
@@ -49,7 +52,9 @@ class CompletionsApi(LM):
         8, ge=1, description="requests at once; 'transformers' seeds its whole process, so it is asked one by one"
     )
     timeout: Annotated[float, RunTime] = Field(120.0, gt=0, description="seconds for an answer, to its last byte")
-    retries: Annotated[int, RunTime] = Field(5, ge=0, description="of a request that fails, before all is given up")
+    retries: Annotated[int, RunTime] = Field(
+        5, ge=0, description="tries after a failed request, before the work is given up"
+    )
     back_off: Annotated[float, RunTime] = Field(
         1.0, gt=0, description="seconds before the first retry, doubled each time up to 60, less jitter"
     )

@@ -17,7 +17,7 @@ class Divided(Prompts):
 
     of: Prompts
     side: Literal["kept", "held-out"]
-    share: float = Field(0.25, gt=0, lt=1, description="of all texts that is held out")
+    share: float = Field(0.25, gt=0, lt=1, description="share of the prompts that is held out")
 
     def draws(self) -> bool:
         """Return whether the divided prompts are drawn at random."""

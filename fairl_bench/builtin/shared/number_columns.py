@@ -24,7 +24,7 @@ from fairl_bench.textfiles import brief, number_of
 class _Numbers(Settings):
     """Columns of numbers, which way is better, and how labels are made of them."""
 
-    lower_is_better: bool = Field(False, description="as of a toxicity score: the truth is then its negative")
+    lower_is_better: bool = Field(False, description="true for a toxicity score, say: the truth is then its negative")
     label_above: float | None = Field(
         None,
         description="makes labels: numbers above it are good (bad where lower_is_better), others not; none: no labels",
@@ -47,8 +47,8 @@ class _Numbers(Settings):
         if whole and not np.isfinite(found).any():
             named = " and ".join(map(repr, self.columns()))
             raise DataError(
-                f"{rows[0].place}: column {named} has null alone, here and in the rows below: the truth of none of "
-                f"{len(rows):,} rows; fill it, or leave 'gold' out"
+                f"{rows[0].place}: column {named} has only null, here and in the rows below: the truth is known "
+                f"in none of {len(rows):,} rows; fill it, or leave 'gold' out"
             )
         return Truth(0.0 - found if self.lower_is_better else found, self._labels(found))
 

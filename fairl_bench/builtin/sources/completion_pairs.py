@@ -18,13 +18,20 @@ class CompletionPairs(Source):
     """Two language models complete the same prompts; the expert's completion is preferred."""
 
     prompts: Prompts
-    n: int = Field(3500, ge=1, description="pairs, before empty and identical ones are dropped")
+    n: int = Field(3500, ge=1, description="number of pairs, before empty and identical ones are dropped")
     sampling: Sampling = Sampling()
     shards: int = Field(
-        1, ge=1, le=4096, description="stages that draw a model's completions side by side; may move a token"
+        1,
+        ge=1,
+        le=4096,
+        description="number of stages that draw a model's completions side by side; another number may change a token",
     )
-    identical: Literal["refuse", "drop"] = Field("drop", description="pairs whose two texts are equal")
-    empty: Literal["refuse", "drop"] = Field("drop", description="pairs with a text of nothing but space")
+    identical: Literal["refuse", "drop"] = Field(
+        "drop", description="what is done with pairs whose two texts are equal"
+    )
+    empty: Literal["refuse", "drop"] = Field(
+        "drop", description="what is done with pairs in which a text is empty or only space"
+    )
 
     @abstractmethod
     def models(self) -> tuple[LM, LM]:

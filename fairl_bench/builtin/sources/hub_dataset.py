@@ -36,11 +36,9 @@ class HubDataset(Told):
     at_hand: ClassVar[bool] = True
 
     dataset: str = Field(min_length=1, description="name on the hub, such as s-nlp/paradetox")
-    config: str | None = Field(
-        None, description="which of the data set's configurations; none: its only or default one"
-    )
+    config: str | None = Field(None, description="configuration of the data set; none: its only or default one")
     data_dir: str | None = Field(None, description="folder in the data set, such as harmless-base of Anthropic/hh-rlhf")
-    split: str = Field("train", min_length=1, description="which of the data set's splits")
+    split: str = Field("train", min_length=1, description="split of the data set")
     revision: str | None = Field(None, description="commit or branch on the hub")
     local: Annotated[str | None, Beside, RunTime] = Field(
         None, min_length=1, description="copy to read in place of the hub: a file or folder, relative to the suite"
@@ -48,7 +46,7 @@ class HubDataset(Told):
     columns: Columns = Columns()
     prompt: Literal["column", "from-transcript"] = Field(
         "column",
-        description="from-transcript: texts are dialogues; the prompt is theirs up to the last shared Assistant:",
+        description="from-transcript: texts are dialogues; their prompt goes up to the last shared Assistant:",
     )
     limit: int | None = Field(None, ge=1, description="read only the first rows")
 

@@ -28,14 +28,14 @@ class Select(Source):
     """Pairs of another source, chosen by what its judge says of them (paper 5: toxic to non-toxic, or one subtype)."""
 
     of: Source = Field(description="a source with a judge")
-    keep: tuple[Change, ...] = Field(
-        (), description="pairs that change like this from rejected to preferred; none: any"
+    keep: tuple[Change, ...] = Field((), description="the changes from rejected to preferred that are kept; none: all")
+    subtype: str | None = Field(
+        None, min_length=1, description="keep the pairs whose rejected text has this subtype; none: all"
     )
-    subtype: str | None = Field(None, min_length=1, description="pairs whose rejected text has this subtype")
     mix: dict[Change, float] = Field(
-        default_factory=dict, description="shares of the changes in as many pairs as can be"
+        default_factory=dict, description="share of each change, in as many pairs as these shares allow"
     )
-    n: int | None = Field(None, ge=1, description="at most so many pairs, drawn at random; none: all")
+    n: int | None = Field(None, ge=1, description="most pairs, drawn at random; none: all")
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -48,7 +48,7 @@ class Select(Source):
     @model_validator(mode="after")
     def _labels(self) -> Self:
         if (self.keep or self.mix) and self.of.judged() and not self.of.labelled():
-            message = "chooses by label, and the 'gold' of its pairs has numbers alone: give that a 'label_above'"
+            message = "chooses by label, and the 'gold' of its pairs has only numbers: give it a 'label_above'"
             raise PydanticCustomError("no_labels", message, {"field": "of"})
         return self
 

@@ -23,14 +23,14 @@ class SyntheticLinear(Source):
     drawn: ClassVar[bool] = True
     at_hand: ClassVar[bool] = True
 
-    n: int = Field(200, ge=2, description="pairs")
+    n: int = Field(200, ge=2, description="number of pairs")
     dimension: int = Field(4, ge=2, description="numbers of a vector")
     differences: Literal["gaussian", "cone"] = Field(
         "gaussian",
         description="cone: four pairs in five differ by 1 in true reward and by 1 aside, the fifth by 1/2 and no more",
     )
     near_ties: float = Field(0.0, ge=0, le=1, description="share of the pairs that the true reward barely tells apart")
-    tie: float = Field(0.1, gt=0, lt=1, description="what a near-tie keeps of its true margin")
+    tie: float = Field(0.1, gt=0, lt=1, description="the share of its true margin that a near-tie keeps")
     temperature: float = Field(
         0.0,
         ge=0,

@@ -19,7 +19,7 @@ class ToyComments(Source):
 
     drawn: ClassVar[bool] = True
 
-    n: int = Field(3500, ge=2, description="pairs")
+    n: int = Field(3500, ge=2, description="number of pairs")
     base_toxic: float = Field(0.40, ge=0, le=1, description="share of the base writer's texts that are toxic")
     expert_toxic: float = Field(0.07, ge=0, le=1, description="share of the aligned writer's texts that are toxic")
     shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
