@@ -33,6 +33,25 @@ class Reading(NamedTuple):
         """The sums of two readings by one part."""
         return Reading(self.by, self.unit, *(one + more for one, more in zip(self[2:], other[2:], strict=True)))
 
+    def sentences(self, where: str) -> Iterator[str]:
+        """What the part did not read of the texts of one place; nothing where it read all that counts.
+
+        >>> list(Reading("encoder 'lm'", "tokens", texts=4, short=1, units=100, lost=5).sentences("pairs of a"))
+        ["Pairs of a: encoder 'lm' cut off 1 of 4 texts; 5.0 % of all tokens were not read."]
+        """
+        if self.unit == "words" and self.blank:
+            unknown = f"{self.by} knows no word of {self.blank:,} of {self.texts:,} texts"
+            yield f"{capitalised(where)}: {unknown}, and gives all of these the same."
+        if self.unit != "words" and self.short:
+            share = f"{self.lost / self.units:.1%}".replace("%", " %")
+            cut_off = f"{self.by} cut off {self.short:,} of {self.texts:,} texts"
+            yield f"{capitalised(where)}: {cut_off}; {share} of all {self.unit} were not read."
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital first letter and all others as they are."""
+    return text[:1].upper() + text[1:]
+
 
 class Tokens(NamedTuple):
     """What a part would read of texts, told without the work: the number of tokens of each, and those that are read."""
@@ -73,6 +92,12 @@ def report_read(part: Component, whole: Sequence[int], read: Sequence[int], unit
     lost = all_of - seen
     numbers = (len(all_of), (lost > 0).sum(), (seen == 0).sum(), all_of.sum(), lost.sum())
     listener.add(Reading(f"{part.kind} {(part.use or type(part).__name__)!r}", unit, *map(int, numbers)))
+
+
+def report_again(reading: Reading) -> None:
+    """Say once more what was read of texts whose vectors are used again."""
+    if (listener := _listener.get()) is not None:
+        listener.add(reading)
 
 
 def heard() -> bool:

@@ -138,14 +138,10 @@ def private(source: str) -> list[str]:
 
 
 UNCARVED = {
-    ("engine.followers", "results.write"),
-    ("results.compare", "tables"),
-    ("results.read", "tables"),
     ("results.write", "tables"),
     ("results.write", "engine"),
     ("reward.load", "engine"),
     ("reward.load", "results"),
-    ("reward.score", "results"),
     ("store.housekeeping", "engine"),
     ("store.housekeeping", "suite"),
     ("suite.selections", "results"),

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from fairl_bench.engine.executors.here import Attempt, Hands, Job
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.stage import Stage
+from fairl_bench.engine.stages.known import STAGE_KINDS
 from fairl_bench.errors import DamagedArtefact, StoreError
 from fairl_bench.store.store import Store
 
-_ORDER = (
-    *("lm", "completions-shard", "completions", "examples", "split"),
-    *("embeddings-shard", "embeddings", "reward", "scores", "measures"),
-)
+_ORDER = {name: number for number, name in enumerate(STAGE_KINDS)}
 
 TRIES = 3
 """How often one artefact is made again because it was damaged."""
@@ -68,7 +66,7 @@ def jobs(stages: Sequence[Stage], slots: int = 1) -> list[Job]:
     for stage in stages:
         stacks.setdefault(stage.key if stage.stack is None else stage.stack, []).append(stage)
     parts = (stack[i::slots] for stack in stacks.values() for i in range(min(slots, len(stack))))
-    return sorted(parts, key=lambda job: _ORDER.index(job[0].kind))
+    return sorted(parts, key=lambda job: _ORDER[job[0].kind])
 
 
 def execute(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> None:

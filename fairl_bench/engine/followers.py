@@ -1,10 +1,10 @@
-"""Who follows a run: plugins that are told of its life, and cannot spoil it."""
+"""Calls the plugins that follow a run.  An error in one of them is a warning, and never ends the run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ from fairl_bench.engine.execute import Outcome, Watcher, missing
 from fairl_bench.engine.executors.here import Job
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.stage import Stage
-from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError
+from fairl_bench.errors import DamagedArtefact, FairlError
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
 from fairl_bench.isolation import put_back, said
-from fairl_bench.results.write import Results
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
@@ -25,7 +24,7 @@ STARTED, STAGE, FINISHED = "fairl_run_started", "fairl_stage_finished", "fairl_r
 
 
 class Followers:
-    """The plugins that follow one run, told in the order of their registration; their warnings go to the outcome."""
+    """The plugins that follow one run, called in the order of their registration."""
 
     def __init__(
         self, study: Study, plan: Plan, store: Store, folder: Path, watcher: Watcher, outcome: Outcome
@@ -38,31 +37,41 @@ class Followers:
         self.start = time.perf_counter()
 
     def watcher(self) -> Watcher:
-        """The run's own watcher, and beside it who hears of stages."""
+        """The run's own watcher, which also calls the plugins for each finished stage."""
         if not self.of[STAGE]:
             return self.own
         return replace(self.own, started=self._began, finished=self._ended)
 
     def started(self) -> None:
-        """Tell that the run begins."""
+        """Call the plugins because the run begins."""
         if self.of[STARTED]:
             lacking = len(missing(self.plan, self.store))
             settings, size = self.suite.shown(), (len(self.plan.cells), len(self.plan.stages))
             self._tell(STARTED, run=RunStarted(self.suite.name, settings, self.folder, *size, lacking))
 
     @contextmanager
-    def told(self, results: Results) -> Iterator[None]:
-        """Tell in the end that the run is over, and what ended it before its time if anything did."""
+    def until_finished(self, keep_warnings: Callable[[Sequence[str]], None]) -> Iterator[None]:
+        """Call the plugins once the work inside has ended, or was interrupted.
+
+        ``keep_warnings`` gets all warnings of the run where this last call has led to more of them.
+        """
         try:
             yield
         except BaseException as error:
-            self._finished(results, _reason(error))
+            self._finished(keep_warnings, _reason(error))
             raise
-        self._finished(results)
+        self._finished(keep_warnings)
 
-    def _finished(self, results: Results, interruption: str = "") -> None:
-        outcome, before = self.outcome, len(self.outcome.warnings)
-        told = RunFinished(
+    def _finished(self, keep_warnings: Callable[[Sequence[str]], None], interruption: str = "") -> None:
+        before = len(self.outcome.warnings)
+        self._tell(FINISHED, run=self._summary(interruption))
+        if len(self.outcome.warnings) > before:
+            keep_warnings(self.outcome.warnings)
+
+    def _summary(self, interruption: str) -> RunFinished:
+        """What a plugin hears of a finished run."""
+        outcome = self.outcome
+        return RunFinished(
             suite=self.suite.name,
             folder=self.folder,
             records=self.folder / "records.parquet",
@@ -75,10 +84,6 @@ class Followers:
             seconds=time.perf_counter() - self.start,
             interruption=interruption,
         )
-        self._tell(FINISHED, run=told)
-        if len(outcome.warnings) > before:
-            with suppress(OSError, ResultsError):  # it was said; what ended the run is not to be hidden by it
-                results.write_warnings(outcome.warnings)
 
     def _began(self, job: Job, done: int, total: int) -> None:
         self.began[job[0].key] = time.perf_counter()
@@ -88,8 +93,8 @@ class Followers:
         self.own.finished(job, failures)
         seconds = time.perf_counter() - self.began.pop(job[0].key)
         for stage in job:
-            if (told := self._stage(stage, seconds)) is not None:
-                self._tell(STAGE, stage=told)
+            if (finished := self._stage(stage, seconds)) is not None:
+                self._tell(STAGE, stage=finished)
 
     def _stage(self, stage: Stage, seconds: float) -> StageFinished | None:
         """What became of a stage; None where its input was damaged, for then it is still to be done."""
@@ -100,8 +105,8 @@ class Followers:
             facts: dict[str, Any] = self.store.manifest(stage.key)["facts"]
         except DamagedArtefact:
             return None
-        told = {name: value for name, value in facts.items() if name not in ("title", "seconds")}
-        return StageFinished(*what, facts.get("seconds", seconds), told)
+        more = {name: value for name, value in facts.items() if name not in ("title", "seconds")}
+        return StageFinished(*what, facts.get("seconds", seconds), more)
 
     def _tell(self, hook: str, **value: object) -> None:
         for plugin, call in list(self.of[hook]):

@@ -8,7 +8,7 @@ from typing import Final
 from fairl_bench.data import PREFERRED
 from fairl_bench.engine.plan import Cell, Plan
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.records import Measure, Record
 from fairl_bench.store.store import Store
 

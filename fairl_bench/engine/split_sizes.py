@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fairl_bench.data import Examples, Split
 from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.engine.plan import Plan
-from fairl_bench.engine.splits import group_sizes, split_pairs
+from fairl_bench.engine.splits import divided
 from fairl_bench.engine.stage import Stage
 from fairl_bench.errors import DataError, StoreError
 from fairl_bench.kinds import Judge, Source
-from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import placed_error
@@ -29,36 +28,6 @@ class Sizes(NamedTuple):
     model: str
     replicate: int
     counts: Mapping[str, int]
-
-
-def divided(examples: Examples, settings: Mapping[str, Any]) -> Split:
-    """The split of a stage's settings.  Raises `DataError` for a part that is read and is empty, and says why."""
-    shares = {name: settings[name] for name in ("test", "validation")}
-    split = split_pairs(examples, settings["by"], **shares, rng=stream("split", settings["replicate"]))
-    asked = {"train": True} | {name: share > 0 and name in settings["reads"] for name, share in shares.items()}
-    for name, needed in asked.items():
-        if needed and not len(split.rows(name)):
-            raise DataError(_empty(name, examples, split, settings))
-    return split
-
-
-def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, Any]) -> str:
-    """Why a part is empty, and what to do."""
-    sizes = group_sizes(examples, settings["by"])
-    n, dropped, by = int(sizes.sum()), split.counts()["dropped"], settings["by"]
-    together = {"auto": "group, prompt or rejected text", "text": "rejected text"}.get(by, by)
-    groups = f"{len(sizes)} undivided groups, the largest of {sizes[0]}," if len(sizes) > 1 else "one undivided group"
-    why = f"its {n} pairs are {groups} by {together}"
-    if dropped:
-        why += f"; {dropped} share a text with another part and are dropped"
-    if name == "train":
-        return f"the split leaves no pair to train on: {why}; lower split.validation and split.test or add pairs"
-    other = "another split.by, " if len(sizes) < n else ""
-    unread = " and training.stop: null" if name == "validation" else " and evaluate on other data"
-    return (
-        f"the split leaves no pair for {name!r} ({100 * settings[name]:.3g} % of the pairs, and read): {why}; set "
-        f"{other}a larger split.{name}, or split.{name}: 0{unread}, or add pairs"
-    )
 
 
 def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | None = None) -> list[Sizes]:

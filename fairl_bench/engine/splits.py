@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
 from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Examples, Rows, Split
+from fairl_bench.errors import DataError
+from fairl_bench.science.streams import stream
 
 
 def split_pairs(
@@ -40,6 +42,36 @@ def split_pairs(
         judged[one[part == before]] = judged[other[part == before]] = True
         part[(part == code) & (judged[one] | judged[other])] = DROPPED
     return Split(part)
+
+
+def divided(examples: Examples, settings: Mapping[str, Any]) -> Split:
+    """The split of a stage's settings.  Raises `DataError` for a part that is read and is empty, and says why."""
+    shares = {name: settings[name] for name in ("test", "validation")}
+    split = split_pairs(examples, settings["by"], **shares, rng=stream("split", settings["replicate"]))
+    asked = {"train": True} | {name: share > 0 and name in settings["reads"] for name, share in shares.items()}
+    for name, needed in asked.items():
+        if needed and not len(split.rows(name)):
+            raise DataError(_empty(name, examples, split, settings))
+    return split
+
+
+def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, Any]) -> str:
+    """Why a part is empty, and what to do."""
+    sizes = group_sizes(examples, settings["by"])
+    n, dropped, by = int(sizes.sum()), split.counts()["dropped"], settings["by"]
+    together = {"auto": "group, prompt or rejected text", "text": "rejected text"}.get(by, by)
+    groups = f"{len(sizes)} undivided groups, the largest of {sizes[0]}," if len(sizes) > 1 else "one undivided group"
+    why = f"its {n} pairs are {groups} by {together}"
+    if dropped:
+        why += f"; {dropped} share a text with another part and are dropped"
+    if name == "train":
+        return f"the split leaves no pair to train on: {why}; lower split.validation and split.test or add pairs"
+    other = "another split.by, " if len(sizes) < n else ""
+    unread = " and training.stop: null" if name == "validation" else " and evaluate on other data"
+    return (
+        f"the split leaves no pair for {name!r} ({100 * settings[name]:.3g} % of the pairs, and read): {why}; set "
+        f"{other}a larger split.{name}, or split.{name}: 0{unread}, or add pairs"
+    )
 
 
 def group_sizes(examples: Examples, by: Literal["auto", "group", "prompt", "text"]) -> Rows:

@@ -19,8 +19,8 @@ from fairl_bench.component import Component, parts_within, plain
 from fairl_bench.data import Examples, Split
 from fairl_bench.digests import digest
 from fairl_bench.engine.plan import AXES, Cell, Plan
-from fairl_bench.engine.stage import SHARD, UPSTREAM, Stage
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.stage import Stage
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.results.files import Writer
@@ -85,7 +85,7 @@ class Shelf:
         store, place, embeddings = self.worker.store, f"rewards/{name}", self._embeddings(cell)
         if embeddings is None:
             return False
-        started = _started(embeddings).values()
+        started = embeddings.upstream().values()
         signature = digest([FORMAT, cell.reward, [str(store.path(key)) for key in started]])
         there = all(self.files.holds(one, signature) for one in self.places(name))
         there &= f"{place}/{FILE}" in self.places(name)
@@ -127,8 +127,8 @@ class Shelf:
         """The stage that a reward's vectors come from; None where its encoder starts from what cannot be kept."""
         stage = self.plan.stages[self.plan.stages[cell.reward].inputs["embeddings"]]
         if not stage.parts:  # merged of shards, each of which knows all
-            stage = self.plan.stages[stage.inputs[f"{SHARD}0"]]
-        return stage if all(self.plan.stages[key].kind == "lm" for key in _started(stage).values()) else None
+            stage = self.plan.stages[stage.shards()[0]]
+        return stage if all(self.plan.stages[key].kind == "lm" for key in stage.upstream().values()) else None
 
     def _write(self, place: str, cell: Cell, embeddings: Stage, signature: str) -> None:
         """The folder of a reward."""
@@ -147,7 +147,7 @@ class Shelf:
             corpus = partial(self._corpus, embeddings)
             files = {CORPUS: self.files.stage(f"{place}/{CORPUS}", signature, corpus).sha256, **files}
             self.corpora.setdefault(_corpus_of(embeddings), self.files.staged(f"{place}/{CORPUS}") or Path())
-        started = _started(embeddings) if reads else {}
+        started = embeddings.upstream() if reads else {}
         return About(
             signature=signature,
             format=FORMAT,
@@ -213,12 +213,6 @@ class Shelf:
                     sha256=source(registry.find(kind, use)) if dropped else None,
                     parts=tuple(sorted(found)),
                 )
-
-
-def _started(embeddings: Stage) -> dict[str, str]:
-    """The keys of what an encoder starts from, by role."""
-    roles = (role for role in embeddings.inputs if role.startswith(UPSTREAM))
-    return {role.removeprefix(UPSTREAM): embeddings.inputs[role] for role in roles}
 
 
 def _corpus_of(embeddings: Stage) -> tuple[str, ...]:

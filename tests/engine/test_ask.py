@@ -7,7 +7,7 @@ import pytest
 
 from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.data import Sampling
-from fairl_bench.engine.ask import ask
+from fairl_bench.engine.stages.models import ask
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Prompts
 

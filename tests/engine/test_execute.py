@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from fairl_bench.engine import stages
 from fairl_bench.engine.execute import Outcome, Watcher, execute, jobs, missing
 from fairl_bench.engine.executors.here import Here, Report
-from fairl_bench.engine.plan import Plan, plan
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.stage import Stage
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.stages.texts import Splits
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import StoreError
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
@@ -276,7 +277,7 @@ def test_what_was_spoiled_since_is_set_aside_though_nothing_reads_it(
 def test_an_artefact_that_is_damaged_each_time_ends_the_run(
     tiny: dict[str, Any], run_suite: Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(stages._LOADERS, "split", lambda folder: {}["gone"])
+    monkeypatch.setattr(Splits, "load", lambda kind, folder: {}["gone"])
     with pytest.raises(
         StoreError, match=r"cannot be read as split: KeyError.* each of the 3 times that it was made ag"
     ):

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
@@ -54,13 +54,13 @@ if os.environ.get("FAIRL_FAULTS") == "long":
 import fairl_bench.html.write
 from fairl_bench.builtin.lms import group_relative
 from fairl_bench.cli.main import main
-from fairl_bench.engine import stages
+from fairl_bench.engine.worker import Worker
 from fairl_bench import pipeline
 from fairl_bench.science import pretraining
 
 group_relative.CHECKPOINT_SECONDS = pretraining.CHECKPOINT_SECONDS = 0.0
-fairl_bench.html.write.write_pages = lambda path, again=False: path  # figures are not what is tested
-perform = stages.Worker.perform
+fairl_bench.html.write.write_pages = lambda results, again=False: results.path  # figures are not what is tested
+perform = Worker.perform
 
 
 def logged(worker, job):
@@ -70,7 +70,7 @@ def logged(worker, job):
     perform(worker, job)
 
 
-stages.Worker.perform = logged
+Worker.perform = logged
 print("ready", flush=True)
 for line in sys.stdin:
     told = json.loads(line)

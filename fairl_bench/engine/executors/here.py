@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from fairl_bench.engine.stage import Stage
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, StoreError
 from fairl_bench.isolation import put_back, said
 from fairl_bench.progress import listening

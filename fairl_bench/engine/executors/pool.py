@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from fairl_bench.engine import resources
 from fairl_bench.engine.executors.here import Attempt, Job, Moved, Report, perform
 from fairl_bench.engine.executors.parent import end_with_parent
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import FairlError
 from fairl_bench.store.place import open_store
 from fairl_bench.suite.registry import Registry

@@ -24,7 +24,7 @@ import fairl_bench
 from fairl_bench.engine import resources
 from fairl_bench.engine.executors.here import Job, Report, perform
 from fairl_bench.engine.executors.parent import watch_parent
-from fairl_bench.engine.stages import Worker
+from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import FairlError, StoreError
 from fairl_bench.store.place import open_store
 from fairl_bench.suite.registry import Registry

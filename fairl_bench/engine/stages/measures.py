@@ -1,0 +1,69 @@
+"""The numbers of evaluators, on whole data sets or on the pairs that a baseline fails on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench import answers
+from fairl_bench.data import Scored
+from fairl_bench.engine.slices import evaluate_slices, slices_of
+from fairl_bench.engine.stage import Stage
+from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
+from fairl_bench.kinds import Evaluator
+from fairl_bench.readonly import ReadOnly, lent, read_only
+from fairl_bench.records import Evidence, Measure
+from fairl_bench.store import artefacts
+from fairl_bench.suite.suite import PAIRS
+
+Numbers = Sequence[Measure | Evidence]
+AllScores = Mapping[str, NDArray[np.floating[Any]]]
+
+
+class Measures(StageKind[Numbers, list[Measure]]):
+    """What an evaluator finds in the scores of a run."""
+
+    name = "measures"
+    save = staticmethod(artefacts.save_measures)
+    load = staticmethod(artefacts.load_measures)
+
+    @staticmethod
+    def title(evaluator: str, run: str, *, sliced: bool) -> str:
+        """``fidelity of max-margin on toy, replicate 0, seed 1``."""
+        return f"{evaluator} of {run}{', failure slices' if sliced else ''}"
+
+    def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Numbers]]:
+        """Evaluate the scores."""
+        (stage,) = job
+        evaluator = inputs.registry.build(Evaluator, stage.parts["evaluator"])
+        scores: AllScores = inputs.load(stage.inputs["scores"])
+        scored = ReadOnly({name: _scored(stage, inputs, name, scores) for name in evaluator.needs()})
+        if "baseline" in stage.inputs:
+            return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
+        upstream = inputs.upstream(stage)
+        with lent(evaluator, scored=scored, upstream=upstream):
+            return [Answer(stage, answers.measures(evaluator, evaluator.evaluate(scored, **upstream)), {})]
+
+
+def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: Mapping[str, Scored]) -> list[Measure]:
+    """The numbers on the pairs that the baseline fails on."""
+    baseline: AllScores = inputs.load(stage.inputs["baseline"])
+    sliced = {
+        name: slices_of(scored[name], _scored(stage, inputs, name, baseline).reward, stage.settings["near_tie"])
+        for name in evaluator.data
+        if name in PAIRS
+    }
+    with lent(evaluator, scored=scored, sliced=sliced):
+        return [*evaluate_slices(evaluator, scored, sliced)]
+
+
+def _scored(stage: Stage, inputs: StageInputs, name: str, scores: AllScores) -> Scored:
+    """The examples of a data set, or of one part of the pairs, with their rewards."""
+    dataset, _, part = name.partition("/")
+    if not part:
+        return Scored(inputs.load(stage.inputs[dataset]), read_only(scores[dataset].astype(np.float64)))
+    examples, rows = inputs.part(stage.inputs[dataset], stage.inputs["split"], part)
+    return Scored(examples, read_only(scores[dataset][rows].astype(np.float64)))

@@ -1,0 +1,96 @@
+"""Rewards that are trained, and the scores that they give to every text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench import answers
+from fairl_bench.data import Embeddings, Examples, Floats, Head, Inputs, Reward, Task, Training
+from fairl_bench.engine.preferences import Parts, preferences
+from fairl_bench.engine.stage import Stage
+from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
+from fairl_bench.kinds import Method
+from fairl_bench.readonly import lent
+from fairl_bench.store import artefacts
+from fairl_bench.store.checks import finite_reward, finite_rows
+
+
+def run_title(method: str, model: str, replicate: int, seed: int | None) -> str:
+    """``max-margin on toy, replicate 0, seed 1``: the title of a run's reward and of its scores."""
+    run = f"{method} on {model}, replicate {replicate}"
+    return run if seed is None else f"{run}, seed {seed}"
+
+
+class Rewards(StageKind[Reward, Reward]):
+    """A reward that a method has learnt from the training pairs."""
+
+    name = "reward"
+    save = staticmethod(artefacts.save_reward)
+    load = staticmethod(artefacts.load_reward)
+    title = staticmethod(run_title)
+
+    def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Reward]]:
+        """Train the rewards of a job together."""
+        pairs, split, embeddings = (inputs.load(job[0].inputs[role]) for role in ("pairs", "split", "embeddings"))
+        parts = cache(partial(preferences, pairs, split, embeddings))
+        methods = [inputs.registry.build(Method, stage.parts["method"]) for stage in job]
+        tasks = [_task(stage, method, parts) for stage, method in zip(job, methods, strict=True)]
+        runs = [(method, task) for method, (task, _) in zip(methods, tasks, strict=True)]
+        with lent(methods, task=runs[0][1]):
+            rewards = answers.rewards(methods, type(methods[0]).fit_many(runs))
+        for stage, reward, (_, left_out) in zip(job, rewards, tasks, strict=True):
+            finite_reward(reward)
+            equal = {"equal_vectors_left_out": left_out} if left_out else {}
+            yield Answer(stage, reward, {"trained_together": len(job), **reward.facts, **equal})
+
+
+def _task(stage: Stage, method: Method, parts: Any) -> tuple[Task, int]:
+    """What a method learns from, and how many pairs with equal vectors were left out of it."""
+    settings = stage.settings
+    training = Training.model_validate({**settings["training"], "device": settings["device"]})
+    divided: Parts = parts(leave_equal=method.reads_vectors and training.equal_vectors == "drop")
+    seed = 0 if settings["seed"] is None else settings["seed"]
+    head = Head(**settings["head"])
+    return Task(divided.train, divided.validation, head, training, settings["replicate"], seed), divided.left_out
+
+
+class Scores(StageKind[Mapping[str, Floats], Mapping[str, NDArray[np.floating[Any]]]]):
+    """What a reward gives to every text, by data set."""
+
+    name = "scores"
+    save = staticmethod(artefacts.save_scores)
+    load = staticmethod(artefacts.load_scores)
+    title = staticmethod(run_title)
+
+    def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Mapping[str, Floats]]]:
+        """Score the texts of each data set."""
+        (stage,) = job
+        method = inputs.registry.build(Method, stage.parts["method"])
+        reward: Reward = inputs.load(stage.inputs["reward"])
+        scores = {}
+        for role, key in stage.inputs.items():
+            if role.startswith(VECTORS):
+                name = role.removeprefix(VECTORS)
+                examples: Examples = inputs.load(stage.inputs[name])
+                scores[name] = _scored(method, reward, examples, inputs.load(key))
+                what = f"the reward of {name} by {method.use!r}"
+                finite_rows(what, scores[name], examples.text, "lower training.lr, or mend it")
+        return [Answer(stage, scores, {})]
+
+
+VECTORS = "embeddings/"
+"""Before the name of a data set: the role of its vectors among the inputs of scores."""
+
+
+def _scored(method: Method, reward: Reward, examples: Examples, embeddings: Embeddings) -> Floats:
+    """The reward of each example; equal inputs are scored once."""
+    first = np.unique(embeddings.row, return_index=True)[1]
+    unique = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors)
+    with lent(method, reward=reward, inputs=unique):
+        scores = answers.scores(method, method.score(reward, unique), len(unique.text))
+    return scores[embeddings.row]

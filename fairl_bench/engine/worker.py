@@ -1,0 +1,53 @@
+"""The worker: performs stages and keeps their answers in the store."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from fairl_bench.engine.stage import Stage
+from fairl_bench.engine.stages.kind import Answer, StageInputs
+from fairl_bench.engine.stages.known import STAGE_KINDS
+from fairl_bench.errors import Changed
+from fairl_bench.isolation import parent_alone
+from fairl_bench.secrets import hidden_in
+from fairl_bench.store.store import Store
+from fairl_bench.suite.drop_ins import look
+from fairl_bench.suite.registry import Registry
+from fairl_bench.truncation import Readings, readings
+
+
+class Worker:
+    """Performs stages against one store; keeps the last few inputs in memory."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self.store, self.registry = store, registry
+        self.inputs = StageInputs(store, registry, STAGE_KINDS)
+        self.load = self.inputs.load
+
+    def perform(self, job: Sequence[Stage]) -> None:
+        """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
+        kind, started = STAGE_KINDS[job[0].kind], time.perf_counter()
+        try:
+            with self.store.told(), readings() as read:  # checkpoints are written by the parts themselves
+                for answer in kind.perform(job, self.inputs):
+                    self._keep(answer, started, read)
+        except Changed:  # what was loaded is no longer what the store holds
+            self.inputs.forget()
+            raise
+
+    def _keep(self, answer: Answer[Any], started: float, read: Readings) -> None:
+        """Write an answer into the store, with what there is to know about its work."""
+        parent_alone()
+        look()
+        stage, kind = answer.stage, STAGE_KINDS[answer.stage.kind]
+        work = {"seconds": round(time.perf_counter() - started, 3), "host": platform.node(), "pid": os.getpid()}
+        facts = {"title": stage.title, **work, **answer.facts}
+        if texts := read.plain():
+            facts["read"] = texts
+        self.store.write(stage.key, stage.kind, lambda folder: kind.save(folder, answer.value), hidden_in(facts))
+        if kind.checkpoints:
+            self.store.clear(stage.key)
