@@ -2,8 +2,8 @@
 
 Everything goes through `fairl_bench.results.paired.compared`, which writes Table 1's comparisons, and through
 `fairl_bench.results.claims.judge`.  Half an hour on two cores; the numbers go to ``benchmarks/calibration.json``, from
-which ``python docs/fill.py`` makes the tables of docs/statistics.md.  ``--deals RESULTS`` deals the seeds of one method
-of a results folder under many names instead.
+which ``python docs/_fill/fill.py`` makes the tables of docs/statistics.md.  ``--deals RESULTS`` takes one method of a
+results folder instead and deals its seeds out under many names.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Each method is trained to its last epoch on replicates that no table shows, and every rule then chooses an epoch of the
 same training by the validation pairs.  What the kept epochs are worth is measured on the test pairs and on test sets
-that are drawn anew.  The numbers go to ``benchmarks/selection.json``, from which ``python docs/fill.py`` makes the
-table of docs/suites.md.  Ten minutes a suite on two cores; the worlds are kept in the store.
+that are drawn anew.  The numbers go to ``benchmarks/selection.json``, from which ``python docs/_fill/fill.py`` makes
+the table of docs/suites.md.  Ten minutes a suite on two cores; the worlds are kept in the store.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from fairl_bench.science.runs import Comparisons
 from fairl_bench.science.selection import Choice, Selection
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.starc import starc
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import Study, read_study
 
 FILE = Path(__file__).with_suffix(".json")
@@ -223,7 +223,7 @@ def main() -> None:
     given = parser.parse_args()
     worlds = list(range(FIRST, FIRST + given.replicates))
     study = read_study(given.suite, [f"replicates={worlds}"])
-    store = Store(given.store.expanduser())
+    store = FolderStore(given.store.expanduser())
     quick = next(one.name for one in study.suite.methods if not isinstance(one.part, PairwiseMethod))
     run(study, store, given.results / study.suite.name, jobs=given.jobs, only={"method": [quick]})  # makes the worlds
     found = list(traces(study, plan(study), Worker(store, study.registry), given.seeds))
