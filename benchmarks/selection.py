@@ -2,8 +2,8 @@
 
 Each method is trained to its last epoch on replicates that no table shows, and every rule then chooses an epoch of the
 same training by the validation pairs.  What the kept epochs are worth is measured on the test pairs and on test sets
-that are drawn anew.  The numbers go to ``benchmarks/selection.json``, from which ``python docs/fill.py`` makes the
-table of docs/suites.md.  Ten minutes a suite on two cores; the worlds are kept in the store.
+that are drawn anew.  The numbers go to ``benchmarks/selection.json``, from which ``python docs/_fill/fill.py`` makes
+the table of docs/suites.md.  Ten minutes a suite on two cores; the worlds are kept in the store.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.data import GOLD, PREFERRED, Task
-from fairl_bench.engine.plan import Plan, World
+from fairl_bench.engine.plan import Plan, WorldKeys
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.preferences import preferences
 from fairl_bench.engine.worker import Worker
@@ -100,7 +100,7 @@ def traces(study: Study, made: Plan, worker: Worker, seeds: int) -> Iterator[tup
         yield from _of_world(study, made, worker, world, seeds)
 
 
-def _of_world(study: Study, made: Plan, worker: Worker, world: World, seeds: int) -> Iterator[tuple[str, Trace]]:
+def _of_world(study: Study, made: Plan, worker: Worker, world: WorldKeys, seeds: int) -> Iterator[tuple[str, Trace]]:
     vectors = {stage.inputs["examples"]: key for key, stage in made.stages.items() if stage.kind == "embeddings"}
     pairs, split = worker.load(world.pairs), worker.load(world.split)
     mine = worker.load(vectors[world.pairs])
@@ -121,12 +121,12 @@ def _of_world(study: Study, made: Plan, worker: Worker, world: World, seeds: int
         if isinstance(method.part, PairwiseMethod):
             for seed in range(seeds):
                 task = Task(
-                    found.train, found.validation, study.suite.head, study.suite.training, world.replicate, seed
+                    found.train, found.validation, study.suite.head, study.suite.training, world.of.replicate, seed
                 )
                 forms.setdefault(loop_form(method.part, task), []).append((method.name, method.part, task))
     for form, group in forms.items():
         yield from _together(group, form[0], x, judged)
-        print(f"{world.model}, replicate {world.replicate}: {len(group)} runs", flush=True)
+        print(f"{world.of.model}, replicate {world.of.replicate}: {len(group)} runs", flush=True)
 
 
 def _judged(data: str, rows: NDArray[np.int64], truths: Mapping[str, Any], truth: str) -> Judged:
