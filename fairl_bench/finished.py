@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 
 from fairl_bench.component import Spec
-from fairl_bench.coordinates import Coordinates, World
+from fairl_bench.coordinates import Coordinates, Row, World
 from fairl_bench.data import DROPPED, SPLITS, Examples, Reward, Split
 from fairl_bench.records import Record
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Runs
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
+Embedded = Literal["completion", "prompt+completion"]
+"""What of an example an encoder reads."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class FinishedReward:
     place: Coordinates
     method: Spec
     encoder: Spec
-    embed: str  # what of an example is embedded
+    embed: Embedded
     head: Mapping[str, Any]
     models: Mapping[str, FinishedModel]  # what the encoder starts from, by role
     corpus: tuple[str, ...]  # equal where the training texts are

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from fairl_bench.cli.main import main
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
@@ -46,7 +47,7 @@ report:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+    return FolderStore(tmp_path / "store")
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def ran_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     folder = tmp_path_factory.mktemp("ran")
     (folder / "suite.yaml").write_text(TINY)
     study = read_study(folder / "suite.yaml")
-    return folder / "store", run(study, Store(folder / "store"), folder / "results")
+    return folder / "store", run(study, FolderStore(folder / "store"), folder / "results")
 
 
 @pytest.fixture
@@ -236,11 +237,11 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
 
     from fairl_bench.builtin.evaluators.realignment import Realignment
     from fairl_bench.builtin.shared.alignment_probe import FILE
+    from fairl_bench.coordinates import Coordinates, Run, World
     from fairl_bench.data import Completions, Examples, Truth
     from fairl_bench.kinds import Judge
     from fairl_bench.realigned import Realigned
     from fairl_bench.records import Evidence, Measure, Record
-    from fairl_bench.sheets import Run
 
     class Spelled(Judge):
         def judge(self, examples: Examples) -> dict[str, Truth]:
@@ -293,15 +294,16 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
                     ), strict=True))
                     for side, step in (("before", 0), ("after", 30))
                 }  # fmt: skip
+                cell = Coordinates.of(World(model, replicate), Run("e", "mlp", method, "", seed))
                 judge = Spelled.named("spelled")
                 evaluator = Realignment.named("realignment", judge=judge, second=judge if second else None)
                 for said in evaluator.evaluate({}, aligned=folder, **sides):
                     if isinstance(said, Evidence):
                         table = pa.table({name: list(column) for name, column in said.columns.items()})
-                        found.append(Realigned(model, replicate, Run("e", "mlp", method, "", seed), table))
+                        found.append(Realigned(cell, table))
                     elif isinstance(said, Measure):
-                        place = ("s", model, "e", "mlp", method, "", replicate, seed, said.data, "", said.slice)
-                        rows.append(Record(*place, said.truth, said.metric, "", said.value, said.n, said.note, "key"))
+                        place = cell.on(said.data, said.truth, said.slice)
+                        rows.append(Record.at(place, "s", said.metric, said.value, said.n, note=said.note, stage="key"))
         return found, rows
 
     return plant

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fairl_bench.coordinates import Coordinates
-from fairl_bench.coordinates import World as WorldName
+from fairl_bench.coordinates import Coordinates, Row
 from fairl_bench.data import PREFERRED
 from fairl_bench.engine.execute import Outcome
-from fairl_bench.engine.plan import Cell, Plan, World
+from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DataError
 from fairl_bench.finished import FinishedCell, FinishedModel, FinishedReward, FinishedRun, FinishedWorld, Stored
 from fairl_bench.records import Measure, Record
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Runs
 from fairl_bench.store.artefacts import EVIDENCE, PLACE, REWARD
 from fairl_bench.suite.suite import Suite
 
@@ -83,10 +82,9 @@ class _Work:
             if self.has(key):
                 yield {"key": key, "kind": stage.kind, "computed": key in done, **self.manifest(key)["facts"]}
 
-    def _world(self, world: World) -> FinishedWorld:
+    def _world(self, world: WorldKeys) -> FinishedWorld:
         texts = {name: self.stored(key) for name, key in world.texts().items()}
-        place = WorldName(world.model, world.replicate)
-        return FinishedWorld(place, self.stored(world.split), texts, world in self.wanted)
+        return FinishedWorld(world.of, self.stored(world.split), texts, world in self.wanted)
 
     def cell(self, cell: Cell) -> FinishedCell:
         """What is there of a cell."""

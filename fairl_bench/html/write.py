@@ -28,17 +28,15 @@ def write_pages(results: Results, *, again: bool = False) -> Path:
     The page's place.  Raises `ResultsError` where the folder cannot be written.
     """
     signature = _signature(results)
-    if again or not _whole(results, signature):
-        files = Writer(results.path)
+    files = Writer.of(results.files)
+    if again or not _whole(files, signature):
         with files.held():
             _draw(files, results, signature)
     return results.path / PAGE
 
 
-def _whole(results: Results, signature: str) -> bool:
+def _whole(files: Writer, signature: str) -> bool:
     """Whether the page and the figures are there, and made from this."""
-    files = Writer(results.path)
-    files.manifest = results.files.manifest
     drawn = [PAGE, *files.listed("figures/")]
     return all(files.holds(name, signature) for name in drawn)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairl_bench.comparison import Comparison
-from fairl_bench.results.folder import parquet, readable
+from fairl_bench.results.folder import readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,12 +29,6 @@ def table(rows: Iterable[Comparison], signature: str = "") -> pa.Table:
 
     found = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
     return found.replace_schema_metadata({"signature": signature})
-
-
-def read(path: Path) -> list[Comparison]:
-    """The comparisons of a file as it is.  Raises `ResultsError` for one that is broken."""
-    with readable(path):
-        return rows(parquet(path.read_bytes(), path), path)
 
 
 def rows(table: pa.Table, path: Path) -> list[Comparison]:

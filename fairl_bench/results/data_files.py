@@ -75,8 +75,8 @@ def evidence_table(cell: FinishedCell, evidence: Sequence[Stored[pa.Table]]) -> 
 
 def _of_cell(table: pa.Table, cell: FinishedCell, keys: Sequence[str], **more: str) -> pa.Table:
     """The table with the coordinates of its cell, and what it was made from, in its metadata."""
-    stage = " ".join(keys)
-    return table.replace_schema_metadata({**cell.place.to_text(), "stage": stage, **more, "signature": signature(*keys)})
+    more |= {"stage": " ".join(keys), "signature": signature(*keys)}
+    return table.replace_schema_metadata({**cell.place.to_text(), **more})
 
 
 def _example_rows(dataset: str, examples: Examples, split: list[str]) -> pa.Table:

@@ -64,6 +64,15 @@ class Writer(ResultsFolder):
         self._written: dict[str, tuple[str, bytes | pa.Table]] = {}  # by place: SHA-256 and content
         self._bytes = 0  # of these
 
+    @classmethod
+    def of(cls, files: ResultsFolder) -> Writer:
+        """The writer of a folder that was read; the one that a run writes with, where there is one."""
+        if isinstance(files, Writer):
+            return files
+        writer = cls(files.path)
+        writer.manifest = files.manifest
+        return writer
+
     @contextmanager
     def held(self, waits: Callable[[str], None] = lambda message: None) -> Iterator[None]:
         """Held by one run at a time: another waits, which ``waits`` is told.  What is not committed is forgotten.

@@ -71,7 +71,7 @@ class RunFolder:
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
         self._story: dict[str, Any] = {}
-        self._lines: Counter[str] | None = None  # what records.parquet says, once it is written; None: not known
+        self._lines: Counter[tuple[object, ...]] | None = None  # of records.parquet; None: nobody knows
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -187,9 +187,7 @@ class RunFolder:
 
     def _put_cell(self, name: str, cell: FinishedCell, world_name: str, *, whole: bool) -> None:
         """The files of one cell; what it was before the suite changed goes."""
-        self._put_answer(
-            f"scores/{name}.parquet", cell.scores, lambda: score_table(cell, f"{world_name}.parquet")
-        )
+        self._put_answer(f"scores/{name}.parquet", cell.scores, lambda: score_table(cell, f"{world_name}.parquet"))
         self._put_answer(f"histories/{name}.parquet", cell.reward, lambda: history_table(cell))
         self._put_evidence(f"realigned/{name}.parquet", cell, whole=whole)
 
@@ -280,14 +278,11 @@ def _places(kinds: Sequence[str], name: str) -> list[str]:
     return [f"{kind}/{name}.parquet" for kind in kinds]
 
 
-def _lines(rows: Sequence[Record]) -> Counter[str]:
-    """What records say, to compare: a number that is not defined is equal to another."""
-    return Counter(map(repr, rows))
+def _lines(rows: Sequence[Record]) -> Counter[tuple[object, ...]]:
+    return Counter(map(record_file.content, rows))
 
 
-def _still_answering(
-    old: Sequence[Record], new: Sequence[Record], wanted: Sequence[FinishedCell]
-) -> list[Record]:
+def _still_answering(old: Sequence[Record], new: Sequence[Record], wanted: Sequence[FinishedCell]) -> list[Record]:
     """The old records of cells that have no new ones; of the wanted cells, those that answer the same question."""
     answered = {row.cell for row in new}
     asked = {cell.place.cell: cell.answers for cell in wanted}

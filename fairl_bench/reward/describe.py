@@ -16,8 +16,6 @@ from fairl_bench.reward.folder import FORMAT, About, FromPlugin, Made, Start, fo
 from fairl_bench.suite.registry import Registry
 
 _OF_THE_RUN: Final = ("title", "seconds", "host", "pid", "trained_together", "read")  # facts that are not the reward's
-CELL: Final = ("model", "encoder", "method", "variant", "replicate", "seed")
-"""The axes that ``reward.json`` names a reward by, beside its suite."""
 _PACKAGES: Final = ("fairl-bench", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
@@ -52,7 +50,7 @@ class Descriptions:
         return About(
             signature=signature,
             format=FORMAT,
-            cell={"suite": self.suite, **{axis: getattr(reward.place, axis) for axis in CELL}},
+            cell={"suite": self.suite, **reward.place.cell._asdict()},
             embed=reward.embed,
             head=reward.head,
             method=self._made(Method, reward.method)[1],
@@ -74,9 +72,7 @@ class Descriptions:
     def _start(self, model: FinishedModel) -> Start:
         if model.path not in self._models:
             place = model.folder()
-            self._models[model.path] = Start(
-                place=str(place.resolve()), sha256=folder_sha256(place, model.digests())
-            )
+            self._models[model.path] = Start(place=str(place.resolve()), sha256=folder_sha256(place, model.digests()))
         return self._models[model.path]
 
     def _plugins(self, *parts: Component) -> Iterator[FromPlugin]:

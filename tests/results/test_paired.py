@@ -8,19 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import read, write
+from fairl_bench.results import comparisons
 from fairl_bench.results.folder import footer
 from fairl_bench.results.paired import Question, compared
-from fairl_bench.results.two_runs import ambiguities, disagreements, record
+from fairl_bench.results.two_runs import ambiguities, disagreements
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import bounded, t_interval, t_test
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.tables.disagreement import table2, table3
 
 N = 120
@@ -60,7 +62,7 @@ def records(*sheets: Sheet) -> list[Record]:
                 "kendall": agreement.kendall(score, truth.value),
             }
             for metric, number in numbers.items():
-                found.append(record(one, who, who.seed, "all", "gold", metric, "", number, N))
+                found.append(Record.at(one.at(who, "gold"), "s", metric, number, N))
     return found
 
 
@@ -160,7 +162,7 @@ def test_a_number_that_is_undefined_makes_its_method_undefined() -> None:
     whole = sheet(SEEDS)
     flat = replace(whole, rewards={**whole.rewards, run("b", 1): np.ones(N)})
     told = [row for row in records(whole) if (row.method, row.seed, row.metric) != ("b", 1, "epic")]
-    told.append(record(flat, run("b", 1), 1, "all", "gold", "epic", "", math.nan, N, "constant"))
+    told.append(Record.at(flat.at(run("b", 1), "gold"), "s", "epic", math.nan, N, note="constant"))
     rows = compared([flat], Values.read(told), [Question("web", "gold", ("epic",))], 400)
     assert math.isfinite(one(rows, "a", metric="epic").low)
     assert one(rows, "b", metric="epic").note == "the metric is undefined in a unit"
@@ -240,8 +242,8 @@ def test_clusters_are_groups_else_prompts_else_pairs_else_examples() -> None:
 
 def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
     rows = answers(sheet(SEEDS), metrics=("auc", "kendall"))
-    write(tmp_path / "x.parquet", rows, "made of this")
-    assert repr(read(tmp_path / "x.parquet")) == repr(rows)
+    pq.write_table(comparisons.table(rows, "made of this"), tmp_path / "x.parquet")
+    assert repr(comparisons.rows(pq.read_table(tmp_path / "x.parquet"), tmp_path)) == repr(rows)
     assert footer(tmp_path / "x.parquet") == "made of this"
     assert footer(tmp_path / "gone.parquet") is None
 

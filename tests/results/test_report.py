@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
@@ -18,7 +19,7 @@ from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import paired, record_file
 from fairl_bench.results.results import read_results
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.tables.report import tables
 
@@ -37,7 +38,7 @@ def folder(ran_once: tuple[Path, Finished], tmp_path_factory: pytest.TempPathFac
         "slices: {baseline: max-entropy}\n"
     )
     (root / "suite.yaml").write_text(tiny + more)
-    return run(read_study(root / "suite.yaml"), Store(root / "store"), root / "results").folder
+    return run(read_study(root / "suite.yaml"), FolderStore(root / "store"), root / "results").folder
 
 
 @pytest.fixture
@@ -97,7 +98,8 @@ def test_statistics_are_made_anew_where_what_they_rest_on_changed(
     (copy / "manifest.json").unlink()  # it would say that the files are damaged
     if change == "records":
         rows = record_file.read(copy / "records.parquet")
-        record_file.write(copy / "records.parquet", [row for row in rows if row.metric != "kendall"])
+        fewer = record_file.table(row for row in rows if row.metric != "kendall")
+        pq.write_table(fewer, copy / "records.parquet")
     elif change == "scores":
         (copy / "scores" / "toy-tfidf-length-r0-sall.parquet").unlink()
     elif change == "report":
@@ -195,8 +197,6 @@ def test_a_method_that_is_not_there_is_refused(folder: Path) -> None:
 
 def test_scores_that_lack_an_example_are_refused(copy: Path) -> None:
     (copy / "manifest.json").unlink()
-    import pyarrow.parquet as pq
-
     path = copy / "scores" / "toy-tfidf-length-r0-sall.parquet"
     table = pq.read_table(path)
     at = table["split"].to_pylist().index("test")
