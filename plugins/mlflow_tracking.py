@@ -47,7 +47,7 @@ def fairl_run_finished(run):
 
 
 def flat(settings, path=""):
-    """Return nested settings as names and short texts: ``methods.max-margin.margin``; unset and empty ones are left out."""
+    """Return nested settings as names and short texts (``methods.max-margin.margin``), without unset and empty ones."""
     if isinstance(settings, dict):
         entries = settings.items()
     elif isinstance(settings, list) and any(isinstance(entry, dict | list) for entry in settings):
