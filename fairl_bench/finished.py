@@ -11,9 +11,10 @@ import numpy as np
 
 from fairl_bench.component import Spec
 from fairl_bench.coordinates import Coordinates, Row, World
-from fairl_bench.data import DROPPED, SPLITS, Examples, Reward, Split
+from fairl_bench.data import DROPPED, SPLITS, Examples, Split
 from fairl_bench.records import Record
 from fairl_bench.rows import Runs
+from fairl_bench.training import Reward
 
 if TYPE_CHECKING:
     import pyarrow as pa
