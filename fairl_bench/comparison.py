@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 ALPHA = 0.05  # of intervals and ranks
 
@@ -37,3 +38,21 @@ class Comparison:
     def group(self) -> tuple[str, ...]:
         """What is compared with one another."""
         return self.model, self.encoder, self.variant, self.data, self.truth, self.metric
+
+
+class Question(NamedTuple):
+    """What to compare: a data set, its truth, and the metrics."""
+
+    data: str
+    truth: str
+    metrics: tuple[str, ...]
+
+
+class TwoMethods(NamedTuple):
+    """Two methods whose right and wrong answers are counted on a data set, the baseline first."""
+
+    methods: tuple[str, str]
+    data: str
+    truth: str
+    subtypes: bool = False  # the texts of each subtype alone
+    texts: int | None = None  # of how many texts, drawn once; None: of all

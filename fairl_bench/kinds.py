@@ -31,6 +31,7 @@ from fairl_bench.progress import report
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.science.streams import stream
 from fairl_bench.truncation import Tokens
+from fairl_bench.views import Panel, ReportFigure, ReportTable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -418,5 +419,9 @@ class Evaluator(Component, ABC):
 
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator)
+    kind.kind: kind
+    for kind in (
+        *(Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator),
+        *(ReportTable, ReportFigure, Panel),
+    )
 }

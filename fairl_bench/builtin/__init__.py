@@ -115,3 +115,15 @@ def fairl_evaluators(register: Register) -> None:
     register("identifiability", _HERE + "evaluators.identifiability:Identifiability")
     register("realignment", _HERE + "evaluators.realignment:Realignment")
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
+
+
+@hookimpl
+def fairl_tables(register: Register) -> None:
+    """Tables of a report, in the order in which they are shown."""
+    register("table1", "fairl_bench.tables.leaderboard:Leaderboard")
+    register("table2", "fairl_bench.tables.disagreement:Disagreement")
+    register("table3", "fairl_bench.tables.disagreement:DisagreementBySubtype")
+    register("slices", "fairl_bench.tables.slices:Slices")
+    register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
+    register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("claims", "fairl_bench.tables.claims:Claims")

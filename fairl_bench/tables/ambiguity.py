@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from fairl_bench.material import Material
 from fairl_bench.records import Record
 from fairl_bench.rows import AXES, Row, Runs, head, mean_and_spread, named, row_of, shown_axes
 from fairl_bench.table import Table, Value
+from fairl_bench.tables.notes import selected_apart
+from fairl_bench.views import ReportTable
 
 METRICS = ("starc", "spearman", "kendall")
+
+
+class Ambiguity(ReportTable):
+    """How far apart the rewards of a method's own seeds are."""
+
+    always = True
+
+    def tables(self, material: Material) -> Iterator[Table]:
+        """One table of the data on which seeds were held against one another."""
+        data = dict.fromkeys(name for part in material.report.values() for name in part.seed_distances())
+        yield selected_apart(ambiguity(material.records, list(data), material.rows), material)
 
 
 def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs]) -> Table:

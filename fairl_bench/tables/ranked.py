@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fairl_bench.comparison import ALPHA, Comparison
-from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Layout, Row, Runs, called, summary
+from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Row, Runs, called, summary
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
+from fairl_bench.tables.board import TruthOf
 
 
 def ranked(
     table: Table,
     found: Found,
-    layout: Layout,
+    truth_of: TruthOf,
     runs: Mapping[Row, Runs],
     columns: Sequence[Column],
     comparisons: Sequence[Comparison],
@@ -38,7 +39,7 @@ def ranked(
     for at, (data, _, metric) in enumerate(columns):
         groups: dict[tuple[str, ...], list[int]] = {}
         for index, row in enumerate(order):
-            groups.setdefault((row[0], row[1], row[3], data, layout.truth_of(data), metric), []).append(index)
+            groups.setdefault((row[0], row[1], row[3], data, truth_of(data), metric), []).append(index)
         together = []
         for group, members in groups.items():
             place = _places(group, [order[i] for i in members], found, columns[at], paired.get(group))
