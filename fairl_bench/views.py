@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from fairl_bench.comparison import Question, TwoMethods
 from fairl_bench.component import Component
 from fairl_bench.data import GOLD
-from fairl_bench.material import Material
+from fairl_bench.material import Material, Picture
+from fairl_bench.records import Record
 from fairl_bench.table import Table
 
 if TYPE_CHECKING:
@@ -99,18 +101,6 @@ class Drawn(NamedTuple):
     figure: Figure
 
 
-class Picture(NamedTuple):
-    """A figure as it is saved: its bytes by format, ``svg`` and ``png``."""
-
-    name: str
-    title: str
-    formats: Mapping[str, bytes]
-
-    def _repr_svg_(self) -> str:
-        """What a notebook shows."""
-        return self.formats["svg"].decode("utf-8")
-
-
 class ReportFigure(Component, ABC):
     """Figures of a report, drawn wherever their data is there."""
 
@@ -121,7 +111,8 @@ class ReportFigure(Component, ABC):
         """The figures that can be drawn of the material; none where it holds nothing for them."""
 
 
-class Section(NamedTuple):
+@dataclass(frozen=True)
+class Section:
     """One section of the page: its title, and what stands below it.
 
     Every text is escaped, and no script in it runs: ``html`` is shown in a frame of its own that may do nothing.
@@ -146,6 +137,40 @@ class Panel(Component, ABC):
     @abstractmethod
     def section(self, material: Material) -> Section | None:
         """Its title and content; None where the material holds nothing for it."""
+
+
+Report = Mapping[str, ReportTable]
+"""The tables that a suite asks for under ``report:``, by name, in its order."""
+
+
+def datasets_of(report: Report) -> list[str]:
+    """The data sets that a report names, each once."""
+    return list(dict.fromkeys(data for part in report.values() for data in part.datasets()))
+
+
+def truth_in(report: Report, data: str) -> str:
+    """The truth that a report holds a data set against: that of the first table which names it."""
+    return next((part.truth_of(data) for part in report.values() if data in part.datasets()), GOLD)
+
+
+def two_methods(report: Report, records: Iterable[Record]) -> tuple[str, ...]:
+    """The two methods that a report holds against one another; where it names none, the first two on record."""
+    pair = next((pair for part in report.values() if (pair := part.pair()) is not None), None)
+    return pair or tuple(dict.fromkeys(row.method for row in records))[:2]
+
+
+def questions(report: Report) -> list[Question]:
+    """What a report asks to be compared over all runs: every metric of a data set and truth once."""
+    metrics: dict[tuple[str, str], dict[str, None]] = {}
+    for part in report.values():
+        for data, truth, names in part.questions():
+            metrics.setdefault((data, truth), {}).update(dict.fromkeys(names))
+    return [Question(data, truth, tuple(names)) for (data, truth), names in metrics.items()]
+
+
+def seed_distances(report: Report) -> list[str]:
+    """The data sets on which a report asks for the distance of each two seeds, each once."""
+    return list(dict.fromkeys(data for part in report.values() for data in part.seed_distances()))
 
 
 def make_tables(parts: Iterable[ReportTable], material: Material) -> dict[str, Table]:

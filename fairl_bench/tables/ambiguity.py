@@ -24,8 +24,9 @@ class Ambiguity(ReportTable):
 
     def tables(self, material: Material) -> Iterator[Table]:
         """One table of the data on which seeds were held against one another."""
-        data = dict.fromkeys(name for part in material.report.values() for name in part.seed_distances())
-        yield selected_apart(ambiguity(material.records, list(data), material.rows), material)
+        asked = (part.seed_distances() for part in material.report.values() if isinstance(part, ReportTable))
+        data = list(dict.fromkeys(name for names in asked for name in names))
+        yield selected_apart(ambiguity(material.records, data, material.rows), material)
 
 
 def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs]) -> Table:

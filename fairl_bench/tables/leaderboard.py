@@ -32,7 +32,9 @@ class Leaderboard(ReportTable):
 
     def tables(self, material: Material) -> Iterator[Table]:
         """Table 1, with what is to be known of the whole run below it."""
-        made = leaderboard(material.records, self, material.rows, statistics_of_runs(material), intervals=self.intervals)
+        made = leaderboard(
+            material.records, self, material.rows, statistics_of_runs(material), intervals=self.intervals
+        )
         made = made._replace(notes=(*made.notes, *material.notes))
         yield explained(made, material, self.truth_of, self.data)
 
