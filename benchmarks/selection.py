@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.data import GOLD, PREFERRED, Task
-from fairl_bench.engine.plan import Plan, World, plan
+from fairl_bench.engine.plan import Plan, World
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.preferences import preferences
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import Undefined

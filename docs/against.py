@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.comparison import ALPHA, Comparison
-from fairl_bench.results.read import read_results
+from fairl_bench.results.results import read_results
 from fairl_bench.rows import ARROWS, head, mean_and_spread, selection_of, summary
 from fairl_bench.suite.yaml import load
 
@@ -35,14 +35,14 @@ def against(folder: Path, data: str, metric: str) -> str:
         for method in content["methods"]
         if method["use"] == "failure-aware" and not _learns_nothing(method) and _base(method) in controls
     }
-    there = {selection_of(row.variant): row.variant for row in found.records}
+    there = {selection_of(row.variant): row.variant for row in found.single_records}
     variants = {selection: there[selection] for selection in content.get("selections") or there}
     layout = found.report.table1
     assert layout is not None
     truth = layout.truth_of(data)
     known = {
         (one.variant, frozenset((one.method, one.other))): one
-        for one in found.paired.comparisons
+        for one in found.comparisons
         if (one.data, one.truth, one.metric) == (data, truth, metric) and one.other
     }
     rows = [f"| {head(metric)} of {data} | {' | '.join(map(_called, variants))} |", "|" + "---|" * (len(variants) + 1)]
@@ -51,7 +51,7 @@ def against(folder: Path, data: str, metric: str) -> str:
         for variant in variants.values():
             own = [
                 row
-                for row in found.records
+                for row in found.single_records
                 if (row.method, row.variant, row.data, row.truth, row.metric, row.slice)
                 == (base, variant, data, truth, metric, "all")
             ]

@@ -1,14 +1,17 @@
 """fairl-bench: a benchmark harness for recovering the reward that an aligned language model has internalised.
 
-What a plugin or a notebook imports.  Names are imported when first used; none of them pulls in torch.
+What a plugin or a notebook imports.  A name is imported when it is first used; none of them pulls in torch or pandas.
 """
 
+import ast
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairl_bench.version import __version__ as __version__
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so does `_homes`
     from pydantic import Field as Field
 
     from fairl_bench.component import Component as Component
@@ -19,20 +22,28 @@ if TYPE_CHECKING:
     from fairl_bench.data import Asked as Asked
     from fairl_bench.data import Completions as Completions
     from fairl_bench.data import Examples as Examples
+    from fairl_bench.data import Floats as Floats
     from fairl_bench.data import Head as Head
     from fairl_bench.data import Inputs as Inputs
+    from fairl_bench.data import Labels as Labels
     from fairl_bench.data import Model as Model
     from fairl_bench.data import Pairs as Pairs
+    from fairl_bench.data import Preferences as Preferences
     from fairl_bench.data import Resources as Resources
     from fairl_bench.data import Reward as Reward
+    from fairl_bench.data import Rows as Rows
     from fairl_bench.data import Sampling as Sampling
     from fairl_bench.data import Scored as Scored
     from fairl_bench.data import Site as Site
+    from fairl_bench.data import Stop as Stop
     from fairl_bench.data import Task as Task
+    from fairl_bench.data import Training as Training
     from fairl_bench.data import Truth as Truth
+    from fairl_bench.data import Vectors as Vectors
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
+    from fairl_bench.hookspecs import Register as Register
     from fairl_bench.hookspecs import RunFinished as RunFinished
     from fairl_bench.hookspecs import RunStarted as RunStarted
     from fairl_bench.hookspecs import StageFinished as StageFinished
@@ -44,75 +55,50 @@ if TYPE_CHECKING:
     from fairl_bench.kinds import Encoder as Encoder
     from fairl_bench.kinds import Evaluator as Evaluator
     from fairl_bench.kinds import Judge as Judge
+    from fairl_bench.kinds import Judging as Judging
     from fairl_bench.kinds import Method as Method
+    from fairl_bench.kinds import Origin as Origin
+    from fairl_bench.kinds import Probe as Probe
     from fairl_bench.kinds import Prompts as Prompts
+    from fairl_bench.kinds import Recovered as Recovered
     from fairl_bench.kinds import Schedule as Schedule
     from fairl_bench.kinds import Source as Source
     from fairl_bench.kinds import TestSet as TestSet
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.progress import report as report
+    from fairl_bench.records import Evidence as Evidence
     from fairl_bench.records import Measure as Measure
     from fairl_bench.records import Record as Record
     from fairl_bench.records import measured as measured
+    from fairl_bench.reward.function import RecoveredReward as RecoveredReward
     from fairl_bench.reward.load import load_reward as load_reward
+    from fairl_bench.science.failures import FailurePlan as FailurePlan
     from fairl_bench.science.failures import Signal as Signal
+    from fairl_bench.science.runs import Batch as Batch
     from fairl_bench.science.streams import stream as stream
+    from fairl_bench.suite.registry import Plugin as Plugin
+    from fairl_bench.suite.registry import Registry as Registry
+    from fairl_bench.table import Table as Table
     from fairl_bench.truncation import Tokens as Tokens
     from fairl_bench.truncation import report_read as report_read
 
-_HOMES = {
-    "pydantic": ("Field",),
-    "fairl_bench.component": ("Component", "DataFile", "RunTime", "Secret", "Settings"),
-    "fairl_bench.data": (
-        "Asked",
-        "Completions",
-        "Examples",
-        "Head",
-        "Inputs",
-        "Model",
-        "Pairs",
-        "Resources",
-        "Reward",
-        "Sampling",
-        "Scored",
-        "Site",
-        "Task",
-        "Truth",
-    ),
-    "fairl_bench.reward.load": ("load_reward",),
-    "fairl_bench.errors": ("DataError", "FairlError", "Undefined"),
-    "fairl_bench.hookspecs": ("RunFinished", "RunStarted", "StageFinished", "hookimpl"),
-    "fairl_bench.kinds": (
-        "Aligner",
-        "Ask",
-        "Detector",
-        "Encoder",
-        "Evaluator",
-        "Judge",
-        "LM",
-        "Method",
-        "Prompts",
-        "Schedule",
-        "Source",
-        "TestSet",
-    ),
-    "fairl_bench.pairwise": ("PairwiseMethod",),
-    "fairl_bench.progress": ("report",),
-    "fairl_bench.truncation": ("Tokens", "report_read"),
-    "fairl_bench.records": ("Measure", "Record", "measured"),
-    "fairl_bench.science.failures": ("Signal",),
-    "fairl_bench.science.streams": ("stream",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
+@cache
+def _homes() -> dict[str, str]:
+    """The module that defines each public name, as the imports above say."""
+    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+    (public,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in public.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name == "__all__":
+        return sorted(_homes())
+    if name not in _homes():
         raise AttributeError(f"module 'fairl_bench' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return getattr(import_module(_homes()[name]), name)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return sorted({*globals(), *_homes()})

@@ -30,8 +30,8 @@ hookimpl = pluggy.HookimplMarker("fairl_bench")
 class Register(Protocol):
     """What a hook calls: a name, and a class or ``"package.module:Class"``."""
 
-    def __call__(self, name: str, part: type[Component] | str, /) -> None:
-        """Register one part."""
+    def __call__(self, name: str, part: type[Component] | str, /, *, role: str = "") -> None:
+        """Register one part; a ``role`` is for the part that the engine itself looks for."""
 
 
 @hookspec

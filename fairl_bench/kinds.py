@@ -366,6 +366,10 @@ class Detector(Component, ABC):
         return frozenset()
 
 
+RECOVERED_REWARD: Final = "recovered reward"
+"""The role of the judge that stands for the reward of a cell; its fields are what a plan knows of one."""
+
+
 class Recovered(NamedTuple):
     """A reward that a suite recovers, for an evaluator that asks more of it than scores."""
 

@@ -7,46 +7,58 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from fairl_bench.comparison import Comparison
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.executors.here import Hands, Here
 from fairl_bench.engine.executors.pool import Pool
 from fairl_bench.engine.followers import Followers
-from fairl_bench.engine.plan import Cell, Plan, plan
+from fairl_bench.engine.plan import Cell, Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.split_sizes import checked_sizes
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.isolation import put_back
 from fairl_bench.records import Record
-from fairl_bench.results.known_labels import read_known
-from fairl_bench.results.read import Paired, kept, paired, tables
-from fairl_bench.results.unread import unread
-from fairl_bench.results.write import Results
+from fairl_bench.results import claims
+from fairl_bench.results.folder import ResultsFolder
+from fairl_bench.results.results import Asked, Results
+from fairl_bench.results.statistics import Statistics, kept_statistics, signature_of
+from fairl_bench.results.write import RunFolder
 from fairl_bench.rows import Row, Runs
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
+from fairl_bench.tables.report import tables
 from fairl_bench.verdicts import Verdict
-
-if TYPE_CHECKING:
-    pass
 
 
 class Finished(NamedTuple):
-    """What a run leaves behind."""
+    """A run that has ended: what was done, and what its results folder says."""
 
     plan: Plan
     outcome: Outcome
-    records: list[Record]
-    tables: list[Table]
+    results: Results
+    tables: Sequence[Table]
     folder: Path
     seconds: float
-    claims: list[Verdict]
-    notes: Sequence[str] = ()  # what was not read, and other things to know beside the numbers
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Every number on record."""
+        return self.results.records
+
+    @property
+    def claims(self) -> Sequence[Verdict]:
+        """The verdicts on the suite's claims."""
+        return self.results.verdicts
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was not read, and other things to know beside the numbers."""
+        return self.results.notes
 
 
 def run(
@@ -59,7 +71,7 @@ def run(
     cluster: str | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
-    then: Callable[[Path], object] | None = None,
+    then: Callable[[Results], object] | None = None,
     isolate: bool = False,
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
@@ -77,42 +89,36 @@ def run(
     with put_back():  # so that the first mistake is told before the first minute's work
         check_parts(study, (stage.parts for stage in todo))
         checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
-    results = Results(folder, study.suite, replace=replace_results, watcher=watcher)
-    results.claim(whole)
+    written = RunFolder(folder, study.suite, replace=replace_results, watcher=watcher)
+    written.claim(whole)
     worker = Worker(store, study.registry)
     outcome = Outcome()
     followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
     watcher = followers.watcher()
 
     def project(*, whole_story: bool = True) -> Finished:
-        with results.held():
+        with written.held():
             return projected(whole_story)
 
     def projected(whole_story: bool) -> Finished:
         seconds = time.perf_counter() - started
-        report, runs, before = study.suite.report, _runs(whole, outcome), results.paired()
+        runs, before = _runs(whole, outcome), written.paired()
         # who interrupts a run says nothing of what it did not reach
         part = wanted if only or not (whole_story or replace_results) else None
-        records = results.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
-        comparisons: list[Comparison] = []
-        verdicts: list[Verdict] = []
-        found = kept(folder, report, records, before)
-        if found is None and whole_story:
-            found = paired(folder, report, records)
-        results.write_paired(records, found or Paired([], [], ""))
-        if found is not None:
-            records, comparisons = [*records, *found.records], found.comparisons
-        notes = unread(results.story())
-        made = list(tables(report, records, comparisons, runs, known=read_known(folder), notes=notes).values())
-        if found is not None and study.suite.claims:
-            from fairl_bench.results import claims
-
-            verdicts = claims.judge(study.suite.claims, folder, study.suite.name, records, comparisons)
-            made.append(claims.table(verdicts))
-            results.write_claims([claims.plain(one) for one in verdicts])
-        results.write_tables(made)
-        results.commit()
-        return Finished(wanted, outcome, records, made, folder, seconds, verdicts, notes)
+        records = written.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
+        files, asked = ResultsFolder(folder), Asked(study.suite.name, study.suite.report, study.suite.claims)
+        kept = kept_statistics(files, signature_of(files, asked.report, records), before)
+        if kept is None and not whole_story:
+            kept, asked = Statistics((), ()), asked._replace(claims=())
+        results = Results(files, asked, records, written.story(), kept)
+        written.write_paired(results)
+        made = list(tables(asked.report, results).values())
+        if asked.claims:
+            made.append(claims.table(results.verdicts))
+            written.write_claims([claims.plain(verdict) for verdict in results.verdicts])
+        written.write_tables(made)
+        written.commit()
+        return Finished(wanted, outcome, results, made, folder, seconds)
 
     def answer() -> Finished:
         check_changed(whole, store, watcher, outcome)
@@ -135,11 +141,11 @@ def run(
             "do one stage twice"
         )
     # before anything is asked of the store: `Store.announce` says why
-    with store.announce(study.suite.name, whole.stages), followers.until_finished(results.write_warnings):
+    with store.announce(study.suite.name, whole.stages), followers.until_finished(written.write_warnings):
         followers.started()
         finished = answer()
         if then is not None:
-            then(folder)
+            then(finished.results)
         followers.tables = finished.tables
     return finished
 

@@ -129,7 +129,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         monkeypatch.setenv(name, "1")  # the command sets them; so that they are put back
 
     # figures take seconds, and tests/report looks at them
-    monkeypatch.setattr("fairl_bench.html.write.write_pages", lambda path, again=False: path / "report.html")
+    monkeypatch.setattr("fairl_bench.html.write.write_pages", lambda results, again=False: results.path / "report.html")
 
     def invoke(*arguments: object) -> Result:
         return CliRunner().invoke(main, [str(argument) for argument in arguments])

@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.records import Record
 from fairl_bench.results import record_file

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.recorded import SELECTED
 from fairl_bench.errors import ResultsError
 from fairl_bench.pipeline import Finished, run

@@ -138,8 +138,6 @@ def private(source: str) -> list[str]:
 
 
 UNCARVED = {
-    ("results.compare", "tables"),
-    ("results.read", "tables"),
     ("results.write", "tables"),
     ("results.write", "engine"),
     ("reward.load", "engine"),

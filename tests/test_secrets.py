@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from fairl_bench import secrets
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.secrets import hidden, hidden_in
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import load

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.records import Record
 from fairl_bench.results import record_file

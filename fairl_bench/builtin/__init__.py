@@ -1,6 +1,7 @@
 """The parts that ship in the box, registered by path: a part is imported when a suite uses it."""
 
 from fairl_bench.hookspecs import Register, hookimpl
+from fairl_bench.kinds import RECOVERED_REWARD
 
 _HERE = "fairl_bench.builtin."
 
@@ -60,7 +61,7 @@ def fairl_judges(register: Register) -> None:
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
     register("standardised", _HERE + "shared.standardised_judge:Standardised")
     register("recovered", _HERE + "judges.recovered:Recovered")
-    register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell")
+    register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell", role=RECOVERED_REWARD)
 
 
 @hookimpl

@@ -16,7 +16,7 @@ from fairl_bench.cli.options import SET, STORE, SUITE
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
     from fairl_bench.engine.estimate import estimate
-    from fairl_bench.engine.plan import plan
+    from fairl_bench.engine.planner import plan
     from fairl_bench.engine.split_sizes import checked_sizes, told
     from fairl_bench.isolation import put_back
     from fairl_bench.store.place import default_store, open_store

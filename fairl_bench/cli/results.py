@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, POSITIVE, Number, two_methods
 from fairl_bench.cli.text import print_tables
-
-if TYPE_CHECKING:
-    from fairl_bench.results.read import Folder
-    from fairl_bench.table import Table
 
 
 @click.command()
@@ -43,8 +39,10 @@ def report(
 ) -> None:
     """Print the tables of RESULTS, a results folder, from what lies in it alone."""
     from fairl_bench.errors import FairlError, UnknownName
+    from fairl_bench.results import claims
     from fairl_bench.results.folder import table_name
-    from fairl_bench.results.read import TABLES, asked, between, read_results, tables
+    from fairl_bench.results.results import read_results
+    from fairl_bench.tables.report import TABLES, asked, tables
 
     names = tuple(map(table_name, names))
     for name in names:
@@ -54,20 +52,17 @@ def report(
     if page or show_page:
         _page(results, again=page, show=show_page)
         return
-    folder = read_results(results)
+    read = read_results(results)
     if methods is not None:
-        folder = between(folder, two_methods(methods))
-    found = [*folder.records, *folder.paired.records]
-    compared = folder.paired.comparisons
-    runs, labelled, notes = folder.runs, folder.known, folder.notes
-    made = tables(folder.report, found, compared, runs, intervals=intervals, known=labelled, notes=notes)
-    if folder.claims and (not names or "claims" in names):
-        made["claims"] = _judged(folder)
+        read = read.between(two_methods(methods))
+    made = tables(read.report, read, intervals=intervals)
+    if read.claims and (not names or "claims" in names):
+        made["claims"] = claims.table(read.verdicts)
     for name in names:
         if name not in made:
             known = ", ".join(made) or "none"
             why = "its suite does not ask for it under 'report:'"
-            if name in asked(folder.report):
+            if name in asked(read.report):
                 why = "its suite asks for it, and no number on record belongs into it"
             raise FairlError(f"{results} has no table {name!r} (it has: {known}); {why}")
     print_tables([table for name, table in made.items() if not names or name in names], form)
@@ -85,18 +80,12 @@ def _tell_first(*places: Path) -> None:
 def _page(results: Path, *, again: bool, show: bool) -> None:
     """Write a folder's page and print where it lies; with ``show``, have the system open it."""
     from fairl_bench.html.write import write_pages
+    from fairl_bench.results.results import read_results
 
-    place = write_pages(results, again=again)
+    place = write_pages(read_results(results), again=again)
     click.echo(place)
     if show and click.launch(str(place)):
         click.echo("no browser was found; open the file in one", err=True)
-
-
-def _judged(folder: Folder) -> Table:
-    from fairl_bench.results import claims
-
-    known = folder.paired.comparisons
-    return claims.table(claims.judge(folder.claims, folder.path, folder.name, folder.records, known))
 
 
 @click.command()
@@ -110,9 +99,10 @@ def compare(first: str, second: str, form: str) -> None:
     """
     from fairl_bench.results.compare import Side
     from fairl_bench.results.compare import compare as compare_sides
+    from fairl_bench.tables.comparison import comparison_tables
 
     _tell_first(Side.read(first).folder, Side.read(second).folder)
-    print_tables(compare_sides(first, second), form)
+    print_tables(comparison_tables(compare_sides(first, second)), form)
 
 
 @click.command()
@@ -145,10 +135,11 @@ def evaluate(
     'encoder', 'pair', 'role', 'group', 'prompt', 'truth'.
     """
     from fairl_bench.results.evaluate import evaluate as judge
+    from fairl_bench.tables.report import tables
 
     two = None if methods is None else two_methods(methods)
-    made = judge(scores, truth, threshold=threshold, methods=two, positive=positive, intervals=intervals)
-    print_tables(list(made.values()), form)
+    scored = judge(scores, truth, threshold=threshold, methods=two, positive=positive)
+    print_tables(list(tables(scored.report, scored, intervals=intervals).values()), form)
 
 
 @click.command()

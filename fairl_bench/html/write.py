@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from fairl_bench.figures import figures, render
 from fairl_bench.figures.all import Material
@@ -15,39 +14,37 @@ from fairl_bench.html.samples import samples
 from fairl_bench.results import comparisons
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, ResultsFolder, readable
-from fairl_bench.results.material import FolderMaterial
-from fairl_bench.results.read import RECORDS, RUN, SUITE, Folder, read_results, tables
-from fairl_bench.results.realigned import read_realigned
+from fairl_bench.results.results import RECORDS, SUITE, Results
 from fairl_bench.table import Table
+from fairl_bench.tables.report import tables
 
 MEANING = 3  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
-def write_pages(path: Path, *, again: bool = False) -> Path:
+def write_pages(results: Results, *, again: bool = False) -> Path:
     """Draw ``figures/`` and write ``report.html`` of a results folder, unless both are of what it holds now.
 
-    The page's place.  Raises `ResultsError` where the folder is none, or cannot be written.
+    The page's place.  Raises `ResultsError` where the folder cannot be written.
     """
-    files = Writer(path)
-    signature = _signature(ResultsFolder(path)) if path.is_dir() else ""
-    if again or not signature or not _whole(path, signature):
-        read_results(path)  # a folder that is none stays as it is
+    signature = _signature(results)
+    if again or not _whole(results, signature):
+        files = Writer(results.path)
         with files.held():
-            _draw(files, read_results(path), _signature(files))
-    return path / PAGE
+            _draw(files, results, signature)
+    return results.path / PAGE
 
 
-def _whole(path: Path, signature: str) -> bool:
+def _whole(results: Results, signature: str) -> bool:
     """Whether the page and the figures are there, and made from this."""
-    files = Writer(path)
-    files.manifest = ResultsFolder(path).manifest
+    files = Writer(results.path)
+    files.manifest = results.files.manifest
     drawn = [PAGE, *files.listed("figures/")]
     return all(files.holds(name, signature) for name in drawn)
 
 
-def _draw(files: Writer, folder: Folder, signature: str) -> None:
-    found = _figures_of(FolderMaterial(folder))
+def _draw(files: Writer, results: Results, signature: str) -> None:
+    found = _figures_of(results)
     pictures = []
     for name, (title, figure) in figures(found).items():
         bytes_of = render(figure)
@@ -58,42 +55,35 @@ def _draw(files: Writer, folder: Folder, signature: str) -> None:
     for old in files.listed("figures/"):
         if old not in wanted:
             files.drop(old)
-    files.put(PAGE, signature, page(_content(folder, found, pictures, signature)))
+    files.put(PAGE, signature, page(_content(results, found, pictures, signature)))
     files.commit()
 
 
-def _figures_of(material: FolderMaterial) -> Material:
-    folder, sheets = material.folder, material.sheets(material.data)
-    report, compared = folder.report, material.comparisons
-    made = tables(report, material.records, compared, folder.runs, known=folder.known)
-    trained = material.histories
+def _figures_of(results: Results) -> Material:
     return Material(
-        made.get("1"),
-        folder.records,
-        compared,
-        sheets,
-        trained,
-        material.truth_of,
-        material.methods,
-        list(folder.runs),
+        tables(results.report, results).get("1"),
+        results.single_records,
+        results.comparisons,
+        results.sheets(results.data),
+        results.histories,
+        results.truth_of,
+        results.methods,
+        list(results.rows),
     )
 
 
-def _content(folder: Folder, found: Material, pictures: list[Picture], signature: str) -> Content:
-    every = [*folder.records, *folder.paired.records]
-    compared = folder.paired.comparisons
-    made = tables(folder.report, every, compared, folder.runs, known=folder.known, notes=folder.notes)
-    files = ResultsFolder(folder.path)
+def _content(results: Results, found: Material, pictures: list[Picture], signature: str) -> Content:
+    made = tables(results.report, results)
     return Content(
-        name=folder.name,
-        tables=[*made.values(), *_said(files, {table.name for table in made.values()})],
+        name=results.name,
+        tables=[*made.values(), *_said(results.files, {table.name for table in made.values()})],
         pictures=pictures,
         material=found,
-        records=every,
-        suite=files.text(SUITE),
-        run=_run(files),
+        records=results.records,
+        suite=results.suite,
+        run=results.run,
         signature=signature,
-        samples=samples(read_realigned(folder.path), list(folder.runs)),
+        samples=samples(results.realigned, list(results.rows)),
     )
 
 
@@ -120,21 +110,18 @@ def _shown(value: object) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _signature(files: ResultsFolder) -> str:
+def _signature(results: Results) -> str:
     """What the figures and the page of a folder rest on."""
+    files = results.files
     whole = hashlib.sha256(f"{MEANING}\n".encode())
     names = [name for kind in ("scores", "examples", "truths", "histories", "realigned") for name in files.names(kind)]
     for name in (*names, comparisons.FILE, SUITE, RECORDS, *_saved(files)):
         digest = files.digest(name) if files.has(name) else _sha256(files.path / name)
         whole.update(f"{name} {digest}\n".encode())
-    told = {name: value for name, value in _run(files).items() if name not in _PASSING}
-    told["stages"] = [{**stage, "computed": None} for stage in told.get("stages", [])]
-    whole.update(json.dumps(told, sort_keys=True).encode())
+    run = {name: value for name, value in results.run.items() if name not in _PASSING}
+    run["stages"] = [{**stage, "computed": None} for stage in run.get("stages", [])]
+    whole.update(json.dumps(run, sort_keys=True).encode())
     return whole.hexdigest()
-
-
-def _run(files: ResultsFolder) -> Mapping[str, Any]:
-    return files.json(RUN) if files.has(RUN) else {}
 
 
 def _sha256(path: Path) -> str:

@@ -6,15 +6,12 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from fairl_bench.comparison import Comparison
 from fairl_bench.records import Record
-from fairl_bench.results.scores import read_folder
 from fairl_bench.rows import ARROWS, head, point, selection_of
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
@@ -25,21 +22,22 @@ from fairl_bench.table import Table, Value
 from fairl_bench.verdicts import Claim, Effect, Said, Verdict
 
 DEPENDS: Final = "depends on the selection"
+ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]
 
 
 def judge(
-    claims: Sequence[Claim], folder: Path, suite: str, found: Sequence[Record], known: Sequence[Comparison]
+    claims: Sequence[Claim], read: ReadSheets, found: Sequence[Record], known: Sequence[Comparison]
 ) -> list[Verdict]:
     """The verdict of each claim on each model, encoder and variant.
 
-    ``known`` comparisons are taken as they are; what they lack is compared as Table 1's columns are, two methods at a
-    time.  A slice differs from seed to seed, so there Student's t over runs is all there is.  A claim is one
-    hypothesis, however many comparators and selections it names: all of them must hold, and the p of that is the
-    largest; Holm is over these.  Where a claim under several selections has not the same verdict under each, it depends
-    on the selection.
+    ``read`` gives the sheets of some data.  ``known`` comparisons are taken as they are; what they lack is compared as
+    Table 1's columns are, two methods at a time.  A slice differs from seed to seed, so there Student's t over runs is
+    all there is.  A claim is one hypothesis, however many comparators and selections it names: all of them must hold,
+    and the p of that is the largest; Holm is over these.  Where a claim under several selections has not the same
+    verdict under each, it depends on the selection.
     """
     found = [row for row in found if not row.other]
-    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], folder, suite, found, known)]
+    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, found, known)]
     axes = list(dict.fromkeys((row.model, row.encoder, row.variant) for row in found))
     lines = [
         _Line(claim, group, *_deciding(claim, group, found, known))
@@ -116,7 +114,7 @@ def effect_of(
 
 def compared(
     questions: Iterable[tuple[str, str, str, str, str]],
-    read: Callable[[set[str]], Sequence[Sheet]],
+    read: ReadSheets,
     found: Sequence[Record],
     known: Sequence[Comparison],
 ) -> list[Comparison]:
@@ -146,14 +144,14 @@ def compared(
 
 
 def _compared(
-    claims: Sequence[Claim], folder: Path, suite: str, found: Sequence[Record], known: Sequence[Comparison]
+    claims: Sequence[Claim], read: ReadSheets, found: Sequence[Record], known: Sequence[Comparison]
 ) -> list[Comparison]:
     measured = {(row.data, row.truth, row.metric) for row in found}
     asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
     questions = [
         (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
     ]
-    return compared(questions, partial(read_folder, folder, suite), found, known)
+    return compared(questions, read, found, known)
 
 
 def _deciding(

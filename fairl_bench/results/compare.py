@@ -12,15 +12,9 @@ from fairl_bench.data import Floats
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.records import Record
 from fairl_bench.results.paired import Question, compared
-from fairl_bench.results.read import Folder, read_results
-from fairl_bench.results.scores import read_folder
+from fairl_bench.results.results import Results, read_results
 from fairl_bench.results.two_runs import disagreements
-from fairl_bench.rows import head
-from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Run, Sheet, Values
-from fairl_bench.table import Table, Value
-from fairl_bench.tables.disagreement import table2
-from fairl_bench.tables.ranked import how
 
 METRICS = ("accuracy", "f1", "auc", "starc")
 
@@ -38,6 +32,29 @@ class Side(NamedTuple):
         return cls(Path(folder), method) if colon and not Path(text).exists() else cls(Path(text), None)
 
 
+class Difference(NamedTuple):
+    """The paired difference of two methods in one metric, the first less the second, and the value of each."""
+
+    comparison: Comparison
+    first: float
+    second: float
+
+
+class Counted(NamedTuple):
+    """How often each of two methods is right where the other is not, run by run."""
+
+    methods: tuple[str, str]  # as tables show them
+    data: Sequence[str]
+    records: Sequence[Record]
+
+
+class Compared(NamedTuple):
+    """What two sides differ in."""
+
+    differences: Sequence[Difference]
+    counts: Sequence[Counted]
+
+
 class _Duel(NamedTuple):
     """Two methods under the names that tables show, with all that they have in common."""
 
@@ -47,8 +64,8 @@ class _Duel(NamedTuple):
     questions: list[Question]
 
 
-def compare(first: str, second: str) -> list[Table]:
-    """The differences, second less first, of every metric on all data that both have, with their tests.
+def compare(first: str, second: str) -> Compared:
+    """The differences of every metric on all data that both have, with their tests.
 
     Each side is ``FOLDER:METHOD``, or ``FOLDER`` for every method that both have.  Metrics are those of the first
     folder's Table 1.  Raises `ResultsError` where the two were not judged on the same examples.
@@ -56,25 +73,27 @@ def compare(first: str, second: str) -> list[Table]:
     sides = (Side.read(first), Side.read(second))
     folders = (read_results(sides[0].folder), read_results(sides[1].folder))
     duels = [_duel(folders, methods) for methods in _methods(sides, folders)]
-    rows: list[tuple[Comparison, float, float]] = []
-    tables = []
-    for duel in duels:
-        values = Values.read(duel.records)
-        found = compared(duel.sheets, values, duel.questions)
-        own = {(row.group, row.method): row.value for row in found if not row.other}
-        means = [(own[row.group, row.method], own[row.group, row.other]) for row in found if row.other]
-        paired = (row for row in found if row.other)
-        rows += [(row, one, other) for row, (one, other) in zip(paired, means, strict=True)]
-        truth = {question.data: question.truth for question in duel.questions}
-        counts = disagreements(duel.sheets, values, duel.labels, truth.__getitem__)
-        table = table2(counts, duel.labels, list(truth))
-        tables.append(table._replace(title=f"{duel.labels[0]} and {duel.labels[1]}"))
-    return [_table(rows, sides), *(table for table in tables if table.rows)]
+    differences = [difference for duel in duels for difference in _differences(duel)]
+    return Compared(differences, [_counted(duel) for duel in duels])
 
 
-def _methods(sides: tuple[Side, Side], folders: tuple[Folder, Folder]) -> list[tuple[str, str]]:
+def _differences(duel: _Duel) -> Iterator[Difference]:
+    rows = compared(duel.sheets, Values.read(duel.records), duel.questions)
+    own = {(row.group, row.method): row.value for row in rows if not row.other}
+    for row in rows:
+        if row.other:
+            yield Difference(row, own[row.group, row.method], own[row.group, row.other])
+
+
+def _counted(duel: _Duel) -> Counted:
+    truth = {question.data: question.truth for question in duel.questions}
+    records = disagreements(duel.sheets, Values.read(duel.records), duel.labels, truth.__getitem__)
+    return Counted(duel.labels, list(truth), list(records))
+
+
+def _methods(sides: tuple[Side, Side], folders: tuple[Results, Results]) -> list[tuple[str, str]]:
     """The methods to set against one another."""
-    known = [list(dict.fromkeys(row.method for row in folder.records)) for folder in folders]
+    known = [list(dict.fromkeys(row.method for row in folder.single_records)) for folder in folders]
     for side, names in zip(sides, known, strict=True):
         if side.method is not None and side.method not in names:
             raise UnknownName(f"{side.folder}: method", side.method, names)
@@ -94,11 +113,11 @@ def _methods(sides: tuple[Side, Side], folders: tuple[Folder, Folder]) -> list[t
     return [(str(one), str(other))]
 
 
-def _duel(folders: tuple[Folder, Folder], methods: tuple[str, str]) -> _Duel:
+def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
     labels = _labels(folders, methods)
     data = _shared_data(folders)
     sides = [
-        [_only(sheet, method, label) for sheet in read_folder(folder.path, folder.name, data)]
+        [_only(sheet, method, label) for sheet in folder.sheets_as_filed(data)]
         for folder, method, label in zip(folders, methods, labels, strict=True)
     ]
     axes = _axes(folders, methods, sides)
@@ -111,7 +130,7 @@ def _duel(folders: tuple[Folder, Folder], methods: tuple[str, str]) -> _Duel:
     records = [
         replace(row, method=label, encoder=new[0], variant=new[1])
         for folder, method, label, old in zip(folders, methods, labels, axes, strict=True)
-        for row in folder.records
+        for row in folder.single_records
         if row.method == method and (new := old.get((row.encoder, row.variant))) is not None
     ]
     first = folders[0].report.table1
@@ -121,7 +140,7 @@ def _duel(folders: tuple[Folder, Folder], methods: tuple[str, str]) -> _Duel:
     return _Duel(labels, sheets, records, judged)
 
 
-def _labels(folders: tuple[Folder, Folder], methods: tuple[str, str]) -> tuple[str, str]:
+def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple[str, str]:
     """The methods' names, with their folders' where they are of two."""
     paths = [folder.path.resolve() for folder in folders]
     if paths[0] == paths[1] and methods[0] != methods[1]:
@@ -135,9 +154,9 @@ def _labels(folders: tuple[Folder, Folder], methods: tuple[str, str]) -> tuple[s
     return f"{names[0]}:{methods[0]}", f"{names[1]}:{methods[1]}"
 
 
-def _shared_data(folders: tuple[Folder, Folder]) -> list[str]:
+def _shared_data(folders: tuple[Results, Results]) -> list[str]:
     """The data to compare on: those of the first Table 1 that both have numbers of, else all that both have."""
-    both = [dict.fromkeys(row.data for row in folder.records) for folder in folders]
+    both = [dict.fromkeys(row.data for row in folder.single_records) for folder in folders]
     table = folders[0].report.table1
     return [data for data in (table.data if table else both[0]) if data in both[0] and data in both[1]]
 
@@ -152,7 +171,7 @@ Axes = dict[tuple[str, str], tuple[str, str]]  # encoder and variant: as they ar
 
 
 def _axes(
-    folders: tuple[Folder, Folder], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
+    folders: tuple[Results, Results], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
     """Encoders and variants that belong together: the equal ones, or where each side has only one, these."""
     found = [dict.fromkeys((run.encoder, run.variant) for sheet in side for run in sheet.rewards) for side in sides]
@@ -187,40 +206,3 @@ def _moved(sheet: Sheet, axes: Axes) -> dict[Run, Floats]:
         for run, reward in sheet.rewards.items()
         if (new := axes.get((run.encoder, run.variant))) is not None
     }
-
-
-def _table(rows: Sequence[tuple[Comparison, float, float]], sides: tuple[Side, Side]) -> Table:
-    """One line a metric, data set and pair of methods."""
-    adjusted = holm([row.p for row, _, _ in rows])
-    lines, tidy = [], []
-    several = len({(row.model, row.encoder, row.variant, row.method) for row, _, _ in rows}) > 1
-    for (row, one, other), p in zip(rows, adjusted, strict=True):
-        # a row is first less second; what is shown is second less first
-        gain, low, high = -row.value, -row.high, -row.low
-        names = (row.model, row.encoder, f"{row.method} → {row.other}") if several else ()
-        numbers = (f"{one:.3f}", f"{other:.3f}", f"{gain:+.3f}", f"[{low:+.3f}, {high:+.3f}]", _p(row.p), _p(p))
-        lines.append((*names, row.data, head(row.metric), *numbers, _effect(-row.effect)))
-        place: dict[str, Value] = {"model": row.model, "encoder": row.encoder, "variant": row.variant}
-        place |= {"data": row.data, "truth": row.truth, "metric": row.metric, "first": row.method, "second": row.other}
-        place |= {"first_mean": one, "second_mean": other, "difference": gain, "low": low, "high": high, "p": row.p}
-        tidy.append(
-            {**place, "p_holm": p, "cohens_d": -row.effect, "units": row.units, "unit": row.unit, "note": row.note}
-        )
-    heads = [("", name) for name in (("model", "encoder", "methods") if several else ())]
-    first, second = (rows[0][0].method, rows[0][0].other) if rows and not several else ("first", "second")
-    shown = ("data", "metric", first, second, "difference", "95 %", "p", "p (Holm)", "d")
-    unit = max((row.units, row.unit) for row, _, _ in rows)[1] or "run"
-    notes = [
-        f"Difference: second less first, paired; interval and p by {how([row for row, _, _ in rows])}; Holm over all "
-        f"lines; d is Cohen's, the mean difference over {unit}s in their standard deviations.",
-        *dict.fromkeys(f"{row.data} {row.metric}: {row.note}." for row, _, _ in rows if row.note),
-    ]
-    return Table("Comparison", (*heads, *(("", name) for name in shown)), tuple(lines), tuple(notes), tuple(tidy))
-
-
-def _p(p: float) -> str:
-    return "n/a" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _effect(d: float) -> str:
-    return "n/a" if d != d else f"{d:+.2f}"

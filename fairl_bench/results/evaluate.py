@@ -2,42 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
 from fairl_bench.comparison import Comparison
 from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.errors import DataError, Undefined, UnknownName
+from fairl_bench.history import History
+from fairl_bench.known import Known
+from fairl_bench.material import Material
+from fairl_bench.realigned import Realigned
 from fairl_bench.records import Measure, Record, measured
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.outside import Given, read_scores
-from fairl_bench.results.read import judged, tables
+from fairl_bench.results.statistics import Statistics, statistics
 from fairl_bench.results.two_runs import record
 from fairl_bench.rows import Row, Runs
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.sheets import Run, Sheet
 from fairl_bench.suite.suite import Report, Table1, Table2, Table3
-from fairl_bench.table import Table
-
-
-class Numbers(NamedTuple):
-    """What a file of scores comes to."""
-
-    given: Given
-    sheets: list[Sheet]  # those with a known truth
-    report: Report
-    records: list[Record]  # of single runs
-    paired: list[Record]
-    comparisons: list[Comparison]
-
+from fairl_bench.verdicts import Verdict
 
 LABELS = ("accuracy", "f1")
 REWARDS = (*LABELS, "auc", "starc", "starc_per_prompt", "epic", "spearman", "pair_accuracy")
 Class = Literal["good", "bad"]
+
+
+class ScoredFile(Material):
+    """What a file of scores comes to, as a results folder says it of a run."""
+
+    def __init__(
+        self, report: Report, sheets: Sequence[Sheet], records: Sequence[Record], notes: Sequence[str] = ()
+    ) -> None:
+        self.report, self._sheets, self.single_records, self._notes = report, sheets, records, notes
+
+    @property
+    def name(self) -> str:
+        """No suite."""
+        return ""
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """What tells the methods of the file apart."""
+        return statistics(self._sheets, self.report, self.single_records)
+
+    @cached_property
+    def records(self) -> Sequence[Record]:
+        """Every number of single runs and of two."""
+        return [*self.single_records, *self.statistics.records]
+
+    @property
+    def comparisons(self) -> Sequence[Comparison]:
+        """Intervals of each method, and paired differences of each two."""
+        return self.statistics.comparisons
+
+    @property
+    def rows(self) -> Mapping[Row, Runs]:
+        """The rows of tables; nothing says how many runs each should rest on."""
+        runs = ((sheet.model, run) for sheet in self._sheets for run in sheet.rewards)
+        return {(model, run.encoder, run.method, run.variant): Runs(0) for model, run in runs}
+
+    @property
+    def data(self) -> Sequence[str]:
+        """The data sets of the file."""
+        return self.report.table1.data if self.report.table1 else ()
+
+    def truth_of(self, data: str) -> str:
+        """The truth that a data set has."""
+        return self.report.table1.truth_of(data) if self.report.table1 else GOLD
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """The two methods that are compared, else the first two of the file."""
+        second = self.report.table2
+        return second.methods if second else tuple(dict.fromkeys(row.method for row in self.single_records))[:2]
+
+    @cached_property
+    def known(self) -> Known:
+        """Of how many examples of each data set the label is known."""
+        return known_of(self._sheets)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """How the file's labels were read, and where the threshold is from."""
+        return self._notes
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]:
+        """No suite claims anything."""
+        return ()
+
+    def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:
+        """Examples and scores of these data sets."""
+        wanted = set(data)
+        return [sheet for sheet in self._sheets if sheet.data in wanted]
+
+    @property
+    def histories(self) -> Sequence[History]:
+        """Nothing is known of any training."""
+        return ()
+
+    @property
+    def realigned(self) -> Sequence[Realigned]:
+        """No re-alignment."""
+        return ()
+
+    @property
+    def suite(self) -> str:
+        """No suite."""
+        return ""
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """No run."""
+        return {}
 
 
 def evaluate(
@@ -47,31 +129,8 @@ def evaluate(
     threshold: float | None = None,
     methods: tuple[str, str] | None = None,
     positive: Class = "good",
-    intervals: bool = False,
-) -> dict[str, Table]:
-    """Every table that a CSV file of scores can fill.
-
-    See `numbers`.
-    """
-    found = numbers(scores, truth, threshold=threshold, methods=methods, positive=positive)
-    runs: dict[Row, Runs] = {
-        (sheet.model, run.encoder, run.method, run.variant): Runs(0) for sheet in found.sheets for run in sheet.rewards
-    }
-    rows = [*found.records, *found.paired]
-    made = tables(found.report, rows, found.comparisons, runs, intervals=intervals, known=known_of(found.sheets))
-    note = [*_label_notes(found.sheets, found.given, threshold, positive), *found.given.notes]
-    return {name: table._replace(notes=(*table.notes, *note)) if name == "1" else table for name, table in made.items()}
-
-
-def numbers(
-    scores: Path,
-    truth: Path | None = None,
-    *,
-    threshold: float | None = None,
-    methods: tuple[str, str] | None = None,
-    positive: Class = "good",
-) -> Numbers:
-    """The numbers of a CSV file of scores.  Raises `DataError` where no example has a known truth.
+) -> ScoredFile:
+    """What a CSV file of scores comes to.  Raises `DataError` where no example has a known truth.
 
     Texts above ``threshold`` are called good; where none is given, it is the one that is best on the split ``train`` of
     the same run, else on the data themselves, which the table then says.  F1 is of the class ``positive``.  Tables 2
@@ -84,10 +143,9 @@ def numbers(
             f"{scores}: no example has a known truth; add a column 'label' (1 good, -1 not) or 'value' (the true "
             "reward), or name a file with --truth"
         )
-    found = [record for sheet in known for record in _records(sheet, given, threshold, positive)]
+    records = [record for sheet in known for record in _records(sheet, given, threshold, positive)]
     report = _report(known, given.predicted, _two(known, methods, scores))
-    paired, compared = judged(known, report, found)
-    return Numbers(given, known, report, found, paired, compared)
+    return ScoredFile(report, known, records, [*_label_notes(known, given, threshold, positive), *given.notes])
 
 
 def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:

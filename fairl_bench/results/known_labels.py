@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairl_bench.known import Known, OfValues
@@ -27,10 +26,10 @@ def known_of(sheets: Iterable[Sheet]) -> Known:
     return {place: (frozenset if place in labelled else OfValues)(counts) for place, counts in found.items()}
 
 
-def read_known(folder: Path) -> Known:
+def read_known(files: ResultsFolder) -> Known:
     """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
     found: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    files, alone = ResultsFolder(folder), set[tuple[str, str]]()
+    alone = set[tuple[str, str]]()
     for place in files.names("truths"):
         truths = files.table(place)
         if 0 not in truths["label"].unique().to_pylist():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -31,12 +30,12 @@ _COLUMNS: Final = {"toxicity_rate": "toxic", "toxicity": "toxicity", "true_rewar
 _NEEDED: Final = {"phase", "step", "row", "draw", "prompt", "text", *_COLUMNS.values(), "kl_k3"}
 
 
-def read_realigned(folder: Path) -> list[Realigned]:
+def read_realigned(files: ResultsFolder) -> list[Realigned]:
     """The re-alignments of a results folder.  Raises `ResultsError` for a file that is broken."""
-    found, files = [], ResultsFolder(folder)
+    found = []
     for place in files.names(DATA):
         rows = files.table(place)
-        told = coordinates(rows, folder / place)
+        told = coordinates(rows, files.path / place)
         if set(rows.column_names) >= _NEEDED:  # another evaluator's evidence has other columns
             found.append(Realigned(told.model, told.replicate, told.run, rows))
     return found

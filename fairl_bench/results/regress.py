@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,14 +12,12 @@ import numpy as np
 from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.claims import compared, effect_of
-from fairl_bench.results.evaluate import Class, numbers
+from fairl_bench.results.claims import ReadSheets, compared, effect_of
+from fairl_bench.results.evaluate import Class, evaluate
 from fairl_bench.results.published import Coordinates, Margin, Number, Ordering, Published, coordinates
-from fairl_bench.results.read import read_results
-from fairl_bench.results.scores import read_folder
+from fairl_bench.results.results import read_results
 from fairl_bench.rows import point, summary
 from fairl_bench.science.intervals import Summary, welch
-from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table, Value
 
 EQUIVALENCE = 0.9  # two one-sided tests at 5 % are this interval within the margin (Schuirmann 1987)
@@ -32,7 +29,7 @@ class Measured(NamedTuple):
 
     records: Sequence[Record]  # of single runs and of two
     comparisons: Sequence[Comparison]
-    sheets: Callable[[set[str]], Sequence[Sheet]]
+    sheets: ReadSheets
 
 
 Axes = tuple[str, str, str]  # model, encoder, variant
@@ -57,16 +54,11 @@ def measured(
     path: Path, truth: Path | None = None, *, threshold: float | None = None, positive: Class = "good"
 ) -> Measured:
     """The numbers of a results folder, or of a CSV file as `evaluate` takes it."""
-    if not path.is_file():
-        folder = read_results(path)
-        rows = [*folder.records, *folder.paired.records]
-        return Measured(rows, folder.paired.comparisons, partial(read_folder, folder.path, folder.name))
-    found = numbers(path, truth, threshold=threshold, positive=positive)
-    return Measured(
-        [*found.records, *found.paired],
-        found.comparisons,
-        lambda data: [sheet for sheet in found.sheets if sheet.data in data],
-    )
+    if path.is_file():
+        scored = evaluate(path, truth, threshold=threshold, positive=positive)
+        return Measured(scored.records, scored.comparisons, scored.sheets)
+    results = read_results(path)
+    return Measured(results.records, results.comparisons, results.sheets_as_filed)
 
 
 def regress(found: Measured, published: Published) -> list[Line]:

@@ -19,20 +19,19 @@ if TYPE_CHECKING:
 _ROLES = {"preferred": 1, "rejected": -1, None: 0}
 
 
-def read_folder(folder: Path, suite: str, wanted: Iterable[str]) -> list[Sheet]:
+def read_sheets(files: ResultsFolder, suite: str, wanted: Iterable[str]) -> list[Sheet]:
     """The sheets of a results folder for these data.  Raises `ResultsError` where a file is missing or broken."""
     data = sorted(set(wanted))
     if not data:
         return []
-    files = ResultsFolder(folder)
     worlds: dict[tuple[str, str, int], dict[Run, pa.Table]] = {}
     for place in files.names("scores"):
         table = files.table(place)
-        told = coordinates(table, folder / place)
+        told = coordinates(table, files.path / place)
         worlds.setdefault((told.world, told.model, told.replicate), {})[told.run] = table
     sheets = []
     for (name, model, replicate), runs in worlds.items():
-        with readable(folder / "examples" / name):
+        with readable(files.path / "examples" / name):
             for known in _worlds(files, name, data):
                 scored = {run: found for run, table in runs.items() if (found := _aligned(table, *known)) is not None}
                 if scored:

@@ -35,7 +35,7 @@ from fairl_bench.results.comparisons import FILE
 from fairl_bench.results.comparisons import write as write_comparisons
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, alike, distinct
-from fairl_bench.results.read import Paired, plain_runs
+from fairl_bench.results.results import Results
 from fairl_bench.reward.folder import ARRAYS, CORPUS
 from fairl_bench.reward.folder import FILE as REWARD_FILE
 from fairl_bench.reward.load import Shelf
@@ -54,7 +54,7 @@ REWARD: Final = (REWARD_FILE, ARRAYS, CORPUS)
 _PACKAGES = ("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy")
 
 
-class Results:
+class RunFolder:
     """One suite's folder: what a run writes into it, and what it keeps of what lies there."""
 
     def __init__(self, folder: Path, suite: Suite, *, replace: bool = False, watcher: Watcher | None = None) -> None:
@@ -133,7 +133,9 @@ class Results:
         for key, log in outcome.logs.items():
             self.files.put(f"logs/{key[:16]}.txt", key, f"{outcome.failed[key]}\n\n{log}")
         self._mend(outcome)
-        self._told = self._run(plan, worker, outcome, command, seconds) | {"rows": plain_runs(runs)}
+        self._told = self._run(plan, worker, outcome, command, seconds) | {
+            "rows": [{"row": list(row), **one._asdict()} for row, one in runs.items()]
+        }
         self._tell({})
         self.files.commit()
         return rows
@@ -187,12 +189,12 @@ class Results:
         old = self._old()
         return None if old is None else [row for row in old if row.other]
 
-    def write_paired(self, rows: Sequence[Record], found: Paired) -> None:
+    def write_paired(self, results: Results) -> None:
         """The paired statistics beside the records of single runs."""
-        self._records([*rows, *found.records])
-        if not found.signature or not self.files.holds(FILE, found.signature):
-            signature = found.signature
-            self.files.stage(FILE, signature, lambda path: write_comparisons(path, found.comparisons, signature))
+        self._records(results.records)
+        signature = results.statistics.signature
+        if not signature or not self.files.holds(FILE, signature):
+            self.files.stage(FILE, signature, lambda path: write_comparisons(path, results.comparisons, signature))
 
     def _records(self, rows: Sequence[Record]) -> None:
         name = "records.parquet"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from filelock import Timeout
 
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DamagedArtefact, FairlError
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from pydantic import ValidationError
 
 from fairl_bench.component import PathText
-from fairl_bench.data import GOLD, PREFERRED
+from fairl_bench.data import GOLD, PREFERRED, Examples
 from fairl_bench.errors import PluginError, SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
 from fairl_bench.suite.explain import explain
@@ -141,7 +141,7 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
             for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
                 yield place, f"evaluate: {_lack(suite, data, truth)}"
         if evaluator.takes():
-            yield from _lacking(suite, registry, place, evaluator)
+            yield from _lacking(suite, place, evaluator)
     for index, method in enumerate(suite.methods):
         for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
             yield ("methods", index), f"methods: {method.name!r} asks for a truth: {_lack(suite, 'pairs/train', truth)}"
@@ -180,14 +180,21 @@ def _no_part(suite: Suite, place: Place, data: str) -> Iterator[tuple[Place, str
         yield place, f"evaluate: {data!r} holds no pair, for split.{part} is 0; raise it, or evaluate on other data"
 
 
-def _lacking(suite: Suite, registry: Registry, place: Place, evaluator: Evaluator) -> Iterator[tuple[Place, str]]:
+def _lacking(suite: Suite, place: Place, evaluator: Evaluator) -> Iterator[tuple[Place, str]]:
     """What an evaluator that takes something from a model's source does not find there."""
-    reward = registry.build(Judge, {"use": "role"})  # in the place of a recovered one
     for model in suite.models:
         try:
-            evaluator.of(Recovered(model.part, reward, None, model.name))
+            evaluator.of(Recovered(model.part, _Unrecovered(), None, model.name))
         except SuiteError as error:
             yield place, str(error)
+
+
+class _Unrecovered(Judge):
+    """Stands for a reward that is yet to be recovered."""
+
+    def judge(self, examples: Examples) -> NoReturn:
+        """Nothing: a suite is only checked with it."""
+        raise NotImplementedError
 
 
 def _told_twice(suite: Suite) -> Iterator[tuple[Place, str]]:

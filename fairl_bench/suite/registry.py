@@ -45,6 +45,7 @@ class Plugin(NamedTuple):
 class _Entry(NamedTuple):
     plugin: str
     part: type[Component] | str
+    role: str = ""
 
 
 class Registry:
@@ -110,7 +111,7 @@ class Registry:
         return [(name, self._alone(hook, self._manager.get_plugin(name))) for name in names]
 
     def _register(self, kind: str, plugin: str) -> hookspecs.Register:
-        def register(name: str, part: type[Component] | str, /) -> None:
+        def register(name: str, part: type[Component] | str, /, *, role: str = "") -> None:
             check_name(kind, name, plugin)
             other = self._entries.get((kind, name))
             if other is not None and other.plugin == plugin:
@@ -119,13 +120,22 @@ class Registry:
                 raise PluginError(
                     f"{kind} {name!r} is registered by both {other.plugin} and {plugin}; rename one of them"
                 )
-            self._entries[kind, name] = _Entry(plugin, part)
+            if role and any(known == kind and entry.role == role for (known, _), entry in self._entries.items()):
+                raise PluginError(f"{kind} {name!r} of {plugin}: another {kind} has the role {role!r} already")
+            self._entries[kind, name] = _Entry(plugin, part, role)
 
         return register
 
     def names(self, kind: str) -> tuple[str, ...]:
         """The names of a kind, sorted."""
         return tuple(sorted(name for known, name in self._entries if known == kind))
+
+    def name_of_role(self, kind: str, role: str) -> str:
+        """The name of the part that was registered for a role.  Raises `PluginError` where none was."""
+        for (known, name), entry in self._entries.items():
+            if (known, entry.role) == (kind, role):
+                return name
+        raise PluginError(f"no {kind} is registered for the role {role!r}")
 
     def plugin_of(self, kind: str, name: str) -> Plugin:
         """The plugin that registered a part."""

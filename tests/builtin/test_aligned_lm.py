@@ -11,7 +11,8 @@ import pytest
 
 from fairl_bench.builtin.sources.aligned_lm import AlignedLM
 from fairl_bench.data import Completions
-from fairl_bench.engine.plan import Plan, plan
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
 from fairl_bench.suite.read import read_study

@@ -12,7 +12,7 @@ from fairl_bench import load_reward
 from fairl_bench.builtin.judges.recovered import Recovered
 from fairl_bench.data import GOLD, Examples, Site
 from fairl_bench.engine.keys import digest, identity
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError, PluginError
 from fairl_bench.kinds import LM, Judge
 from fairl_bench.pipeline import Finished

@@ -20,7 +20,7 @@ from fairl_bench.errors import DataError, SuiteError
 from fairl_bench.kinds import Source, TestSet
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
-from fairl_bench.results.read import read_results
+from fairl_bench.results.results import read_results
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.schema import json_schema
@@ -251,7 +251,9 @@ def test_a_suite_measures_against_numbers_without_a_plugin(
 ) -> None:
     finished = run_suite(numeric)
     folder = read_results(finished.folder)
-    of: dict[tuple[str, str, str], Record] = {(r.data, r.truth, r.metric): r for r in folder.records if r.seed == 0}
+    of: dict[tuple[str, str, str], Record] = {
+        (r.data, r.truth, r.metric): r for r in folder.single_records if r.seed == 0
+    }
     for data in ("pairs/test", "plain", "labelled"):
         assert all(math.isfinite(of[data, "gold", metric].value) for metric in ("starc", "epic", "spearman"))
     assert math.isfinite(of["pairs/test", "preferred", "pair_accuracy"].value)

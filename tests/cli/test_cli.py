@@ -18,8 +18,8 @@ from fairl_bench import __version__, pipeline
 from fairl_bench.cli.main import main
 from fairl_bench.cli.options import Whole
 from fairl_bench.kinds import KINDS
-from fairl_bench.results.read import TABLES
 from fairl_bench.suite import registry
+from fairl_bench.tables.report import TABLES
 
 Cli = Callable[..., Result]
 Write = Callable[..., Path]

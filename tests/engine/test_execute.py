@@ -14,7 +14,8 @@ import pytest
 
 from fairl_bench.engine.execute import Outcome, Watcher, execute, jobs, missing
 from fairl_bench.engine.executors.here import Here, Report
-from fairl_bench.engine.plan import Plan, plan
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.texts import Splits
 from fairl_bench.engine.worker import Worker

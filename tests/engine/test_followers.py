@@ -16,7 +16,7 @@ from click.testing import Result
 
 from fairl_bench import RunStarted, hookimpl
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import PluginError, StoreError
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.store.store import Store
@@ -352,10 +352,10 @@ def test_warnings_do_not_make_the_page_another(
     ran: Finished, run_suite: Run, followed: dict[str, Any], tmp_path: Path
 ) -> None:
     from fairl_bench.html.write import _signature
-    from fairl_bench.results.folder import ResultsFolder
+    from fairl_bench.results.results import read_results
 
-    before = _signature(ResultsFolder(run_suite(followed).folder))
+    before = _signature(read_results(run_suite(followed).folder))
     (tmp_path / "follow.py").write_text(raising("fairl_run_finished"))
     assert run_suite(followed).outcome.warnings
     assert json.loads((ran.folder / "run.json").read_text())["warnings"]
-    assert _signature(ResultsFolder(ran.folder)) == before
+    assert _signature(read_results(ran.folder)) == before

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from fairl_bench.component import Component, DataFile, RunTime, Settings
 from fairl_bench.engine import keys
 from fairl_bench.engine.keys import canonical, digest, file_digest, identity, source_digest, stage_key
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import KINDS, Method
 from fairl_bench.suite.read import read_study

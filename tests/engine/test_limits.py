@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import LINES, WIDTH, SuiteError, brief
 from fairl_bench.suite import yaml
 from fairl_bench.suite.overrides import points

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from fairl_bench.data import Resources, size_in_bytes
 from fairl_bench.engine.executors.here import Here, Report
 from fairl_bench.engine.executors.pool import Pool
-from fairl_bench.engine.plan import Plan, plan
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import exceeded, limited, needs
 from fairl_bench.engine.stage import Stage
 from fairl_bench.kinds import KINDS

@@ -11,7 +11,8 @@ import pytest
 
 from fairl_bench.data import Asked, Completions, Embeddings, Sampling
 from fairl_bench.engine.estimate import estimate
-from fairl_bench.engine.plan import Plan, plan
+from fairl_bench.engine.plan import Plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.engine.split_sizes import sizes
 from fairl_bench.pipeline import Finished
 from fairl_bench.store.store import Store

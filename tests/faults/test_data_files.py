@@ -27,6 +27,7 @@ from fairl_bench.data import GOLD, Pairs
 from fairl_bench.errors import DataError
 from fairl_bench.results.evaluate import evaluate
 from fairl_bench.results.outside import read_scores
+from fairl_bench.tables.report import tables
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 SEEDS = range(300 if LONG else 60)
@@ -340,11 +341,11 @@ def test_whatever_a_file_of_scores_holds_is_answered_with_tables_or_a_sentence(s
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *rows])
     try:
-        made = evaluate(path)
+        scored = evaluate(path)
     except DataError as error:
         told(error)
     else:
-        assert rendered(list(made.values()), "terminal")
+        assert rendered(list(tables(scored.report, scored).values()), "terminal")
 
 
 # --- labels, from the command line

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
@@ -59,7 +59,7 @@ from fairl_bench import pipeline
 from fairl_bench.science import pretraining
 
 group_relative.CHECKPOINT_SECONDS = pretraining.CHECKPOINT_SECONDS = 0.0
-fairl_bench.html.write.write_pages = lambda path, again=False: path  # figures are not what is tested
+fairl_bench.html.write.write_pages = lambda results, again=False: results.path  # figures are not what is tested
 perform = Worker.perform
 
 

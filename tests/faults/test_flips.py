@@ -23,6 +23,7 @@ from fairl_bench.errors import ResultsError
 from fairl_bench.html import write as pages
 from fairl_bench.pipeline import run
 from fairl_bench.results.folder import read_manifest
+from fairl_bench.results.results import read_results
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study, read_study
 
@@ -211,7 +212,7 @@ def test_damage_to_a_folder_without_a_manifest_ends_no_reader_with_a_traceback(
             assert "has no manifest.json: it is of an earlier version" in err, what
             assert code in (0, 1, 2), what
         with suppress(ResultsError):
-            pages.write_pages(kept.folder)
+            pages.write_pages(read_results(kept.folder))
         path.write_bytes(before)
     kept.again()
     assert digests(kept.folder) == kept.files

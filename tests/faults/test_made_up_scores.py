@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from fairl_bench.results.evaluate import numbers
+from fairl_bench.results.evaluate import evaluate
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 SEED = int(os.environ.get("FAIRL_FAULTS_SEED", "20"))
@@ -108,8 +108,8 @@ class Made:
 def test_every_number_of_a_file_of_scores_is_another_librarys_or_not_there(seed: int, tmp_path: Path) -> None:
     made = Made(seed)
     made.write(tmp_path / "s.csv")
-    found = numbers(tmp_path / "s.csv", threshold=float(made.moved(made.cut)), positive=made.positive)
-    said = {row.metric: row for row in found.records}
+    found = evaluate(tmp_path / "s.csv", threshold=float(made.moved(made.cut)), positive=made.positive)
+    said = {row.metric: row for row in found.single_records}
     expected = made.expected()
     assert set(said) == {"threshold", *expected}
     for metric, value in expected.items():

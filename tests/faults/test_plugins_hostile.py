@@ -480,7 +480,7 @@ def test_a_plugin_is_refused_with_one_sentence(
     if name in HOOKS:
         (tmp_path / "case" / "hostile.py").write_text(HEAD + body)
     before = state()
-    from fairl_bench.engine.plan import plan
+    from fairl_bench.engine.planner import plan
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydantic's own, of a field that hides another

@@ -30,6 +30,7 @@ from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
+from fairl_bench.results.results import read_results
 from fairl_bench.sheets import Run, Sheet, Values
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_text
@@ -98,7 +99,7 @@ def drawn(ran_once: tuple[Path, Finished], tmp_path_factory: pytest.TempPathFact
     """The tiny suite's results with figures and page, to be read only."""
     folder = tmp_path_factory.mktemp("drawn") / "results"
     shutil.copytree(ran_once[1].folder, folder)
-    write_pages(folder)
+    write_pages(read_results(folder))
     return folder
 
 
@@ -270,7 +271,7 @@ def test_every_figure_lies_beside_the_page_in_both_formats(drawn: Path) -> None:
 
 
 def test_the_history_of_every_trained_reward_is_in_the_folder(drawn: Path) -> None:
-    found = [history for history in pages.histories(drawn) if history.series]
+    found = [history for history in read_results(drawn).histories if history.series]
     assert {(one.method, one.seed) for one in found} == {(m, s) for m in ("max-margin", "max-entropy") for s in (0, 1)}
     assert all(len(one.series["train_loss"]) == 3 for one in found)
 
@@ -282,7 +283,7 @@ def test_nothing_is_drawn_again_where_nothing_changed(
     (copy / "run.json").write_text(json.dumps(told | {"finished": "later", "seconds": 9.0, "command": ["again"]}))
     relist(copy)
     monkeypatch.setattr(pages, "figures", lambda _: pytest.fail("drawn again"))
-    assert write_pages(copy) == copy / "report.html"
+    assert write_pages(read_results(copy)) == copy / "report.html"
 
 
 @pytest.mark.parametrize("change", ["records", "scores", "suite", "claims", "gone", "failed"])
@@ -309,7 +310,7 @@ def test_all_is_drawn_again_where_something_changed(
     (copy / "figures" / "photo.svg").write_text("somebody's own")
     relist(copy)
     monkeypatch.setattr(pages, "figures", lambda _: {})
-    made = write_pages(copy).read_text()
+    made = write_pages(read_results(copy)).read_text()
     assert [path.name for path in (copy / "figures").iterdir()] == ["photo.svg"]
     assert ("it broke" in made) == (change == "failed")
     assert ("better" in made and "0.25" in made) or change != "claims"
@@ -318,12 +319,12 @@ def test_all_is_drawn_again_where_something_changed(
 def test_a_half_written_page_is_none(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "figures", lambda _: {})
     (copy / "report.html").write_bytes(b"\xff\xfe")
-    assert b"</html>" in write_pages(copy).read_bytes()
+    assert b"</html>" in write_pages(read_results(copy)).read_bytes()
 
 
 def test_a_folder_that_is_no_results_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=f"{tmp_path} is no results folder: it has no suite.yaml"):
-        write_pages(tmp_path)
+        write_pages(read_results(tmp_path))
 
 
 def test_what_is_in_the_way_of_the_page_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +332,7 @@ def test_what_is_in_the_way_of_the_page_is_named(copy: Path, monkeypatch: pytest
     (copy / "report.html").unlink()
     (copy / "report.html").mkdir()
     with pytest.raises(ResultsError, match=f"{copy}/report.html is a folder that no run has written, .*move it away"):
-        write_pages(copy)
+        write_pages(read_results(copy))
 
 
 def test_a_results_folder_of_an_older_version_has_a_page(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +341,7 @@ def test_a_results_folder_of_an_older_version_has_a_page(copy: Path, monkeypatch
     shutil.rmtree(copy / "histories")
     (copy / "manifest.json").unlink()
     (copy / "run.json").unlink()
-    made = write_pages(copy).read_text()
+    made = write_pages(read_results(copy)).read_text()
     assert "Leaderboard" in made
     assert histories == []
 
@@ -355,7 +356,7 @@ def test_the_page_of_a_folder_with_hostile_texts_keeps_them_in(
     hostile = table.set_column(table.column_names.index("text"), "text", pa.array(texts))
     pq.write_table(hostile.set_column(table.column_names.index("prompt"), "prompt", pa.array(texts)), path)
     relist(copy)
-    seen = Seen(write_pages(copy, again=True).read_text())
+    seen = Seen(write_pages(read_results(copy), again=True).read_text())
     assert seen.tags.count("script") == 2
     assert "caught" not in seen.attributes["id"]
 

@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from fairl_bench.results.evaluate import evaluate
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_latex
+from fairl_bench.tables.report import tables
 
 Row = dict[str, object]
 
@@ -27,6 +29,11 @@ def write(path: Path, rows: Iterable[Row]) -> Path:
         writer.writeheader()
         writer.writerows(found)
     return path
+
+
+def tables_of(scores: Path, truth: Path | None = None, **options: Any) -> dict[str, Table]:
+    scored = evaluate(scores, truth, **options)
+    return tables(scored.report, scored)
 
 
 def cell(table: Table, row: str, column: int = 1) -> str:
@@ -67,7 +74,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
     for split, subtypes in TABLE_3.items():
         for number, (subtype, three) in enumerate(subtypes.items()):
             rows += said(f"{split}-subtypes", three, number * 10_000, subtype)
-    return evaluate(write(tmp_path_factory.mktemp("paper") / "paper.csv", rows), methods=("irl", "fa-irl"))
+    return tables_of(write(tmp_path_factory.mktemp("paper") / "paper.csv", rows), methods=("irl", "fa-irl"))
 
 
 def column(table: Table, data: str) -> list[str]:
@@ -159,7 +166,7 @@ def test_the_numbers_are_those_of_the_science(tmp_path: Path) -> None:
     lines = list(csv.DictReader(path.read_text().splitlines()))
     score, label = (np.array([float(line[name]) for line in lines]) for name in ("reward", "label"))
     cut = classification.best_threshold(score, label)
-    (row,) = evaluate(path)["1"].rows
+    (row,) = tables_of(path)["1"].rows
     expected = (
         classification.accuracy(score, label, cut),
         classification.f1(score, label, cut),
@@ -174,23 +181,23 @@ def test_the_numbers_are_those_of_the_science(tmp_path: Path) -> None:
 
 
 def test_two_methods_get_table_2_and_three_need_to_be_told_which(tmp_path: Path) -> None:
-    assert "2" in evaluate(rewards(tmp_path / "two.csv"))
+    assert "2" in tables_of(rewards(tmp_path / "two.csv"))
     three = rewards(tmp_path / "three.csv", "abc")
-    assert "2" not in evaluate(three)
-    assert "only c" in [row[0] for row in evaluate(three, methods=("a", "c"))["2"].rows]
+    assert "2" not in tables_of(three)
+    assert "only c" in [row[0] for row in tables_of(three, methods=("a", "c"))["2"].rows]
     with pytest.raises(UnknownName, match=r"three\.csv: method 'd' is unknown; known: 'a', 'b', 'c'"):
-        evaluate(three, methods=("a", "d"))
+        tables_of(three, methods=("a", "d"))
 
 
 def test_several_seeds_get_the_table_of_their_ambiguity(tmp_path: Path) -> None:
-    assert [row[0] for row in evaluate(rewards(tmp_path / "s.csv"))["ambiguity"].rows] == ["a", "b"]
-    assert "ambiguity" not in evaluate(rewards(tmp_path / "one.csv", seeds=1))
+    assert [row[0] for row in tables_of(rewards(tmp_path / "s.csv"))["ambiguity"].rows] == ["a", "b"]
+    assert "ambiguity" not in tables_of(rewards(tmp_path / "one.csv", seeds=1))
 
 
 def test_the_threshold_is_told_and_where_it_comes_from_is_said(tmp_path: Path) -> None:
     path = rewards(tmp_path / "s.csv")
-    assert "(texts), so that accuracy and F1 are too good" in evaluate(path)["1"].notes[-1]
-    told = evaluate(path, threshold=-100.0)["1"]
+    assert "(texts), so that accuracy and F1 are too good" in tables_of(path)["1"].notes[-1]
+    told = tables_of(path, threshold=-100.0)["1"]
     assert told.notes[-1] == "A text is called good above -100."
     good = np.mean([float(line["label"]) > 0 for line in csv.DictReader(path.read_text().splitlines())])
     assert told.tidy[0]["mean"] == pytest.approx(good)
@@ -201,7 +208,7 @@ def test_a_split_named_train_sets_the_threshold(tmp_path: Path) -> None:
     for split, shift in (("train", 10), ("test", 0)):
         for i, label in enumerate([1, -1] * 5):
             rows.append({"dataset": "pairs", "split": split, "example": i, "reward": label + shift, "label": label})
-    table = evaluate(write(tmp_path / "s.csv", rows))["1"]
+    table = tables_of(write(tmp_path / "s.csv", rows))["1"]
     mean = {row["data"]: row["mean"] for row in table.tidy if row["metric"] == "accuracy"}
     assert mean == {"pairs/train": 1.0, "pairs/test": 0.5}  # its threshold of 10 calls every test text bad
     assert table.notes[-1] == "The threshold is the best one on the split 'train'."
@@ -214,13 +221,13 @@ def test_truths_of_another_file_are_joined_by_data_and_example(tmp_path: Path) -
     truth = write(
         tmp_path / "t.csv", [{"dataset": "web", "example": f"e{i}", "label": (-1, 1)[i > 1]} for i in range(4)]
     )
-    (row,) = evaluate(scores, truth)["1"].rows
+    (row,) = tables_of(scores, truth)["1"].rows
     assert row[:4] == ("m", "1.000", "1.000", "1.000")
 
 
 def test_labels_alone_have_no_auc(tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", [{"predicted": i % 2, "label": (-1, 1)[i % 2]} for i in range(6)])
-    table = evaluate(path)["1"]
+    table = tables_of(path)["1"]
     assert [head[1] for head in table.heads] == ["method", "accuracy ↑", "F1 ↑"]
     assert table.rows == (("s", "1.000", "1.000"),)
 
@@ -228,14 +235,14 @@ def test_labels_alone_have_no_auc(tmp_path: Path) -> None:
 def test_pairs_are_judged_by_their_roles_where_nothing_else_is_known(tmp_path: Path) -> None:
     roles = ("preferred", "rejected")
     rows = [{"reward": 2.0 - (i % 2), "pair": i // 2, "role": roles[i % 2], "example": i} for i in range(12)]
-    table = evaluate(write(tmp_path / "s.csv", rows))["1"]
+    table = tables_of(write(tmp_path / "s.csv", rows))["1"]
     assert table.notes[0] == "Truth: texts against 'preferred'."
     assert table.rows[0][3] == "1.000"
 
 
 def test_values_of_the_truth_count_in_starc(tmp_path: Path) -> None:
     rows = [{"reward": r, "label": y, "value": v} for r, y, v in ((0, -1, 5), (1, -1, 7), (2, 1, 9))]
-    table = evaluate(write(tmp_path / "s.csv", rows))["1"]
+    table = tables_of(write(tmp_path / "s.csv", rows))["1"]
     assert table.rows[0][4] == "0.000"  # an affine map of the values; of the labels it is not
 
 
@@ -271,7 +278,7 @@ def test_a_mistake_is_told_with_its_line(content: str, reason: str, tmp_path: Pa
     path = tmp_path / "s.csv"
     path.write_text(content)
     with pytest.raises(DataError, match=f"{path}{reason}"):
-        evaluate(path)
+        tables_of(path)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +294,7 @@ def test_a_mistake_in_the_truths_is_told_with_its_line(content: str, reason: str
     (tmp_path / "s.csv").write_text("reward\n1\n")
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(DataError, match=f"{tmp_path / 't.csv'}{reason}"):
-        evaluate(tmp_path / "s.csv", tmp_path / "t.csv")
+        tables_of(tmp_path / "s.csv", tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -303,12 +310,12 @@ def test_a_file_that_cannot_be_read_is_named(spoil: Callable[[Path], object], re
     path.touch()
     spoil(path)
     with pytest.raises(DataError, match=f"{path}{reason}"):
-        evaluate(path)
+        tables_of(path)
 
 
 def test_a_constant_reward_has_its_reason(tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", [{"reward": 1, "label": 1} for _ in range(3)])
-    table = evaluate(path)["1"]
+    table = tables_of(path)["1"]
     assert cell(table, "s") == "n/a"
     assert any("needs good and bad texts, got 3 all good" in note for note in table.notes)
     assert math.isnan(float(table.tidy[0]["mean"] or 0))
@@ -329,15 +336,15 @@ def scored(labels: Sequence[object], truth: str = "") -> list[Row]:
 def test_labels_of_0_and_1_are_bad_and_good(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     label = np.r_[0, 1, rng.integers(0, 2, 20)]
-    table = evaluate(write(tmp_path / "s.csv", scored(label.tolist())), threshold=-9.5)["1"]
-    signed = evaluate(write(tmp_path / "t.csv", scored(np.where(label, 1, -1).tolist())), threshold=-9.5)["1"]
+    table = tables_of(write(tmp_path / "s.csv", scored(label.tolist())), threshold=-9.5)["1"]
+    signed = tables_of(write(tmp_path / "t.csv", scored(np.where(label, 1, -1).tolist())), threshold=-9.5)["1"]
     assert table.rows[0][1:] == signed.rows[0][1:]
     assert float(cell(table, "s")) == pytest.approx(((np.arange(22) < 9.5) == label).mean(), abs=5e-4)
     assert "s.csv: the labels are 0 and 1; 0 is read as bad (a subtype: absent)." in table.notes
 
 
 def test_a_label_of_0_beside_minus_1_is_unknown_and_said_to_be(tmp_path: Path) -> None:
-    table = evaluate(write(tmp_path / "s.csv", scored([1, 0, -1, 0, 1])), threshold=-1.5)["1"]
+    table = tables_of(write(tmp_path / "s.csv", scored([1, 0, -1, 0, 1])), threshold=-1.5)["1"]
     assert cell(table, "s") == "0.667"
     assert table.heads[1][0] == "texts (3 of 5 known)"
     assert "s.csv: the labels are -1, 0 and 1; 0 is read as unknown." in table.notes
@@ -345,7 +352,7 @@ def test_a_label_of_0_beside_minus_1_is_unknown_and_said_to_be(tmp_path: Path) -
 
 
 def test_nothing_is_said_where_every_label_is_known(tmp_path: Path) -> None:
-    table = evaluate(write(tmp_path / "s.csv", scored([1, -1, 1])))["1"]
+    table = tables_of(write(tmp_path / "s.csv", scored([1, -1, 1])))["1"]
     assert table.heads[1][0] == "texts"
     assert not any("labels" in note for note in table.notes)
 
@@ -359,13 +366,13 @@ def test_nothing_is_said_where_every_label_is_known(tmp_path: Path) -> None:
 )
 def test_a_label_of_0_that_could_mean_either_is_refused(tmp_path: Path, rows: list[Row], complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
-        evaluate(write(tmp_path / "s.csv", rows))
+        tables_of(write(tmp_path / "s.csv", rows))
 
 
 def test_truths_of_another_file_have_their_own_labels(tmp_path: Path) -> None:
     scores = write(tmp_path / "s.csv", [{"example": i, "reward": -i} for i in range(4)])
     truths = write(tmp_path / "t.csv", [{"example": i, "label": i % 2} for i in range(6)])
-    table = evaluate(scores, truths)["1"]
+    table = tables_of(scores, truths)["1"]
     assert "t.csv: the labels are 0 and 1; 0 is read as bad (a subtype: absent)." in table.notes
     assert "t.csv: 2 of 6 truths name no example that is scored." in table.notes
     assert cell(table, "s", 3) == "0.250"  # AUC of 1, 3 good with rewards 0, -1, -2, -3: one of four pairs
@@ -375,4 +382,4 @@ def test_truths_of_another_file_have_their_own_labels(tmp_path: Path) -> None:
 def test_a_column_of_scores_that_is_there_twice_is_refused(tmp_path: Path, which: str) -> None:
     (tmp_path / "s.csv").write_text(f"reward,label,{which}\n0.5,1,9\n0.1,-1,0\n")
     with pytest.raises(DataError, match=rf's.csv:1: two columns are named "{which}"; rename one, or remove it'):
-        evaluate(tmp_path / "s.csv")
+        tables_of(tmp_path / "s.csv")

@@ -13,8 +13,8 @@ from click.testing import Result
 
 from fairl_bench.data import Examples, Truth
 from fairl_bench.html.write import write_pages
-from fairl_bench.results.known_labels import known_of, read_known, with_known
-from fairl_bench.results.read import read_results
+from fairl_bench.results.known_labels import known_of, with_known
+from fairl_bench.results.results import read_results
 from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
 
@@ -72,9 +72,8 @@ def test_a_run_its_report_and_its_page_say_how_many_labels_are_known(
     assert "shifted (10 of 30 known)" in half_known
     folder = tmp_path / "results"
     monkeypatch.setattr("fairl_bench.html.write.figures", lambda _: {})
-    write_pages(folder)
-    assert read_known(folder)["shifted", "gold"] == {(10, 30)}
-    assert read_results(folder).known == read_known(folder)
+    write_pages(read_results(folder))
+    assert read_results(folder).known["shifted", "gold"] == {(10, 30)}
     assert "shifted (10 of 30 known)" in cli("report", folder, "--table", "1").stdout
     assert "shifted (10 of 30 known)" in (folder / "report.html").read_text()
     record = next(row for row in read_results(folder).records if row.data == "shifted" and row.metric == "accuracy")

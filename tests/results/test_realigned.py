@@ -14,10 +14,11 @@ from click.testing import Result
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.results import read as report
-from fairl_bench.results.read import read_results, tables
+from fairl_bench.results import results as reader
+from fairl_bench.results.results import read_results
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
+from fairl_bench.tables.report import tables
 
 Cli = Callable[..., Result]
 
@@ -163,7 +164,7 @@ def test_statistics_are_made_anew_where_the_evidence_changed(
     root: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = root / "results"
-    monkeypatch.setattr(report, "paired", lambda *_: pytest.fail("resampled again"))
+    monkeypatch.setattr(reader, "statistics", lambda *_: pytest.fail("resampled again"))
     read_results(folder)
     monkeypatch.undo()
     for path in (folder / "realigned").iterdir():
@@ -171,16 +172,16 @@ def test_statistics_are_made_anew_where_the_evidence_changed(
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"signature": b"other"}), path)
     relist(folder)
     called = []
-    kept = report.paired
-    monkeypatch.setattr(report, "paired", lambda *given: called.append(1) or kept(*given))
+    kept = reader.statistics
+    monkeypatch.setattr(reader, "statistics", lambda *given: called.append(1) or kept(*given))
     found = read_results(folder)
     assert called == [1]
-    made = tables(found.report, found.records, found.paired.comparisons, found.runs)
+    made = tables(found.report, found)
     assert list(made) == ["realignment", "realignment-steps"]
 
 
 def test_the_page_has_the_samples_and_figures_of_the_folder(root: Path) -> None:
-    page = write_pages(root / "results").read_text()
+    page = write_pages(read_results(root / "results")).read_text()
     assert "Samples before and after" in page
     assert '"before 3"' in page
     drawn = {path.name for path in (root / "results" / "figures").iterdir()}
@@ -191,6 +192,4 @@ def test_a_run_without_re_alignment_says_nothing_of_it(ran_once: tuple[Path, Fin
     folder = shutil.copytree(ran_once[1].folder, tmp_path / "plain")
     assert not (folder / "realigned").exists()
     found = read_results(folder)
-    assert not {"realignment", "realignment-steps"} & set(
-        tables(found.report, found.records, found.paired.comparisons, found.runs)
-    )
+    assert not {"realignment", "realignment-steps"} & set(tables(found.report, found))

@@ -17,9 +17,10 @@ from click.testing import Result
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import paired, record_file
-from fairl_bench.results.read import between, read_results, tables
+from fairl_bench.results.results import read_results
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
+from fairl_bench.tables.report import tables
 
 Cli = Callable[..., Result]
 Run = Callable[..., Finished]
@@ -86,7 +87,7 @@ def test_a_report_imports_no_torch(folder: Path) -> None:
 
 def test_nothing_is_resampled_again_where_nothing_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paired, "compared", lambda *_: pytest.fail("resampled again"))
-    assert read_results(folder).paired.comparisons
+    assert read_results(folder).comparisons
 
 
 @pytest.mark.parametrize("change", ["records", "scores", "report", "gone"])
@@ -109,15 +110,15 @@ def test_statistics_are_made_anew_where_what_they_rest_on_changed(
     monkeypatch.setattr(paired, "compared", lambda *a: called.append(a) or real(*a))
     found = read_results(copy)
     assert called
-    assert found.paired.comparisons
+    assert found.comparisons
 
 
 def test_statistics_made_anew_are_those_of_the_run(copy: Path, folder: Path) -> None:
     (copy / "manifest.json").unlink()
     (copy / "intervals.parquet").unlink()
     again, before = read_results(copy), read_results(folder)
-    assert repr(again.paired.comparisons) == repr(before.paired.comparisons)
-    assert sorted(map(repr, again.paired.records)) == sorted(map(repr, before.paired.records))
+    assert repr(again.comparisons) == repr(before.comparisons)
+    assert sorted(map(repr, again.statistics.records)) == sorted(map(repr, before.statistics.records))
 
 
 def test_failed_runs_are_counted_from_the_folder_alone(copy: Path) -> None:
@@ -127,7 +128,7 @@ def test_failed_runs_are_counted_from_the_folder_alone(copy: Path) -> None:
     told["rows"][0]["all"] = 3
     (copy / "run.json").write_text(json.dumps(told))
     found = read_results(copy)
-    table = tables(found.report, found.records, found.paired.comparisons, found.runs)["1"]
+    table = tables(found.report, found)["1"]
     assert "max-margin: 1 of 3 seeds failed." in table.notes
 
 
@@ -135,7 +136,7 @@ def test_a_folder_without_run_json_still_has_its_tables(copy: Path) -> None:
     (copy / "manifest.json").unlink()
     (copy / "run.json").unlink()
     found = read_results(copy)
-    assert tables(found.report, found.records, found.paired.comparisons, found.runs)["1"].rows
+    assert tables(found.report, found)["1"].rows
 
 
 def test_the_counts_of_table_2_are_in_the_records_run_by_run(folder: Path) -> None:
@@ -189,7 +190,7 @@ def test_a_folder_without_records_is_unfinished(copy: Path) -> None:
 
 def test_a_method_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(UnknownName, match="method 'mm' is unknown"):
-        between(read_results(folder), ("mm", "length"))
+        read_results(folder).between(("mm", "length"))
 
 
 def test_scores_that_lack_an_example_are_refused(copy: Path) -> None:
@@ -216,7 +217,7 @@ def test_two_methods_of_a_folder_are_compared(cli: Cli, folder: Path) -> None:
     assert first["title"] == "Comparison"
     rows = {(row["data"], row["metric"]): row for row in first["rows"]}
     assert set(rows) == {(d, m) for d in ("pairs/test", "shifted") for m in ("accuracy", "f1", "auc", "starc")}
-    told = {row.method: row for row in read_results(folder).paired.comparisons if not row.other and row.metric == "auc"}
+    told = {row.method: row for row in read_results(folder).comparisons if not row.other and row.metric == "auc"}
     one = rows["shifted", "auc"]
     assert one["second_mean"] == pytest.approx(told["length"].value)
     assert one["difference"] == pytest.approx(one["second_mean"] - one["first_mean"])

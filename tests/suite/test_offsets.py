@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fairl_bench.pipeline import Finished
-from fairl_bench.results.read import read_results
+from fairl_bench.results.results import read_results
 from fairl_bench.store.artefacts import load_scores, save_scores
 
 FAR = '''
@@ -74,7 +74,7 @@ def finished(tiny: dict[str, Any], run_suite: Callable[..., Finished], tmp_path:
 
 def test_a_suite_gives_a_reward_the_same_numbers_wherever_it_is(finished: Finished) -> None:
     found: dict[tuple[str, str, str], dict[str, float]] = {}
-    for row in read_results(finished.folder).records:
+    for row in read_results(finished.folder).single_records:
         found.setdefault((row.data, row.truth, row.metric), {})[row.method] = row.value
     assert {"accuracy", "auc", "starc", "starc_per_prompt", "epic", "spearman"} <= {place[2] for place in found}
     for place, value in found.items():
@@ -86,7 +86,7 @@ def test_a_results_folder_keeps_the_digits_and_the_intervals(finished: Finished)
     types = {path.stem: pq.read_table(path)["reward"].type for path in (finished.folder / "scores").glob("*.parquet")}
     assert {str(types[name]) for name in types if "-near-" in name} == {"float"}
     assert {str(types[name]) for name in types if "-far-" in name} == {"double"}
-    every = read_results(finished.folder).paired.comparisons
+    every = read_results(finished.folder).comparisons
     ends = {(one.method, one.data, one.metric): (one.low, one.high) for one in every if not one.other}
     assert len(ends) == 2 * 2 * 5
     for (method, *place), found in ends.items():

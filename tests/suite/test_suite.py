@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fairl_bench
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import FairlError, PluginError, SuiteError
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.suite import Suite

@@ -22,7 +22,7 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.engine.execute import Watcher, jobs, missing
-from fairl_bench.engine.plan import plan
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DamagedArtefact, FairlError
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.store.store import MANIFEST, Store

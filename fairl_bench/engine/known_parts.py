@@ -1,0 +1,54 @@
+"""What a plan asks of its parts again and again: spec, identity and resources, worked out once for equal parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fairl_bench.component import Component
+from fairl_bench.digests import canonical
+from fairl_bench.engine.keys import identity
+from fairl_bench.engine.resources import needs
+from fairl_bench.errors import FairlError
+from fairl_bench.suite.parts import parts_of, placed_error, placed_parts
+from fairl_bench.suite.read import Study
+
+
+class KnownPart(NamedTuple):
+    """What a stage says of its part."""
+
+    part: Component  # kept, so that no other part gets its number
+    spec: dict[str, Any]
+    identity: str  # canonical JSON
+    resources: Mapping[str, Any]
+
+
+class KnownParts:
+    """Every part that a plan has met."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self._by_number: dict[int, KnownPart] = {}
+        self._by_spec: dict[str, KnownPart] = {}
+
+    def about(self, part: Component) -> KnownPart:
+        """What is known of a part; equal ones share it."""
+        if (known := self._by_number.get(id(part))) is None:
+            plain = part.plain()
+            spec = part.kind + canonical(plain)
+            if (same := self._by_spec.get(spec)) is None:
+                same = self._by_spec[spec] = KnownPart(part, plain, self._identity(part), needs([part]))
+            known = self._by_number[id(part)] = same._replace(part=part)
+        return known
+
+    def _identity(self, part: Component) -> str:
+        """The part's identity.  Raises `SuiteError` with its line where a file that it reads cannot be found."""
+        try:
+            return canonical(identity(part, self.study.registry))
+        except FairlError as error:
+            for suite in self.study.variants.values():
+                for outer, whole in parts_of(suite):
+                    for place, inner in placed_parts(whole, outer):
+                        if inner is part:
+                            raise placed_error(error, place, self.study) from error
+            raise

@@ -1,0 +1,283 @@
+"""From a study to its plan: the stages that answer it, and the cells that they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from fairl_bench.component import Component, Settings
+from fairl_bench.digests import canonical
+from fairl_bench.engine.keys import answering
+from fairl_bench.engine.plan import Cell, Plan, World
+from fairl_bench.engine.stage import UPSTREAM
+from fairl_bench.engine.stage_list import NewStage, StageList
+from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
+from fairl_bench.engine.stages.kind import StageKind
+from fairl_bench.engine.stages.measures import Measures
+from fairl_bench.engine.stages.models import CompletionsShard, LanguageModelCompletions, LanguageModels
+from fairl_bench.engine.stages.rewards import VECTORS, Rewards, Scores, run_title
+from fairl_bench.engine.stages.texts import JudgedTexts, Splits
+from fairl_bench.errors import PluginError
+from fairl_bench.kinds import (
+    LM,
+    RECOVERED_REWARD,
+    Artefact,
+    Ask,
+    Encoder,
+    Evaluator,
+    Judge,
+    Method,
+    Recovered,
+    Source,
+    TestSet,
+)
+from fairl_bench.suite.read import Study
+from fairl_bench.suite.suite import PAIRS, Named, Suite
+
+
+def plan(study: Study) -> Plan:
+    """The plan of a study.  Equal questions share a stage; what does not change the answer does not change a key."""
+    stages = StageList(study)
+    variants = study.variants.items()
+    cells = tuple(cell for variant, suite in variants for cell in _Planner(suite, variant, study, stages).cells())
+    return Plan(stages.stages, tuple(dict.fromkeys(cell.world for cell in cells)), cells)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What all methods learn from and are judged on: one model's world through one encoder."""
+
+    model: Named[Source]
+    encoder: Named[Encoder]
+    world: World
+    vectors: Mapping[str, str]  # key of the embeddings by data set
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One method on this data with one seed; seed None holds for every seed."""
+
+    data: _Data
+    method: Named[Method]
+    seed: int | None
+
+    @cached_property
+    def title(self) -> str:
+        """What its stages are called."""
+        return run_title(self.method.name, self.data.model.name, self.data.world.replicate, self.seed)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A run with the keys of its reward and of its scores."""
+
+    run: _Run
+    reward: str
+    scores: str
+
+
+class _Planner:
+    """Plans one variant into the stages that all variants share."""
+
+    def __init__(self, suite: Suite, variant: str, study: Study, stages: StageList) -> None:
+        self.suite, self.variant, self.registry, self.stages = suite, variant, study.registry, stages
+        self.training = {"head": answering(suite.head), "training": answering(suite.training)}
+        self.judge = study.registry.name_of_role(Judge.kind, RECOVERED_REWARD) if _takes_rewards(suite) else ""
+
+    def cells(self) -> Iterator[Cell]:
+        """The cells of the matrix, model by model."""
+        for model in self.suite.models:
+            for replicate in self.suite.replicates:
+                world = self.world(model, replicate)
+                for encoder in self.suite.encoders:
+                    data = _Data(model, encoder, world, self.vectors(model, encoder, world))
+                    yield from self.cells_of(data)
+
+    # --- data
+
+    def world(self, model: Named[Source], replicate: int) -> World:
+        """The pairs of a model in one replicate, their split and the test sets."""
+        pairs = self.examples("source", model.name, model.part, replicate)
+        title, settings = Splits.title(model.name, replicate), {**self.suite.split.plain(), "replicate": replicate}
+        split = self.stages.add(NewStage(Splits, title, {}, settings, {"pairs": pairs}, run_time={"reads": ()}))
+        self.note_what_is_read(split)
+        testsets = (
+            (name, self.examples("testset", name, part, replicate)) for name, part in self.suite.testsets.items()
+        )
+        return World(model.name, replicate, pairs, split, tuple(testsets))
+
+    def note_what_is_read(self, split: str) -> None:
+        """Note in the stage of a split which of its parts are read, here or in a variant before."""
+        needed = {name for part in self.suite.evaluate for name in part.needs() if name in PAIRS}
+        if self.suite.training.stop is not None and any(one.part.stack() is not None for one in self.suite.methods):
+            needed.add("pairs/validation")
+        stage = self.stages.stages[split]
+        reads = sorted({*stage.settings["reads"], *(name.partition("/")[2] for name in needed)})
+        self.stages.stages[split] = replace(stage, settings={**stage.settings, "reads": reads})
+
+    def vectors(self, model: Named[Source], encoder: Named[Encoder], world: World) -> dict[str, str]:
+        """The embeddings of every data set, by name."""
+        embed = {"pairs": model.part.embed}
+        return {
+            name: self.embeddings(encoder, texts, embed.get(name, "completion"), world)
+            for name, texts in world.texts().items()
+        }
+
+    def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: World) -> str:
+        """The vectors of one data set; a fitted encoder reads the training pairs too."""
+        corpus = {"pairs": world.pairs, "split": world.split} if encoder.part.fitted else {}
+        title = TextVectors.title(self.stages.stages[examples].title, encoder.name)
+        inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.replicate)}
+        new = NewStage(TextVectors, title, {"encoder": encoder.part}, {"embed": embed}, inputs)
+        return self.stages.add_sharded(new, VectorsShard, encoder.part.shards, {"examples": examples})
+
+    # --- parts that are stages of their own
+
+    def examples(self, role: str, name: str, part: Source | TestSet, replicate: int) -> str:
+        """The texts of a source or test set; a file gives the same ones in every replicate."""
+        return self.made(JudgedTexts, role, part, JudgedTexts.title(part, name), name, replicate)
+
+    def made(
+        self, kind: type[StageKind[Any, Any]], role: str, part: Component, title: str, model: str, replicate: int
+    ) -> str:
+        """The answer of a part by itself, made once a replicate where it draws anything, after its upstream."""
+        if part.draws():
+            title, settings = f"{title}, replicate {replicate}", {"replicate": replicate}
+        else:
+            settings = {"replicate": 0}
+        return self.stages.add(NewStage(kind, title, {role: part}, settings, self.upstream(part, model, replicate)))
+
+    def upstream(self, part: Component, model: str, replicate: int) -> dict[str, str]:
+        """The stages of what a part starts from, by role."""
+        return {UPSTREAM + role: self.before(role, one, model, replicate) for role, one in part.upstream().items()}
+
+    def before(self, role: str, start: Settings, model: str, replicate: int) -> str:
+        """The stage of a language model, of completions or of another source's pairs; or one that is there already."""
+        if isinstance(start, Artefact):
+            return start.key
+        if isinstance(start, Ask):
+            return self.completions(role, start, model, replicate)
+        if isinstance(start, LM):
+            title = LanguageModels.title(start.use, model)
+            return self.made(LanguageModels, "lm", start, title, model, replicate)
+        if isinstance(start, Source):
+            title = f"{JudgedTexts.title(start, model)} ({start.use})"
+            return self.made(JudgedTexts, "source", start, title, model, replicate)
+        what = "a part can start from a language model, completions or a source, not from"
+        raise PluginError(f"{model}: {what} {start!r}")
+
+    def completions(self, role: str, asked: Ask, model: str, replicate: int) -> str:
+        """Completions of one language model."""
+        settings = {
+            "n": asked.n,
+            "each": asked.each,
+            "sampling": asked.sampling.plain(),
+            "voice": asked.voice,
+            "occasion": asked.occasion,
+            "replicate": replicate,
+        }
+        parts = {"lm": asked.lm, "prompts": asked.prompts}
+        title = LanguageModelCompletions.title(model, role, replicate)
+        inputs = {f"{UPSTREAM}lm": self.before("lm", asked.lm, model, replicate)}
+        new = NewStage(LanguageModelCompletions, title, parts, settings, inputs)
+        return self.stages.add_sharded(new, CompletionsShard, min(asked.shards, asked.n))
+
+    # --- runs
+
+    def cells_of(self, data: _Data) -> Iterator[Cell]:
+        """The cells of every method and seed on this data."""
+        baseline = self.baseline(data)
+        for method in self.suite.methods:
+            for seed in self.suite.seeds_of(method):
+                yield self.cell(self.fitted(_Run(data, method, seed)), baseline)
+
+    def baseline(self, data: _Data) -> list[_Fitted]:
+        """Each run of the method whose failures are the slices; empty where there are none."""
+        name = self.suite.slices.baseline if self.suite.slices else None
+        named = [method for method in self.suite.methods if method.name == name]
+        return [self.fitted(_Run(data, method, seed)) for method in named for seed in self.suite.seeds_of(method)]
+
+    def fitted(self, run: _Run) -> _Fitted:
+        """A run's reward and what it scores."""
+        data, world, method = run.data, run.data.world, run.method.part
+        settings = {"replicate": world.replicate, "seed": run.seed, **self.training}
+        inputs = {"pairs": world.pairs, "split": world.split, "embeddings": data.vectors["pairs"]}
+        device = {"device": self.suite.training.device}
+        stack = _stack(method, settings, inputs)
+        reward = self.stages.add(NewStage(Rewards, run.title, {"method": method}, settings, inputs, stack, device))
+        vectors = {f"{VECTORS}{name}": key for name, key in data.vectors.items()}
+        read = {"reward": reward, "split": world.split, **world.texts(), **vectors}
+        return _Fitted(run, reward, self.stages.add(NewStage(Scores, run.title, {"method": method}, {}, read)))
+
+    def cell(self, fitted: _Fitted, baseline: list[_Fitted]) -> Cell:
+        """The cell of a run, with all that is measured of it."""
+        run, data = fitted.run, fitted.run.data
+        measures = tuple(self.measures(fitted, self.given(part, fitted)) for part in self.suite.evaluate)
+        slices = tuple(
+            (run.seed if other.run.seed is None else other.run.seed, self.measures(fitted, part, other.scores))
+            for other in baseline
+            if None in (run.seed, other.run.seed) or run.seed == other.run.seed
+            for part in self.suite.evaluate
+            if set(part.data) & set(PAIRS)
+        )
+        return Cell(
+            model=data.model.name,
+            encoder=data.encoder.name,
+            head=run.method.part.head(self.suite.head),
+            method=run.method.name,
+            variant=self.variant,
+            replicate=data.world.replicate,
+            seed=run.seed,
+            reward=fitted.reward,
+            scores=fitted.scores,
+            measures=measures,
+            world=data.world,
+            slices=slices,
+        )
+
+    def measures(self, fitted: _Fitted, evaluator: Evaluator, baseline: str | None = None) -> str:
+        """The numbers of a run; with the scores of a baseline, those on its failures."""
+        world, run = fitted.run.data.world, fitted.run
+        names = {name.partition("/")[0] for name in evaluator.needs()}
+        texts = {"split": world.split, **world.texts()}
+        inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
+        inputs |= self.upstream(evaluator, run.title, world.replicate)
+        settings: dict[str, Any] = {}
+        scores = {"scores": fitted.scores}
+        if baseline is not None and self.suite.slices is not None:
+            settings, scores = {"near_tie": self.suite.slices.near_tie}, {**scores, "baseline": baseline}
+        title = Measures.title(evaluator.use, run.title, sliced=bool(settings))
+        return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
+
+    def given(self, evaluator: Evaluator, fitted: _Fitted) -> Evaluator:
+        """The evaluator; with the reward of this run, where it asks more of it than its scores."""
+        if not evaluator.takes():
+            return evaluator
+        data, run = fitted.run.data, fitted.run
+        spec = {
+            "use": self.judge,
+            "method": run.method.part.plain(),
+            "encoder": data.encoder.part.plain(),
+            "embed": data.model.part.embed,
+            "reward": fitted.reward,
+            "corpus": (data.world.pairs, data.world.split) if data.encoder.part.fitted else None,
+        }
+        judge = self.registry.build(Judge, spec)
+        return evaluator.of(Recovered(data.model.part, judge, run.seed, data.model.name))
+
+
+def _takes_rewards(suite: Suite) -> bool:
+    """Whether an evaluator asks more of a reward than its scores."""
+    return any(evaluator.takes() for evaluator in suite.evaluate)
+
+
+def _stack(method: Method, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> tuple[object, ...] | None:
+    """What runs that are fitted together have in common; None for a method that is fitted alone."""
+    stack = method.stack()
+    if stack is None:
+        return None
+    # by who fits them too: a method that fits its own runs otherwise fits no others
+    fits = getattr(type(method).fit_many, "__func__", type(method).fit_many)
+    return stack, f"{fits.__module__}.{fits.__qualname__}", canonical({**settings, "seed": None}), *inputs.values()

@@ -1,0 +1,81 @@
+"""The stages of a plan, each once: equal questions share one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from fairl_bench.component import Component
+from fairl_bench.digests import canonical
+from fairl_bench.engine.keys import stage_key_of
+from fairl_bench.engine.known_parts import KnownParts
+from fairl_bench.engine.resources import needs
+from fairl_bench.engine.stage import SHARD, Stage
+from fairl_bench.engine.stages.kind import StageKind
+from fairl_bench.errors import SuiteError
+from fairl_bench.suite.read import Study
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class NewStage(NamedTuple):
+    """A stage to be added: as `Stage`, but with its parts themselves and without a key."""
+
+    kind: type[StageKind[Any, Any]]
+    title: str
+    parts: Mapping[str, Component]
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    stack: Hashable = None
+    run_time: Mapping[str, Any] = _NOTHING  # settings that are not in the key
+
+
+class StageList:
+    """The stages of a study by key, in the order in which they were added: inputs first."""
+
+    def __init__(self, study: Study) -> None:
+        self.stages: dict[str, Stage] = {}
+        self.parts = KnownParts(study)
+        self.most, self.where = study.suite.limits.stages, study.document.where(("limits",))
+        self.asked = 0  # a shared stage counts each time
+
+    def add(self, new: NewStage) -> str:
+        """Add a stage, or find the equal one; its key.  Raises `SuiteError` where there are too many."""
+        self.asked += 1
+        if self.asked > self.most:
+            raise SuiteError(
+                f"the suite has more than {self.most:,} stages to plan, which 'limits: {{stages: {self.most}}}' "
+                "allows; take fewer cells, evaluators, test sets or shards, or raise that limit",
+                *self.where,
+            )
+        known = {role: self.parts.about(part) for role, part in new.parts.items()}
+        identities = {role: part.identity for role, part in known.items()}
+        key = stage_key_of(new.kind.name, identities, new.settings, new.inputs)
+        if key not in self.stages:
+            specs = {role: part.spec for role, part in known.items()}
+            alone = next(iter(known.values())) if len(known) == 1 else None
+            resources = alone.resources if alone else needs(new.parts.values())
+            stack = None if new.stack is None else (new.stack, canonical(resources))
+            settings = {**new.settings, **new.run_time}
+            self.stages[key] = Stage(new.kind.name, key, new.title, specs, settings, new.inputs, stack, resources)
+        return key
+
+    def add_sharded(
+        self,
+        new: NewStage,
+        shard: type[StageKind[Any, Any]],
+        shards: int,
+        merging: Mapping[str, str] = _NOTHING,
+    ) -> str:
+        """Add one stage; or as many ``shards``, which need nothing of one another, and one that merges them.
+
+        That one does no part's work, and reads the inputs ``merging`` beside the shards.
+        """
+        if shards == 1:
+            return self.add(new)
+        each: dict[str, str] = {}
+        for i in range(shards):
+            title, settings = f"{new.title}, shard {i + 1} of {shards}", {**new.settings, "shard": i, "shards": shards}
+            each[f"{SHARD}{i}"] = self.add(new._replace(kind=shard, title=title, settings=settings))
+        return self.add(new._replace(parts={}, inputs={**each, **merging}))

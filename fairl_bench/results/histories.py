@@ -1,0 +1,25 @@
+"""The histories of trainings, as a results folder keeps them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairl_bench.history import History
+from fairl_bench.results.folder import ResultsFolder, readable
+from fairl_bench.results.scores import coordinates
+
+
+def read_histories(files: ResultsFolder) -> list[History]:
+    """What was noted of each training.  Raises `ResultsError` for a file that is broken."""
+    return [_read(files, name) for name in files.names("histories")]
+
+
+def _read(files: ResultsFolder, name: str) -> History:
+    table = files.table(name)
+    place = coordinates(table, files.path / name)
+    with readable(files.path / name):
+        columns = {column: table[column].to_numpy() for column in table.column_names}
+        series = {column: numbers[np.isfinite(numbers)] for column, numbers in columns.items()}
+    run = place.run
+    finite = {column: numbers for column, numbers in series.items() if len(numbers)}
+    return History(place.model, run.encoder, run.method, run.variant, place.replicate, run.seed, finite)

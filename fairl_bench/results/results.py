@@ -1,0 +1,275 @@
+"""What the finished work of a suite says: one reader of a results folder, for everybody who asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from fairl_bench.comparison import Comparison
+from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.history import History
+from fairl_bench.known import Known
+from fairl_bench.material import Material
+from fairl_bench.realigned import Realigned
+from fairl_bench.records import Record
+from fairl_bench.results import record_file
+from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
+from fairl_bench.results.histories import read_histories
+from fairl_bench.results.known_labels import read_known
+from fairl_bench.results.realigned import read_realigned
+from fairl_bench.results.scores import read_sheets
+from fairl_bench.results.statistics import Statistics, disagreements, kept_statistics, signature_of, statistics
+from fairl_bench.results.unread import unread
+from fairl_bench.rows import Row, Runs
+from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.suite.suite import Report, Table1, Table2, Table3, truth_of
+from fairl_bench.suite.yaml import load
+from fairl_bench.verdicts import Claim, Verdict
+
+SUITE: Final = "suite.yaml"
+RECORDS: Final = "records.parquet"
+RUN: Final = "run.json"
+_TRIES, _WAIT = 20, 0.05  # so often may a run write into a folder while it is being read; seconds
+
+
+class Asked(NamedTuple):
+    """What a suite asks of its results."""
+
+    name: str
+    report: Report
+    claims: tuple[Claim, ...] = ()
+
+
+class Results(Material):
+    """The finished work of a suite: what its folder holds, each part read when it is first asked for.
+
+    ``records`` are those of single runs, ``story`` what ``run.json`` says; ``kept`` are the statistics that the folder
+    holds, None where they are to be made from the scores.
+    """
+
+    def __init__(
+        self,
+        files: ResultsFolder,
+        asked: Asked,
+        records: Sequence[Record],
+        story: Mapping[str, Any],
+        kept: Statistics | None,
+    ) -> None:
+        self.files, self.path = files, files.path
+        self.asked, self.report, self.claims = asked, asked.report, asked.claims
+        self.single_records = records
+        self._story = story
+        self._kept = kept
+        self._sheets: dict[str, list[Sheet]] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the suite."""
+        return self.asked.name
+
+    # --- numbers
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """What tells methods apart; made anew where the folder does not hold what its scores and records come to."""
+        from fairl_bench.results import realigned
+
+        if self._kept is not None:
+            return self._kept
+        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records)
+        after_alignment = list(realigned.compared(self.realigned, self.single_records))
+        signature = signature_of(self.files, self.report, self.single_records)
+        return Statistics(made.records, [*made.comparisons, *after_alignment], signature)
+
+    @cached_property
+    def records(self) -> Sequence[Record]:
+        """Every number on record."""
+        return [*self.single_records, *self.statistics.records]
+
+    @property
+    def comparisons(self) -> Sequence[Comparison]:
+        """Intervals of each method, and paired differences of each two."""
+        return self.statistics.comparisons
+
+    @cached_property
+    def verdicts(self) -> Sequence[Verdict]:
+        """The verdicts on the suite's claims."""
+        from fairl_bench.results import claims
+
+        return (
+            claims.judge(self.claims, self.sheets_as_filed, self.single_records, self.comparisons)
+            if self.claims
+            else ()
+        )
+
+    # --- what the suite asks
+
+    @cached_property
+    def rows(self) -> Mapping[Row, Runs]:
+        """The rows of tables, each with the runs that it should rest on: as ``run.json`` says, else those found."""
+        if not self.run:
+            return {
+                row: Runs(0)
+                for row in dict.fromkeys((r.model, r.encoder, r.method, r.variant) for r in self.single_records)
+            }
+        with readable(self.path / RUN):
+            return {tuple(row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in self.run["rows"]}
+
+    @property
+    def data(self) -> Sequence[str]:
+        """The data sets that the suite's ``report:`` names, in its order."""
+        return list(dict.fromkeys(name for table in self._tables for name in table.data))
+
+    def truth_of(self, data: str) -> str:
+        """The truth that the report holds a data set against."""
+        given = next((table for table in self._tables if data in table.data), None)
+        return given.truth_of(data) if given else truth_of("gold", data)
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """The two methods that are compared, the baseline first."""
+        pair = next((table.methods for table in (self.report.table2, self.report.table3) if table), None)
+        return pair or tuple(dict.fromkeys(row.method for row in self.single_records))[:2]
+
+    @property
+    def _tables(self) -> Sequence[Table1 | Table3]:
+        return [table for table in (self.report.table1, self.report.table2, self.report.table3) if table]
+
+    # --- beside the numbers
+
+    @cached_property
+    def known(self) -> Known:
+        """Of how many examples of each data set the label is known, where it is not of all."""
+        return read_known(self.files)
+
+    @cached_property
+    def notes(self) -> Sequence[str]:
+        """Sentences about the whole run: what it did not read."""
+        with readable(self.path / RUN):
+            return tuple(unread(self.run))
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """What ``run.json`` says of the run; nothing where there is none."""
+        return self._story
+
+    @cached_property
+    def suite(self) -> str:
+        """The suite as it was resolved, the text of ``suite.yaml``."""
+        return self.files.text(SUITE)
+
+    # --- what the numbers rest on
+
+    def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:
+        """Examples and rewards of these data sets, models and runs in the order of the suite."""
+        models = list(dict.fromkeys(row[0] for row in self.rows))
+        sheets = [self._in_order(sheet) for sheet in self.sheets_as_filed(data)]
+        return sorted(sheets, key=lambda sheet: models.index(sheet.model) if sheet.model in models else len(models))
+
+    def sheets_as_filed(self, data: Iterable[str]) -> Sequence[Sheet]:
+        """The same in the order of their files, which the statistics go by."""
+        wanted = sorted(set(data))
+        if not self._sheets.keys() >= set(wanted):
+            missing = {*wanted, *self.data} - self._sheets.keys()
+            self._sheets |= {name: [] for name in missing}
+            for sheet in read_sheets(self.files, self.name, missing):
+                self._sheets[sheet.data].append(sheet)
+        return [sheet for name in wanted for sheet in self._sheets[name]]
+
+    def _in_order(self, sheet: Sheet) -> Sheet:
+        """The same sheet with its runs as the suite has them, not as their files are called."""
+        order = {row: at for at, row in enumerate(self.rows)}
+
+        def place(run: Run) -> tuple[int, int]:
+            row = (sheet.model, run.encoder, run.method, run.variant)
+            return order.get(row, len(order)), -1 if run.seed is None else run.seed
+
+        return replace(sheet, rewards={run: sheet.rewards[run] for run in sorted(sheet.rewards, key=place)})
+
+    @cached_property
+    def histories(self) -> Sequence[History]:
+        """What was noted of each training."""
+        return read_histories(self.files)
+
+    @cached_property
+    def realigned(self) -> Sequence[Realigned]:
+        """The completions of each re-alignment."""
+        return read_realigned(self.files)
+
+    # --- the same, asked otherwise
+
+    def between(self, methods: tuple[str, str]) -> Results:
+        """The same with Tables 2 and 3 of two other methods.  Raises `UnknownName` for one that it has not."""
+        known = {row.method for row in self.single_records}
+        for method in methods:
+            if method not in known:
+                raise UnknownName(f"{self.path}: method", method, known)
+        report = _between(self.report, methods)
+        counted = [table for table in (report.table2, report.table3) if table]
+        sheets = self.sheets_as_filed({data for table in counted for data in table.data})
+        records = [row for row in self.statistics.records if row.other.startswith("seed:")]
+        records += disagreements(sheets, report, Values.read(self.single_records))
+        same = self.statistics._replace(records=records)
+        return Results(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
+
+
+def _between(report: Report, methods: tuple[str, str]) -> Report:
+    """The report with Tables 2 and 3 of these methods; Table 2 of Table 1's data where it asks for none."""
+    first, second, third = report.table1, report.table2, report.table3
+    if second is None and first is not None:
+        second = Table2(methods=methods, data=first.data, truth=first.truth)
+    second = second and second.model_copy(update={"methods": methods})
+    third = third and third.model_copy(update={"methods": methods})
+    return Report(table1=first, table2=second, table3=third)
+
+
+def read_results(path: Path) -> Results:
+    """What a results folder says.  Raises `ResultsError` where it is none, one of an unfinished run, or damaged."""
+    for name in (SUITE, RECORDS):
+        if not (path / name).exists():
+            raise ResultsError(f"{path} is no results folder: it has no {name}; name one that 'run' has written")
+    for left in reversed(range(_TRIES)):
+        files = ResultsFolder(path)
+        before = files.manifest
+        if left and before is not None and not before.settled:  # a run puts files into place, or was ended while it did
+            time.sleep(_WAIT)
+            continue
+        try:
+            results = _read(files)
+        except ResultsError:  # some files of before and some of after, maybe
+            if not left or read_manifest(path) == before:
+                raise
+        else:
+            if not left or read_manifest(path) == before:
+                return results
+    raise AssertionError("the last try returns or raises")
+
+
+def _read(files: ResultsFolder) -> Results:
+    """What belongs together is read at once, so that all of it is of one run."""
+    asked = _read_asked(files)
+    rows = record_file.rows(files.table(RECORDS), files.path / RECORDS)
+    single, of_two = [row for row in rows if not row.other], [row for row in rows if row.other]
+    story = files.json(RUN) if files.has(RUN) else {}
+    kept = kept_statistics(files, signature_of(files, asked.report, single), of_two)
+    results = Results(files, asked, single, story, kept)
+    _ = results.rows, results.notes, results.statistics  # what cannot be read is told now
+    return results
+
+
+def _read_asked(files: ResultsFolder) -> Asked:
+    files.read(SUITE)
+    content = load(files.path / SUITE, variables=False).content
+    try:
+        report = Report.model_validate(content.get("report") or {})
+        claims = tuple(Claim.model_validate(claim) for claim in content.get("claims") or ())
+    except (ValidationError, TypeError) as error:
+        what = "cannot be read; run the suite again, and it is written anew"
+        raise ResultsError(f"{files.path / SUITE} {what}") from error
+    return Asked(str(content.get("name")), report, claims)

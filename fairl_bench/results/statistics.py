@@ -1,0 +1,82 @@
+"""What tells methods apart: numbers of two runs, intervals, and paired differences, made from scores and records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fairl_bench.comparison import Comparison
+from fairl_bench.digests import canonical
+from fairl_bench.errors import ResultsError
+from fairl_bench.records import Record
+from fairl_bench.results import comparisons
+from fairl_bench.results.folder import ResultsFolder
+from fairl_bench.suite.suite import Report
+
+if TYPE_CHECKING:
+    from fairl_bench.sheets import Sheet, Values
+
+MEANING = 1  # raise it when equal inputs give other statistics
+
+
+class Statistics(NamedTuple):
+    """The numbers of two runs, what compares methods over all runs, and the signature of what both were made from."""
+
+    records: Sequence[Record]
+    comparisons: Sequence[Comparison]
+    signature: str = ""
+
+
+def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Record] | None) -> Statistics | None:
+    """The statistics that a folder holds, if they are whole and were made from what the signature says.
+
+    ``records`` are the folder's records of two runs; None where these cannot be trusted.
+    """
+    if records is None or files.made_from(comparisons.FILE) != signature:
+        return None
+    try:
+        compared = comparisons.rows(files.table(comparisons.FILE), files.path / comparisons.FILE)
+    except ResultsError:  # they can be made again
+        return None
+    return Statistics(records, compared, signature)
+
+
+def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]) -> str:
+    """What statistics rest on: what is asked, the scores and truths, and the records of single runs."""
+    whole = hashlib.sha256(f"{MEANING} {canonical(report.plain())}".encode())
+    for kind in ("scores", "examples", "truths", "realigned"):
+        for place in files.names(kind):
+            whole.update(f"{place.rpartition('/')[2]} {files.made_from(place)}\n".encode())
+    for line in sorted(map(repr, records)):
+        whole.update(line.encode())
+    return whole.hexdigest()
+
+
+def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record]) -> Statistics:
+    """The statistics that the tables of a report need, from scores and the records of single runs."""
+    from fairl_bench.results import paired
+    from fairl_bench.results.two_runs import ambiguities
+    from fairl_bench.sheets import Values
+
+    values = Values.read(records)
+    compared: list[Comparison] = []
+    rows = list(disagreements(sheets, report, values))
+    if (first := report.table1) is not None:
+        questions = [paired.Question(data, first.truth_of(data), first.metrics) for data in first.data]
+        compared = paired.compared(sheets, values, questions)
+        rows += ambiguities([sheet for sheet in sheets if sheet.data in first.data])
+    return Statistics(list({tuple(vars(row).values())[:14]: row for row in rows}.values()), compared)
+
+
+def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> Iterator[Record]:
+    """How often the two methods of Tables 2 and 3 are both right, only one, or neither, run by run."""
+    from fairl_bench.results import two_runs
+
+    if (second := report.table2) is not None:
+        mine = [sheet for sheet in sheets if sheet.data in second.data]
+        texts = {} if second.train_texts is None else {"pairs/train": second.train_texts}
+        yield from two_runs.disagreements(mine, values, second.methods, second.truth_of, texts=texts)
+    if (third := report.table3) is not None:
+        mine = [sheet for sheet in sheets if sheet.data in third.data]
+        yield from two_runs.disagreements(mine, values, third.methods, third.truth_of, subtypes=True)

@@ -1,0 +1,66 @@
+"""The tables of ``compare``: the paired differences of two methods, and the texts that only one has right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairl_bench.results.compare import Compared, Difference
+from fairl_bench.rows import head
+from fairl_bench.science.ranks import holm
+from fairl_bench.table import Table, Value
+from fairl_bench.tables.disagreement import table2
+from fairl_bench.tables.ranked import how
+
+
+def comparison_tables(compared: Compared) -> list[Table]:
+    """One table of all differences, second less first, and one of counts for each two methods."""
+    counts = [
+        table2(counted.records, counted.methods, counted.data)._replace(title=" and ".join(counted.methods))
+        for counted in compared.counts
+    ]
+    return [_differences(compared.differences), *(table for table in counts if table.rows)]
+
+
+def _differences(differences: Sequence[Difference]) -> Table:
+    """One line a metric, data set and pair of methods."""
+    rows = [difference.comparison for difference in differences]
+    adjusted = holm([row.p for row in rows])
+    several = len({(row.model, row.encoder, row.variant, row.method) for row in rows}) > 1
+    lines = [_line(one, p, several=several) for one, p in zip(differences, adjusted, strict=True)]
+    tidy = [_tidy(one, p) for one, p in zip(differences, adjusted, strict=True)]
+    heads = ("model", "encoder", "methods") if several else ()
+    first, second = (rows[0].method, rows[0].other) if rows and not several else ("first", "second")
+    shown = (*heads, "data", "metric", first, second, "difference", "95 %", "p", "p (Holm)", "d")
+    unit = max((row.units, row.unit) for row in rows)[1] or "run"
+    notes = [
+        f"Difference: second less first, paired; interval and p by {how(rows)}; Holm over all lines; d is Cohen's, the "
+        f"mean difference over {unit}s in their standard deviations.",
+        *dict.fromkeys(f"{row.data} {row.metric}: {row.note}." for row in rows if row.note),
+    ]
+    return Table("Comparison", tuple(("", name) for name in shown), tuple(lines), tuple(notes), tuple(tidy))
+
+
+def _line(difference: Difference, p_holm: float, *, several: bool) -> tuple[str, ...]:
+    row, first, second = difference
+    # a row is first less second; what is shown is second less first
+    gain, low, high = -row.value, -row.high, -row.low
+    names = (row.model, row.encoder, f"{row.method} → {row.other}") if several else ()
+    numbers = (f"{first:.3f}", f"{second:.3f}", f"{gain:+.3f}", f"[{low:+.3f}, {high:+.3f}]", _p(row.p), _p(p_holm))
+    return (*names, row.data, head(row.metric), *numbers, _effect(-row.effect))
+
+
+def _tidy(difference: Difference, p_holm: float) -> dict[str, Value]:
+    row, first, second = difference
+    place: dict[str, Value] = {"model": row.model, "encoder": row.encoder, "variant": row.variant}
+    place |= {"data": row.data, "truth": row.truth, "metric": row.metric, "first": row.method, "second": row.other}
+    place |= {"first_mean": first, "second_mean": second, "difference": -row.value}
+    place |= {"low": -row.high, "high": -row.low, "p": row.p, "p_holm": p_holm, "cohens_d": -row.effect}
+    return {**place, "units": row.units, "unit": row.unit, "note": row.note}
+
+
+def _p(p: float) -> str:
+    return "n/a" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _effect(d: float) -> str:
+    return "n/a" if d != d else f"{d:+.2f}"

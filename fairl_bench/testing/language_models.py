@@ -1,0 +1,53 @@
+"""Promises of language models and of the prompts that they go on from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairl_bench.data import Asked, Sampling, Site
+from fairl_bench.kinds import LM, Prompts
+from fairl_bench.readonly import ReadOnly
+from fairl_bench.science.streams import stream
+from fairl_bench.testing.promises import answer, check_spec, must
+
+if TYPE_CHECKING:
+    from fairl_bench.suite.registry import Registry
+
+
+def check_prompts(prompts: Prompts, n: int = 5, *, registry: Registry | None = None) -> None:
+    """``n`` texts or fewer, the same for equal random numbers."""
+    found = prompts.texts(n, stream("prompts", 0))
+    texts = all(isinstance(text, str) for text in found)
+    must(texts and 0 < len(found) <= n, f"texts gave {len(found)} prompts for {n}; give 1 to {n} texts")
+    must(prompts.texts(n, stream("prompts", 0)) == found, "asked twice, it gave other prompts; draw from rng alone")
+    check_spec(prompts, registry)
+
+
+def check_lm(
+    lm: LM, prompts: Sequence[str] = ("Well,", "I think", "Well,"), *, registry: Registry | None = None, **upstream: Any
+) -> None:
+    """It makes a model and completes each prompt, in the same way whatever is asked beside it.
+
+    ``upstream`` is what it starts from, by role.
+    """
+    with tempfile.TemporaryDirectory() as room:
+        place, scratch = Path(room, "model"), Path(room, "scratch")
+        place.mkdir()
+        scratch.mkdir()
+        site = Site(place, scratch, ReadOnly(upstream))
+        made = answer(lm, lambda: lm.make(site), upstream=site.upstream)
+        must(made.folder.is_dir(), f"make says that the model lies in {made.folder}, where no folder is")
+        at = Site(place, scratch, ReadOnly({"lm": made.folder}))
+        n = len(prompts)
+        asked = Asked(tuple(prompts), tuple(range(n)), (0,) * n, Sampling(max_new_tokens=8), "check", 0)
+        found = list(answer(lm, lambda: lm.complete(asked, at), upstream=at.upstream))
+        must(
+            len(found) == n and all(isinstance(text, str) for text in found),
+            f"complete gave {len(found)} answers for {n} prompts; return one text a prompt",
+        )
+        alone = [text for i in range(n) for text in lm.complete(asked.take([i]), at)]
+        must(alone == found, "a prompt alone got another completion than in company; draw from asked.rng(i) alone")
+    check_spec(lm, registry)
