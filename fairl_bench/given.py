@@ -10,7 +10,7 @@ from typing import Any
 from fairl_bench.comparison import Comparison
 from fairl_bench.history import History
 from fairl_bench.known import Known
-from fairl_bench.material import Material, Picture
+from fairl_bench.material import Material
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.rows import Row, Runs
@@ -34,7 +34,6 @@ class GivenMaterial(Material):
     report: Report = MappingProxyType({})
     parts: Sequence[ReportTable] = ()
     other_tables: Sequence[Table] = ()
-    pictures: Mapping[str, Picture] = MappingProxyType({})
     known: Known = MappingProxyType({})
     notes: Sequence[str] = ()
     verdicts: Sequence[Verdict] = ()

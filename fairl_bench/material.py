@@ -61,17 +61,12 @@ class Material(ABC):
     @property
     @abstractmethod
     def tables(self) -> Mapping[str, Table]:
-        """Every table by name, as it was made; for figures and panels, since a table is not made of tables."""
+        """Every table by name, as it was made; for figures and panels: a table is not made of tables."""
 
     @property
     @abstractmethod
     def other_tables(self) -> Sequence[Table]:
         """The tables that lie in the results folder and that nobody here makes, such as one of a plugin elsewhere."""
-
-    @property
-    @abstractmethod
-    def pictures(self) -> Mapping[str, Picture]:
-        """Every figure by name, as it was drawn; for panels."""
 
     @property
     @abstractmethod

@@ -135,8 +135,8 @@ class Panel(Component, ABC):
     kind = "panel"
 
     @abstractmethod
-    def section(self, material: Material) -> Section | None:
-        """Its title and content; None where the material holds nothing for it."""
+    def section(self, material: Material, pictures: Mapping[str, Picture]) -> Section | None:
+        """Its title and content; None where there is nothing to show.  ``pictures`` are all figures, by name."""
 
 
 Report = Mapping[str, ReportTable]
@@ -171,6 +171,11 @@ def questions(report: Report) -> list[Question]:
 def seed_distances(report: Report) -> list[str]:
     """The data sets on which a report asks for the distance of each two seeds, each once."""
     return list(dict.fromkeys(data for part in report.values() for data in part.seed_distances()))
+
+
+def with_intervals(report: Report) -> Report:
+    """The same report with the interval of each number shown where a table can show it."""
+    return {name: part.with_intervals() for name, part in report.items()}
 
 
 def make_tables(parts: Iterable[ReportTable], material: Material) -> dict[str, Table]:

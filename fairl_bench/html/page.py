@@ -32,10 +32,10 @@ class _Shown(NamedTuple):
     data: Mapping[str, Any]  # for the script of the page
 
 
-def page(material: Material, panels: Sequence[Panel], signature: str) -> str:
+def page(material: Material, panels: Sequence[Panel], pictures: Mapping[str, Picture], signature: str) -> str:
     """The page.  Texts of data sets reach it as JSON alone, and names and notes escaped."""
     room = _environment()
-    shown = [made for panel in panels if (made := _shown(panel, material, room)) is not None]
+    shown = [made for panel in panels if (made := _shown(panel, material, pictures, room)) is not None]
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return room.get_template("page.html").render(
         name=material.name,
@@ -60,16 +60,16 @@ def _environment() -> Environment:
     )
 
 
-def _shown(panel: Panel, material: Material, room: Environment) -> _Shown | None:
+def _shown(panel: Panel, material: Material, pictures: Mapping[str, Picture], room: Environment) -> _Shown | None:
     """What a panel gives, rendered: one of ours by its own template, any other by the plain one."""
-    section = panel.section(material)
+    section = panel.section(material, pictures)
     if section is None:
         return None
     if isinstance(section, OurSection):
         markup = room.get_template(f"sections/{section.template}.html").render(section.values)
-        return _Shown(section.anchor, section.title, Markup(markup), section.data)  # noqa: S704 - escaped by its template
+        return _Shown(section.anchor, section.title, Markup(markup), section.data)
     anchor = f"panel-{panel.use}"
-    return _Shown(anchor, section.title, Markup(_plain(section, anchor, room)), {})  # noqa: S704 - the same
+    return _Shown(anchor, section.title, Markup(_plain(section, anchor, room)), {})
 
 
 def _plain(section: Section, anchor: str, room: Environment) -> str:

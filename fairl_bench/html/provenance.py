@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairl_bench.html.section import OurSection
-from fairl_bench.material import Material
+from fairl_bench.material import Material, Picture
 from fairl_bench.views import Panel
 
 
 class Suite(Panel):
     """The suite as it was resolved."""
 
-    def section(self, material: Material) -> OurSection:
+    def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection:
         """The text of ``suite.yaml``, folded."""
         return OurSection("Suite", anchor="suite", template="suite", values={"suite": material.suite})
 
@@ -21,7 +21,7 @@ class Suite(Panel):
 class Provenance(Panel):
     """The machine, the packages and the commit of a run, and the time of its stages."""
 
-    def section(self, material: Material) -> OurSection:
+    def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection:
         """What ``run.json`` says."""
         values = {"run": _described(material.run), "stages": _stages(material.run)}
         return OurSection("Provenance", anchor="provenance", template="provenance", values=values)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fairl_bench.html.section import OurSection
-from fairl_bench.material import Material
+from fairl_bench.material import Material, Picture
 from fairl_bench.unread import unread
 from fairl_bench.views import Panel
 
@@ -14,7 +14,7 @@ from fairl_bench.views import Panel
 class Warnings(Panel):
     """What failed, was skipped or made again, and what was dropped or not read."""
 
-    def section(self, material: Material) -> OurSection | None:
+    def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection | None:
         """The section before all others, where there is anything to say."""
         found = warnings(material.run)
         return OurSection("", template="warnings", values={"warnings": found}) if found else None

@@ -10,15 +10,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question
 from fairl_bench.records import Record
-from fairl_bench.rows import ARROWS, head, point, selection_of
+from fairl_bench.rows import ARROWS, selection_of
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.selections import named_variant, without_selection
-from fairl_bench.table import Table, Value
+from fairl_bench.table import Value
 from fairl_bench.verdicts import Claim, Effect, Said, Verdict
 
 DEPENDS: Final = "depends on the selection"
@@ -139,7 +139,7 @@ def compared(
             replace(sheet, rewards={run: reward for run, reward in sheet.rewards.items() if run.method in two})
             for sheet in sheets
         ]
-        rows += paired.compared(mine, values, [paired.Question(data, truth, tuple(metrics))])
+        rows += paired.compared(mine, values, [Question(data, truth, tuple(metrics))])
     return rows
 
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench import secrets
 from fairl_bench.component import Component, DataFile, Name, RunTime, Settings
-from fairl_bench.data import GOLD, SPLITS, Head, Stop, Training
+from fairl_bench.data import SPLITS, Head, Stop, Training
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
 from fairl_bench.verdicts import Claim
 from fairl_bench.views import ReportTable
@@ -73,7 +73,7 @@ def _under_their_names(report: Any) -> Any:
     }
 
 
-Report = Annotated[dict[str, ReportTable], BeforeValidator(_under_their_names)]
+Asked = Annotated[dict[str, ReportTable], BeforeValidator(_under_their_names)]
 """The tables that are printed and saved when a run ends, by name, with their settings."""
 
 
@@ -130,7 +130,7 @@ class Suite(Settings):
     testsets: dict[Name, TestSet] = Field(default_factory=dict)
     evaluate: tuple[Evaluator, ...] = Field(min_length=1)
     slices: Slices | None = None
-    report: Report = Field(default_factory=dict, description="by name, the tables to make, with their settings")
+    report: Asked = Field(default_factory=dict, description="by name, the tables to make, with their settings")
     claims: tuple[Claim, ...] = ()
     limits: Annotated[Limits, RunTime] = Limits()
     _source: ReadFrom = PrivateAttr(default_factory=lambda: ReadFrom(None))

@@ -13,13 +13,13 @@ from typing import Any
 import click
 import pytest
 from click.testing import Result
+from fairl_bench.tables.report import TABLES
 
 from fairl_bench import __version__, pipeline
 from fairl_bench.cli.main import main
 from fairl_bench.cli.options import Whole
 from fairl_bench.kinds import KINDS
 from fairl_bench.suite import registry
-from fairl_bench.tables.report import TABLES
 
 Cli = Callable[..., Result]
 Write = Callable[..., Path]

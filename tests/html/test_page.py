@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
+from fairl_bench.figures.all import Material
 
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import ResultsError
-from fairl_bench.figures.all import Material
 from fairl_bench.figures.rewards import standardised
 from fairl_bench.html import write as pages
 from fairl_bench.html.board import board

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairl_bench.tables.report import tables
 
 from fairl_bench.errors import DataError, UnknownName
 from fairl_bench.results.evaluate import evaluate
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_latex
-from fairl_bench.tables.report import tables
 
 Row = dict[str, object]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import Result
+from fairl_bench.tables.report import tables
 from scipy import stats
 from sklearn.metrics import f1_score
 
@@ -18,7 +19,6 @@ from fairl_bench.errors import DataError
 from fairl_bench.results.evaluate import evaluate
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.table import Table
-from fairl_bench.tables.report import tables
 
 N = 60
 RNG = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
+from fairl_bench.tables.report import tables
 
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.html.write import write_pages
@@ -18,7 +19,6 @@ from fairl_bench.results import results as reader
 from fairl_bench.results.results import read_results
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
-from fairl_bench.tables.report import tables
 
 Cli = Callable[..., Result]
 

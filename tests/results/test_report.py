@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from fairl_bench.tables.report import tables
 
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.pipeline import Finished, run
@@ -20,7 +21,6 @@ from fairl_bench.results import paired, record_file
 from fairl_bench.results.results import read_results
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
-from fairl_bench.tables.report import tables
 
 Cli = Callable[..., Result]
 Run = Callable[..., Finished]
