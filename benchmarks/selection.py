@@ -34,7 +34,7 @@ from fairl_bench.science.runs import Comparisons
 from fairl_bench.science.selection import Choice, Selection
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.starc import starc
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import Study, read_study
 
 FILE = Path(__file__).with_suffix(".json")
@@ -223,7 +223,7 @@ def main() -> None:
     given = parser.parse_args()
     worlds = list(range(FIRST, FIRST + given.replicates))
     study = read_study(given.suite, [f"replicates={worlds}"])
-    store = Store(given.store.expanduser())
+    store = FolderStore(given.store.expanduser())
     quick = next(one.name for one in study.suite.methods if not isinstance(one.part, PairwiseMethod))
     run(study, store, given.results / study.suite.name, jobs=given.jobs, only={"method": [quick]})  # makes the worlds
     found = list(traces(study, plan(study), Worker(store, study.registry), given.seeds))

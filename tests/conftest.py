@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from fairl_bench.cli.main import main
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
@@ -46,7 +47,7 @@ report:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+    return FolderStore(tmp_path / "store")
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def ran_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     folder = tmp_path_factory.mktemp("ran")
     (folder / "suite.yaml").write_text(TINY)
     study = read_study(folder / "suite.yaml")
-    return folder / "store", run(study, Store(folder / "store"), folder / "results")
+    return folder / "store", run(study, FolderStore(folder / "store"), folder / "results")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from fairl_bench.pipeline import run
 from fairl_bench.records import Record
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 
 SUITE = Path(__file__).parent.parent / "suites" / "identifiability.yaml"
@@ -20,7 +20,7 @@ AXES = {"model": ["plain", "cone", "noisy"], "method": ["max-entropy"], "replica
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Record]:
     """What one run on each of three worlds says, by (world, data, metric)."""
     folder = tmp_path_factory.mktemp("identifiability")
-    finished = run(read_study(SUITE), Store(folder / "store"), folder / "results", only=AXES)
+    finished = run(read_study(SUITE), FolderStore(folder / "store"), folder / "results", only=AXES)
     assert not finished.outcome.failed
     return {(row.model, row.data, row.metric): row for row in finished.records if not row.other}
 

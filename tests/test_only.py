@@ -17,6 +17,7 @@ from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
@@ -127,7 +128,7 @@ def test_the_records_of_other_cells_stay_when_the_store_is_empty(
     before = lines(saved(ran.folder))
     table = (ran.folder / "tables" / "table1.md").read_text()
     shutil.rmtree(store.root)
-    Store(store.root)
+    FolderStore(store.root)
     again = only(method=["length"])
     assert {again.plan.stages[key].kind for key in again.outcome.done} >= {"examples", "reward"}
     assert lines(saved(again.folder)) == lines(again.records) == before
@@ -173,7 +174,7 @@ def test_an_interrupted_run_of_a_cell_keeps_its_records_if_the_question_is_the_s
 
     study = read_study(write_suite(tiny))
     with pytest.raises(KeyboardInterrupt):
-        run(study, Store(store.root), ran.folder, Watcher(started), only={"method": ["length"]})
+        run(study, FolderStore(store.root), ran.folder, Watcher(started), only={"method": ["length"]})
     assert lines(saved(ran.folder)) == before
     assert len(score_files(ran.folder)) == 6
 

@@ -16,7 +16,7 @@ from fairl_bench.pipeline import run
 from fairl_bench.records import Record
 from fairl_bench.results.published import Published, read_published
 from fairl_bench.results.regress import Line, Measured, regress
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump, load
 
@@ -39,7 +39,7 @@ def published() -> Published:
 
 
 def numbers(suite: Path, folder: Path, jobs: int = 1) -> list[Record]:
-    ran = run(read_study(suite), Store(folder / "store"), folder / "results", jobs=jobs)
+    ran = run(read_study(suite), FolderStore(folder / "store"), folder / "results", jobs=jobs)
     assert not ran.outcome.failed
     return ran.records
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -142,9 +143,6 @@ UNCARVED = {
     ("results.write", "engine"),
     ("reward.load", "engine"),
     ("reward.load", "results"),
-    ("store.housekeeping", "engine"),
-    ("store.housekeeping", "suite"),
-    ("suite.selections", "results"),
 }
 """What is to move still; this list only ever gets shorter."""
 
@@ -204,6 +202,60 @@ def test_a_planted_private_name_is_seen() -> None:
         "fairl_bench.kinds",
         "fairl_bench.kinds.Method",
     ]
+
+
+NAMES = {name for _, name in Registry(installed=False)._entries}
+NEUTRAL = ("engine", "suite", "store", "results", "reward")
+
+
+def is_use(node: ast.AST) -> bool:
+    """Whether a node is ``use``, ``part.use`` or ``spec["use"]``."""
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Constant) and node.slice.value == "use"
+    return (isinstance(node, ast.Attribute) and node.attr == "use") or (isinstance(node, ast.Name) and node.id == "use")
+
+
+def in_spec_position(tree: ast.AST) -> Iterator[ast.AST]:
+    """What stands where the name of a part does: in a spec, beside ``use``, where one is looked for or made."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "use")
+        elif isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(map(is_use, sides)):
+                yield from sides
+        elif isinstance(node, ast.Call):
+            yield from (word.value for word in node.keywords if word.arg == "use")
+            if isinstance(node.func, ast.Attribute) and node.func.attr in ("named", "find", "plugin_of"):
+                yield from node.args
+
+
+def named_parts(source: str) -> set[str]:
+    """The built-in parts that a module names."""
+    inside = (inner for node in in_spec_position(ast.parse(source)) for inner in ast.walk(node))
+    return {node.value for node in inside if isinstance(node, ast.Constant) and node.value in NAMES}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) in NEUTRAL])
+def test_no_built_in_part_is_named(module: str) -> None:
+    assert named_parts(MODULES[module].read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'registry.build(Judge, {"use": "role"})',
+        'registry.find("judge", "recovered-cell")',
+        'Judge.named("role")',
+        'if part.use == "max-margin": pass',
+        'if use in ("max-margin", "length"): pass',
+        'if spec["use"] == "max-margin": pass',
+        'dict(use="max-margin")',
+    ],
+)
+def test_a_planted_name_of_a_part_is_seen(source: str) -> None:
+    assert named_parts(source)
 
 
 def test_tables_figures_and_pages_are_made_without_torch() -> None:

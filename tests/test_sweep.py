@@ -16,7 +16,7 @@ from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
 from fairl_bench.tables.formats import as_text
@@ -38,7 +38,7 @@ def swept(ran_once: tuple[Path, Finished], tmp_path_factory: pytest.TempPathFact
     suite["methods"] = [method for method in suite["methods"] if method["name"] != "mean-difference"]
     suite["product"], suite["exclude"] = {T: [0.5, 1.0], W: [4, 8]}, [{T: 1.0, W: 8}]
     (folder / "suite.yaml").write_text(dump(suite))
-    return run(read_study(folder / "suite.yaml"), Store(folder / "store"), folder / "results")
+    return run(read_study(folder / "suite.yaml"), FolderStore(folder / "store"), folder / "results")
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -126,7 +126,7 @@ def test_points_that_change_no_data_share_the_examples_file(swept: Finished) -> 
 
 def test_an_identical_sweep_computes_nothing_and_leaves_the_same_files(swept: Finished, tmp_path: Path) -> None:
     study = read_study(swept.folder.parent / "suite.yaml")
-    again = run(study, Store(swept.folder.parent / "store"), tmp_path / "again")
+    again = run(study, FolderStore(swept.folder.parent / "store"), tmp_path / "again")
     assert again.outcome.done == []
     for path in swept.folder.rglob("*.parquet"):
         assert (tmp_path / "again" / path.relative_to(swept.folder)).read_bytes() == path.read_bytes(), path

@@ -44,7 +44,8 @@ def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
     """List the artefacts: kind, title, size, age, key."""
     from fairl_bench.errors import FairlError, suggest
     from fairl_bench.secrets import hidden
-    from fairl_bench.store.housekeeping import entries, listing
+    from fairl_bench.store.housekeeping import entries
+    from fairl_bench.store.listing import listing
 
     opened = _open(place)
     artefacts = entries(opened)
@@ -62,7 +63,8 @@ def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
 def size(place: str | None, form: str) -> None:
     """Show how much each kind takes up, checkpoints and damaged artefacts too."""
     from fairl_bench.secrets import hidden
-    from fairl_bench.store.housekeeping import entries, leftovers, totals
+    from fairl_bench.store.housekeeping import entries, leftovers
+    from fairl_bench.store.listing import totals
 
     opened = _open(place)
     print_tables([totals([*entries(opened), *leftovers(opened)], f"Store {hidden(opened.place)}")], form)
@@ -111,13 +113,17 @@ def prune(place: str | None, keep: tuple[Path, ...], older_than: str | None, yes
     With --keep and --older-than, what is removed must meet both.  With neither, artefacts are kept, and only damaged
     ones, half-written ones of dead processes and the checkpoints of finished work are removed.
     """
+    from fairl_bench.engine.planner import plan
     from fairl_bench.store import housekeeping
+    from fairl_bench.store.listing import listing, seconds_of
+    from fairl_bench.suite.read import read_study
 
     opened = _open(place)
-    kept = frozenset(housekeeping.needed(keep)) if keep else None
-    rule = housekeeping.Rule(kept, None if older_than is None else housekeeping.seconds_of(older_than))
+    needed = (key for suite in keep for key in plan(read_study(suite)).stages)
+    kept, oldest = frozenset(needed) if keep else None, None if older_than is None else seconds_of(older_than)
+    rule = housekeeping.Rule(kept, oldest)
     listed = housekeeping.prune(opened, rule) if yes else housekeeping.removable(opened, rule)
-    print_tables([housekeeping.listing(listed, "Removed" if yes else "To be removed")], form)
+    print_tables([listing(listed, "Removed" if yes else "To be removed")], form)
     for run in opened.running():
         click.echo(f"spared: what suite {run.suite!r} uses, run by process {run.pid} on {run.host}", err=True)
     if listed and not yes:

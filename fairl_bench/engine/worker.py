@@ -32,7 +32,7 @@ class Worker:
         """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
         kind, started = STAGE_KINDS[job[0].kind], time.perf_counter()
         try:
-            with self.store.told(), readings() as read:  # checkpoints are written by the parts themselves
+            with self.store.store_errors(), readings() as read:  # checkpoints are written by the parts themselves
                 for answer in kind.perform(job, self.inputs):
                     self._keep(answer, started, read)
         except Changed:  # what was loaded is no longer what the store holds

@@ -1,10 +1,10 @@
-"""What one request for rewards gets: its JSON in, OpenRLHF's answer out.  Nothing here knows HTTP but its statuses."""
+"""The answer to one request for rewards: its JSON in, OpenRLHF's answer out.  Of HTTP it knows the statuses alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from fairl_bench.errors import FairlError
 from fairl_bench.reward.function import RecoveredReward
@@ -16,16 +16,24 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)  # possessive: li
 _HALF = re.compile("[\ud800-\udfff]")
 
 
+class Answer(TypedDict):
+    """What OpenRLHF reads; ``scores`` are the rewards again."""
+
+    rewards: list[float]
+    scores: list[float]
+    extra_logs: dict[str, float]
+
+
 class Refused(Exception):
-    """A request that cannot be answered, with the status that says so and the seconds after which to ask again."""
+    """A request that is not answered: the HTTP status, the reason, and after how many seconds to ask again."""
 
     def __init__(self, status: int, reason: str, again: int | None = None) -> None:
         self.status, self.reason, self.again = status, reason, again
         super().__init__(reason)
 
 
-def answered(reward: RecoveredReward, body: bytes, strip: Sequence[str] = ()) -> dict[str, Any]:
-    """What a body gets.  Raises `Refused`, whatever a plugin raised: one request's trouble is not the server's end."""
+def answer_body(reward: RecoveredReward, body: bytes, strip: Sequence[str] = ()) -> Answer:
+    """The answer to the body of a request.  Raises `Refused` for any error, a plugin's too: the server goes on."""
     try:
         return answer(reward, parsed(body), strip)
     except Refused:
@@ -36,8 +44,8 @@ def answered(reward: RecoveredReward, body: bytes, strip: Sequence[str] = ()) ->
         raise Refused(500, f"{type(error).__name__}: {error!s:.500}") from error
 
 
-def parsed(body: bytes) -> Any:
-    """The JSON of a body.  Raises `Refused` where it is none, or one that would take far more room than its text."""
+def parsed(body: bytes) -> object:
+    """The JSON of a body.  Raises `Refused` where it is no JSON, or would take far more memory than its text."""
     _look_through(body)
     try:
         return strict(body)
@@ -46,7 +54,7 @@ def parsed(body: bytes) -> Any:
 
 
 def _look_through(body: bytes) -> None:
-    """Refuse what holds more values than any request needs, before a number or a list is made of each."""
+    """Refuse a body with more values than any request needs, before an object is made of each."""
     outside = end = 0
     for text in _STRING.finditer(body):
         outside += 1 + text.start() - end
@@ -57,11 +65,11 @@ def _look_through(body: bytes) -> None:
         raise Refused(413, f"the body holds over {MOST_OUTSIDE} characters outside of its texts; send less at once")
 
 
-def answer(reward: RecoveredReward, asked: Any, strip: Sequence[str] = ()) -> dict[str, Any]:
-    """What a request gets, given its JSON.  Raises `Refused` for one that is not in shape."""
-    if not isinstance(asked, dict):
-        raise Refused(400, f"the body needs an object with 'query', got {_short(asked)}")
-    queries, prompts = _texts(asked, "query"), None if asked.get("prompts") is None else _texts(asked, "prompts")
+def answer(reward: RecoveredReward, request: object, strip: Sequence[str] = ()) -> Answer:
+    """The answer to the JSON of a request.  Raises `Refused` where a field is missing or is something else."""
+    if not isinstance(request, dict):
+        raise Refused(400, f"the body needs an object with 'query', got {_short(request)}")
+    queries, prompts = _texts(request, "query"), None if request.get("prompts") is None else _texts(request, "prompts")
     if prompts is None and reward.embed == "prompt+completion":
         raise Refused(422, f"reward {reward.name!r} reads prompts too; send 'prompts'")
     if prompts is not None and len(prompts) != len(queries):
@@ -73,28 +81,28 @@ def answer(reward: RecoveredReward, asked: Any, strip: Sequence[str] = ()) -> di
     return {"rewards": rewards, "scores": rewards, "extra_logs": {}}
 
 
-def _texts(asked: dict[str, Any], name: str) -> list[str]:
-    value = asked.get(name)
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list):
+def _texts(request: Mapping[str, object], name: str) -> list[str]:
+    value = request.get(name)
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list):
         raise Refused(422, f"{name!r} needs a list of texts, got {_short(value)}")
-    if len(found) > MOST_TEXTS:
-        raise Refused(413, f"{name!r} holds {len(found)} texts; send at most {MOST_TEXTS} at once")
-    for i, text in enumerate(found):
+    if len(texts) > MOST_TEXTS:
+        raise Refused(413, f"{name!r} holds {len(texts)} texts; send at most {MOST_TEXTS} at once")
+    for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise Refused(422, f"{name}[{i}] needs a text, got {_short(text)}")
         if half := _HALF.search(text):
             at = f"{half.group()!r} at character {half.start() + 1}"
             raise Refused(422, f"{name}[{i}] holds half a surrogate pair, {at}, which is no text; mend it")
-    return found
+    return texts
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return "nothing" if value is None else f"{value!r:.60}"
 
 
 def _completion(i: int, query: str, prompt: str, strip: Sequence[str]) -> str:
-    """What follows the prompt, before which special tokens may stand; refused where it is not there."""
+    """The part of a query after its prompt, before which special tokens may stand.  Raises `Refused` without one."""
     for start in (query, _bare(query, strip)):
         if start.startswith(prompt):
             return start.removeprefix(prompt)
@@ -119,5 +127,5 @@ def _bare(text: str, strip: Sequence[str]) -> str:
 
 
 def _run(tokens: Sequence[str]) -> re.Pattern[str]:
-    """Any number of these and of space; `re` keeps what it has compiled."""
+    """A pattern of any number of these tokens and of space; `re` keeps what it has compiled."""
     return re.compile("|".join([r"\s", *(re.escape(token) for token in tokens if token)]).join(("(?:", ")*+")))

@@ -1,7 +1,7 @@
-"""The ASGI application that `serve` runs: who may ask, how much is taken in, and whose turn it is.
+"""The ASGI application that `serve` runs: it refuses strangers, limits what it reads, and scores in turn.
 
-Requests wait in one line and are scored one at a time, for a method or an encoder need not bear two threads.  They are
-not scored together: the last bits of a vector depend on the company it is computed in.
+Requests are scored one at a time, in the order in which they came: a method or an encoder may not be safe with two
+threads.  They are not scored together, because the last bits of a vector depend on what is computed beside it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import asyncio
 import ipaddress
 import json
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fairl_bench.reward.answer import Refused, answered
+from fairl_bench.reward.answer import Answer, Refused, answer_body
 from fairl_bench.reward.function import RecoveredReward
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 PLACES = {"/get_reward": ("POST",), "/": ("POST",), "/health": ("GET", "HEAD")}
-_SOON = 1  # seconds, as a refused caller is asked to wait
+_SOON = 1  # seconds that a refused caller is asked to wait
 _LATER = 5
 _STILL = 1.0  # seconds after which no more of a refused body is expected
-_QUIET = 10.0  # seconds between two words on a full house
+_QUIET = 10.0  # seconds between two messages that too many ask
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
@@ -38,7 +38,7 @@ class Unread(Refused):
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken in at most; beyond it a request is refused with 413, 408 or 503."""
+    """The most that is accepted; a request beyond it is refused with 413, 408 or 503."""
 
     body: int = 32 * 2**20  # bytes of one request
     dropped: int = 256 * 2**20  # bytes of a refused one that are taken off the line
@@ -52,7 +52,7 @@ class Limits:
 
 
 class RewardApp:
-    """Answers with one reward; ``names`` are those that the server goes by, beside addresses and ``localhost``."""
+    """Answers requests with one reward; ``names`` are host names that it goes by, beside ``localhost``."""
 
     def __init__(
         self,
@@ -65,38 +65,39 @@ class RewardApp:
         self.reward, self.strip, self.limits, self.say = reward, tuple(strip), limits, say
         self.names = {_name(name) for name in names}
         self.requests = self.held = 0
-        self.spoke = -_QUIET  # when a full house was last spoken of
+        self.spoke = -_QUIET  # when it was last said that too many ask
         self.turn = asyncio.Lock()
         self.scorer = ThreadPoolExecutor(1, "scorer")
-        self.scoring: Future[dict[str, Any]] | None = None
+        self.scoring: Future[Answer] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, in one sentence of JSON where it is refused."""
+        """Answer one request; a refused one gets its reason as JSON."""
         from starlette.requests import ClientDisconnect, Request
         from starlette.responses import Response
 
         headers: dict[str, str] = {}
+        answer: Mapping[str, object]
         request = Request(scope, receive)
         try:
-            status, told = 200, await self._answer(request)
-        except ClientDisconnect:  # nobody is there to be told
+            status, answer = 200, await self._answer(request)
+        except ClientDisconnect:  # nobody is there to read an answer
             return
-        except asyncio.CancelledError:  # it has waited for this one as long as it may
-            status, told = 503, {"error": "the server stops; ask again when it runs"}
+        except asyncio.CancelledError:  # the server stops, and has waited for this request as long as it may
+            status, answer = 503, {"error": "the server stops; ask again when it runs"}
         except Refused as error:
-            status, told = error.status, {"error": error.reason}
+            status, answer = error.status, {"error": error.reason}
             headers = {} if error.again is None else {"Retry-After": str(error.again)}
             if status in (408, 411):  # where the body ends may never be known
                 headers["Connection"] = "close"
             if status == 405:
                 headers["Allow"] = ", ".join(PLACES[scope["path"]])
             self._say(error)
-            if isinstance(error, Unread) and "Expect" not in request.headers:  # who waits to be asked for it
+            if isinstance(error, Unread) and "Expect" not in request.headers:  # or it has sent no body yet
                 await self._drop(receive)
-        await Response(json.dumps(told), status, headers, "application/json")(scope, receive, send)
+        await Response(json.dumps(answer), status, headers, "application/json")(scope, receive, send)
 
     async def _drop(self, receive: Receive) -> None:
-        """Take a refused body off the line, or its sender is cut off before it can read why; but not for ever."""
+        """Read a refused body and forget it, for a while: a sender that is cut off cannot read why it was refused."""
         left, end = self.limits.dropped, time.monotonic() + self.limits.reading
         with suppress(TimeoutError, asyncio.CancelledError):
             while left > 0 and time.monotonic() < end:
@@ -108,14 +109,14 @@ class RewardApp:
 
     def _say(self, error: Refused) -> None:
         now = time.monotonic()
-        if error.status == 503:  # a crowd is told each its own, and here once
+        if error.status == 503:  # each caller gets its own answer; here one message for all is enough
             if now < self.spoke + _QUIET:
                 return
             self.spoke = now
-        with suppress(OSError, ValueError):  # whoever listened to us may have gone
+        with suppress(OSError, ValueError):  # the standard error may be closed
             self.say(f"{error.status} {error.reason}")
 
-    async def _answer(self, request: Request) -> dict[str, Any]:
+    async def _answer(self, request: Request) -> Mapping[str, object]:
         self._refuse_strangers(request)
         _refuse_places(request.method, request.scope["path"])
         if request.method != "POST":
@@ -132,7 +133,7 @@ class RewardApp:
             self.held -= len(body)
 
     async def _read(self, request: Request, body: bytearray) -> None:
-        """Take a body in, as far as the limits go."""
+        """Read a body.  Raises `Refused` where it exceeds a limit."""
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding != "identity":
             raise Unread(415, f"the body is encoded as {encoding[:60]!r}; send it as it is")
@@ -152,8 +153,8 @@ class RewardApp:
             reason = f"{len(body)} of {length} bytes of the body came within {self.limits.reading:g} s"
             raise Unread(408, f"{reason}; send it faster, or less at once") from error
 
-    async def _scored(self, request: Request, body: bytearray) -> dict[str, Any]:
-        """The answer, when it is this request's turn; whoever has left by then is passed over."""
+    async def _scored(self, request: Request, body: bytearray) -> Answer:
+        """The answer, once it is this request's turn.  Raises `ClientDisconnect` where its sender has left by then."""
         from starlette.requests import ClientDisconnect
 
         try:
@@ -164,15 +165,15 @@ class RewardApp:
         try:
             if await request.is_disconnected():
                 raise ClientDisconnect
-            self.scoring = self.scorer.submit(answered, self.reward, bytes(body), self.strip)
+            self.scoring = self.scorer.submit(answer_body, self.reward, bytes(body), self.strip)
             return await asyncio.wrap_future(self.scoring)
         finally:
             self.turn.release()
 
     def _refuse_strangers(self, request: Request) -> None:
-        """Refuse what a page of another site asks through a browser here, whose user reaches what its author does not.
+        """Refuse a request that a page of another site sends through a browser on this machine.
 
-        Such a page comes under a name that was made to lead here (DNS rebinding), or says its own in ``Origin``.
+        Such a page uses a host name that was made to point here (DNS rebinding), or names its own site in ``Origin``.
         """
         host, origin = request.headers.get("Host"), request.headers.get("Origin")
         if host is not None and not self._own(host):
@@ -191,11 +192,11 @@ class RewardApp:
             ipaddress.ip_address(name)
         except ValueError:
             return False
-        return True  # an address leads where it says
+        return True  # an address cannot be made to point elsewhere
 
 
 def _name(host: str) -> str:
-    """A name or an address without its port."""
+    """A host name or an address without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.rpartition(":")[0].lower() if ":" in host else host.lower()

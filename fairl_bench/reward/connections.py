@@ -1,4 +1,4 @@
-"""Connections that may not be silent for ever, as uvicorn lets them: a head without an end, an answer not taken."""
+"""Connections that are cut when they are silent for too long, which uvicorn does not do by itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def patient(seconds: float, connections: int) -> type[H11Protocol]:
-    """uvicorn's protocol, which cuts a connection that has no request under way for so long.
+    """uvicorn's protocol, which cuts a connection that has had no request under way for this many seconds.
 
-    So it is with one that sends no head or half of one, goes on with a body that was refused, or does not take its
-    answer.  More connections than that are cut at once.
+    A connection is silent in this sense when it sends no head or half of one, goes on with a body that was refused, or
+    does not read its answer.  Connections beyond the number allowed are cut at once.
     """
 
     class Patient(H11Protocol):

@@ -20,8 +20,9 @@ Written = str | Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class RecoveredReward:
-    """The reward of any text.  ``corpus`` is what a fitted encoder learns from, ``upstream`` what it starts from.
+    """The reward of any text: a method, what it has learnt, and the encoder whose vectors it reads.
 
+    ``corpus`` holds the texts that a fitted encoder learns from, ``upstream`` the language models that it starts from.
     A method that reads no vectors needs no encoder.  Called, it is a reward function as TRL takes it.
     """
 
@@ -41,9 +42,9 @@ class RecoveredReward:
     def __call__(
         self, completions: Sequence[Written], prompts: Sequence[Written] | None = None, **_: Any
     ) -> list[float]:
-        """The reward of each completion; TRL hands over these two by name, and columns that are not read.
+        """The reward of each completion.  TRL gives these two by name, beside columns that are not read.
 
-        Texts, or conversations: the contents of their messages, one below the other.  Space around a text is left out,
+        Each is a text or a conversation, whose messages are joined by line breaks.  Space around a text is left out,
         as aligners do.  Raises `DataError` where a reward of prompt and completion is given no prompts.
         """
         if isinstance(completions, str) or isinstance(prompts, str):
@@ -54,9 +55,9 @@ class RecoveredReward:
             raise DataError(
                 f"reward {self.name!r} needs a prompt for each completion, got {len(prompts)} and {len(completions)}"
             )
-        texts = tuple(written(one).strip() for one in completions)
-        values: list[float] = self.values(Examples(texts, tuple(written(one) for one in prompts or ()))).tolist()
-        return values
+        texts = tuple(text_of(completion).strip() for completion in completions)
+        rewards: list[float] = self.values(Examples(texts, tuple(map(text_of, prompts or ())))).tolist()
+        return rewards
 
     def values(self, examples: Examples) -> Floats:
         """The reward of each example ``[n]``; equal texts are embedded once.  Raises `NotFinite`."""
@@ -67,11 +68,11 @@ class RecoveredReward:
         row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         # as in a suite's scores: an encoder reads what is to be embedded, a method that reads texts the completion
         completions = tuple(examples.text[first[text]] for text in row)
-        found = self._scored(completions, tuple(row))
-        for text, value in zip(row, found, strict=True):
+        values = self._scored(completions, tuple(row))
+        for text, value in zip(row, values, strict=True):
             if not np.isfinite(value):
                 raise NotFinite(f"method {self.method.use!r} rewards {text[:60]!r} with {value}; keep rewards finite")
-        return found[[row[text] for text in texts]]
+        return values[[row[text] for text in texts]]
 
     def _scored(self, completions: tuple[str, ...], embedded: tuple[str, ...]) -> Floats:
         """The method's answer.  Raises `DataError` where the parts of a reward do not fit together."""
@@ -79,23 +80,23 @@ class RecoveredReward:
             with aside():  # what a plugin prints is no reward
                 reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(embedded))
                 with lent(self.method, reward=reward, inputs=inputs):
-                    found = np.asarray(self.method.score(reward, inputs))
+                    values = np.asarray(self.method.score(reward, inputs))
         except DataError as error:
             raise DataError(f"method {self.method.use!r} of reward {self.name!r}: {error}") from error
         except FairlError:
             raise
         except Exception as error:  # arrays that the method does not know, or of another shape
-            said = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise DataError(
-                f"{said:.200}: so ends method {self.method.use!r} of reward {self.name!r}, or its encoder; its files "
+                f"{reason:.200}: so ends method {self.method.use!r} of reward {self.name!r}, or its encoder; its files "
                 "do not fit together, or that part is broken"
             ) from error
-        if found.shape != (len(completions),) or found.dtype.kind not in "fiub":
+        if values.shape != (len(completions),) or values.dtype.kind not in "fiub":
             raise DataError(
                 f"reward {self.name!r} needs a number for each text, and its method {self.method.use!r} gives "
-                f"{found.dtype} of shape {list(found.shape)} for {len(completions)} texts"
+                f"{values.dtype} of shape {list(values.shape)} for {len(completions)} texts"
             )
-        return found.astype(np.float64)
+        return values.astype(np.float64)
 
     def _vectors(self, texts: tuple[str, ...]) -> Vectors:
         if self.encoder is None or not self.method.reads_vectors:
@@ -104,15 +105,15 @@ class RecoveredReward:
             return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
 
 
-def written(value: Written) -> str:
-    """The text of a message or of a conversation; parts of a content that are no text are refused.
+def text_of(value: Written) -> str:
+    """The text of a message or of a conversation.  Raises `DataError` for contents that are no text.
 
-    >>> written([{"role": "user", "content": "Hello"}, {"role": "user", "content": [{"type": "text", "text": "you"}]}])
+    >>> text_of([{"role": "user", "content": "Hello"}, {"role": "user", "content": [{"type": "text", "text": "you"}]}])
     'Hello\\nyou'
     """
     if isinstance(value, str):
         return value
-    messages = [one for one in value if isinstance(one, Mapping)] if isinstance(value, Sequence) else None
+    messages = [message for message in value if isinstance(message, Mapping)] if isinstance(value, Sequence) else None
     if messages is not None and len(messages) == len(value):
         return "\n".join(_content(message.get("content")) for message in messages)
     raise DataError(f"a reward needs a text or a list of messages, got {value!r:.60}")
@@ -123,6 +124,6 @@ def _content(content: Any) -> str:
         return ""
     if isinstance(content, str):
         return content
-    if isinstance(content, Sequence) and all(isinstance(one, Mapping) and "text" in one for one in content):
-        return "".join(str(one["text"]) for one in content)
+    if isinstance(content, Sequence) and all(isinstance(part, Mapping) and "text" in part for part in content):
+        return "".join(str(part["text"]) for part in content)
     raise DataError(f"a reward reads text alone, got a message of {content!r:.60}")

@@ -1,4 +1,4 @@
-"""Lines of a stream, many at once where it flows, and those that are there where it pauses."""
+"""The lines of a stream in chunks: many at once, and those that have come already where a pipe pauses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fairl_bench.errors import DataError
 
 MOST_BYTES = 32 * 2**20  # of a line, and roughly of lines at once
-_PAUSE = 0.2  # seconds: whoever writes as fast as it can is not cut at a chance place
+_PAUSE = 0.2  # seconds: lines that are written without a break stay in one chunk
 
 
 def chunks(lines: Iterable[bytes], most: int) -> Iterator[Sequence[bytes]]:
@@ -43,7 +43,7 @@ def _lines(lines: Iterable[bytes]) -> Iterator[bytes | None]:
 
 
 def _pipe(lines: object) -> int | None:
-    """The descriptor of what may pause: a pipe, a socket, a terminal; not a file."""
+    """The descriptor of a stream that may pause: of a pipe, a socket or a terminal; None for a file."""
     try:
         descriptor = int(lines.fileno())  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):
@@ -58,7 +58,7 @@ def _bounded(lines: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _as_they_come(descriptor: int) -> Iterator[bytes | None]:
-    torn, number, fresh = bytearray(), 1, False  # the line so far; lines were given since the last pause
+    begun, number, fresh = bytearray(), 1, False  # the line so far; fresh: lines were given since the last pause
     while True:
         if not select.select([descriptor], [], [], _PAUSE if fresh else None)[0]:
             fresh = False
@@ -67,13 +67,13 @@ def _as_they_come(descriptor: int) -> Iterator[bytes | None]:
         if not (data := os.read(descriptor, 2**16)):
             break
         first, *more = data.split(b"\n")
-        torn += first
-        _refuse_endless(number, len(torn))
+        begun += first
+        _refuse_endless(number, len(begun))
         for rest in more:
-            yield bytes(torn) + b"\n"
-            torn, number, fresh = bytearray(rest), number + 1, True
-    if torn:
-        yield bytes(torn)
+            yield bytes(begun) + b"\n"
+            begun, number, fresh = bytearray(rest), number + 1, True
+    if begun:
+        yield bytes(begun)
 
 
 def _refuse_endless(number: int, size: int) -> None:

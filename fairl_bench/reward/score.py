@@ -1,4 +1,4 @@
-"""Texts in, rewards out, a chunk at a time: as long as the input is, as little is held of it."""
+"""The rewards of a stream of lines, a chunk at a time, so that an input of any length fits into memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fairl_bench.reward.strict_json import strict
 from fairl_bench.truncation import Readings, readings
 
 CHUNK = 1024  # texts scored at once
-_QUIET = 10.0  # seconds between two words on how far it is
+_QUIET = 10.0  # seconds between two messages on how far it is
 _HALF = re.compile("[\ud800-\udfff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\r", "＝", "＋", "－", "＠")  # the wide ones too, where they are typed
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")  # control characters but ends of lines and tabs
@@ -25,12 +25,12 @@ Form = Literal["plain", "csv", "jsonl"]
 
 
 class Line(NamedTuple):
-    """One text to be scored, with all that its line said of it."""
+    """One text to be scored, with all fields of its line."""
 
     number: int
     prompt: str
     text: str
-    told: dict[str, Any]
+    fields: dict[str, Any]
 
 
 def score(
@@ -41,10 +41,10 @@ def score(
     form: Form = "plain",
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
-    """The reward of each line as a line of its own, in their order; a CSV table has a head.
+    """The reward of each line as a line of its own, in their order; a CSV table begins with its column names.
 
-    A line is a text, an empty one too; or, read as ``jsonl``, an object with ``text`` and where the reward reads it
-    ``prompt``, whose other fields are handed through as JSON.  ``say`` hears how far it is.  Raises `DataError`.
+    A line is a text, an empty one too.  Read as ``jsonl``, it is an object with ``text`` and, where the reward reads
+    it, ``prompt``; its other fields are written again.  ``say`` is called with how far it is.  Raises `DataError`.
     """
     if read == "text" and reward.embed == "prompt+completion":
         raise DataError(f"reward {reward.name!r} reads prompts too; give it JSON lines with 'prompt' and 'text'")
@@ -53,14 +53,14 @@ def score(
         yield _csv(["reward", "prompt", "text"])
     done, spoke, every = 0, time.monotonic(), Readings()
     for chunk in chunks(lines, CHUNK):
-        found = [parse(number, _decoded(number, line), reward) for number, line in enumerate(chunk, done + 1)]
+        parsed = [parse(number, _decoded(number, line), reward) for number, line in enumerate(chunk, done + 1)]
         with readings() as heard:
-            values = _rewards(reward, found)
+            values = _rewards(reward, parsed)
         for reading in heard.found.values():
             every.add(reading)
-        for one, value in zip(found, values, strict=True):
-            yield _printed(one, value, form)
-        done += len(found)
+        for line, value in zip(parsed, values, strict=True):
+            yield _printed(line, value, form)
+        done += len(parsed)
         if time.monotonic() - spoke > _QUIET:
             spoke = time.monotonic()
             say(f"{done:,} texts scored")
@@ -84,7 +84,7 @@ def _rewards(reward: RecoveredReward, lines: Sequence[Line]) -> list[float]:
 
 
 def _decoded(number: int, line: bytes) -> str:
-    """A line without its end and the mark that some editors put first; numbers start at 1."""
+    """The text of a line, without its end and without the byte-order mark of the first line.  Numbers start at 1."""
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
@@ -108,13 +108,13 @@ def _row(number: int, line: str, reward: RecoveredReward) -> Line:
     if missing:
         raise DataError(f"line {number} of the input needs {missing[0]!r} with a text, got {line[:60]}")
     prompt = row.get("prompt")
-    found = Line(number, prompt if isinstance(prompt, str) else "", row["text"], row)
-    for name, text in (("prompt", found.prompt), ("text", found.text)):
+    parsed = Line(number, prompt if isinstance(prompt, str) else "", row["text"], row)
+    for name, text in (("prompt", parsed.prompt), ("text", parsed.text)):
         if _HALF.search(text):
             raise DataError(
                 f"line {number} of the input: {name!r} holds half a surrogate pair, which is no text; mend it"
             )
-    return found
+    return parsed
 
 
 def _printed(line: Line, value: float, form: Form) -> str:
@@ -123,16 +123,16 @@ def _printed(line: Line, value: float, form: Form) -> str:
     if form == "csv":
         return _csv([repr(value), _cell(line.prompt), _cell(line.text)])
     try:
-        written = json.dumps({**line.told, "reward": value}, ensure_ascii=False)
+        written = json.dumps({**line.fields, "reward": value}, ensure_ascii=False)
     except RecursionError as error:
         raise DataError(f"line {line.number} of the input is no JSON: it is nested too deep") from error
-    return _UNSEEN.sub(lambda one: f"\\u{ord(one.group()):04x}", written)
+    return _UNSEEN.sub(lambda hidden: f"\\u{ord(hidden.group()):04x}", written)
 
 
 def _cell(text: str) -> str:
-    """A text as a cell that starts no formula and moves no cursor: other programs may open it."""
-    seen = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
-    return f"'{seen}" if seen.startswith(_FORMULA) else seen
+    """A text as a cell of CSV that starts no formula and holds no control character: other programs may open it."""
+    visible = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return f"'{visible}" if visible.startswith(_FORMULA) else visible
 
 
 def _csv(cells: Sequence[str]) -> str:

@@ -7,7 +7,7 @@
     GET  /health       -> {"status": "ok", "reward": NAME}
 
 A query is a prompt with its completion; the prompt is cut off where ``prompts`` are given.  ``labels`` are not read.
-Whoever reaches the port is answered: keep it on this machine or in a network of your own.
+Anybody who reaches the port is answered: keep it on this machine or in a network of your own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BACKLOG = 2048  # connections that the system keeps until they are taken; it ma
 
 
 class Server:
-    """Listens from the start, and answers while it runs; to be used in a ``with``."""
+    """A server that listens from the start, and answers while `run` runs; to be used in a ``with``."""
 
     def __init__(self, app: RewardApp, listening: socket.socket) -> None:
         import uvicorn
@@ -51,28 +51,28 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens."""
+        """The host and the port that it listens on."""
         host, port = self.socket.getsockname()[:2]
         return str(host), int(port)
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """The URL that reaches it."""
         host, port = self.address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def connections(self) -> Collection[object]:
-        """Those that are open now."""
+        """The connections that are open now."""
         return self._server.server_state.connections
 
     @property
     def busy(self) -> bool:
-        """Whether a text is being scored, which nothing can break off."""
+        """Whether a text is being scored, which cannot be interrupted."""
         return self.app.scoring is not None and not self.app.scoring.done()
 
     def run(self) -> int:
-        """Answer until a signal comes, or `stop` is called, and what is under way is done.
+        """Answer requests until a signal comes or `stop` is called; then finish what is under way.
 
         Returns the exit code: 130 after Ctrl-C, 143 after SIGTERM, else 0.  A second Ctrl-C does not wait.
         """
@@ -81,7 +81,7 @@ class Server:
         return 128 + heard[0] if heard else 0
 
     def stop(self) -> None:
-        """Have `run` return, from any thread."""
+        """Make `run` return; may be called from any thread."""
         self._server.should_exit = True
 
     async def _run(self) -> None:
@@ -89,13 +89,13 @@ class Server:
         await self._server.serve([self.socket])
 
     def _troubled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Say what went wrong beside the requests, such as too many open files; the server goes on."""
+        """Report what went wrong outside of requests, such as too many open files; the server goes on."""
         with suppress(OSError, ValueError):
             self.app.say(f"{context.get('exception') or context['message']}")
 
     @contextmanager
     def _signals(self) -> Iterator[list[int]]:
-        """The signals that came, first one first.  uvicorn takes them itself, and hands them on when it has ended."""
+        """The signals that came, in their order.  uvicorn catches them itself, and raises them again at its end."""
         heard: list[int] = []
 
         def hear(number: int, _: FrameType | None) -> None:
@@ -123,11 +123,11 @@ def server(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     say: Callable[[str], None] = lambda _: None,
 ) -> Server:
-    """A server that listens; ``run`` answers.  Port 0 is any free one.
+    """A server that listens; its ``run`` answers.  Port 0 is any free one.
 
     ``strip`` are special tokens, such as ``<|endoftext|>``, that are taken off both ends of a completion: OpenRLHF
-    leaves them in.  ``names`` are those that it goes by beside its address, ``host`` and this machine's own name.
-    ``say`` hears of each request that failed.  Raises `DataError` where it cannot listen.
+    leaves them in.  ``names`` are host names that it answers to, beside its address, ``host`` and this machine's own.
+    ``say`` is called with a sentence on each request that failed.  Raises `DataError` where it cannot listen.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -164,7 +164,9 @@ def _config(app: RewardApp) -> Config:
     )
 
 
-class _Said(logging.Handler):
+class _Reported(logging.Handler):
+    """Gives each message of a library to a function, as one line."""
+
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__(logging.ERROR)
         self.say = say
@@ -177,15 +179,15 @@ class _Said(logging.Handler):
 
 @contextmanager
 def _quiet(say: Callable[[str], None]) -> Iterator[None]:
-    """What the libraries log of their own faults as one sentence each; a client's are not worth a line."""
-    said, loggers = _Said(say), [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
+    """Errors that the libraries log are reported as one sentence each; those of a client are left out."""
+    handler, loggers = _Reported(say), [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
     before = [logger.propagate for logger in loggers]
     for logger in loggers:
-        logger.addHandler(said)
+        logger.addHandler(handler)
         logger.propagate = False
     try:
         yield
     finally:
         for logger, propagate in zip(loggers, before, strict=True):
-            logger.removeHandler(said)
+            logger.removeHandler(handler)
             logger.propagate = propagate

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 
 
@@ -22,9 +23,9 @@ def open_store(place: str | Path) -> Store:
     """
     scheme, mark, rest = str(place).partition("://")
     if not mark:
-        return Store(Path(place))
+        return FolderStore(Path(place))
     if scheme == "file":
-        return Store(Path(rest))
+        return FolderStore(Path(rest))
     from fairl_bench.store.objects import ObjectStore  # not for a folder: fsspec takes a moment
 
     return ObjectStore(str(place))

@@ -1,47 +1,17 @@
-"""The table of answers: artefacts, each under its key, written once, checked on every read; here those of a folder.
+"""What a store is: a table of artefacts by key, whatever holds them.
 
-::
-
-    STORE/ab/ab12…/        one artefact: its files and ``manifest.json`` (`fairl_bench.store.manifest`)
-    STORE/tmp/             half-written artefacts, renamed into place when complete; each has a lock while it is written
-    STORE/scratch/KEY/     checkpoints of unfinished work, gone when it is finished
-    STORE/damaged/         artefacts that did not match their checksums, set aside
-    STORE/locks/           one lock a key, so that two processes do not do one piece of work twice; gone with its run
-    STORE/runs/            what runs now, and the keys that it uses
-
-What is written is forced to the disk together with what was written within half a second before, and all of it before
-a run ends.  A machine that crashes meanwhile has lost no more than that, or left an artefact torn: its checksums, or
-those of its manifest, say so when it is read, and it is made again.
-
-`fairl_bench.store.objects` keeps the same table in an object store.
+`fairl_bench.store.folder` keeps it in a folder, `fairl_bench.store.objects` behind a URL.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
-import shutil
-import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import Timeout
-
-from fairl_bench.digests import file_digest
-from fairl_bench.errors import DamagedArtefact, DataError, StoreError
-from fairl_bench.progress import report
-from fairl_bench.store.disk import refusal
-from fairl_bench.store.locks import HELD, has_locks, is_free, lock_at, remove_free
-from fairl_bench.store.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, read_manifest
-from fairl_bench.store.running import Running, Runs
-from fairl_bench.untrusted import is_digest, is_name, kind_of, read_file, remove
-
-AT_RISK = 0.5
-"""Seconds of work, at most, that a crash of the machine undoes; thousands of short stages are forced down together."""
+from fairl_bench.store.running import Running
 
 
 class Size(NamedTuple):
@@ -51,373 +21,122 @@ class Size(NamedTuple):
     made: float
 
 
-class Store:
-    """Artefacts by key in a folder that several processes may share.  What is promised where: ``docs/store.md``."""
+class Store(ABC):
+    """Artefacts by key that several processes may share.  What is promised where: ``docs/store.md``."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._settled = time.monotonic()
-        self.place = str(root.absolute())
-        """What `open_store` takes, also in another process."""
-        try:
-            for name in ("tmp", "locks", "runs"):
-                (root / name).mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:  # a NUL in its name
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"the store {root} cannot be made: {reason}; name another with --store") from error
-        self.runs = Runs(root / "runs")
+    place: str
+    """What `open_store` takes, also in another process."""
+    root: Path
+    """The folder on this machine: all of the store, or a copy of what was used here."""
 
     @property
+    @abstractmethod
     def has_locks(self) -> bool:
-        """Whether the file system has locks; where it has none, files stand for them (`fairl_bench.store.locks`)."""
-        return has_locks(self.root / "locks")
+        """Whether the folder's file system has locks; where it has none, files stand for them."""
 
     # --- one artefact
 
+    @abstractmethod
     def path(self, key: str) -> Path:
-        """Where an artefact lies, or would.  Raises `StoreError` for what is no key."""
-        if not is_digest(key):
-            raise StoreError(f"{key!r:.100} is no key of an artefact: it needs 64 digits from 0 to f")
-        return Path(f"{self.root}/{key[:2]}/{key}")
+        """Where an artefact lies in the folder, or would.  Raises `StoreError` for what is no key."""
 
+    @abstractmethod
     def has(self, key: str) -> bool:
         """Whether the artefact is finished; its bytes are checked when it is read."""
-        return os.path.isfile(f"{self.root}/{key[:2]}/{key}/{MANIFEST}")  # noqa: PTH113  # asked ten times a stage
 
+    @abstractmethod
     def write(self, key: str, kind: str, save: Callable[[Path], None], facts: Mapping[str, Any]) -> None:
         """Keep an artefact: ``save(folder)`` writes its files; it appears at once and whole, or not at all."""
-        with self.told(), self.half() as folder:
-            save(folder)
-            files = {path.name: _digest_of(path) for path in sorted(folder.iterdir())}
-            text = manifest_text(key, {"kind": kind, "files": files, "facts": dict(facts)})
-            (folder / MANIFEST).write_text(text)
-            if _syncfs is None:
-                for name in (*files, MANIFEST):
-                    _force(folder / name)
-            self.keep(key, folder)
 
-    def keep(self, key: str, folder: Path) -> None:
-        """Rename a whole artefact into its place; another process may have been first, with the same answer."""
-        place = self.path(key)
-        place.parent.mkdir(exist_ok=True)
-        if os.path.lexists(place) and not Store.has(self, key):
-            remove(place)
-        try:
-            folder.rename(place)
-        except OSError:
-            if not Store.has(self, key):
-                raise
-        if _syncfs is None:
-            _force(place.parent)
-        elif time.monotonic() - self._settled > AT_RISK:
-            self._settle(_syncfs)
-
+    @abstractmethod
     def settle(self) -> None:
         """Force what was written, by whatever process of this machine, to the disk.  Raises `StoreError`."""
-        if _syncfs is not None:
-            with self.told():
-                self._settle(_syncfs)
 
-    def _settle(self, sync: Callable[[int], int]) -> None:
-        handle = os.open(self.root, os.O_RDONLY)
-        try:
-            if sync(handle):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        finally:
-            os.close(handle)
-        self._settled = time.monotonic()
-
+    @abstractmethod
     def manifest(self, key: str) -> dict[str, Any]:
         """The kind, files and facts of an artefact.  Raises `DamagedArtefact`."""
-        try:
-            text = read_file(f"{self.path(key)}/{MANIFEST}", MOST_BYTES, follow=False)
-        except OSError as error:
-            raise DamagedArtefact(key, f"its manifest cannot be read: {error.strerror or error}") from error
-        return read_manifest(key, text)
 
+    @abstractmethod
     def read(self, key: str) -> Path:
         """The folder of a finished artefact, every file checked against its checksum.  Raises `DamagedArtefact`."""
-        return Store.checked(self, key)[1]
 
+    @abstractmethod
     def checked(self, key: str) -> tuple[str, Path]:
         """The kind and the folder of a finished artefact, checked as by `read`."""
-        told = self._whole(key)
-        if not is_sealed(told):
-            self._seal(key, told)
-        return str(told["kind"]), self.path(key)
 
-    def _whole(self, key: str) -> dict[str, Any]:
-        """The manifest of an artefact whose files are what it says.  Raises `DamagedArtefact`."""
-        told = Store.manifest(self, key)
-        check(key, self.path(key), told["files"])
-        return told
-
-    def _seal(self, key: str, told: Mapping[str, Any]) -> None:
-        """Give a manifest of an earlier version its checksum, where that can be written."""
-        place = self.path(key) / MANIFEST
-        half = self.root / "tmp" / uuid.uuid4().hex
-        with suppress(OSError):
-            half.write_text(manifest_text(key, told))
-            half.replace(place)
-
+    @abstractmethod
     def sealed(self, key: str) -> bool:
         """Whether a manifest has a checksum of its own: those of earlier versions had none."""
-        return is_sealed(self.manifest(key))
 
+    @abstractmethod
     def changed(self, key: str) -> bool:
-        """Whether something of a finished artefact is younger than its manifest, which is written last.
+        """Whether something of a finished artefact is younger than its manifest, which is written last."""
 
-        What a disk loses by itself looks the same as before: that is found when it is read.
-        """
-        folder = f"{self.root}/{key[:2]}/{key}"
-        try:
-            with os.scandir(folder) as found:
-                times = {one.name: one.stat(follow_symlinks=False).st_mtime_ns for one in found}
-            return max(os.stat(folder).st_mtime_ns, *times.values()) > times[MANIFEST]  # noqa: PTH116  # as `has`
-        except (OSError, KeyError):
-            return False
-
+    @abstractmethod
     def confirm(self, key: str) -> None:
         """Check what has `changed`, once.  Raises `DamagedArtefact`."""
-        Store.read(self, key)
-        with suppress(OSError):
-            os.utime(self.path(key) / MANIFEST)
 
+    @abstractmethod
     def verify(self, key: str) -> None:
         """Check an artefact as the store holds it.  Raises `DamagedArtefact`."""
-        Store._whole(self, key)
 
+    @abstractmethod
     def set_aside(self, key: str) -> str:
         """Move a damaged artefact out of the way, so that it is made again; where it went."""
-        damaged = self.path(key)
-        place = self.root / "damaged" / f"{key}-{uuid.uuid4().hex[:8]}"
-        with self.told():
-            place.parent.mkdir(exist_ok=True)
-            if os.path.lexists(damaged):
-                damaged.rename(place)
-        return str(place)
 
     # --- work on an artefact
 
-    @contextmanager
-    def lock(self, key: str, *, wait: bool = True) -> Iterator[None]:
-        """Held while an artefact is made, so that another process waits for it instead of making it again.
+    @abstractmethod
+    def lock(self, key: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Held while an artefact is made: processes of this machine wait for one another.
 
-        It ends with the process that holds it.  Raises `filelock.Timeout` where it is taken and ``wait`` is off.
+        Raises `filelock.Timeout` where it is taken and ``wait`` is off.
         """
-        lock = lock_at(self.root / "locks" / key)
-        with self.told():
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                if not wait:
-                    raise
-                report(0, 1, "waiting: another process does this")
-                lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
 
+    @abstractmethod
     def scratch(self, key: str) -> Path:
         """Where the unfinished work of an artefact keeps its checkpoints; always on this machine."""
-        folder = self.root / "scratch" / key
-        with self.told():
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
 
+    @abstractmethod
     def clear(self, key: str) -> None:
-        """Forget the checkpoints of work that is finished."""
-        shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
+        """Remove the checkpoints of work that is finished."""
 
-    @contextmanager
-    def half(self) -> Iterator[Path]:
-        """An empty folder for what is not whole yet, gone at the end; its lock says that its process lives."""
-        folder = self.root / "tmp" / uuid.uuid4().hex
-        lock = lock_at(folder.with_suffix(".lock"))
-        lock.acquire()  # before the folder is there: `sweep` takes one without a lock for a dead process's
-        try:
-            folder.mkdir()
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # or it hides why
-                folder.with_suffix(".lock").unlink(missing_ok=True)
-            lock.release()
-
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Says what a disk refuses inside as one sentence.  Raises `StoreError`."""
-        try:
-            yield
-        except Exception as error:
-            if what := _in_the_way(error, self.root):
-                raise StoreError(f"the store {self.root} cannot be used: {what}; move it away") from error
-            if (why := refusal(error, self.root)) is None:
-                raise
-            raise StoreError(f"the store {self.root} cannot be written: {why.what}; {why.advice}") from error
+    @abstractmethod
+    def store_errors(self) -> AbstractContextManager[None]:
+        """Inside, what the disk refuses is raised as a `StoreError` that says what to do."""
 
     # --- all of them
 
+    @abstractmethod
     def keys(self) -> list[str]:
         """The keys of all finished artefacts."""
-        found = (path.parent for path in self.root.glob(f"??/*/{MANIFEST}"))
-        return sorted(place.name for place in found if is_digest(place.name) and place.parent.name == place.name[:2])
 
+    @abstractmethod
     def sizes(self) -> dict[str, Size]:
         """The size and age of every finished artefact, by key."""
-        return {key: measured(self.path(key)) for key in self.keys()}
 
+    @abstractmethod
     def remove(self, key: str) -> None:
         """Remove an artefact, at once for whoever looks."""
-        with self.told(), self.half() as folder:
-            if os.path.lexists(self.path(key)):
-                self.path(key).rename(folder / key)
 
+    @abstractmethod
     def leftovers(self) -> dict[str, Size]:
-        """What no artefact is part of, by its place: ``damaged/``, ``scratch/KEY`` and what dead processes left in
-        ``tmp/``."""
-        rooms = (_all_of(self.root / room) for room in ("damaged", "scratch"))
-        found = [*(path for room in rooms for path in room), *self.stale()]
-        return {path.relative_to(self.root).as_posix(): measured(path) for path in found}
+        """What no artefact is part of, by its place: damaged artefacts, checkpoints, what dead processes left."""
 
+    @abstractmethod
     def discard(self, leftover: str) -> None:
         """Remove one of `leftovers`.  Raises `StoreError` for what is none."""
-        room, _, name = leftover.partition("/")
-        if room not in ("damaged", "scratch", "tmp") or not is_name(name):
-            raise StoreError(f"{leftover!r:.100} is no leftover of the store {self.root}")
-        remove(self.root / room / name)
-        if room == "tmp":
-            remove(self.root / room / f"{name}.lock")
-
-    def stale(self) -> list[Path]:
-        """What dead processes left half-written."""
-        with self.told():
-            halves = (path for path in _all_of(self.root / "tmp") if path.suffix not in (".lock", HELD))
-            return [path for path in halves if is_free(path.with_suffix(".lock"))]
-
-    def sweep(self) -> None:
-        """Remove what dead processes left: what is half-written, and the checkpoints of what is finished."""
-        for path in self.stale():
-            self.discard(f"tmp/{path.name}")
-        remove_free(self.root / "tmp")
-        for path in _all_of(self.root / "scratch"):
-            if is_digest(path.name) and self.has(path.name) and is_free(self.root / "locks" / path.name):
-                remove(path)
 
     # --- who uses it
 
-    @contextmanager
-    def announce(self, suite: str, keys: Iterable[str]) -> Iterator[None]:
-        """Say that a suite runs, so that nothing of these keys is pruned meanwhile; begins when no prune is under way.
+    @abstractmethod
+    def announce(self, suite: str, keys: Iterable[str]) -> AbstractContextManager[str]:
+        """Say that a suite runs, so that nothing of these keys is pruned meanwhile; gives the name of the run."""
 
-        What exists is to be asked inside.  A store that cannot be written cannot be pruned either: nothing is said.
-        """
-        with self._announced(suite, keys):
-            yield
-
-    @contextmanager
-    def _announced(self, suite: str, keys: Iterable[str]) -> Iterator[str]:
-        """The name under which a run is announced on this machine; empty where nothing can be written."""
-        if not os.access(self.root / "runs", os.W_OK):
-            yield ""
-            return
-        with self.told():
-            name = self.runs.begin(suite, keys)
-            self.sweep()
-        try:
-            yield name
-        finally:
-            self.runs.end(name)
-            with suppress(OSError):  # they are in nobody's way
-                remove_free(self.root / "locks")
-
-    @contextmanager
-    def pruning(self) -> Iterator[None]:
+    @abstractmethod
+    def pruning(self) -> AbstractContextManager[None]:
         """Held while a prune decides and removes: no run begins inside."""
-        with self.told(), self.runs.mutex():
-            yield
 
+    @abstractmethod
     def running(self) -> list[Running]:
-        """The runs that use the store now."""
-        return self.runs.now()
-
-
-def check(key: str, folder: Path, files: Mapping[str, str]) -> None:
-    """Hold every file against its checksum, and a folder against its files.  Raises `DamagedArtefact`."""
-    for name, expected in files.items():
-        try:
-            found = file_digest(folder / name, follow=False)
-        except DataError as error:
-            raise DamagedArtefact(key, str(error)) from error
-        if found != expected:
-            raise DamagedArtefact(key, f"{name} does not match its checksum")
-    for name in os.listdir(folder):  # noqa: PTH208  # asked at every read
-        # a model's folder is read by what lies in it; what a system hides there (.nfs…) is read by nobody
-        if name not in files and name != MANIFEST and not name.startswith("."):
-            raise DamagedArtefact(key, f"{name!r} was not written with it")
-
-
-def _digest_of(path: Path) -> str:
-    """The checksum of a file of an artefact, in which a link becomes the file that it leads to.
-
-    Raises `DataError` for what an artefact cannot hold.
-    """
-    if path.is_symlink() and path.is_file():
-        there = path.resolve()
-        path.unlink()
-        shutil.copyfile(there, path)
-    if (what := kind_of(path)) is not None:
-        raise DataError(f"what is kept in the store needs files alone, and {path.name!r} is {what}; leave it out")
-    if not is_name(path.name) or path.name == MANIFEST:
-        raise DataError(f"what is kept in the store cannot have a file named {path.name!r}; name it otherwise")
-    return file_digest(path, follow=False)
-
-
-def _in_the_way(error: BaseException, root: Path) -> str | None:
-    """What lies where the store has a file or a folder of its own and is none; None where it is something else."""
-    if not isinstance(error, OSError) or error.errno not in _WAYS or not isinstance(error.filename, str):
-        return None
-    place = Path(error.filename)
-    try:
-        own = len(place.absolute().relative_to(root.absolute()).parts) <= 2
-    except ValueError:
-        return None
-    return f"something else lies in the place of {place}, or above it" if own else None
-
-
-_WAYS = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
-
-
-def measured(folder: Path) -> Size:
-    """The bytes of all files of a folder, and when the folder was last changed; zeros where it is gone."""
-    try:
-        found = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        return Size(sum(found), folder.stat().st_mtime)
-    except OSError:
-        return Size(0, 0.0)
-
-
-def _all_of(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _force(path: Path) -> None:
-    """Force a file, or the names in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _found_syncfs() -> Callable[[int], int] | None:
-    """Linux's call that forces a whole file system at once; None elsewhere: each file is forced by itself."""
-    try:
-        found: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
-    except (AttributeError, OSError, TypeError):
-        return None
-    return found
-
-
-_syncfs = _found_syncfs()
+        """The runs that use the store now, as far as they said so."""

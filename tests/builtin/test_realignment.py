@@ -257,9 +257,9 @@ def test_a_suite_has_it_by_one_line_and_its_numbers_are_those_of_the_records(
     study_of: Callable[..., Path], tmp_path: Path
 ) -> None:
     from fairl_bench.pipeline import run
-    from fairl_bench.store.store import Store
+    from fairl_bench.store.folder import FolderStore
 
-    done: Finished = run(read_study(study_of(seeds=[1])), Store(tmp_path / "store"), tmp_path / "results")
+    done: Finished = run(read_study(study_of(seeds=[1])), FolderStore(tmp_path / "store"), tmp_path / "results")
     assert done.outcome.failed == {}
     found = {
         (row.method, row.seed, row.slice, row.metric): row.value for row in done.records if row.dataset == "realigned"
@@ -273,5 +273,5 @@ def test_a_suite_has_it_by_one_line_and_its_numbers_are_those_of_the_records(
     best = [row for row in done.records if row.metric == "best_of_2" and row.method == "length"]
     assert best
     assert all(row.value == row.value for row in best)
-    again = run(read_study(study_of(seeds=[1])), Store(tmp_path / "store"), tmp_path / "results")
+    again = run(read_study(study_of(seeds=[1])), FolderStore(tmp_path / "store"), tmp_path / "results")
     assert again.outcome.done == []

@@ -23,8 +23,8 @@ from fairl_bench.errors import StoreError
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
 from fairl_bench.store.housekeeping import damage
-from fairl_bench.store.manifest import manifest_text
-from fairl_bench.store.store import MANIFEST, Store
+from fairl_bench.store.manifest import MANIFEST, manifest_text
+from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
 Run = Callable[..., Finished]

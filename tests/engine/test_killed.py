@@ -23,6 +23,8 @@ from fairl_bench.builtin.lms import group_relative
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.suite.read import read_study
 from fairl_bench.pipeline import run
+from fairl_bench.store.folder import FolderStore
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.science import pretraining
 
@@ -49,7 +51,7 @@ for number, (folder, moment) in enumerate(attempts):
     child = os.fork()
     if not child:
         with open(f"{number}.log", "w") as log:
-            finished = run(read_study(Path(suite)), Store(Path(folder, "store")), Path(folder, "results"),
+            finished = run(read_study(Path(suite)), FolderStore(Path(folder, "store")), Path(folder, "results"),
                            follow(log, moment))
         os._exit(1 if finished.outcome.failed else 0)
     # at once: a child that flushes what it was born with would say it again

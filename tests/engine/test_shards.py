@@ -17,6 +17,7 @@ from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_o
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.testing import TEXTS
@@ -87,7 +88,7 @@ def test_there_may_be_more_shards_than_texts(tiny: dict[str, Any], tmp_path: Pat
     tiny["methods"] = tiny["methods"][2:]
     tiny["evaluate"] = [{"use": "fidelity", "data": ["pairs/test"]}]
     tiny["report"] = {"table1": {"data": ["pairs/test"], "truth": "gold", "metrics": ["starc"]}}
-    finished = run(read_study(write_suite(tiny)), Store(tmp_path / "store"), tmp_path / "results")
+    finished = run(read_study(write_suite(tiny)), FolderStore(tmp_path / "store"), tmp_path / "results")
     assert not finished.outcome.failed
 
 

@@ -13,6 +13,7 @@ from click.testing import Result
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.split_sizes import sizes
 from fairl_bench.pipeline import Finished
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
@@ -120,7 +121,7 @@ def test_pairs_that_have_to_be_made_are_told_once_they_are(
     study = read_study(write_suite(tiny))
     (found,) = sizes(plan(study), store, study.registry)
     assert sum(found.counts.values()) == 120
-    assert sizes(plan(study), Store(tmp_path / "empty"), study.registry) == []
+    assert sizes(plan(study), FolderStore(tmp_path / "empty"), study.registry) == []
 
 
 def test_who_reads_a_part_is_in_no_key(write_suite: Write, of_file: Callable[..., Any]) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.engine.planner import plan
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
@@ -261,7 +261,7 @@ class Whole(NamedTuple):
 def undisturbed(zygote: Zygote, suite: Path, folder: Path) -> Whole:
     begun = zygote.start("run", suite, "--store", folder / "store", "--results", folder / "results")
     assert begun.wait() == 0, begun.said()
-    store = Store(folder / "store")
+    store = FolderStore(folder / "store")
     kinds = {key: stage.kind for key, stage in plan(read_study(suite)).stages.items()}
     seconds = {key: store.manifest(key)["facts"]["seconds"] for key in kinds}
     room = sum(4096 * -(-path.stat().st_size // 4096) for path in store.root.rglob("*") if path.is_file())
@@ -358,7 +358,7 @@ def test_a_run_ended_at_random_moments_ends_with_the_records_of_one_that_was_not
         told.append("ended; its records are those of the undisturbed run")
 
     while hit.total() < blow.times:
-        there = Store(store)
+        there = FolderStore(store)
         left = list(dict.fromkeys(kind for key, kind in either.kinds.items() if not there.has(key)))
         if not set(left) - this_time:  # to the end, and once more from the beginning
             if left:
@@ -396,7 +396,7 @@ def test_a_run_ended_at_random_moments_ends_with_the_records_of_one_that_was_not
         print("", *told, sep="\n  ")
     assert len(hit) >= blow.kinds
     assert not list((store / "tmp").iterdir())
-    assert Store(store).running() == []
+    assert FolderStore(store).running() == []
 
 
 def test_a_run_whose_workers_are_killed_ends_with_the_records_of_one_whose_were_not(
@@ -412,7 +412,7 @@ def test_a_run_whose_workers_are_killed_ends_with_the_records_of_one_whose_were_
         if key:
             time.sleep(rng.random() * either.seconds[key])
             worker = held(folder / "store").get(key)
-            if worker is not None and not Store(folder / "store").has(key):
+            if worker is not None and not FolderStore(folder / "store").has(key):
                 os.kill(worker, signal.SIGKILL)
                 killed += 1
         assert run.ended() == 0, run.said()
@@ -439,7 +439,7 @@ def spoil(path: Path, rng: np.random.Generator) -> str:
 
 def test_a_store_with_a_damaged_file_in_every_artefact_is_mended(zygote: Zygote, either: Whole, tmp_path: Path) -> None:
     rng = np.random.default_rng(SEED)
-    store = Store(tmp_path / "store")
+    store = FolderStore(tmp_path / "store")
     command = ("run", either.suite, "--store", store.root, "--results", tmp_path / "results")
     assert zygote.start(*command).wait() == 0
     shutil.rmtree(tmp_path / "results")
@@ -491,7 +491,7 @@ def test_two_processes_on_one_store_do_each_stage_once(zygote: Zygote, small: Wh
 
 
 def test_who_waits_for_a_process_that_is_killed_takes_over(zygote: Zygote, either: Whole, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
+    store = FolderStore(tmp_path / "store")
     commands = [("run", either.suite, "--store", store.root, "--results", tmp_path / f"results{i}") for i in range(2)]
     first = zygote.start(*commands[0])
     key = stopped_in(first, store.root, lambda key: either.kinds[key] in ("lm", "embeddings", "reward"))
@@ -544,7 +544,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_run_goes_on_after_room_
     sentence = f"error: the store {store} cannot be written: No space left on device; make room (fairl-bench store"
     assert sentence in full.said()
     assert "Traceback" not in full.said()
-    there = Store(store)
+    there = FolderStore(store)
     assert not list((store / "tmp").iterdir())
     assert 0 < len(there.keys()) < len(small.kinds)
     for key in there.sizes():
@@ -606,7 +606,7 @@ def test_a_store_turned_read_only_is_told_and_the_run_goes_on_when_it_can_be_wri
     sentence = f"error: the store {guarded} cannot be written: Permission denied; make it writable, or name another"
     assert sentence in turned.said()
     assert "Traceback" not in turned.said()
-    there = Store(guarded)
+    there = FolderStore(guarded)
     assert 0 < len(there.keys()) < len(small.kinds)
     for key in there.sizes():
         there.verify(key)

@@ -24,6 +24,7 @@ from fairl_bench.html import write as pages
 from fairl_bench.pipeline import run
 from fairl_bench.results.folder import read_manifest
 from fairl_bench.results.results import read_results
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study, read_study
 
@@ -145,7 +146,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Any:
         (root / "plugin.py").write_text(PLUGIN)
         (root / "suite.yaml").write_text(SUITE)
         (root / "printed.yaml").write_text(PUBLISHED)
-        study, store, folder = read_study(root / "suite.yaml"), Store(root / "store"), root / "results"
+        study, store, folder = read_study(root / "suite.yaml"), FolderStore(root / "store"), root / "results"
         run(study, store, folder, then=pages.write_pages)
         said = read_all(folder)
         assert [code for code, _, _ in said.values()] in ([0, 0, 0], [0, 0, 1]), said

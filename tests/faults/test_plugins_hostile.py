@@ -27,6 +27,7 @@ import torch
 
 from fairl_bench.errors import FairlError
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
@@ -347,7 +348,7 @@ def scored(finished: Finished, store: Store) -> dict[str, bytes]:
 def alone(world: Path) -> tuple[dict[Any, Any], dict[str, bytes]]:
     """The numbers without any hostile part."""
     (world / "suite.yaml").write_text(dump(suite(None)))
-    store = Store(world / "store")
+    store = FolderStore(world / "store")
     finished = run(read_study(world / "suite.yaml"), store, world / "results")
     assert not finished.outcome.failed
     return numbers(finished), scored(finished, store)
@@ -359,7 +360,7 @@ def test_a_hostile_part_fails_alone_or_is_right(
     name: str, world: Path, alone: tuple[Any, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     case = CASES[name]
-    path, store = put(case, world, tmp_path / "case"), Store(tmp_path / "store")
+    path, store = put(case, world, tmp_path / "case"), FolderStore(tmp_path / "store")
     torch.set_num_threads(1)
     before = state()
     try:
@@ -548,7 +549,7 @@ def test_a_neighbour_that_is_imported_at_work_fails_the_part(world: Path, tmp_pa
     path = put(case, world, tmp_path / "case")
     (tmp_path / "case" / "beside.py").write_text("X = 1\n")
     for _ in range(2):
-        finished = run(read_study(path), Store(tmp_path / "store"), tmp_path / "results")
+        finished = run(read_study(path), FolderStore(tmp_path / "store"), tmp_path / "results")
         (reason,) = finished.outcome.failed.values()
         assert re.search(r"hostile.py imports .*beside.py while it works; a drop-in must be one file", reason)
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.housekeeping import damage
-from fairl_bench.store.store import MANIFEST, Store
+from fairl_bench.store.manifest import MANIFEST
 from fairl_bench.suite.read import read_study
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
@@ -58,7 +59,7 @@ def test_any_flipped_bit_is_told_and_mended_by_the_next_run(
             shutil.copytree(finished.folder, tmp_path / "results")
         path = chosen(tmp_path / "store", turn, rng)
         flip(path, rng, silently=silently)
-        store, key = Store(tmp_path / "store"), path.parent.name
+        store, key = FolderStore(tmp_path / "store"), path.parent.name
         assert [one.key for one in damage(store)] == [key], path
         again = run(study, store, tmp_path / "results")
         assert not again.outcome.lost(), path

@@ -17,7 +17,7 @@ from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import results as reader
 from fairl_bench.results.results import read_results
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 
 Cli = Callable[..., Result]
@@ -74,7 +74,7 @@ evaluate:
 
 def ran(root: Path, suite: str = SUITE, **only: list[str]) -> Finished:
     (root / "suite.yaml").write_text(suite)
-    return run(read_study(root / "suite.yaml"), Store(root / "store"), root / "results", only=only or None)
+    return run(read_study(root / "suite.yaml"), FolderStore(root / "store"), root / "results", only=only or None)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_an_interrupted_run_of_some_cells_keeps_the_evidence_if_the_question_is_
         (root / "suite.yaml").write_text(SUITE.replace("data: [pairs/test]}", f"data: [pairs/test], shift: {shift}}}"))
         study = read_study(root / "suite.yaml")
         with pytest.raises(KeyboardInterrupt):
-            run(study, Store(root / "store"), root / "results", Watcher(started), only={"method": ["max-margin"]})
+            run(study, FolderStore(root / "store"), root / "results", Watcher(started), only={"method": ["max-margin"]})
         assert files(root) == kept
 
 

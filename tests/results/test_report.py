@@ -19,7 +19,7 @@ from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import paired, record_file
 from fairl_bench.results.results import read_results
-from fairl_bench.store.store import Store
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 
 Cli = Callable[..., Result]
@@ -37,7 +37,7 @@ def folder(ran_once: tuple[Path, Finished], tmp_path_factory: pytest.TempPathFac
         "slices: {baseline: max-entropy}\n"
     )
     (root / "suite.yaml").write_text(tiny + more)
-    return run(read_study(root / "suite.yaml"), Store(root / "store"), root / "results").folder
+    return run(read_study(root / "suite.yaml"), FolderStore(root / "store"), root / "results").folder
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from fairl_bench.engine.planner import plan
 from fairl_bench.errors import FairlError
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.store import housekeeping
+from fairl_bench.store import housekeeping, listing
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.housekeeping import Rule, entries, prune, removable
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
@@ -96,14 +98,14 @@ def test_what_a_running_suite_uses_stays(filled: Store) -> None:
     everything = Rule(frozenset())
     filled.scratch("99" + KEYS[0])
     with filled.announce("running", [*KEYS[:2], "99" + KEYS[0]]):
-        assert [one.name for one in prune(Store(filled.root), everything)] == [KEYS[2]]
-    assert len(prune(Store(filled.root), everything)) == 3
+        assert [one.name for one in prune(FolderStore(filled.root), everything)] == [KEYS[2]]
+    assert len(prune(FolderStore(filled.root), everything)) == 3
     assert left(filled) == []
 
 
 def test_what_somebody_makes_just_now_stays(filled: Store) -> None:
     with filled.lock(KEYS[0]):
-        assert {one.name for one in prune(Store(filled.root), Rule(frozenset()))} == set(KEYS[1:])
+        assert {one.name for one in prune(FolderStore(filled.root), Rule(frozenset()))} == set(KEYS[1:])
     assert left(filled) == [KEYS[0]]
 
 
@@ -113,7 +115,7 @@ def test_leftovers_go_without_a_rule(filled: Store) -> None:
     (filled.root / "tmp" / "dead").mkdir()
     for key in KEYS[:2]:
         (filled.scratch(key) / "checkpoint").write_text("x")
-    with filled.half() as alive:
+    with filled.unfinished() as alive:
         found = {one.name.rpartition("/")[0] + "/" for one in prune(filled, Rule())}
         assert alive.is_dir()
     assert found == {"damaged/", "tmp/", "scratch/"}
@@ -132,7 +134,7 @@ def test_a_run_that_begins_while_a_prune_works_waits_and_then_sees_what_is_left(
     seen: list[bool] = []
 
     def begin() -> None:
-        other = Store(filled.root)
+        other = FolderStore(filled.root)
         with other.announce("late", KEYS):
             seen.append(other.has(KEYS[0]))
 
@@ -148,7 +150,7 @@ def test_a_run_that_begins_while_a_prune_works_waits_and_then_sees_what_is_left(
 
 def run_often(root: Path, suite: Path, results: Path, times: int) -> None:
     for i in range(times):
-        run(read_study(suite), Store(root), results / str(i))
+        run(read_study(suite), FolderStore(root), results / str(i))
 
 
 def test_a_suite_that_runs_while_another_process_prunes_ends_with_its_records(
@@ -223,7 +225,7 @@ def test_prune_keeps_what_a_suite_needs(
 ) -> None:
     tiny["methods"] = tiny["methods"][3:]
     suite = write_suite(tiny)
-    needed = housekeeping.needed([suite])
+    needed = set(plan(read_study(suite)).stages)
     assert 0 < len(needed) < len(left(store))
     assert cli("store", "prune", "--keep", suite, "--yes").exit_code == 0
     assert set(left(store)) == needed
@@ -247,7 +249,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, cli: Cli) -> None
 @pytest.mark.parametrize("text", ["30", "d", "-3d", "30 days", "1e3d", "1_0d", "٣d", "9999999999999d"])
 def test_an_age_is_a_number_and_a_unit(text: str) -> None:
     with pytest.raises(FairlError, match=f"--older-than {text}: needs a number and s, m, h, d or w"):
-        housekeeping.seconds_of(text)
+        listing.seconds_of(text)
 
 
 def test_house_is_kept_without_torch(filled: Store) -> None:

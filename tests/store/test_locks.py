@@ -15,6 +15,7 @@ from filelock import Timeout
 
 from fairl_bench.pipeline import Finished
 from fairl_bench.store import locks
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.locks import is_free, lock_at, remove_free
 from fairl_bench.store.store import Store
 
@@ -45,14 +46,14 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def hold(root: Path, ready: Connection) -> None:
-    with Store(root).lock(KEY):
+    with FolderStore(root).lock(KEY):
         ready.send(True)
         ready.recv()
 
 
 @pytest.mark.usefixtures("anywhere")
 def test_a_lock_keeps_others_out_until_its_process_is_dead(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
+    store = FolderStore(tmp_path / "store")
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=hold, args=(store.root, theirs), daemon=True)

@@ -181,7 +181,7 @@ def test_a_manifest_too_long_to_be_one_is_not_read(
     here = machine("here")
     for one in (store, here):
         one.write(KEY, "thing", saves, {})
-    for module in ("store", "objects"):
+    for module in ("folder", "objects"):
         monkeypatch.setattr(f"fairl_bench.store.{module}.MOST_BYTES", 100)
     with pytest.raises(DamagedArtefact, match="it holds more than 100 bytes"):
         store.read(KEY)

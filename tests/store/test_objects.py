@@ -18,10 +18,11 @@ from fairl_bench.engine.execute import Watcher
 from fairl_bench.errors import DamagedArtefact, StoreError
 from fairl_bench.pipeline import run
 from fairl_bench.store import objects
+from fairl_bench.store.folder import FolderStore
+from fairl_bench.store.manifest import MANIFEST
 from fairl_bench.store.objects import ObjectStore
 from fairl_bench.store.place import open_store
 from fairl_bench.store.running import announcement
-from fairl_bench.store.store import MANIFEST, Store
 from fairl_bench.suite.read import read_study
 
 KEY, OTHER = "ab" + "0" * 62, "cd" + "0" * 62
@@ -154,7 +155,7 @@ def test_what_another_process_puts_just_now_is_not_put_twice(here: ObjectStore, 
     there = machine("there")
     there.write(KEY, "thing", saves(), {})
     there.objects.remove([f"manifests/{KEY}.json"])
-    with Store(there.root).lock(KEY):
+    with FolderStore(there.root).lock(KEY):
         assert not machine("there").has(KEY)
     with there.lock(KEY):
         assert there.has(KEY)

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from fairl_bench.errors import DamagedArtefact, MissingExtra, StoreError
-from fairl_bench.store import store as engine_store
+from fairl_bench.store import folder as engine_store
+from fairl_bench.store.folder import AT_RISK, FolderStore, _force
+from fairl_bench.store.manifest import MANIFEST
 from fairl_bench.store.place import default_store, open_store
 from fairl_bench.store.running import announcement
-from fairl_bench.store.store import AT_RISK, MANIFEST, Store, _force
+from fairl_bench.store.store import Store
 
 KEY = "ab" + "0" * 62
 
@@ -60,7 +62,7 @@ def test_a_key_is_there_only_when_it_has_been_written(store: Store) -> None:
 
 
 def test_another_store_of_the_same_folder_reads_it(kept: Store) -> None:
-    assert Store(kept.root).read(KEY) == kept.read(KEY)
+    assert FolderStore(kept.root).read(KEY) == kept.read(KEY)
 
 
 def test_a_second_write_leaves_the_first_answer(kept: Store) -> None:
@@ -258,7 +260,7 @@ def test_a_disk_that_is_full_is_told_with_what_to_do(store: Store) -> None:
 def test_a_store_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=f"{tmp_path / 'file' / 'store'} cannot be made: Not a directory; .*--store"):
-        Store(tmp_path / "file" / "store")
+        FolderStore(tmp_path / "file" / "store")
 
 
 def test_facts_that_are_no_json_leave_nothing(store: Store) -> None:
@@ -272,7 +274,7 @@ def test_facts_that_are_no_json_leave_nothing(store: Store) -> None:
 
 
 def many(root: Path, keys: list[str], text: str, start: Barrier) -> None:
-    store = Store(root)
+    store = FolderStore(root)
     for key in keys:
         start.wait(20)
         store.write(key, "thing", saves(text), {})
@@ -315,7 +317,7 @@ def test_losing_the_race_for_a_place_keeps_the_winners_answer(store: Store, monk
 def test_a_lock_keeps_another_process_out(store: Store) -> None:
     from filelock import Timeout
 
-    with store.lock(KEY), pytest.raises(Timeout, match=KEY), Store(store.root).lock(KEY, wait=False):
+    with store.lock(KEY), pytest.raises(Timeout, match=KEY), FolderStore(store.root).lock(KEY, wait=False):
         pass
     with store.lock(KEY, wait=False):
         pass
@@ -332,7 +334,7 @@ def test_who_waits_for_a_lock_says_so(store: Store) -> None:
         said.append(note)
         held.__exit__(None, None, None)
 
-    with listening(heard), Store(store.root).lock(KEY):
+    with listening(heard), FolderStore(store.root).lock(KEY):
         assert said == ["waiting: another process does this"]
 
 
@@ -340,7 +342,7 @@ def test_who_waits_for_a_lock_says_so(store: Store) -> None:
 
 
 def hold_half(root: Path, ready: Connection) -> None:
-    with Store(root).half() as folder:
+    with FolderStore(root).unfinished() as folder:
         (folder / "a.txt").write_text("half")
         ready.send(folder)
         ready.recv()
@@ -352,7 +354,7 @@ def test_a_half_written_artefact_goes_when_its_process_is_dead_and_not_before(st
     process = context.Process(target=hold_half, args=(store.root, theirs), daemon=True)
     process.start()
     folder = ours.recv()
-    store.sweep()
+    store.sweep(store.has)
     assert (folder / "a.txt").exists()
     process.kill()
     process.join()
@@ -363,7 +365,7 @@ def test_a_half_written_artefact_goes_when_its_process_is_dead_and_not_before(st
 
 def test_what_an_older_version_left_half_written_goes_too(store: Store) -> None:
     (store.root / "tmp" / "0123").mkdir()
-    store.sweep()
+    store.sweep(store.has)
     assert half_written(store) == []
 
 
@@ -372,14 +374,14 @@ def test_what_an_older_version_left_half_written_goes_too(store: Store) -> None:
 
 def test_a_run_is_announced_while_it_lasts(store: Store) -> None:
     with store.announce("a suite", [KEY]):
-        (run,) = Store(store.root).running()
+        (run,) = FolderStore(store.root).running()
         assert (run.suite, run.pid, run.host, run.keys) == ("a suite", os.getpid(), socket.gethostname(), {KEY})
     assert store.running() == []
     assert [path.name for path in (store.root / "runs").iterdir()] == ["mutex"]
 
 
 def announce(root: Path, ready: Connection) -> None:
-    with Store(root).announce("killed", [KEY]):
+    with FolderStore(root).announce("killed", [KEY]):
         ready.send(True)
         ready.recv()
 
@@ -424,7 +426,7 @@ def test_a_store_opens_by_its_path_and_by_a_file_url(kept: Store) -> None:
 
 def test_a_place_holds_in_another_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Store(Path("here")).place == str(tmp_path / "here")
+    assert FolderStore(Path("here")).place == str(tmp_path / "here")
 
 
 def test_a_url_that_nothing_knows_names_what_is_missing(tmp_path: Path) -> None:
@@ -471,10 +473,10 @@ def test_a_run_sweeps_what_killed_runs_left(store: Store) -> None:
 def test_what_is_worked_on_is_not_swept(store: Store) -> None:
     store.write(KEY, "thing", saves(), {})
     folder = store.scratch(KEY)
-    with store.lock(KEY), Store(store.root).announce("a suite", []):
+    with store.lock(KEY), FolderStore(store.root).announce("a suite", []):
         assert folder.exists()
     with store.lock(KEY):
-        with Store(store.root).announce("another", []):
+        with FolderStore(store.root).announce("another", []):
             pass
         assert (store.root / "locks" / KEY).exists()
 

@@ -25,7 +25,9 @@ from fairl_bench.engine.execute import Watcher, jobs, missing
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DamagedArtefact, FairlError
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.store.store import MANIFEST, Store
+from fairl_bench.store.folder import FolderStore
+from fairl_bench.store.manifest import MANIFEST
+from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
 Write = Callable[..., Path]
@@ -121,8 +123,8 @@ def test_two_processes_leave_the_files_of_one_bit_for_bit(
     add_method(tmp_path, tiny, "bad", "def fit(self, task):\n    raise ValueError('boom')")
     study = read_study(write_suite(tiny))
     told: list[tuple[str, float, str]] = []
-    here = run(study, Store(tmp_path / "one"), tmp_path / "r1")
-    two = Store(tmp_path / "two")
+    here = run(study, FolderStore(tmp_path / "one"), tmp_path / "r1")
+    two = FolderStore(tmp_path / "two")
     watcher = Watcher(moved=lambda *move: told.append(move))
     pool = run(study, two, tmp_path / "r2", watcher, jobs=2)
 

@@ -21,6 +21,7 @@ from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.executors import ray as cluster
 from fairl_bench.errors import FairlError
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
@@ -175,7 +176,7 @@ def test_one_process_two_and_a_cluster_leave_the_same_files(
 
     def done(name: str, **how: Any) -> Finished:
         watcher = Watcher(moved=lambda *move: notes.append(move))
-        return run(study, Store(tmp_path / name / "store"), tmp_path / name / "results", watcher, **how)
+        return run(study, FolderStore(tmp_path / name / "store"), tmp_path / name / "results", watcher, **how)
 
     one = done("one")
     others = [done("two", jobs=2)]
@@ -192,7 +193,9 @@ def test_one_process_two_and_a_cluster_leave_the_same_files(
     assert all(0 <= share <= 1 and key in one.plan.stages for key, share, _ in notes)
     # in processes of the cluster, and the mark is gone
     assert os.getpid() not in {stage["pid"] for stage in told(others[1].folder)["stages"]}
-    kinds = {Store(tmp_path / "ray" / "store").manifest(path.parent.name)["kind"] for path in _manifests(tmp_path)}
+    kinds = {
+        FolderStore(tmp_path / "ray" / "store").manifest(path.parent.name)["kind"] for path in _manifests(tmp_path)
+    }
     assert "mark" not in kinds
 
 
@@ -222,7 +225,7 @@ def test_only_a_stage_that_keeps_ending_its_process_fails(
         {"name": "innocent", "use": "deadly", "guilty": False},
     ]
     finished = run(
-        read_study(write_suite(light)), Store(tmp_path / "store"), tmp_path / "results", cluster=raylets.address
+        read_study(write_suite(light)), FolderStore(tmp_path / "store"), tmp_path / "results", cluster=raylets.address
     )
     ((title, why),) = reasons(finished).items()
     assert title == "deadly on toy, replicate 0, seed 0"
@@ -244,7 +247,7 @@ def test_a_stage_that_takes_too_much_fails_alone(
         },
     ]
     finished = run(
-        read_study(write_suite(light)), Store(tmp_path / "store"), tmp_path / "results", cluster=raylets.address
+        read_study(write_suite(light)), FolderStore(tmp_path / "store"), tmp_path / "results", cluster=raylets.address
     )
     found = reasons(finished)
     assert found["slow on toy, replicate 0, seed 0"] == (
@@ -272,7 +275,7 @@ def test_a_stage_that_no_node_has_room_for_says_what_it_waits_for(
         raise Enough
 
     with pytest.raises(Enough):
-        run(suite, Store(tmp_path / "store"), tmp_path / "results", Watcher(moved=moved), cluster=raylets.address)
+        run(suite, FolderStore(tmp_path / "store"), tmp_path / "results", Watcher(moved=moved), cluster=raylets.address)
     assert said == ["waits for a node with 1 CPU, 1 GPU, 900TB"]
 
 
@@ -297,13 +300,18 @@ def test_a_drop_in_that_the_workers_cannot_load_ends_the_run(
     )
     light["plugins"].append("late.py")
     with pytest.raises(FairlError, match=r"plugin .*late\.py is broken: RuntimeError: not here"):
-        run(read_study(write_suite(light)), Store(tmp_path / "store"), tmp_path / "results", cluster=raylets.address)
+        run(
+            read_study(write_suite(light)),
+            FolderStore(tmp_path / "store"),
+            tmp_path / "results",
+            cluster=raylets.address,
+        )
 
 
 def test_a_node_that_does_not_see_the_store_ends_the_run_at_its_start(
     raylets: Any, light: dict[str, Any], tmp_path: Path, write_suite: Write
 ) -> None:
-    store, elsewhere = Store(tmp_path / "store"), str(tmp_path / "elsewhere")
+    store, elsewhere = FolderStore(tmp_path / "store"), str(tmp_path / "elsewhere")
     store.place = elsewhere
     with pytest.raises(FairlError, match=rf"node \S+ does not see the store {elsewhere}; name a folder that all"):
         run(read_study(write_suite(light)), store, tmp_path / "results", cluster=raylets.address)
@@ -378,7 +386,7 @@ def test_a_stage_whose_raylet_is_killed_is_done_elsewhere_and_both_processes_are
     assert found["lost"][0]["why"] in ("its node was lost", "its worker process or its node was lost")
     assert stage["pid"] == int(second) != int(first)
     # and no number is another
-    here = run(read_study(suite), Store(tmp_path / "here"), tmp_path / "there")
+    here = run(read_study(suite), FolderStore(tmp_path / "here"), tmp_path / "there")
     assert contents(here.folder) == {
         name: content
         for name, content in contents(tmp_path / "results").items()
