@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from fairl_bench.comparison import Question, TwoMethods
-from fairl_bench.component import Component
+from fairl_bench.component import Component, Spec
 from fairl_bench.data import GOLD
 from fairl_bench.material import Material, Picture
 from fairl_bench.records import Record
@@ -87,6 +87,10 @@ class ReportTable(Component, ABC):
     def between(self, methods: tuple[str, str]) -> Self:
         """The same for two other methods; by default nothing changes."""
         return self
+
+    def for_two(self, methods: tuple[str, str]) -> Spec | None:
+        """The spec of a table that holds two methods against one another on its data; None where it knows none."""
+        return None
 
     def with_intervals(self) -> Self:
         """The same with the interval of each number in its cell; by default nothing changes."""

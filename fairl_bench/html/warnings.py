@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
-from fairl_bench.unread import unread
+from fairl_bench.results.unread import unread
 from fairl_bench.views import Panel
 
 

@@ -34,7 +34,7 @@ from fairl_bench.suite.report import read_report, tables_of
 from fairl_bench.suite.yaml import load
 from fairl_bench.table import Table
 from fairl_bench.verdicts import Claim, Verdict
-from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, questions, truth_in, two_methods
+from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
 
 SUITE: Final = "suite.yaml"
 RECORDS: Final = "records.parquet"
@@ -233,12 +233,11 @@ class Results(Material):
 
 
 def _between(report: Report, methods: tuple[str, str], registry: Registry) -> Report:
-    """The report with its tables of two methods of these; with Table 2 of the leaderboard's data where it has none."""
+    """The report with its tables of two methods of these, and with the table of two methods that others know."""
     asked = {name: part.between(methods) for name, part in report.items()}
-    truths = {question.data: question.truth for question in questions(report)}
-    if "table2" not in asked and truths:
-        settings = {"methods": methods, "data": list(truths), "truth": truths}
-        asked["table2"] = registry.build(ReportTable, {"use": "table2", **settings})
+    for spec in [part.for_two(methods) for part in report.values()]:
+        if spec is not None and spec["use"] not in asked:
+            asked[str(spec["use"])] = registry.build(ReportTable, spec)
     return asked
 
 

@@ -200,8 +200,8 @@ class Registry:
         return kind.model_validate(tuples(spec), context=self.context())
 
     def context(self) -> Mapping[str, Any]:
-        """The validation context in which nested specs find their classes."""
-        return {"find": self.find}
+        """The validation context in which nested specs find their classes, and names of a kind are known."""
+        return {"find": self.find, "names": self.names}
 
 
 def _digest_of(path: Path) -> str:

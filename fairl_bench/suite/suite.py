@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench import secrets
@@ -62,14 +62,15 @@ class Split(Settings):
         return self
 
 
-def _under_their_names(report: Any) -> Any:
-    """Each entry of ``report:`` as the spec of the table that its key names; empty ones are left out."""
+def _under_their_names(report: Any, info: ValidationInfo) -> Any:
+    """Each entry of ``report:`` as the spec of the table that its key names; one of a known name may be null."""
     if not isinstance(report, Mapping):
         return report
+    known = (info.context or {}).get("names", lambda kind: ())("table")
     return {
         name: {**entry, "use": str(name)} if isinstance(entry, Mapping) else entry
         for name, entry in report.items()
-        if entry is not None
+        if entry is not None or name not in known
     }
 
 

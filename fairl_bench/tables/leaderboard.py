@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from fairl_bench.comparison import Comparison, Question
+from fairl_bench.component import Spec
 from fairl_bench.data import GOLD
 from fairl_bench.material import Material
 from fairl_bench.records import Record
@@ -61,6 +62,10 @@ class Leaderboard(ReportTable):
     def seed_distances(self) -> Sequence[str]:
         """All of its data, for the table of ambiguity."""
         return self.data
+
+    def for_two(self, methods: tuple[str, str]) -> Spec:
+        """Table 2 of its data."""
+        return {"use": "table2", "methods": methods, "data": self.data, "truth": self.truth}
 
     def with_intervals(self) -> Self:
         """The same with its intervals shown."""

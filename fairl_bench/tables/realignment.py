@@ -39,27 +39,27 @@ class RealignmentTables(ReportTable):
 
     always = True
 
-    def tables(self, material: Material) -> Sequence[Table]:
+    def tables(self, material: Material) -> Iterable[Table]:
         """Up to three tables; none where nothing was aligned again."""
-        return realignment(material.records, material.rows, material.comparisons)
+        return realignment(material.records, material.rows, material.comparisons).values()
 
 
 def realignment(
     records: Iterable[Record], runs: Mapping[Row, Runs], comparisons: Sequence[Comparison] = ()
-) -> list[Table]:
-    """The tables: at the same KL by the suite's judge and by a second one, and after all steps.
+) -> dict[str, Table]:
+    """The tables by name: at the same KL by the suite's judge and by a second one, and after all steps.
 
     Nothing where nothing was aligned again.  ``runs`` says what each row should rest on, in the order of the rows.
     """
     own = [row for row in records if row.dataset == DATA and not row.other]
     if not own:
-        return []
+        return {}
     found: dict[_Key, list[Record]] = {}
     for row in own:
         found.setdefault((row_of(row), row.slice, row.truth, row.metric), []).append(row)
     second = any(row.truth == SECOND for row in own)
     made = [_same_kl(found, runs, comparisons, truth) for truth in ((GOLD, SECOND) if second else (GOLD,))]
-    return [*made, _after_steps(found, runs, comparisons)]
+    return {table.name: table for table in (*made, _after_steps(found, runs, comparisons))}
 
 
 def first_places(
