@@ -6,7 +6,7 @@ from fairl_bench import Detector, Field, hookimpl
 class BelowMean(Detector):
     """Failures are the pairs whose margin is a number of standard deviations below the mean margin."""
 
-    deviations: float = Field(1.0, ge=0, description="how far below, in standard deviations")
+    deviations: float = Field(1.0, ge=0, description="distance below the mean, in standard deviations")
 
     def failures(self, signal):
         margin = signal.margin

@@ -8,7 +8,7 @@ from fairl_bench import Encoder, Field, hookimpl
 class CharHash(Encoder):
     """Hashed character n-grams of unit length (Weinberger et al. 2009, arXiv:0902.2206)."""
 
-    dimensions: int = Field(512, ge=2, description="numbers a vector")
+    dimensions: int = Field(512, ge=2, description="numbers in a vector")
 
     def encode(self, texts, corpus):
         hashed = HashingVectorizer(

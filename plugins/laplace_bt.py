@@ -13,7 +13,9 @@ class LaplaceBT(Method):
     """The linear Bradley-Terry reward under a Gaussian prior, less ``caution`` posterior standard deviations."""
 
     seeded = False
-    precision: float = Field(1.0, gt=0, description="of the prior: precision/2 ||w||^2 beside the summed loss")
+    precision: float = Field(
+        1.0, gt=0, description="precision of the prior: precision/2 ||w||^2 beside the summed loss"
+    )
     caution: float = Field(0.0, ge=0, description="c of mean - c sd; sd of the reward above the mean text's")
 
     def fit(self, task):

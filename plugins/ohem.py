@@ -10,7 +10,7 @@ from fairl_bench import Field, PairwiseMethod, hookimpl
 class OHEM(PairwiseMethod):
     """Bradley-Terry on the pairs of the highest loss in each batch."""
 
-    share: float = Field(0.5, gt=0, le=1, description="of a batch, how much is learnt from; 1 is Bradley-Terry")
+    share: float = Field(0.5, gt=0, le=1, description="share of a batch that is learnt from; 1 is Bradley-Terry")
 
     def loss(self, margin):
         from torch.nn.functional import softplus

@@ -16,9 +16,13 @@ from fairl_bench import Field, Inputs, PairwiseMethod, Reward, hookimpl
 class Ensemble(PairwiseMethod):
     """Heads from different starts and batches; the reward is their mean, minimum, or mean less their variance."""
 
-    base: PairwiseMethod = Field({"use": "max-entropy"}, description="how each head is trained; itself of one head")
-    heads: int = Field(3, ge=2, description="how many heads")
-    rule: Literal["mean", "worst-case", "variance"] = Field("mean", description="what is made of their rewards")
+    base: PairwiseMethod = Field(
+        {"use": "max-entropy"}, description="the method that trains each head; it must train one head itself"
+    )
+    heads: int = Field(3, ge=2, description="number of heads")
+    rule: Literal["mean", "worst-case", "variance"] = Field(
+        "mean", description="how the rewards of the heads become one"
+    )
     penalty: float = Field(0.5, ge=0, description="c of the rule 'variance': mean - c var")
 
     @field_validator("base")

@@ -12,7 +12,9 @@ from fairl_bench import Field, PairwiseMethod, hookimpl
 class SelfPaced(PairwiseMethod):
     """Bradley-Terry on the easiest pairs of each batch, more of them each epoch and then all."""
 
-    start: float = Field(0.3, gt=0, le=1, description="share of a batch learnt from at first; 1 is Bradley-Terry")
+    start: float = Field(
+        0.3, gt=0, le=1, description="share of a batch that is learnt from at first; 1 is Bradley-Terry"
+    )
     until: float = Field(0.1, gt=0, le=1, description="share of the epochs after which all pairs are learnt from")
 
     def loss(self, margin):

@@ -14,7 +14,7 @@ from fairl_bench import Field, PairwiseMethod, Reward, hookimpl
 class WeightAverage(PairwiseMethod):
     """Bradley-Terry heads from different starts, averaged number by number; meant for linear heads."""
 
-    heads: int = Field(3, ge=1, description="how many are averaged")
+    heads: int = Field(3, ge=1, description="number of heads that are averaged")
 
     def loss(self, margin):
         from torch.nn.functional import softplus

@@ -21,12 +21,13 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_generated_blocks_of_the_readme_are_up_to_date():
-    done = subprocess.run([sys.executable, ROOT / "docs" / "fill.py", "--check"], capture_output=True, text=True)
+    command = [sys.executable, ROOT / "docs" / "_fill" / "fill.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_changed_block_is_noticed(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
     import fill
 
     assert fill.filled("<!-- parts -->\nold\n<!-- end -->", None) != "<!-- parts -->\nold\n<!-- end -->"

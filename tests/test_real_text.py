@@ -58,7 +58,7 @@ def test_it_runs_and_fills_its_page(
     options = [word for value in CUT for word in ("--set", value)]
     ran = cli("run", SUITE, *options, "--results", "results/detox-real-text")
     assert ran.exit_code == 0, ran.stderr
-    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
     import fill
 
     page = (ROOT / "docs" / "real-text.md").read_text()
@@ -74,7 +74,7 @@ def test_it_runs_and_fills_its_page(
 
 
 def test_without_results_its_page_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
     import fill
 
     page = (ROOT / "docs" / "real-text.md").read_text()
@@ -82,7 +82,7 @@ def test_without_results_its_page_stays_as_it_is(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_generated_text_holds_to_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
     import real_text
 
     assert real_text._cell("a |b|\n <b>*x*</b>") == r"a \|b\| \<b\>\*x\*\</b\>"

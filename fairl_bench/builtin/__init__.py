@@ -1,4 +1,4 @@
-"""The parts that ship in the box, registered by path: a part is imported when a suite uses it."""
+"""The parts that ship in the box, registered by path: a part is imported only when a suite uses it."""
 
 from fairl_bench.hookspecs import Register, hookimpl
 from fairl_bench.kinds import RECOVERED_REWARD
@@ -8,7 +8,7 @@ _HERE = "fairl_bench.builtin."
 
 @hookimpl
 def fairl_sources(register: Register) -> None:
-    """Where preference pairs come from."""
+    """Register the sources of preference pairs."""
     register("jsonl", _HERE + "sources.files:Jsonl")
     register("csv", _HERE + "sources.files:Csv")
     register("hub-dataset", _HERE + "sources.hub_dataset:HubDataset")
@@ -21,7 +21,7 @@ def fairl_sources(register: Register) -> None:
 
 @hookimpl
 def fairl_testsets(register: Register) -> None:
-    """Texts with a known truth."""
+    """Register the test sets: texts with a known truth."""
     register("jsonl-texts", _HERE + "testsets:JsonlTexts")
     register("joined", _HERE + "testsets:Joined")
     register("judged", _HERE + "testsets:Judged")
@@ -31,7 +31,7 @@ def fairl_testsets(register: Register) -> None:
 
 @hookimpl
 def fairl_prompts(register: Register) -> None:
-    """Texts for a language model to go on from."""
+    """Register the prompts: texts that a language model continues."""
     register("toy-prompts", _HERE + "prompts:ToyPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
@@ -40,7 +40,7 @@ def fairl_prompts(register: Register) -> None:
 
 @hookimpl
 def fairl_lms(register: Register) -> None:
-    """Language models, aligned ones too."""
+    """Register the language models and the aligners."""
     register("pretrained", _HERE + "lms.pretrained:Pretrained")
     register("tiny-lm", _HERE + "lms.tiny:TinyLM")
     register("completions-api", _HERE + "shared.completions_api:CompletionsApi")
@@ -51,7 +51,7 @@ def fairl_lms(register: Register) -> None:
 
 @hookimpl
 def fairl_judges(register: Register) -> None:
-    """Ground-truth scorers."""
+    """Register the judges: ground-truth scorers."""
     register("role", _HERE + "judges.known:Role")
     register("toy-truth", _HERE + "judges.known:ToyTruth")
     register("linear", _HERE + "judges.linear:Linear")
@@ -66,7 +66,7 @@ def fairl_judges(register: Register) -> None:
 
 @hookimpl
 def fairl_encoders(register: Register) -> None:
-    """Maps from texts to embeddings."""
+    """Register the encoders: maps from texts to embeddings."""
     register("sentence-transformer", _HERE + "encoders.sentence_transformer:SentenceTransformer")
     register("tfidf", _HERE + "encoders.tfidf:Tfidf")
     register("causal-lm", _HERE + "encoders.causal_lm:CausalLM")
@@ -75,7 +75,7 @@ def fairl_encoders(register: Register) -> None:
 
 @hookimpl
 def fairl_methods(register: Register) -> None:
-    """IRL algorithms."""
+    """Register the IRL algorithms."""
     register("max-margin", _HERE + "methods.pairwise:MaxMargin")
     register("max-entropy", _HERE + "methods.pairwise:MaxEntropy")
     register("mean-difference", _HERE + "methods.mean_difference:MeanDifference")
@@ -86,7 +86,7 @@ def fairl_methods(register: Register) -> None:
 
 @hookimpl
 def fairl_detectors(register: Register) -> None:
-    """Rules that say which pairs are failures."""
+    """Register the detectors: rules that say which pairs are failures."""
     register("margin", _HERE + "detectors.margins:MarginThreshold")
     register("bottom-fraction", _HERE + "detectors.margins:BottomFraction")
     register("random", _HERE + "detectors.margins:Random")
@@ -100,7 +100,7 @@ def fairl_detectors(register: Register) -> None:
 
 @hookimpl
 def fairl_schedules(register: Register) -> None:
-    """Numbers that change with the rounds."""
+    """Register the schedules: numbers that change from round to round."""
     register("constant", _HERE + "schedules:Constant")
     register("linear", _HERE + "schedules:Linear")
     register("exponential", _HERE + "schedules:Exponential")
@@ -109,7 +109,7 @@ def fairl_schedules(register: Register) -> None:
 
 @hookimpl
 def fairl_evaluators(register: Register) -> None:
-    """What turns scores into numbers."""
+    """Register the evaluators, which turn scores into numbers."""
     register("classification", _HERE + "evaluators.classification:Classification")
     register("failure-detection", _HERE + "evaluators.failure_detection:FailureDetection")
     register("fidelity", _HERE + "evaluators.fidelity:Fidelity")

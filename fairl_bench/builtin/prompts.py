@@ -1,4 +1,4 @@
-"""Texts for a language model to go on from."""
+"""Prompts: texts that a language model continues."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from fairl_bench.toy.prompts import STANCES, Stance, toy_prompts
 
 
 class ToyPrompts(Prompts):
-    """Openings of the synthetic world's comments, which hold no toxic word."""
+    """Openings of the synthetic world's comments; none holds a toxic word."""
 
     drawn: ClassVar[bool] = True
 
     stances: tuple[Stance, ...] = Field(
-        STANCES, min_length=1, description="in turn; one named twice comes twice as often"
+        STANCES, min_length=1, description="stances that take turns; one named twice comes twice as often"
     )
     shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
 
     def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
-        """``n`` prompts, always."""
+        """Return ``n`` prompts, always."""
         return tuple(prompt.text for prompt in toy_prompts(n, rng, self.stances, self.shift))
 
 
 class Listed(Prompts):
-    """Prompts in rows of JSON, shuffled; those of some score, say RealToxicityPrompts with a toxicity above 0.3.
+    """Prompts in rows of JSON, shuffled; a score may choose among them (toxicity above 0.3, say).
 
     A column within a column is named with a dot: ``prompt.text``.
     """
@@ -56,7 +56,7 @@ class Listed(Prompts):
 
     @abstractmethod
     def place(self) -> Path:
-        """The file of JSON objects, one a line."""
+        """Return the file of JSON objects, one a line."""
 
     def check(self) -> None:
         """Read the first rows with their columns."""
@@ -64,7 +64,7 @@ class Listed(Prompts):
             self._kept(row)
 
     def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
-        """``n`` prompts of those chosen, in random order.  Raises `DataError` where none is chosen."""
+        """Return ``n`` of the chosen prompts, in random order.  Raises `DataError` where none is chosen."""
         rows = read_jsonl(str(self.place()), self.limit)
         found = [text for row in rows if (text := self._kept(row)) is not None]
         if not found:
@@ -72,7 +72,7 @@ class Listed(Prompts):
         return tuple(found[i] for i in rng.permutation(len(found))[:n])
 
     def _kept(self, row: Row) -> str | None:
-        """The row's prompt, if it is chosen."""
+        """Return the row's prompt, or None where the row is not chosen."""
         text = row.text(self.prompt)
         if self.score is None:
             return text
@@ -95,7 +95,7 @@ class JsonlPrompts(Listed):
     path: DataFile = Field(description="the file, relative to the suite")
 
     def place(self) -> Path:
-        """The file of JSON objects, one a line."""
+        """Return the file of JSON objects, one a line."""
         return Path(self.path)
 
 
@@ -111,11 +111,11 @@ class HubPrompts(Listed):
     prompt: str = Field("prompt.text", min_length=1, description="the column of the text")
 
     def place(self) -> Path:
-        """The file on this machine, fetched now if need be."""
+        """Return the file on this machine, fetched now if it is not here yet."""
         return self._folder() / self.file
 
     def reads(self) -> dict[str, str]:
-        """The hub's commit."""
+        """Return the commit on the hub."""
         return {"data": self._folder().name}
 
     def _folder(self) -> Path:

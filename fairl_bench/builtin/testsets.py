@@ -1,4 +1,4 @@
-"""Texts with a known truth to evaluate on."""
+"""Test sets: texts with a known truth to evaluate on."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ class JsonlTexts(TestSet):
 
     path: DataFile = Field(description="the file, relative to the suite")
     text: str = Field("text", description="the column of the text")
-    prompt: str | None = Field(None, description="the column of what the text goes on from")
+    prompt: str | None = Field(None, description="the column of the prompt that the text continues")
     gold: TextGold | None = Field(
         None, description="the human label, or a number; none: a corpus, whose truth is not known"
     )
     subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
-    each: int | None = Field(None, ge=1, description="the first so many good texts, and as many that are not")
+    each: int | None = Field(
+        None, ge=1, description="take only this many good texts and as many bad ones, the first of the file"
+    )
 
     @model_validator(mode="after")
     def _labelled(self) -> Self:
         if self.each is not None and self.gold is None:
             raise PydanticCustomError("no_gold", "chooses by label: name the label under 'gold'", {"field": "each"})
         if self.each is not None and not self.labelled():
-            message = "chooses by label, and 'gold' has numbers alone: give that a 'label_above'"
+            message = "chooses by label, and 'gold' has only numbers: give it a 'label_above'"
             raise PydanticCustomError("no_gold", message, {"field": "each"})
         refuse_twice(self.subtypes)
         return self
 
     def check(self) -> None:
-        """Read the first rows with all their columns, and the labels of more."""
+        """Read the first rows with all their columns, and the labels of more rows."""
         self._texts(read_jsonl(self.path, min(self.limit or CHECKED, CHECKED)))
         labels = self.gold if isinstance(self.gold, GoldColumn) else None
         check_labels(jsonl_rows(self.path), self.limit, labels, self.subtypes)
@@ -52,24 +54,24 @@ class JsonlTexts(TestSet):
             check_numbers(jsonl_rows(self.path), self.limit, self.gold)
 
     def size(self) -> int:
-        """The rows of the file, up to the limit; twice ``each``, where it is given."""
+        """Return the number of rows up to the limit, or twice ``each`` where it is given."""
         return count_rows(self.path, self.limit) if self.each is None else 2 * self.each
 
     def peek(self, n: int) -> Examples:
-        """The first rows of the file."""
+        """Return the first rows of the file."""
         return self._examples(read_jsonl(self.path, min(self.limit or n, n)), whole=False)
 
     def examples(self, rng: np.random.Generator) -> Examples:
-        """One example a row, in the file's order.  Raises `DataError` where it has not as many as ``each`` asks for."""
+        """Return one example a row, in the file's order.  Raises `DataError` where there are too few for ``each``."""
         found = self._examples(read_jsonl(self.path, self.limit))
         return found if self.each is None else found.take(self._first(found.truths[GOLD].label, self.each))
 
     def judged(self) -> bool:
-        """By its labels or numbers, if it has them."""
+        """Return whether the file has labels or numbers."""
         return self.gold is not None
 
     def labelled(self) -> bool:
-        """By its labels, or where its numbers make some."""
+        """Return whether the file has labels, or numbers that are made into labels."""
         return self.gold.labelled() if isinstance(self.gold, ValueColumn) else self.judged()
 
     def _examples(self, rows: list[Row], *, whole: bool = True) -> Examples:
@@ -86,7 +88,7 @@ class JsonlTexts(TestSet):
         return Examples(tuple(row.text(self.text) for row in rows), prompts)
 
     def _first(self, label: Labels, each: int) -> Rows:
-        """The rows of the first ``each`` of either label, in their order."""
+        """Return the rows of the first ``each`` good texts and the first ``each`` bad ones, in the file's order."""
         both = [np.flatnonzero(label == side) for side in (1, -1)]
         if min(map(len, both)) < each:
             raise DataError(
@@ -100,11 +102,11 @@ def _truth(known: Labels) -> Truth:
 
 
 class ToyTexts(TestSet):
-    """Comments of the synthetic world, with words from a second lexicon as far as ``shift`` says."""
+    """Comments of the synthetic world; ``shift`` says how many of their words come from a second lexicon."""
 
     drawn: ClassVar[bool] = True
 
-    n: int = Field(2000, ge=1, description="texts")
+    n: int = Field(2000, ge=1, description="number of texts")
     shift: float = Field(0.5, ge=0, le=1, description="share of words from the second lexicon")
     toxic: float = Field(0.39, ge=0, le=1, description="share of toxic texts")
     hard: float = Field(0.2, ge=0, le=1, description="share of texts with a hard case: words that mislead")
@@ -112,73 +114,73 @@ class ToyTexts(TestSet):
     gold: Judge | None = Field(None, description="judges every text; none: a corpus, whose truth is not known")
 
     def size(self) -> int:
-        """``n``."""
+        """Return ``n``."""
         return self.n
 
     def examples(self, rng: np.random.Generator) -> Examples:
-        """``n`` comments of this replicate's world, judged."""
+        """Return ``n`` comments of this replicate's world, judged where a judge is named."""
         drawn = comments(self.n, rng, toxic=self.toxic, shift=self.shift, hard=Hard(self.hard, self.cases))
         examples = Examples(tuple(one.text for one in drawn), tuple(one.prompt.text for one in drawn))
         return examples if self.gold is None else examples.knowing(self.gold.judge(examples))
 
     def judged(self) -> bool:
-        """By its judge, if it has one."""
+        """Return whether a judge is named."""
         return self.gold is not None
 
 
 class Judged(TestSet):
-    """The texts of another test set, with what a judge says of them beside what is known (paper, Table 3: subtypes)."""
+    """The texts of another test set, with a judge's truths added to those they have (paper, Table 3: subtypes)."""
 
-    of: TestSet = Field(description="the texts; a truth that they come with is kept")
-    judge: Judge = Field(description="tells the truths that they come without")
+    of: TestSet = Field(description="the texts; their own truths are kept")
+    judge: Judge = Field(description="the judge that adds the truths which they lack")
 
     def draws(self) -> bool:
-        """As the texts do."""
+        """Return whether the texts are drawn at random."""
         return self.of.draws()
 
     def labelled(self) -> bool:
-        """By the judge, unless the texts come with numbers alone."""
+        """Return whether labels are known: always, unless the texts have only numbers."""
         return self.of.labelled() or not self.of.judged()
 
     def size(self) -> int | None:
-        """As many as the texts."""
+        """Return the number of texts."""
         return self.of.size()
 
     def examples(self, rng: np.random.Generator) -> Examples:
-        """The texts with both their truths and the judge's."""
+        """Return the texts with their own truths and the judge's; their own win where both have one."""
         found = self.of.examples(rng)
         return found.knowing({**self.judge.judge(found), **found.truths})
 
 
 class Joined(TestSet):
-    """Several test sets one after the other, with the truths that all of them know."""
+    """Several test sets, one after the other, with the truths that all of them have."""
 
     of: tuple[TestSet, ...] = Field(min_length=1, description="the test sets")
 
     def draws(self) -> bool:
-        """Whether any of them does."""
+        """Return whether any part is drawn at random."""
         return any(part.draws() for part in self.of)
 
     def judged(self) -> bool:
-        """By its parts, if all of them are."""
+        """Return whether the truth of every part is known."""
         return all(part.judged() for part in self.of)
 
     def labelled(self) -> bool:
-        """By its parts, if any of them is."""
+        """Return whether any part has labels."""
         return any(part.labelled() for part in self.of)
 
     def check(self) -> None:
-        """Look at each."""
+        """Check every part."""
         for part in self.of:
             part.check()
 
     def size(self) -> int | None:
-        """Of all together, where each can tell."""
+        """Return the number of texts in all parts, or None where a part cannot tell."""
         sizes = [part.size() for part in self.of]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     def examples(self, rng: np.random.Generator) -> Examples:
-        """Their examples in their order; each draws from ``rng`` where the one before it stopped."""
+        """Return the examples of the parts in order; each part draws from ``rng`` where the one before it stopped."""
         found = [part.examples(rng) for part in self.of]
         known = [name for name in found[0].truths if all(name in one.truths for one in found)]
         return Examples(
@@ -196,43 +198,43 @@ class Joined(TestSet):
 
 
 class Completed(TestSet):
-    """What a language model makes of prompts, several times each: for best-of-n, or to see a reward on its own ground.
+    """Completions of prompts by a language model, several each: for best-of-n, or to test a reward on its own ground.
 
-    A group is a prompt's completions.
+    The completions of one prompt form a group.
     """
 
     drawn: ClassVar[bool] = True
 
-    lm: LM = Field(description="what completes: the base of a source, say")
+    lm: LM = Field(description="the language model that completes: the base of a source, say")
     prompts: Prompts
-    n: int = Field(100, ge=1, description="prompts, at most")
-    each: int = Field(64, ge=1, description="completions of a prompt")
+    n: int = Field(100, ge=1, description="most prompts")
+    each: int = Field(64, ge=1, description="completions of each prompt")
     sampling: Sampling = Sampling()
     gold: Judge | None = Field(None, description="judges every completion; none: its truth is not known")
 
     def check(self) -> None:
-        """Have the model look at the prompts."""
+        """Have the model read the prompts."""
         self.remarks()
 
     def remarks(self) -> Sequence[str]:
-        """What the model says of the prompts."""
+        """Return what the model remarks on the prompts."""
         return self.upstream()["completions"].look()
 
     def upstream(self) -> Mapping[str, Ask]:
-        """The completions."""
+        """Return the request for the completions."""
         own: Any = {"lm": self.lm, "prompts": self.prompts, "sampling": self.sampling, "each": self.each}
         return {"completions": Ask(n=self.n * self.each, voice="completed", occasion="completed", **own)}
 
     def size(self) -> int:
-        """``n`` times ``each``."""
+        """Return ``n`` times ``each``."""
         return self.n * self.each
 
     def judged(self) -> bool:
-        """By its judge, if it has one."""
+        """Return whether a judge is named."""
         return self.gold is not None
 
     def examples(self, rng: np.random.Generator, *, completions: Completions = NOTHING) -> Examples:
-        """One example a completion, judged."""
+        """Return one example a completion, judged where a judge is named."""
         group = tuple(map(str, completions.row))
         found = Examples(completions.text, completions.prompt, group)
         return found if self.gold is None else found.knowing(self.gold.judge(found))

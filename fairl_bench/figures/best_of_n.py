@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from fairl_bench.coordinates import Row
 from fairl_bench.figures.lines import beside, labels_of, line, titled
 from fairl_bench.figures.style import canvas, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.records import Record
-from fairl_bench.rows import Row, row_of
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class BestOfN(ReportFigure):
 
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One for each data set that has the numbers."""
-        rows = list(dict.fromkeys((*material.rows, *map(row_of, material.records))))
+        rows = list(dict.fromkeys((*material.rows, *(record.row for record in material.records))))
         for data in dict.fromkeys(row.data for row in material.records if row.metric.startswith("best_of_")):
             if (figure := best_of_n(material.records, rows, data)) is not None:
                 yield Drawn(f"best-of-n-{in_file_name(data)}", f"Best of n: {data}", figure)
@@ -50,7 +50,7 @@ def _numbers(records: Iterable[Record], data: str) -> _Numbers:
         if metric[2]:
             bound[int(metric[1])] = record.value
         else:
-            rewards.setdefault(row_of(record), {}).setdefault(int(metric[1]), []).append(record.value)
+            rewards.setdefault(record.row, {}).setdefault(int(metric[1]), []).append(record.value)
     return _Numbers(rewards, bound)
 
 
@@ -64,7 +64,7 @@ def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figu
     order = [row for row in rows if row in numbers.rewards]
     if not order:
         return None
-    models = list(dict.fromkeys(row[0] for row in order))
+    models = list(dict.fromkeys(row.model for row in order))
     figure, axes = canvas(1, len(models), 1.0 + 5.4 * len(models), 3.6, sharey=True)
     for axis, model in zip(axes, models, strict=True):
         _panel(axis, numbers, order, model, rows)
@@ -79,7 +79,7 @@ def _panel(axis: Axes, numbers: _Numbers, order: Sequence[Row], model: str, rows
     """The lines of one model, with n on the upper axis."""
     labels, bound, ends = labels_of(order), numbers.bound, []
     for row in order:
-        counts = sorted(set(numbers.rewards[row]) & set(bound)) if row[0] == model else ()
+        counts = sorted(set(numbers.rewards[row]) & set(bound)) if row.model == model else ()
         if counts:
             values = [numbers.rewards[row][n] for n in counts]
             ends.append(line(axis, [bound[n] for n in counts], values, rows, row, labels[row]))

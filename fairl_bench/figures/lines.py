@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fairl_bench.coordinates import Row
 from fairl_bench.data import Floats
 from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, look
-from fairl_bench.rows import Row, named, shown_axes
+from fairl_bench.rows import named, shown_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def labels_of(rows: Iterable[Row]) -> dict[Row, str]:
     """What tells each row from the others, but for its model."""
     known = list(rows)
-    shown = [axis for axis in shown_axes(known) if axis]
+    shown = [axis for axis in shown_axes(known) if axis != "model"]
     return {row: " ".join(named(row, shown)) for row in known}
 
 
@@ -28,7 +29,7 @@ def look_of(rows: Sequence[Row], row: Row) -> Look:
 
 
 def _index(rows: Sequence[Row], row: Row) -> int:
-    return list(dict.fromkeys(one[1:] for one in rows)).index(row[1:])
+    return list(dict.fromkeys(one._replace(model="") for one in rows)).index(row._replace(model=""))
 
 
 def line_style(rows: Sequence[Row], row: Row) -> dict[str, Any]:

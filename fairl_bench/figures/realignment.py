@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Group, Row
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.lines import beside, dark, labels_of, line, line_style, look_of, titled
 from fairl_bench.figures.style import MUTED, brief, canvas, grid, styled
 from fairl_bench.material import Material
 from fairl_bench.records import Record
 from fairl_bench.results.realigned import DATA, budget, placed
-from fairl_bench.rows import Row, row_of
 from fairl_bench.tables.realignment import first_places
 from fairl_bench.views import Drawn, ReportFigure
 
@@ -38,7 +38,7 @@ class _Path(NamedTuple):
 
 def _rows(material: Material) -> list[Row]:
     """The rows of the suite in its order, and others that are on record."""
-    return list(dict.fromkeys((*material.rows, *map(row_of, material.records))))
+    return list(dict.fromkeys((*material.rows, *(record.row for record in material.records))))
 
 
 class OverSteps(ReportFigure):
@@ -73,7 +73,7 @@ def paths_of(records: Sequence[Record], rows: Sequence[Row]) -> dict[Row, list[_
     found: dict[Row, dict[tuple[int, int | None], dict[int, dict[str, float]]]] = {}
     for row in records:
         if row.dataset == DATA and row.slice.startswith(_STEP) and row.truth in ("", GOLD) and not row.other:
-            run = found.setdefault(row_of(row), {}).setdefault((row.replicate, row.seed), {})
+            run = found.setdefault(row.row, {}).setdefault((row.replicate, row.seed), {})
             run.setdefault(int(row.slice.removeprefix(_STEP)), {})[row.metric] = row.value
     return {row: [_path(run) for run in found[row].values()] for row in rows if row in found}
 
@@ -86,7 +86,7 @@ def _path(run: Mapping[int, Mapping[str, float]]) -> _Path:
 
 
 def _of(paths: Mapping[Row, list[_Path]], model: str) -> list[tuple[Row, list[_Path]]]:
-    return [(row, runs) for row, runs in paths.items() if row[0] == model]
+    return [(row, runs) for row, runs in paths.items() if row.model == model]
 
 
 @styled
@@ -98,7 +98,7 @@ def over_steps(records: Sequence[Record], rows: Sequence[Row]) -> Figure | None:
     paths = paths_of(records, rows)
     if not paths:
         return None
-    models, labels = list(dict.fromkeys(row[0] for row in paths)), labels_of(paths)
+    models, labels = list(dict.fromkeys(row.model for row in paths)), labels_of(paths)
     figure, axes = canvas(1, len(models), 1.0 + 5.4 * len(models), 3.6, sharey=True)
     for axis, model in zip(axes, models, strict=True):
         ends = []
@@ -129,7 +129,7 @@ def against_kl(records: Sequence[Record], rows: Sequence[Row], comparisons: Sequ
     paths = paths_of(records, rows)
     if not paths:
         return None
-    models = list(dict.fromkeys(row[0] for row in paths))
+    models = list(dict.fromkeys(row.model for row in paths))
     cuts = sorted({row.slice for row in records if row.dataset == DATA and row.slice.startswith("kl:")}, key=budget)
     height = max(3.2, 0.9 + 0.26 * max(len(_of(paths, model)) for model in models))
     widths = [3.0, *([1.35] * len(cuts))]
@@ -206,12 +206,12 @@ def _interval(records: Iterable[Record], comparisons: Iterable[Comparison], row:
     values = [
         one.value
         for one in records
-        if one.dataset == DATA and not one.other and row_of(one) == row and (one.slice, one.truth, one.metric) == place
+        if one.dataset == DATA and not one.other and one.row == row and (one.slice, one.truth, one.metric) == place
     ]
     mean = float(np.mean(values)) if values else math.nan
-    group = (row[0], row[1], row[3], placed(cut), GOLD, "toxicity_rate")
+    group = Group.of(row.setting, placed(cut), GOLD, "toxicity_rate")
     for one in comparisons:
-        if not one.other and (*one.group, one.method) == (*group, row[2]):
+        if not one.other and (one.group, one.method) == (group, row.method):
             return mean, one.low, one.high
     return mean, math.nan, math.nan
 

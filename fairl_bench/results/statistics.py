@@ -63,7 +63,7 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
     rows = list(disagreements(sheets, report, values))
     rows += ambiguities([sheet for sheet in sheets if sheet.data in seed_distances(report)])
     compared = paired.compared(sheets, values, questions(report))
-    return Statistics(list({tuple(vars(row).values())[:14]: row for row in rows}.values()), compared)
+    return Statistics(list({row.key: row for row in rows}.values()), compared)
 
 
 def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> Iterator[Record]:

@@ -166,10 +166,10 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
 
 
 def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[tuple[Place, str]]:
-    """A method that learns from labels, where a model's truth has numbers alone."""
+    """A method that learns from labels, where a model's truth has only numbers."""
     for model in suite.models:
         if model.part.judged() and not model.part.labelled():
-            lack = f"model {model.name!r} has numbers alone; give its 'gold' a 'label_above'"
+            lack = f"model {model.name!r} has only numbers; give its 'gold' a 'label_above'"
             yield place, f"methods: {method!r} asks for the labels of the truth 'gold': {lack}"
 
 

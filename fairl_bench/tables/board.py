@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
 from fairl_bench.rows import (
-    AXES,
     Column,
     Found,
-    Row,
     Runs,
     head,
     mean_and_spread,
     named,
-    row_of,
     shown_axes,
     summary,
 )
@@ -30,8 +28,8 @@ def cells(records: Iterable[Record], truth_of: TruthOf) -> Found:
     values: dict[tuple[Row, Column], list[Record]] = {}
     for record in records:
         if not record.other and record.truth == truth_of(record.data):
-            column = (record.data, record.slice, record.metric)
-            values.setdefault((row_of(record), column), []).append(record)
+            column = Column(record.data, record.slice, record.metric)
+            values.setdefault((record.row, column), []).append(record)
     return values
 
 
@@ -50,7 +48,7 @@ def board(
     """
     shown = shown_axes(runs)
     common = _of_every_row(found, list(runs), columns)
-    rows, notes, tidy = [], [f"{_place(column)} {column[2]}: {note}." for column, note in common], []
+    rows, notes, tidy = [], [f"{column.place} {column.metric}: {note}." for column, note in common], []
     for row, expected in runs.items():
         cells = [found.get((row, column), []) for column in columns]
         names = named(row, shown)
@@ -59,12 +57,14 @@ def board(
         if lack := expected.lack(max((len(cell) for cell in cells), default=0)) if missing else "":
             notes.append(f"{' '.join(names)}: {lack}.")
         notes += [
-            f"{' '.join(names)}, {_place(column)} {column[2]}: {note}."
+            f"{' '.join(names)}, {column.place} {column.metric}: {note}."
             for column, cell in zip(columns, cells, strict=True)
             if (note := _undefined(cell)) and (column, note) not in common
         ]
-    heads = [("", AXES[axis]) for axis in shown] + [(_place(column), head(column[2])) for column in columns]
-    judged = ", ".join(f"{data} against {truth_of(data)!r}" for data in dict.fromkeys(c[0] for c in columns))
+    heads = [("", axis) for axis in shown] + [(column.place, head(column.metric)) for column in columns]
+    judged = ", ".join(
+        f"{data} against {truth_of(data)!r}" for data in dict.fromkeys(column.data for column in columns)
+    )
     used = [cell for (row, column), cell in found.items() if column in columns]
     return Table(
         title, tuple(heads), tuple(rows), (f"Truth: {judged}.", _spread(used), *dict.fromkeys(notes)), tuple(tidy)
@@ -75,10 +75,6 @@ def _of_every_row(found: Found, rows: Sequence[Row], columns: Sequence[Column]) 
     """The columns that have no number in any of several rows, for one reason, which is the data's."""
     said = [(column, {_undefined(found.get((row, column), [])) for row in rows}) for column in columns]
     return [(column, min(notes)) for column, notes in said if len(rows) > 1 and len(notes) == 1 and min(notes)]
-
-
-def _place(column: Column) -> str:
-    return column[0] if column[1] == "all" else f"{column[0]} {column[1]}"
 
 
 def _undefined(found: Sequence[Record]) -> str:
@@ -93,9 +89,8 @@ def _tidy(row: Row, column: Column, truth_of: TruthOf, found: Sequence[Record]) 
         low, high = t_interval([] if math.isnan(mean) else [record.value for record in _by_seed(found)])
     except Undefined:
         low = high = math.nan
-    data, cut, metric = column
-    place = {**dict(zip(AXES, row, strict=True)), "data": data, "slice": cut, "truth": truth_of(data)}
-    return {**place, "metric": metric, "mean": mean, "sd": sd, "runs": len(found), "t_low": low, "t_high": high}
+    place = {**row._asdict(), "data": column.data, "slice": column.slice, "truth": truth_of(column.data)}
+    return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(found), "t_low": low, "t_high": high}
 
 
 def _by_seed(found: Sequence[Record]) -> Sequence[Record]:

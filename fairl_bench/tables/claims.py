@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from fairl_bench.coordinates import Setting
 from fairl_bench.material import Material
 from fairl_bench.results.claims import plain
-from fairl_bench.rows import head, point
+from fairl_bench.rows import head, named
 from fairl_bench.table import Table
 from fairl_bench.verdicts import Verdict
 from fairl_bench.views import ReportTable
@@ -26,9 +27,9 @@ class Claims(ReportTable):
 
 def claims_table(verdicts: Sequence[Verdict]) -> Table:
     """One line a claim (and model, encoder and variant, where there are several)."""
-    several = len({one[1:4] for one in verdicts}) > 1
-    rows = tuple((*(_place(one) if several else ()), *_shown(one)) for one in verdicts)
-    names: tuple[str, ...] = ("model", "encoder", "variant") if several else ()
+    several = len({one.setting for one in verdicts}) > 1
+    rows = tuple((*(named(one.setting, Setting._fields) if several else ()), *_shown(one)) for one in verdicts)
+    names: tuple[str, ...] = Setting._fields if several else ()
     names += ("claim", "better", "than", "data", "metric", "gain", "95 %", "p (Holm)", "power", "finds", "verdict")
     notes = [
         "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
@@ -48,10 +49,6 @@ def _family(verdicts: Sequence[Verdict]) -> str:
     if not any(one.claim.under for one in verdicts):
         return f"all {len(verdicts)} lines"
     return "all lines of a selection; the verdict of a claim under several over all claims, each with its largest p"
-
-
-def _place(one: Verdict) -> tuple[str, str, str]:
-    return one.model, one.encoder, point(one.variant)
 
 
 def _shown(one: Verdict) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from fairl_bench.comparison import Comparison, Question
 from fairl_bench.component import Spec
+from fairl_bench.coordinates import Row
 from fairl_bench.data import GOLD
 from fairl_bench.material import Material
 from fairl_bench.records import Record
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Column, Runs
 from fairl_bench.table import Table
 from fairl_bench.tables.board import board, cells
 from fairl_bench.tables.notes import explained, statistics_of_runs
@@ -91,7 +92,7 @@ def leaderboard(
     ``runs`` says what each row should rest on, in the order of the rows; a row that rests on less says so.
     ``comparisons`` give intervals, shown with ``intervals``, and ranks; without them nothing is marked.
     """
-    columns = [(data, "all", metric) for data in layout.data for metric in layout.metrics]
+    columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     found = cells(records, layout.truth_of)
     made = board("Table 1", found, layout.truth_of, runs, columns, missing=True)._replace(caption="Leaderboard")
     return ranked(made, found, layout.truth_of, runs, columns, comparisons, intervals) if comparisons else made

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from fairl_bench.coordinates import Row
 from fairl_bench.material import Material
 from fairl_bench.records import Record
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Column, Runs
 from fairl_bench.table import Table
 from fairl_bench.tables.board import board, cells
 from fairl_bench.tables.leaderboard import Leaderboard
@@ -32,7 +33,7 @@ def slices(records: Iterable[Record], layout: Leaderboard, runs: Mapping[Row, Ru
     names = sorted({record.slice for record in rows if record.slice.startswith(("misranked:", "near-tie:"))})
     cut = {record.data for record in rows if record.slice in names}
     columns = [
-        (data, name, metric) for data in layout.data if data in cut for name in names for metric in layout.metrics
+        Column(data, name, metric) for data in layout.data if data in cut for name in names for metric in layout.metrics
     ]
     found = cells(rows, layout.truth_of)
     columns = [column for column in columns if any((row, column) in found for row in runs)]

@@ -83,7 +83,7 @@ def test_where_all_is_named_nothing_is_guessed(values: list[Any], named: dict[An
         (["ok", "N/A", "ok"], "ok", 'has "ok" (2×), "N/A" (1×), and "N/A" need not mean bad;'),
         ([0, "0"], 0, 'has 0 (1×), "0" (1×), and "0" need not mean bad;'),
         ([0, 0.5], 0, "has 0 (1×), 0.5 (1×), and 0.5 need not mean bad;"),
-        ([None, None], 0, "has null alone: the label of none of 2 rows; fill the column, or leave 'gold' out"),
+        ([None, None], 0, "has only null: the label is known in none of 2 rows; fill the column, or leave 'gold' out"),
     ],
 )
 def test_what_is_not_declared_is_refused_with_the_values_found(values: list[Any], good: Any, complaint: str) -> None:
@@ -132,7 +132,7 @@ def subtype(values: list[Any], **fields: Any) -> list[int]:
 @given(st.lists(st.sampled_from([0, 1, True, False, 1.0, None]), max_size=10))
 def test_a_subtype_is_present_or_not(values: list[Any]) -> None:
     if 1 not in values:
-        with pytest.raises(DataError, match=r"column 'toxic' has .*: the subtype of none of "):
+        with pytest.raises(DataError, match=r"column 'toxic' has .*: the subtype is present in none of "):
             subtype([*values, 0])
     else:
         assert subtype(values) == [0 if value is None else 1 if value else -1 for value in values]
@@ -144,7 +144,7 @@ def test_a_fraction_is_present_from_its_threshold_on(values: list[Any], at_least
     if 1 in expected:
         assert subtype(values, at_least=at_least) == expected
     else:
-        with pytest.raises(DataError, match="the subtype of none of"):
+        with pytest.raises(DataError, match="the subtype is present in none of"):
             subtype(values, at_least=at_least)
 
 

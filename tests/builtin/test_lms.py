@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.builtin.lms import machine
 from fairl_bench.builtin.lms import tiny as tiny_module
+from fairl_bench.builtin.lms import training_environment
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.component import PathText
@@ -122,7 +122,7 @@ def test_transformers_loads_it_and_writes_with_it(made: Model) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(made.folder)
-    with machine.quiet():
+    with training_environment.quiet():
         model = AutoModelForCausalLM.from_pretrained(made.folder)
     assert model.config.model_type == "gpt_neox"
     assert tokenizer.padding_side == "left"
@@ -333,7 +333,7 @@ def test_what_is_seeded_is_seeded_by_purpose_and_replicate() -> None:
     import torch
 
     def drawn(purpose: str, replicate: int) -> tuple[float, ...]:
-        with machine.seeded(purpose, replicate) as seed:
+        with training_environment.seeded(purpose, replicate) as seed:
             return seed, random.random(), float(np.random.random()), torch.rand(1).item()
 
     assert drawn("a", 0) == drawn("a", 0)
@@ -354,11 +354,11 @@ def test_quiet_puts_everything_back() -> None:
         return transformers_logging.get_verbosity(), bars, constants.HF_HUB_DISABLE_TELEMETRY, levels
 
     before = state()
-    with machine.quiet():
+    with training_environment.quiet():
         warnings.warn("not heard", stacklevel=1)
         assert constants.HF_HUB_DISABLE_TELEMETRY
         assert not transformers_logging.is_progress_bar_enabled()
-    with pytest.raises(KeyError, match="inside"), machine.quiet():
+    with pytest.raises(KeyError, match="inside"), training_environment.quiet():
         raise KeyError("inside")
     assert state() == before
     with pytest.warns(UserWarning, match="heard again"):

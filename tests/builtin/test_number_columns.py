@@ -180,7 +180,7 @@ def test_columns_of_null_alone_are_refused_when_the_whole_file_is_read(tmp_path:
     late = source(jsonl(tmp_path / "late.jsonl", [*empty, *rows([(1, 2)])]))
     late.check()  # of the first rows, which settle nothing
     assert np.isfinite(gold(late).value).sum() == 2
-    with pytest.raises(DataError, match=r"column 'up' and 'down' has null alone, .* none of 1,500 rows; fill it"):
+    with pytest.raises(DataError, match=r"column 'up' and 'down' has only null, .* none of 1,500 rows; fill it"):
         gold(source(jsonl(tmp_path / "empty.jsonl", empty)))
 
 
@@ -197,7 +197,7 @@ def test_texts_can_be_chosen_by_labels_made_of_numbers_and_not_by_numbers(tmp_pa
     toxic = {"value": "score", "lower_is_better": True, "label_above": 0.5}
     found = texts(tmp_path / "t.jsonl", [0.1, 0.2, 0.9, 0.3, 0.7], gold=toxic, each=2)
     assert found.truths[GOLD].label.tolist() == [1, 1, -1, -1]
-    with pytest.raises(ValueError, match="chooses by label, and 'gold' has numbers alone: give that a 'label_above'"):
+    with pytest.raises(ValueError, match="chooses by label, and 'gold' has only numbers: give it a 'label_above'"):
         texts(tmp_path / "t.jsonl", [1, 2], each=1)
 
 
@@ -273,7 +273,7 @@ def test_a_method_that_learns_from_labels_is_refused_numbers_alone(
 ) -> None:
     fa = {"name": "fa", "use": "failure-aware", "base": {"use": "max-entropy"}, "detector": {"use": "supervised"}}
     numeric["methods"].append(fa)
-    lack = "methods: 'fa' asks for the labels of the truth 'gold': model 'toy' has numbers alone; give its 'gold' a"
+    lack = "methods: 'fa' asks for the labels of the truth 'gold': model 'toy' has only numbers; give its 'gold' a"
     with pytest.raises(SuiteError, match=lack):
         read_study(write_suite(numeric))
     numeric["models"][0]["gold"] = {**BOTH, "label_above": 3}
@@ -283,7 +283,7 @@ def test_a_method_that_learns_from_labels_is_refused_numbers_alone(
 def test_pairs_are_not_selected_by_numbers_alone(numeric: dict[str, Any], write_suite: Callable[..., Path]) -> None:
     of = {key: value for key, value in numeric["models"][0].items() if key != "name"}
     numeric["models"] = [{"name": "some", "use": "select", "of": of, "keep": ["bad-to-good"]}]
-    with pytest.raises(SuiteError, match="chooses by label, and the 'gold' of its pairs has numbers alone"):
+    with pytest.raises(SuiteError, match="chooses by label, and the 'gold' of its pairs has only numbers"):
         read_study(write_suite(numeric))
 
 

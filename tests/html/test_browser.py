@@ -15,12 +15,13 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.given import GivenMaterial
 from fairl_bench.html import panels
 from fairl_bench.html.page import page
 from fairl_bench.records import Record
-from fairl_bench.sheets import Run, Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
 from fairl_bench.table import Table
@@ -115,9 +116,7 @@ def written(path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple
     heads = (("", "method"), ("pairs/test", "AUC ↑"))
     table = Table("Table 1", heads, shown, (), tidy, name="table1", caption="Leaderboard")
     rows = [
-        Record(
-            *("s", "toy", "e", "mlp", name, "", 0, 0, "pairs", "test", "all", "gold", metric, "", value, n, "", "key0")
-        )
+        Record.at(sheet.at(Run("e", "mlp", name, "", 0), "gold"), "s", metric, value, n, stage="key0")
         for name in means
         for metric, value in (("auc", means[name]), ("threshold", 0.0))
     ]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from fairl_bench.coordinates import Row
 from fairl_bench.given import GivenMaterial
 from fairl_bench.html import samples as module
 from fairl_bench.html.page import page
 from fairl_bench.html.samples import ROWS, samples
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Runs
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
-ORDER: list[Row] = [("toy", "e", name, "") for name in ("weak", "good")]
+ORDER: list[Row] = [Row("toy", "e", name, "") for name in ("weak", "good")]
 
 
 @pytest.fixture(scope="module")
@@ -101,5 +103,5 @@ def test_three_hundred_long_samples_stay_below_the_pages_share(found: list[Reali
     rows = found[0].rows
     at = rows.column_names.index("text")
     long = rows.set_column(at, "text", [["word " * 5_000] * len(rows)])
-    many = [found[0]._replace(run=found[0].run._replace(method=f"m{i}"), rows=long) for i in range(30)]
+    many = [Realigned(replace(found[0].cell, method=f"m{i}"), long) for i in range(30)]
     assert len(written(many)) < 1_500_000

@@ -208,7 +208,7 @@ def test_a_plugins_own_class_hides_no_other_of_its_name(tmp_path: Path, tiny: di
 
 def test_the_fields_of_a_part_are_told_with_type_bounds_and_default() -> None:
     found = {row[0]: row[1:] for row in fields(Registry().find("source", "toy-comments"))}
-    assert found["n"] == ("integer ≥ 2", "3500", "pairs")
+    assert found["n"] == ("integer ≥ 2", "3500", "number of pairs")
     assert found["base_toxic"][:2] == ("number ≥ 0 ≤ 1", "0.4")
     assert found["embed"][:2] == ("completion | prompt+completion", "completion")
     assert found["gold"][:2] == ("judge or null", "none")

@@ -1,1 +1,1 @@
-"""Which pairs are failures now."""
+"""Detectors: rules that say which pairs are failures in the present round."""

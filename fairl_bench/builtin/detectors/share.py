@@ -1,4 +1,4 @@
-"""The lowest share of the pairs, by whatever a detector orders them: what several detectors have in common."""
+"""The base of detectors that take the lowest share of the pairs, in an order of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def lowest(values: Tensor, share: float) -> Tensor:
-    """A mask of the lowest ``share`` of each row ``[..., n]``, rounded to whole pairs; ties go to the earlier pair."""
+    """Return a mask of the lowest ``share`` of each row ``[..., n]``, in whole pairs; ties go to the earlier pair."""
     import torch
 
     mask = torch.zeros(values.shape, dtype=torch.bool)
@@ -23,11 +23,11 @@ def lowest(values: Tensor, share: float) -> Tensor:
 
 
 class Share(Detector):
-    """A detector that takes a share of the pairs, which shrinks over the rounds."""
+    """A detector that takes a share of the pairs; the share shrinks from round to round."""
 
     start: float = Field(0.2, ge=0, le=1, description="share of the pairs in the first round (paper 5)")
-    end: float = Field(0.0, ge=0, le=1, description="share of the pairs in the last round; a straight line between")
+    end: float = Field(0.0, ge=0, le=1, description="share of the pairs in the last round; in between, a straight line")
 
     def share(self, signal: Signal) -> float:
-        """k_t."""
+        """Return k_t, the share of this round."""
         return self.start + signal.progress * (self.end - self.start)

@@ -1,4 +1,4 @@
-"""Failures by ground-truth labels: the reward puts a text on the wrong side."""
+"""Detectors that know the labels: a pair fails where the reward puts a text on the wrong side."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ if TYPE_CHECKING:
 
 
 class _Labelled(Detector):
-    truth: Literal["gold"] = Field(GOLD, description="the labels of the texts")
+    truth: Literal["gold"] = Field(GOLD, description="the truth whose labels are read")
     centre: Literal["class-midpoint", "zero"] = Field(
-        "class-midpoint", description="the reward that divides good from bad; a bias trained on margins cannot"
+        "class-midpoint",
+        description="the reward between good and bad; training on margins alone does not fix it",
     )
 
     def truths(self) -> frozenset[str]:
-        """The labels."""
+        """Return the truth whose labels are read."""
         return frozenset({self.truth})
 
     def sides(self, signal: Signal) -> tuple[Tensor, Tensor]:
-        """``y * (R - c)`` of the preferred and of the rejected text ``[..., n]``; 0 where the label is unknown."""
+        """Return ``y * (R - c)`` of the preferred and the rejected text ``[..., n]``; 0 where a label is unknown."""
         if signal.gold is None:
             raise ValueError(f"the detector needs the truth {self.truth!r} of the training pairs")
         centre = self._centre(signal, *signal.gold)
         return signal.gold[0] * (signal.preferred - centre), signal.gold[1] * (signal.rejected - centre)
 
     def known(self, signal: Signal) -> tuple[Tensor, Tensor]:
-        """Masks of the texts whose label is known ``[..., n]``."""
+        """Return masks of the texts whose label is known ``[..., n]``."""
         assert signal.gold is not None
         return signal.gold[0] != 0, signal.gold[1] != 0
 
     def _centre(self, signal: Signal, preferred: Tensor, rejected: Tensor) -> Tensor | float:
-        """The midpoint of the class means ``[..., 1]``; the mean of all where a class is empty."""
+        """Return the midpoint of the class means ``[..., 1]``; the mean of all rewards where a class is empty."""
         import torch
 
         if self.centre == "zero":
@@ -54,18 +55,18 @@ class _Labelled(Detector):
 
 
 class Supervised(_Labelled):
-    """A pair fails if either text is on the wrong side of the centre, ``y (R - c) <= 0`` (paper 4.3).
+    """Pairs of which either text is on the wrong side of the centre, ``y (R - c) <= 0`` (paper 4.3).
 
-    The paper's Algorithm 1 line 6 says the opposite of the rejected text; it is here as ``algorithm-1-line-6``.
+    Algorithm 1 line 6 of the paper says the opposite of the rejected text; that is ``algorithm-1-line-6``.
     """
 
     def failures(self, signal: Signal) -> Tensor:
-        """A mask ``[..., n]``."""
+        """Return a mask ``[..., n]`` of the failures."""
         (preferred, rejected), (known_p, known_r) = self.sides(signal), self.known(signal)
         return ((preferred <= 0) & known_p) | ((rejected <= 0) & known_r)
 
     def score(self, signal: Signal) -> Tensor:
-        """How far the worse of the two texts is on the wrong side."""
+        """Return how far the worse of the two texts is on the wrong side ``[..., n]``."""
         import torch
 
         return -torch.minimum(*self.sides(signal))
@@ -74,12 +75,14 @@ class Supervised(_Labelled):
 class LineSix(_Labelled):
     """Algorithm 1 line 6 to the letter: ``y R <= 0`` of the preferred or ``y R >= 0`` of the rejected text.
 
-    The second half flags the rejected texts that the reward has *right*; kept to show what that does.
+    The second half flags the rejected texts that the reward has *right*; it is here to show what that does.
     """
 
-    centre: Literal["class-midpoint", "zero"] = Field("zero", description="the paper's letter has none")
+    centre: Literal["class-midpoint", "zero"] = Field(
+        "zero", description="the reward between good and bad; the paper's line has none, which is 0"
+    )
 
     def failures(self, signal: Signal) -> Tensor:
-        """A mask ``[..., n]``."""
+        """Return a mask ``[..., n]`` of the failures."""
         (preferred, rejected), (known_p, known_r) = self.sides(signal), self.known(signal)
         return ((preferred <= 0) & known_p) | ((rejected >= 0) & known_r)

@@ -1,4 +1,4 @@
-"""Beyond the paper: failures are the pairs that the reward is unsure of, by what its last layer reads."""
+"""Detectors beyond the paper: failures are the pairs that the reward is unsure of, judged by its last layer."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Laplace(Share):
     prior: float = Field(1.0, gt=0, description="precision of the Gaussian prior on the last layer's weights")
 
     def failures(self, signal: Signal) -> Tensor:
-        """A mask ``[..., n]``."""
+        """Return a mask ``[..., n]`` of the failures."""
         return lowest(-self.score(signal), self.share(signal))
 
     def score(self, signal: Signal) -> Tensor:
-        """The variance of each margin ``[..., n]``, reward units squared."""
+        """Return the variance of each margin ``[..., n]``, in reward units squared."""
         import torch
 
         x, _ = _features(signal, "laplace")  # [..., n, k]
@@ -56,11 +56,11 @@ class McDropout(Share):
     rate: float = Field(0.1, gt=0, lt=1, description="share of the hidden units left out")
 
     def failures(self, signal: Signal) -> Tensor:
-        """A mask ``[..., n]``."""
+        """Return a mask ``[..., n]`` of the failures."""
         return lowest(-self.score(signal), self.share(signal))
 
     def score(self, signal: Signal) -> Tensor:
-        """The probability that dropout turns the pair around, by its ratio of deviation to |margin| ``[..., n]``."""
+        """Return each margin's deviation over |margin| ``[..., n]``: the higher, the likelier a turn of the pair."""
         x, weights = _features(signal, "mc-dropout")
         spread: Tensor = ((x * weights[..., None, :]) ** 2).sum(-1).mul(self.rate / (1 - self.rate)).sqrt()
         ratio: Tensor = spread / signal.margin.abs().clamp(min=1e-12)

@@ -1,4 +1,4 @@
-"""Failures by any of several detectors."""
+"""A detector of the failures that any of several detectors finds."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Union(Detector):
 
     @property
     def by_step(self) -> bool:  # type: ignore[override]
-        """Whether a batch is enough for each of them."""
+        """Whether every detector can work on one batch."""
         return all(detector.by_step for detector in self.of)
 
     def truths(self) -> frozenset[str]:
-        """What any of them must know."""
+        """Return the truths that any of the detectors reads."""
         return frozenset().union(*(detector.truths() for detector in self.of))
 
     def failures(self, signal: Signal) -> Tensor:
-        """A mask ``[..., n]``."""
+        """Return a mask ``[..., n]`` of the failures."""
         return reduce(lambda one, other: one | other, (detector.failures(signal) for detector in self.of))
 
     def score(self, signal: Signal) -> Tensor:
-        """The highest rank that any of them gives a pair: their scores have no common unit."""
+        """Return the highest rank that any detector gives a pair ``[..., n]``; their scores have no common unit."""
         import torch
 
         ranks = [detector.score(signal).argsort(dim=-1, stable=True).argsort(-1) for detector in self.of]

@@ -1,1 +1,1 @@
-"""Texts to frozen embeddings."""
+"""Encoders: maps from texts to frozen embeddings."""

@@ -1,4 +1,4 @@
-"""Embeddings by the hidden states of a causal language model."""
+"""An encoder that pools the hidden states of a causal language model."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class CausalLM(Encoder):
     """The hidden states of a causal language model, pooled over a text's tokens.
 
-    Batches are fixed and sorted by length.  In float32 a text's unit vector is within 1e-5 of the one it has alone,
-    whatever its company and the side of the padding (measured: 2e-7; bfloat16: 2e-3).  A text of no token is read as
-    the model's BOS token, else its EOS token.
+    Batches are fixed and sorted by length.  In float32 the unit vector of a text differs by at most 1e-5 from the one
+    it has alone, whichever texts are beside it and on whichever side the padding is (measured: 2e-7; bfloat16: 2e-3).
+    A text without a token is read as the model's BOS token or, where it has none, as its EOS token.
     """
 
     lm: LM
-    layer: int = Field(-1, description="0: the input embeddings, 1: the first block's output, -1: the last, normed")
+    layer: int = Field(
+        -1, description="0: the input embeddings; 1: the first block's output; -1: the last one's, after the final norm"
+    )
     pooling: Literal["mean", "weighted-mean", "last", "first"] = Field(
         "mean",
         description="over the text's tokens, without BOS and EOS; weighted-mean: by position, 1 to n (Muennighoff "
@@ -39,26 +41,30 @@ class CausalLM(Encoder):
     )
     normalise: bool = Field(True, description="scale every vector to unit length")
     dtype: Literal["float32", "bfloat16"] = "float32"
-    batch: int = Field(16, ge=1, description="texts a forward pass")
-    max_length: int = Field(256, ge=2, description="tokens read of a text; fewer where the model has fewer positions")
-    padding: Literal["right", "left"] = Field("right", description="side that shorter texts of a batch are filled on")
+    batch: int = Field(16, ge=1, description="texts in a forward pass")
+    max_length: int = Field(
+        256, ge=2, description="most tokens read of a text; fewer where the model has fewer positions"
+    )
+    padding: Literal["right", "left"] = Field(
+        "right", description="side on which shorter texts of a batch are filled up"
+    )
     workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
 
     def upstream(self) -> Mapping[str, Component]:
-        """The language model."""
+        """Return the language model."""
         return {"lm": self.lm}
 
     def check(self) -> None:
-        """Have the language model look whether it can be made."""
+        """Check the language model."""
         self.lm.check()
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """By the tokenizer of a language model that lies in a folder."""
+        """Return what the tokenizer of a language model in a folder would read."""
         place = getattr(self.lm, "model", None)
         return tokens_ahead(Path(place), texts, self.max_length) if isinstance(place, str) else None
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str], *, lm: Path | None = None) -> Vectors:
-        """One row a text ``[n, hidden size]`` by the model in the folder ``lm``.
+        """Return one row a text ``[n, hidden size]``, by the model in the folder ``lm``.
 
         Raises `DataError` for a layer that the model does not have, and for an empty text where it has no BOS or EOS.
         """
@@ -92,7 +98,7 @@ class CausalLM(Encoder):
         return in_batches(order, self.batch, vectors, self.workers)
 
     def _layer(self, blocks: int) -> int:
-        """The layer counted from the input embeddings."""
+        """Return the layer's number, counted from the input embeddings."""
         layer = self.layer + blocks + 1 if self.layer < 0 else self.layer
         if not 0 <= layer <= blocks:
             raise DataError(
@@ -102,7 +108,7 @@ class CausalLM(Encoder):
         return layer
 
     def _vectors(self, model: Any, batch: Sequence[_Read], layer: int) -> Vectors:
-        """The pooled states of one batch ``[batch, hidden size]``."""
+        """Return the pooled states of one batch ``[batch, hidden size]``."""
         import torch
         from torch.nn.functional import normalize
 
@@ -116,7 +122,7 @@ class CausalLM(Encoder):
         return found
 
     def _padded(self, model: Any, batch: Sequence[_Read]) -> tuple[dict[str, Tensor], Tensor]:
-        """What the model reads, and the weight of each token in the pool; both ``[batch, tokens]``."""
+        """Return the model's inputs and the weight of each token in the pool, both ``[batch, tokens]``."""
         import torch
 
         shape = (len(batch), max(len(read.ids) for read in batch))
@@ -143,7 +149,7 @@ class _Read(NamedTuple):
 
 
 def _read(tokenizer: Any, texts: Sequence[str], longest: int) -> list[_Read]:
-    """The tokens of each text, the first ``longest`` at most, and never none."""
+    """Return the tokens of each text: at least one, at most the first ``longest``."""
     found = tokenizer(list(texts), truncation=True, max_length=longest, return_special_tokens_mask=True)
     rows = zip(found["input_ids"], found["special_tokens_mask"], strict=True)
     return [
@@ -153,7 +159,7 @@ def _read(tokenizer: Any, texts: Sequence[str], longest: int) -> list[_Read]:
 
 
 def _refuse_unknown(texts: Sequence[str], tokens: Sequence[_Read], vocabulary: int) -> None:
-    """Raise `DataError` for a token that the model has no embedding of."""
+    """Raise `DataError` for a token that the model has no embedding for."""
     for text, read in zip(texts, tokens, strict=True):
         if (token := max(read.ids)) >= vocabulary:
             raise DataError(
@@ -163,7 +169,7 @@ def _refuse_unknown(texts: Sequence[str], tokens: Sequence[_Read], vocabulary: i
 
 
 def _start(tokenizer: Any) -> int:
-    """The token that stands for a text without any."""
+    """Return the token that stands for a text without any token."""
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if token is not None:
             return int(token)
@@ -174,7 +180,7 @@ def _start(tokenizer: Any) -> int:
 
 
 def _weight(pooling: str, own: Sequence[bool]) -> list[float]:
-    """How much each token counts; where a text has no token of its own, the others stand for it.
+    """Return the weight of each token; where a text has no token of its own, the others count instead.
 
     >>> _weight("mean", [False, True, True])
     [0.0, 1.0, 1.0]

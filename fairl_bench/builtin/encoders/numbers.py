@@ -1,4 +1,4 @@
-"""Embeddings that stand in the text: for worlds made of vectors."""
+"""An encoder for worlds made of vectors: it reads the numbers that stand in the text."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class Numbers(Encoder):
     """The numbers that a text spells out, as `synthetic-linear` writes them."""
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
-        """One row a text ``[n, d]``.  Raises `DataError` for a text that is not as many numbers as the others."""
+        """Return one row a text ``[n, d]``.  Raises `DataError` for a text with another count of numbers."""
         return read(texts).astype(np.float32)

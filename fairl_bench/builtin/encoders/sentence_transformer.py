@@ -1,4 +1,4 @@
-"""Embeddings by a pre-trained sentence encoder."""
+"""An encoder that is a pre-trained sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class SentenceTransformer(Encoder):
     )
     revision: str | None = Field(None, description="commit or branch on the hub")
     dtype: Literal["float32", "bfloat16"] = "float32"
-    batch: int = Field(16, ge=1, description="texts a forward pass")
+    batch: int = Field(16, ge=1, description="texts in a forward pass")
     workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
-        """One row a text ``[n, d]``, pooled and normalised as the model's own configuration says."""
+        """Return one row a text ``[n, d]``, pooled and normalised as the model's own configuration says."""
         place, digest = self._found()
         model = _loaded(place, digest, self.dtype)
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
@@ -61,15 +61,15 @@ class SentenceTransformer(Encoder):
         return in_batches(order, self.batch, vectors, self.workers)
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """By the tokenizer in the model's folder."""
+        """Return what the tokenizer in the model's folder would read."""
         return tokens_ahead(Path(self._found()[0]), texts)
 
     def reads(self) -> dict[str, str]:
-        """The digest of the weights: of the folder's files, the pinned one of the extra, or the hub's commit."""
+        """Return the digest of the weights: of the folder's files, the fixed one of the extra, or the hub's commit."""
         return {"weights": self._found()[1]}
 
     def _found(self) -> tuple[str, str]:
-        """Where the model lies, and the digest that stands for it."""
+        """Return where the model lies and the digest that stands for it."""
         folder = Path(self.model)
         if is_folder(folder):
             return str(folder), content_sha256(folder)
@@ -79,7 +79,7 @@ class SentenceTransformer(Encoder):
         return self._on_hub()
 
     def _on_hub(self) -> tuple[str, str]:
-        """The snapshot on this machine, fetched now if need be; its commit."""
+        """Return the snapshot on this machine, fetched now if it is not here yet, and its commit."""
         name = self.model if "/" in self.model else f"sentence-transformers/{self.model}"
         hint = "pip install 'fairl-bench[offline]'" if self.model in _OFFLINE else "name a local folder"
         place = snapshot(name, self.revision, what=f"model {self.model!r} is no folder,", hint=hint)
@@ -88,7 +88,7 @@ class SentenceTransformer(Encoder):
 
 @lru_cache(maxsize=2)  # an alignment asks for a few texts at every step
 def _loaded(place: str, digest: str, dtype: str) -> Any:
-    """The model of a folder with this digest."""
+    """Return the model in a folder with this digest."""
     import torch
     from sentence_transformers import SentenceTransformer as Model
     from transformers.utils import logging
@@ -102,7 +102,7 @@ def _loaded(place: str, digest: str, dtype: str) -> Any:
 
 
 def _check(weights: Path) -> None:
-    """Refuse weights of the extra that are not the ones that its key promises."""
+    """Raise `DataError` for weights of the extra whose digest is not the expected one."""
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != _OFFLINE_SHA256:

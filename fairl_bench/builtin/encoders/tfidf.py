@@ -1,4 +1,4 @@
-"""Embeddings without a model: words, weighted and projected."""
+"""An encoder without a model: weighted words, projected."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Tfidf(Encoder):
 
     fitted: ClassVar[bool] = True
 
-    dimensions: int = Field(256, ge=2, description="numbers a vector, fewer where the corpus allows no more")
-    words: int = Field(20_000, ge=10, description="most frequent words and word pairs to keep")
+    dimensions: int = Field(256, ge=2, description="numbers in a vector; fewer where the corpus allows only fewer")
+    words: int = Field(20_000, ge=10, description="how many of the most frequent words and word pairs are kept")
 
     def encode(self, texts: Sequence[str], corpus: Sequence[str]) -> Vectors:
-        """One row a text ``[n, dimensions]``; a text of unknown words alone is the zero vector."""
+        """Return one row a text ``[n, dimensions]``; a text without a known word is the zero vector."""
         from sklearn.preprocessing import normalize
 
         vectorizer, svd = _fitted(tuple(corpus), self.dimensions, self.words)
@@ -42,7 +42,7 @@ class Tfidf(Encoder):
         return np.asarray(normalize(found), np.float32)
 
     def _report(self, vectorizer: Any, texts: Sequence[str], found: Floats) -> None:
-        """Say how many words of each text are known; none, where its vector is zero."""
+        """Report how many words of each text are known; none where its vector is zero."""
         if heard():
             words, known = vectorizer.build_tokenizer(), vectorizer.vocabulary_
             split = [words(vectorizer.build_preprocessor()(text)) for text in texts]
@@ -52,7 +52,7 @@ class Tfidf(Encoder):
 
 @lru_cache(maxsize=2)  # an alignment, or a server, asks for a few texts at every step
 def _fitted(corpus: tuple[str, ...], dimensions: int, words: int) -> tuple[Any, Any]:
-    """The words and the projection of a corpus."""
+    """Return the words and the projection of a corpus."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -1,1 +1,1 @@
-"""Scores and truth to numbers."""
+"""Evaluators: they turn scores and truths into numbers."""

@@ -1,4 +1,4 @@
-"""Best-of-n: the cheap cousin of re-alignment, from completions that are there already."""
+"""Best-of-n: a cheap substitute for re-alignment that needs only completions that exist already."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class BestOfN(Evaluator):
     of n is at most log n - (n - 1) / n nats from its base: ``best_of_8_kl``.
     """
 
-    counts: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64), min_length=1, description="n")
+    counts: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64), min_length=1, description="values of n")
 
     def truths(self) -> frozenset[str]:
-        """``gold``."""
+        """Return the truth ``gold``."""
         return frozenset({GOLD})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterator[Measure]:
-        """The numbers of each n; NaN with a note where a prompt has fewer completions."""
+        """Return the numbers of each n; NaN with a note where a prompt has fewer completions."""
         for data in self.data:
             one = scored[data]
             truth, known = one.truth(GOLD) or (None, np.zeros(0, bool))

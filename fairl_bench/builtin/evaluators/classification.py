@@ -1,4 +1,4 @@
-"""The reward as a classifier of texts: accuracy, F1, AUC at a threshold found on other data."""
+"""The reward as a classifier of texts: accuracy, F1 and AUC, with a threshold found on other data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Label = Literal["preferred", "gold"]
 
 
 class Threshold(Settings):
-    """Where the threshold is chosen: it maximises accuracy there and is then held fixed (paper 5)."""
+    """The data on which the threshold is chosen: it maximises accuracy there and is then held fixed (paper 5)."""
 
     data: str = "pairs/train"
     label: Label = PREFERRED
@@ -38,29 +38,29 @@ class Classification(Evaluator):
         "margin_snr",
     )
 
-    label: Label = Field(PREFERRED, description="the truth that it is measured against")
+    label: Label = Field(PREFERRED, description="the truth that the reward is measured against")
     threshold: Threshold = Threshold()
     positive: Literal["good", "bad"] = Field("good", description="the class of F1")
 
     def needs(self) -> frozenset[str]:
-        """The data evaluated and the data that sets the threshold."""
+        """Return the evaluated data and the data that sets the threshold."""
         return frozenset({*self.data, self.threshold.data})
 
     def truths(self) -> frozenset[str]:
-        """Both labels."""
+        """Return the label that is measured and the label that sets the threshold."""
         return frozenset({self.label, self.threshold.label})
 
     def measured(self) -> frozenset[str]:
-        """The label, not the threshold's."""
+        """Return the label that is measured, not the one that sets the threshold."""
         return frozenset({self.label})
 
     def truths_of(self, data: str) -> frozenset[str]:
-        """The label where it is evaluated, the threshold's where that is chosen."""
+        """Return the labels that are read of one data set: the measured one, the threshold's, or both."""
         told = {self.label} if data in self.data else set()
         return frozenset(told | ({self.threshold.label} if data == self.threshold.data else set()))
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """Five numbers a data set, and two more where it holds pairs."""
+        """Return five numbers a data set, and two more where it holds pairs."""
         at = self.threshold
         cut = partial(_cut, at.data, at.label, *_labelled(scored, at.data, at.label))
         positive = 1 if self.positive == "good" else -1
@@ -85,7 +85,7 @@ def _cut(data: str, truth: str, score: Floats, label: Labels) -> float:
 
 
 def _labelled(scored: Mapping[str, Scored], name: str, label: str) -> tuple[Floats, Labels]:
-    """Scores and labels of the examples whose label is known."""
+    """Return the scores and labels of the examples whose label is known."""
     truth = scored[name].examples.truths.get(label)
     if truth is None:
         has = ", ".join(sorted(scored[name].examples.truths)) or "none"

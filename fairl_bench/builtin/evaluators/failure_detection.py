@@ -1,4 +1,4 @@
-"""How well a failure detector knows the pairs that the reward really misranks."""
+"""How well a detector finds the pairs that the reward really ranks wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FailureDetection(Evaluator):
 
     metrics: ClassVar[tuple[str, ...]] = ("detector_auroc", "detector_auprc", "misranked_share")
 
-    detector: Detector = Field(description="whose score is measured")
+    detector: Detector = Field(description="the detector whose score is measured")
 
     @model_validator(mode="after")
     def _reads_rewards(self) -> Self:
@@ -34,11 +34,11 @@ class FailureDetection(Evaluator):
         return self
 
     def truths(self) -> frozenset[str]:
-        """The truth that says which pairs are misranked."""
+        """Return the truth that says which pairs are misranked."""
         return frozenset({GOLD})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """Three numbers a data set."""
+        """Return three numbers a data set."""
         for name in self.data:
             surely, wrong = self._judged(name, scored[name])
             yield measured(name, GOLD, "detector_auroc", len(wrong), _auroc, wrong, surely)
@@ -46,14 +46,14 @@ class FailureDetection(Evaluator):
             yield measured(name, GOLD, "misranked_share", len(wrong), _share, wrong)
 
     def _judged(self, name: str, scored: Scored) -> tuple[Floats, np.ndarray]:
-        """The detector's score of each pair with a right order, and whether the reward has it wrong."""
+        """Return the detector's score of each pair that has a right order, and whether the reward has it wrong."""
         import torch
 
         pairs, truth = scored.pair_rows(), scored.examples.truths.get(GOLD)
         if truth is None or not len(pairs):
             raise DataError(f"failure-detection needs pairs with the truth 'gold'; data {name!r} has none")
         if self.detector.truths() and not truth.label.any():
-            lack = f"data {name!r} has numbers alone; give its 'gold' a 'label_above'"
+            lack = f"data {name!r} has only numbers; give its 'gold' a 'label_above'"
             raise DataError(f"detector {self.detector.use!r} reads the labels of the truth 'gold': {lack}")
         preferred, rejected = pairs.T
         reward, gold = torch.tensor(scored.reward), torch.from_numpy(truth.label.astype(np.float64))

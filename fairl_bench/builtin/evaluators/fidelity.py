@@ -1,4 +1,4 @@
-"""How close the reward is to the true one: STARC and its relatives."""
+"""How close the reward is to the true one: STARC and related distances."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Fidelity(Evaluator):
     truth: Literal["preferred", "gold"] = Field(GOLD, description="the true reward")
 
     def truths(self) -> frozenset[str]:
-        """The true reward."""
+        """Return the true reward."""
         return frozenset({self.truth})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """Six numbers a data set."""
+        """Return six numbers a data set."""
         for name in self.data:
             truth = scored[name].examples.truths.get(self.truth)
             if truth is None:

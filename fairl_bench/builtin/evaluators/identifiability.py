@@ -1,4 +1,4 @@
-"""Theorem 1 and Corollary 1 of the paper, put to the test on the pairs and the failures of a run."""
+"""Theorem 1 and Corollary 1 of the paper, tested on the pairs and the failures of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINEAR = 1e-3  # of a reward's sd: what float32 training leaves is below 1e-5, a
 
 
 class Problem(NamedTuple):
-    """What a run says of pairs whose true reward is known, with both rewards as vectors."""
+    """The pairs of a run whose true reward is known, with both rewards as vectors."""
 
     differences: Floats  # [n, d]
     failing: np.ndarray  # bool [n]
@@ -68,13 +68,15 @@ class Identifiability(Evaluator):
         "theorem_temperature",
     )
 
-    detector: Detector = Field(description="which pairs are failures, by the run's own reward")
-    margin: float = Field(0.8, gt=0, description="M, of every pair")
-    temperature: float = Field(1.0, gt=0, description="tau, of every pair")
+    detector: Detector = Field(description="the rule that says which pairs are failures, by the run's own reward")
+    margin: float = Field(0.8, gt=0, description="M, the margin asked of every pair")
+    temperature: float = Field(1.0, gt=0, description="tau, the temperature of every pair")
     stricter: float = Field(2.0, gt=1, description="M_fail / M, tau / tau_fail, and the weight of a failure")
-    room: float = Field(4.0, gt=1, description="the bound, in multiples of the least that allows every margin M")
+    room: float = Field(
+        4.0, gt=1, description="the bound of a reward's length, in multiples of the least that allows every margin M"
+    )
     samples: int = Field(400, ge=10, description="rewards drawn from each set")
-    steps: int = Field(60, ge=2, description="of hit-and-run, from within the set to a sample")
+    steps: int = Field(60, ge=2, description="steps of hit-and-run from a point within the set to a sample")
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:
@@ -88,11 +90,11 @@ class Identifiability(Evaluator):
         return self
 
     def truths(self) -> frozenset[str]:
-        """The true reward."""
+        """Return the true reward."""
         return frozenset({GOLD})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """Sixteen numbers a data set."""
+        """Return sixteen numbers a data set."""
         for name in self.data:
             n = len(scored[name].pair_rows())
             names, at = self.metrics, 0
@@ -121,7 +123,7 @@ class Identifiability(Evaluator):
         return Problem(vectors[preferred] - vectors[rejected], failing, theta, true)
 
     def _failing(self, scored: Scored) -> np.ndarray:
-        """The pairs that the detector calls failures of this reward, as in the first round ``[n]``."""
+        """Return a mask ``[n]`` of the pairs that the detector calls failures of this reward in the first round."""
         import torch
 
         preferred, rejected = scored.pair_rows().T
@@ -141,7 +143,7 @@ class Identifiability(Evaluator):
         return (float(angles(problem.theta, problem.truth)),)
 
     def _max_margin(self, problem: Problem) -> tuple[float, ...]:
-        """The names from ``volume_share`` to ``corollary_distance``."""
+        """Return the numbers from ``volume_share`` to ``corollary_distance``."""
         from fairl_bench.science import identifiability as science
 
         x, failing, margin = problem.differences, problem.failing, self.margin
@@ -173,7 +175,7 @@ class Identifiability(Evaluator):
         return tuple(float(number) for number in numbers)
 
     def _max_entropy(self, problem: Problem) -> tuple[float, ...]:
-        """The names from ``weight_undercut`` on: the share of F_FA(eta) where the stricter loss is the lower one."""
+        """Return the numbers from ``weight_undercut`` on: how much of F_FA(eta) has the lower stricter loss."""
         from fairl_bench.science.identifiability import sublevel
 
         tau, factor = self.temperature, np.where(problem.failing, self.stricter, 1.0)
@@ -195,7 +197,7 @@ class Identifiability(Evaluator):
 
 
 def _linear(vectors: Floats, reward: Floats, what: str) -> Floats:
-    """The ``theta [d]`` of rewards ``theta . h + b``; `Undefined` where they are none, or constant."""
+    """Return ``theta [d]`` of rewards ``theta . h + b``.  Raises `Undefined` where they are not linear, or constant."""
     design = np.column_stack([vectors, np.ones(len(vectors))])
     found, _, rank, _ = np.linalg.lstsq(design, reward, rcond=None)
     if rank < design.shape[1]:

@@ -1,4 +1,4 @@
-"""Re-alignment: the base language model, aligned again with a recovered reward, and what comes out (paper 5.3)."""
+"""Re-alignment: the base language model, aligned again with a recovered reward, and judged (paper 5.3)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BASE: Final = "a base model refuses little: without instruction tuning this says
 
 
 class Refusals(Settings):
-    """Prompts that should be answered and prompts that should be refused (XSTest; Roettger et al. 2024)."""
+    """Prompts that should be answered, and prompts that should be refused (XSTest; Roettger et al. 2024)."""
 
     safe: Prompts
     unsafe: Prompts
-    n: int = Field(200, ge=1, description="prompts of each, at most")
+    n: int = Field(200, ge=1, description="most prompts of each kind")
 
 
 class Realignment(Evaluator):
@@ -66,44 +66,52 @@ class Realignment(Evaluator):
         "unsafe_refused",
     )
 
-    data: tuple[str, ...] = Field((), description="none: it judges what it makes itself")
-    aligner: Aligner | None = Field(None, description="its reward is replaced; none: the one of the source's expert")
-    steps: int | None = Field(None, ge=1, description="of the aligner; none: its own")
-    kl: float | None = Field(None, ge=0, description="the aligner's weight of the KL; none: its own")
-    prompts: Prompts | None = Field(None, description="none: the aligner's to train, the source's to judge")
-    held_out: float = Field(0.25, gt=0, lt=1, description="share of the prompts that only the judge sees completed")
-    n: int = Field(100, ge=1, description="held-out prompts that the result completes")
-    samples: int = Field(25, ge=1, description="of each (RealToxicityPrompts: 25)")
-    sampling: Sampling = Field(Sampling(max_new_tokens=20), description="of these samples")
-    probes: int = Field(256, ge=1, description="held-out completions at each look along the alignment")
-    times: int = Field(4, ge=1, description="looks along the alignment, beside the one before it")
+    data: tuple[str, ...] = Field((), description="no data: it judges what it makes itself")
+    aligner: Aligner | None = Field(
+        None, description="the aligner, whose reward is replaced; none: the source's expert"
+    )
+    steps: int | None = Field(None, ge=1, description="steps of the aligner; none: its own number")
+    kl: float | None = Field(None, ge=0, description="weight of the KL in the aligner; none: its own")
+    prompts: Prompts | None = Field(
+        None, description="prompts to train and to judge with; none: the aligner's to train, the source's to judge"
+    )
+    held_out: float = Field(
+        0.25, gt=0, lt=1, description="share of the prompts that is kept from training and completed for the judge"
+    )
+    n: int = Field(100, ge=1, description="number of held-out prompts that the aligned model completes")
+    samples: int = Field(25, ge=1, description="completions of each of these prompts (RealToxicityPrompts: 25)")
+    sampling: Sampling = Field(Sampling(max_new_tokens=20), description="how these completions are sampled")
+    probes: int = Field(256, ge=1, description="held-out completions at each look during the alignment")
+    times: int = Field(4, ge=1, description="looks during the alignment, besides the one before it")
     scale: int = Field(512, ge=2, description="completions of the base that the reward is standardised on")
-    judge: Judge | None = Field(None, description="of the truth; none: the source's 'gold'")
-    second: Judge | None = Field(None, description="an independent judge of the same; its truth is called 'second'")
-    budgets: tuple[float, ...] = Field((0.25, 0.5, 1.0), description="KL from the base, nats a completion")
+    judge: Judge | None = Field(None, description="judge of the completions; none: the source's 'gold'")
+    second: Judge | None = Field(None, description="another, independent judge; its truth is called 'second'")
+    budgets: tuple[float, ...] = Field(
+        (0.25, 0.5, 1.0), description="KL from the base at which methods are compared, nats a completion"
+    )
     refusals: Refusals | None = Field(None, description="prompts to measure refusals with")
 
     def needs(self) -> frozenset[str]:
-        """Nothing that is scored."""
+        """Return no data: nothing that is scored is read."""
         return frozenset()
 
     def check(self) -> None:
-        """Look at the parts that it names."""
+        """Check the parts that it names."""
         for part in (self.prompts, self.judge, self.second):
             if part is not None:
                 part.check()
 
     def of(self, cell: Recovered) -> Self:
-        """With the source's models, prompts and judge, and the cell's reward.  Raises `SuiteError` where one lacks."""
+        """Return the evaluator with the source's models, prompts and judge and the cell's reward."""
         origin, judge = cell.source.origin(), self.judge or cell.source.gold
         if not isinstance(judge, Judge):  # none, or numbers in a file, which say nothing of new texts
-            has = "has no 'gold'" if judge is None else "has numbers alone as its 'gold'"
+            has = "has no 'gold'" if judge is None else "has only numbers as its 'gold'"
             raise SuiteError(f"evaluate: {self.use!r} needs a judge: model {cell.name!r} {has}, name a 'judge'")
         aligner = self._aligner(cell, origin)
         return self.model_copy(update={"aligner": aligner, "judge": judge, "prompts": self._prompts(cell, origin)})
 
     def _aligner(self, cell: Recovered, origin: Origin | None) -> Aligner:
-        """The aligner with everything that it starts from."""
+        """Return the aligner with everything that it starts from."""
         found = self.aligner or (origin.expert if origin else None)
         if not isinstance(found, Aligner):
             raise SuiteError(
@@ -141,7 +149,7 @@ class Realignment(Evaluator):
         return prompts
 
     def upstream(self) -> Mapping[str, Settings]:
-        """The aligned model, its completions and those of its base; nothing before `of` said what they are of."""
+        """Return the aligned model, its completions and the base's; nothing before `of` was called."""
         aligner, prompts = self.aligner, self.prompts
         if aligner is None or prompts is None or aligner.base is None:
             return {}
@@ -170,7 +178,7 @@ class Realignment(Evaluator):
         safe: Completions = NOTHING,
         unsafe: Completions = NOTHING,
     ) -> Iterator[Measure | Evidence]:
-        """The numbers before, along and after the alignment, and the completions they rest on."""
+        """Return the numbers before, during and after the alignment, and the completions that they rest on."""
         looks = _looks(aligned)
         steps = sorted(set(looks["step"]))
         columns: list[dict[str, Any]] = []
@@ -193,7 +201,7 @@ class Realignment(Evaluator):
 
 
 class Judged(NamedTuple):
-    """Completions with what a judge says of them."""
+    """Completions with a judge's values and labels."""
 
     completions: Completions
     value: Floats
@@ -201,7 +209,7 @@ class Judged(NamedTuple):
     bad: np.ndarray  # bool
 
     def take(self, mask: np.ndarray) -> Judged:
-        """Those where the mask ``[n]`` holds."""
+        """Return the completions where the mask ``[n]`` holds."""
         rows = np.flatnonzero(mask)
         return Judged(self.completions.take(rows), self.value[rows], self.badness[rows], self.bad[rows])
 
@@ -216,7 +224,7 @@ def _judged(judge: Judge, found: Completions) -> Judged:
 
 
 def _looks(folder: Path) -> dict[str, Any]:
-    """What the aligner saw along the way; a look has one draw of each prompt after another."""
+    """Return what the aligner saw while it trained; a look has its draws of each prompt one after another."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(folder / FILE)
@@ -236,7 +244,7 @@ def _part(looks: Mapping[str, Any], step: int) -> dict[str, Floats]:
 
 
 def _language(one: Judged, truth: str, side: str) -> Iterator[Measure]:
-    """What can be said of samples alone."""
+    """Return the numbers that the samples alone give."""
     texts, row, n = one.completions.text, one.completions.row, len(one.completions)
 
     def number(metric: str, value: float, note: str = "", of: str = truth) -> Measure:
@@ -258,7 +266,7 @@ def _language(one: Judged, truth: str, side: str) -> Iterator[Measure]:
 def _along(
     looks: Mapping[str, Any], along: Mapping[int, Judged], truth: str, budgets: tuple[float, ...]
 ) -> Iterator[Measure]:
-    """The curve, and what it comes to at the same KL for every method."""
+    """Return the curve over the looks, and its values at the same KL for every method."""
     kl = np.array([_part(looks, step)["kl_k3"].mean() for step in along])
     proxy = np.array([_part(looks, step)["reward"].mean() for step in along])
     curves = {"toxicity_rate": "bad", "toxicity": "badness", "true_reward": "value"}
@@ -280,7 +288,7 @@ def _along(
 
 
 def _paid(looks: Mapping[str, Any], steps: list[int]) -> Iterator[Measure]:
-    """KL, perplexity and the reward of the training, along and after the alignment."""
+    """Return the KL, the perplexity and the training reward, during the alignment and after it."""
     for step in steps:
         part = _part(looks, step)
         for where in (f"step:{step}", "all") if step == steps[-1] else (f"step:{step}",):
@@ -301,7 +309,7 @@ def _refusals(safe: Completions, unsafe: Completions) -> Iterator[Measure]:
 
 
 def _rows(phase: str, step: int, one: Judged, paid: Mapping[str, Floats] | None = None) -> dict[str, Any]:
-    """The completions of one phase, as rows of the evidence."""
+    """Return the completions of one phase as rows of the evidence."""
     n = len(one.completions)
     rest = paid or {name: np.full(n, np.nan) for name in ("reward", "kl_k1", "kl_k3", "surprise", "tokens")}
     return {

@@ -1,1 +1,1 @@
-"""Ground truths of a text."""
+"""Judges: ground-truth scorers of texts."""

@@ -1,4 +1,4 @@
-"""A transformer with a classification head: texts to the probabilities of its labels."""
+"""The base of judges that are transformers with a classification head."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairl_bench.data import Floats
 
 
 class Head(NamedTuple):
-    """A loaded model.  ``sigmoid``: each label has a probability of its own; else they share one."""
+    """A loaded model.  ``sigmoid``: each label has a probability of its own; otherwise they add up to 1."""
 
     model: Any
     tokenizer: Any
@@ -26,7 +26,7 @@ class Head(NamedTuple):
 
 
 def head(model: Any, tokenizer: Any, labels: tuple[str, ...], *, sigmoid: bool) -> Head:
-    """The two, ready for batches; a decoder without a token to pad with gets its end of text."""
+    """Return the model and its tokenizer, ready for batches; a decoder without a padding token gets its end of text."""
     known = (model.config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
     pad = next(token for token in known if token is not None)
     model.config.pad_token_id = pad
@@ -39,12 +39,12 @@ class ByClassifier(ByProbability):
     Batches are fixed and sorted by length; another ``batch`` changes a value's last bits and is another judge.
     """
 
-    max_length: int = Field(512, ge=8, description="tokens of a text that are read, if the model takes as many")
-    batch: int = Field(16, ge=1, description="texts a forward pass")
+    max_length: int = Field(512, ge=8, description="most tokens read of a text; fewer where the model takes fewer")
+    batch: int = Field(16, ge=1, description="texts in a forward pass")
     workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
 
     def classified(self, head: Head, texts: Sequence[str]) -> Floats:
-        """The probability of each label ``[n, labels]``."""
+        """Return the probability of each label ``[n, labels]``."""
         if not texts:
             return np.empty((0, len(head.labels)))
         import torch
@@ -68,7 +68,7 @@ class ByClassifier(ByProbability):
         return shares
 
     def _tokens(self, head: Head, texts: Sequence[str]) -> list[list[int]]:
-        """Each text's tokens, at least one.  All before the threads start: a tokenizer cannot be shared by them."""
+        """Return the tokens of each text, at least one, before any thread starts: threads cannot share a tokenizer."""
         positions = getattr(head.model.config, "max_position_embeddings", None) or self.max_length
         most = min(self.max_length, head.tokenizer.model_max_length, positions)
         found = head.tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]

@@ -1,4 +1,4 @@
-"""Two judges as one."""
+"""A judge made of two judges."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class Combined(Judge):
     subtypes: Judge = Field(description="gives the subtypes; its own 'gold' is not read")
 
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """``gold`` of the one, every ``subtype:`` of the other."""
+        """Return ``gold`` of the first judge and every ``subtype:`` of the second."""
         kinds = {name: truth for name, truth in self.subtypes.judge(examples).items() if name != GOLD}
         return {GOLD: self.gold.judge(examples)[GOLD], **kinds}

@@ -1,4 +1,4 @@
-"""The verdict of the package Detoxify (Hanu & Unitary 2020, github.com/unitaryai/detoxify)."""
+"""A judge that is a model of the package Detoxify (Hanu & Unitary 2020, github.com/unitaryai/detoxify)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _NAMES = {"toxic": "toxicity", "identity_hate": "identity_attack", "severe_toxic
 
 
 class Detoxify(ByClassifier):
-    """Detoxify's models: the reward is the log-odds of no toxicity; their other labels are subtypes.
+    """Detoxify's models: the reward is the log-odds of no toxicity; the other labels are subtypes.
 
-    A checkpoint is a pickle.  It is read as weights and settings alone, so that it can run no code, and only from a
-    file that the suite names, unless the suite lets the package's own be downloaded.
+    A checkpoint is a pickle.  Only weights and settings are read from it, so that it can run no code; and it is read
+    only from a file that the suite names, unless the suite allows the package's own to be downloaded.
     """
 
     model: Literal["original", "unbiased", "multilingual"] = "original"
@@ -41,7 +41,7 @@ class Detoxify(ByClassifier):
     download: Annotated[bool, RunTime] = Field(False, description="let torch.hub fetch the model's own checkpoint")
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """By truth, the probability of each text ``[n]``."""
+        """Return, by truth, the probability of each text ``[n]``."""
         path, base = self._checkpoint(), self._base()
         loaded = _load(path, stamp(path), base, stamp(base), None if self.architecture else _BASE[self.model])
         found = self.classified(loaded, texts)
@@ -49,11 +49,11 @@ class Detoxify(ByClassifier):
         return {name: 1 - found[:, i] if name == GOLD else found[:, i] for i, name in enumerate(names)}
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """By the tokenizer in the folder of the model's base."""
+        """Return what the tokenizer in the folder of the model's base would read."""
         return tokens_ahead(self._base(), texts, self.max_length)
 
     def reads(self) -> dict[str, str]:
-        """The digest of the checkpoint, and that of the base's folder or the hub's commit of it."""
+        """Return the digest of the checkpoint, and that of the base's folder or its commit on the hub."""
         checkpoint, base = self._checkpoint(), self._base()
         return {"weights": content_sha256(checkpoint), "base": content_sha256(base) if self.architecture else base.name}
 
@@ -68,7 +68,7 @@ class Detoxify(ByClassifier):
         )
 
     def _base(self) -> Path:
-        """The folder of the configuration and tokenizer that a checkpoint lacks."""
+        """Return the folder of the configuration and tokenizer, which a checkpoint does not hold."""
         if self.architecture is None:
             name = _BASE[self.model]
             return snapshot(
@@ -86,7 +86,7 @@ class Detoxify(ByClassifier):
 
 
 def _fetched(name: str) -> Path:
-    """The package's own checkpoint in torch.hub's folder, fetched now if need be; its name holds its hash."""
+    """Return the package's own checkpoint in torch.hub's folder, fetched now if need be; its name holds its hash."""
     import torch
     from detoxify.detoxify import MODEL_URLS
 
@@ -131,7 +131,7 @@ def _load(path: Path, stamp: object, base: Path, base_stamp: object, expected: s
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """A checkpoint's weights, the settings of its model and the names of its labels."""
+    """Return a checkpoint's weights, the settings of its model and the names of its labels."""
     import torch
 
     try:

@@ -1,4 +1,4 @@
-"""Ground truths that need no model."""
+"""Judges that need no model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fairl_bench.toy.lexicon import SUBTYPES
 
 
 class Role(Judge):
-    """Takes the pair's word for it: the preferred text is good, the rejected one bad."""
+    """The roles of the pair as truth: the preferred text is good, the rejected one bad."""
 
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """``gold`` from the role.  Raises `DataError` for texts outside pairs."""
+        """Return ``gold`` from the role.  Raises `DataError` for texts that are in no pair."""
         outside = int((examples.role == 0).sum())
         if outside:
             raise DataError(f"judge 'role' needs pairs; {outside} texts are in none")
@@ -28,7 +28,7 @@ class ToyTruth(Judge):
     """The known reward of the synthetic world, with its four subtypes."""
 
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """``gold`` in [-1, 1], good from 0 up, and one truth a subtype."""
+        """Return ``gold`` in [-1, 1], good from 0 up, and one truth for each subtype."""
         value = np.array([truth.reward(text) for text in examples.text])
         found = [truth.subtypes(text) for text in examples.text]
         truths = {GOLD: Truth(value, np.where(value >= 0, 1, -1).astype(np.int8))}
@@ -38,5 +38,5 @@ class ToyTruth(Judge):
         return truths
 
     def badness(self, value: Floats) -> Floats:
-        """The toxicity that the reward is made of, ``(1 - value) / 2``."""
+        """Return the toxicity that the reward is made of, ``(1 - value) / 2``."""
         return (1 - value) / 2

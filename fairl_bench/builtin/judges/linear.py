@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """What was learnt: a text's log-odds of truth k are ``tfidf(text) @ weight[k] + bias[k]``."""
+    """What a linear judge learnt: a text's log-odds of truth k are ``tfidf(text) @ weight[k] + bias[k]``."""
 
     truths: tuple[str, ...]
     terms: tuple[str, ...]
@@ -36,7 +36,7 @@ class Weights(NamedTuple):
     bias: Floats  # [truths]
 
     def log_odds(self, texts: Sequence[str]) -> Floats:
-        """The log-odds of each truth ``[n, truths]``."""
+        """Return the log-odds of each truth ``[n, truths]``."""
         if not texts:
             return np.empty((0, len(self.truths)))
         vectorizer = _vectorizer(self.unit, self.longest, vocabulary=self.terms)
@@ -45,7 +45,7 @@ class Weights(NamedTuple):
         return odds
 
     def known(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
-        """How many terms each text has, and how many of them are known."""
+        """Return how many terms each text has, and how many of them are known."""
         split, terms = _vectorizer(self.unit, self.longest).build_analyzer(), set(self.terms)
         found = [split(text) for text in texts]
         return [len(own) for own in found], [sum(term in terms for term in own) for own in found]
@@ -60,7 +60,7 @@ class Weights(NamedTuple):
 
     @classmethod
     def load(cls, path: Path | str) -> Weights:
-        """What `save` wrote, to the bit.  Raises `DataError` for any other file."""
+        """Return what `save` wrote, to the bit.  Raises `DataError` for any other file."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -86,11 +86,13 @@ class Linear(ByProbability):
     gold: GoldColumn
     subtypes: Subtypes = Field((), description="columns that say whether a subtype is present (0 or 1), or how")
     limit: int | None = Field(None, ge=1, description="read only the first rows")
-    unit: Literal["words", "characters"] = Field("words", description="what is counted; characters within words alone")
-    longest: int = Field(1, ge=1, description="units of the longest sequence that counts")
-    terms: int = Field(50_000, ge=2, description="most frequent sequences to keep")
+    unit: Literal["words", "characters"] = Field(
+        "words", description="what is counted; characters are counted within words only"
+    )
+    longest: int = Field(1, ge=1, description="number of units in the longest sequence that is counted")
+    terms: int = Field(50_000, ge=2, description="how many of the most frequent sequences are kept")
     l2: float = Field(0.1, gt=0, description="weight of the L2 prior")
-    balanced: bool = Field(False, description="weigh both labels alike, however many comments each has")
+    balanced: bool = Field(False, description="give both labels the same weight, however many comments each has")
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
@@ -98,15 +100,15 @@ class Linear(ByProbability):
         return self
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """By truth, the probability of each text ``[n]``."""
+        """Return, by truth, the probability of each text ``[n]``."""
         return _probabilities(self, self.weights(), texts)
 
     def weights(self) -> Weights:
-        """What it learns from the file, fitted now unless this process has done so since the file last changed."""
+        """Return the weights, fitted now unless this process has fitted them since the file last changed."""
         return _fit(self, stamp(Path(self.path)))
 
     def save(self, path: Path | str) -> None:
-        """Write what it learns for the judge ``linear-saved``, which needs no comments."""
+        """Write the weights for the judge ``linear-saved``, which needs no comments."""
         self.weights().save(path)
 
     def check(self) -> None:
@@ -119,17 +121,17 @@ class Linear(ByProbability):
         return [row.text(self.text) for row in rows]
 
     def _labels(self, rows: Sequence[Row]) -> dict[str, Labels]:
-        """By truth, what is known of each row ``[n]`` in {+1, -1, 0}."""
+        """Return, by truth, the label of each row ``[n]`` in {+1, -1, 0}."""
         return {GOLD: self.gold.labels(rows)} | {one.truth(): one.labels(rows) for one in subtypes_of(self.subtypes)}
 
 
 class LinearSaved(ByProbability):
-    """A judge that `linear` has saved: the same verdicts without the comments it learnt from."""
+    """The weights that `linear` has saved: the same verdicts without the comments it learnt from."""
 
-    path: DataFile = Field(description="what Linear.save wrote, relative to the suite")
+    path: DataFile = Field(description="the file that Linear.save wrote, relative to the suite")
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """By truth, the probability of each text ``[n]``."""
+        """Return, by truth, the probability of each text ``[n]``."""
         return _probabilities(self, _loaded(self.path, stamp(Path(self.path))), texts)
 
     def check(self) -> None:
@@ -184,7 +186,7 @@ def _vectorizer(unit: str, longest: int, **more: Any) -> Any:
 
 
 def _regression(vectors: Any, known: Labels, judge: Linear) -> tuple[Floats, float]:
-    """Weights ``[terms]`` and bias of the label +1 against -1, from the rows that know it."""
+    """Return the weights ``[terms]`` and the bias of label +1 against -1, from the rows whose label is known."""
     from sklearn.linear_model import LogisticRegression
 
     rows: NDArray[np.int64] = np.flatnonzero(known)

@@ -1,4 +1,4 @@
-"""Probabilities to truths: what the judges that learn from labels have in common."""
+"""The base of judges that give probabilities: from probabilities to truths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fairl_bench.kinds import Judge
 
 
 def log_odds(probability: Floats, clip: float) -> Floats:
-    """``log(p / (1 - p))`` with p kept in [clip, 1 - clip], so that it is finite.
+    """Return ``log(p / (1 - p))`` with p kept in [clip, 1 - clip], so that it is finite.
 
     >>> log_odds(np.array([0.5, 1.0]), 0.01).round(2).tolist()
     [0.0, 4.6]
@@ -31,14 +31,14 @@ class ByProbability(Judge):
     threshold: float = Field(
         0.5, gt=0, lt=1, description="a text is good above this probability of good; bad kinds are cut at 1 minus it"
     )
-    clip: float = Field(1e-7, ge=1e-15, lt=0.5, description="how far probabilities are kept from 0 and 1")
+    clip: float = Field(1e-7, ge=1e-15, lt=0.5, description="the least distance of a probability from 0 and 1")
 
     @abstractmethod
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """By truth, the probability ``[n]`` that each text is good (``gold``) or of a kind (``subtype:NAME``)."""
+        """Return, by truth, the probability ``[n]`` that a text is good (``gold``) or of a kind (``subtype:NAME``)."""
 
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """``gold``: the log-odds of good, finite; subtypes: those of being present.  Raises `NotFinite` for NaN."""
+        """Return the log-odds of good (``gold``) and of each subtype, all finite.  Raises `NotFinite` for NaN."""
         row = {text: i for i, text in enumerate(dict.fromkeys(examples.text))}
         found = self.probabilities(tuple(row))
         self._refuse_nan(tuple(row), found)

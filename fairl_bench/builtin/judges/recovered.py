@@ -21,37 +21,37 @@ from fairl_bench.reward.function import RecoveredReward
 
 
 class Recovered(Judge):
-    """A reward that a run has saved: of a text's toxicity, say, as its experts' preferences told it.
+    """A reward that a run has saved, as a judge.
 
-    Its identity is what lies in the folder, its encoder's included; the folder's own place is not in the key.
+    Its identity is what lies in the folder, its encoder's included; the place of the folder is not in the key.
     """
 
     folder: Annotated[str, Beside, RunTime] = Field(
-        min_length=1, description="RESULTS/rewards/CELL, relative to the suite"
+        min_length=1, description="the saved reward, RESULTS/rewards/CELL, relative to the suite"
     )
-    threshold: float = Field(0.0, description="a text is good where its reward is above it")
+    threshold: float = Field(0.0, description="a text is good where its reward is above this")
     _find: Find | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _remember(self, info: ValidationInfo) -> Self:
-        """Keep how parts are found by name: the reward's own are named in its folder, read when it is asked."""
+        """Keep the function that finds parts by name: the reward's folder names its own parts."""
         self._find = (info.context or {}).get("find")
         return self
 
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """The reward of each text."""
+        """Return the reward of each text."""
         value = self._reward().values(examples)
         return {GOLD: Truth(value, np.where(value > self.threshold, 1, -1).astype(np.int8))}
 
     def reads(self) -> dict[str, str]:
-        """The digest of all that the reward depends on, and of the code that its method and its encoder stand in."""
+        """Return the digest of all that the reward depends on, and those of the code of its method and its encoder."""
         reward = self._reward()
         parts: dict[str, Any] = {"method": reward.method, "encoder": reward.encoder}
         code = {role: source(type(part)) for role, part in parts.items() if part is not None}
         return {"reward": about(Path(self.folder)).fingerprint(), **code}
 
     def check(self) -> None:
-        """Read the reward: its parts are here, and its encoder is the one that it was fitted on."""
+        """Read the reward: its parts must be here, and its encoder must be the one that it was fitted on."""
         self._reward()
 
     def _reward(self) -> RecoveredReward:

@@ -16,7 +16,7 @@ from fairl_bench.reward.function import RecoveredReward
 
 
 class RecoveredCell(Judge):
-    """What a method of the running suite recovered: an evaluator is given it, a suite cannot name it.
+    """The reward that a method of the running suite recovered; only an evaluator can use it, a suite cannot name it.
 
     A text is good where its reward is above 0.
     """
@@ -28,16 +28,16 @@ class RecoveredCell(Judge):
     corpus: tuple[str, str] | None = Field(None, description="keys of the pairs and their split, for a fitted encoder")
 
     def upstream(self) -> Mapping[str, Settings]:
-        """The reward, what the encoder starts from, and the texts it learns from."""
+        """Return the reward, what the encoder starts from, and the texts that it learns from."""
         keys = {"reward": self.reward, **dict(zip(("pairs", "split"), self.corpus or (), strict=False))}
         return {**{role: Artefact(key=key) for role, key in keys.items()}, **nested("encoder", self.encoder)}
 
     def judge(self, examples: Examples) -> NoReturn:
-        """Nothing: a reward that lies in a folder is the judge 'recovered'."""
+        """Raise `SuiteError`: a reward in a folder is the judge 'recovered'."""
         raise SuiteError(f"judge {self.use!r} is made by an evaluator; name a saved reward with 'use: recovered'")
 
     def ready(self, upstream: Mapping[str, Any]) -> Judging:
-        """The reward of each text, its encoder loaded once."""
+        """Return a function that judges texts by the reward, with its encoder loaded once."""
         corpus: tuple[str, ...] = ()
         if self.corpus is not None:
             split: Split = upstream["split"]

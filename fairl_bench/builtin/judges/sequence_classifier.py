@@ -1,4 +1,4 @@
-"""The verdict of a pre-trained text classifier."""
+"""A judge that is a pre-trained text classifier."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors", "*.bin")
 
 
 class _Side(NamedTuple):
-    """The label that decides, and whether it is that of a good text or of a bad one."""
+    """The label that decides, and whether it means a good text or a bad one."""
 
     column: int
     good: bool
@@ -36,9 +36,9 @@ class _Side(NamedTuple):
 class SequenceClassifier(ByClassifier):
     """A text-classification model, from a folder or the hub: the reward is its log-odds of a good text.
 
-    A model whose labels exclude each other (softmax) has one of a good or of a bad text; one whose labels do not
-    (sigmoid) has one of a bad text, and its others are subtypes.  ``good`` or ``bad`` names it, where its own name,
-    such as ``neutral`` or ``toxic``, does not tell.
+    One label decides.  Where labels exclude each other (softmax) it may mean a good or a bad text; where they do not
+    (sigmoid) it means a bad text, and the other labels are subtypes.  ``good`` or ``bad`` names the label, where its
+    own name, such as ``neutral`` or ``toxic``, does not tell.
     """
 
     model: Annotated[str, FolderOrName] = Field(
@@ -60,7 +60,7 @@ class SequenceClassifier(ByClassifier):
         return self
 
     def probabilities(self, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """By truth, the probability of each text ``[n]``."""
+        """Return, by truth, the probability of each text ``[n]``."""
         place = self._place()
         loaded = _load(place, stamp(place), self.activation)
         side = self._side(loaded.labels, loaded.sigmoid)
@@ -73,16 +73,16 @@ class SequenceClassifier(ByClassifier):
         return gold | {f"subtype:{label}": found[:, i] for i, label in others}
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """By the tokenizer in the model's folder."""
+        """Return what the tokenizer in the model's folder would read."""
         return tokens_ahead(self._place(), texts, self.max_length)
 
     def reads(self) -> dict[str, str]:
-        """The digest of the weights: of the folder's files, or the hub's commit."""
+        """Return the digest of the weights: of the folder's files, or the hub's commit."""
         place = self._place()
         return {"weights": content_sha256(place) if is_folder(Path(self.model)) else place.name}
 
     def check(self) -> None:
-        """Read the model's configuration: is it a classifier, and is it clear which label is good?"""
+        """Read the model's configuration: it must be a classifier, and it must be clear which label is good."""
         labels, sigmoid = _labels(_configuration(self._place()), self.activation)
         self._side(labels, sigmoid)
 
@@ -114,12 +114,12 @@ class SequenceClassifier(ByClassifier):
 
 
 def _bare(label: str) -> str:
-    """A label's letters alone: ``Not-Toxic`` is ``nottoxic``."""
+    """Return the letters of a label: ``Not-Toxic`` is ``nottoxic``."""
     return "".join(letter for letter in label.lower() if letter.isalpha())
 
 
 def _labels(configuration: Any, activation: str | None) -> tuple[tuple[str, ...], bool]:
-    """The labels in their order, and whether each has a probability of its own."""
+    """Return the labels in their order, and whether each has a probability of its own."""
     names = configuration.id2label
     labels = tuple(str(names[i]) for i in range(len(names)))
     if activation is None:

@@ -1,1 +1,1 @@
-"""Language models, and what aligns them."""
+"""Language models, and the aligners that make new ones of them."""

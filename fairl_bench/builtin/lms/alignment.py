@@ -1,4 +1,4 @@
-"""What every aligner that draws completions and rewards them has: its fields, its record, its verdict on collapse."""
+"""The base of all aligners that draw completions and reward them: fields, training record, test for collapse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fairl_bench.science.streams import stream
 
 
 class Step(NamedTuple):
-    """What is known of a step: its numbers, as `OnPolicy` keeps them, and its completions."""
+    """A training step: its numbers, as `OnPolicy` keeps them, and its completions."""
 
     numbers: Mapping[str, float]
     completions: Sequence[str]
@@ -41,7 +41,7 @@ Rewarding = Callable[[Sequence[str], Sequence[str]], Floats]
 
 
 class Work(NamedTuple):
-    """What an aligner starts from: the base, loaded; a prompt for every group of completions; the reward; a seed."""
+    """What an aligner starts from: the loaded base, a prompt for every group of completions, the reward, a seed."""
 
     base: Path
     model: Any
@@ -66,8 +66,8 @@ class OnPolicy(Aligner):
     drawn: ClassVar[bool] = True
 
     steps: int = Field(40, ge=1, description="updates of the weights, each from new completions")
-    batch: int = Field(64, ge=2, description="completions a step")
-    parts: int = Field(1, ge=1, description="that a batch is cut into, to fit into memory")
+    batch: int = Field(64, ge=2, description="completions in a step")
+    parts: int = Field(1, ge=1, description="number of parts that a batch is cut into, to fit into memory")
     lr: float = Field(5e-4, gt=0, description="learning rate of the first step; it falls linearly to 0")
     sampling: Sampling = Sampling()
     device: Device = Field("cpu", description=DEVICE)
@@ -83,19 +83,19 @@ class OnPolicy(Aligner):
         return self
 
     def group(self) -> int:
-        """Completions of a prompt in a step."""
+        """Return the number of completions of a prompt in a step."""
         return 1
 
     @abstractmethod
     def align(self, work: Work) -> list[Step]:
-        """Train ``work.model`` in place; what each step was like."""
+        """Train ``work.model`` in place and return a record of each step."""
 
     def reads(self) -> dict[str, str]:
-        """The version of TRL, whose algorithm it is."""
+        """Return the version of TRL, which has the algorithm."""
         return {"trl": version("trl")}
 
     def check(self) -> None:
-        """Look at what it starts from, its reward and the device."""
+        """Check the base, the prompts, the reward and the device."""
         for part in (self.base, self.prompts, self.reward):
             if part is not None:
                 part.check()
@@ -103,7 +103,7 @@ class OnPolicy(Aligner):
         self.look()
 
     def look(self) -> Sequence[str]:
-        """What the base says of the prompts of the training and of the probe, where both are known."""
+        """Return what the base remarks on the prompts of the training and of the probe, where both are known."""
         if self.base is None or type(self.base).fits is LM.fits:
             return ()
         found = list[str]()
@@ -143,7 +143,7 @@ class OnPolicy(Aligner):
         return Model(site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **verdict(history)})
 
     def _fit(self, model: Any, tokenizer: Any, prompts: Sequence[str], ends: Sequence[int]) -> None:
-        """Raises `DataError` where the model cannot go on from a prompt: a trainer would stop, or cut it."""
+        """Raise `DataError` where the model cannot continue a prompt: a trainer would stop, or cut the prompt."""
         from fairl_bench.science.language_model import positions, prompt_tokens, vocabulary
 
         empty = [i for i, ids in enumerate(tokenizer(list(prompts), verbose=False)["input_ids"]) if not ids]
@@ -171,7 +171,7 @@ class OnPolicy(Aligner):
         return lambda prompts, completions: rewarded(judging, use, prompts, completions)
 
     def _prompts(self, numbers: tuple[int, ...]) -> tuple[str, ...]:
-        """A prompt for each group of every step; where there are too few they come again, shuffled."""
+        """Return a prompt for each group of every step; where there are too few they come again, shuffled."""
         if self.prompts is None:
             raise SuiteError(
                 f"aligner {self.use!r} has nothing to complete: name its 'prompts', or make it a source's 'expert'"
@@ -191,7 +191,7 @@ class OnPolicy(Aligner):
 
 
 def rewarded(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
-    """A judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for one that is NaN or infinite."""
+    """Return a judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for one that is NaN or infinite."""
     values = np.asarray(judging(Examples(tuple(completions), tuple(prompts)))[GOLD].value, np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
@@ -203,10 +203,10 @@ def rewarded(judging: Judging, use: str, prompts: Sequence[str], completions: Se
 
 
 def verdict(history: Sequence[Step]) -> dict[str, float | bool]:
-    """The last tenth of the steps, and its share of the first; ``collapsed`` as `OnPolicy` says.
+    """Return the numbers of the last tenth of the steps, their share of the first tenth's, and ``collapsed``.
 
-    What the first tenth leaves undefined (texts of one word have no distinct-2) is left out and speaks for no collapse;
-    what the last one leaves undefined has nothing left.
+    A number that the first tenth does not define (texts of one word have no distinct-2) is left out and does not count
+    as collapse; a number that only the last tenth does not define counts as 0.
     """
     tenth = max(1, len(history) // 10)
     first, last = _pooled(history[:tenth]), _pooled(history[-tenth:])
@@ -221,7 +221,7 @@ def verdict(history: Sequence[Step]) -> dict[str, float | bool]:
 
 
 def _pooled(steps: Sequence[Step]) -> dict[str, float]:
-    """The means of some steps, and the distinct-2 of all their completions together."""
+    """Return the means of some steps, and the distinct-2 of all their completions together."""
     names = {name: None for step in steps for name in step.numbers if name != "step"}
     means = {name: float(np.mean([s.numbers[name] for s in steps if name in s.numbers])) for name in names}
     return means | _variety([text for step in steps for text in step.completions])
@@ -234,7 +234,7 @@ def _variety(completions: Sequence[str]) -> dict[str, float]:
 
 @contextmanager
 def _lent(model: Any) -> Iterator[None]:
-    """Put back what trainers change of a model's settings for themselves: special tokens, ``use_cache``."""
+    """Put back what a trainer changes in a model's settings for itself: special tokens, ``use_cache``."""
     config, settings = model.config.get_text_config(), model.generation_config
     names = [name for name in (*_SPECIAL, "use_cache") if hasattr(config, name)]
     before = {name: copy.copy(getattr(config, name)) for name in names}

@@ -1,4 +1,4 @@
-"""RLOO and GRPO by TRL: several completions of a prompt, each measured against the others."""
+"""RLOO and GRPO by TRL: several completions of a prompt, each compared with the others."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _KEPT = {"reward": "reward", "kl": "kl", "entropy": "entropy", "completions/mean
 
 
 class GroupRelative(OnPolicy):
-    """An aligner whose baseline of a completion is the reward of its siblings."""
+    """An aligner that compares each completion with the other completions of the same prompt."""
 
     per_prompt: int = Field(4, ge=2, description="completions of a prompt")
     precision: Precision = Field("float32", description=PRECISION)
 
     def group(self) -> int:
-        """``per_prompt``."""
+        """Return ``per_prompt``."""
         return self.per_prompt
 
     @abstractmethod
     def trainer(self) -> tuple[type[Any], type[Any]]:
-        """TRL's trainer and its configuration."""
+        """Return TRL's trainer and its configuration class."""
 
     @abstractmethod
     def penalty(self) -> float:
-        """TRL's ``beta``."""
+        """Return the value of TRL's ``beta``."""
 
     def align(self, work: Work) -> list[Step]:
-        """Train ``work.model`` in place, from the last checkpoint if there is one: to the same weights as without."""
+        """Train ``work.model`` in place, from the last checkpoint if there is one, to the same weights."""
         from datasets import Dataset
         from transformers import PrinterCallback
 
@@ -118,7 +118,7 @@ class GroupRelative(OnPolicy):
 
 
 def _ending(trainer: type[Any], ends: Sequence[int]) -> type[Any]:
-    """The trainer with completions that stop at the first of these tokens: some versions of TRL know one alone."""
+    """Return the trainer with completions that stop at the first of these tokens: some TRLs know only one."""
     from fairl_bench.science.endings import ended
 
     class Ending(trainer):  # type: ignore[misc]
@@ -133,13 +133,13 @@ def _ending(trainer: type[Any], ends: Sequence[int]) -> type[Any]:
 
 
 def _end_at(trainer: Any, ends: Sequence[int]) -> None:
-    """Have the trainer's generation stop at any of these tokens, or at none."""
+    """Make the trainer's generation stop at any of these tokens, or at none."""
     trainer.generation_config.eos_token_id = trainer.generation_kwargs["eos_token_id"] = list(ends) or None
     trainer.eos_token_ids = list(ends) or [NO_TOKEN]
 
 
 def _follower(heard: Sequence[str], work: Work) -> Any:
-    """What TRL tells of each step: reported, put down, and kept every `CHECKPOINT_SECONDS`."""
+    """Return a callback that reports and records each step, and saves one every `CHECKPOINT_SECONDS`."""
     from transformers import TrainerCallback
 
     class Follower(TrainerCallback):
@@ -174,7 +174,7 @@ def _refuse_not_finite(row: Mapping[str, Any], steps: int) -> None:
 
 
 def _last_checkpoint(scratch: Path) -> str | None:
-    """The last checkpoint that is whole; half-written and damaged ones are removed."""
+    """Return the last complete checkpoint; half-written and damaged ones are removed."""
     found = {int(path.name.partition("-")[2]): path for path in scratch.glob("checkpoint-*")}
     for step in sorted(found, reverse=True):
         if intact(found[step] / _DONE):
@@ -184,7 +184,7 @@ def _last_checkpoint(scratch: Path) -> str | None:
 
 
 def _restore(model: Any, checkpoint: str) -> None:
-    """Put a checkpoint's weights into the model: the trainer by itself misses those that files name otherwise."""
+    """Put a checkpoint's weights into the model: the trainer misses those that have other names in the files."""
     from transformers import AutoModelForCausalLM
 
     # transformers 5 writes a GPT-NeoX's lm_head as embed_out, and its trainer then finds no lm_head
@@ -193,7 +193,7 @@ def _restore(model: Any, checkpoint: str) -> None:
 
 
 def _step(log: Mapping[str, Any]) -> Step:
-    """One step of TRL's log, whose kl is that of a token."""
+    """Return one step of TRL's log, whose kl is per token."""
     numbers = {"step": log["step"], **{ours: log[theirs] for theirs, ours in _KEPT.items() if theirs in log}}
     if "kl" in numbers:
         numbers["kl"] *= numbers["length"]
@@ -206,16 +206,16 @@ class Rloo(GroupRelative):
     The KL to the base is that of a whole completion, in nats; per-completion baselines are the siblings' mean.
     """
 
-    kl: float = Field(0.3, ge=0, description="reward units a nat of KL to the base, by completion")
+    kl: float = Field(0.3, ge=0, description="cost of the KL of a completion to the base, in reward units a nat")
 
     def trainer(self) -> tuple[type[Any], type[Any]]:
-        """TRL's `RLOOTrainer`."""
+        """Return TRL's `RLOOTrainer`."""
         from trl import RLOOConfig, RLOOTrainer  # type: ignore[attr-defined]
 
         return RLOOTrainer, RLOOConfig
 
     def penalty(self) -> float:
-        """``kl``."""
+        """Return ``kl``."""
         return self.kl
 
 
@@ -229,11 +229,11 @@ class Grpo(GroupRelative):
     kl: float = Field(0.4, ge=0, description="weight of the KL to the base in the loss, by token")
 
     def trainer(self) -> tuple[type[Any], type[Any]]:
-        """TRL's `GRPOTrainer`."""
+        """Return TRL's `GRPOTrainer`."""
         from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
 
         return GRPOTrainer, GRPOConfig
 
     def penalty(self) -> float:
-        """``kl``."""
+        """Return ``kl``."""
         return self.kl

@@ -1,4 +1,4 @@
-"""PPO by TRL, as far as a version of TRL has it."""
+"""PPO by TRL, for the versions of TRL that have it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fairl_bench.progress import report
 
 
 class _Heard(NamedTuple):
-    """A completion and how many tokens it has."""
+    """A completion and its number of tokens."""
 
     text: str
     tokens: int
@@ -33,7 +33,7 @@ class Ppo(OnPolicy):
     alignment begins anew: TRL's PPO cannot go on from a checkpoint.
     """
 
-    kl: float = Field(0.3, ge=0, description="reward units a nat of KL to the base")
+    kl: float = Field(0.3, ge=0, description="cost of the KL to the base, in reward units a nat")
     epochs: int = Field(4, ge=1, description="passes over a step's completions")
     clip: float = Field(0.2, gt=0, description="how far the probability of a token may move in a step, as a share")
 
@@ -44,12 +44,12 @@ class Ppo(OnPolicy):
         return self
 
     def check(self) -> None:
-        """Look for PPO, too."""
+        """Check that TRL has PPO, and what every aligner checks."""
         _has_ppo(self.use)
         super().check()
 
     def align(self, work: Work) -> list[Step]:
-        """Train ``work.model`` in place; what each step was like."""
+        """Train ``work.model`` in place and return a record of each step."""
         _has_ppo(self.use)
         from transformers import PrinterCallback
 
@@ -131,7 +131,7 @@ class Ppo(OnPolicy):
 
 
 def _has_ppo(use: str) -> None:
-    """Raises `MissingExtra` where the installed TRL has no PPO."""
+    """Raise `MissingExtra` where the installed TRL has no PPO."""
     spec = find_spec("trl")
     places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
     if not any((place / "experimental" / "ppo").is_dir() for place in places):
@@ -143,7 +143,7 @@ def _has_ppo(use: str) -> None:
 
 @contextmanager
 def _ending(ends: Sequence[int]) -> Iterator[None]:
-    """Have TRL's PPO end a completion at the first of these tokens: it knows one alone."""
+    """Make TRL's PPO end a completion at the first of these tokens: by itself it knows only one."""
     import torch
     from trl.experimental.ppo import ppo_trainer
 
@@ -165,7 +165,7 @@ def _ending(ends: Sequence[int]) -> Iterator[None]:
 
 
 def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], work: Work, length: int) -> Any:
-    """The judge in the shape of a reward model: its 'hidden state' at every token is the reward of the text."""
+    """Return the judge in the form of a reward model: its 'hidden state' at every token is the reward of the text."""
     import torch
     from transformers.modeling_outputs import BaseModelOutput
 
@@ -196,7 +196,7 @@ def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], work: Wo
 
 
 def _listener(heard: list[_Heard], work: Work) -> Any:
-    """What TRL tells of each step: reported, and put down with the completions."""
+    """Return a callback that reports each step and records it with its completions."""
     from transformers import TrainerCallback
 
     class Listener(TrainerCallback):
@@ -213,7 +213,7 @@ def _listener(heard: list[_Heard], work: Work) -> Any:
 
 
 def _step(log: Mapping[str, Any]) -> Step:
-    """One step of TRL's log, whose entropy is that of a completion."""
+    """Return one step of TRL's log, whose entropy is per completion."""
     length = log["length"]
     numbers = {
         "step": log["step"],

@@ -22,9 +22,9 @@ _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 class Pretrained(LM):
     """A causal language model from a folder or the hub, used where it lies.
 
-    Identity is the folder's content or the hub's commit.  Its weights must be safetensors, and no code of it is run.
-    A prompt is gone on from as it stands, without a chat template.  How it samples is what the suite says: of its own
-    generation settings only the end tokens count, each of which ends a completion.
+    Its identity is the folder's content or the hub's commit.  Its weights must be safetensors, and no code of it is
+    run.  It continues a prompt as the prompt stands, without a chat template.  The suite says how it samples: of the
+    model's own generation settings only the end tokens count, each of which ends a completion.
     """
 
     model: Annotated[str, FolderOrName] = Field(
@@ -33,17 +33,17 @@ class Pretrained(LM):
     revision: str | None = Field(None, description="commit or branch on the hub")
 
     def make(self, site: Site) -> Model:
-        """Where it lies."""
+        """Return where the model lies."""
         self.check()
         return Model(self._place())
 
     def reads(self) -> dict[str, str]:
-        """The digest of the folder's files, or the hub's commit."""
+        """Return the digest of the folder's files, or the hub's commit."""
         place = self._place()
         return {"weights": content_sha256(place) if is_folder(Path(self.model)) else place.name}
 
     def check(self) -> None:
-        """Look for its weights and its tokenizer, and read of what architecture it is."""
+        """Look for the weights and the tokenizer, and read which architecture the model has."""
         from fairl_bench.science.language_model import refuse
 
         place = self._place()
@@ -51,7 +51,7 @@ class Pretrained(LM):
         self._tokenizer(place)
 
     def remarks(self) -> list[str]:
-        """That it names no end token, and which generation settings of its own do nothing."""
+        """Return remarks: the model names no end token; some of its own generation settings have no effect."""
         from fairl_bench.science.language_model import idle_settings
 
         place = self._place()
@@ -68,7 +68,7 @@ class Pretrained(LM):
         return found
 
     def fits(self, prompts: Sequence[str], new: int) -> list[str]:
-        """Look at the prompts' tokens: as many as the model has positions for, and none that it does not have."""
+        """Check the prompts' tokens: no more than the model has positions for, and none that it does not know."""
         from fairl_bench.science.language_model import positions, prompt_tokens, trained_positions
 
         tokenizer, config, ends = self._known(self._place())
@@ -87,7 +87,7 @@ class Pretrained(LM):
         return f"language model {self.model!r}"
 
     def _known(self, place: Path) -> tuple[Any, Any, tuple[int, ...]]:
-        """Its tokenizer, its configuration and its end tokens."""
+        """Return the model's tokenizer, its configuration and its end tokens."""
         from fairl_bench.science.endings import end_tokens
         from fairl_bench.science.language_model import configuration, own_settings
 

@@ -1,4 +1,4 @@
-"""A language model made from nothing, small enough to train on one core."""
+"""A language model trained from scratch, small enough for one core."""
 
 from __future__ import annotations
 
@@ -44,16 +44,22 @@ class TinyLM(LM):
     corpus: TestSet = Field(description="the texts to learn from; their truth is not read")
     architecture: Literal["gpt-neox", "llama", "gemma3"] = "gpt-neox"
     layers: int = Field(2, ge=1, description="transformer blocks")
-    width: int = Field(128, ge=8, description="of the hidden states; the inner layer is four times as wide")
-    heads: int = Field(4, ge=1, description="of attention; they share the width")
-    vocab: int = Field(1024, ge=_LEAST, description="tokens, the 256 bytes among them; fewer if the corpus has fewer")
-    context: int = Field(128, ge=8, description="tokens that a text may have")
+    width: int = Field(128, ge=8, description="width of the hidden states; the inner layer is four times as wide")
+    heads: int = Field(4, ge=1, description="number of attention heads, which share the width")
+    vocab: int = Field(
+        1024, ge=_LEAST, description="number of tokens, the 256 bytes among them; fewer if the corpus has fewer"
+    )
+    context: int = Field(128, ge=8, description="most tokens of a text")
     steps: int = Field(250, ge=1, description="updates of the weights")
-    batch: int = Field(32, ge=1, description="windows a step")
-    length: int = Field(64, ge=2, description="tokens of a window")
-    lr: float = Field(6e-3, gt=0, description="highest rate: after a linear warm-up, before half a cosine to 0")
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps")
-    held_out: float = Field(0.05, gt=0, lt=1, description="share of the texts that only measure the perplexity")
+    batch: int = Field(32, ge=1, description="windows in a step")
+    length: int = Field(64, ge=2, description="tokens in a window")
+    lr: float = Field(
+        6e-3, gt=0, description="highest learning rate, between a linear warm-up and half a cosine down to 0"
+    )
+    warmup: float = Field(0.1, ge=0, lt=1, description="length of the warm-up, as a share of the steps")
+    held_out: float = Field(
+        0.05, gt=0, lt=1, description="share of the texts that are not learnt from and measure the perplexity"
+    )
     device: Device = Field("cpu", description=DEVICE)
     precision: Precision = Field("float32", description=PRECISION)
 
@@ -66,12 +72,12 @@ class TinyLM(LM):
         return self
 
     def check(self) -> None:
-        """Look at the corpus and the device."""
+        """Check the corpus and the device."""
         self.corpus.check()
         check_device(self.device, f"language model {self.use!r}")
 
     def make(self, site: Site) -> Model:
-        """Train it; the same weights again from the same replicate, interrupted or not (on the CPU)."""
+        """Train the model; one replicate gives the same weights again, interrupted or not (on the CPU)."""
         import torch
 
         from fairl_bench.science.pretraining import perplexity
@@ -92,7 +98,7 @@ class TinyLM(LM):
         return Model(site.folder, facts)
 
     def _pretrain(self, model: Any, tokens: Rows, site: Site) -> list[float]:
-        """Train the model in place; the loss of each step."""
+        """Train the model in place and return the loss of each step."""
         from fairl_bench.science.pretraining import pretrain
 
         if len(tokens) <= self.length:
@@ -116,7 +122,7 @@ class TinyLM(LM):
         return Recipe(self.steps, self.batch, self.length, self.lr, self.warmup, bfloat16=half)
 
     def _texts(self, replicate: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The texts to learn from and those to measure with, at least one each."""
+        """Return the texts to learn from and those to measure with, at least one each."""
         drawn = self.corpus.examples(stream("tiny-lm/corpus", replicate)).inputs("prompt+completion")
         texts = [text for text in drawn if text.strip()]
         if len(texts) < 2:
@@ -126,7 +132,7 @@ class TinyLM(LM):
         return tuple(texts[i] for i in order[unseen:]), tuple(texts[i] for i in order[:unseen])
 
     def _model(self, tokenizer: Any) -> Any:
-        """The network with its initial weights."""
+        """Return the network with its initial weights."""
         from transformers import AutoConfig, AutoModelForCausalLM
 
         shape = {
@@ -147,7 +153,7 @@ class TinyLM(LM):
 
 
 def _tokenizer(texts: Sequence[str], vocab: int, context: int) -> Any:
-    """A byte-level BPE of these texts: any text can be written in it and read back as it was."""
+    """Return a byte-level BPE of these texts: any text can be written in it and read back unchanged."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -171,12 +177,12 @@ def _tokenizer(texts: Sequence[str], vocab: int, context: int) -> Any:
 
 
 def _end(losses: Sequence[float]) -> float:
-    """The mean loss of the last twentieth of the steps."""
+    """Return the mean loss of the last twentieth of the steps."""
     last = losses[-max(1, len(losses) // 20) :]
     return sum(last) / len(last)
 
 
 def _stream(tokenizer: Any, texts: Sequence[str]) -> Rows:
-    """The texts' tokens one after the other, each text ended ``[tokens]`` int64."""
+    """Return the texts' tokens one after the other, each text with its end token ``[tokens]`` int64."""
     found = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return np.array([token for ids in found for token in (*ids, tokenizer.eos_token_id)], np.int64)

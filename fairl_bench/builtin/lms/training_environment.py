@@ -1,4 +1,4 @@
-"""How the libraries that train language models are made repeatable and quiet, and where they train."""
+"""The surroundings of training a language model: device, precision, random seeds, and quiet libraries."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def check_device(device: Device, what: str) -> None:
 
 
 def with_tokens(tokenizer: Any, pad: int, ends: Sequence[int]) -> Any:
-    """A copy of a tokenizer that names these tokens to a trainer, whatever stands in its files.
+    """Return a copy of a tokenizer with these padding and end tokens, whatever its files say.
 
-    Special tokens are not touched: an ordinary token made one would be left out of the texts.
+    Special tokens stay as they are: an ordinary token made special would be left out of the texts.
     """
     kind = type(tokenizer)
     own = tokenizer.eos_token_id
@@ -51,7 +51,7 @@ def with_tokens(tokenizer: Any, pad: int, ends: Sequence[int]) -> Any:
 
 @contextmanager
 def seeded(purpose: str, *numbers: int) -> Iterator[int]:
-    """Python's, NumPy's and torch's global generators seeded for one purpose, and put back afterwards; the seed."""
+    """Seed Python's, NumPy's and torch's global generators for one purpose; give the seed; put all back afterwards."""
     import torch
 
     seed = int(stream(purpose, *numbers).integers(2**31))
@@ -69,7 +69,7 @@ def seeded(purpose: str, *numbers: int) -> Iterator[int]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bar, warning or note of the libraries, and nothing sent to their makers."""
+    """Silence the libraries: no progress bars, warnings or notes, and nothing sent to their makers."""
     from huggingface_hub import constants
     from transformers.utils import logging as transformers_logging
 

@@ -1,1 +1,1 @@
-"""IRL algorithms: pairs to reward."""
+"""IRL methods: from pairs to a reward."""

@@ -24,25 +24,26 @@ if TYPE_CHECKING:
 class FailureAware(PairwiseMethod):
     """Failure-aware IRL: a base path on all pairs, a failure path on those that fail now (paper 4, Algorithm 1).
 
-    ``L_base + lambda_t L_fail(S_t) + mu/2 ||w_F||^2``; each round the detector says which pairs fail, a share p_t of
-    them is S_t, and lambda_t falls.  Departures from the paper's letter, all selectable back: the penalty is constant
+    The loss is ``L_base + lambda_t L_fail(S_t) + mu/2 ||w_F||^2``.  In each round the detector says which pairs fail, a
+    share p_t of them is S_t, and lambda_t falls.  Four things differ from the paper's letter: the penalty is constant
     (``penalty: failure-weight`` is Eq. 3's lambda_t/2, which drives w_F to zero), each path learns from its own loss
-    (``coupling: full`` is Algorithm 1's), failures are mined by round (``mine: step`` is Algorithm 1's), and no step
-    is taken on the failure path where no pair fails.  The epoch kept is the best one after lambda_t has fallen to 1.
+    (``coupling: full`` is Algorithm 1's), failures are mined by round (``mine: step`` is Algorithm 1's), and no step is
+    taken on the failure path where no pair fails.  The suite's ``training.stop`` says which epoch is kept.
     """
 
     base: PairwiseMethod = Field(description="the loss of all pairs: max-margin, max-entropy or any pairwise one")
-    detector: Detector = Field(description="which pairs are failures now")
+    detector: Detector = Field(description="the rule that says which pairs are failures in a round")
     failure_loss: Literal["stricter", "same"] = Field(
-        "stricter", description="M_fail = 2M or tau_fail = tau/2; or the base loss again: weight alone"
+        "stricter",
+        description="stricter: M_fail = 2M or tau_fail = tau/2; same: the base loss again, weight alone",
     )
-    strictness: float = Field(2.0, gt=1, description="how many times as much the stricter loss asks")
+    strictness: float = Field(2.0, gt=1, description="how many times the margin the stricter loss asks for")
     failure_weight: Schedule = Field(
         {"use": "exponential", "start": 10.0, "factor": 0.85}, description="lambda_t, by round", validate_default=True
     )
     sampling: Schedule = Field(
         {"use": "constant", "value": 1.0},
-        description="p_t: the share of the failures learnt from",
+        description="p_t, by round: the share of the failures that is learnt from",
         validate_default=True,
     )
     rounds: int = Field(60, ge=1)
@@ -53,7 +54,7 @@ class FailureAware(PairwiseMethod):
         "base-stopped", description="which path a loss reaches: base-stopped keeps the base loss from the failure path"
     )
     penalty: Annotated[float, Field(ge=0)] | Literal["failure-weight"] = Field(
-        1e-3, description="mu of mu/2 ||w_F||^2, weights alone"
+        1e-3, description="mu of mu/2 ||w_F||^2, on the weights and not on the biases"
     )
 
     @model_validator(mode="after")
@@ -75,31 +76,31 @@ class FailureAware(PairwiseMethod):
         return self
 
     def loss(self, margin: Tensor) -> Tensor:
-        """The base loss."""
+        """Return the base loss."""
         return self.base.loss(margin)
 
     def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
-        """The base's weights, of its own loss alone."""
+        """Return the base's weights, which depend on its own loss alone."""
         return self.base.weight(margin, loss, batch)
 
     def weighs(self) -> bool:
-        """Whether the base does."""
+        """Return whether the base weighs its pairs."""
         return self.base.weighs()
 
     def truths(self) -> frozenset[str]:
-        """What the detector must know."""
+        """Return the truths that the detector reads."""
         return self.detector.truths()
 
     def epochs(self, training: Training) -> int:
-        """All rounds; the suite's number of epochs is for the other methods."""
+        """Return the epochs of all rounds; the suite's number of epochs is for the other methods."""
         return self.rounds * self.round_epochs
 
     def stack(self) -> Hashable:
-        """Those of one form train together: one number of rounds, and all with a second path or none."""
+        """Return what must be equal for runs to train together: rounds, their epochs, mining, second path."""
         return ("failure-aware", self.rounds, self.round_epochs, self.mine, self.failure_head)
 
     def failure_plan(self) -> FailurePlan:
-        """Algorithm 1 as plain functions."""
+        """Return Algorithm 1 as plain functions."""
         from fairl_bench.science.failures import FailurePlan
 
         stricter = self.base.stricter(self.strictness) if self.failure_loss == "stricter" else None

@@ -1,4 +1,4 @@
-"""The control that reads nothing but a text's length."""
+"""A control that reads nothing but the length of a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairl_bench.kinds import Method
 
 
 class Length(Method):
-    """Length alone: longer or shorter is better, as most training pairs have it."""
+    """Length alone: longer is better or shorter is better, whichever holds in most training pairs."""
 
     seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
@@ -20,17 +20,17 @@ class Length(Method):
     unit: Literal["characters", "words"] = Field("characters", description="what is counted")
 
     def fit(self, task: Task) -> Reward:
-        """The sign of the length difference in most training pairs; shorter is better where they are even."""
+        """Return the sign of the length difference in most training pairs; shorter is better where they are even."""
         lengths = self._lengths(task.train.texts)
         difference = np.sign(lengths[task.train.preferred] - lengths[task.train.rejected]).sum()
         return Reward({"sign": np.array(1 if difference > 0 else -1, np.float32)})
 
     def score(self, reward: Reward, inputs: Inputs) -> Floats:
-        """The signed length of each text."""
+        """Return the signed length of each text."""
         return float(reward.arrays["sign"]) * self._lengths(inputs.text)
 
     def head(self, suite_head: Head) -> str:
-        """None."""
+        """Return an empty name: it has no head."""
         return ""
 
     def _lengths(self, texts: tuple[str, ...]) -> Floats:

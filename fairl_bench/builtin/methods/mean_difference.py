@@ -1,4 +1,4 @@
-"""The cheapest IRL there is, and a strong control."""
+"""The simplest IRL method, and a strong control."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class MeanDifference(Method):
     seeded: ClassVar[bool] = False
 
     def fit(self, task: Task) -> Reward:
-        """The closed form ``mean h(o+) - mean h(o-)``; the head of the suite is not used."""
+        """Return the closed form ``mean h(o+) - mean h(o-)``; the suite's head is not used."""
         train = task.train
         preferred = train.vectors[train.preferred].mean(0, dtype=np.float64)
         rejected = train.vectors[train.rejected].mean(0, dtype=np.float64)
         return Reward({"weight": (preferred - rejected).astype(np.float32), "bias": np.zeros((), np.float32)})
 
     def head(self, suite_head: Head) -> str:
-        """Always linear."""
+        """Return ``linear``, always."""
         return "linear"

@@ -16,16 +16,16 @@ class Oracle(Method):
     seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
 
-    judge: Judge = Field(description="its truth 'gold' is the reward of a text")
+    judge: Judge = Field(description="the judge whose truth 'gold' is the reward")
 
     def fit(self, task: Task) -> Reward:
-        """Nothing."""
+        """Return an empty reward: there is nothing to learn."""
         return Reward({})
 
     def score(self, reward: Reward, inputs: Inputs) -> Floats:
-        """The judge's ``gold`` of each text ``[n]``."""
+        """Return the judge's ``gold`` of each text ``[n]``."""
         return self.judge.judge(Examples(inputs.text))[GOLD].value
 
     def head(self, suite_head: Head) -> str:
-        """None."""
+        """Return an empty name: it has no head."""
         return ""

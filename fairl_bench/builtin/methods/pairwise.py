@@ -19,11 +19,11 @@ class MaxMargin(PairwiseMethod):
     margin: float = Field(0.8, gt=0, description="required margin M, in reward units (paper 5)")
 
     def loss(self, margin: Tensor) -> Tensor:
-        """``max(0, M - margin)``."""
+        """Return ``max(0, M - margin)``."""
         return hinge(margin, self.margin)
 
     def stricter(self, factor: float) -> Self:
-        """``M_fail = factor * M`` (paper 4.2)."""
+        """Return the method with ``M_fail = factor * M`` (paper 4.2)."""
         return self.model_copy(update={"margin": self.margin * factor})
 
 
@@ -33,9 +33,9 @@ class MaxEntropy(PairwiseMethod):
     temperature: float = Field(1.0, gt=0, description="tau, in reward units (paper 5)")
 
     def loss(self, margin: Tensor) -> Tensor:
-        """``softplus(-margin / tau)``."""
+        """Return ``softplus(-margin / tau)``."""
         return bradley_terry(margin, self.temperature)
 
     def stricter(self, factor: float) -> Self:
-        """``tau_fail = tau / factor`` (paper 4.2)."""
+        """Return the method with ``tau_fail = tau / factor`` (paper 4.2)."""
         return self.model_copy(update={"temperature": self.temperature / factor})

@@ -1,1 +1,1 @@
-"""What several built-in parts need and none of them is."""
+"""What built-in parts of several kinds build on.  What the parts of one kind share lies beside them in their folder."""

@@ -1,4 +1,4 @@
-"""What becomes of a language model along its alignment: held-out prompts completed at some of the steps."""
+"""How a language model changes during its alignment: held-out prompts, completed at some of the steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE: Final = "along.parquet"
 
 
 class AlignmentProbe:
-    """Looks at a model while it is trained; what it saw survives an interruption in ``scratch``.
+    """Completes held-out prompts while a model is trained; ``scratch`` keeps the results when a run is interrupted.
 
     ``along.parquet`` beside the weights: ``step``, ``row`` of the prompt, ``prompt``, ``text``, ``reward`` of the
     training, ``kl_k1`` and ``kl_k3`` from the base (nats a completion), ``surprise`` under the base (nats), ``tokens``.
@@ -43,7 +43,7 @@ class AlignmentProbe:
         self.uniform = np.stack([stream("probe", replicate, i).random(probe.max_new_tokens) for i in range(probe.n)])
 
     def look(self, step: int) -> None:
-        """Complete the prompts, if this is a step to look at."""
+        """Complete the prompts, if this is one of the steps to look at."""
         if step not in self.steps:
             return
         import pyarrow as pa
@@ -59,7 +59,7 @@ class AlignmentProbe:
         half.replace(self._place(step))
 
     def keep(self, folder: Path) -> None:
-        """Write ``along.parquet``."""
+        """Write ``along.parquet`` into the folder."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 

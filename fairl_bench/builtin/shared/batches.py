@@ -18,10 +18,10 @@ N = TypeVar("N", bound=np.generic)
 def in_batches(
     order: Sequence[int], size: int, work: Callable[[Sequence[int]], NDArray[N]], workers: int = 0
 ) -> NDArray[N]:
-    """One row a text ``[n, ...]``, in the texts' own order, of what ``work`` gives for each batch of them.
+    """Return one row a text ``[n, ...]``, in the texts' own order: what ``work`` gives for each batch of them.
 
-    ``order`` is a permutation of the rows ``0 ... n - 1``, n > 0, that puts together what goes into one batch: sorted
-    by length, little is padding.  ``workers`` batches are at work at once, one thread each; 0: one a core.
+    ``order`` is a permutation of the rows ``0 ... n - 1``, n > 0; neighbours in it go into one batch: sorted by length,
+    little is padding.  ``workers`` batches are at work at once, one thread each; 0: one a core.
     """
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     rows: NDArray[N] | None = None

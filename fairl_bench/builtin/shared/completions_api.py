@@ -34,11 +34,14 @@ class CompletionsApi(LM):
     them.
     """
 
-    url: Annotated[str, RunTime] = Field(description="base URL as OpenAI's clients take it, with its /v1")
-    model: str = Field(min_length=1, description="name on the server")
-    revision: str = Field("", description="a label of the weights, yours to choose; it is only in the key")
+    url: Annotated[str, RunTime] = Field(description="base URL as OpenAI's clients take it, /v1 included")
+    model: str = Field(min_length=1, description="the model's name on the server")
+    revision: str = Field(
+        "", description="a label for the weights that you choose; it changes the key and nothing else"
+    )
     server: Literal["openai", "vllm", "tgi", "llama.cpp", "transformers"] = Field(
-        "openai", description="whose extensions say what the protocol cannot (top_k, no filter of the server's own)"
+        "openai",
+        description="kind of server, for what the protocol itself cannot say (top_k, no filter of its own)",
     )
     api: Literal["completions", "chat"] = Field("completions", description="chat: the prompt is the user's message")
     system: str = Field("", description="the system message before each prompt of a chat; none where empty")
@@ -49,7 +52,9 @@ class CompletionsApi(LM):
         8, ge=1, description="requests at once; 'transformers' seeds its whole process, so it is asked one by one"
     )
     timeout: Annotated[float, RunTime] = Field(120.0, gt=0, description="seconds for an answer, to its last byte")
-    retries: Annotated[int, RunTime] = Field(5, ge=0, description="of a request that fails, before all is given up")
+    retries: Annotated[int, RunTime] = Field(
+        5, ge=0, description="tries after a failed request, before the work is given up"
+    )
     back_off: Annotated[float, RunTime] = Field(
         1.0, gt=0, description="seconds before the first retry, doubled each time up to 60, less jitter"
     )
@@ -57,7 +62,7 @@ class CompletionsApi(LM):
     @field_validator("url")
     @classmethod
     def _without_secret(cls, url: str) -> str:
-        """Refuse what is no URL, and one that holds a secret, which must not be shown either."""
+        """Refuse a text that is not a URL, and a URL that holds a secret; the message does not show it."""
         try:
             parts = urlsplit(url)
             secret = bool(parts.username or parts.password or parts.query or parts.fragment)
@@ -74,7 +79,7 @@ class CompletionsApi(LM):
     @field_validator("api_key_env")
     @classmethod
     def _a_name(cls, name: str | None) -> str | None:
-        """Refuse what may be the key itself, without showing it."""
+        """Refuse a name that may be the key itself; the message does not show it."""
         if name is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
             reason = "needs the name of an environment variable in capitals, like OPENAI_API_KEY; never the key itself"
             raise PydanticCustomError("no_variable", reason)
@@ -85,17 +90,17 @@ class CompletionsApi(LM):
         self._key()
 
     def make(self, site: Site) -> Model:
-        """No files: the server holds the model.  It is asked for one token, so that a mistake is told at once."""
+        """Ask the server for one token, so that a mistake shows at once.  No file is made."""
         with self._endpoint() as endpoint:
             body = self._body("Hello", Sampling(max_new_tokens=1), 0)
             self._ask(endpoint, body)
         return Model(site.folder, {"served": True, "model": self.model, "url": self.url})
 
     def complete(self, asked: Asked, site: Site) -> Sequence[str]:
-        """One completion a prompt, each with a seed of its own; those that ``site.scratch`` holds are not asked again.
+        """Return one completion a prompt, each with its own seed; those in ``site.scratch`` are not asked for again.
 
-        A server gives the same texts again only as far as it respects seeds.  Raises `DataError` with the reason where
-        the server does not do its part; what it gave until then is kept for the next run.
+        A server repeats its texts only as far as it respects seeds.  Raises `DataError` with the reason where the
+        server fails; what it gave before that is kept for the next run.
         """
         places = list(zip(asked.row, asked.draw, strict=True))
         if reason := top_k_refusal(self.server, asked.sampling):
@@ -117,7 +122,7 @@ class CompletionsApi(LM):
         return [kept[place] for place in places]
 
     def _answers(self, bodies: Mapping[Place, Mapping[str, Any]], total: int) -> Generator[tuple[Place, str]]:
-        """Each answer as it comes.  After a failure those under way are waited for and kept, then it is raised."""
+        """Return the answers as they come.  After a failure, those under way are still kept; then it is raised."""
         failure: DataError | None = None
         done = total - len(bodies)
         at_once = 1 if self.server == "transformers" else self.concurrency
@@ -160,7 +165,7 @@ class CompletionsApi(LM):
         )
 
     def _key(self) -> str | None:
-        """The key, from the environment alone.  Raises `DataError` where it is not there, or cannot be sent."""
+        """Return the key, from the environment alone.  Raises `DataError` where it is not set or cannot be sent."""
         if self.api_key_env is None:
             return None
         key = os.environ.get(self.api_key_env, "").strip()
@@ -177,7 +182,7 @@ class CompletionsApi(LM):
         return endpoint.ask("/completions", body, _of_completions).strip()
 
     def _body(self, prompt: str, sampling: Sampling, seed: int) -> dict[str, Any]:
-        """The request for one completion."""
+        """Return the request for one completion."""
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": sampling.max_new_tokens,
@@ -194,7 +199,7 @@ class CompletionsApi(LM):
 
 
 def _as_spoken(server: str, body: dict[str, Any], sampling: Sampling) -> dict[str, Any]:
-    """The request in a server's own words: a filter that is not asked for is off, whatever its default."""
+    """Return the request in the words of one kind of server: a filter that is not asked for is off."""
     k = sampling.top_k
     if server == "vllm":
         return {**body, "top_k": k or -1, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -209,7 +214,7 @@ def _as_spoken(server: str, body: dict[str, Any], sampling: Sampling) -> dict[st
 
 
 def top_k_refusal(server: str, sampling: Sampling) -> str:
-    """Why this kind of server cannot sample like that; empty where it can."""
+    """Return why this kind of server cannot sample like that; empty where it can."""
     if sampling.top_k and server in ("openai", "tgi"):
         return f"server {server!r} knows no top_k, got {sampling.top_k}; set 'top_k: 0', or name another 'server'"
     return ""
@@ -226,7 +231,7 @@ def _of_chat(answer: Any) -> str:
 
 
 def _kept(path: Path) -> dict[Place, str]:
-    """The completions of an interrupted run by prompt row and draw; a line cut short or damaged is taken off."""
+    """Return the completions of an interrupted run by prompt row and draw; a damaged last line is cut off."""
     if not path.exists():
         return {}
     content = path.read_bytes()

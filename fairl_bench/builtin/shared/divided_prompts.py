@@ -1,4 +1,4 @@
-"""Prompts divided in two, for good."""
+"""Prompts divided into two sides, the same in every run."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from fairl_bench.kinds import Prompts
 
 
 class Divided(Prompts):
-    """One side of other prompts, divided by the digest of their texts: what is held out is in no other draw."""
+    """One side of other prompts, divided by the digest of their texts: a held-out prompt is never on the kept side."""
 
     of: Prompts
     side: Literal["kept", "held-out"]
-    share: float = Field(0.25, gt=0, lt=1, description="of all texts that is held out")
+    share: float = Field(0.25, gt=0, lt=1, description="share of the prompts that is held out")
 
     def draws(self) -> bool:
-        """As the others do."""
+        """Return whether the divided prompts are drawn at random."""
         return self.of.draws()
 
     def check(self) -> None:
-        """Look at the others."""
+        """Check the divided prompts."""
         self.of.check()
 
     def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
-        """Up to ``n`` different prompts of the side.  Raises `DataError` where none is."""
+        """Return up to ``n`` different prompts of the side.  Raises `DataError` where there is none."""
         share = self.share if self.side == "held-out" else 1 - self.share
         # as many as are there on average, and four standard errors more
         asked = int(n / share + 4 * (n / share) ** 0.5 / share) + 1
@@ -40,5 +40,5 @@ class Divided(Prompts):
 
 
 def _place(text: str) -> float:
-    """Where a text stands in [0, 1), the same in every process."""
+    """Return where a text stands in [0, 1), the same in every process."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2.0**64

@@ -1,4 +1,4 @@
-"""Reading rows of JSON lines and CSV, with the file and line of every complaint."""
+"""Rows of JSON lines and CSV; every error names the file and the line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fairl_bench.textfiles import brief, csv_rows, json_objects, lines
 
 
 class Row(NamedTuple):
-    """One row and where it stands."""
+    """One row of a file and its place."""
 
     place: str  # file:line
     values: dict[str, Any]
     texts: bool = False  # every cell is a text, as in CSV: no number, and no null
 
     def value(self, column: str) -> Any:
-        """A column's value, of ``a.b`` that of ``b`` within ``a``; `DataError` with near matches where it is not."""
+        """Return a column's value; ``a.b`` is ``b`` within ``a``.  Raises `DataError` where there is none."""
         values, name = self.values, column
         while name not in values:
             outer, dot, inner = name.partition(".")
@@ -33,7 +33,7 @@ class Row(NamedTuple):
         return values[name]
 
     def text(self, column: str, *, empty: bool = False) -> str:
-        """A column's text; refused where it is no text, or is empty and must not be."""
+        """Return the text of a column.  Raises `DataError` where it is no text, or is empty and must not be."""
         value = self.value(column)
         if value is None and empty:
             return ""
@@ -47,17 +47,17 @@ class Row(NamedTuple):
 
 
 def jsonl_rows(path: str) -> Iterator[Row]:
-    """The rows of a file of JSON objects, one a line, as they are read."""
+    """Return the rows of a file of JSON objects, one a line, as they are read."""
     return (Row(f"{path}:{number}", values) for number, values in json_objects(path))
 
 
 def read_jsonl(path: str, limit: int | None = None) -> list[Row]:
-    """The rows of a file of JSON objects, one a line; at most the first ``limit``."""
+    """Return the rows of a file of JSON objects, one a line; at most the first ``limit``."""
     return _some(path, list(islice(jsonl_rows(path), limit)))
 
 
 def read_csv(path: str, limit: int | None = None) -> list[Row]:
-    """The rows of a CSV file with a header line; at most the first ``limit``."""
+    """Return the rows of a CSV file with a header line; at most the first ``limit``."""
     _, rows = csv_rows(path)
     return _some(path, [Row(f"{path}:{number}", values, texts=True) for number, values in islice(rows, limit)])
 
@@ -67,12 +67,12 @@ CHECKED = 1000
 
 
 def count_rows(path: str, limit: int | None) -> int:
-    """The lines of a file that are not blank, up to the limit: how many rows to expect."""
+    """Return how many lines of a file are not blank, up to the limit."""
     return sum(1 for _ in islice((number for number, line in lines(path) if line.strip()), limit))
 
 
 def count_csv(path: str, limit: int | None) -> int:
-    """The rows of a CSV file, up to the limit."""
+    """Return how many rows a CSV file has, up to the limit."""
     return sum(1 for _ in islice(csv_rows(path)[1], limit))
 
 

@@ -14,7 +14,7 @@ from fairl_bench.errors import MissingExtra
 
 
 def _folder_or_name(value: Any) -> Any:
-    """A folder beside the suite by its full path; any other name as it is."""
+    """Return the full path of a folder beside the suite; any other name unchanged."""
     if isinstance(value, PathText) and value and is_folder(value.folder / value):
         return str(value.folder / value)
     return value
@@ -40,10 +40,10 @@ def snapshot(
     repo_type: Literal["model", "dataset"] = "model",
     files: Sequence[str] = (),
 ) -> Path:
-    """The folder of a hub repository's files, named by its commit: the one on this machine, else fetched now.
+    """Return the folder of a hub repository's files, named by its commit: the one on this machine, or one fetched now.
 
-    ``files`` are patterns of those to fetch; none: all.  Raises `MissingExtra` where it is neither; the sentence says
-    ``what`` it is and ends with the ``hint``.
+    ``files`` are patterns of the files to fetch; none: all.  Raises `MissingExtra` where there is neither; its sentence
+    says ``what`` it is and ends with the ``hint``.
     """
     from huggingface_hub import constants, snapshot_download
 

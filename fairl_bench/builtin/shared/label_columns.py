@@ -56,8 +56,10 @@ class GoldColumn(_LabelColumn):
     """The column of the human label, and which of its values are good and bad, typed as the file has them."""
 
     good: Values = Field(description="the value of a good text, or a list of them")
-    bad: Values | None = Field(None, description="that of a bad one; may be left out where the column has two values")
-    unknown: tuple[Value, ...] = Field((), description="values that say nothing of a text, as null does")
+    bad: Values | None = Field(
+        None, description="the value of a bad text, or a list of them; not needed where the column has only two values"
+    )
+    unknown: tuple[Value, ...] = Field((), description="values that mean unknown, as null does")
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -91,7 +93,7 @@ class GoldColumn(_LabelColumn):
         if not any(codes[key] for key in tally.first):
             if not whole:
                 return None
-            raise tally.silent("the label", "fill the column, or leave 'gold' out")
+            raise tally.silent("the label is known", "fill the column, or leave 'gold' out")
         return codes
 
     def _never(self) -> str:
@@ -101,11 +103,13 @@ class GoldColumn(_LabelColumn):
 class SubtypeColumn(_LabelColumn):
     """The column that says whether a text is of a subtype: +1 where it is present, -1 where it is absent."""
 
-    name: str | None = Field(None, min_length=1, description="of the subtype; none: that of the column")
-    present: Values = Field((1, True), description="the value where it is present, or a list of them")
-    absent: Values = Field((0, False), description="that where it is not")
-    unknown: tuple[Value, ...] = Field((), description="values that say nothing of a text, as null does")
-    at_least: float | None = Field(None, description="for a fraction, say of raters: present from this number on")
+    name: str | None = Field(None, min_length=1, description="name of the subtype; none: the column's name")
+    present: Values = Field((1, True), description="the value that means present, or a list of them")
+    absent: Values = Field((0, False), description="the value that means absent, or a list of them")
+    unknown: tuple[Value, ...] = Field((), description="values that mean unknown, as null does")
+    at_least: float | None = Field(
+        None, description="for a column of fractions (of raters, say): present from this number on"
+    )
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -138,7 +142,7 @@ class SubtypeColumn(_LabelColumn):
         if not any(codes[key] > 0 for key in tally.first):
             if not whole:
                 return None
-            raise tally.silent("the subtype", "leave it out of 'subtypes', or read more rows")
+            raise tally.silent("the subtype is present", "leave it out of 'subtypes', or read more rows")
         return codes
 
     def _advice(self, key: _Key) -> str:
@@ -237,8 +241,8 @@ class Tally:
     def silent(self, what: str, advice: str) -> DataError:
         """Return the error for a column that says nothing: no label is known, or the subtype is never present."""
         path, n = self.start.rpartition(":")[0], len(self.rows)
-        has = self.shown() or "null alone"
-        return DataError(f"{path}: column {self.column!r} has {has}: {what} of none of {n:,} rows; {advice}")
+        has = self.shown() or "only null"
+        return DataError(f"{path}: column {self.column!r} has {has}: {what} in none of {n:,} rows; {advice}")
 
 
 def _key(value: Value) -> _Key:

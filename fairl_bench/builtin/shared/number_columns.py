@@ -1,4 +1,4 @@
-"""Truths that are numbers in the columns of a file, raters' or a toxicity model's: of each text, or of each side."""
+"""Truths that are numbers in the columns of a file, of each text or of both sides of a pair."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from fairl_bench.textfiles import brief, number_of
 
 
 class _Numbers(Settings):
-    """Columns of numbers, which way is better, and what makes labels of them."""
+    """Columns of numbers, which way is better, and how labels are made of them."""
 
-    lower_is_better: bool = Field(False, description="as of a toxicity score: the truth is then its negative")
+    lower_is_better: bool = Field(False, description="true for a toxicity score, say: the truth is then its negative")
     label_above: float | None = Field(
         None,
         description="makes labels: numbers above it are good (bad where lower_is_better), others not; none: no labels",
@@ -32,23 +32,23 @@ class _Numbers(Settings):
 
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """The columns, in the order of the texts that a row holds."""
+        """Return the columns, in the order of the texts in a row."""
 
     def labelled(self) -> bool:
-        """Whether it makes labels."""
+        """Return whether labels are made."""
         return self.label_above is not None
 
     def truth(self, rows: Sequence[Row], *, whole: bool = True) -> Truth:
-        """The value and the label of each text of these rows, one row's beside one another.
+        """Return the value and the label of each text of these rows; the texts of one row are neighbours.
 
-        Raises `DataError` at a row whose number is none, and where none of the ``whole`` data is known.
+        Raises `DataError` at a cell that is no number, and where no number of the ``whole`` data is known.
         """
         found = np.array([_number(row, column) for row in rows for column in self.columns()], np.float64)
         if whole and not np.isfinite(found).any():
             named = " and ".join(map(repr, self.columns()))
             raise DataError(
-                f"{rows[0].place}: column {named} has null alone, here and in the rows below: the truth of none of "
-                f"{len(rows):,} rows; fill it, or leave 'gold' out"
+                f"{rows[0].place}: column {named} has only null, here and in the rows below: the truth is known "
+                f"in none of {len(rows):,} rows; fill it, or leave 'gold' out"
             )
         return Truth(0.0 - found if self.lower_is_better else found, self._labels(found))
 
@@ -60,28 +60,28 @@ class _Numbers(Settings):
 
 
 class ValueColumn(_Numbers):
-    """Which column holds the true reward of a text, a number; null is unknown."""
+    """The column of a text's true reward, a number; null is unknown."""
 
     value: str
 
     def columns(self) -> tuple[str, ...]:
-        """The one."""
+        """Return the column."""
         return (self.value,)
 
 
 class PairColumns(_Numbers):
-    """Which columns hold the true rewards of a pair's two texts, numbers; null is unknown."""
+    """The columns of the true rewards of a pair's two texts, numbers; null is unknown."""
 
     preferred: str
     rejected: str
 
     def columns(self) -> tuple[str, ...]:
-        """The preferred text's first."""
+        """Return the preferred text's column, then the rejected one's."""
         return self.preferred, self.rejected
 
 
 def _number(row: Row, column: str) -> float:
-    """A number, or NaN for null; in a file of texts, what an empty cell is."""
+    """Return the number in a cell, or NaN where it is unknown: null, or in CSV an empty cell."""
     value = row.value(column)
     if value is None or (row.texts and value == ""):
         return math.nan
@@ -105,7 +105,7 @@ def _finite(value: Any) -> float | None:
 
 
 def check_numbers(rows: Iterator[Row], limit: int | None, gold: _Numbers) -> None:
-    """Refuse what `truth` would, from the first rows, and from more where all of these are unknown."""
+    """Raise what `truth` would raise, after the first rows, or after more where all of these are unknown."""
     rows, some = islice(rows, limit), list[Row]()
     while some := list(islice(rows, READ)):
         last = len(some) < READ

@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol: one request, its retries, and in words what went wrong.
+"""A server that speaks OpenAI's protocol: requests, their retries, and what went wrong in words.
 
 OpenAI's own client bounds neither the bytes of an answer nor the time of a whole one, and its pauses can be neither set
 nor ended; so the requests are httpx's and the retries tenacity's.
@@ -31,7 +31,7 @@ _PACKED = ("gzip", "x-gzip", "deflate")
 
 
 class _Failure(NamedTuple):
-    """Why a try gave nothing: a sentence without its end, and what to do about it."""
+    """The reason of a failed try: a sentence without its end, and what to do about it."""
 
     why: str
     advice: str
@@ -40,7 +40,7 @@ class _Failure(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """An answer, as much of it as is read at most."""
+    """An answer, or the first part of one that is too long."""
 
     status: int
     content: bytes
@@ -51,7 +51,7 @@ class _Answer(NamedTuple):
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """What it holds.  Raises `ValueError`."""
+        """Return the parsed JSON.  Raises `ValueError`."""
         try:
             return json.loads(self.content)
         except RecursionError as error:
@@ -59,7 +59,7 @@ class _Answer(NamedTuple):
 
 
 class Stopped(Exception):
-    """The work was given up while this request waited for its next try."""
+    """Raised where another request ended the work while this one waited for its next try."""
 
 
 class Endpoint:
@@ -103,9 +103,10 @@ class Endpoint:
         self._open.close()
 
     def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], str]) -> str:
-        """What ``read`` finds in the JSON of the answer; it raises `LookupError` or `TypeError` where there is nothing.
+        """Return what ``read`` gives for the JSON of the answer.
 
-        Raises `DataError` with the reason once no try is left, and `Stopped` where another request has ended the work.
+        ``read`` raises `LookupError` or `TypeError` for a bad answer.  Raises `DataError` with the reason once no try
+        is left, and `Stopped` where another request has ended the work.
         """
         from tenacity import Retrying, retry_if_result, stop_after_attempt
 
@@ -128,7 +129,7 @@ class Endpoint:
         raise DataError(f"{self.what}: {found.why}, in the last of {counted}; {found.advice}")
 
     def _pause(self, state: RetryCallState) -> float:
-        """Seconds until the next try: what the server asks for, or a back-off that doubles, with jitter."""
+        """Return the seconds until the next try: what the server asks for, or a pause that doubles, with jitter."""
         failure = _last(state)
         if isinstance(failure, _Failure) and failure.wait is not None:
             return failure.wait
@@ -140,7 +141,7 @@ class Endpoint:
             raise Stopped
 
     def _try(self, path: str, body: Mapping[str, Any], read: Callable[[Any], str]) -> str | _Failure:
-        """One request; the failure is a value, so that no traceback holds what was sent."""
+        """Send one request; a failure is returned, so that no traceback holds what was sent."""
         from httpx2 import ConnectError, ConnectTimeout, HTTPError, InvalidURL
 
         try:
@@ -160,7 +161,7 @@ class Endpoint:
         return self._read(answer, read) if answer.status == 200 else self._refusal(answer)
 
     async def _post(self, path: str, content: bytes) -> _Answer:
-        """The answer to one request.  Raises `TimeoutError` where it is not all there in time."""
+        """Return the answer to one request.  Raises `TimeoutError` where it is not complete in time."""
         from anyio import fail_after
 
         with fail_after(self.timeout):
@@ -180,7 +181,7 @@ class Endpoint:
         return _Failure(f"the answer holds no completion: {said}", "correct 'url' and 'api', or look at the server")
 
     def _refusal(self, answer: _Answer) -> _Failure:
-        """What an answer of another status than 200 means."""
+        """Return what an answer with another status than 200 means."""
         status = answer.status
         if status in (401, 403):  # not what it says: some servers say the key
             advice = "name the environment variable that holds a valid one under 'api_key_env'"
@@ -197,7 +198,7 @@ class Endpoint:
         return _Failure(f"the server refuses the request {said}", "correct the suite, or the server", again=False)
 
     def _shown(self, text: str) -> str:
-        """A server's text as one short line, without the key."""
+        """Return a server's text as one short line, without the key."""
         hidden = text
         if self.key:
             for spelt in (self.key, json.dumps(self.key)[1:-1]):
@@ -211,14 +212,14 @@ def _may_pass(found: str | _Failure) -> bool:
 
 
 def _last(state: RetryCallState) -> str | _Failure:
-    """What the last try gave."""
+    """Return what the last try gave."""
     assert state.outcome is not None
     found: str | _Failure = state.outcome.result()
     return found
 
 
 async def _bounded(response: Response) -> _Answer:
-    """An answer as far as the limit goes, on the line and unpacked: a few kilobytes may hold gigabytes."""
+    """Read an answer up to the limit, packed and unpacked: a few kilobytes may unpack to gigabytes."""
     content = bytearray()
     async for chunk in response.aiter_raw():
         content += chunk
@@ -230,7 +231,7 @@ async def _bounded(response: Response) -> _Answer:
 
 
 def _unpacked(content: bytes, encoding: str) -> bytes:
-    """The content, at most a byte more than the limit; as it is, where that is no way of packing that was asked for."""
+    """Return the unpacked content, at most one byte over the limit; unchanged where it is packed in an unknown way."""
     if encoding not in _PACKED:
         return content
     try:
@@ -240,7 +241,7 @@ def _unpacked(content: bytes, encoding: str) -> bytes:
 
 
 def _message(answer: _Answer) -> str:
-    """What a server says of its refusal: ``error.message``, ``error``, ``message`` or ``detail``, else all of it."""
+    """Return a server's reason: ``error.message``, ``error``, ``message`` or ``detail``, or the whole answer."""
     try:
         found = answer.json()
     except ValueError:
@@ -253,7 +254,7 @@ def _message(answer: _Answer) -> str:
 
 
 def _retry_after(value: str) -> float | None:
-    """The seconds that the header ``Retry-After`` asks to wait, as a number or a date; None without one."""
+    """Return the seconds that the header ``Retry-After`` asks to wait, as a number or a date; None without one."""
     try:
         seconds = float(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Vectors as texts that spell their numbers out, so that a world of vectors goes the way of any other data."""
+"""Vectors written out as texts, so that a world of vectors is treated like any other data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DECIMALS = 3
 
 
 def spelled(vectors: Floats) -> tuple[str, ...]:
-    """Each row ``[n, d]`` as its numbers to three decimals.
+    """Return each row ``[n, d]`` as its numbers to three decimals.
 
     >>> spelled(np.array([[0.5, -1.23456]]))
     ('0.500 -1.235',)
@@ -23,7 +23,7 @@ def spelled(vectors: Floats) -> tuple[str, ...]:
 
 
 def read(texts: Sequence[str]) -> Floats:
-    """The numbers of each text ``[n, d]``.  Raises `DataError` for a text that is not as many numbers as the first.
+    """Return the numbers of each text ``[n, d]``.  Raises `DataError` where a text has another count than the first.
 
     >>> read(["0.500 -1.235"]).tolist()
     [[0.5, -1.235]]
@@ -37,7 +37,7 @@ def read(texts: Sequence[str]) -> Floats:
 
 
 def _numbers(text: str) -> list[float]:
-    """The numbers of a text; none where a word is no finite number."""
+    """Return the numbers of a text; none where a word is not a finite number."""
     words = text.split()
     found = [number for word in words if (number := number_of(word)) is not None]
     return found if len(found) == len(words) else []

@@ -1,4 +1,4 @@
-"""Rewards on one scale: what an aligner is to be given of different rewards, so that they pull equally hard."""
+"""A judge on a standard scale: different rewards, given to an aligner, pull equally hard."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from fairl_bench.science.agreement import is_constant
 
 
 class Standardised(Judge):
-    """Another judge's ``gold``, of mean 0 and standard deviation 1 on what a language model completes.
+    """Another judge's ``gold``, scaled to mean 0 and standard deviation 1 on what a language model completes.
 
-    The Lagrangian of RLHF knows a reward up to its scale over the KL's weight: without this, a reward of twice the
-    scale buys its points with more KL.  A text is good where it is above the model's mean.
+    RLHF depends on the ratio of the reward's scale to the weight of the KL: without this, a reward of twice the scale
+    would buy its points with more KL.  A text is good where it is above the model's mean.
     """
 
     judges: Judge
     on: Ask
 
     def upstream(self) -> Mapping[str, Settings]:
-        """The completions, and what the judge starts from."""
+        """Return the completions, and what the judge starts from."""
         return {"on": self.on, **nested("judges", self.judges)}
 
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """Nothing by itself: the completions are another stage's.  Raises `DataError`."""
+        """Raise `DataError`: the completions come from another stage, so that it can only be an aligner's reward."""
         raise DataError(f"judge {self.use!r} can be the reward of an aligner only; name {self.judges.use!r} itself")
 
     def ready(self, upstream: Mapping[str, Any]) -> Judging:
-        """The judge with its mean and deviation found.  Raises `DataError` where all completions are judged alike."""
+        """Return the judge with its mean and deviation.  Raises `DataError` where all completions are judged alike."""
         judging = self.judges.ready(within("judges", upstream))
         on: Completions = upstream["on"]
         value = judging(Examples(on.text, on.prompt))[GOLD].value

@@ -1,4 +1,4 @@
-"""Models that read so many tokens of a text and no more: what that cuts off."""
+"""Models that read a limited number of tokens: how much of a text they cut off."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def report_window(part: Component, tokenizer: Any, texts: Sequence[str], limit: 
 
 
 def token_counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
-    """How many tokens each whole text has, those that a tokenizer adds included."""
+    """Return how many tokens each whole text has, with those that the tokenizer adds."""
     chunks = (list(texts[at : at + _CHUNK]) for at in range(0, len(texts), _CHUNK))
     return [len(ids) for chunk in chunks for ids in tokenizer(chunk, truncation=False, verbose=False)["input_ids"]]
 
 
 def tokens_ahead(folder: Path, texts: Sequence[str], most: int | None = None) -> Tokens | None:
-    """What the model in a folder would read of texts, by its tokenizer alone; None where the folder does not tell.
+    """Return what the model in a folder would read of texts, by its tokenizer alone; None where that is not told.
 
-    ``most`` is a limit beside those that the model's files name.
+    ``most`` is one more limit beside those in the model's files.
     """
     if not (folder / "tokenizer.json").is_file():
         return None
@@ -54,7 +54,7 @@ def tokens_ahead(folder: Path, texts: Sequence[str], most: int | None = None) ->
 
 
 def _number(path: Path, name: str) -> int | None:
-    """A whole number that a JSON file tells, if it does."""
+    """Return a whole number from a JSON file, or None where it is not there."""
     try:
         found = json.loads(path.read_text(encoding="utf-8")).get(name)
     except (OSError, ValueError, AttributeError):

@@ -17,7 +17,7 @@ class AlignedLM(CompletionPairs):
     expert: LM
 
     def models(self) -> tuple[LM, LM]:
-        """The base, and the expert with what it lacks."""
+        """Return the base, and the expert with what it does not name itself."""
         expert = self.expert
         if not isinstance(expert, Aligner):
             return self.base, expert

@@ -1,4 +1,4 @@
-"""Pairs from rows: which column holds what, and what is known of both sides."""
+"""From the rows of a file to pairs: which column holds what, and the truth of both sides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fairl_bench.textfiles import brief
 
 
 class Told(Source):
-    """A source whose rows may tell the truth of both sides of a pair."""
+    """A source whose rows may hold the truth of both sides of a pair."""
 
     gold: PairGold | None = Field(  # type: ignore[assignment]  # wider than any source's: these have columns too
         None,
@@ -25,18 +25,18 @@ class Told(Source):
     )
 
     def labelled(self) -> bool:
-        """By its judge, or where its numbers make labels."""
+        """Return whether a judge is named, or the numbers are made into labels."""
         return self.gold.labelled() if isinstance(self.gold, PairColumns) else self.judged()
 
     def told(self, pairs: Pairs, rows: Sequence[Row], *, whole: bool) -> Pairs:
-        """The pairs with the truth that their rows tell, if they tell one."""
+        """Return the pairs with the truth of their rows, where the rows hold one."""
         if not isinstance(self.gold, PairColumns):
             return pairs
         return replace(pairs, truths={GOLD: self.gold.truth(rows, whole=whole)})
 
 
 class Columns(Settings):
-    """Which column holds what; ``prompt`` and ``group`` may be null."""
+    """The columns of a pair; ``prompt`` and ``group`` may be null."""
 
     preferred: str = "chosen"
     rejected: str = "rejected"
@@ -44,7 +44,7 @@ class Columns(Settings):
     group: str | None = None
 
     def pairs(self, rows: Sequence[Row], *, identical: bool = False, empty: bool = False) -> Pairs:
-        """One pair a row, in their order; ``identical`` and ``empty`` say whether texts may be so.
+        """Return one pair a row, in their order; ``identical`` and ``empty`` allow equal and empty texts.
 
         Raises `DataError` with the place of a row that holds no pair.
         """
@@ -58,7 +58,7 @@ class Columns(Settings):
 
 
 def refuse_identical(pairs: Pairs, rows: Sequence[Row]) -> Pairs:
-    """The pairs, if the two texts of each differ; else a `DataError` that names the row."""
+    """Return the pairs.  Raises `DataError` with the row where both texts of a pair are equal."""
     for row, preferred, rejected in zip(rows, pairs.preferred, pairs.rejected, strict=True):
         if preferred == rejected:
             raise DataError(f"{row.place}: both texts of the pair are equal; mend the row, or set 'identical: drop'")
@@ -66,7 +66,7 @@ def refuse_identical(pairs: Pairs, rows: Sequence[Row]) -> Pairs:
 
 
 def _group(row: Row, column: str) -> str:
-    """A group's name, or its number as text; null is no group."""
+    """Return the name of a group, or its number as text; null is no group."""
     value = row.value(column)
     if isinstance(value, str):
         return row.text(column, empty=True)

@@ -1,4 +1,4 @@
-"""What sources of completions share: a base language model and its expert go on from the same prompts."""
+"""The base of sources in which a base language model and its expert complete the same prompts."""
 
 from __future__ import annotations
 
@@ -18,45 +18,52 @@ class CompletionPairs(Source):
     """Two language models complete the same prompts; the expert's completion is preferred."""
 
     prompts: Prompts
-    n: int = Field(3500, ge=1, description="pairs, before empty and identical ones are dropped")
+    n: int = Field(3500, ge=1, description="number of pairs, before empty and identical ones are dropped")
     sampling: Sampling = Sampling()
     shards: int = Field(
-        1, ge=1, le=4096, description="stages that draw a model's completions side by side; may move a token"
+        1,
+        ge=1,
+        le=4096,
+        description="number of stages that draw a model's completions side by side; another number may change a token",
     )
-    identical: Literal["refuse", "drop"] = Field("drop", description="pairs whose two texts are equal")
-    empty: Literal["refuse", "drop"] = Field("drop", description="pairs with a text of nothing but space")
+    identical: Literal["refuse", "drop"] = Field(
+        "drop", description="what is done with pairs whose two texts are equal"
+    )
+    empty: Literal["refuse", "drop"] = Field(
+        "drop", description="what is done with pairs in which a text is empty or only space"
+    )
 
     @abstractmethod
     def models(self) -> tuple[LM, LM]:
-        """The base and the expert."""
+        """Return the base and the expert."""
 
     def check(self) -> None:
-        """Have the models look at the prompts."""
+        """Have the models read the prompts."""
         self.remarks()
 
     def remarks(self) -> list[str]:
-        """What the models say of the prompts that they complete, here and while they are aligned."""
+        """Return what the models remark on the prompts, those of the alignment included."""
         asked = [one.look() for one in self.upstream().values() if isinstance(one, Ask)]
         aligned = [lm.look() for lm in self.models() if isinstance(lm, Aligner)]
         return [remark for found in (*asked, *aligned) for remark in found]
 
     def origin(self) -> Origin:
-        """The base, the expert and the prompts."""
+        """Return the base, the expert and the prompts."""
         return Origin(*self.models(), self.prompts)
 
     def size(self) -> int:
-        """``n``, at most."""
+        """Return ``n``, the most pairs there can be."""
         return self.n
 
     def upstream(self) -> Mapping[str, Ask]:
-        """The completions of the base and of the expert, each with random numbers of its own."""
+        """Return the requests for the base's and the expert's completions, each with its own random numbers."""
         return {
             role: Ask(lm=lm, prompts=self.prompts, n=self.n, sampling=self.sampling, voice=role, shards=self.shards)
             for role, lm in zip(("base", "expert"), self.models(), strict=True)
         }
 
     def pairs(self, rng: np.random.Generator, *, base: Completions = NOTHING, expert: Completions = NOTHING) -> Pairs:
-        """The expert's completion over the base's, of each prompt and draw.
+        """Return a pair for each prompt and draw: the expert's completion preferred, the base's rejected.
 
         Raises `DataError` where the two have not completed the same prompts.
         """

@@ -1,4 +1,4 @@
-"""Pairs from two served language models: the same prompts completed by a base and by its aligned expert."""
+"""Pairs from two served language models: a base and its aligned expert complete the same prompts."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ class CompletionsApi(CompletionPairs):
         return self
 
     def models(self) -> tuple[LM, LM]:
-        """The base and the expert."""
+        """Return the base and the expert."""
         return self.base, self.expert

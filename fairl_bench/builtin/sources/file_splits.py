@@ -1,6 +1,6 @@
-"""The rows of a data set's splits, from a file or from a folder as the hub lays it out.
+"""The rows of a data set's splits, from a file or from a folder in the hub's layout.
 
-Which files make a split is for `datasets` to say; files of JSON, CSV and Parquet are read here as everywhere else.
+The library `datasets` says which files make a split; files of JSON, CSV and Parquet are read as everywhere else here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NAMES = {"name", "version", "data_dir", "data_files", "description", "features"
 
 
 class SplitRows(NamedTuple):
-    """The rows of a split by column, how many there are, where that is known, and whether every cell is a text."""
+    """The rows of a split, their number where it is known, and whether every cell is a text."""
 
     rows: Iterator[dict[str, Any]]
     size: int | None
@@ -31,7 +31,7 @@ class SplitRows(NamedTuple):
 
 
 def file_format(path: Path) -> Format:
-    """The format of a file by its name.  Raises `ValueError` for another one."""
+    """Return the format of a file by its name.  Raises `ValueError` for an unknown one."""
     suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
     if not suffixes or suffixes[-1] not in _FORMATS:
         raise ValueError(f"a file of pairs ends in one of {', '.join(_FORMATS)}")
@@ -39,7 +39,7 @@ def file_format(path: Path) -> Format:
 
 
 def rows_of_files(paths: Sequence[Path], form: Format, delimiter: str = ",") -> SplitRows:
-    """The rows of files of one format, one file after the other; each file must have the columns of the first."""
+    """Return the rows of files of one format, one file after the other; all must have the columns of the first."""
     readers: dict[Format, Callable[[Path], Iterator[dict[str, Any]]]] = {
         "json": _json,
         "csv": partial(_csv, delimiter=delimiter),
@@ -50,7 +50,7 @@ def rows_of_files(paths: Sequence[Path], form: Format, delimiter: str = ",") -> 
 
 
 def _count(paths: Sequence[Path], form: Format) -> int | None:
-    """Told at once for one plain file; more than that is work."""
+    """Return the number of rows of one plain file; None where counting would take long."""
     if len(paths) > 1 or form == "parquet" or paths[0].suffix in _COMPRESSED:
         return None
     if form == "csv":
@@ -59,7 +59,7 @@ def _count(paths: Sequence[Path], form: Format) -> int | None:
 
 
 def _json(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file: one a line, or all of them in one list."""
+    """Return the objects of a file: one a line, or all of them in one list."""
     plain = path.with_suffix("") if path.suffix in _COMPRESSED else path
     if plain.suffix == ".jsonl" or not _is_list(path):
         for _, values in json_objects(path, unpack=True):
@@ -103,7 +103,7 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
 def rows_of_folder(
     place: Path, cache: Path, config: str | None, data_dir: str | None
 ) -> Mapping[str, Callable[[], SplitRows]]:
-    """By split, what gives its rows; ``cache`` is an empty folder that lasts as long as they are read."""
+    """Return, by split, a function that gives its rows; ``cache`` is an empty folder that must last as long."""
     import datasets
 
     root = cache / "links" / _plain(place.resolve().name)
@@ -132,7 +132,7 @@ def _streamed(builder: Any, name: str, sizes: Mapping[str, int]) -> SplitRows:
 
 
 def _delimiter(place: Path, config: Any) -> str:
-    """What parts the cells of CSV.  Raises `DataError` where the data set's card asks for a reading of its own."""
+    """Return what separates the cells of CSV.  Raises `DataError` where the data set has reading options of its own."""
     usual = type(config)()
     own = [
         field.name
@@ -148,7 +148,7 @@ def _delimiter(place: Path, config: Any) -> str:
 
 
 def _linked(place: Path, root: Path) -> dict[Path, Path]:
-    """The folder once more as links to its files, by link: a name that reads like a pattern is written otherwise."""
+    """Make a folder of links to the folder's files, with the letters escaped that would be read as a pattern."""
     found = {}
     for file in sorted(place.rglob("*")):
         if file.is_file():
@@ -160,7 +160,7 @@ def _linked(place: Path, root: Path) -> dict[Path, Path]:
 
 
 def _plain(name: str) -> str:
-    """A name without the letters that mean something in a pattern.
+    """Return a name with the letters escaped that mean something in a pattern.
 
     >>> _plain("a[br]/*.csv")
     'a%5bbr%5d/%2a.csv'

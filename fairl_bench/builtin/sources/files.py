@@ -1,4 +1,4 @@
-"""Pairs that exist, in a file of JSON lines or CSV."""
+"""Pairs from a file of JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class _File(Told):
 
     @abstractmethod
     def rows(self, limit: int | None) -> list[Row]:
-        """The rows of the file."""
+        """Return the rows of the file."""
 
     def check(self) -> None:
         """Read the first rows with all their columns."""
         self._pairs(self.rows(min(self.limit or CHECKED, CHECKED)), whole=False)
 
     def size(self) -> int:
-        """The rows of the file, up to the limit."""
+        """Return the number of rows of the file, up to the limit."""
         return count_rows(self.path, self.limit)
 
     def peek(self, n: int) -> Pairs:
-        """The first rows of the file."""
+        """Return the first rows of the file."""
         return self._pairs(self.rows(min(self.limit or n, n)), whole=False)
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
-        """One pair a row, in the file's order."""
+        """Return one pair a row, in the file's order."""
         return self._pairs(self.rows(self.limit))
 
     def _pairs(self, rows: list[Row], *, whole: bool = True) -> Pairs:
@@ -50,7 +50,7 @@ class Jsonl(_File):
     """Pairs from a file of JSON objects, one a line."""
 
     def rows(self, limit: int | None) -> list[Row]:
-        """The rows of the file."""
+        """Return the rows of the file."""
         return read_jsonl(self.path, limit)
 
 
@@ -58,9 +58,9 @@ class Csv(_File):
     """Pairs from a CSV file with a header line."""
 
     def rows(self, limit: int | None) -> list[Row]:
-        """The rows of the file."""
+        """Return the rows of the file."""
         return read_csv(self.path, limit)
 
     def size(self) -> int:
-        """The rows of the file, up to the limit."""
+        """Return the number of rows of the file, up to the limit."""
         return count_csv(self.path, self.limit)

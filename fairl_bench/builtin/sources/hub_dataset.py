@@ -1,4 +1,4 @@
-"""Pairs that exist, in a data set of the Hugging Face hub or a copy of it."""
+"""Pairs from a data set of the Hugging Face hub, or from a copy of it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,16 @@ _TURN = "\n\nAssistant:"
 class HubDataset(Told):
     """Pairs from a data set of the hub, or from a copy of it: a file, or a folder as on the hub or by save_to_disk.
 
-    Identity is the commit, or the copy's content.  Rows are read as they come, so a large data set with a ``limit`` is
-    no slower than a small one.  No code of a data set is run.
+    Its identity is the commit, or the copy's content.  Rows are read one after another, so a large data set with a
+    ``limit`` is no slower than a small one.  No code of a data set is run.
     """
 
     at_hand: ClassVar[bool] = True
 
     dataset: str = Field(min_length=1, description="name on the hub, such as s-nlp/paradetox")
-    config: str | None = Field(
-        None, description="which of the data set's configurations; none: its only or default one"
-    )
+    config: str | None = Field(None, description="configuration of the data set; none: its only or default one")
     data_dir: str | None = Field(None, description="folder in the data set, such as harmless-base of Anthropic/hh-rlhf")
-    split: str = Field("train", min_length=1, description="which of the data set's splits")
+    split: str = Field("train", min_length=1, description="split of the data set")
     revision: str | None = Field(None, description="commit or branch on the hub")
     local: Annotated[str | None, Beside, RunTime] = Field(
         None, min_length=1, description="copy to read in place of the hub: a file or folder, relative to the suite"
@@ -48,7 +46,7 @@ class HubDataset(Told):
     columns: Columns = Columns()
     prompt: Literal["column", "from-transcript"] = Field(
         "column",
-        description="from-transcript: texts are dialogues; the prompt is theirs up to the last shared Assistant:",
+        description="from-transcript: texts are dialogues; their prompt goes up to the last shared Assistant:",
     )
     limit: int | None = Field(None, ge=1, description="read only the first rows")
 
@@ -60,25 +58,25 @@ class HubDataset(Told):
         return self
 
     def reads(self) -> dict[str, str]:
-        """The digest of the local copy, or the hub's commit."""
+        """Return the digest of the local copy, or the hub's commit."""
         return {"data": content_sha256(self._place()) if self.local else self._place().name}
 
     def check(self) -> None:
-        """Open it and read the first rows with all their columns."""
+        """Open the data set and read the first rows with all their columns."""
         self._pairs(self._rows(min(self.limit or CHECKED, CHECKED)), whole=False)
 
     def size(self) -> int | None:
-        """The rows of the split, up to the limit, where they can be counted or the data set says how many it has."""
+        """Return the number of rows of the split, up to the limit; None where it cannot be told quickly."""
         with self._split() as split:
             rows = split.size
         return min(rows, self.limit or rows) if rows else None
 
     def peek(self, n: int) -> Pairs:
-        """The first rows of the split."""
+        """Return the first rows of the split."""
         return self._pairs(self._rows(min(self.limit or n, n)), whole=False)
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
-        """One pair a row, in the split's order."""
+        """Return one pair a row, in the split's order."""
         return self._pairs(self._rows(self.limit))
 
     def _pairs(self, rows: Sequence[Row], *, whole: bool = True) -> Pairs:
@@ -109,7 +107,7 @@ class HubDataset(Told):
         return f"{self.local or self.dataset}, split {self.split!r}"
 
     def _place(self) -> Path:
-        """The local copy, or the snapshot of the hub on this machine."""
+        """Return the local copy, or the snapshot of the hub on this machine."""
         if self.local is None:
             what, hint = f"data set {self.dataset!r}", "name a copy of it under 'local:'"
             return snapshot(self.dataset, self.revision, what=what, hint=hint, repo_type="dataset")
@@ -119,7 +117,7 @@ class HubDataset(Told):
 
     @contextmanager
     def _split(self) -> Iterator[SplitRows]:
-        """The rows of the split, to be gone through while it is open."""
+        """Open the split and give its rows, which can be read while it is open."""
         place = self._place()
         with TemporaryDirectory() as cache:  # rows are read from where they lie: nothing is put here but links
             try:
@@ -134,7 +132,7 @@ class HubDataset(Told):
             yield splits[self.split]()
 
     def _splits(self, place: Path, cache: Path) -> Mapping[str, Callable[[], SplitRows]]:
-        """By name, what gives the rows of each split."""
+        """Return, by name, a function that gives the rows of each split."""
         if not is_folder(place):
             return {self.split: partial(rows_of_files, [place], file_format(place))}
         import datasets
@@ -156,21 +154,21 @@ def _saved(split: Any) -> SplitRows:
 
 
 def _reason(error: Exception) -> str:
-    """What the library says, without its examples of usage."""
+    """Return the library's message without its examples of usage."""
     return " ".join(str(error).split("\nExample")[0].split()) or type(error).__name__
 
 
 def _from_transcripts(pairs: Pairs, rows: Sequence[Row]) -> Pairs:
-    """Dialogues parted into the prompt that both share and what each goes on with."""
+    """Return dialogues split into the prompt that both share and each one's completion."""
     parted = [_parted(*both) for both in zip(pairs.preferred, pairs.rejected, rows, strict=True)]
     prompt, preferred, rejected = zip(*parted, strict=True)
     return Pairs(preferred, rejected, prompt, pairs.group)
 
 
 def _parted(preferred: str, rejected: str, row: Row) -> tuple[str, str, str]:
-    r"""Prompt and both completions, split after the last turn of the assistant that both dialogues share.
+    r"""Return the prompt and both completions, split after the last turn of the assistant that both dialogues share.
 
-    That is the last turn at all, but for dialogues that part earlier.
+    That is the last turn of all, except in dialogues that differ earlier.
 
     >>> _parted("\n\nHuman: Hi\n\nAssistant: Hello", "\n\nHuman: Hi\n\nAssistant: What", Row("", {}))
     ('Human: Hi\n\nAssistant:', 'Hello', 'What')

@@ -1,4 +1,4 @@
-"""Judged pairs, chosen: only toxic to clean, only one subtype, a mix."""
+"""A selection of judged pairs: only toxic to clean, only one subtype, or a mix."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Select(Source):
     """Pairs of another source, chosen by what its judge says of them (paper 5: toxic to non-toxic, or one subtype)."""
 
     of: Source = Field(description="a source with a judge")
-    keep: tuple[Change, ...] = Field(
-        (), description="pairs that change like this from rejected to preferred; none: any"
+    keep: tuple[Change, ...] = Field((), description="the changes from rejected to preferred that are kept; none: all")
+    subtype: str | None = Field(
+        None, min_length=1, description="keep the pairs whose rejected text has this subtype; none: all"
     )
-    subtype: str | None = Field(None, min_length=1, description="pairs whose rejected text has this subtype")
     mix: dict[Change, float] = Field(
-        default_factory=dict, description="shares of the changes in as many pairs as can be"
+        default_factory=dict, description="share of each change, in as many pairs as these shares allow"
     )
-    n: int | None = Field(None, ge=1, description="at most so many pairs, drawn at random; none: all")
+    n: int | None = Field(None, ge=1, description="most pairs, drawn at random; none: all")
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -48,28 +48,28 @@ class Select(Source):
     @model_validator(mode="after")
     def _labels(self) -> Self:
         if (self.keep or self.mix) and self.of.judged() and not self.of.labelled():
-            message = "chooses by label, and the 'gold' of its pairs has numbers alone: give that a 'label_above'"
+            message = "chooses by label, and the 'gold' of its pairs has only numbers: give it a 'label_above'"
             raise PydanticCustomError("no_labels", message, {"field": "of"})
         return self
 
     def upstream(self) -> Mapping[str, Source]:
-        """The judged pairs."""
+        """Return the judged pairs."""
         return {"of": self.of}
 
     def origin(self) -> Origin | None:
-        """That of the pairs chosen from."""
+        """Return the origin of the pairs chosen from."""
         return self.of.origin()
 
     def judged(self) -> bool:
-        """By its own judge, or as the pairs were."""
+        """Return whether the truth is known: by its own judge, or of the pairs chosen from."""
         return self.gold is not None or self.of.judged()
 
     def labelled(self) -> bool:
-        """By its own judge, or as the pairs were."""
+        """Return whether labels are known: by its own judge, or of the pairs chosen from."""
         return self.gold is not None or self.of.labelled()
 
     def pairs(self, rng: np.random.Generator, *, of: Examples = _NONE) -> Pairs:
-        """The chosen pairs, in their order.  Raises `DataError` where a truth is missing and where no pair is left."""
+        """Return the chosen pairs, in their order.  Raises `DataError` where a truth is missing or no pair is left."""
         preferred, rejected = of.pair_rows().T
         gold = _label(of, GOLD)
         change = list(zip(gold[rejected].tolist(), gold[preferred].tolist(), strict=True))
@@ -83,7 +83,7 @@ class Select(Source):
         return _pairs(of, preferred[chosen], rejected[chosen])
 
     def _drawn(self, mixed: Mapping[Change, list[int]], rows: list[int], rng: np.random.Generator) -> Rows:
-        """The rows of the largest mix, or all; of these at most ``n``."""
+        """Return the rows of the largest mix, or all rows; at most ``n`` of them."""
         if not self.mix:
             n = min(self.n or len(rows), len(rows))
             return np.sort(rng.permutation(rows)[:n]).astype(np.int64)
@@ -101,7 +101,7 @@ def _label(of: Examples, name: str) -> Labels:
 
 
 def _pairs(of: Examples, preferred: Rows, rejected: Rows) -> Pairs:
-    """The pairs with these rows, and what is known of them."""
+    """Return the pairs with these rows, and their truths."""
     both = np.stack([preferred, rejected], 1).ravel()
     truths = {name: Truth(value[both], label[both]) for name, (value, label) in of.truths.items() if name != PREFERRED}
 

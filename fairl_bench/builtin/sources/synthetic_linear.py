@@ -16,21 +16,21 @@ from fairl_bench.kinds import Source
 class SyntheticLinear(Source):
     """Gaussian vectors, spelt out as texts, with a linear true reward; the encoder `numbers` reads them back.
 
-    The true reward ``theta . h`` has a direction drawn with the world and length 1; it is the truth ``gold``, good from
-    0 on.  A text names its vector exactly, so that the truth and what a method sees are the same numbers.
+    The true reward ``theta . h`` is the truth ``gold``, good from 0 on; ``theta`` has length 1 and a direction drawn
+    with the world.  A text gives its vector exactly, so the truth and what a method sees are the same numbers.
     """
 
     drawn: ClassVar[bool] = True
     at_hand: ClassVar[bool] = True
 
-    n: int = Field(200, ge=2, description="pairs")
+    n: int = Field(200, ge=2, description="number of pairs")
     dimension: int = Field(4, ge=2, description="numbers of a vector")
     differences: Literal["gaussian", "cone"] = Field(
         "gaussian",
         description="cone: four pairs in five differ by 1 in true reward and by 1 aside, the fifth by 1/2 and no more",
     )
     near_ties: float = Field(0.0, ge=0, le=1, description="share of the pairs that the true reward barely tells apart")
-    tie: float = Field(0.1, gt=0, lt=1, description="what a near-tie keeps of its true margin")
+    tie: float = Field(0.1, gt=0, lt=1, description="the share of its true margin that a near-tie keeps")
     temperature: float = Field(
         0.0,
         ge=0,
@@ -38,15 +38,15 @@ class SyntheticLinear(Source):
     )
 
     def size(self) -> int:
-        """``n``."""
+        """Return ``n``."""
         return self.n
 
     def judged(self) -> bool:
-        """Always: its truth is known."""
+        """Return True: the truth is known."""
         return True
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
-        """``n`` pairs of this replicate's reward."""
+        """Return ``n`` pairs of this replicate's reward."""
         theta = rng.normal(size=self.dimension)
         theta /= np.linalg.norm(theta)
         vectors = self._drawn(theta, rng)
@@ -60,7 +60,7 @@ class SyntheticLinear(Source):
         return Pairs(spelled(ordered[:, 0]), spelled(ordered[:, 1]), truths={GOLD: truth})
 
     def _drawn(self, theta: Floats, rng: np.random.Generator) -> Floats:
-        """The vectors of both texts ``[n, 2, d]``, as their texts spell them."""
+        """Return the vectors of both texts ``[n, 2, d]``, as their texts spell them."""
         both = rng.normal(size=(self.n, 2, self.dimension))
         if self.differences == "cone":
             both[:, 1] = both[:, 0] - _on_a_cone(theta, both[:, 1], np.arange(self.n) % 5 == 0)
@@ -71,10 +71,10 @@ class SyntheticLinear(Source):
 
 
 def _on_a_cone(theta: Floats, aside: Floats, short: NDArray[np.bool_]) -> Floats:
-    """Differences ``[n, d]``: ``theta`` and a unit vector across it, or half of ``theta`` where ``short [n]``.
+    """Return differences ``[n, d]``: ``theta`` plus a unit vector across it, or half of ``theta`` where ``short [n]``.
 
-    The rewards that give all of them a margin M are a cone about ``theta`` whose tip the short pairs cut off: the
-    stricter their margin, the further up, where the cone is wide (Corollary 1 would have it shrink).
+    The rewards that give all of them a margin M form a cone about ``theta``, and the short pairs cut off its tip: the
+    stricter their margin, the further up, where the cone is wide (Corollary 1 says that it shrinks).
     """
     aside = aside - (aside @ theta)[:, None] * theta
     aside /= np.linalg.norm(aside, axis=1, keepdims=True)

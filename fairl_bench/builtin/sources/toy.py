@@ -1,4 +1,4 @@
-"""Pairs from the synthetic world: what a base writer and an aligned one make of the same prompt."""
+"""Pairs from the synthetic world: what a base writer and an aligned one write for the same prompt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ToyComments(Source):
 
     drawn: ClassVar[bool] = True
 
-    n: int = Field(3500, ge=2, description="pairs")
+    n: int = Field(3500, ge=2, description="number of pairs")
     base_toxic: float = Field(0.40, ge=0, le=1, description="share of the base writer's texts that are toxic")
     expert_toxic: float = Field(0.07, ge=0, le=1, description="share of the aligned writer's texts that are toxic")
     shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
@@ -27,11 +27,11 @@ class ToyComments(Source):
     cases: tuple[Case, ...] = Field(CASES, min_length=1, description="hard cases; one named twice is twice as likely")
 
     def size(self) -> int:
-        """``n``."""
+        """Return ``n``."""
         return self.n
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
-        """``n`` pairs of this replicate's world."""
+        """Return ``n`` pairs of this replicate's world."""
         drawn = preference_pairs(
             self.n,
             rng,

@@ -19,10 +19,10 @@ def table(name: str, results: Path | None) -> str | None:
     folder = results / suite if results else None
     if folder is None or not (folder / "records.parquet").exists():
         return None
-    return against(folder, data, metric)
+    return gains(folder, data, metric)
 
 
-def against(folder: Path, data: str, metric: str) -> str:
+def gains(folder: Path, data: str, metric: str) -> str:
     """A line for each method that learns from failures, a column for each selection: its gain over its control.
 
     The first lines are the baselines' own numbers, by which the selections themselves can be compared.

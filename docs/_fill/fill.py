@@ -1,8 +1,8 @@
-"""Fill the generated blocks of README.md and the pages of docs: ``python docs/fill.py [RESULTS]``.
+"""Fill the generated blocks of README.md and the pages of docs: ``python docs/_fill/fill.py [RESULTS]``.
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
 ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
-``<!-- selection: rules -->``, ``<!-- against: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->`` or
+``<!-- selection: rules -->``, ``<!-- gains: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->`` or
 ``<!-- real: samples SUITE PAIR ... -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
 folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
 else has changed.
@@ -14,8 +14,8 @@ import re
 import sys
 from pathlib import Path
 
-import against
 import calibration
+import gains
 import real_text
 import selection
 import theory
@@ -24,9 +24,9 @@ import toy_world
 from fairl_bench.kinds import KINDS
 from fairl_bench.suite.registry import Registry
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
-    r"(<!-- (table|file|parts|toy|theory|calibration|selection|against|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)",
+    r"(<!-- (table|file|parts|toy|theory|calibration|selection|gains|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)",
     re.S,
 )
 
@@ -48,8 +48,8 @@ def filled(text: str, results: Path | None) -> str:
             return f"{start}{calibration.TABLES[name]()}{end}"
         if what == "selection":
             return f"{start}{selection.TABLES[name]()}{end}"
-        if what == "against":
-            return f"{start}{against.table(name, results) or old}{end}"
+        if what == "gains":
+            return f"{start}{gains.table(name, results) or old}{end}"
         if what == "real":
             return f"{start}{real_text.table(name, results) or old}{end}"
         suite, _, which = name.partition(" ")
@@ -76,7 +76,7 @@ def main(*arguments: str) -> None:
         text = page.read_text()
         new = filled(text, None if check else Path(folders[0] if folders else "results"))
         if check and new != text:
-            sys.exit(f"{page.name} is out of date: run python docs/fill.py")
+            sys.exit(f"{page.name} is out of date: run python docs/_fill/fill.py")
         page.write_text(new)
 
 

@@ -1,6 +1,6 @@
 """The generated table and figure of identifiability.md: Theorem 1 and Corollary 1, statement by statement.
 
-``python docs/theory.py`` draws Figure 2; the table is filled by ``python docs/fill.py``.
+``python docs/_fill/theory.py`` draws Figure 2; the table is filled by ``python docs/_fill/fill.py``.
 """
 
 from __future__ import annotations
@@ -174,10 +174,10 @@ def statements() -> str:
 
 
 def main() -> None:
-    """Draw Figure 2 beside this file."""
+    """Draw Figure 2 beside the page that shows it."""
     base = sets.feasible([[1.0, 0.2], [0.2, 1.0], [0.6, 0.5]], M, 4.0)
     figure = theorem1(base, base.stricter(np.array([False, False, True]), 3.0))
-    Path(__file__).with_name("theorem-1.png").write_bytes(render(figure)["png"])
+    Path(__file__).parents[1].joinpath("theorem-1.png").write_bytes(render(figure)["png"])
 
 
 TABLES: dict[str, Callable[[], str]] = {"statements": statements}

@@ -1,6 +1,6 @@
 """The generated table of suites.md: what each rule for the kept epoch costs, from ``benchmarks/selection.json``.
 
-``python benchmarks/selection.py SUITE`` measures it, ``python docs/fill.py`` fills it in.
+``python benchmarks/selection.py SUITE`` measures it, ``python docs/_fill/fill.py`` fills it in.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-_MEASURED = Path(__file__).parent.parent / "benchmarks" / "selection.json"
+_MEASURED = Path(__file__).parents[2] / "benchmarks" / "selection.json"
 
 
 def rules() -> str:

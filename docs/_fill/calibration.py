@@ -1,6 +1,6 @@
 """The generated tables of statistics.md: how often tests are right, from ``benchmarks/calibration.json``.
 
-``python benchmarks/calibration.py`` measures them, ``python docs/fill.py`` fills them in.
+``python benchmarks/calibration.py`` measures them, ``python docs/_fill/fill.py`` fills them in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_MEASURED = Path(__file__).parent.parent / "benchmarks" / "calibration.json"
+_MEASURED = Path(__file__).parents[2] / "benchmarks" / "calibration.json"
 
 
 def _told() -> dict[str, Any]:
