@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     "names",
     multiple=True,
     metavar="NAME",
-    help="A table by its name or that of its file: 1, 2, 3, slices, ambiguity, claims, ...  [default: all]",
+    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps, claims or the name of "
+    "another table, or that of its file.  [default: all]",
 )
 @FORMAT
 @INTERVALS

@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
-from fairl_bench.tables.report import tables
 
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.html.write import write_pages
@@ -176,7 +175,7 @@ def test_statistics_are_made_anew_where_the_evidence_changed(
     monkeypatch.setattr(reader, "statistics", lambda *given: called.append(1) or kept(*given))
     found = read_results(folder)
     assert called == [1]
-    made = tables(found.report, found)
+    made = found.tables
     assert list(made) == ["realignment", "realignment-steps"]
 
 
@@ -192,4 +191,4 @@ def test_a_run_without_re_alignment_says_nothing_of_it(ran_once: tuple[Path, Fin
     folder = shutil.copytree(ran_once[1].folder, tmp_path / "plain")
     assert not (folder / "realigned").exists()
     found = read_results(folder)
-    assert not {"realignment", "realignment-steps"} & set(tables(found.report, found))
+    assert not {"realignment", "realignment-steps"} & set(found.tables)
