@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fairl_bench.data import Completions, Embeddings, Vectors
+from fairl_bench.data import Embeddings, Vectors
+from fairl_bench.language_models import Completions
 
 
 def rows_of(settings: Mapping[str, Any], n: int) -> range:

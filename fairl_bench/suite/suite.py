@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench import secrets
 from fairl_bench.component import Component, DataFile, Name, RunTime, Settings
-from fairl_bench.data import SPLITS, Head, Stop, Training
+from fairl_bench.data import SPLITS
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.training import Head, Stop, Training
 from fairl_bench.verdicts import Claim
 from fairl_bench.views import ReportTable
 

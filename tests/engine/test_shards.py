@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.data import Asked, Completions, Embeddings, Sampling
+from fairl_bench.data import Embeddings
 from fairl_bench.engine.estimate import estimate
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker
+from fairl_bench.language_models import Asked, Completions, Sampling
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
