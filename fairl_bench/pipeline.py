@@ -26,7 +26,6 @@ from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.isolation import put_back
 from fairl_bench.records import Record
-from fairl_bench.results import claims
 from fairl_bench.results.results import Results
 from fairl_bench.results.write import RunFolder
 from fairl_bench.store.store import Store
@@ -34,7 +33,6 @@ from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import rendered_files
-from fairl_bench.tables.report import tables
 from fairl_bench.verdicts import Verdict
 
 
@@ -173,9 +171,7 @@ class _Work:
 
     def _judge(self, results: Results) -> list[Table]:
         """The tables of results, written with the statistics and verdicts that they show."""
-        made = list(tables(results.report, results).values())
-        if results.claims:
-            made.append(claims.table(results.verdicts))
+        made = list(results.tables.values())
         self.folder.finish(results, rendered_files(made))
         return made
 

@@ -120,7 +120,7 @@ class RunFolder:
         self._mend()
         self._tell(story(self.suite, run, command, seconds))
         self.files.commit()
-        asked = Asked(self.suite.name, self.suite.report, self.suite.claims)
+        asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
         return Results(self.files, asked, records, self._story, kept)
 
