@@ -241,7 +241,7 @@ def test_a_folder_without_a_reward_is_refused_and_one_nearby_named(ran: Finished
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", r"reward.json is damaged: Expecting property name"),
+        ("{", r"reward.json is damaged: expecting property name"),
         ("[]", r"reward.json is of another version of fairl-bench: "),
         ('{"format": 2}', r"reward.json is of another version of fairl-bench: format: Input should be 1"),
     ],
