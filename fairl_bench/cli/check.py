@@ -23,13 +23,13 @@ def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     from fairl_bench.engine.estimate import estimate
     from fairl_bench.engine.planner import plan
     from fairl_bench.engine.split_sizes import checked_sizes
-    from fairl_bench.isolation import put_back
+    from fairl_bench.isolation import isolated
     from fairl_bench.store.place import default_store, open_store
     from fairl_bench.suite.parts import check_parts
     from fairl_bench.suite.read import read_study
     from fairl_bench.suite.unread import cut_off
 
-    with put_back():
+    with isolated():
         study = read_study(suite, options)
         remarks = check_parts(study)
         made = plan(study)

@@ -47,13 +47,13 @@ def run(
     """
     from fairl_bench.cli.live import Progress
     from fairl_bench.html.write import write_pages
-    from fairl_bench.isolation import put_back
+    from fairl_bench.isolation import isolated
     from fairl_bench.pipeline import run as run_study
     from fairl_bench.store.place import default_store, open_store
     from fairl_bench.suite.read import read_study
 
     cluster = _cluster(executor, address, jobs)
-    with put_back():
+    with isolated():
         study = read_study(suite, options)
     with Progress(sys.stderr) as progress:
         finished = run_study(
