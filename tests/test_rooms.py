@@ -177,7 +177,7 @@ def test_a_plugin_imports_public_names_only(plugin: Path) -> None:
         ("fairl_bench.results.claims", "from fairl_bench.pipeline import run_study"),
         ("fairl_bench.tables.leaderboard", "from fairl_bench.store.store import Store"),
         ("fairl_bench.figures.style", "from fairl_bench.store.store import Store"),
-        ("fairl_bench.html.page", "from fairl_bench.cli.text import printable"),
+        ("fairl_bench.html.page", "from fairl_bench.cli.tables import printable"),
         ("fairl_bench.html.page", "if True:\n    from fairl_bench.cli.main import main"),
     ],
 )

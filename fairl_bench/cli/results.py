@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, POSITIVE, Number, two_methods
-from fairl_bench.cli.text import print_tables
+from fairl_bench.cli.tables import print_tables
 
 
 @click.command()

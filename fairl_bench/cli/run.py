@@ -45,9 +45,9 @@ def run(
 
     The results folder gets records, tables, figures, and report.html, which opens offline in a browser.
     """
-    from fairl_bench.cli.live import Progress
     from fairl_bench.html.write import write_pages
     from fairl_bench.isolation import put_back
+    from fairl_bench.live import Progress
     from fairl_bench.pipeline import run as run_study
     from fairl_bench.store.place import default_store, open_store
     from fairl_bench.suite.read import read_study
@@ -102,7 +102,7 @@ def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
 
 def _conclude(finished: Finished) -> None:
     """Print what a run came to and leave with its exit code."""
-    from fairl_bench.cli.text import safe
+    from fairl_bench.printable import safe
     from fairl_bench.tables.formats import as_text
 
     outcome = finished.outcome

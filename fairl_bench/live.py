@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from fairl_bench.cli.text import safe
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.stage import Stage
+from fairl_bench.printable import safe
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
