@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fairl_bench.comparison import ALPHA, Comparison
+from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.data import Examples, Truth
 from fairl_bench.records import Record
 from fairl_bench.results import claims, record_file
 from fairl_bench.results.paired import Question, compared
 from fairl_bench.science.ranks import holm
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.verdicts import Claim
 
 FILE = Path(__file__).with_suffix(".json")
@@ -166,7 +167,8 @@ def false_claims(blocks: int, repeats: int, seed: int) -> int:
         Claim(id=f"c{i}", better="m0", than="m1", metric="margin_snr", data=f"d{i}", by_at_least=5.0)
         for i in range(CLAIMS)
     ]
-    one = Record("s", "toy", "e", "mlp", "m0", "", 0, None, "d0", "", "all", "gold", "margin_snr", "", 0.0, 2, "", "k")
+    place = Coordinates.of(World("toy", 0), Run("e", "mlp", "m0", "", None), "d0", "gold")
+    one = Record.at(place, "s", "margin_snr", 0.0, 2)
     for _ in range(repeats):
         known = [
             Comparison(**{**vars(row), "data": f"d{i}", "metric": "margin_snr"})

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.data import GOLD, PREFERRED, Task
-from fairl_bench.engine.plan import Plan, World
+from fairl_bench.engine.plan import Plan, WorldKeys
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.preferences import preferences
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import Undefined
-from fairl_bench.pairwise import PairwiseMethod, _form, _recipe, _run
+from fairl_bench.pairwise import PairwiseMethod, loop_form, recipe_of, run_of
 from fairl_bench.pipeline import run
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.classification import auc
@@ -100,7 +100,7 @@ def traces(study: Study, made: Plan, worker: Worker, seeds: int) -> Iterator[tup
         yield from _of_world(study, made, worker, world, seeds)
 
 
-def _of_world(study: Study, made: Plan, worker: Worker, world: World, seeds: int) -> Iterator[tuple[str, Trace]]:
+def _of_world(study: Study, made: Plan, worker: Worker, world: WorldKeys, seeds: int) -> Iterator[tuple[str, Trace]]:
     vectors = {stage.inputs["examples"]: key for key, stage in made.stages.items() if stage.kind == "embeddings"}
     pairs, split = worker.load(world.pairs), worker.load(world.split)
     mine = worker.load(vectors[world.pairs])
@@ -121,12 +121,12 @@ def _of_world(study: Study, made: Plan, worker: Worker, world: World, seeds: int
         if isinstance(method.part, PairwiseMethod):
             for seed in range(seeds):
                 task = Task(
-                    found.train, found.validation, study.suite.head, study.suite.training, world.replicate, seed
+                    found.train, found.validation, study.suite.head, study.suite.training, world.of.replicate, seed
                 )
-                forms.setdefault(_form(method.part, task), []).append((method.name, method.part, task))
+                forms.setdefault(loop_form(method.part, task), []).append((method.name, method.part, task))
     for form, group in forms.items():
         yield from _together(group, form[0], x, judged)
-        print(f"{world.model}, replicate {world.replicate}: {len(group)} runs", flush=True)
+        print(f"{world.of.model}, replicate {world.of.replicate}: {len(group)} runs", flush=True)
 
 
 def _judged(data: str, rows: NDArray[np.int64], truths: Mapping[str, Any], truth: str) -> Judged:
@@ -146,12 +146,12 @@ def _together(
     torch.set_num_threads(1)
     task = group[0][2]
     plans = {id(method): method.failure_plan() for _, method, _ in group}
-    runs = [_run(method, one, 0, plans[id(method)]) for _, method, one in group]
+    runs = [run_of(method, one, 0, plans[id(method)]) for _, method, one in group]
     train, validation = (Comparisons(part.preferred, part.rejected) for part in (task.train, task.validation))
     told = [Trace([], {}, {}) for _ in runs]
     with torch.no_grad():
         data = Data.of(x, train, validation, task.train.gold)
-        recipe = _recipe(task, epochs)._replace(selection=Selection(None))  # nothing ends early
+        recipe = recipe_of(task, epochs)._replace(selection=Selection(None))  # nothing ends early
         stack = (Stack if runs[0].failures is None else FailureStack)(runs, data, recipe)
         needed = np.unique(np.concatenate([*validation, *(one.rows for one in judged)]))
         both = torch.from_numpy(np.stack([needed, np.full_like(needed, needed[0])]))

@@ -19,6 +19,12 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.component import RunTime as RunTime
     from fairl_bench.component import Secret as Secret
     from fairl_bench.component import Settings as Settings
+    from fairl_bench.coordinates import CellName as CellName
+    from fairl_bench.coordinates import Coordinates as Coordinates
+    from fairl_bench.coordinates import Row as Row
+    from fairl_bench.coordinates import Run as Run
+    from fairl_bench.coordinates import Setting as Setting
+    from fairl_bench.coordinates import World as World
     from fairl_bench.data import Asked as Asked
     from fairl_bench.data import Completions as Completions
     from fairl_bench.data import Examples as Examples

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fairl_bench.coordinates import Group, Row
+
 ALPHA = 0.05  # of intervals and ranks
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Group):
     """A row of ``intervals.parquet``: one method's metric, or with ``other`` its difference from another's, paired."""
 
-    model: str
-    encoder: str
-    variant: str
-    data: str  # of a re-alignment with its slice: realigned/kl:0.5
-    truth: str
-    metric: str
     method: str
     other: str  # empty: the method's own metric
     value: float  # the mean over units; of two methods: method less other
@@ -34,6 +30,11 @@ class Comparison:
     note: str
 
     @property
-    def group(self) -> tuple[str, ...]:
+    def group(self) -> Group:
         """What is compared with one another."""
-        return self.model, self.encoder, self.variant, self.data, self.truth, self.metric
+        return Group.of(self.setting, self.data, self.truth, self.metric)
+
+    @property
+    def row(self) -> Row:
+        """The row of a table that it is of."""
+        return self.setting.row(self.method)

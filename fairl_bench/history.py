@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fairl_bench.coordinates import Coordinates
 from fairl_bench.data import Floats
 
 
 class History(NamedTuple):
     """What was noted of one run as it trained, by epoch from 1."""
 
-    model: str
-    encoder: str
-    method: str
-    variant: str
-    replicate: int
-    seed: int | None
+    cell: Coordinates
     series: Mapping[str, Floats]  # by name, one number an epoch

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
 from fairl_bench.history import History
 from fairl_bench.known import Known
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Runs
 from fairl_bench.sheets import Sheet
 from fairl_bench.verdicts import Verdict
 

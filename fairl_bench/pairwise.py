@@ -71,12 +71,12 @@ class PairwiseMethod(Method):
 
         Runs of another form, with other epochs or with failures, are trained in a loop of their own.
         """
-        forms = [_form(method, task) for method, task in runs]
-        found: dict[int, Reward] = {}
+        forms = [loop_form(method, task) for method, task in runs]
+        rewards: dict[int, Reward] = {}
         for form in dict.fromkeys(forms):
-            rows = [i for i, one in enumerate(forms) if one == form]
-            found |= dict(zip(rows, cls._fit_together([runs[i] for i in rows]), strict=True))
-        return [found[i] for i in range(len(runs))]
+            rows = [i for i, other in enumerate(forms) if other == form]
+            rewards |= dict(zip(rows, cls._fit_together([runs[i] for i in rows]), strict=True))
+        return [rewards[i] for i in range(len(runs))]
 
     @classmethod
     def _fit_together(cls, runs: Sequence[tuple[Self, Task]]) -> list[Reward]:
@@ -89,11 +89,11 @@ class PairwiseMethod(Method):
         plans = {id(method): method.failure_plan() for method, _, _ in one_each}
         fitted = iter(
             fit(
-                [_run(method, task, member, plans[id(method)]) for method, task, member in one_each],
+                [run_of(method, task, member, plans[id(method)]) for method, task, member in one_each],
                 task.train.vectors,
                 Comparisons(task.train.preferred, task.train.rejected),
                 _validation(task),
-                _recipe(task, method.epochs(task.training)),
+                recipe_of(task, method.epochs(task.training)),
                 task.train.gold,
                 report,
                 task.training.device,
@@ -105,8 +105,8 @@ class PairwiseMethod(Method):
 M = TypeVar("M", bound=PairwiseMethod)
 
 
-def _form(method: PairwiseMethod, task: Task) -> Hashable:
-    """What runs of one loop have in common, beside their data and settings."""
+def loop_form(method: PairwiseMethod, task: Task) -> Hashable:
+    """What runs must share, beside their data and settings, to be trained in one loop."""
     plan = method.failure_plan()
     learns = None if plan is None else (plan.rounds, plan.round_epochs, plan.by_step, plan.second_path)
     epochs = method.epochs(task.training)
@@ -125,7 +125,8 @@ def _shared(runs: Sequence[tuple[M, Task]]) -> list[tuple[M, Task]]:
     return [(method, task) for method, (_, task) in zip(methods, runs, strict=True)]
 
 
-def _run(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | None) -> Run:
+def run_of(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | None) -> Run:
+    """One run of a stack: this member of the method's heads."""
     from fairl_bench.science.runs import Run
 
     return Run(
@@ -147,7 +148,8 @@ def _validation(task: Task) -> Comparisons:
     return Comparisons(task.validation.preferred[read], task.validation.rejected[read])
 
 
-def _recipe(task: Task, epochs: int) -> Recipe:
+def recipe_of(task: Task, epochs: int) -> Recipe:
+    """How the runs of a task are trained, for at most so many epochs."""
     from fairl_bench.science.runs import Recipe
 
     training = task.training

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from fairl_bench.coordinates import Row
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.executors.here import Hands, Here
 from fairl_bench.engine.executors.pool import Pool
@@ -26,7 +27,7 @@ from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.results import Asked, Results
 from fairl_bench.results.statistics import Statistics, kept_statistics, signature_of
 from fairl_bench.results.write import RunFolder
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Runs
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
@@ -186,7 +187,7 @@ def _runs(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
     lost = outcome.lost()
     rows: dict[Row, list[Cell]] = {}
     for cell in plan.cells:
-        rows.setdefault(cell.row(), []).append(cell)
+        rows.setdefault(cell.row, []).append(cell)
     return {
         row: Runs(
             all=len(cells),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.sheets import Run
+from fairl_bench.coordinates import Coordinates
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 class Realigned(NamedTuple):
     """The completions of one cell's re-alignment, a row each (`records.Evidence`)."""
 
-    model: str
-    replicate: int
-    run: Run
+    cell: Coordinates
     rows: pa.Table
 
     def phase(self, name: str) -> pa.Table:

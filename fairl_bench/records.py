@@ -1,16 +1,14 @@
-"""The tidy row: one number with the coordinates that say where it came from, and the file that holds them."""
+"""The tidy row: one number with the coordinates that say where it came from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Final, NamedTuple
 
+from fairl_bench.coordinates import AXES, Coordinates
 from fairl_bench.errors import Undefined
-
-if TYPE_CHECKING:
-    pass
 
 
 class Measure(NamedTuple):
@@ -31,37 +29,47 @@ class Evidence(NamedTuple):
     columns: Mapping[str, Sequence[str | float | int | bool]]
 
 
-@dataclass(frozen=True)
-class Record:
-    """A row of ``records.parquet``; the key is every column above ``value``."""
+@dataclass(frozen=True, kw_only=True)
+class Record(Coordinates):
+    """A row of ``records.parquet``: a number and where it stands."""
 
     suite: str
-    model: str
-    encoder: str
-    head: str
-    method: str
-    variant: str
-    replicate: int
-    seed: int | None  # None: holds for every seed
-    dataset: str  # pairs, or a test set
-    split: str  # train, validation, test; empty for a test set
-    slice: str
-    truth: str
     metric: str
-    other: str
+    other: str = ""  # the second method, or seed, of a number of two runs
     value: float  # NaN needs a note
     n: int
-    note: str
-    stage: str
+    note: str = ""
+    stage: str = ""
 
     def __post_init__(self) -> None:
         if math.isnan(self.value) and not self.note:
             raise ValueError(f"{self.metric} on {self.data} is NaN without a note that says why")
 
+    @classmethod
+    def at(
+        cls,
+        place: Coordinates,
+        suite: str,
+        metric: str,
+        value: float,
+        n: int,
+        *,
+        other: str = "",
+        note: str = "",
+        stage: str = "",
+    ) -> Record:
+        """The record of a number that stands there."""
+        return Record(**place.axes(), suite=suite, metric=metric, other=other, value=value, n=n, note=note, stage=stage)
+
     @property
-    def data(self) -> str:
-        """The name that suites use: ``pairs/test``, or the test set's."""
-        return f"{self.dataset}/{self.split}" if self.split else self.dataset
+    def key(self) -> tuple[object, ...]:
+        """What no two records of a run share."""
+        return tuple(getattr(self, name) for name in KEY)
+
+
+KEY: Final = ("suite", *AXES, "metric", "other")
+COLUMNS: Final = (*KEY, "value", "n", "note", "stage")
+"""The columns of ``records.parquet``, in their order."""
 
 
 def measured(data: str, truth: str, metric: str, n: int, function: Callable[..., float], /, *args: object) -> Measure:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
+from fairl_bench.coordinates import Row, Setting
 from fairl_bench.records import Record
 
 ARROWS = {
@@ -62,11 +63,23 @@ class Layout(Protocol):
         """The truth that they are measured against."""
 
 
-AXES = ("model", "encoder", "method", "variant")
 SELECTION: Final = "selection"
 """How a variant calls the rule by which its epochs were kept."""
-Row = tuple[str, str, str, str]
-Column = tuple[str, str, str]  # data, slice, metric
+
+
+class Column(NamedTuple):
+    """A column of a table: a metric on a slice of some data."""
+
+    data: str
+    slice: str
+    metric: str
+
+    @property
+    def place(self) -> str:
+        """What it is of, as a table calls it."""
+        return self.data if self.slice == "all" else f"{self.data} {self.slice}"
+
+
 Found = Mapping[tuple[Row, Column], Sequence[Record]]
 
 
@@ -91,20 +104,21 @@ class Runs(NamedTuple):
         return f"{failed}, {waiting} {unfinished}" if failed else f"{waiting} of {self.all} {self.unit} {unfinished}"
 
 
-def row_of(one: Record) -> Row:
-    """The row of a table that a record belongs to."""
-    return one.model, one.encoder, one.method, one.variant
-
-
-def shown_axes(rows: Iterable[Row]) -> list[int]:
+def shown_axes(rows: Iterable[Row]) -> list[str]:
     """The axes that a table names: the method, and what differs."""
-    found = list(rows)
-    return [axis for axis in range(len(AXES)) if AXES[axis] == "method" or len({row[axis] for row in found}) > 1]
+    every = list(rows)
+    return [axis for axis in Row._fields if axis == "method" or len({getattr(row, axis) for row in every}) > 1]
 
 
-def named(row: Row, shown: Sequence[int]) -> list[str]:
-    """The texts of these axes of a row."""
-    return [point(row[axis]) if AXES[axis] == "variant" else row[axis] for axis in shown]
+def differing(settings: Iterable[Setting]) -> list[str]:
+    """The axes that settings differ in."""
+    every = list(settings)
+    return [axis for axis in Setting._fields if len({getattr(setting, axis) for setting in every}) > 1]
+
+
+def named(place: Row | Setting, shown: Iterable[str]) -> list[str]:
+    """The texts of these axes of a row or a setting."""
+    return [point(place.variant) if axis == "variant" else getattr(place, axis) for axis in shown]
 
 
 def point(variant: str) -> str:

@@ -9,18 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairl_bench.coordinates import CellName, Coordinates, Run, World
 from fairl_bench.data import Examples, Floats, Rows
 from fairl_bench.records import Record
-
-
-class Run(NamedTuple):
-    """One reward of one world: the coordinates of a score file."""
-
-    encoder: str
-    head: str
-    method: str
-    variant: str
-    seed: int | None  # None: holds for every seed
 
 
 @dataclass(frozen=True)
@@ -33,6 +24,15 @@ class Sheet:
     data: str
     examples: Examples
     rewards: Mapping[Run, Floats]
+
+    @property
+    def world(self) -> World:
+        """The world that its examples are of."""
+        return World(self.model, self.replicate)
+
+    def at(self, run: Run, truth: str = "", part: str = "all") -> Coordinates:
+        """Where the numbers of one of its runs stand."""
+        return Coordinates.of(self.world, run, self.data, truth, part)
 
     def clusters(self) -> Rows:
         """What is resampled together ``[n]``, codes from 0: a group, else a prompt, else a pair, else one example."""
@@ -52,27 +52,26 @@ class Sheet:
         return whole.hexdigest()
 
 
-_Place = tuple[
-    str, str, str, str, int, int | None, str, str
-]  # model, encoder, method, variant, replicate, seed, data, truth
+class Place(NamedTuple):
+    """Where a number of all examples stands; the head is no part of it, since a method has one."""
+
+    cell: CellName
+    data: str
+    truth: str
+    metric: str
 
 
 class Values(NamedTuple):
-    """The records of single numbers, by place."""
+    """The numbers of single runs, by place."""
 
-    of: Mapping[tuple[_Place, str], float]
+    of: Mapping[Place, float]
 
     @classmethod
     def read(cls, records: Iterable[Record]) -> Values:
         """The numbers of all examples."""
         whole = (row for row in records if row.slice == "all" and not row.other)
-        return cls({(_place_of(row), row.metric): row.value for row in whole})
+        return cls({Place(row.cell, row.data, row.truth, row.metric): row.value for row in whole})
 
     def get(self, sheet: Sheet, run: Run, truth: str, metric: str) -> float | None:
         """The number of a run; None where there is none, as where its evaluator failed."""
-        where = (sheet.model, run.encoder, run.method, run.variant, sheet.replicate, run.seed, sheet.data, truth)
-        return self.of.get((where, metric))
-
-
-def _place_of(row: Record) -> _Place:
-    return row.model, row.encoder, row.method, row.variant, row.replicate, row.seed, row.data, row.truth
+        return self.of.get(Place(sheet.at(run).cell, sheet.data, truth, metric))

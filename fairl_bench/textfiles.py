@@ -10,6 +10,7 @@ import csv
 import json
 import re
 import stat
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -92,17 +93,24 @@ def _zst(file: BinaryIO) -> Any:
 # --- JSON
 
 
-def parsed(text: str) -> Any:
-    """The value of a JSON text.  Raises `ValueError`, whose text says why, also where a name stands twice."""
+def parsed(text: str | bytes) -> Any:
+    """The value of a JSON text, in UTF-8.  Raises `ValueError`, whose text says why, also where a name stands twice.
+
+    >>> parsed('{"a": [1, null]}')
+    {'a': [1, None]}
+    """
     try:
-        return _DECODER.decode(text)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg[0].lower()}{error.msg[1:]}, at character {error.colno}") from error
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("it is nested too deeply") from None
     except ValueError as error:
-        limit = "a whole number has thousands of digits" if "integer string conversion" in str(error) else str(error)
-        raise ValueError(limit) from None
+        if "integer string conversion" in str(error):  # Python's own words are for programmers
+            raise ValueError(f"a number in it has over {sys.get_int_max_str_digits()} digits") from None
+        raise
 
 
 def twice(names: Sequence[str]) -> str | None:
@@ -119,11 +127,11 @@ def twice(names: Sequence[str]) -> str | None:
     return None
 
 
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _without_repetition(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         raise ValueError(f"the name {shown(twice([name for name, _ in pairs]))} stands twice")
-    return found
+    return entries
 
 
 def _finite(text: str) -> float:
@@ -137,7 +145,7 @@ def _no_number(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_repetition, parse_constant=_no_number, parse_float=_finite)
 
 
 def json_objects(path: Path | str, *, unpack: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Name, Settings
+from fairl_bench.coordinates import Setting
 from fairl_bench.data import GOLD
 
 Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
@@ -69,9 +70,7 @@ class Verdict(NamedTuple):
     """A claim of one model, encoder and variant, with what it was judged by."""
 
     claim: Claim
-    model: str
-    encoder: str
-    variant: str
+    setting: Setting
     effect: Effect  # of several comparators, the one that decides
     p: float  # of a gain of ``by_at_least``, or that the methods are further apart than ``within``
     p_holm: float  # over all claims of the suite; of a claim under selections, over those under the same one

@@ -237,11 +237,11 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
 
     from fairl_bench.builtin.evaluators.realignment import Realignment
     from fairl_bench.builtin.shared.alignment_probe import FILE
+    from fairl_bench.coordinates import Coordinates, Run, World
     from fairl_bench.data import Completions, Examples, Truth
     from fairl_bench.kinds import Judge
     from fairl_bench.realigned import Realigned
     from fairl_bench.records import Evidence, Measure, Record
-    from fairl_bench.sheets import Run
 
     class Spelled(Judge):
         def judge(self, examples: Examples) -> dict[str, Truth]:
@@ -294,15 +294,16 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
                     ), strict=True))
                     for side, step in (("before", 0), ("after", 30))
                 }  # fmt: skip
+                cell = Coordinates.of(World(model, replicate), Run("e", "mlp", method, "", seed))
                 judge = Spelled.named("spelled")
                 evaluator = Realignment.named("realignment", judge=judge, second=judge if second else None)
                 for said in evaluator.evaluate({}, aligned=folder, **sides):
                     if isinstance(said, Evidence):
                         table = pa.table({name: list(column) for name, column in said.columns.items()})
-                        found.append(Realigned(model, replicate, Run("e", "mlp", method, "", seed), table))
+                        found.append(Realigned(cell, table))
                     elif isinstance(said, Measure):
-                        place = ("s", model, "e", "mlp", method, "", replicate, seed, said.data, "", said.slice)
-                        rows.append(Record(*place, said.truth, said.metric, "", said.value, said.n, said.note, "key"))
+                        place = cell.on(said.data, said.truth, said.slice)
+                        rows.append(Record.at(place, "s", said.metric, said.value, said.n, note=said.note, stage="key"))
         return found, rows
 
     return plant

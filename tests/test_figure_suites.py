@@ -37,7 +37,7 @@ def test_a_sweep_has_the_points_of_its_figure(name: str, label: str, x: list[flo
 def test_every_subtype_is_trained_on_and_judged_on_the_same_texts() -> None:
     cells = plan(read_study(SUITES / "subtype-transfer.yaml", (CUT,))).cells
     assert {cell.model for cell in cells} == {"insult", "threat", "obscene", "identity_attack"}
-    worlds = {cell.world for cell in cells if cell.replicate == 0}
+    worlds = {cell.inputs for cell in cells if cell.replicate == 0}
     assert len({world.texts()["shifted"] for world in worlds}) == 1
     assert len({world.pairs for world in worlds}) == 4
 
@@ -45,4 +45,4 @@ def test_every_subtype_is_trained_on_and_judged_on_the_same_texts() -> None:
 def test_both_encoders_read_the_same_texts() -> None:
     cells = plan(read_study(SUITES / "encoders.yaml", (CUT,))).cells
     assert {cell.encoder for cell in cells} == {"minilm", "base-lm"}
-    assert len({cell.world for cell in cells}) == 2  # one a replicate
+    assert len({cell.inputs for cell in cells}) == 2  # one a replicate

@@ -79,7 +79,7 @@ def test_no_world_is_drawn_for_cells_that_are_not_wanted(only: Callable[..., Fin
     tiny["replicates"] = [0, 1]
     finished = only(replicate=["1"], method=["length"])
     titles = {finished.plan.stages[key].title for key in finished.outcome.done}
-    assert {world.replicate for world in finished.plan.worlds} == {1}
+    assert {world.of.replicate for world in finished.plan.worlds} == {1}
     assert not any("replicate 0" in title for title in titles)
     assert [path.name for path in (finished.folder / "examples").iterdir()] == ["toy-r1.parquet"]
 

@@ -86,14 +86,14 @@ def _cluster(executor: str, address: str | None, jobs: int) -> str | None:
 
 def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
     """``method=a,b`` as axis and values; each part may be given again."""
-    from fairl_bench.engine.plan import AXES
+    from fairl_bench.coordinates import MATRIX
     from fairl_bench.errors import FairlError, suggest
 
     found: dict[str, list[str]] = {}
     for option in only:
         axis, equals, values = option.partition("=")
-        if axis not in AXES:
-            raise FairlError(f"--only {option}: axis {axis!r} is unknown; {suggest(axis, AXES)}")
+        if axis not in MATRIX:
+            raise FairlError(f"--only {option}: axis {axis!r} is unknown; {suggest(axis, MATRIX)}")
         if not equals or not values:
             raise FairlError(f"--only {option}: needs {axis}=VALUE")
         found.setdefault(axis, []).extend(values.split(","))

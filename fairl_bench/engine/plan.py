@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fairl_bench.coordinates import Coordinates, World
 from fairl_bench.engine.stage import Stage
 
 
 @dataclass(frozen=True)
-class World:
-    """The data of one model in one replicate: the keys of its pairs, their split and its test sets."""
+class WorldKeys:
+    """The keys of the texts of a world: its pairs, their split and its test sets."""
 
-    model: str
-    replicate: int
+    of: World
     pairs: str
     split: str
     testsets: tuple[tuple[str, str], ...]  # name, key
@@ -23,33 +23,19 @@ class World:
         return {"pairs": self.pairs, **dict(self.testsets)}
 
 
-AXES = ("model", "encoder", "method", "replicate", "seed")
+@dataclass(frozen=True, kw_only=True)
+class Cell(Coordinates):
+    """One (model, encoder, method, seed) of the matrix, in one replicate, with the keys of what answers it."""
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One (model, encoder, method, seed) of the matrix, in one replicate; seed None holds for every seed."""
-
-    model: str
-    encoder: str
-    head: str
-    method: str
-    variant: str
-    replicate: int
-    seed: int | None
     reward: str
     scores: str
     measures: tuple[str, ...]
-    world: World
+    inputs: WorldKeys  # what it learns from and is judged on
     slices: tuple[tuple[int | None, str], ...] = ()  # seed of the baseline, key of its slices' measures
 
     def judged(self) -> tuple[str, ...]:
         """The keys of all its numbers."""
         return (*self.measures, *(key for _, key in self.slices))
-
-    def row(self) -> tuple[str, str, str, str]:
-        """The row of a table that it belongs to: model, encoder, method, variant."""
-        return self.model, self.encoder, self.method, self.variant
 
 
 @dataclass(frozen=True)
@@ -57,7 +43,7 @@ class Plan:
     """All stages by key, inputs before what reads them, with the worlds and cells they belong to."""
 
     stages: Mapping[str, Stage]
-    worlds: tuple[World, ...]
+    worlds: tuple[WorldKeys, ...]
     cells: tuple[Cell, ...]
 
     def wanted(self) -> list[str]:
@@ -79,4 +65,4 @@ class Plan:
                 for axis, values in wanted.items()
             )
         )
-        return Plan(self.stages, tuple(dict.fromkeys(cell.world for cell in cells)), cells)
+        return Plan(self.stages, tuple(dict.fromkeys(cell.inputs for cell in cells)), cells)

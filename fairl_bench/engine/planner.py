@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from fairl_bench.component import Component, Settings
+from fairl_bench.coordinates import World
 from fairl_bench.digests import canonical
 from fairl_bench.engine.keys import answering
-from fairl_bench.engine.plan import Cell, Plan, World
+from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.stage import UPSTREAM
 from fairl_bench.engine.stage_list import NewStage, StageList
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
@@ -42,7 +43,7 @@ def plan(study: Study) -> Plan:
     stages = StageList(study)
     variants = study.variants.items()
     cells = tuple(cell for variant, suite in variants for cell in _Planner(suite, variant, study, stages).cells())
-    return Plan(stages.stages, tuple(dict.fromkeys(cell.world for cell in cells)), cells)
+    return Plan(stages.stages, tuple(dict.fromkeys(cell.inputs for cell in cells)), cells)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class _Data:
 
     model: Named[Source]
     encoder: Named[Encoder]
-    world: World
+    world: WorldKeys
     vectors: Mapping[str, str]  # key of the embeddings by data set
 
 
@@ -66,7 +67,7 @@ class _Run:
     @cached_property
     def title(self) -> str:
         """What its stages are called."""
-        return run_title(self.method.name, self.data.model.name, self.data.world.replicate, self.seed)
+        return run_title(self.method.name, self.data.model.name, self.data.world.of.replicate, self.seed)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class _Planner:
 
     # --- data
 
-    def world(self, model: Named[Source], replicate: int) -> World:
+    def world(self, model: Named[Source], replicate: int) -> WorldKeys:
         """The pairs of a model in one replicate, their split and the test sets."""
         pairs = self.examples("source", model.name, model.part, replicate)
         title, settings = Splits.title(model.name, replicate), {**self.suite.split.plain(), "replicate": replicate}
@@ -106,7 +107,7 @@ class _Planner:
         testsets = (
             (name, self.examples("testset", name, part, replicate)) for name, part in self.suite.testsets.items()
         )
-        return World(model.name, replicate, pairs, split, tuple(testsets))
+        return WorldKeys(World(model.name, replicate), pairs, split, tuple(testsets))
 
     def note_what_is_read(self, split: str) -> None:
         """Note in the stage of a split which of its parts are read, here or in a variant before."""
@@ -117,7 +118,7 @@ class _Planner:
         reads = sorted({*stage.settings["reads"], *(name.partition("/")[2] for name in needed)})
         self.stages.stages[split] = replace(stage, settings={**stage.settings, "reads": reads})
 
-    def vectors(self, model: Named[Source], encoder: Named[Encoder], world: World) -> dict[str, str]:
+    def vectors(self, model: Named[Source], encoder: Named[Encoder], world: WorldKeys) -> dict[str, str]:
         """The embeddings of every data set, by name."""
         embed = {"pairs": model.part.embed}
         return {
@@ -125,11 +126,11 @@ class _Planner:
             for name, texts in world.texts().items()
         }
 
-    def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: World) -> str:
+    def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: WorldKeys) -> str:
         """The vectors of one data set; a fitted encoder reads the training pairs too."""
         corpus = {"pairs": world.pairs, "split": world.split} if encoder.part.fitted else {}
         title = TextVectors.title(self.stages.stages[examples].title, encoder.name)
-        inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.replicate)}
+        inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.of.replicate)}
         new = NewStage(TextVectors, title, {"encoder": encoder.part}, {"embed": embed}, inputs)
         return self.stages.add_sharded(new, VectorsShard, encoder.part.shards, {"examples": examples})
 
@@ -202,7 +203,7 @@ class _Planner:
     def fitted(self, run: _Run) -> _Fitted:
         """A run's reward and what it scores."""
         data, world, method = run.data, run.data.world, run.method.part
-        settings = {"replicate": world.replicate, "seed": run.seed, **self.training}
+        settings = {"replicate": world.of.replicate, "seed": run.seed, **self.training}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": data.vectors["pairs"]}
         device = {"device": self.suite.training.device}
         stack = _stack(method, settings, inputs)
@@ -228,12 +229,12 @@ class _Planner:
             head=run.method.part.head(self.suite.head),
             method=run.method.name,
             variant=self.variant,
-            replicate=data.world.replicate,
+            replicate=data.world.of.replicate,
             seed=run.seed,
             reward=fitted.reward,
             scores=fitted.scores,
             measures=measures,
-            world=data.world,
+            inputs=data.world,
             slices=slices,
         )
 
@@ -243,7 +244,7 @@ class _Planner:
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
-        inputs |= self.upstream(evaluator, run.title, world.replicate)
+        inputs |= self.upstream(evaluator, run.title, world.of.replicate)
         settings: dict[str, Any] = {}
         scores = {"scores": fitted.scores}
         if baseline is not None and self.suite.slices is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from fairl_bench.coordinates import Coordinates
 from fairl_bench.data import PREFERRED
 from fairl_bench.engine.plan import Cell, Plan
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
@@ -20,36 +21,19 @@ def recorded(suite: str, baseline: str, plan: Plan, worker: Worker) -> Iterator[
     """The record of every number that is finished."""
     for cell in plan.cells:
         for seed, key, measures in _measured(cell, worker):
+            run = cell.run._replace(seed=seed)
             for measure in measures:
-                dataset, _, split = measure.data.partition("/")
-                yield Record(
-                    suite=suite,
-                    model=cell.model,
-                    encoder=cell.encoder,
-                    head=cell.head,
-                    method=cell.method,
-                    variant=cell.variant,
-                    replicate=cell.replicate,
-                    seed=seed,
-                    dataset=dataset,
-                    split=split,
-                    slice=f"{measure.slice}:{baseline}" if measure.slice in (MISRANKED, NEAR_TIE) else measure.slice,
-                    truth=measure.truth,
-                    metric=measure.metric,
-                    other="",
-                    value=measure.value,
-                    n=measure.n,
-                    note=measure.note,
-                    stage=key,
-                )
+                part = f"{measure.slice}:{baseline}" if measure.slice in (MISRANKED, NEAR_TIE) else measure.slice
+                place = Coordinates.of(cell.world, run, measure.data, measure.truth, part)
+                yield Record.at(place, suite, measure.metric, measure.value, measure.n, note=measure.note, stage=key)
 
 
 def still_answering(old: Sequence[Record], new: Sequence[Record], only: Plan) -> list[Record]:
     """The old records of cells that have no new ones; of the wanted cells, those that answer the same question."""
-    answered = {coordinates(row) for row in new}
-    asked = {coordinates(cell): (cell.reward, *cell.judged()) for cell in only.cells}
-    left = [row for row in old if coordinates(row) not in answered]
-    return [row for row in left if row.stage in asked.get(coordinates(row), (row.stage,))]
+    answered = {row.cell for row in new}
+    asked = {cell.cell: (cell.reward, *cell.judged()) for cell in only.cells}
+    left = [row for row in old if row.cell not in answered]
+    return [row for row in left if row.stage in asked.get(row.cell, (row.stage,))]
 
 
 def _measured(cell: Cell, worker: Worker) -> Iterator[tuple[int | None, str, Sequence[Measure]]]:
@@ -68,8 +52,3 @@ def _selected(cell: Cell, store: Store) -> list[Measure]:
         for name in SELECTED
         if isinstance(facts.get(name), int)
     ]
-
-
-def coordinates(one: Record | Cell) -> tuple[object, ...]:
-    """The cell that a record is of, or that it is."""
-    return one.model, one.encoder, one.method, one.variant, one.replicate, one.seed

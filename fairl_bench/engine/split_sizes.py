@@ -51,7 +51,7 @@ def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | N
             counts = kept.counts()
         else:
             continue
-        found[world.split] = Sizes(world.model, world.replicate, counts)
+        found[world.split] = Sizes(world.of.model, world.of.replicate, counts)
     return list(found.values())
 
 

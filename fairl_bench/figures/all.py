@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
 from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
 from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
 from fairl_bench.figures.rewards import distributions, reliability, subtypes
@@ -16,7 +17,7 @@ from fairl_bench.figures.transfer import transfer
 from fairl_bench.history import History
 from fairl_bench.records import Record
 from fairl_bench.results.folder import alike, distinct
-from fairl_bench.rows import Row, row_of, selection_of
+from fairl_bench.rows import selection_of
 from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
 
@@ -96,7 +97,7 @@ def _selections_alone(variants: set[str]) -> bool:
 
 def _realigned(material: Material) -> Iterator[tuple[str, str, Figure | None]]:
     records = material.records
-    rows = list(dict.fromkeys((*material.rows, *map(row_of, records))))
+    rows = list(dict.fromkeys((*material.rows, *(record.row for record in records))))
     yield "realignment-steps", "Toxicity over the steps of the re-alignment", over_steps(records, rows)
     yield "realignment-kl", "Toxicity against KL from the base", against_kl(records, rows, material.comparisons)
     yield "realignment-proxy", "The reward of the alignment against the true one", proxy_against_truth(records, rows)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fairl_bench.coordinates import Row
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
-from fairl_bench.rows import AXES, head, named, selection_of, shown_axes
+from fairl_bench.rows import head, named, selection_of, shown_axes
 from fairl_bench.table import Table, Value
 
 if TYPE_CHECKING:
@@ -60,13 +61,12 @@ def by_selection(table: Table) -> Figure | None:
 def _side_by_side(table: Table, axis_name: str, called: Callable[[str], str]) -> Figure | None:
     """One panel a column, one line a method, and on it one mark for each value of an axis."""
     values = list(dict.fromkeys(str(cell[axis_name]) for cell in table.tidy))
-    columns, at = _columns(table), AXES.index(axis_name)
+    columns = _columns(table)
     if len(values) < 2 or not columns:
         return None
 
-    def place(cell: _Cell) -> tuple[str, str, str, str]:
-        model, encoder, method, variant = ("" if index == at else name for index, name in enumerate(_row(cell)))
-        return model, encoder, method, variant
+    def place(cell: _Cell) -> Row:
+        return _row({**cell, axis_name: ""})
 
     places = list(dict.fromkeys(map(place, table.tidy)))
     shown = shown_axes(places)
@@ -89,18 +89,17 @@ def _side_by_side(table: Table, axis_name: str, called: Callable[[str], str]) ->
     return figure
 
 
-def _columns(table: Table) -> dict[tuple[str, str], dict[tuple[str, str, str, str], _Cell]]:
+def _columns(table: Table) -> dict[tuple[str, str], dict[Row, _Cell]]:
     """The cells of each column that has a number."""
-    found: dict[tuple[str, str], dict[tuple[str, str, str, str], _Cell]] = {}
+    found: dict[tuple[str, str], dict[Row, _Cell]] = {}
     for cell in table.tidy:
         if math.isfinite(number(cell, "mean")):
             found.setdefault((str(cell["data"]), str(cell["metric"])), {})[_row(cell)] = cell
     return found
 
 
-def _row(cell: _Cell) -> tuple[str, str, str, str]:
-    model, encoder, method, variant = (str(cell[axis]) for axis in AXES)
-    return model, encoder, method, variant
+def _row(cell: _Cell) -> Row:
+    return Row(*(str(cell[axis]) for axis in Row._fields))
 
 
 def number(cell: _Cell, name: str) -> float:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, canvas, grid, look, styled
 from fairl_bench.records import Record
 from fairl_bench.results.realigned import DATA, budget, placed
-from fairl_bench.rows import Row, named, row_of, shown_axes
+from fairl_bench.rows import named, shown_axes
 from fairl_bench.tables.realignment import first_places
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def over_steps(records: Sequence[Record], rows: Sequence[Row]) -> Figure | None:
     paths = _paths(records, rows)
     if not paths:
         return None
-    models, labels = list(dict.fromkeys(row[0] for row in paths)), _labels(paths)
+    models, labels = list(dict.fromkeys(row.model for row in paths)), _labels(paths)
     figure, axes = canvas(1, len(models), 1.0 + 5.4 * len(models), 3.6, sharey=True)
     for axis, model in zip(axes, models, strict=True):
         ends = []
@@ -70,7 +71,7 @@ def against_kl(records: Sequence[Record], rows: Sequence[Row], comparisons: Sequ
     paths = _paths(records, rows)
     if not paths:
         return None
-    models, labels = list(dict.fromkeys(row[0] for row in paths)), _labels(paths)
+    models, labels = list(dict.fromkeys(row.model for row in paths)), _labels(paths)
     cuts = sorted({row.slice for row in records if row.dataset == DATA and row.slice.startswith("kl:")}, key=budget)
     most = max(len(_of(paths, model)) for model in models)
     height = max(3.2, 0.9 + 0.26 * most)
@@ -162,16 +163,16 @@ def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figu
         if told[2]:
             bound[int(told[1])] = one.value
         else:
-            found.setdefault(row_of(one), {}).setdefault(int(told[1]), []).append(one.value)
+            found.setdefault(one.row, {}).setdefault(int(told[1]), []).append(one.value)
     order = [row for row in rows if row in found]
     if not order:
         return None
-    models, labels = list(dict.fromkeys(row[0] for row in order)), _labels(order)
+    models, labels = list(dict.fromkeys(row.model for row in order)), _labels(order)
     figure, axes = canvas(1, len(models), 1.0 + 5.4 * len(models), 3.6, sharey=True)
     for axis, model in zip(axes, models, strict=True):
         ends = []
         for row in order:
-            if row[0] != model:
+            if row.model != model:
                 continue
             if counts := sorted(set(found[row]) & set(bound)):
                 values = [found[row][n] for n in counts]
@@ -195,7 +196,7 @@ def _paths(records: Sequence[Record], rows: Sequence[Row]) -> dict[Row, list[_Pa
     found: dict[Row, dict[tuple[int, int | None], dict[int, dict[str, float]]]] = {}
     for row in records:
         if row.dataset == DATA and row.slice.startswith(_STEP) and row.truth in ("", GOLD) and not row.other:
-            run = found.setdefault(row_of(row), {}).setdefault((row.replicate, row.seed), {})
+            run = found.setdefault(row.row, {}).setdefault((row.replicate, row.seed), {})
             run.setdefault(int(row.slice.removeprefix(_STEP)), {})[row.metric] = row.value
     return {row: [_path(run) for run in found[row].values()] for row in rows if row in found}
 
@@ -208,13 +209,13 @@ def _path(run: Mapping[int, Mapping[str, float]]) -> _Path:
 
 
 def _of(paths: Mapping[Row, list[_Path]], model: str) -> list[tuple[Row, list[_Path]]]:
-    return [(row, runs) for row, runs in paths.items() if row[0] == model]
+    return [(row, runs) for row, runs in paths.items() if row.model == model]
 
 
 def _labels(rows: Iterable[Row]) -> dict[Row, str]:
     """What tells each row from the others, but for its model."""
     known = list(rows)
-    shown = [axis for axis in shown_axes(known) if axis]
+    shown = [axis for axis in shown_axes(known) if axis != "model"]
     return {row: " ".join(named(row, shown)) for row in known}
 
 
@@ -227,7 +228,7 @@ def _look(rows: Sequence[Row], row: Row) -> Look:
 
 
 def _index(rows: Sequence[Row], row: Row) -> int:
-    return list(dict.fromkeys(one[1:] for one in rows)).index(row[1:])
+    return list(dict.fromkeys(one._replace(model="") for one in rows)).index(row._replace(model=""))
 
 
 def _drawn(rows: Sequence[Row], row: Row) -> dict[str, Any]:
@@ -325,12 +326,12 @@ def _interval(
     values = [
         one.value
         for one in records
-        if one.dataset == DATA and not one.other and row_of(one) == row and (one.slice, one.truth, one.metric) == place
+        if one.dataset == DATA and not one.other and one.row == row and (one.slice, one.truth, one.metric) == place
     ]
     mean = float(np.mean(values)) if values else math.nan
-    group = (row[0], row[1], row[3], placed(cut), GOLD, "toxicity_rate")
     for one in comparisons:
-        if not one.other and (*one.group, one.method) == (*group, row[2]):
+        question = one.data, one.truth, one.metric
+        if not one.other and one.row == row and question == (placed(cut), GOLD, "toxicity_rate"):
             return mean, one.low, one.high
     return mean, math.nan, math.nan
 

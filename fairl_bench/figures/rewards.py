@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled
-from fairl_bench.sheets import Run, Sheet
+from fairl_bench.sheets import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -76,7 +76,11 @@ def sweep(
     found = {column: found[column] for column in columns if column in found}
     if not found:
         return None
-    ends = {(*one.group[3:], one.method, one.variant): (one.low, one.high) for one in comparisons if not one.other}
+    ends = {
+        (one.data, one.truth, one.metric, one.method, one.variant): (one.low, one.high)
+        for one in comparisons
+        if not one.other
+    }
     across = min(len(found), 3)
     down = -(-len(found) // across)
     figure, axes = canvas(down, across, 1.2 + 2.4 * across, 0.9 + 2.1 * down, sharex=True)

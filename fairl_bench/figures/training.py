@@ -27,7 +27,7 @@ def curves(histories: Sequence[History]) -> Figure | None:
     runs: dict[str, list[History]] = {}
     for history in histories:
         if any(name in history.series for name, *_ in _DRAWN):
-            runs.setdefault(history.method, []).append(history)
+            runs.setdefault(history.cell.method, []).append(history)
     if not runs:
         return None
     rows, columns = grid(len(runs))

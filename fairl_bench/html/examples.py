@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Floats, Rows
 from fairl_bench.figures.rewards import standardised
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 
 TEXTS: Final = 12_000  # of all data sets together, ...
 LETTERS: Final = 3_500_000  # ... and their letters: what keeps the page below 8 MB
@@ -80,7 +81,7 @@ def _block(sheet: Sheet, rows: Rows, values: Values, truth: str) -> dict[str, An
     kinds = {name: told.label[rows] for name, told in examples.truths.items() if name.startswith("subtype:")}
     views: dict[tuple[str, str], dict[str, list[Run]]] = {}
     for run in sheet.rewards:
-        views.setdefault((run.encoder, run.variant), {}).setdefault(run.method, []).append(run)
+        views.setdefault(run.within, {}).setdefault(run.method, []).append(run)
     return {
         "model": sheet.model,
         "replicate": sheet.replicate,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from fairl_bench.coordinates import Row, Setting
 from fairl_bench.html.examples import cut
 from fairl_bench.realigned import Realigned
-from fairl_bench.rows import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,10 +24,10 @@ def samples(found: Iterable[Realigned], order: Sequence[Row]) -> list[dict[str, 
 
     They are not chosen by what they say.  Methods come as in ``order``.
     """
-    views: dict[tuple[str, str, str], list[Realigned]] = {}
+    views: dict[Setting, list[Realigned]] = {}
     places = {row: at for at, row in enumerate(order)}
-    for one in sorted(found, key=lambda one: places.get(_row(one), len(places))):
-        views.setdefault((one.model, one.run.encoder, one.run.variant), []).append(one)
+    for one in sorted(found, key=lambda one: places.get(one.cell.row, len(places))):
+        views.setdefault(one.cell.setting, []).append(one)
     rows, letters, shown = ROWS, LETTERS, []
     for index, members in enumerate(views.values()):
         left = len(views) - index
@@ -39,21 +39,17 @@ def samples(found: Iterable[Realigned], order: Sequence[Row]) -> list[dict[str, 
     return shown
 
 
-def _row(one: Realigned) -> Row:
-    return one.model, one.run.encoder, one.run.method, one.run.variant
-
-
 def _first(members: Sequence[Realigned]) -> list[Realigned]:
     """Each method's run of the first replicate, in the first seed that any has; a run without a seed stands in any."""
-    replicate = min(one.replicate for one in members)
-    mine = [one for one in members if one.replicate == replicate]
-    seed = min((one.run.seed for one in mine if one.run.seed is not None), default=None)
-    return [one for one in mine if one.run.seed in (seed, None)]
+    replicate = min(one.cell.replicate for one in members)
+    mine = [one for one in members if one.cell.replicate == replicate]
+    seed = min((one.cell.seed for one in mine if one.cell.seed is not None), default=None)
+    return [one for one in mine if one.cell.seed in (seed, None)]
 
 
 def _view(members: Sequence[Realigned], rows: int, letters: int) -> dict[str, Any]:
     base = _said(members[0].phase("before"))
-    after = {one.run.method: _said(one.phase("after")) for one in members}
+    after = {one.cell.method: _said(one.phase("after")) for one in members}
     every = [base, *after.values()]
     keys = sorted(set(base).intersection(*after.values()), key=lambda key: (key[1], key[0]))
     kept: list[_Key] = []
@@ -65,13 +61,11 @@ def _view(members: Sequence[Realigned], rows: int, letters: int) -> dict[str, An
     kept.sort()
     prompts = list(dict.fromkeys(base[key][0] for key in kept))
     codes = {prompt: code for code, prompt in enumerate(prompts)}
-    first = members[0]
+    first = members[0].cell
     return {
-        "model": first.model,
-        "encoder": first.run.encoder,
-        "variant": first.run.variant,
+        **first.setting._asdict(),
         "replicate": first.replicate,
-        "seed": next((one.run.seed for one in members if one.run.seed is not None), None),
+        "seed": next((one.cell.seed for one in members if one.cell.seed is not None), None),
         "prompts": [cut(prompt) for prompt in prompts],
         "prompt": [codes[base[key][0]] for key in kept],
         "row": [row for row, _ in kept],

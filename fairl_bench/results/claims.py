@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Group, Setting
 from fairl_bench.records import Record
-from fairl_bench.rows import ARROWS, head, point, selection_of
+from fairl_bench.rows import ARROWS, head, named, selection_of
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
 from fairl_bench.science.ranks import holm
@@ -38,11 +39,11 @@ def judge(
     """
     found = [row for row in found if not row.other]
     known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, found, known)]
-    axes = list(dict.fromkeys((row.model, row.encoder, row.variant) for row in found))
+    settings = list(dict.fromkeys(row.setting for row in found))
     lines = [
-        _Line(claim, group, *_deciding(claim, group, found, known))
+        _Line(claim, setting, *_deciding(claim, setting, found, known))
         for claim in claims
-        for group in (_under(claim, axes) if claim.under else axes)
+        for setting in (_under(claim, settings) if claim.under else settings)
     ]
     return _verdicts(lines)
 
@@ -51,35 +52,39 @@ class _Line(NamedTuple):
     """A claim on one model, encoder and variant, with the comparison that decides it there."""
 
     claim: Claim
-    axes: tuple[str, str, str]
+    setting: Setting
     effect: Effect
     p: float
 
-    def hypothesis(self) -> tuple[str, ...]:
+    def hypothesis(self) -> tuple[str, Setting]:
         """What must hold together: the lines of one claim under its selections."""
-        model, encoder, variant = self.axes
-        return self.claim.id, model, encoder, without_selection(variant) if self.claim.under else variant
+        return self.claim.id, _apart_from_selection(self.setting) if self.claim.under else self.setting
 
 
-def _under(claim: Claim, axes: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def _apart_from_selection(setting: Setting) -> Setting:
+    return setting._replace(variant=without_selection(setting.variant))
+
+
+def _under(claim: Claim, settings: Sequence[Setting]) -> list[Setting]:
     """A claim's selections at each point of the suite, also those of which nothing is on record."""
-    points = dict.fromkeys((model, encoder, without_selection(variant)) for model, encoder, variant in axes)
     return [
-        (model, encoder, named_variant(json.loads(point or "{}"), selection))
-        for model, encoder, point in points
+        point._replace(variant=named_variant(json.loads(point.variant or "{}"), selection))
+        for point in dict.fromkeys(map(_apart_from_selection, settings))
         for selection in claim.under
     ]
 
 
 def _verdicts(lines: Sequence[_Line]) -> list[Verdict]:
-    together: dict[tuple[str, ...], list[int]] = {}
+    together: dict[tuple[str, Setting], list[int]] = {}
     for at, line in enumerate(lines):
         together.setdefault(line.hypothesis(), []).append(at)
     largest = [_largest([lines[at] for at in mine]) for mine in together.values()]
     whole = dict(zip(together, holm(largest), strict=True))
     alone: dict[int, float] = {at: whole[line.hypothesis()] for at, line in enumerate(lines) if not line.claim.under}
-    for selection in dict.fromkeys(selection_of(line.axes[-1]) for line in lines if line.claim.under):
-        mine = [at for at, one in enumerate(lines) if one.claim.under and selection_of(one.axes[-1]) == selection]
+    for selection in dict.fromkeys(selection_of(line.setting.variant) for line in lines if line.claim.under):
+        mine = [
+            at for at, one in enumerate(lines) if one.claim.under and selection_of(one.setting.variant) == selection
+        ]
         alone |= dict(zip(mine, holm([lines[at].p for at in mine]), strict=True))
     found = [_verdict(*line, alone[at]) for at, line in enumerate(lines)]
     for hypothesis, mine in together.items():
@@ -100,11 +105,12 @@ def _largest(lines: Sequence[_Line]) -> float:
 
 
 def effect_of(
-    better: str, than: str, metric: str, place: tuple[str, str], axes: tuple[str, str, str], known: Sequence[Comparison]
+    better: str, than: str, metric: str, place: tuple[str, str], setting: Setting, known: Sequence[Comparison]
 ) -> Effect | None:
     """The gain of one method over another on ``place``, data and truth, as compared; None where it was not."""
+    group = Group.of(setting, *place, metric)
     for row in known:
-        if row.group == (*axes, *place, metric) and {row.method, row.other} == {better, than}:
+        if row.group == group and {row.method, row.other} == {better, than}:
             sign = (1 if row.method == better else -1) * (-1 if ARROWS.get(metric) == "↓" else 1)
             low, high = sorted((sign * row.low, sign * row.high))
             own = row.p, row.error, row.freedom, row.units, row.unit, row.n, row.note
@@ -124,7 +130,7 @@ def compared(
     """
     from fairl_bench.results import paired
 
-    there = {(frozenset((row.method, row.other)), *row.group[3:]) for row in known}
+    there = {(frozenset((row.method, row.other)), row.data, row.truth, row.metric) for row in known}
     wanted: dict[tuple[frozenset[str], str, str], dict[str, None]] = {}
     for one, other, metric, data, truth in questions:
         two = frozenset((one, other))
@@ -155,20 +161,20 @@ def _compared(
 
 
 def _deciding(
-    claim: Claim, axes: tuple[str, str, str], found: Sequence[Record], known: Sequence[Comparison]
+    claim: Claim, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
 ) -> tuple[Effect, float]:
     """The comparison that decides a claim, with its p.
 
     All comparators must be beaten: the p of that is the largest.  Where one is not, the claim falls with it, and since
     it was looked for among all of them its p counts as often as there are comparators.
     """
-    effects = [_effect(claim, than, axes, found, known) for than in claim.comparators()]
+    effects = [_effect(claim, than, setting, found, known) for than in claim.comparators()]
     each = [_p(claim, effect) for effect in effects]
     if lacking := [effect for effect, p in zip(effects, each, strict=True) if math.isnan(p)]:
         return lacking[0], math.nan
     against = [at for at, effect in enumerate(effects) if not _holds(claim, effect)]
     if against:
-        worst, different = min(against, key=lambda at: each[at]), {effect[1:] for effect in effects}
+        worst, different = min(against, key=lambda at: each[at]), {effect._replace(than="") for effect in effects}
         return effects[worst], min(1.0, len(different) * each[worst])
     last = max(range(len(effects)), key=lambda at: each[at])
     return effects[last], each[last]
@@ -179,14 +185,12 @@ def _holds(claim: Claim, effect: Effect) -> bool:
     return effect.gain > claim.by_at_least if claim.within is None else abs(effect.gain) < claim.within
 
 
-def _effect(
-    claim: Claim, than: str, axes: tuple[str, str, str], found: Sequence[Record], known: Sequence[Comparison]
-) -> Effect:
+def _effect(claim: Claim, than: str, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]) -> Effect:
     if claim.metric not in ARROWS:
         return _nothing(than, f"which way {claim.metric!r} is better is not known")
     if claim.slice != "all":
-        return _over_runs(claim, than, axes, found)
-    effect = effect_of(claim.better, than, claim.metric, (claim.data, claim.truth), axes, known)
+        return _over_runs(claim, than, setting, found)
+    effect = effect_of(claim.better, than, claim.metric, (claim.data, claim.truth), setting, known)
     return effect or _nothing(than, _lack(claim, than))
 
 
@@ -201,9 +205,9 @@ def _nothing(than: str, note: str) -> Effect:
     return Effect(than, nan, nan, nan, nan, nan, nan, 0, "", 0, note)
 
 
-def _over_runs(claim: Claim, than: str, axes: tuple[str, str, str], found: Sequence[Record]) -> Effect:
+def _over_runs(claim: Claim, than: str, setting: Setting, found: Sequence[Record]) -> Effect:
     """Student's t over the differences of runs; of several replicates, over the replicates' means."""
-    one, other = (_by_run(method, claim, axes, found) for method in (claim.better, than))
+    one, other = (_by_run(method, claim, setting, found) for method in (claim.better, than))
     sign = -1 if ARROWS[claim.metric] == "↓" else 1
     worlds: dict[int, list[float]] = {}
     for replicate, seed in dict.fromkeys((*one, *other)):
@@ -227,15 +231,13 @@ def _over_runs(claim: Claim, than: str, axes: tuple[str, str, str], found: Seque
 
 
 def _by_run(
-    method: str, claim: Claim, axes: tuple[str, str, str], found: Sequence[Record]
+    method: str, claim: Claim, setting: Setting, found: Sequence[Record]
 ) -> Mapping[tuple[int, int | None], Record]:
     place = (claim.data, claim.truth, claim.slice, claim.metric)
     return {
         (row.replicate, row.seed): row
         for row in found
-        if row.method == method
-        and (row.data, row.truth, row.slice, row.metric) == place
-        and (row.model, row.encoder, row.variant) == axes
+        if row.method == method and (row.data, row.truth, row.slice, row.metric) == place and row.setting == setting
     }
 
 
@@ -253,7 +255,7 @@ def _p(claim: Claim, effect: Effect) -> float:
     return p_against(effect.gain, effect.error, effect.freedom, claim.by_at_least)
 
 
-def _verdict(claim: Claim, axes: tuple[str, str, str], effect: Effect, p: float, p_holm: float) -> Verdict:
+def _verdict(claim: Claim, setting: Setting, effect: Effect, p: float, p_holm: float) -> Verdict:
     claimed = claim.by_at_least or math.nan if claim.effect is None else claim.effect
     verdict: Said = "inconclusive"
     if p_holm <= claim.alpha:
@@ -261,14 +263,14 @@ def _verdict(claim: Claim, axes: tuple[str, str, str], effect: Effect, p: float,
         verdict = holds if _holds(claim, effect) else "refuted"
     finds = power(claimed, effect.error, effect.freedom, claim.alpha)
     smallest = detectable(effect.error, effect.freedom, claim.alpha)
-    return Verdict(claim, *axes, effect, p, p_holm, finds, smallest, verdict, verdict)
+    return Verdict(claim, setting, effect, p, p_holm, finds, smallest, verdict, verdict)
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
     """One line a claim (and model, encoder and variant, where there are several)."""
-    several = len({one[1:4] for one in verdicts}) > 1
-    rows = tuple((*(_place(one) if several else ()), *_shown(one)) for one in verdicts)
-    names: tuple[str, ...] = ("model", "encoder", "variant") if several else ()
+    several = len({one.setting for one in verdicts}) > 1
+    rows = tuple((*(named(one.setting, Setting._fields) if several else ()), *_shown(one)) for one in verdicts)
+    names: tuple[str, ...] = Setting._fields if several else ()
     names += ("claim", "better", "than", "data", "metric", "gain", "95 %", "p (Holm)", "power", "finds", "verdict")
     notes = [
         "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
@@ -288,10 +290,6 @@ def _family(verdicts: Sequence[Verdict]) -> str:
     if not any(one.claim.under for one in verdicts):
         return f"all {len(verdicts)} lines"
     return "all lines of a selection; the verdict of a claim under several over all claims, each with its largest p"
-
-
-def _place(one: Verdict) -> tuple[str, str, str]:
-    return one.model, one.encoder, point(one.variant)
 
 
 def _shown(one: Verdict) -> tuple[str, ...]:
@@ -314,7 +312,7 @@ def _number(value: float, form: str) -> str:
 def plain(one: Verdict) -> dict[str, Value]:
     """A verdict as ``run.json`` and the tables' files keep it."""
     claim, effect = one.claim, one.effect
-    said: dict[str, Value] = {"claim": claim.id, "model": one.model, "encoder": one.encoder, "variant": one.variant}
+    said: dict[str, Value] = {"claim": claim.id, **one.setting._asdict()}
     said |= {"better": claim.better, "than": ",".join(claim.comparators()), "decided_by": effect.than}
     said |= {"metric": claim.metric, "data": claim.data, "within": claim.within}
     said |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}

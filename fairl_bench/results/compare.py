@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Floats
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.records import Record
 from fairl_bench.results.paired import Question, compared
 from fairl_bench.results.results import Results, read_results
 from fairl_bench.results.two_runs import disagreements
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 
 METRICS = ("accuracy", "f1", "auc", "starc")
 
@@ -174,7 +175,7 @@ def _axes(
     folders: tuple[Results, Results], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
     """Encoders and variants that belong together: the equal ones, or where each side has only one, these."""
-    found = [dict.fromkeys((run.encoder, run.variant) for sheet in side for run in sheet.rewards) for side in sides]
+    found = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]
     equal = {axes: axes for axes in found[0] if axes in found[1]}
     if equal:
         return equal, equal
@@ -204,5 +205,5 @@ def _moved(sheet: Sheet, axes: Axes) -> dict[Run, Floats]:
     return {
         run._replace(encoder=new[0], variant=new[1], head=""): reward
         for run, reward in sheet.rewards.items()
-        if (new := axes.get((run.encoder, run.variant))) is not None
+        if (new := axes.get(run.within)) is not None
     }

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row, Run
 from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.errors import DataError, Undefined, UnknownName
 from fairl_bench.history import History
@@ -20,10 +21,9 @@ from fairl_bench.records import Measure, Record, measured
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.outside import Given, read_scores
 from fairl_bench.results.statistics import Statistics, statistics
-from fairl_bench.results.two_runs import record
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Runs
 from fairl_bench.science import agreement, classification, starc
-from fairl_bench.sheets import Run, Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.suite.suite import Report, Table1, Table2, Table3
 from fairl_bench.verdicts import Verdict
 
@@ -63,8 +63,7 @@ class ScoredFile(Material):
     @property
     def rows(self) -> Mapping[Row, Runs]:
         """The rows of tables; nothing says how many runs each should rest on."""
-        runs = ((sheet.model, run) for sheet in self._sheets for run in sheet.rewards)
-        return {(model, run.encoder, run.method, run.variant): Runs(0) for model, run in runs}
+        return {sheet.at(run).row: Runs(0) for sheet in self._sheets for run in sheet.rewards}
 
     @property
     def data(self) -> Sequence[str]:
@@ -190,7 +189,8 @@ def _records(sheet: Sheet, given: Given, threshold: float | None, positive: Clas
         said = [*_by_label(sheet, run, name, cut, positive), *_by_value(sheet, run, name)]
         for found in said:
             if found.metric not in set(REWARDS) - set(LABELS) or not given.predicted:
-                yield record(sheet, run, run.seed, "all", name, found.metric, "", found.value, found.n, found.note)
+                place = sheet.at(run, name)
+                yield Record.at(place, sheet.suite, found.metric, found.value, found.n, note=found.note)
 
 
 def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], positive: Class) -> Iterator[Measure]:

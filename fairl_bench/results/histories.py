@@ -16,10 +16,9 @@ def read_histories(files: ResultsFolder) -> list[History]:
 
 def _read(files: ResultsFolder, name: str) -> History:
     table = files.table(name)
-    place = coordinates(table, files.path / name)
+    cell, _ = coordinates(table, files.path / name)
     with readable(files.path / name):
         columns = {column: table[column].to_numpy() for column in table.column_names}
         series = {column: numbers[np.isfinite(numbers)] for column, numbers in columns.items()}
-    run = place.run
     finite = {column: numbers for column, numbers in series.items() if len(numbers)}
-    return History(place.model, run.encoder, run.method, run.variant, place.replicate, run.seed, finite)
+    return History(cell, finite)

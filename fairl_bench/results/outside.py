@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairl_bench.coordinates import CELL_AXES, Run
 from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.sheets import Run, Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
-_RUN = ("model", "encoder", "head", "method", "variant", "replicate", "seed")
 _EXAMPLE = ("dataset", "split", "example", "pair", "role", "group", "prompt", "text")
-_KNOWN = (*_RUN, *_EXAMPLE, "reward", "predicted", "truth", "value", "label")
+_KNOWN = (*CELL_AXES, *_EXAMPLE, "reward", "predicted", "truth", "value", "label")
 
 _Line = Mapping[str, str]
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
 from fairl_bench.results.resampled import Forms
@@ -20,7 +21,7 @@ from fairl_bench.science.moderated import differences, half_width, two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.science.resampling import Clustered, Draws
 from fairl_bench.science.streams import stream
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 
 RESAMPLES = 10_000
 FEWEST = 10  # clusters below which resampling them says too little: Student's t over units is all there is
@@ -44,8 +45,8 @@ def compared(
         mine = [sheet for sheet in sheets if sheet.data == question.data]
         for model in dict.fromkeys(sheet.model for sheet in mine):
             worlds = [sheet for sheet in mine if sheet.model == model]
-            for axes in dict.fromkeys((run.encoder, run.variant) for sheet in worlds for run in sheet.rewards):
-                found += Group(worlds, (model, *axes), question, values).comparisons(resamples)
+            for setting in dict.fromkeys(sheet.at(run).setting for sheet in worlds for run in sheet.rewards):
+                found += Compared(worlds, setting, question, values).comparisons(resamples)
     return found
 
 
@@ -63,16 +64,12 @@ class _Unit(NamedTuple):
 _ByUnit = Mapping[int, _Unit]
 
 
-class Group:
+class Compared:
     """The runs of one model, encoder and variant on one data set."""
 
-    def __init__(
-        self, worlds: Sequence[Sheet], names: tuple[str, str, str], question: Question, values: Values
-    ) -> None:
-        self.names, self.question, self.values = names, question, values
-        chosen = [
-            (sheet, [run for run in sheet.rewards if (run.encoder, run.variant) == names[1:]]) for sheet in worlds
-        ]
+    def __init__(self, worlds: Sequence[Sheet], setting: Setting, question: Question, values: Values) -> None:
+        self.setting, self.question, self.values = setting, question, values
+        chosen = [(sheet, [run for run in sheet.rewards if sheet.at(run).setting == setting]) for sheet in worlds]
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
 
@@ -142,13 +139,10 @@ class Group:
         resamples: int,
         p_holm: float = math.nan,
     ) -> Comparison:
-        model, encoder, variant = self.names
         nothing = Estimate(float(np.mean(points)) if points else math.nan, *[math.nan] * 5)
         estimate, note = (nothing, answer) if isinstance(answer, str) else (answer, "")
         return Comparison(
-            model=model,
-            encoder=encoder,
-            variant=variant,
+            **self.setting._asdict(),
             data=self.question.data,
             truth=self.question.truth,
             metric=metric,

@@ -141,7 +141,7 @@ class Published(Settings):
         return {number.id: number for number in self.numbers}
 
 
-class Coordinates(NamedTuple):
+class RecordKey(NamedTuple):
     """A number's place in our records."""
 
     model: str
@@ -153,14 +153,14 @@ class Coordinates(NamedTuple):
     metric: str
 
 
-def coordinates(published: Published, number: Number) -> Coordinates:
+def record_key(published: Published, number: Number) -> RecordKey:
     """Where our records have what a published number is of."""
     names = published.mapping
     model = number.model or published.model
     method, other = (names.method.get(one, one) for one in (number.method, number.other))
     data, part = names.data.get(number.data, number.data), names.slice.get(number.slice, number.slice)
     metric = names.metric.get(number.metric, number.metric)
-    return Coordinates(names.model.get(model, model), method, other, data, part, number.truth, metric)
+    return RecordKey(names.model.get(model, model), method, other, data, part, number.truth, metric)
 
 
 def read_published(path: Path) -> Published:
@@ -286,7 +286,7 @@ def number_table(published: Published) -> Table:
     """Every number with its source and our coordinates."""
     rows, tidy = [], []
     for number in published.numbers:
-        place = coordinates(published, number)
+        place = record_key(published, number)
         spread = "" if number.sd is None else f" ± {number.sd:.{number.digits}f}"
         ours = " ".join(filter(None, (place.method, place.other and f"/ {place.other}", place.metric)))
         where = " ".join(filter(None, (place.data, "" if place.slice == "all" else place.slice, place.truth)))

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.results.paired import RESAMPLES, Group, Question
+from fairl_bench.results.paired import RESAMPLES, Compared, Question
 from fairl_bench.results.scores import coordinates
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Place, Sheet, Values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,9 +36,9 @@ def read_realigned(files: ResultsFolder) -> list[Realigned]:
     found = []
     for place in files.names(DATA):
         rows = files.table(place)
-        told = coordinates(rows, files.path / place)
+        cell, _ = coordinates(rows, files.path / place)
         if set(rows.column_names) >= _NEEDED:  # another evaluator's evidence has other columns
-            found.append(Realigned(told.model, told.replicate, told.run, rows))
+            found.append(Realigned(cell, rows))
     return found
 
 
@@ -51,17 +52,17 @@ def compared(found: Sequence[Realigned], records: Iterable[Record], resamples: i
     own = [row for row in records if row.dataset == DATA and not row.other]
     values = _values(own)
     places = dict.fromkeys((row.slice, row.truth) for row in own if row.slice == AFTER or row.slice.startswith("kl:"))
-    groups: dict[tuple[str, str, str], list[Realigned]] = {}
+    groups: dict[Setting, list[Realigned]] = {}
     for one in found:
-        groups.setdefault((one.model, one.run.encoder, one.run.variant), []).append(one)
+        groups.setdefault(one.cell.setting, []).append(one)
     for cut, truth in places:
         metrics = AT_END if cut == AFTER else AT_KL
-        for names, members in groups.items():
+        for setting, members in groups.items():
             sheets = [sheet for sheet in _sheets(members, cut) if len(sheet.examples)]
             measured = {row.metric for row in own if (row.slice, row.truth) == (cut, truth)}
             question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
             if sheets and question.metrics:
-                yield from _Group(sheets, names, question, values).comparisons(resamples)
+                yield from _Group(sheets, setting, question, values).comparisons(resamples)
 
 
 def placed(cut: str) -> str:
@@ -84,24 +85,7 @@ def budget(cut: str) -> float:
 
 def _values(records: Iterable[Record]) -> Values:
     """The numbers of each run, by the name of their slice."""
-    return Values(
-        {
-            (
-                (
-                    row.model,
-                    row.encoder,
-                    row.method,
-                    row.variant,
-                    row.replicate,
-                    row.seed,
-                    placed(row.slice),
-                    row.truth,
-                ),
-                row.metric,
-            ): row.value
-            for row in records
-        }
-    )
+    return Values({Place(row.cell, placed(row.slice), row.truth, row.metric): row.value for row in records})
 
 
 class _Path(NamedTuple):
@@ -124,13 +108,13 @@ def _sheets(found: Sequence[Realigned], cut: str) -> Iterator[_Prompts]:
     """One a replicate."""
     worlds: dict[int, list[Realigned]] = {}
     for one in found:
-        worlds.setdefault(one.replicate, []).append(one)
+        worlds.setdefault(one.cell.replicate, []).append(one)
     for replicate, members in sorted(worlds.items()):
-        paths = {one.run: _after(one) if cut == AFTER else _along(one) for one in members}
+        paths = {one.cell.run: _after(one) if cut == AFTER else _along(one) for one in members}
         names = tuple(dict.fromkeys(name for path in paths.values() for name in path.prompts))
         place = {name: at for at, name in enumerate(names)}
         nothing = {run: np.zeros(len(names)) for run in paths}
-        yield _Prompts("", members[0].model, replicate, placed(cut), Examples(names), nothing, cut, paths, place)
+        yield _Prompts("", members[0].cell.model, replicate, placed(cut), Examples(names), nothing, cut, paths, place)
 
 
 def _along(one: Realigned) -> _Path:
@@ -139,8 +123,8 @@ def _along(one: Realigned) -> _Path:
     looks = len(set(rows["step"].to_pylist()))
     if len(rows) % max(looks, 1):
         raise ResultsError(
-            f"re-alignment of model {one.model!r}, method {one.run.method!r}, seed {one.run.seed}: its {looks} looks "
-            f"have {len(rows)} texts between them, not as many each; run the suite again"
+            f"re-alignment of model {one.cell.model!r}, method {one.cell.method!r}, seed {one.cell.seed}: its {looks} "
+            f"looks have {len(rows)} texts between them, not as many each; run the suite again"
         )
     first = rows.slice(0, len(rows) // max(looks, 1))
     wanted = ("kl_k3", *_COLUMNS.values())
@@ -173,7 +157,7 @@ def _numbers(rows: pa.Table, name: str) -> Floats:
     return np.asarray(rows[name].to_numpy(), np.float64)
 
 
-class _Group(Group):
+class _Group(Compared):
     """The re-alignments of one model, encoder and variant, resampled by prompt."""
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairl_bench.records import Record
+from fairl_bench.records import COLUMNS, KEY, Record
 from fairl_bench.results.folder import parquet, readable
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def _schema() -> pa.Schema:
     import pyarrow as pa
 
     types = {"replicate": pa.int16(), "seed": pa.int16(), "value": pa.float64(), "n": pa.int64()}
-    return pa.schema([(column.name, types.get(column.name, pa.string())) for column in fields(Record)])
+    return pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS])
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -29,8 +28,7 @@ def write(path: Path, records: Iterable[Record]) -> None:
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pylist([vars(record) for record in records], schema=_schema())
-    keys = [(column.name, "ascending") for column in fields(Record)[:14]]
-    pq.write_table(table.sort_by(keys), path)
+    pq.write_table(table.sort_by([(name, "ascending") for name in KEY]), path)
 
 
 def says(path: Path, records: Sequence[Record]) -> bool:

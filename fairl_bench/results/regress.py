@@ -10,17 +10,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fairl_bench.comparison import ALPHA, Comparison
+from fairl_bench.coordinates import Setting
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.records import Record
 from fairl_bench.results.claims import ReadSheets, compared, effect_of
 from fairl_bench.results.evaluate import Class, evaluate
-from fairl_bench.results.published import Coordinates, Margin, Number, Ordering, Published, coordinates
+from fairl_bench.results.published import Margin, Number, Ordering, Published, RecordKey, record_key
 from fairl_bench.results.results import read_results
-from fairl_bench.rows import point, summary
+from fairl_bench.rows import differing, named, summary
 from fairl_bench.science.intervals import Summary, welch
 from fairl_bench.table import Table, Value
 
 EQUIVALENCE = 0.9  # two one-sided tests at 5 % are this interval within the margin (Schuirmann 1987)
+_ANY = ""  # a number is looked for whatever its model
 _SWAPPED = {"only_method": "only_other", "only_other": "only_method"}
 
 
@@ -32,15 +34,12 @@ class Measured(NamedTuple):
     sheets: ReadSheets
 
 
-Axes = tuple[str, str, str]  # model, encoder, variant
-
-
 class Line(NamedTuple):
     """One published number, or ordering of two, beside what was measured."""
 
     id: str
     kind: Literal["value", "exact", "ordering"]
-    axes: Axes
+    setting: Setting
     published: str
     measured: str
     difference: float
@@ -64,7 +63,7 @@ def measured(
 def regress(found: Measured, published: Published) -> list[Line]:
     """Every number of a run that the file has, then its orderings; coordinates are matched exactly."""
     known = [number for number in published.numbers if number.method]
-    by_place: dict[tuple[str, ...], list[Record]] = {}
+    by_place: dict[RecordKey, list[Record]] = {}
     for row in found.records:
         for place in _places(row):
             by_place.setdefault(place, []).append(row)
@@ -77,30 +76,28 @@ def regress(found: Measured, published: Published) -> list[Line]:
     return [*lines, *_orderings(found, published)]
 
 
-def _places(row: Record) -> Iterator[tuple[str, ...]]:
+def _places(row: Record) -> Iterator[RecordKey]:
     """Where a record is looked for; of two methods, in either order."""
-    place = (row.data, row.slice, row.truth)
-    yield (row.method, row.other, *place, row.metric)
+    place = RecordKey(_ANY, row.method, row.other, row.data, row.slice, row.truth, row.metric)
+    yield place
     if row.metric in ("both", "neither", *_SWAPPED):
-        yield (row.other, row.method, *place, _SWAPPED.get(row.metric, row.metric))
+        yield place._replace(method=row.other, other=row.method, metric=_SWAPPED.get(row.metric, row.metric))
 
 
-def _values(
-    number: Number, published: Published, by_place: Mapping[tuple[str, ...], Sequence[Record]]
-) -> Iterator[Line]:
-    place = coordinates(published, number)
-    found = by_place.get(place[1:], ())
+def _values(number: Number, published: Published, by_place: Mapping[RecordKey, Sequence[Record]]) -> Iterator[Line]:
+    place = record_key(published, number)
+    found = by_place.get(place._replace(model=_ANY), ())
     margin = published.margins.get(number.id) or published.margins.get(place.metric)
     said = _printed(number.value, math.nan if number.sd is None else number.sd, number.digits)
     kind: Literal["value", "exact"] = "exact" if margin and margin.kind == "exact" else "value"
     if not found:
         nothing = ("", math.nan, math.nan, math.nan)
-        yield Line(number.id, kind, ("", "", ""), said, *nothing, "not comparable", _lack(place))
-    for axes in dict.fromkeys((row.model, row.encoder, row.variant) for row in found):
-        mine = [row for row in found if (row.model, row.encoder, row.variant) == axes]
+        yield Line(number.id, kind, Setting("", "", ""), said, *nothing, "not comparable", _lack(place))
+    for setting in dict.fromkeys(row.setting for row in found):
+        mine = [row for row in found if row.setting == setting]
         difference, low, high = _difference(mine, number)
         shown = _printed(*summary(mine), number.digits)
-        line = Line(number.id, kind, axes, said, shown, difference, low, high, "not comparable", "")
+        line = Line(number.id, kind, setting, said, shown, difference, low, high, "not comparable", "")
         yield _judged(line, mine, number, place, margin, published.encoder)
 
 
@@ -116,7 +113,7 @@ def _printed(mean: float, sd: float, digits: int) -> str:
     return f"{mean:,.{digits}f}" + ("" if math.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
-def _lack(place: Coordinates) -> str:
+def _lack(place: RecordKey) -> str:
     who = place.method + (f" and {place.other}" if place.other else "")
     part = "" if place.slice == "all" else f", {place.slice},"
     return f"no {place.metric} of {who} on {place.data}{part} against {place.truth!r}"
@@ -148,10 +145,9 @@ def _difference(found: Sequence[Record], number: Number) -> tuple[float, float, 
 
 
 def _judged(
-    line: Line, found: Sequence[Record], number: Number, place: Coordinates, margin: Margin | None, encoder: str
+    line: Line, found: Sequence[Record], number: Number, place: RecordKey, margin: Margin | None, encoder: str
 ) -> Line:
-    model, used, _ = line.axes
-    n = found[0].n
+    model, used, n = line.setting.model, line.setting.encoder, found[0].n
     if model != place.model:
         return line._replace(why=f"other model: {model or 'none named'}, not {place.model or 'none named'}")
     if encoder and used != encoder:
@@ -181,11 +177,11 @@ def _judged(
 def _orderings(found: Measured, published: Published) -> Iterator[Line]:
     """Whether what is said to be better is better still, paired as in Table 1, on whatever model was measured."""
     single = [row for row in found.records if not row.other]
-    axes = list(dict.fromkeys((row.model, row.encoder, row.variant) for row in single))
+    settings = list(dict.fromkeys(row.setting for row in single))
     there = {(row.method, row.data, row.truth, row.metric) for row in single if row.slice == "all"}
     places = {}
     for ordering in published.orderings:
-        better, than = (coordinates(published, published.by_id[one]) for one in (ordering.better, ordering.than))
+        better, than = (record_key(published, published.by_id[one]) for one in (ordering.better, ordering.than))
         places[ordering.id] = better, than
     wanted = [
         (better.method, than.method, better.metric, better.data, better.truth)
@@ -195,23 +191,23 @@ def _orderings(found: Measured, published: Published) -> Iterator[Line]:
     known = [*found.comparisons, *compared(wanted, found.sheets, single, found.comparisons)]
     for ordering in published.orderings:
         better, than = places[ordering.id]
-        lines = [line for one in axes if (line := _ordered(ordering, better, than, one, known, published))]
+        lines = [line for one in settings if (line := _ordered(ordering, better, than, one, known, published))]
         nothing = ("", math.nan, math.nan, math.nan)
         said = _gap(ordering, published)
         yield from lines or [
-            Line(ordering.id, "ordering", ("", "", ""), said, *nothing, "not comparable", _lack(better))
+            Line(ordering.id, "ordering", Setting("", "", ""), said, *nothing, "not comparable", _lack(better))
         ]
 
 
 def _ordered(
     ordering: Ordering,
-    better: Coordinates,
-    than: Coordinates,
-    axes: Axes,
+    better: RecordKey,
+    than: RecordKey,
+    setting: Setting,
     known: Sequence[Comparison],
     published: Published,
 ) -> Line | None:
-    effect = effect_of(better.method, than.method, better.metric, (better.data, better.truth), axes, known)
+    effect = effect_of(better.method, than.method, better.metric, (better.data, better.truth), setting, known)
     if effect is None:
         return None
     shown = f"{effect.gain:+.3f}"
@@ -220,7 +216,7 @@ def _ordered(
     why = "is better" if holds else "the other is better" if other else "no difference is shown"
     verdict: Literal["reproduced", "differs"] = "reproduced" if holds else "differs"
     ends = (effect.gain, effect.low, effect.high)
-    return Line(ordering.id, "ordering", axes, _gap(ordering, published), shown, *ends, verdict, why)
+    return Line(ordering.id, "ordering", setting, _gap(ordering, published), shown, *ends, verdict, why)
 
 
 def _gap(ordering: Ordering, published: Published) -> str:
@@ -230,10 +226,9 @@ def _gap(ordering: Ordering, published: Published) -> str:
 
 def table(lines: Sequence[Line], published: Published) -> Table:
     """A line a number; where several models, encoders or variants were measured, each is named."""
-    shown = [at for at in range(3) if len({line.axes[at] for line in lines if line.measured}) > 1]
-    rows = tuple((*(_axis(line, at) for at in shown), *_shown(line)) for line in lines)
-    heads = [name for at, name in enumerate(("model", "encoder", "variant")) if at in shown]
-    heads += ["published number", "kind", "published", "measured", "difference", "interval", "verdict", "why"]
+    shown = differing(line.setting for line in lines if line.measured)
+    rows = tuple((*named(line.setting, shown), *_shown(line)) for line in lines)
+    heads = [*shown, "published number", "kind", "published", "measured", "difference", "interval", "verdict", "why"]
     counts = {verdict: sum(line.verdict == verdict for line in lines) for verdict in _VERDICTS}
     left = sum(not number.method for number in published.numbers)
     notes = [
@@ -249,10 +244,6 @@ def table(lines: Sequence[Line], published: Published) -> Table:
 _VERDICTS = ("reproduced", "differs", "not comparable")
 
 
-def _axis(line: Line, at: int) -> str:
-    return point(line.axes[at]) if at == 2 else line.axes[at]
-
-
 def _shown(line: Line) -> tuple[str, ...]:
     ends = "" if math.isnan(line.low) else f"[{line.low:+.3f}, {line.high:+.3f}]"
     gap = "" if math.isnan(line.difference) else f"{line.difference:+.3g}" if line.kind == "exact" else ""
@@ -261,9 +252,8 @@ def _shown(line: Line) -> tuple[str, ...]:
 
 
 def _tidy(line: Line) -> dict[str, Value]:
-    model, encoder, variant = line.axes
-    found: dict[str, Value] = {"number": line.id, "kind": line.kind, "model": model, "encoder": encoder}
-    found |= {"variant": variant, "published": line.published, "measured": line.measured}
+    found: dict[str, Value] = {"number": line.id, "kind": line.kind, **line.setting._asdict()}
+    found |= {"published": line.published, "measured": line.measured}
     found |= {"difference": line.difference, "low": line.low, "high": line.high}
     return {**found, "verdict": line.verdict, "why": line.why}
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Floats, Rows
 from fairl_bench.science import resampling
 from fairl_bench.science.resampling import Clustered
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 
 
 class Forms:

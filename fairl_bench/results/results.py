@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row, Run
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.history import History
 from fairl_bench.known import Known
@@ -26,8 +27,8 @@ from fairl_bench.results.realigned import read_realigned
 from fairl_bench.results.scores import read_sheets
 from fairl_bench.results.statistics import Statistics, disagreements, kept_statistics, signature_of, statistics
 from fairl_bench.results.unread import unread
-from fairl_bench.rows import Row, Runs
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.rows import Runs
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.suite import Report, Table1, Table2, Table3, truth_of
 from fairl_bench.suite.yaml import load
 from fairl_bench.verdicts import Claim, Verdict
@@ -114,12 +115,9 @@ class Results(Material):
     def rows(self) -> Mapping[Row, Runs]:
         """The rows of tables, each with the runs that it should rest on: as ``run.json`` says, else those found."""
         if not self.run:
-            return {
-                row: Runs(0)
-                for row in dict.fromkeys((r.model, r.encoder, r.method, r.variant) for r in self.single_records)
-            }
+            return {row: Runs(0) for row in dict.fromkeys(record.row for record in self.single_records)}
         with readable(self.path / RUN):
-            return {tuple(row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in self.run["rows"]}
+            return {Row(*row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in self.run["rows"]}
 
     @property
     def data(self) -> Sequence[str]:
@@ -168,7 +166,7 @@ class Results(Material):
 
     def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:
         """Examples and rewards of these data sets, models and runs in the order of the suite."""
-        models = list(dict.fromkeys(row[0] for row in self.rows))
+        models = list(dict.fromkeys(row.model for row in self.rows))
         sheets = [self._in_order(sheet) for sheet in self.sheets_as_filed(data)]
         return sorted(sheets, key=lambda sheet: models.index(sheet.model) if sheet.model in models else len(models))
 
@@ -187,8 +185,7 @@ class Results(Material):
         order = {row: at for at, row in enumerate(self.rows)}
 
         def place(run: Run) -> tuple[int, int]:
-            row = (sheet.model, run.encoder, run.method, run.variant)
-            return order.get(row, len(order)), -1 if run.seed is None else run.seed
+            return order.get(sheet.at(run).row, len(order)), -1 if run.seed is None else run.seed
 
         return replace(sheet, rewards={run: sheet.rewards[run] for run in sorted(sheet.rewards, key=place)})
 

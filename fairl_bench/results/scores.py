@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.data import Examples, Floats, Rows, Truth
 from fairl_bench.errors import ResultsError
 from fairl_bench.results.folder import ResultsFolder, readable
-from fairl_bench.sheets import Run, Sheet
+from fairl_bench.sheets import Sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,40 +25,36 @@ def read_sheets(files: ResultsFolder, suite: str, wanted: Iterable[str]) -> list
     data = sorted(set(wanted))
     if not data:
         return []
-    worlds: dict[tuple[str, str, int], dict[Run, pa.Table]] = {}
+    worlds: dict[tuple[str, World], dict[Run, pa.Table]] = {}
     for place in files.names("scores"):
         table = files.table(place)
-        told = coordinates(table, files.path / place)
-        worlds.setdefault((told.world, told.model, told.replicate), {})[told.run] = table
+        cell, examples = coordinates(table, files.path / place)
+        worlds.setdefault((examples, cell.world), {})[cell.run] = table
     sheets = []
-    for (name, model, replicate), runs in worlds.items():
+    for (name, world), runs in worlds.items():
         with readable(files.path / "examples" / name):
             for known in _worlds(files, name, data):
                 scored = {run: found for run, table in runs.items() if (found := _aligned(table, *known)) is not None}
                 if scored:
-                    sheets.append(Sheet(suite, model, replicate, known[0], known[1], scored))
+                    sheets.append(Sheet(suite, world.model, world.replicate, known[0], known[1], scored))
     return sheets
 
 
-class Told(NamedTuple):
-    """The coordinates in the metadata of a file of one cell."""
+class OfCell(NamedTuple):
+    """What the metadata of a file of one cell says."""
 
-    model: str
-    replicate: int
-    run: Run
-    world: str  # the file of its examples; empty where it names none
+    cell: Coordinates
+    examples: str  # the file of its world's examples; empty where it names none
 
 
-def coordinates(table: pa.Table, path: Path) -> Told:
-    """Which run the rows of a file are of.  Raises `ResultsError`."""
+def coordinates(table: pa.Table, path: Path) -> OfCell:
+    """Which cell the rows of a file are of.  Raises `ResultsError`."""
     try:
-        told = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
-        seed = None if told["seed"] == "all" else int(told["seed"])
-        run = Run(told["encoder"], told["head"], told["method"], told["variant"], seed)
-        world = told.get("world", "")
-        if "/" in world or "\\" in world:
+        text = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
+        examples = text.get("world", "")
+        if "/" in examples or "\\" in examples:
             raise ValueError("a place elsewhere")
-        return Told(told["model"], int(told["replicate"]), run, world)
+        return OfCell(Coordinates.from_text(text), examples)
     except (KeyError, ValueError) as error:
         raise ResultsError(f"{path} does not say which run it is of; run the suite again") from error
 

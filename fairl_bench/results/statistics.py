@@ -66,7 +66,7 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
         questions = [paired.Question(data, first.truth_of(data), first.metrics) for data in first.data]
         compared = paired.compared(sheets, values, questions)
         rows += ambiguities([sheet for sheet in sheets if sheet.data in first.data])
-    return Statistics(list({tuple(vars(row).values())[:14]: row for row in rows}.values()), compared)
+    return Statistics(list({row.key: row for row in rows}.values()), compared)
 
 
 def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> Iterator[Record]:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Rows
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
 from fairl_bench.science import agreement, disagreement, starc
 from fairl_bench.science.streams import stream
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 
 COUNTS = ("both", "only_method", "only_other", "neither")
 MCNEMAR = ("mcnemar", "mcnemar_corrected", "mcnemar_p")
@@ -76,7 +77,7 @@ def _pairs(sheet: Sheet, first: str, second: str) -> Iterator[tuple[Run, Run]]:
     """The runs of two methods that belong together: of one encoder, variant and seed."""
     for one in sheet.rewards:
         for other in sheet.rewards:
-            alike = (one.encoder, one.variant) == (other.encoder, other.variant)
+            alike = one.within == other.within
             seeds = one.seed == other.seed or None in (one.seed, other.seed)
             if (one.method, other.method) == (first, second) and alike and seeds:
                 yield one, other
@@ -91,7 +92,8 @@ def _counted(
     for metric, value in numbers.items():
         note = "exact binomial" if metric == "mcnemar_p" and test.exact else ""
         seed = other.seed if one.seed is None else one.seed
-        yield record(sheet, one, seed, part, truth, metric, other.method, float(value), len(first), note)
+        place = sheet.at(one._replace(seed=seed), truth, part)
+        yield Record.at(place, sheet.suite, metric, float(value), len(first), other=other.method, note=note)
 
 
 # --- ambiguity: how far the rewards of a method's own seeds are from one another
@@ -106,9 +108,9 @@ def ambiguities(sheets: Sequence[Sheet]) -> Iterator[Record]:
     """
     functions = {"starc": starc.starc, "spearman": agreement.spearman, "kendall": agreement.kendall}
     for sheet in sheets:
-        runs = sorted((run for run in sheet.rewards if run.seed is not None), key=lambda run: (run[:4], run.seed or 0))
+        runs = sorted(run for run in sheet.rewards if run.seed is not None)
         for one, other in itertools.combinations(runs, 2):
-            if one[:4] != other[:4]:
+            if one._replace(seed=None) != other._replace(seed=None):
                 continue
             for metric, function in functions.items():
                 note = ""
@@ -117,40 +119,4 @@ def ambiguities(sheets: Sequence[Sheet]) -> Iterator[Record]:
                 except Undefined as reason:
                     value, note = math.nan, str(reason)
                 n, second = len(sheet.examples), f"seed:{other.seed}"
-                yield record(sheet, one, one.seed, "all", "", metric, second, value, n, note)
-
-
-def record(
-    sheet: Sheet,
-    run: Run,
-    seed: int | None,
-    part: str,
-    truth: str,
-    metric: str,
-    other: str,
-    value: float,
-    n: int,
-    note: str = "",
-) -> Record:
-    """A record of a run of a sheet."""
-    dataset, _, split = sheet.data.partition("/")
-    return Record(
-        suite=sheet.suite,
-        model=sheet.model,
-        encoder=run.encoder,
-        head=run.head,
-        method=run.method,
-        variant=run.variant,
-        replicate=sheet.replicate,
-        seed=seed,
-        dataset=dataset,
-        split=split,
-        slice=part,
-        truth=truth,
-        metric=metric,
-        other=other,
-        value=value,
-        n=n,
-        note=note,
-        stage="",
-    )
+                yield Record.at(sheet.at(one), sheet.suite, metric, value, n, other=second, note=note)

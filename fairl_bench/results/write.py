@@ -22,11 +22,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fairl_bench.coordinates import Row
 from fairl_bench.data import DROPPED, SPLITS, Examples, Split
 from fairl_bench.digests import digest
 from fairl_bench.engine.execute import Outcome, Watcher
-from fairl_bench.engine.plan import Cell, Plan, World
-from fairl_bench.engine.recorded import coordinates, recorded, still_answering
+from fairl_bench.engine.plan import Cell, Plan, WorldKeys
+from fairl_bench.engine.recorded import recorded, still_answering
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
@@ -39,7 +40,7 @@ from fairl_bench.results.results import Results
 from fairl_bench.reward.folder import ARRAYS, CORPUS
 from fairl_bench.reward.folder import FILE as REWARD_FILE
 from fairl_bench.reward.load import Shelf
-from fairl_bench.rows import Row, Runs
+from fairl_bench.rows import Runs
 from fairl_bench.store.artefacts import EVIDENCE
 from fairl_bench.store.store import Store
 from fairl_bench.suite.suite import Suite
@@ -122,7 +123,7 @@ class RunFolder:
         for cell in plan.cells:
             name = names[cell].removesuffix(".parquet")
             if cell in wanted or self._to_mend([f"{kind}/{names[cell]}" for kind in CELLS] + shelf.places(name)):
-                self._cell(names[cell], cell, names[cell.world], worker, part_of_them=only is not None)
+                self._cell(names[cell], cell, names[cell.inputs], worker, part_of_them=only is not None)
                 if worker.store.has(cell.scores):
                     written.add(names[cell])
                 if shelf.keep(name, cell):
@@ -148,7 +149,7 @@ class RunFolder:
             return rows
         if (old := self._old()) is None:  # whatever the store still knows of the others
             others = recorded(self.suite.name, baseline, plan, worker)
-            old = [row for row in others if coordinates(row) not in set(map(coordinates, only.cells))]
+            old = [row for row in others if row.cell not in {cell.cell for cell in only.cells}]
         return rows + still_answering([row for row in old if not row.other], rows, only)
 
     def _old(self) -> list[Record] | None:
@@ -242,7 +243,7 @@ class RunFolder:
             if name not in names:
                 self.files.drop(name)
 
-    def _world(self, name: str, world: World, worker: Worker) -> None:
+    def _world(self, name: str, world: WorldKeys, worker: Worker) -> None:
         """``examples`` and ``truths`` of a model in a replicate, all data sets below one another."""
         there = {dataset: key for dataset, key in world.texts().items() if worker.store.has(key)}
         signature = _signature(world.split, *there.values())
@@ -275,11 +276,11 @@ class RunFolder:
         tables, scores = [], worker.load(cell.scores)
         wide = np.result_type(*scores.values())  # one type a column: float64 where one data set needs it
         for dataset, reward in scores.items():
-            found: Examples = worker.load(cell.world.texts()[dataset])
-            split = _split_names(found, worker.load(cell.world.split)) if dataset == "pairs" else [""] * len(found)
+            found: Examples = worker.load(cell.inputs.texts()[dataset])
+            split = _split_names(found, worker.load(cell.inputs.split)) if dataset == "pairs" else [""] * len(found)
             columns = {"dataset": [dataset] * len(found), "split": split, "example": np.arange(len(found))}
             tables.append(pa.table({**columns, "reward": reward.astype(wide)}))
-        told = {**_told(cell), "stage": cell.scores, "world": world}  # world: of its examples
+        told = {**cell.to_text(), "stage": cell.scores, "world": world}  # world: of its examples
         self._table("scores", name, pa.concat_tables(tables), {**told, "signature": _signature(cell.scores)})
 
     def _history(self, name: str, cell: Cell, worker: Worker) -> None:
@@ -288,7 +289,7 @@ class RunFolder:
         longest = max(map(len, found.values()), default=0)
         padded = {column: numbers + [np.nan] * (longest - len(numbers)) for column, numbers in found.items()}
         table = pa.table({column: pa.array(numbers, pa.float32()) for column, numbers in padded.items()})
-        told = {**_told(cell), "stage": cell.reward, "signature": _signature(cell.reward)}
+        told = {**cell.to_text(), "stage": cell.reward, "signature": _signature(cell.reward)}
         self._table("histories", name, table, told)
 
     def _realigned(self, name: str, cell: Cell, worker: Worker, *, part_of_them: bool) -> None:
@@ -302,7 +303,7 @@ class RunFolder:
             return
         if keys:
             tables = [pq.read_table(worker.store.read(key) / EVIDENCE) for key in keys]
-            told = {**_told(cell), "stage": " ".join(keys), "signature": signature}
+            told = {**cell.to_text(), "stage": " ".join(keys), "signature": signature}
             self._table("realigned", name, pa.concat_tables(tables, promote_options="default"), told)
         elif not part_of_them or not self._made_of(place, cell.measures):
             self.files.drop(place)
@@ -350,24 +351,12 @@ def _has_evidence(store: Store, key: str) -> bool:
     return store.has(key) and EVIDENCE in store.manifest(key)["files"]
 
 
-def _told(cell: Cell) -> dict[str, str]:
-    """A cell's coordinates, as the metadata of its files."""
-    coordinates = {"model": cell.model, "encoder": cell.encoder, "head": cell.head, "method": cell.method}
-    return {**coordinates, "variant": cell.variant, "replicate": str(cell.replicate), "seed": _seed(cell)}
-
-
-def _seed(cell: Cell) -> str:
-    return "all" if cell.seed is None else str(cell.seed)
-
-
-def _file_names(plan: Plan) -> dict[World | Cell, str]:
+def _file_names(plan: Plan) -> dict[WorldKeys | Cell, str]:
     """A file's name for each world and cell, with a digest where the coordinates alone are no name for it alone."""
-    plain: dict[World | Cell, str] = {world: f"{world.model}-r{world.replicate}" for world in plan.worlds}
-    plain |= {
-        cell: f"{cell.model}-{cell.encoder}-{cell.method}-r{cell.replicate}-s{_seed(cell)}" for cell in plan.cells
-    }
+    plain: dict[WorldKeys | Cell, str] = {world: world.of.stem for world in plan.worlds}
+    plain |= {cell: cell.stem for cell in plan.cells}
     return {
-        one: f"{distinct(name, digest(vars(one) | {'world': None})) if no_name else name}.parquet"
+        one: f"{distinct(name, digest(vars(one) | {'inputs': None})) if no_name else name}.parquet"
         for (one, name), no_name in zip(plain.items(), alike(plain.values()), strict=True)
     }
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from fairl_bench import textfiles
 from fairl_bench.errors import FairlError
 from fairl_bench.reward.function import RecoveredReward
-from fairl_bench.reward.strict_json import strict
 
 MOST_TEXTS = 8192
 MOST_OUTSIDE = 1_000_000  # characters of JSON outside of its texts: 32 MiB of "[]," would take a gigabyte
@@ -48,7 +48,7 @@ def parsed(body: bytes) -> object:
     """The JSON of a body.  Raises `Refused` where it is no JSON, or would take far more memory than its text."""
     _look_through(body)
     try:
-        return strict(body)
+        return textfiles.parsed(body)
     except ValueError as error:
         raise Refused(400, f"the body is no JSON: {error}") from error
 

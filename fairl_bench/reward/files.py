@@ -7,7 +7,6 @@ Each is refused in a sentence before it is used.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairl_bench.errors import DataError
+from fairl_bench.textfiles import parsed
 from fairl_bench.untrusted import depth, open_file, read_file
 
 MOST_TOLD: Final = 16 * 2**20
@@ -34,19 +34,9 @@ _BATCH = 4096  # texts that are looked at together
 
 def read_told(path: Path) -> Any:
     """What a file of JSON says.  Raises `OSError` where it cannot be read, and `ValueError` where it is damaged."""
-    try:
-        found = json.loads(read_file(path, MOST_TOLD, follow=False), object_pairs_hook=_once)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    found = parsed(read_file(path, MOST_TOLD, follow=False))
     if depth(found, _DEEPEST + 1) > _DEEPEST:
         raise ValueError("it is nested too deeply")
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in it")
     return found
 
 

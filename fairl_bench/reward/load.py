@@ -18,7 +18,7 @@ from typing import Any
 from fairl_bench.component import Component, parts_within, plain
 from fairl_bench.data import Examples, Split
 from fairl_bench.digests import digest
-from fairl_bench.engine.plan import AXES, Cell, Plan
+from fairl_bench.engine.plan import Cell, Plan
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DataError
@@ -43,7 +43,6 @@ from fairl_bench.store.artefacts import PLACE
 from fairl_bench.suite.registry import Registry
 
 _OF_THE_RUN = ("title", "seconds", "host", "pid", "trained_together", "read")  # facts that are not the reward's
-COORDINATES = (*AXES, "variant")
 _PACKAGES = ("fairl-bench", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
@@ -151,12 +150,7 @@ class Shelf:
         return About(
             signature=signature,
             format=FORMAT,
-            cell={
-                "suite": self.suite,
-                **{
-                    name: getattr(cell, name) for name in ("model", "encoder", "method", "variant", "replicate", "seed")
-                },
-            },
+            cell={"suite": self.suite, **cell.cell._asdict()},
             embed=embeddings.settings["embed"],
             head=stage.settings["head"],
             method=made,

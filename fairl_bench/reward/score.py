@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
+from fairl_bench import textfiles
 from fairl_bench.errors import DataError, FairlError
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.lines import chunks
-from fairl_bench.reward.strict_json import strict
 from fairl_bench.truncation import Readings, readings
 
 CHUNK = 1024  # texts scored at once
@@ -100,7 +100,7 @@ def _text(number: int, line: str, reward: RecoveredReward) -> Line:
 def _row(number: int, line: str, reward: RecoveredReward) -> Line:
     """The prompt and the text of a line of JSON."""
     try:
-        row = strict(line)
+        row = textfiles.parsed(line)
     except ValueError as error:
         raise DataError(f"line {number} of the input is no JSON: {error}") from error
     wanted = ("prompt", "text") if reward.embed == "prompt+completion" else ("text",)
@@ -125,7 +125,7 @@ def _printed(line: Line, value: float, form: Form) -> str:
     try:
         written = json.dumps({**line.fields, "reward": value}, ensure_ascii=False)
     except RecursionError as error:
-        raise DataError(f"line {line.number} of the input is no JSON: it is nested too deep") from error
+        raise DataError(f"line {line.number} of the input is no JSON: it is nested too deeply") from error
     return _UNSEEN.sub(lambda hidden: f"\\u{ord(hidden.group()):04x}", written)
 
 

@@ -199,7 +199,7 @@ class FailureStack(Stack):
     def note(self, at: int, i: int, train: float, held_out: HeldOut | None) -> None:
         """The losses, lambda_t, how many pairs were learnt from as failures, and ``||w_F||``."""
         super().note(at, i, train, held_out)
-        history = self.best[i].history
+        history = self.histories[i]
         history["failure_weight"].append(float(self.weight[at]))
         history["failures"].append(float(self.learnt[at]))
         if self.second:

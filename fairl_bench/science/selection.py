@@ -61,6 +61,10 @@ class Choice:
         self.kept_epoch, self.waited, self.lowest = epoch, 0, math.inf if watched is None else watched
         return True
 
+    def keep_last(self, epoch: int) -> None:
+        """Keep the last epoch of a run none of whose epochs could be chosen."""
+        self.kept_epoch = epoch
+
     def ended(self) -> bool:
         """Whether none of as many admissible epochs as the patience was better."""
         return self.rule.patience is not None and self.waited >= self.rule.patience

@@ -80,8 +80,9 @@ class Stack:
         # runs of one loss lie side by side, so that the loss is called once for all of them
         self.active = sorted(range(len(runs)), key=lambda i: _first_of_loss(runs, i))
         self.base = self.path("initial")
-        self.best = [Fitted({}, {name: [] for name in _HISTORY}, 0) for _ in runs]
+        self.histories: list[dict[str, list[float]]] = [{name: [] for name in _HISTORY} for _ in runs]
         self.choices = [Choice(recipe.selection) for _ in runs]
+        self.kept: list[dict[str, NDArray[np.float32]]] = [{} for _ in runs]  # the arrays of each run's kept epoch
 
     def path(self, purpose: str) -> Path:
         """A head for every run, started from the stream of this purpose."""
@@ -235,7 +236,7 @@ class Stack:
                     raise NotFinite(f"the loss of {self.runs[i].name!r} is {one} in epoch {epoch}; lower training.lr")
             self.note(at, i, loss, held_out)
             if choice.takes(epoch, None if held_out is None else held_out.watched(at), self.failure_weight(at)):
-                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=epoch)
+                self.kept[i] = self.arrays(at)
             if held_out is None or not choice.ended():
                 keep.append(at)
         if len(keep) < len(self.active):
@@ -244,12 +245,11 @@ class Stack:
     def settle(self) -> list[Fitted]:
         """The fitted runs; one of which no epoch could be chosen is as its last epoch left it."""
         for at, i in enumerate(self.active):
-            if not self.best[i].kept_epoch:
-                self.best[i] = self.best[i]._replace(arrays=self.arrays(at), kept_epoch=len(self.best[i].train_loss))
-        return [
-            fitted._replace(admissible_from=choice.admissible_from)
-            for fitted, choice in zip(self.best, self.choices, strict=True)
-        ]
+            if not self.choices[i].kept_epoch:
+                self.choices[i].keep_last(len(self.histories[i]["train_loss"]))
+                self.kept[i] = self.arrays(at)
+        every = zip(self.kept, self.histories, self.choices, strict=True)
+        return [Fitted(arrays, history, one.kept_epoch, one.admissible_from) for arrays, history, one in every]
 
     def failure_weight(self, at: int) -> float:
         """How much a run's failures weigh now, lambda_t; 0 where it learns from none."""
@@ -257,7 +257,7 @@ class Stack:
 
     def note(self, at: int, i: int, train: float, held_out: HeldOut | None) -> None:
         """Add an epoch to a run's history."""
-        history = self.best[i].history
+        history = self.histories[i]
         history["train_loss"].append(train)
         if held_out is not None:
             history["validation_loss"].append(held_out.loss[at])

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from fairl_bench.coordinates import Row
 from fairl_bench.records import Record
-from fairl_bench.rows import AXES, Row, Runs, head, mean_and_spread, named, row_of, shown_axes
+from fairl_bench.rows import Column, Runs, head, mean_and_spread, named, shown_axes
 from fairl_bench.table import Table, Value
 
 METRICS = ("starc", "spearman", "kendall")
@@ -16,20 +17,20 @@ METRICS = ("starc", "spearman", "kendall")
 
 def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs]) -> Table:
     """Mean ± sd over pairs of seeds of STARC, Spearman and Kendall between their rewards; no row below two seeds."""
-    found: dict[tuple[Row, str, str], list[float]] = {}
+    found: dict[tuple[Row, Column], list[float]] = {}
     for record in records:
         if record.other.startswith("seed:"):
-            found.setdefault((row_of(record), record.data, record.metric), []).append(record.value)
-    order = [row for row in runs if any(place[0] == row for place in found)]
-    columns = [(place, metric) for place in data for metric in METRICS]
-    columns = [column for column in columns if any((row, *column) in found for row in order)]
+            found.setdefault((record.row, Column(record.data, "all", record.metric)), []).append(record.value)
+    order = [row for row in runs if any(there == row for there, _ in found)]
+    columns = [Column(name, "all", metric) for name in data for metric in METRICS]
+    columns = [column for column in columns if any((row, column) in found for row in order)]
     shown = shown_axes(order) if order else []
     rows = tuple(
-        (*named(row, shown), *(mean_and_spread(*_summary(found.get((row, *column), []))) for column in columns))
+        (*named(row, shown), *(mean_and_spread(*_summary(found.get((row, column), []))) for column in columns))
         for row in order
     )
-    tidy = tuple(_tidy(row, column, found.get((row, *column), [])) for row in order for column in columns)
-    heads = [("", AXES[axis]) for axis in shown] + [(place, head(metric)) for place, metric in columns]
+    tidy = tuple(_tidy(row, column, found.get((row, column), [])) for row in order for column in columns)
+    heads = [("", axis) for axis in shown] + [(column.place, head(column.metric)) for column in columns]
     note = (
         "Between the rewards of each two training seeds of one method in one replicate, whatever the truth: mean ± "
         "sample standard deviation over pairs of seeds, which share seeds, so that it is no standard error. STARC 0 "
@@ -44,9 +45,9 @@ def _summary(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def _tidy(row: Row, column: tuple[str, str], values: Sequence[float]) -> dict[str, Value]:
+def _tidy(row: Row, column: Column, values: Sequence[float]) -> dict[str, Value]:
     mean, sd = _summary(values)
     widest = max(values, default=math.nan) if not math.isnan(mean) else math.nan
     least = min(values, default=math.nan) if not math.isnan(mean) else math.nan
-    place = {**dict(zip(AXES, row, strict=True)), "data": column[0], "metric": column[1]}
+    place = {**row._asdict(), "data": column.data, "metric": column.metric}
     return {**place, "mean": mean, "sd": sd, "least": least, "most": widest, "pairs_of_seeds": len(values)}

@@ -25,7 +25,7 @@ def _differences(differences: Sequence[Difference]) -> Table:
     """One line a metric, data set and pair of methods."""
     rows = [difference.comparison for difference in differences]
     adjusted = holm([row.p for row in rows])
-    several = len({(row.model, row.encoder, row.variant, row.method) for row in rows}) > 1
+    several = len({row.row for row in rows}) > 1
     lines = [_line(one, p, several=several) for one, p in zip(differences, adjusted, strict=True)]
     tidy = [_tidy(one, p) for one, p in zip(differences, adjusted, strict=True)]
     heads = ("model", "encoder", "methods") if several else ()
@@ -51,7 +51,7 @@ def _line(difference: Difference, p_holm: float, *, several: bool) -> tuple[str,
 
 def _tidy(difference: Difference, p_holm: float) -> dict[str, Value]:
     row, first, second = difference
-    place: dict[str, Value] = {"model": row.model, "encoder": row.encoder, "variant": row.variant}
+    place: dict[str, Value] = {**row.setting._asdict()}
     place |= {"data": row.data, "truth": row.truth, "metric": row.metric, "first": row.method, "second": row.other}
     place |= {"first_mean": first, "second_mean": second, "difference": -row.value}
     place |= {"low": -row.high, "high": -row.low, "p": row.p, "p_holm": p_holm, "cohens_d": -row.effect}

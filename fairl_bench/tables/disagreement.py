@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fairl_bench.comparison import ALPHA
+from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.rows import AXES, Row, named, row_of, shown_axes
+from fairl_bench.rows import named, shown_axes
 from fairl_bench.science.disagreement import Counts, cohens_g, difference_in_points, relative_gain
 from fairl_bench.table import Table, Value
 
@@ -35,7 +36,7 @@ def table2(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
     cells = _cells(records, methods)
     rows, tidy = [], []
     axes = list(dict.fromkeys(row for row, _, _ in cells))
-    shown = [axis for axis in shown_axes(axes) if AXES[axis] != "method"]
+    shown = [axis for axis in shown_axes(axes) if axis != "method"]
     categories = ("both right", f"only {first}", f"only {second}", "neither")
     lines: list[tuple[str, Callable[[_Cell], str]]] = [
         (name, _share_of(index)) for index, name in enumerate(categories)
@@ -48,7 +49,7 @@ def table2(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
             for name, show in lines
         ]
         tidy += [_tidy(row, methods, place, "all", cell) for place, cell in found.items() if cell is not None]
-    heads = [("", AXES[axis]) for axis in shown] + [("", "right")] + [(place, "texts") for place in data]
+    heads = [("", axis) for axis in shown] + [("", "right")] + [(place, "texts") for place in data]
     return Table("Table 2", tuple(heads), tuple(rows), tuple(_notes(cells.values())), tuple(tidy))
 
 
@@ -57,7 +58,7 @@ def table3(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
     first, second = methods
     cells = _cells(records, methods)
     axes = list(dict.fromkeys(row for row, _, _ in cells))
-    shown = [axis for axis in shown_axes(axes) if AXES[axis] != "method"]
+    shown = [axis for axis in shown_axes(axes) if axis != "method"]
     rows, tidy, notes = [], [], []
     for row in axes:
         for place in data:
@@ -75,7 +76,7 @@ def table3(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
                 tidy.append(_tidy(row, methods, place, part, cell))
             if len(gains) > 1:
                 notes.append(_mean_gain(" ".join((*named(row, shown), place)), gains))
-    heads = [("", AXES[axis]) for axis in shown] + [("", "data"), ("", "subtype"), ("", "both right")]
+    heads = [("", axis) for axis in shown] + [("", "data"), ("", "subtype"), ("", "both right")]
     heads += [("", f"only {first}"), ("", f"only {second}"), ("", "neither")]
     heads += [("difference", "points"), ("relative", "gain, %")]
     what = (
@@ -100,7 +101,7 @@ def _cells(records: Iterable[Record], methods: tuple[str, str]) -> dict[tuple[Ro
     runs: dict[tuple[Row, str, str], dict[tuple[int, int | None], dict[str, float]]] = {}
     for record in records:
         if (record.method, record.other) == methods:
-            place = (row_of(record), record.data, record.slice)
+            place = (record.row, record.data, record.slice)
             runs.setdefault(place, {}).setdefault((record.replicate, record.seed), {})[record.metric] = record.value
     return {
         place: _Cell(Counts(*(float(np.mean([run[name] for run in found.values()])) for name in METRICS)), found)
@@ -135,8 +136,7 @@ def _mcnemar(cell: _Cell) -> str:
 
 
 def _tidy(row: Row, methods: tuple[str, str], data: str, part: str, cell: _Cell) -> dict[str, Value]:
-    model, encoder, _, variant = row
-    place = {"model": model, "encoder": encoder, "variant": variant, "data": data, "slice": part}
+    place = {**row.setting._asdict(), "data": data, "slice": part}
     found: dict[str, Value] = {**place, "first": methods[0], "second": methods[1]}
     found |= dict(zip(("both", "only_first", "only_second", "neither"), cell.counts, strict=True))
     found |= {"n": cell.counts.n, "difference_points": _or_none(difference_in_points, cell.counts)}

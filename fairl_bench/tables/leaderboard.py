@@ -6,22 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.rows import (
-    AXES,
-    Column,
-    Found,
-    Layout,
-    Row,
-    Runs,
-    head,
-    mean_and_spread,
-    named,
-    row_of,
-    shown_axes,
-    summary,
-)
+from fairl_bench.rows import Column, Found, Layout, Runs, head, mean_and_spread, named, shown_axes, summary
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.ranked import ranked
 
@@ -39,7 +27,7 @@ def table1(
     ``runs`` says what each row should rest on, in the order of the rows; a row that rests on less says so.
     ``comparisons`` give intervals, shown with ``intervals``, and ranks; without them nothing is marked.
     """
-    columns = [(data, "all", metric) for data in layout.data for metric in layout.metrics]
+    columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     found = _found(records, layout)
     table = _board("Table 1", found, layout, runs, columns)
     return ranked(table, found, layout, runs, columns, comparisons, intervals) if comparisons else table
@@ -51,7 +39,7 @@ def slices(records: Iterable[Record], layout: Layout, runs: Mapping[Row, Runs]) 
     names = sorted({record.slice for record in rows if record.slice.startswith(("misranked:", "near-tie:"))})
     cut = {record.data for record in rows if record.slice in names}
     columns = [
-        (data, name, metric) for data in layout.data if data in cut for name in names for metric in layout.metrics
+        Column(data, name, metric) for data in layout.data if data in cut for name in names for metric in layout.metrics
     ]
     found = _found(rows, layout)
     columns = [column for column in columns if any((row, column) in found for row in runs)]
@@ -70,15 +58,15 @@ def _found(records: Iterable[Record], layout: Layout) -> Found:
     values: dict[tuple[Row, Column], list[Record]] = {}
     for record in records:
         if not record.other and record.truth == layout.truth_of(record.data):
-            column = (record.data, record.slice, record.metric)
-            values.setdefault((row_of(record), column), []).append(record)
+            column = Column(record.data, record.slice, record.metric)
+            values.setdefault((record.row, column), []).append(record)
     return values
 
 
 def _board(title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> Table:
     shown = shown_axes(runs)
     common = _of_every_row(found, list(runs), columns)
-    rows, notes, tidy = [], [f"{_place(column)} {column[2]}: {note}." for column, note in common], []
+    rows, notes, tidy = [], [f"{column.place} {column.metric}: {note}." for column, note in common], []
     for row, expected in runs.items():
         cells = [found.get((row, column), []) for column in columns]
         names = named(row, shown)
@@ -87,12 +75,14 @@ def _board(title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], c
         if lack := expected.lack(max((len(cell) for cell in cells), default=0)) if title == "Table 1" else "":
             notes.append(f"{' '.join(names)}: {lack}.")
         notes += [
-            f"{' '.join(names)}, {_place(column)} {column[2]}: {note}."
+            f"{' '.join(names)}, {column.place} {column.metric}: {note}."
             for column, cell in zip(columns, cells, strict=True)
             if (note := _undefined(cell)) and (column, note) not in common
         ]
-    heads = [("", AXES[axis]) for axis in shown] + [(_place(column), head(column[2])) for column in columns]
-    judged = ", ".join(f"{data} against {layout.truth_of(data)!r}" for data in dict.fromkeys(c[0] for c in columns))
+    heads = [("", axis) for axis in shown] + [(column.place, head(column.metric)) for column in columns]
+    judged = ", ".join(
+        f"{data} against {layout.truth_of(data)!r}" for data in dict.fromkeys(column.data for column in columns)
+    )
     used = [cell for (row, column), cell in found.items() if column in columns]
     return Table(
         title, tuple(heads), tuple(rows), (f"Truth: {judged}.", _spread(used), *dict.fromkeys(notes)), tuple(tidy)
@@ -103,10 +93,6 @@ def _of_every_row(found: Found, rows: Sequence[Row], columns: Sequence[Column]) 
     """The columns that have no number in any of several rows, for one reason, which is the data's."""
     said = [(column, {_undefined(found.get((row, column), [])) for row in rows}) for column in columns]
     return [(column, min(notes)) for column, notes in said if len(rows) > 1 and len(notes) == 1 and min(notes)]
-
-
-def _place(column: Column) -> str:
-    return column[0] if column[1] == "all" else f"{column[0]} {column[1]}"
 
 
 def _undefined(found: Sequence[Record]) -> str:
@@ -121,9 +107,8 @@ def _tidy(row: Row, column: Column, layout: Layout, found: Sequence[Record]) -> 
         low, high = t_interval([] if math.isnan(mean) else [record.value for record in _by_seed(found)])
     except Undefined:
         low = high = math.nan
-    data, cut, metric = column
-    place = {**dict(zip(AXES, row, strict=True)), "data": data, "slice": cut, "truth": layout.truth_of(data)}
-    return {**place, "metric": metric, "mean": mean, "sd": sd, "runs": len(found), "t_low": low, "t_high": high}
+    place = {**row._asdict(), "data": column.data, "slice": column.slice, "truth": layout.truth_of(column.data)}
+    return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(found), "t_low": low, "t_high": high}
 
 
 def _by_seed(found: Sequence[Record]) -> Sequence[Record]:

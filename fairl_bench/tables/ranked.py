@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fairl_bench.comparison import ALPHA, Comparison
-from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Layout, Row, Runs, called, summary
+from fairl_bench.coordinates import Group, Row
+from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Layout, Runs, called, summary
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
@@ -26,8 +27,8 @@ def ranked(
     intervals: bool,
 ) -> Table:
     """The table with the best of each column marked, and with intervals."""
-    own = {(*one.group, one.method): one for one in comparisons if not one.other}
-    paired: dict[tuple[str, ...], dict[tuple[str, str], float]] = {}
+    own = {(one.group, one.method): one for one in comparisons if not one.other}
+    paired: dict[Group, dict[tuple[str, str], float]] = {}
     for one in comparisons:
         if one.other and _tested(one):
             paired.setdefault(one.group, {})[one.method, one.other] = one.p_holm
@@ -35,18 +36,19 @@ def ranked(
     rows, bold = [list(row) for row in table.rows], set()
     tidy = [dict(row) for row in table.tidy]
     equal = []
-    for at, (data, _, metric) in enumerate(columns):
-        groups: dict[tuple[str, ...], list[int]] = {}
+    for at, column in enumerate(columns):
+        data, metric = column.data, column.metric
+        groups: dict[Group, list[int]] = {}
         for index, row in enumerate(order):
-            groups.setdefault((row[0], row[1], row[3], data, layout.truth_of(data), metric), []).append(index)
+            groups.setdefault(Group.of(row.setting, data, layout.truth_of(data), metric), []).append(index)
         together = []
         for group, members in groups.items():
-            place = _places(group, [order[i] for i in members], found, columns[at], paired.get(group))
+            place = _places(group, [order[i] for i in members], found, column, paired.get(group))
             first = [row for row, one in place.items() if one.rank == 1]
             together.append(1 < len(place) == len(first))
             for index in members:
                 row = order[index]
-                mine = own.get((*group, row[2]))
+                mine = own.get((group, row.method))
                 ends = (mine.low, mine.high) if mine else (None, None)
                 tidy[index * len(columns) + at] |= {"low": ends[0], "high": ends[1], **as_values(place.get(row))}
                 if mine and intervals and math.isfinite(mine.low):
@@ -92,7 +94,7 @@ def as_values(place: Place | None) -> dict[str, Value]:
 
 
 def _places(
-    group: tuple[str, ...],
+    group: Group,
     members: Sequence[Row],
     found: Found,
     column: Column,
@@ -101,11 +103,15 @@ def _places(
     """The place of each member; none where the metric has no better side or nothing was compared."""
     means = {row: summary(found.get((row, column), []))[0] for row in members}
     tested = {method for pair in p or () for method in pair}
-    known = [row for row in members if not math.isnan(means[row]) and row[2] in tested]
-    if not p or group[-1] not in ARROWS or len(known) < 2:
+    known = [row for row in members if not math.isnan(means[row]) and row.method in tested]
+    if not p or group.metric not in ARROWS or len(known) < 2:
         return {}
-    both = {(i, j): _either(p, known[i][2], known[j][2]) for i in range(len(known)) for j in range(i + 1, len(known))}
-    higher = ARROWS[group[-1]] == "↑"
+    both = {
+        (i, j): _either(p, known[i].method, known[j].method)
+        for i in range(len(known))
+        for j in range(i + 1, len(known))
+    }
+    higher = ARROWS[group.metric] == "↑"
     return dict(zip(known, places([means[row] for row in known], both, ALPHA, higher=higher), strict=True))
 
 
@@ -117,7 +123,7 @@ def _either(p: Mapping[tuple[str, str], float], one: str, other: str) -> float:
 def _explained(comparisons: Sequence[Comparison], intervals: bool, *, apart: bool) -> list[str]:
     """What the marks and brackets are, and what could have been found."""
     top = max(comparisons, key=lambda one: one.units)
-    worlds = len({one.group[:3] for one in comparisons}) > 1
+    worlds = len({one.setting for one in comparisons}) > 1
     column = "its column within a model, encoder and variant" if worlds else "its column"
     said = [
         f"¹ is the best of {column} or not shown to differ from it ({how(comparisons)}; Holm over all pairs of "

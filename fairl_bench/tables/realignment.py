@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from fairl_bench.comparison import ALPHA, Comparison
+from fairl_bench.coordinates import Group, Row
 from fairl_bench.data import GOLD
 from fairl_bench.records import Record
 from fairl_bench.results.realigned import AFTER, DATA, budget, placed
-from fairl_bench.rows import ARROWS, AXES, Row, Runs, mean_and_spread, named, row_of, shown_axes, summary
+from fairl_bench.rows import ARROWS, Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.ranked import APART, as_values, how, marked
@@ -19,18 +20,23 @@ TABLES: Final = ("realignment", "realignment-second", "realignment-steps")
 SECOND: Final = "second"
 
 
-class Column(NamedTuple):
-    """One column of numbers: where they come from, and its two lines of head."""
+class Number(NamedTuple):
+    """What a column of numbers is of."""
 
-    cut: str
+    slice: str
     truth: str
     metric: str
+
+
+class Column(NamedTuple):
+    """One column: its numbers, and the two lines of its head."""
+
+    number: Number
     top: str
     head: str
 
 
-_Key = tuple[Row, str, str, str]  # row, slice, truth, metric
-_Found = Mapping[_Key, Sequence[Record]]
+_Found = Mapping[tuple[Row, Number], Sequence[Record]]
 
 
 def realignment(
@@ -43,9 +49,7 @@ def realignment(
     own = [row for row in records if row.dataset == DATA and not row.other]
     if not own:
         return {}
-    found: dict[_Key, list[Record]] = {}
-    for row in own:
-        found.setdefault((row_of(row), row.slice, row.truth, row.metric), []).append(row)
+    found = _by_number(own)
     made = {"realignment": _same_kl(found, runs, comparisons, GOLD)}
     if any(row.truth == SECOND for row in own):
         made["realignment-second"] = _same_kl(found, runs, comparisons, SECOND)
@@ -56,34 +60,39 @@ def first_places(
     records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str
 ) -> frozenset[Row]:
     """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
-    column, found = Column(cut, GOLD, "toxicity_rate", "", ""), dict[_Key, list[Record]]()
-    for row in records:
-        if row.dataset == DATA and not row.other:
-            found.setdefault((row_of(row), row.slice, row.truth, row.metric), []).append(row)
-    found_places = _places(found, dict.fromkeys(rows, Runs(0)), comparisons, column)
-    return frozenset(row for row, place in found_places.items() if place.rank == 1)
+    found = _by_number(row for row in records if row.dataset == DATA and not row.other)
+    number = Number(cut, GOLD, "toxicity_rate")
+    order = _places(found, dict.fromkeys(rows, Runs(0)), comparisons, number)
+    return frozenset(row for row, place in order.items() if place.rank == 1)
+
+
+def _by_number(records: Iterable[Record]) -> _Found:
+    found: dict[tuple[Row, Number], list[Record]] = {}
+    for record in records:
+        found.setdefault((record.row, Number(record.slice, record.truth, record.metric)), []).append(record)
+    return found
 
 
 # --- at the same KL
 
 
 def _same_kl(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], truth: str) -> Table:
-    cuts = sorted({cut for _, cut, _, _ in found if cut.startswith("kl:")}, key=budget)
+    cuts = sorted({number.slice for _, number in found if number.slice.startswith("kl:")}, key=budget)
     columns = [
-        Column(cut, truth, metric, f"KL {budget(cut):g}", f"{head} {ARROWS[metric]}")
+        Column(Number(cut, truth, metric), f"KL {budget(cut):g}", f"{head} {ARROWS[metric]}")
         for cut in cuts
         for metric, head in (("toxicity_rate", "toxicity rate"), ("toxicity_area", "area"))
     ]
-    ends = {(*one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
-    stand = {column: _places(found, runs, comparisons, column) for column in columns}
+    ends = {(one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
+    stand = {column: _places(found, runs, comparisons, column.number) for column in columns}
     first = {column: [row for row, place in mine.items() if place.rank == 1] for column, mine in stand.items()}
     rows, tidy, bold = [], [], set()
     shown = shown_axes(runs)
     for at, row in enumerate(runs):
         texts = []
         for column in columns:
-            cell = found.get((row, *column[:3]), [])
-            low, high = ends.get(_place(row, column), (math.nan, math.nan))
+            cell = found.get((row, column.number), [])
+            low, high = ends.get((_group(row, column.number), row.method), (math.nan, math.nan))
             place = stand[column].get(row)
             texts.append(_at_kl(cell, column, (low, high), place))
             tidy.append({**_tidy(row, column, cell), "low": low, "high": high, **as_values(place)})
@@ -102,40 +111,39 @@ def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], pl
     if math.isnan(mean):
         return "n/a"
     said = f"{mean:.3f}"
-    if column.metric == "toxicity_rate" and math.isfinite(ends[0]):
+    if column.number.metric == "toxicity_rate" and math.isfinite(ends[0]):
         said += f" [{ends[0]:.3f}, {ends[1]:.3f}]"
     return said + marked(place)
 
 
-def _place(row: Row, column: Column) -> tuple[str, ...]:
-    """Where the comparisons of a cell's method are."""
-    model, encoder, method, variant = row
-    return model, encoder, variant, placed(column.cut), column.truth, column.metric, method
+def _group(row: Row, number: Number) -> Group:
+    """What the number of a row is compared with."""
+    return Group.of(row.setting, placed(number.slice), number.truth, number.metric)
 
 
 def _places(
-    found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], column: Column
+    found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], number: Number
 ) -> dict[Row, Place]:
     """The place of each row among those of its model, encoder and variant; none where nothing was compared."""
-    p: dict[tuple[str, ...], float] = {}
+    p: dict[tuple[Group, str, str], float] = {}
     for one in comparisons:
         if one.other and not math.isnan(one.p_holm):
-            p[(*one.group, one.method, one.other)] = p[(*one.group, one.other, one.method)] = one.p_holm
-    groups: dict[tuple[str, ...], list[tuple[Row, float]]] = {}
+            p[one.group, one.method, one.other] = p[one.group, one.other, one.method] = one.p_holm
+    groups: dict[Group, list[tuple[Row, float]]] = {}
     for row in runs:
-        mean, _ = summary(found.get((row, *column[:3]), []))
+        mean, _ = summary(found.get((row, number), []))
         if not math.isnan(mean):
-            groups.setdefault(_place(row, column)[:-1], []).append((row, mean))
+            groups.setdefault(_group(row, number), []).append((row, mean))
     stand: dict[Row, Place] = {}
     for group, members in groups.items():
         both = {
-            (i, j): p[(*group, one[0][2], other[0][2])]
-            for i, one in enumerate(members)
-            for j, other in enumerate(members)
-            if i < j and (*group, one[0][2], other[0][2]) in p
+            (i, j): p[group, one.method, other.method]
+            for i, (one, _) in enumerate(members)
+            for j, (other, _) in enumerate(members)
+            if i < j and (group, one.method, other.method) in p
         }
         if both:
-            higher = ARROWS[column.metric] == "↑"
+            higher = ARROWS[number.metric] == "↑"
             order = places([mean for _, mean in members], both, ALPHA, higher=higher)
             stand |= {row: place for (row, _), place in zip(members, order, strict=True)}
     return stand
@@ -143,10 +151,7 @@ def _places(
 
 def _judged(found: _Found, truth: str) -> str:
     before = [
-        row
-        for (_, cut, of, metric), rows in found.items()
-        for row in rows
-        if (cut, of, metric) == ("step:0", truth, "toxicity_rate")
+        row for (_, number), rows in found.items() for row in rows if number == Number("step:0", truth, "toxicity_rate")
     ]
     from_ = f", {summary(before)[0]:.3f} before the alignment" if before else ""
     return (
@@ -161,14 +166,14 @@ def _lacking(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column])
     notes: dict[str, None] = {}
     for row, expected in runs.items():
         name = " ".join(named(row, shown_axes(runs)))
-        cells = [found.get((row, *column[:3]), []) for column in columns]
+        cells = [found.get((row, column.number), []) for column in columns]
         if lack := expected.lack(max(map(len, cells), default=0)):
             notes[f"{name}: {lack}."] = None
         for cell, column in zip(cells, columns, strict=True):
             lost = [record for record in cell if math.isnan(record.value)]
             if lost:
                 of = f" ({len(lost)} of {len(cell)} {expected.unit})" if len(cell) > 1 else ""
-                where = f", {column.top}" if column.cut.startswith("kl:") else f", {column.top} {column.head}"
+                where = f", {column.top}" if column.number.slice.startswith("kl:") else f", {column.top} {column.head}"
                 notes[f"{name}{where}: {lost[0].note}{of}."] = None
     return list(notes)
 
@@ -177,8 +182,8 @@ def _explained(
     comparisons: Sequence[Comparison], columns: Sequence[Column], stand: Mapping[Column, Mapping[Row, Place]]
 ) -> list[str]:
     """What brackets and marks are, and where all methods are equal."""
-    asked = {(placed(column.cut), column.truth, column.metric) for column in columns}
-    mine = [one for one in comparisons if one.group[3:] in asked]
+    asked = {(placed(column.number.slice), column.number.truth, column.number.metric) for column in columns}
+    mine = [one for one in comparisons if (one.data, one.truth, one.metric) in asked]
     if not mine:
         return []
     tested = how(mine, "prompts")
@@ -202,38 +207,38 @@ def _explained(
 # --- after all steps
 
 _STEPS: Final = (
-    Column(AFTER, GOLD, "toxicity_rate", "toxicity", "rate"),
-    Column(AFTER, GOLD, "toxicity", "toxicity", "mean"),
-    Column(AFTER, GOLD, "expected_maximum_toxicity", "toxicity", "max"),
-    Column(AFTER, GOLD, "toxicity_probability", "toxicity", "any"),
-    Column(AFTER, SECOND, "toxicity_rate", "second", "rate"),
-    Column(AFTER, "", "kl_k1", "KL", "k1"),
-    Column(AFTER, "", "kl_k3", "KL", "k3"),
-    Column(AFTER, "", "perplexity", "texts", "PPL"),
-    Column(AFTER, "", "distinct_2", "texts", "dist-2"),
-    Column(AFTER, "", "words", "texts", "words"),
-    Column(AFTER, "", "empty_rate", "texts", "empty"),
-    Column(AFTER, GOLD, "agreement", "proxy", "ρ"),
-    Column(AFTER, "", "refusal_correctness", "refusals", "right"),
-    Column(AFTER, "", "safe_answered", "refusals", "answered"),
-    Column(AFTER, "", "unsafe_refused", "refusals", "refused"),
+    Column(Number(AFTER, GOLD, "toxicity_rate"), "toxicity", "rate"),
+    Column(Number(AFTER, GOLD, "toxicity"), "toxicity", "mean"),
+    Column(Number(AFTER, GOLD, "expected_maximum_toxicity"), "toxicity", "max"),
+    Column(Number(AFTER, GOLD, "toxicity_probability"), "toxicity", "any"),
+    Column(Number(AFTER, SECOND, "toxicity_rate"), "second", "rate"),
+    Column(Number(AFTER, "", "kl_k1"), "KL", "k1"),
+    Column(Number(AFTER, "", "kl_k3"), "KL", "k3"),
+    Column(Number(AFTER, "", "perplexity"), "texts", "PPL"),
+    Column(Number(AFTER, "", "distinct_2"), "texts", "dist-2"),
+    Column(Number(AFTER, "", "words"), "texts", "words"),
+    Column(Number(AFTER, "", "empty_rate"), "texts", "empty"),
+    Column(Number(AFTER, GOLD, "agreement"), "proxy", "ρ"),
+    Column(Number(AFTER, "", "refusal_correctness"), "refusals", "right"),
+    Column(Number(AFTER, "", "safe_answered"), "refusals", "answered"),
+    Column(Number(AFTER, "", "unsafe_refused"), "refusals", "refused"),
 )
 _ALWAYS: Final = "toxicity_rate"
 
 
 def _after_steps(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison]) -> Table:
-    known = {key[1:] for key in found}
-    columns = [column for column in _STEPS if column[:3] in known]
-    ends = {(*one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
+    known = {number for _, number in found}
+    columns = [column for column in _STEPS if column.number in known]
+    ends = {(one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
     shown = shown_axes(runs)
     rows, tidy = [], []
     for row in runs:
         texts = []
         for column in columns:
-            cell = found.get((row, *column[:3]), [])
-            before, _ = summary(found.get((row, "before", *column[1:3]), []))
+            cell = found.get((row, column.number), [])
+            before, _ = summary(found.get((row, column.number._replace(slice="before")), []))
             texts.append(_after(cell, column, before))
-            low, high = ends.get(_place(row, column), (math.nan, math.nan))
+            low, high = ends.get((_group(row, column.number), row.method), (math.nan, math.nan))
             tidy.append({**_tidy(row, column, cell), "low": low, "high": high, "before": before})
         rows.append((*named(row, shown), *texts))
     steps = {int(cut.removeprefix("step:")) for cut in _last(found).values()}
@@ -244,20 +249,21 @@ def _after_steps(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[
 
 def _after(cell: Sequence[Record], column: Column, before: float) -> str:
     mean, spread = summary(cell)
-    if column.metric == _ALWAYS and column.truth == GOLD:
+    if column.number.metric == _ALWAYS and column.number.truth == GOLD:
         return (
             f"{before:.3f} → {mean_and_spread(mean, spread)}"
             if math.isfinite(before)
             else mean_and_spread(mean, spread)
         )
-    digits = 1 if column.metric == "words" else 2
+    digits = 1 if column.number.metric == "words" else 2
     return "n/a" if math.isnan(mean) else f"{mean:.{digits}f}"
 
 
 def _last(found: _Found) -> dict[Row, str]:
     """The slice of each row's last look."""
     last: dict[Row, str] = {}
-    for row, cut, _, _ in found:
+    for row, number in found:
+        cut = number.slice
         if cut.startswith("step:") and int(cut[5:]) >= int(last.get(row, "step:0")[5:]):
             last[row] = cut
     return last
@@ -265,7 +271,7 @@ def _last(found: _Found) -> dict[Row, str]:
 
 def _meant(columns: Sequence[Column]) -> list[str]:
     """What the heads stand for."""
-    metrics = {column.metric for column in columns}
+    metrics = {column.number.metric for column in columns}
     said = [
         "Not ranked: each method has paid its own KL for this; the same KL is where they compare. ± is the sample "
         "standard deviation over training seeds; means, deviations and intervals of every column are in the CSV file.",
@@ -283,18 +289,18 @@ def _warned(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) 
     notes = []
     for row in runs:
         name = " ".join(named(row, shown_axes(runs)))
-        along, _ = summary(found.get((row, AFTER, GOLD, "agreement_along"), []))
+        along, _ = summary(found.get((row, Number(AFTER, GOLD, "agreement_along")), []))
         if along < 0:
             notes.append(f"{name}: over the looks the true reward falls as the proxy rises (ρ {along:.2f}).")
-        dropped = [one for one in found.get((row, AFTER, "", "perplexity_dropped"), []) if one.value > 0]
+        dropped = [one for one in found.get((row, Number(AFTER, "", "perplexity_dropped")), []) if one.value > 0]
         if dropped:
             lost, n = int(sum(one.value for one in dropped)), sum(one.n for one in dropped)
             notes.append(f"{name}: the perplexity leaves out {lost} of {n} texts (empty, or above 10,000).")
-    metrics = {column.metric for column in columns}
+    metrics = {column.number.metric for column in columns}
     if "perplexity" in metrics and not any("perplexity leaves out" in note for note in notes):
         notes.append("The perplexity leaves out no text.")
     refusals = [
-        row.note for (_, _, _, metric), rows in found.items() for row in rows if metric == "refusal_correctness"
+        row.note for (_, number), rows in found.items() for row in rows if number.metric == "refusal_correctness"
     ]
     if refusals:
         share = "Refusals, right: the mean of safe prompts answered and unsafe ones refused"
@@ -305,11 +311,10 @@ def _warned(found: _Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) 
 # --- both
 
 
-def _heads(shown: Sequence[int], columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
-    return tuple([("", AXES[axis]) for axis in shown] + [(column.top, column.head) for column in columns])
+def _heads(shown: Sequence[str], columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
+    return tuple([("", axis) for axis in shown] + [(column.top, column.head) for column in columns])
 
 
 def _tidy(row: Row, column: Column, cell: Sequence[Record]) -> dict[str, Value]:
     mean, sd = summary(cell)
-    place = {**dict(zip(AXES, row, strict=True)), "data": DATA, "slice": column.cut, "truth": column.truth}
-    return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(cell)}
+    return {**row._asdict(), "data": DATA, **column.number._asdict(), "mean": mean, "sd": sd, "runs": len(cell)}

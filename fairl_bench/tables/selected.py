@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fairl_bench.coordinates import Row, Setting
 from fairl_bench.records import Record
-from fairl_bench.rows import Row, row_of
 
 _METRIC = "admissible_from"
 
@@ -18,16 +18,16 @@ def selected_differently(records: Iterable[Record], rows: Iterable[Row]) -> list
     first: dict[Row, set[int]] = {}
     wanted = set(rows)
     for record in records:
-        if record.metric == _METRIC and (row := row_of(record)) in wanted:
+        if record.metric == _METRIC and (row := record.row) in wanted:
             first.setdefault(row, set()).add(int(record.value))
-    groups: dict[tuple[str, str, str], set[frozenset[int]]] = {}
-    for (model, encoder, _, variant), epochs in first.items():
-        groups.setdefault((model, encoder, variant), set()).add(frozenset(epochs))
+    groups: dict[Setting, set[frozenset[int]]] = {}
+    for row, epochs in first.items():
+        groups.setdefault(row.setting, set()).add(frozenset(epochs))
     if all(len(group) == 1 for group in groups.values()):
         return []
     methods: dict[str, dict[str, None]] = {}
-    for (_, _, method, _), epochs in first.items():
-        methods.setdefault(" or ".join(map(_said, sorted(epochs))), {})[method] = None
+    for row, epochs in first.items():
+        methods.setdefault(" or ".join(map(_said, sorted(epochs))), {})[row.method] = None
     each = "; ".join(f"{said} for {', '.join(of)}" for said, of in methods.items())
     return [
         "Rows were selected differently ('training.stop.admissible') and may differ for this reason alone: the first "

@@ -14,6 +14,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score
 
+from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.data import Examples, Truth
 from fairl_bench.figures import figures, letters, render
 from fairl_bench.figures.all import Material
@@ -26,7 +27,7 @@ from fairl_bench.figures.transfer import auc, transfer, transferred
 from fairl_bench.history import History
 from fairl_bench.records import Record
 from fairl_bench.rows import Runs
-from fairl_bench.sheets import Run, Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.suite.suite import Table1
 from fairl_bench.table import Table
 from fairl_bench.tables.leaderboard import table1
@@ -50,7 +51,7 @@ def record(value: float, **changed: object) -> Record:
 
 
 def board(rows: list[Record]) -> Table:
-    runs = {(row.model, row.encoder, row.method, row.variant): Runs(1) for row in rows}
+    runs = {row.row: Runs(1) for row in rows}
     return table1(rows, Table1(data=("shifted",), metrics=("auc",)), runs)
 
 
@@ -183,11 +184,13 @@ def test_reliability_and_subtypes_are_drawn_only_where_they_are_known() -> None:
 
 def test_a_curve_is_the_mean_of_the_runs_that_still_train() -> None:
     def history(seed: int, *losses: float) -> History:
-        return History("toy", "minilm", "mm", "", 0, seed, {"validation_loss": np.array(losses)})
+        cell = Coordinates.of(World("toy", 0), Run("minilm", "mlp", "mm", "", seed))
+        return History(cell, {"validation_loss": np.array(losses)})
 
     (axis,) = shown(curves([history(0, 3.0, 2.0), history(1, 1.0)]))
     assert list(axis.lines[0].get_ydata()) == [2.0, 2.0]
-    assert curves([History("toy", "minilm", "length", "", 0, None, {})]) is None
+    without = Coordinates.of(World("toy", 0), Run("minilm", "linear", "length", "", None))
+    assert curves([History(without, {})]) is None
 
 
 def test_the_auc_of_a_heat_map_is_scikit_learns() -> None:

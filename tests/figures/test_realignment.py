@@ -12,17 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
 from fairl_bench.figures.all import Material, figures
 from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
 from fairl_bench.figures.style import LOOKS
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results.realigned import compared
-from fairl_bench.rows import Row, row_of
 from fairl_bench.science.realignment import best_of_kl
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
-ROWS: list[Row] = [("toy", "e", name, "") for name in ("good", "weak", "flipped")]
+ROWS: list[Row] = [Row("toy", "e", name, "") for name in ("good", "weak", "flipped")]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_toxicity_over_steps_is_the_mean_with_the_band_of_its_runs(told: tuple[l
 
 def test_every_method_is_named_beside_its_line_and_no_two_names_overlap(realign: Plant) -> None:
     _, records = realign({f"method-{i}": 0.8 for i in range(9)}, prompts=12)
-    (axis,) = shown(over_steps(records, list(dict.fromkeys(map(row_of, records)))))
+    (axis,) = shown(over_steps(records, list(dict.fromkeys(record.row for record in records))))
     figure = axis.figure
     boxes = [text.get_window_extent() for text in axis.texts if text.get_text()]
     assert len(boxes) == 9
@@ -66,7 +66,7 @@ def test_every_method_is_named_beside_its_line_and_no_two_names_overlap(realign:
 
 def test_the_eighth_method_differs_from_the_first_by_an_open_mark(realign: Plant) -> None:
     _, records = realign({f"method-{i}": 0.8 for i in range(8)}, prompts=12)
-    (axis,) = shown(over_steps(records, list(dict.fromkeys(map(row_of, records)))))
+    (axis,) = shown(over_steps(records, list(dict.fromkeys(record.row for record in records))))
     faces = [line.get_markerfacecolor() for line in axis.lines if line.get_color() == LOOKS[0].colour]
     assert set(faces) == {LOOKS[0].colour, "white"}
 
@@ -124,7 +124,7 @@ def test_best_of_n_is_drawn_against_its_bound(told: tuple[list[Record], list[Com
 
 def test_models_have_panels_of_their_own_and_share_the_looks(realign: Plant) -> None:
     records = [row for model in ("a", "b") for row in realign({"good": 0.9}, prompts=12, model=model)[1]]
-    axes = shown(over_steps(records, list(dict.fromkeys(map(row_of, records)))))
+    axes = shown(over_steps(records, list(dict.fromkeys(record.row for record in records))))
     assert [axis.get_title() for axis in axes] == ["a", "b"]
     assert {axis.lines[0].get_color() for axis in axes} == {LOOKS[0].colour}
 

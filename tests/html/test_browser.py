@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.figures.all import Material
 from fairl_bench.html.page import Content, page
 from fairl_bench.records import Record
-from fairl_bench.sheets import Run, Sheet
+from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
 
 HOSTILE = (
@@ -110,9 +111,7 @@ def written(path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple
     shown = tuple((name, f"{mean:.3f}") for name, mean in means.items())
     table = Table("Table 1", (("", "method"), ("pairs/test", "AUC ↑")), shown, (), tidy)
     rows = [
-        Record(
-            *("s", "toy", "e", "mlp", name, "", 0, 0, "pairs", "test", "all", "gold", metric, "", value, n, "", "key0")
-        )
+        Record.at(sheet.at(Run("e", "mlp", name, "", 0), "gold"), "s", metric, value, n, stage="key0")
         for name in means
         for metric, value in (("auc", means[name]), ("threshold", 0.0))
     ]

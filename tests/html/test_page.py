@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import ResultsError
 from fairl_bench.figures.all import Material
@@ -31,7 +32,7 @@ from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
 from fairl_bench.results.results import read_results
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_text
 
@@ -272,7 +273,8 @@ def test_every_figure_lies_beside_the_page_in_both_formats(drawn: Path) -> None:
 
 def test_the_history_of_every_trained_reward_is_in_the_folder(drawn: Path) -> None:
     found = [history for history in read_results(drawn).histories if history.series]
-    assert {(one.method, one.seed) for one in found} == {(m, s) for m in ("max-margin", "max-entropy") for s in (0, 1)}
+    runs = {(one.cell.method, one.cell.seed) for one in found}
+    assert runs == {(method, seed) for method in ("max-margin", "max-entropy") for seed in (0, 1)}
     assert all(len(one.series["train_loss"]) == 3 for one in found)
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from fairl_bench.coordinates import Row
 from fairl_bench.figures.all import Material
 from fairl_bench.html import samples as module
 from fairl_bench.html.page import Content, page
 from fairl_bench.html.samples import ROWS, samples
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
-from fairl_bench.rows import Row
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
-ORDER: list[Row] = [("toy", "e", name, "") for name in ("weak", "good")]
+ORDER: list[Row] = [Row("toy", "e", name, "") for name in ("weak", "good")]
 
 
 @pytest.fixture(scope="module")
@@ -99,5 +100,5 @@ def test_three_hundred_long_samples_stay_below_the_pages_share(found: list[Reali
     rows = found[0].rows
     at = rows.column_names.index("text")
     long = rows.set_column(at, "text", [["word " * 5_000] * len(rows)])
-    many = [found[0]._replace(run=found[0].run._replace(method=f"m{i}"), rows=long) for i in range(30)]
+    many = [Realigned(replace(found[0].cell, method=f"m{i}"), long) for i in range(30)]
     assert len(written(many)) < 1_500_000

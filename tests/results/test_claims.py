@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.records import Record
 from fairl_bench.results import claims
 from fairl_bench.science.ranks import holm
@@ -22,10 +23,13 @@ from fairl_bench.verdicts import Claim, Verdict
 Cli = Callable[..., Result]
 ERROR = 0.02 / 2.1788128  # the half-width of an interval in the quantile of t with 12 degrees of freedom
 OWN = Comparison(
-    *("toy", "tfidf", "", "shifted", "gold", "auc", "a", "b", 0.04, 0.02, 0.06, 0.001, 0.01),
-    *(ERROR, 12.0, 2.0, 500, 5, "seed", 100, ""),
+    **{"model": "toy", "encoder": "tfidf", "variant": "", "data": "shifted", "truth": "gold", "metric": "auc"},
+    **{"method": "a", "other": "b", "value": 0.04, "low": 0.02, "high": 0.06, "p": 0.001, "p_holm": 0.01},
+    **{"error": ERROR, "freedom": 12.0, "effect": 2.0, "n": 500, "units": 5, "unit": "seed", "resamples": 100},
+    note="",
 )
-RECORD = Record("s", "toy", "tfidf", "mlp", "a", "", 0, 0, "shifted", "", "all", "gold", "auc", "", 0.8, 500, "", "k")
+PLACE = Coordinates.of(World("toy", 0), Run("tfidf", "mlp", "a", "", 0), "shifted", "gold")
+RECORD = Record.at(PLACE, "s", "auc", 0.8, 500, stage="k")
 
 
 def claim(**fields: Any) -> Claim:
@@ -159,7 +163,7 @@ def test_a_claim_that_holds_under_some_selections_depends_on_them() -> None:
 
 def test_a_claim_is_judged_under_its_own_selections_alone() -> None:
     found = under({"whole": 0.001, "late": 0.001, "last": 0.001, "other": 0.5})
-    assert [claims.selection_of(one.variant) for one in found] == list(RULES)
+    assert [claims.selection_of(one.setting.variant) for one in found] == list(RULES)
 
 
 def test_a_selection_of_which_nothing_is_on_record_leaves_the_claim_open() -> None:
@@ -197,7 +201,7 @@ def test_holms_family_is_what_is_judged_under_one_selection() -> None:
     found = [replace(RECORD, variant=variant) for variant in variants.values()]
     known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
     said = claims.judge(asked, nothing, found, known)
-    told = {(claims.selection_of(one.variant), one.claim.metric): one.p_holm for one in said}
+    told = {(claims.selection_of(one.setting.variant), one.claim.metric): one.p_holm for one in said}
     assert told == {("whole", "auc"): 0.04, ("whole", "f1"): 0.04, ("late", "auc"): 0.04, ("late", "f1"): 0.02}
     assert "Holm over all lines of a selection" in claims.table(said).notes[0]
 

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
 from fairl_bench.results.comparisons import read, write
 from fairl_bench.results.folder import footer
 from fairl_bench.results.paired import Question, compared
-from fairl_bench.results.two_runs import ambiguities, disagreements, record
+from fairl_bench.results.two_runs import ambiguities, disagreements
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import bounded, t_interval, t_test
-from fairl_bench.sheets import Run, Sheet, Values
+from fairl_bench.sheets import Sheet, Values
 from fairl_bench.tables.disagreement import table2, table3
 
 N = 120
@@ -60,7 +61,7 @@ def records(*sheets: Sheet) -> list[Record]:
                 "kendall": agreement.kendall(score, truth.value),
             }
             for metric, number in numbers.items():
-                found.append(record(one, who, who.seed, "all", "gold", metric, "", number, N))
+                found.append(Record.at(one.at(who, "gold"), "s", metric, number, N))
     return found
 
 
@@ -160,7 +161,7 @@ def test_a_number_that_is_undefined_makes_its_method_undefined() -> None:
     whole = sheet(SEEDS)
     flat = replace(whole, rewards={**whole.rewards, run("b", 1): np.ones(N)})
     told = [row for row in records(whole) if (row.method, row.seed, row.metric) != ("b", 1, "epic")]
-    told.append(record(flat, run("b", 1), 1, "all", "gold", "epic", "", math.nan, N, "constant"))
+    told.append(Record.at(flat.at(run("b", 1), "gold"), "s", "epic", math.nan, N, note="constant"))
     rows = compared([flat], Values.read(told), [Question("web", "gold", ("epic",))], 400)
     assert math.isfinite(one(rows, "a", metric="epic").low)
     assert one(rows, "b", metric="epic").note == "the metric is undefined in a unit"

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.errors import SuiteError
-from fairl_bench.results.published import checked, contradictions, coordinates, read_published
+from fairl_bench.results.published import RecordKey, checked, contradictions, read_published, record_key
 from fairl_bench.suite.read import read_study
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_the_papers_names_are_those_of_its_suite(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("FAIRL_DATA", "nowhere")
     suite = read_study(ROOT / "suites" / "paper" / "pythia-410m.yaml").suite
     paper = read_published(PAPER)
-    places = [coordinates(paper, number) for number in paper.numbers if number.method]
+    places = [record_key(paper, number) for number in paper.numbers if number.method]
     assert {place.model for place in places} == {suite.models[0].name}
     assert {place.method for place in places} | {place.other for place in places if place.other} <= {
         method.name for method in suite.methods
@@ -77,12 +77,12 @@ def test_the_papers_names_are_those_of_its_suite(monkeypatch: pytest.MonkeyPatch
 
 def test_a_claimed_effect_is_the_gain_that_the_papers_table_1_prints() -> None:
     paper = read_published(PAPER)
-    place = {coordinates(paper, number)[1:]: number.value for number in paper.numbers if number.method}
+    value = {record_key(paper, number)._replace(model=""): number.value for number in paper.numbers if number.method}
     seen = 0
     for claim in read_study(ROOT / "suites" / "claims-learning-from-failures.yaml").suite.claims:
-        where = ("", claim.data, "all", claim.truth, claim.metric)
-        if claim.effect is not None and (claim.better, *where) in place:
-            gain = place[claim.better, *where] - place[claim.comparators()[0], *where]
+        better = RecordKey("", claim.better, "", claim.data, "all", claim.truth, claim.metric)
+        if claim.effect is not None and better in value:
+            gain = value[better] - value[better._replace(method=claim.comparators()[0])]
             assert claim.effect == pytest.approx(-gain if claim.metric == "starc" else gain), claim.id
             seen += 1
     assert seen == 7

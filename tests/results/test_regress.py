@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
 from fairl_bench.results.published import Published
@@ -19,7 +20,8 @@ from fairl_bench.results.regress import Line, Measured, regress
 
 Cli = Callable[..., Result]
 ROOT = Path(__file__).parent.parent.parent
-RECORD = Record("s", "m", "e", "mlp", "a", "", 0, 0, "pairs", "test", "all", "gold", "auc", "", 0.8, 500, "", "k")
+PLACE = Coordinates.of(World("m", 0), Run("e", "mlp", "a", "", 0), "pairs/test", "gold")
+RECORD = Record.at(PLACE, "s", "auc", 0.8, 500, stage="k")
 NUMBER = {"id": "t/a", "value": 0.8, "sd": 0.01, "runs": 5, "metric": "AUC", "method": "A", "data": "test"}
 NUMBER |= {"truth": "gold", "source": {"table": "T1"}}
 MARGIN = {"auc": {"within": 0.02, "why": "w"}}
@@ -129,10 +131,10 @@ def test_an_ordering_holds_where_it_is_shown_on_any_model(value: float, p: float
         orderings=[{"id": "a-b", "better": "t/a", "than": "t/b", "source": {"table": "T1"}}],
     )
     rows = [replace(RECORD, model="toy", method=method) for method in ("a", "b")]
-    one = Comparison(
-        *("toy", "e", "", "pairs/test", "gold", "auc", "a", "b"),
-        *(value, value - 0.01, value + 0.01, p, p, 0.005, 4.0, 1.0, 500, 5, "seed", 10, ""),
-    )
+    names = [field.name for field in fields(Comparison)]
+    group = ("toy", "e", "", "pairs/test", "gold", "auc", "a", "b")
+    numbers = (value, value - 0.01, value + 0.01, p, p, 0.005, 4.0, 1.0, 500, 5, "seed", 10, "")
+    one = Comparison(**dict(zip(names, (*group, *numbers), strict=True)))
     found = regress(Measured(rows, [one], lambda _: []), known)[-1]
     assert (found.kind, found.verdict, found.why) == ("ordering", verdict, why)
 

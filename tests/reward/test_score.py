@@ -81,8 +81,8 @@ def test_a_reward_of_prompts_needs_them() -> None:
     [
         (b'{"text": "a"}\n{"text": 7}\n', "line 2 of the input needs 'text' with a text, got {\"text\": 7}"),
         (b"[1]\n", r"line 1 of the input needs 'text' with a text, got \[1\]"),
-        (b"{\n", "line 1 of the input is no JSON: Expecting property name"),
-        (b"\n", "line 1 of the input is no JSON: Expecting value"),
+        (b"{\n", "line 1 of the input is no JSON: expecting property name"),
+        (b"\n", "line 1 of the input is no JSON: expecting value"),
         (b'{"text": "a"}\n\xe4\n', "line 2 of the input is not UTF-8: byte 1 is 0xe4; convert it, say with iconv"),
         (b"[" * 100_000, "line 1 of the input is no JSON: "),
     ],
@@ -130,13 +130,13 @@ def test_half_a_surrogate_pair_in_another_field_is_handed_through() -> None:
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        (b'{"text": "a", "text": "b"}', "it holds 'text' twice"),
-        (b'{"text": "a", "more": {"x": 1, "y": 2, "x": 3}}', "it holds 'x' twice"),
-        (b'{"text": "a", "x": NaN}', "it holds NaN, which is no number of JSON"),
-        (b'{"text": "a", "x": -Infinity}', "it holds -Infinity, which is no number of JSON"),
-        (b'{"text": "a", "x": 1e999}', "the number 1e999 is too large"),
+        (b'{"text": "a", "text": "b"}', 'the name "text" stands twice'),
+        (b'{"text": "a", "more": {"x": 1, "y": 2, "x": 3}}', 'the name "x" stands twice'),
+        (b'{"text": "a", "x": NaN}', "NaN is not a number"),
+        (b'{"text": "a", "x": -Infinity}', "-Infinity is not a number"),
+        (b'{"text": "a", "x": 1e999}', "1e999 is too large for a number"),
         (b'{"text": "a", "x": ' + b"7" * 5000 + b"}", "a number in it has over 4300 digits"),
-        (b'{"text": "a", "x": ' + b"[" * 100_000, "it is nested too deep"),
+        (b'{"text": "a", "x": ' + b"[" * 100_000, "it is nested too deeply"),
     ],
 )
 def test_json_that_says_two_things_or_none_is_refused_by_its_line(row: bytes, sentence: str) -> None:
@@ -152,7 +152,7 @@ def test_nesting_of_any_depth_is_a_line_or_a_sentence() -> None:
             (line,) = scored(row, read="jsonl", form="jsonl")
         except DataError as error:
             said = str(error)
-        assert said == "line 1 of the input is no JSON: it is nested too deep" or line.count("[") == depth
+        assert said == "line 1 of the input is no JSON: it is nested too deeply" or line.count("[") == depth
 
 
 @pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠a"])

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
 from fairl_bench.records import Record
 from fairl_bench.rows import ARROWS, Runs
 from fairl_bench.suite.suite import Table1
 from fairl_bench.tables.leaderboard import slices, table1
 
 LAYOUT = Table1(data=("pairs/test",), metrics=("auc",))
-ROW = ("toy", "minilm", "mm", "")
+ROW = Row("toy", "minilm", "mm", "")
 
 
 def record(value: float, seed: int | None = 0, **changed: Any) -> Record:
@@ -121,7 +122,7 @@ def test_each_column_is_measured_against_its_own_truth() -> None:
 
 
 def test_rows_come_in_the_order_of_the_runs_and_name_what_differs() -> None:
-    runs = {("toy", "b", "mm", ""): Runs(1), ("toy", "a", "mm", ""): Runs(1)}
+    runs = {Row("toy", "b", "mm", ""): Runs(1), Row("toy", "a", "mm", ""): Runs(1)}
     table = table1([record(0.1, encoder="a"), record(0.2, encoder="b")], LAYOUT, runs)
     assert table.rows == (("b", "mm", "0.200"), ("a", "mm", "0.100"))
     assert table.heads == (("", "encoder"), ("", "method"), ("pairs/test", "AUC ↑"))
@@ -139,7 +140,7 @@ def test_every_arrow_is_of_a_metric_that_an_evaluator_can_give() -> None:
 
 # --- ranks and intervals
 
-THREE = {("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me", "length")}
+THREE = {Row("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me", "length")}
 
 
 def comparison(method: str, other: str = "", **changed: Any) -> Comparison:
@@ -189,14 +190,14 @@ def test_a_metric_without_a_better_side_has_no_rank() -> None:
 
 def test_a_column_without_a_difference_says_so() -> None:
     rows = [comparison("mm", "me")]
-    runs = {("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me")}
+    runs = {Row("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me")}
     table = table1([record(0.9), record(0.5, method="me")], LAYOUT, runs, rows)
     assert "No two methods differ in pairs/test AUC." in table.notes
     assert "No two" not in "".join(ranked(0.5, 0.88).notes)
 
 
 def test_ranks_are_within_a_model_and_encoder() -> None:
-    runs = {("toy", encoder, method, ""): Runs(1) for encoder in ("a", "b") for method in ("mm", "me")}
+    runs = {Row("toy", encoder, method, ""): Runs(1) for encoder in ("a", "b") for method in ("mm", "me")}
     values = {("a", "mm"): 0.9, ("a", "me"): 0.8, ("b", "mm"): 0.6, ("b", "me"): 0.7}
     records = [record(value, encoder=encoder, method=method) for (encoder, method), value in values.items()]
     table = table1(records, LAYOUT, runs, [comparison("mm", "me", encoder=e, p_holm=0.001) for e in ("a", "b")])

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.coordinates import Row
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results.realigned import compared
-from fairl_bench.rows import Row, Runs, row_of
+from fairl_bench.rows import Runs
 from fairl_bench.science import realignment as science
 from fairl_bench.science.intervals import bounded, t_interval
 from fairl_bench.science.resampling import at_kl
@@ -28,7 +29,7 @@ GAINS = {"good": 0.9, "same": 0.9, "weak": 0.3, "flipped": -0.9}
 
 
 def runs_of(records: list[Record], n: int) -> dict[Row, Runs]:
-    return {row: Runs(n, unit="seeds") for row in dict.fromkeys(map(row_of, records))}
+    return {row: Runs(n, unit="seeds") for row in dict.fromkeys(record.row for record in records)}
 
 
 def cells(table: Table, metric: str, cut: str) -> dict[str, Mapping[str, Any]]:
@@ -113,8 +114,8 @@ def test_two_equal_methods_are_a_tie_and_share_the_first_rank(told: Told, tables
     ranks = {method: cell["rank"] for method, cell in cells(tables["realignment"], "toxicity_rate", "kl:1").items()}
     assert ranks == {"good": 1, "same": 1, "weak": 3, "flipped": 4}
     assert first_places(records, list(runs_of(records, 5)), rows, "kl:1") == {
-        ("toy", "e", "good", ""),
-        ("toy", "e", "same", ""),
+        Row("toy", "e", "good", ""),
+        Row("toy", "e", "same", ""),
     }
 
 
@@ -196,7 +197,7 @@ def test_seeds_with_prompts_of_their_own_are_paired_within_a_seed(told: Told) ->
     own = []
     for one_ in found:
         at = one_.rows.column_names.index("prompt")
-        prompts = [f"{prompt} of seed {one_.run.seed}" for prompt in one_.rows["prompt"].to_pylist()]
+        prompts = [f"{prompt} of seed {one_.cell.seed}" for prompt in one_.rows["prompt"].to_pylist()]
         own.append(one_._replace(rows=one_.rows.set_column(at, "prompt", [prompts])))
     other = list(compared(own, records, 400))
     assert one(other, "good", "same").p_holm == 1
@@ -248,7 +249,9 @@ def test_what_a_run_does_not_reach_is_not_available_with_its_note(realign: Plant
 
 def test_failed_and_unfinished_seeds_are_counted(told: Told) -> None:
     _, records, rows = told
-    runs = {row: Runs(7, failed=1, unit="seeds") for row in runs_of(records, 7)} | {("toy", "e", "lost", ""): Runs(5)}
+    runs = {row: Runs(7, failed=1, unit="seeds") for row in runs_of(records, 7)} | {
+        Row("toy", "e", "lost", ""): Runs(5)
+    }
     made = realignment(records, runs, rows)
     for table in made.values():
         assert "good: 1 of 7 seeds failed, 1 is not finished." in table.notes
