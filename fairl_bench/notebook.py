@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from html import escape
+from importlib import import_module
 from types import TracebackType
 from typing import Self
 
@@ -34,9 +35,7 @@ class NotebookProgress:
         self.drawn = 0.0
 
     def __enter__(self) -> Self:
-        from IPython.display import display
-
-        self.handle = display(self, display_id=True)
+        self.handle = import_module("IPython.display").display(self, display_id=True)
         return self
 
     def __exit__(

@@ -42,6 +42,7 @@ WORDS = {
     "material",
     "metrics",
     "pairwise",
+    "printable",
     "progress",
     "readonly",
     "records",
@@ -73,7 +74,14 @@ def ours(source: str) -> set[str]:
 
 
 ROOMS = ("suite", "engine", "store", "results", "reward", "tables", "figures", "html", "builtin", "science", "toy")
-ABOVE = ("cli", "api", "pipeline")  # who may import everything, and whom nobody else imports
+ABOVE = (
+    "cli",
+    "api",
+    "start",
+    "live",
+    "notebook",
+    "pipeline",
+)  # who may import everything, and whom nobody else imports
 NEVER = {
     "suite": ("engine", "store", "results", "reward", "tables", "figures", "html", "builtin"),
     "store": ("suite", "engine", "results", "reward", "tables", "figures", "html", "builtin"),
