@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fairl_bench.engine.check import Checked
+    from fairl_bench.material import Picture
     from fairl_bench.results.results import Results as Folder
     from fairl_bench.reward.saved import SavedRewards
     from fairl_bench.table import Table
@@ -81,11 +82,15 @@ def run(
     return Results(finished.results)
 
 
-def read_results(folder: str | Path) -> Results:
-    """The results in a folder that a run has written.  Raises `ResultsError` where it is none, or damaged."""
-    from fairl_bench.results.results import read_results as read_folder
+def read_results(folder: str | Path, *, plugins: Sequence[str | Path] = ()) -> Results:
+    """The results in a folder that a run has written.  Raises `ResultsError` where it is none, or damaged.
 
-    return Results(read_folder(Path(folder)))
+    ``plugins`` are drop-in files with tables and figures of their own, or with parts of the rewards.
+    """
+    from fairl_bench.results.results import read_results as read_folder
+    from fairl_bench.suite.registry import Registry
+
+    return Results(read_folder(Path(folder), Registry([Path(path) for path in plugins])))
 
 
 class Results:
@@ -125,13 +130,7 @@ class Results:
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """The tables of the report, by name."""
-        from fairl_bench.results import claims
-        from fairl_bench.tables.report import tables
-
-        made = list(tables(self._folder.report, self._folder).values())
-        if self._folder.claims:
-            made.append(claims.table(self._folder.verdicts))
-        return {table.name: table for table in made}
+        return self._folder.tables
 
     def table(self, name: str) -> Table:
         """One of the tables.  Raises `UnknownName`."""
@@ -139,12 +138,26 @@ class Results:
             raise UnknownName(f"{self.folder}: table", name, self.tables)
         return self.tables[name]
 
+    @cached_property
+    def figures(self) -> Mapping[str, Picture]:
+        """The figures that there is data for, by name."""
+        from fairl_bench.figures.draw import pictures
+        from fairl_bench.suite.report import figures_of
+
+        return pictures(figures_of(self._folder.asked.registry), self._folder)
+
+    def figure(self, name: str) -> Picture:
+        """One of the figures.  Raises `UnknownName`."""
+        if name not in self.figures:
+            raise UnknownName(f"{self.folder}: figure", name, self.figures)
+        return self.figures[name]
+
     @property
     def rewards(self) -> SavedRewards:
         """The recovered rewards, by cell; each is loaded when it is asked for."""
         from fairl_bench.reward.saved import SavedRewards
 
-        return SavedRewards(self.folder / "rewards")
+        return SavedRewards(self.folder / "rewards", self._folder.asked.registry.drop_ins)
 
     @property
     def findings(self) -> Sequence[Verdict]:

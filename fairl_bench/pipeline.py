@@ -31,7 +31,6 @@ from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
-from fairl_bench.tables.report import tables
 from fairl_bench.verdicts import Verdict
 
 
@@ -107,15 +106,17 @@ def run(
         # who interrupts a run says nothing of what it did not reach
         part = wanted if only or not (whole_story or replace_results) else None
         records = written.write(whole, worker, outcome, command, seconds, runs, only=part)
-        files, asked = ResultsFolder(folder), Asked(study.suite.name, study.suite.report, study.suite.claims)
+        files, asked = (
+            ResultsFolder(folder),
+            Asked(study.suite.name, study.suite.report, study.registry, study.suite.claims),
+        )
         kept = kept_statistics(files, signature_of(files, asked.report, records), before)
         if kept is None and not whole_story:
             kept, asked = Statistics((), ()), asked._replace(claims=())
         results = Results(files, asked, records, written.story(), kept)
         written.write_paired(results)
-        made = list(tables(asked.report, results).values())
+        made = list(results.tables.values())
         if asked.claims:
-            made.append(claims.table(results.verdicts))
             written.write_claims([claims.plain(verdict) for verdict in results.verdicts])
         written.write_tables(made)
         written.commit()

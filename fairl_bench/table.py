@@ -13,6 +13,7 @@ class Table(NamedTuple):
     """A table as it is shown: column heads (of one or two lines), rows of text, and the notes below.
 
     ``tidy`` has the same numbers and more, one mapping a cell or a row; ``bold`` the (row, column) of what stands out.
+    ``name`` is what its files are called and what ``--table`` takes; ``caption`` stands on the page above its title.
     """
 
     title: str
@@ -21,12 +22,8 @@ class Table(NamedTuple):
     notes: tuple[str, ...]
     tidy: tuple[Mapping[str, Value], ...] = ()
     bold: frozenset[tuple[int, int]] = frozenset()
-    file: str = ""
-
-    @property
-    def name(self) -> str:
-        """What its files are called: ``table1``, unless it has a ``file`` of its own."""
-        return self.file or self.title.lower().replace(" ", "")
+    name: str = ""
+    caption: str = ""
 
     def _repr_html_(self) -> str:
         """The table as Jupyter shows it: texts are escaped, since names come from files of others."""

@@ -1,4 +1,4 @@
-"""An evaluator in ten lines: how much surer a reward is where it is right than where it is wrong."""
+"""An evaluator in ten lines: how much larger a reward's margins are where it is right than where it is wrong."""
 
 from fairl_bench import Evaluator, Undefined, hookimpl, measured
 

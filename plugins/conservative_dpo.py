@@ -1,4 +1,4 @@
-"""Label smoothing: a share of the labels may be wrong, so no margin is asked to be endless.
+"""Label smoothing: a share of the labels may be wrong, so that margins stay finite.
 
 Mitchell 2023, "A note on DPO with noisy preferences and relationship to IPO" (cDPO), here on a reward's own margin.
 """

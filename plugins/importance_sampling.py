@@ -1,9 +1,9 @@
-"""Pairs weigh as much as they would move the reward.
+"""Pairs whose gradient would be larger weigh more.
 
 Katharopoulos & Fleuret 2018 (arXiv:1803.00942) draw samples in proportion to a bound on the norm of their gradient,
 which for Bradley-Terry and a linear head is ``sigmoid(-m) ||h+ - h-||``; tau is ours.  Here the pairs of a batch are
-weighed by it instead of drawn, and not divided by it again: that correction of theirs keeps the plain loss and changes
-its variance alone.
+weighed by it, not drawn, and not divided by it again: that correction of theirs keeps the plain loss and changes only
+its variance.
 """
 
 from fairl_bench import Field, PairwiseMethod, hookimpl

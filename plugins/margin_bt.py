@@ -1,4 +1,4 @@
-"""Bradley-Terry that asks for a margin before it is content.
+"""Bradley-Terry that asks for a margin: a pair costs little only beyond it.
 
 Touvron et al. 2023 (arXiv:2307.09288, Eq. 2), whose margin follows the rating of the pair; here it is one for all
 pairs, as in SimPO (Meng et al. 2024, arXiv:2405.14734).

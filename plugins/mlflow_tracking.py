@@ -1,7 +1,7 @@
-"""Each run of a suite as a run of MLflow: settings as parameters, Table 1 as metrics, tables and page as artefacts.
+"""An MLflow run for each run of a suite: settings are parameters, Table 1 is metrics, tables and page are artefacts.
 
-A suite switches it on by one line, ``plugins: [../plugins/mlflow_tracking.py]``, and MLflow's own variables say where
-to: ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME`` (without it, the experiment is named after the suite).
+A suite switches it on with the line ``plugins: [../plugins/mlflow_tracking.py]``, and MLflow's own variables say where
+runs go: ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME`` (without it, the experiment has the suite's name).
 """
 
 import json
@@ -47,7 +47,7 @@ def fairl_run_finished(run):
 
 
 def flat(settings, path=""):
-    """Nested settings as names and short texts: ``methods.max-margin.margin``; unset and empty ones are left out."""
+    """Return nested settings as names and short texts (``methods.max-margin.margin``), without unset and empty ones."""
     if isinstance(settings, dict):
         entries = settings.items()
     elif isinstance(settings, list) and any(isinstance(entry, dict | list) for entry in settings):
@@ -67,7 +67,7 @@ def _named(entry, at):
 
 
 def metrics(tables):
-    """The numbers of Table 1 by ``METHOD/DATA/METRIC``, and ``..._sd`` where a spread is known; undefined ones not."""
+    """Return the defined numbers of Table 1 by ``METHOD/DATA/METRIC``, and their spread by ``..._sd``."""
     rows = [row for table in tables if table.name == "table1" for row in table.tidy]
     axes = [axis for axis in ("model", "encoder", "variant") if len({row[axis] for row in rows}) > 1]
     found = {}
@@ -80,17 +80,17 @@ def metrics(tables):
 
 
 def _place(name):
-    """A model's or encoder's name, or the point of a product: ``head.width 32``."""
+    """Return the name of a model or encoder, or the point of a product: ``head.width 32``."""
     return " ".join(f"{path} {value}" for path, value in json.loads(name).items()) if name.startswith("{") else name
 
 
 def clean(name):
-    """A name as MLflow takes it: letters, digits and ``_-. /``, no longer than it may be."""
+    """Return a name that MLflow takes: letters, digits and ``_-. /``, and no longer than it may be."""
     return re.sub(r"[^\w\-. /]", "_", name)[:KEY]
 
 
 def commit(folder):
-    """The commit of the code and whether the tree differed from it, as tags; none outside a checkout."""
+    """Return the code's commit and whether the tree differed from it, as tags; none outside a checkout."""
     path = folder / "run.json"
     git = json.loads(path.read_text(encoding="utf-8")).get("git") if path.exists() else None
     return {"mlflow.source.git.commit": git["commit"], "fairl_bench.dirty": str(git["dirty"]).lower()} if git else {}

@@ -1,4 +1,4 @@
-"""A judge who sometimes tosses a coin: pairs that stay wrong are given up on.
+"""A judge who sometimes tosses a coin, so that pairs that stay wrong cost no more than a constant.
 
 Christiano et al. 2017 (arXiv:1706.03741, section 2.2.3), who assume a chance of 10% that the human answers at random.
 """

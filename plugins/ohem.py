@@ -1,7 +1,7 @@
 """Hard pairs only: online hard example mining, the simplest relative of learning from failures.
 
-Shrivastava, Gupta & Girshick 2016 (arXiv:1604.03540), whose examples are image regions.
-Early stopping watches the plain loss of all pairs, which is not what this lowers.
+Shrivastava, Gupta & Girshick 2016 (arXiv:1604.03540), whose examples are image regions.  Early stopping watches the
+plain loss of all pairs, which is not the loss that is trained here.
 """
 
 from fairl_bench import Field, PairwiseMethod, hookimpl

@@ -1,4 +1,4 @@
-"""A classifier that never sees a pair: which texts were preferred, which rejected.
+"""A classifier that sees single texts and no pairs: which were preferred, which rejected.
 
 The order-consistent alternative to Bradley-Terry of Sun, Shen & Ton 2024 (arXiv:2411.04991), and the control that says
 what the pairing itself is worth.  Deterministic; validation pairs are not used.

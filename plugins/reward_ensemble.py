@@ -1,8 +1,8 @@
-"""Several heads of any pairwise method, and what to believe where they differ.
+"""Several heads of any pairwise method, and how their rewards become one where they differ.
 
 Coste et al. 2023 (arXiv:2310.02743): their mean, their minimum (worst case), or their mean less ``c`` times their
-variance.  A preference says nothing of a reward's constant, so each head is first moved to mean 0 on the training texts
-(as Eisenstein et al. 2023, arXiv:2312.09244): minimum and variance of rewards with constants of their own mean nothing.
+variance.  Preferences do not fix the constant of a reward, so each head is first moved to mean 0 on the training texts
+(as in Eisenstein et al. 2023, arXiv:2312.09244): otherwise minimum and variance would depend on these constants.
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
-"""A loss that flipped labels do not bias: its mean over flips is the loss of the clean label.
+"""A loss that flipped labels do not bias: its mean over the flips is the loss of the true label.
 
 Chowdhury, Kini & Natarajan 2024, "Provably Robust DPO" (arXiv:2403.00409, rDPO); Natarajan et al. 2013, "Learning with
-Noisy Labels".  It has no least value: past a margin of zero it falls on with slope ``-noise / (1 - 2 noise)``, so that
+Noisy Labels".  It has no minimum: past a margin of zero it keeps falling with slope ``-noise / (1 - 2 noise)``, so that
 early stopping or an L2 prior must end the growth of the reward.
 """
 

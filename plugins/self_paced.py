@@ -1,9 +1,9 @@
-"""Easy pairs first: the opposite of learning from failures, and so its control.
+"""Easy pairs first: the opposite of learning from failures, and so a control for it.
 
-Kumar, Packer & Koller 2010, "Self-paced learning for latent variable models".  Theirs takes the samples whose loss is
-below a threshold that grows; here it is a share of each batch that grows, so that no threshold in units of the loss is
-to be chosen.  Early stopping watches the plain loss of all pairs, which rises while only easy ones are learnt from:
-keep ``until`` short beside its patience, or a run ends, or keeps an epoch, before the hard ones have had their turn.
+Kumar, Packer & Koller 2010, "Self-paced learning for latent variable models".  They take the samples whose loss is
+below a threshold that grows; here it is a share of each batch that grows, so that no threshold in units of the loss
+has to be chosen.  Early stopping watches the plain loss of all pairs, which rises while only easy ones are learnt
+from: keep ``until`` short beside its patience, or a run ends, or keeps an epoch, before the hard pairs take part.
 """
 
 from fairl_bench import Field, PairwiseMethod, hookimpl

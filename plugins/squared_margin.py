@@ -1,4 +1,4 @@
-"""A margin to be met, not exceeded: the loss of identity preference optimisation on a reward's own margin.
+"""A target margin, neither more nor less: the loss of identity preference optimisation on a reward's own margin.
 
 Azar et al. 2023 (arXiv:2310.12036, Eq. 17; their tau is beta here), where the margin is one of log-likelihood ratios.
 """

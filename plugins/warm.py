@@ -1,9 +1,9 @@
-"""Weight averaging: one head whose numbers are the means of several heads'.
+"""Weight averaging: one head whose weights are the means of several heads'.
 
-Rame et al. 2024, "WARM" (arXiv:2401.12187), fine-tune from one start, which is what makes weights comparable.  Members
-of a `PairwiseMethod` start apart.  For linear heads that does no harm: this is the mean of their rewards, exactly.  For
-two-layer heads it is not WARM: hidden units of different heads have nothing in common, and the mean of their numbers is
-the mean of nobody's rewards.
+Rame et al. 2024, "WARM" (arXiv:2401.12187), fine-tune from one start, which makes weights comparable.  The members of
+a `PairwiseMethod` start apart.  For linear heads that does no harm: this is exactly the mean of their rewards.  For
+two-layer heads it is not WARM: hidden units of different heads have nothing in common, and the mean of their weights
+is not the mean of any rewards.
 """
 
 import numpy as np

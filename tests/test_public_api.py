@@ -123,7 +123,7 @@ def test_every_type_in_a_public_signature_is_public() -> None:
     "hidden",
     [
         ("fairl_bench.records", "Evidence"),  # in a method
-        ("fairl_bench.data", "Training"),  # in a field
+        ("fairl_bench.training", "Training"),  # in a field
         ("fairl_bench.science.failures", "FailurePlan"),  # imported for types alone
         ("fairl_bench.reward.function", "RecoveredReward"),  # in a function
     ],

@@ -8,6 +8,9 @@ import click
 
 from fairl_bench.cli.options import SET, STORE, SUITE
 
+if TYPE_CHECKING:
+    pass
+
 
 @click.command()
 @SUITE

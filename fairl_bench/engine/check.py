@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fairl_bench.engine.estimate import Work, estimate
 from fairl_bench.engine.planner import plan
-from fairl_bench.engine.split_sizes import checked_sizes, told
+from fairl_bench.engine.split_sizes import Sizes, checked_sizes
 from fairl_bench.isolation import put_back
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
@@ -65,7 +65,7 @@ def check(study: Study, store: Store, name: str) -> Checked:
     with put_back():
         remarks = check_parts(study)
         whole = plan(study)
-        notes = [*told(checked_sizes(study, whole, store)), *cut_off(study)[:_MOST]]
+        notes = [*_split_lines(checked_sizes(study, whole, store)), *cut_off(study)[:_MOST]]
         work = estimate(whole, store, study.registry)
     return _checked(study, name, len(whole.cells), tuple(remarks), tuple(notes), work)
 
@@ -86,3 +86,31 @@ def _checked(
         completions=work.completions,
         seconds=work.seconds(),
     )
+
+
+def _split_lines(sizes: Iterable[Sizes], most: int = 20) -> Iterator[str]:
+    """One line for each model and sizes of its split, with the replicates that have them; at most so many lines."""
+    alike: dict[tuple[str, tuple[tuple[str, int], ...]], list[int]] = {}
+    for split in sizes:
+        alike.setdefault((split.model, tuple(split.counts.items())), []).append(split.replicate)
+    for number, ((model, counts), replicates) in enumerate(alike.items()):
+        if number == most:
+            yield f"and {len(alike) - most} more splits"
+            return
+        each = ", ".join(f"{n:,} {name}" for name, n in counts)
+        yield f"split of {model}, replicate{'s' if len(replicates) > 1 else ''} {_ranges(replicates)}: {each}"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Whole numbers, those in a row as a range.
+
+    >>> _ranges([0, 1, 2, 5])
+    '0-2, 5'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -18,7 +18,7 @@ _DOUBLE = 8 * float(np.finfo(np.float64).eps)  # the same of numbers that no flo
 
 
 def vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """`values` as float64 `[n]`, n ≥ 1; raises `Undefined` when empty, `NotFinite` at NaN or infinity."""
+    """Return `values` as float64 `[n]`, n ≥ 1.  Raises `Undefined` when empty, `NotFinite` at NaN or infinity."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"{name} must have one axis, got shape {array.shape}")
@@ -31,7 +31,7 @@ def vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def two_rewards(reward: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both as float64 `[n]` over the same examples, n ≥ 2; raises `Undefined` below two."""
+    """Return both rewards as float64 `[n]` over the same examples, n ≥ 2.  Raises `Undefined` below two."""
     first, second = vector(reward, "reward"), vector(truth, "truth")
     if first.size != second.size:
         raise ValueError(f"reward and truth must have one value an example, got {first.size} and {second.size}")
@@ -41,7 +41,7 @@ def two_rewards(reward: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64
 
 
 def is_constant(values: NDArray[np.float64]) -> bool:
-    """Whether the spread (max − min) is nothing but rounding.
+    """Return whether the spread (max − min) is nothing but rounding.
 
     >>> is_constant(np.array([3.0, 3.0])), is_constant(1e8 + 0.01 * np.array([0.0, 1.0]))
     (True, False)
@@ -50,7 +50,7 @@ def is_constant(values: NDArray[np.float64]) -> bool:
 
 
 def is_rounding(spread: float, values: NDArray[np.float64]) -> bool:
-    """Whether a spread of this size among `values` is nothing but their rounding: about eight epsilons of the largest.
+    """Return whether a spread of this size among `values` is only their rounding, about eight epsilons of the largest.
 
     The epsilon is that of float32 where every value is one, else that of float64: 1e8 + 0.01 r varies, though a float32
     would hold none of it. Whole numbers are counts or grades, and exact.
@@ -64,7 +64,7 @@ def is_rounding(spread: float, values: NDArray[np.float64]) -> bool:
 
 
 def _are_float32(values: NDArray[np.float64]) -> bool:
-    """Whether every value is a float32, or reads as one does that was written in as few digits as tell it apart."""
+    """Return whether every value is a float32, or the shortest decimal that reads back as one."""
     with np.errstate(over="ignore"):
         short = values.astype(np.float32)
     exact = short == values
@@ -122,7 +122,7 @@ def margin_snr(margin: ArrayLike) -> float:
 
 
 def _varying(reward: ArrayLike, truth: ArrayLike, measure: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both rewards, neither constant."""
+    """Return both rewards.  Raises `Undefined` where one is constant."""
     first, second = two_rewards(reward, truth)
     for name, values in (("reward", first), ("truth", second)):
         if is_constant(values):
@@ -133,7 +133,7 @@ def _varying(reward: ArrayLike, truth: ArrayLike, measure: str) -> tuple[NDArray
 
 
 def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centred and of l2 length 1."""
+    """Return the values centred and scaled to l2 length 1."""
     centred: NDArray[np.float64] = values - values.mean()
     centred /= np.abs(centred).max()  # squares of 1e200 overflow, of 1e-200 vanish
     centred /= np.linalg.norm(centred)

@@ -1,4 +1,4 @@
-"""How well margins tell which text is preferred, whatever their scale."""
+"""How well margins tell which text is preferred, at whatever scale they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints that are known to be whole: checksums beside them, because torch reads flipped bits without a word."""
+"""Checkpoints with checksums beside them, because torch reads flipped bits without an error."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def seal(files: Iterable[Path], place: Path) -> None:
-    """Write the checksum of each file, by its name, to ``place`` in their folder."""
+    """Write the checksum of each file, by its name, into the file ``place`` in their folder."""
     _write({path.name: [_digest(path)] for path in files}, place)
 
 
 def replace(half: Path, checkpoint: Path) -> None:
-    """Put a new checkpoint in the place of the old one; whenever that is interrupted, one of the two is whole."""
+    """Put a new checkpoint in the place of the old one; if that is interrupted, one of the two is still complete."""
     place = _beside(checkpoint)
     before = [_digest(checkpoint)] if checkpoint.exists() else []
     _write({checkpoint.name: [_digest(half), *before]}, place)
@@ -22,12 +22,12 @@ def replace(half: Path, checkpoint: Path) -> None:
 
 
 def whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint that `replace` put down is as it was."""
+    """Return whether a checkpoint that `replace` wrote is unchanged."""
     return intact(_beside(checkpoint))
 
 
 def intact(place: Path) -> bool:
-    """Whether every file that is named in a seal is as it was."""
+    """Return whether every file that is named in a seal is unchanged."""
     try:
         told = json.loads(place.read_text())
         return all(_digest(place.with_name(name)) in digests for name, digests in told.items())

@@ -95,7 +95,7 @@ def pair_accuracy(margin: ArrayLike) -> float:
 def by_label(
     score: ArrayLike, label: NDArray[np.int8], cut: Callable[[], float], positive: int, truth: str
 ) -> Mapping[str, Callable[[], float]]:
-    """What is measured of single texts, by metric, each to be called: threshold, accuracy, F1 and AUC.
+    """Return the functions that measure single texts, by metric: threshold, accuracy, F1 and AUC.
 
     Where no label of the `truth` is known, each raises `Undefined` and says so.
     """
@@ -113,12 +113,12 @@ def by_label(
 
 
 def no_label(truth: str) -> str:
-    """Why nothing can be measured against the labels of a truth that has none."""
+    """Return why nothing can be measured against a truth without labels."""
     return f"no label of the truth {truth!r} is known"
 
 
 def _labelled(score: ArrayLike, label: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores, and whether each text is good."""
+    """Return the scores, and whether each text is good."""
     scores, labels = vector(score, "score"), np.asarray(label)
     if labels.shape != scores.shape:
         raise ValueError(f"label must have one value for each of {scores.size} scores, got shape {labels.shape}")
@@ -140,7 +140,7 @@ def _called_good(scores: NDArray[np.float64], threshold: float) -> NDArray[np.bo
 
 
 def _candidates(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One threshold for each interval that sorted distinct `values [k]` cut the line into: `[k + 1]`."""
+    """Return one threshold for each interval into which the sorted distinct `values [k]` cut the line: `[k + 1]`."""
     low, high = values[0], values[-1]
     lower, upper = values[:-1], values[1:]
     middle = (lower + upper) / 2
@@ -151,6 +151,6 @@ def _candidates(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _outside(extreme: float, spread: float) -> float:
-    """How far beyond an extreme score its threshold lies: little beside all scores, whatever they are offset by."""
+    """Return how far beyond an extreme score its threshold lies: little beside all scores, whatever their offset."""
     step = OUTSIDE * abs(extreme) + 1e-30  # the second term is for a score of 0
     return min(step, 1e-3 * spread) if spread else step

@@ -1,4 +1,4 @@
-"""Where two methods disagree: both right, only one, neither; McNemar's test, and gains, each named as what it is."""
+"""Where two methods disagree: both right, one right, neither; McNemar's test, and three ways to count the gain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEW = 25  # discordant examples below which the chi-squared approximation is poo
 
 
 class Counts(NamedTuple):
-    """How many examples both methods have right, only the first, only the second, neither."""
+    """How many examples both methods have right, only the first, only the second, and neither."""
 
     both: float
     first: float
@@ -22,7 +22,7 @@ class Counts(NamedTuple):
 
     @property
     def n(self) -> float:
-        """All of them."""
+        """The number of examples."""
         return sum(self)
 
 

@@ -1,4 +1,4 @@
-"""What ends a text of a language model, and where its texts end."""
+"""The tokens that end a language model's text, and where in a text they stand."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ End = int | Sequence[int] | None
 
 
 def each_end(end: Any) -> Iterator[int]:
-    """The tokens that a configuration names; what is no whole number names none."""
+    """Return the tokens that a configuration names; what is not a whole number names none."""
     for token in end if isinstance(end, Sequence) and not isinstance(end, str) else (end,):
         if isinstance(token, int) and not isinstance(token, bool):
             yield token
 
 
 def endings(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The tokens that end a text of this model, in order; none where nothing names one."""
+    """Return the tokens that end a text of this model, in order; none where nothing names one."""
     rows = model.get_input_embeddings().weight.shape[0]
     return end_tokens(model.generation_config.eos_token_id, model.config, tokenizer, rows)
 
 
 def end_tokens(own: Any, config: Any, tokenizer: Any, vocabulary: int) -> tuple[int, ...]:
-    """All that a model's generation settings (``own``), its configuration and its tokenizer name, in order.
+    """Return all end tokens that a model's generation settings (``own``), configuration and tokenizer name, in order.
 
     They may differ: the end of a text, of a turn, of a message.  A number that is no token of the model, such as -1,
     names none.
@@ -36,14 +36,14 @@ def end_tokens(own: Any, config: Any, tokenizer: Any, vocabulary: int) -> tuple[
 
 
 def before_end(new: torch.Tensor, end: End) -> torch.Tensor:
-    """The tokens up to the first one that ends a text, that one too, as a mask ``[batch, new]``."""
+    """Return a mask ``[batch, new]`` of the tokens up to the first one that ends a text, that one included."""
     ending = torch.isin(new, torch.tensor(list(each_end(end)), dtype=new.dtype, device=new.device))
     ended = ending.long().cumsum(1)
     return (ended == 0) | ((ended == 1) & ending)
 
 
 def ended(ids: Sequence[int], end: End) -> list[int]:
-    """One text's tokens up to the first one that ends it, that one too.
+    """Return a text's tokens up to the first one that ends it, that one included.
 
     >>> ended([5, 6, 2, 7, 0], (0, 2))
     [5, 6, 2]
@@ -54,7 +54,7 @@ def ended(ids: Sequence[int], end: End) -> list[int]:
 
 
 def spelled(tokenizer: Any, ids: Sequence[int], end: End) -> str:
-    """The text of these tokens up to its end: neither an end token nor a special one is text."""
+    """Return the text of these tokens up to its end; end tokens and special tokens are no text."""
     own, found = ended(ids, end), set(each_end(end))
     if own and own[-1] in found:
         del own[-1]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FailureStack(Stack):
-    """Runs of one form: all with a second path or none, of one number of rounds."""
+    """A stack of runs of one form: all with a second path or none, all with the same number of rounds."""
 
     def __init__(self, runs: Sequence[Run], data: Data, recipe: Recipe) -> None:
         super().__init__(runs, data, recipe)
@@ -44,7 +44,7 @@ class FailureStack(Stack):
         return [self.base, self.second] if self.second else [self.base]
 
     def start(self, epoch: int) -> None:
-        """At the first epoch of a round: lambda_t, p_t, and which pairs fail; the couplings and the penalty."""
+        """Set up the first epoch of a round: lambda_t, p_t, which pairs fail, the couplings and the penalty."""
         import torch
 
         if not (epoch - 1) % self.form.round_epochs:
@@ -72,7 +72,7 @@ class FailureStack(Stack):
         self.failing = found & (self.uniform[:, 1] < self.rate)
 
     def _scheduled(self, i: int) -> tuple[float, float]:
-        """lambda_t and p_t of a run.  Raises `FairlError` where they have no meaning."""
+        """Return lambda_t and p_t of a run.  Raises `FairlError` where they have no meaning."""
         run, plan = self.runs[i], _plan(self.runs[i])
         with settings_kept():
             weight, rate = plan.weight(self.turn), plan.rate(self.turn)
@@ -99,7 +99,7 @@ class FailureStack(Stack):
         picked: Tensor,
         real: int,
     ) -> None:
-        """Step down ``L_base + lambda_t L_fail(S_t)``, each path as far as the coupling lets it see."""
+        """Step down ``L_base + lambda_t L_fail(S_t)``; the coupling says which path sees which loss."""
         half = reward.shape[1] // 2
         failing = self._failing_here(reward, picked, real)
         self.learnt += failing.sum(-1)
@@ -114,13 +114,13 @@ class FailureStack(Stack):
         self.step_base()
 
     def _step_second(self, second: Path, failing: Tensor) -> None:
-        """The failure path's step where there is something to learn: with no failure, Adam would only decay it."""
+        """Step the failure path where it has failures to learn from: without any, Adam would only shrink it."""
         if self.strength is not None:
             second.pull(self.strength)
         second.step(failing.any(-1) | (self.of_base[:, 0] != 0))
 
     def _failing_here(self, reward: Tensor, picked: Tensor, real: int) -> Tensor:
-        """S_t within the batch ``[active, B]``: as mined for the round, or found in this step (Alg. 1's letter)."""
+        """Return S_t within the batch ``[active, B]``: mined for the round, or found in this step (Alg. 1's letter)."""
         import torch
 
         if self.failing is not None:
@@ -145,7 +145,7 @@ class FailureStack(Stack):
         *,
         mined: bool,
     ) -> Tensor:
-        """What each run's detector makes of the pairs given ``[active, n]``."""
+        """Return what each run's detector says of the pairs given ``[active, n]``."""
         import torch
 
         failing = torch.zeros(preferred.shape, dtype=torch.bool)
@@ -165,7 +165,7 @@ class FailureStack(Stack):
         return failing
 
     def _features(self, rows: slice) -> tuple[Tensor, Tensor]:
-        """What the last layer of each of these runs reads of each pair's difference, and its weights there."""
+        """Return what each run's last layer reads of each pair's difference, and the layer's weights."""
         import torch
 
         found = [self._features_of(at) for at in range(rows.start, rows.stop)]
@@ -185,7 +185,7 @@ class FailureStack(Stack):
         return torch.cat(differences, 1), torch.cat(weights)
 
     def _read(self, one: Mapping[str, Tensor], preferred: Tensor, rejected: Tensor) -> Tensor:
-        """The difference of what the last layer of one path reads of two texts ``[n, k]``."""
+        """Return the difference of what the last layer of one path reads of two texts ``[n, k]``."""
         sides = [self.data.x[rows] for rows in (preferred, rejected)]
         if self.recipe.width is not None:
             hidden = (heads.forward(one, side[None])[1] for side in sides)
@@ -193,11 +193,11 @@ class FailureStack(Stack):
         return sides[0] - sides[1]
 
     def failure_weight(self, at: int) -> float:
-        """lambda_t of this round."""
+        """Return lambda_t of this round."""
         return float(self.weight[at])
 
     def note(self, at: int, i: int, train: float, held_out: HeldOut | None) -> None:
-        """The losses, lambda_t, how many pairs were learnt from as failures, and ``||w_F||``."""
+        """Record the losses, lambda_t, how many pairs were learnt from as failures, and ``||w_F||``."""
         super().note(at, i, train, held_out)
         history = self.histories[i]
         history["failure_weight"].append(float(self.weight[at]))
@@ -206,7 +206,7 @@ class FailureStack(Stack):
             history["second_norm"].append(self.second.norm(at))
 
     def arrays(self, at: int) -> dict[str, NDArray[np.float32]]:
-        """The sum of both paths as one head: added up if linear, twice as wide if not."""
+        """Return the sum of both paths as one head: added up if linear, twice as wide if not."""
         first = super().arrays(at)
         if self.second is None:
             return first
@@ -217,7 +217,7 @@ class FailureStack(Stack):
         return {**joined, "bias": first["bias"] + second["bias"]}
 
     def keep(self, keep: list[int]) -> None:
-        """Let go of all runs but these."""
+        """Drop all runs but these."""
         super().keep(keep)
         self.learnt = self.learnt[keep]
         self.weight, self.rate, self.uniform = self.weight[keep], self.rate[keep], self.uniform[keep]

@@ -1,4 +1,4 @@
-"""Learning from failures: what a detector sees, what a failure costs, and how the two paths share it."""
+"""Learning from failures: what a detector sees, what a failure costs, and how two paths share that cost."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Coupling = Literal["base-stopped", "both-stopped", "full"]
 
 
 class Signal(NamedTuple):
-    """What the current rewards say of ``n`` pairs, for any number of runs at once (leading axes ``...``).
+    """What the current rewards say about ``n`` pairs, for any number of runs at once (leading axes ``...``).
 
-    ``uniform`` holds numbers in [0, 1) drawn for this round and run: a detector that chooses at random uses them.
+    ``uniform`` holds numbers in [0, 1) drawn for this round and run, for detectors that choose at random.
     """
 
     preferred: Tensor  # [..., n] reward of the preferred text
@@ -27,12 +27,12 @@ class Signal(NamedTuple):
 
     @property
     def margin(self) -> Tensor:
-        """Reward of the preferred minus reward of the rejected text ``[..., n]``."""
+        """Return the reward of the preferred minus that of the rejected text ``[..., n]``."""
         return self.preferred - self.rejected
 
 
 class FailurePlan(NamedTuple):
-    """How a run learns from its failures (paper Eq. 3 and Algorithm 1); every round says anew what fails."""
+    """How a run learns from its failures (paper Eq. 3 and Algorithm 1); each round decides anew which pairs fail."""
 
     loss: Callable[[Tensor], Tensor]  # the stricter loss of a margin, elementwise
     failing: Callable[[Signal], Tensor]  # mask [..., n]

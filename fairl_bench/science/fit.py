@@ -1,4 +1,4 @@
-"""The one training loop: many runs at once, each with the numbers that it would get alone."""
+"""The training loop: many runs at once, each with the numbers that it would get alone."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Drawn(NamedTuple):
 
     @property
     def new(self) -> torch.Tensor:
-        """The completions' own tokens ``[batch, new]``."""
+        """Return the completions' own tokens ``[batch, new]``."""
         return self.tokens[:, self.attention.shape[1] :]
 
 
@@ -62,7 +62,7 @@ def complete(
 
 
 def load(folder: Path, dtype: str = "float32") -> tuple[Any, Any]:
-    """A causal language model, on a GPU where there is one, and its tokenizer, which pads on the left."""
+    """Return a causal language model, on a GPU where there is one, and its tokenizer, which pads on the left."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -106,7 +106,7 @@ def draw(
 
 
 def _left(model: Any, read: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prompts of one width, padded on the left, and the mask of their own tokens ``[batch, prompt]``."""
+    """Return prompts of one width, padded on the left, and the mask of their own tokens ``[batch, prompt]``."""
     width = max(map(len, read))
     ids = [[pad] * (width - len(one)) + list(one) for one in read]
     mask = [[0] * (width - len(one)) + [1] * len(one) for one in read]
@@ -115,7 +115,7 @@ def _left(model: Any, read: Sequence[Sequence[int]], pad: int) -> tuple[torch.Te
 
 @contextmanager
 def _plain(model: Any, tokenizer: Any, ends: Sequence[int]) -> Iterator[None]:
-    """Set the model's own generation settings aside: `generate` fills in from them whatever it is not told."""
+    """Remove the model's own generation settings: `generate` takes from them whatever it is not told."""
     own = model.generation_config
     model.generation_config = plain_settings(tokenizer, ends)
     try:
@@ -125,19 +125,19 @@ def _plain(model: Any, tokenizer: Any, ends: Sequence[int]) -> Iterator[None]:
 
 
 def written(tokenizer: Any, drawn: Drawn) -> list[str]:
-    """The texts of a batch, without what ends them."""
+    """Return the texts of a batch, without what ends them."""
     return [spelled(tokenizer, ids, drawn.ends) for ids in drawn.new.tolist()]
 
 
 def _batches(prompts: Sequence[str], batch: int) -> Iterator[list[int]]:
-    """The rows of each batch, the longest prompts first."""
+    """Return the rows of each batch, the longest prompts first."""
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     for start in range(0, len(order), batch):
         yield order[start : start + batch]
 
 
 def _warpers(temperature: float, top_p: float, top_k: int) -> list[Any]:
-    """What temperature, top-k and top-p make of the logits, in the order of transformers."""
+    """Return the processors of temperature, top-k and top-p, in the order of transformers."""
     from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
     warpers: list[Any] = [] if temperature == 1 else [TemperatureLogitsWarper(temperature)]
@@ -151,14 +151,14 @@ def _warpers(temperature: float, top_p: float, top_k: int) -> list[Any]:
 class Draw:
     """A logits processor that leaves one token, drawn by inverse transform with the row's own number.
 
-    Transformers draws a whole batch from one generator; so drawn, a text would depend on what is asked beside it.
+    Transformers draws a whole batch from one generator; then a text would depend on the texts beside it.
     """
 
     def __init__(self, uniform: torch.Tensor) -> None:
         self.uniform, self.step = uniform, 0  # [batch, tokens]
 
     def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """The logits ``[batch, vocabulary]`` with all but the drawn token at minus infinity."""
+        """Return the logits ``[batch, vocabulary]`` with all but the drawn token at minus infinity."""
         # float64: over a large vocabulary a float32 sum does not reach 1
         cumulative = logits.double().softmax(-1).cumsum(-1)
         if not bool(torch.isfinite(cumulative[:, -1]).all()):

@@ -28,7 +28,7 @@ class Layout(NamedTuple):
     size: int  # numbers a run, padding included
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """The named arrays of every run ``[runs, *shape]``, sharing memory with ``flat [runs, size]``."""
+        """Return the named arrays of every run ``[runs, *shape]``, sharing memory with ``flat [runs, size]``."""
         runs = flat.shape[0]
         return {
             name: flat[:, start : start + prod(shape)].view(runs, *shape)
@@ -36,11 +36,11 @@ class Layout(NamedTuple):
         }
 
     def arrays(self, row: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """The named arrays of one run, copied out of its flat row ``[size]``."""
+        """Return the named arrays of one run, copied out of its flat row ``[size]``."""
         return {name: row[at : at + prod(shape)].reshape(shape).copy() for name, (at, shape) in self.places.items()}
 
     def decayed(self) -> NDArray[np.float32]:
-        """1 where a number is a weight, 0 where it is a bias or padding ``[size]``: what an L2 prior acts on."""
+        """Return 1 where a number is a weight, 0 where it is a bias or padding ``[size]``: what an L2 prior acts on."""
         mask = np.zeros(self.size, np.float32)
         for name, (start, shape) in self.places.items():
             if name.endswith("weight"):
@@ -49,7 +49,7 @@ class Layout(NamedTuple):
 
 
 def layout(d: int, width: int | None) -> Layout:
-    """The layout of a head on vectors of ``d`` numbers: two layers with ``width`` hidden units, or linear (None)."""
+    """Return the layout of a head on vectors of ``d`` numbers: two layers, ``width`` hidden units, or linear (None)."""
     shapes: dict[str, tuple[int, ...]] = (
         {"weight": (d,), "bias": ()}
         if width is None

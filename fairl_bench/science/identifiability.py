@@ -32,11 +32,11 @@ class Feasible(NamedTuple):
     bound: float
 
     def holds(self, theta: Floats) -> Mask:
-        """Which rewards ``theta [k, d]`` are within ``[k]``."""
+        """Return whether each reward ``theta [k, d]`` is in the set ``[k]``."""
         return _every(theta @ self.differences.T >= self.required) & _every(np.abs(theta) <= self.bound)
 
     def scalable(self, theta: Floats) -> Mask:
-        """Which rewards ``[k, d]`` have a multiple c theta, c > 0, that meets every margin, however long it is ``[k]``.
+        """Return whether a multiple c theta, c > 0, of each reward ``[k, d]`` meets every margin ``[k]``.
 
         That is the set modulo scale: a reward and its multiples rank alike.
         """
@@ -44,11 +44,11 @@ class Feasible(NamedTuple):
         return _every((margin > 0) | (self.required <= 0))
 
     def stricter(self, failing: Mask, required: float) -> Feasible:
-        """The set of FA-IRL: the same with this margin on the pairs of the mask ``failing [n]`` (Theorem 1)."""
+        """Return FA-IRL's set: this one with another margin on the pairs of the mask ``failing [n]`` (Theorem 1)."""
         return self._replace(required=np.where(failing, required, self.required))
 
     def chord(self, theta: Floats, direction: Floats) -> tuple[Floats, Floats]:
-        """Where lines leave the set."""
+        """Return where lines leave the set."""
         rows, least = self.rows()
         slack, rate = theta @ rows.T - least, direction @ rows.T
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,7 +58,7 @@ class Feasible(NamedTuple):
         return np.minimum(low, 0), np.maximum(high, 0)  # rounding may put a point a last bit outside
 
     def rows(self) -> tuple[Floats, Floats]:
-        """Every constraint, the bound's too, as ``rows theta >= least``: ``[n + 2d, d]`` and ``[n + 2d]``."""
+        """Return every constraint, the bound's too, as ``rows theta >= least``: ``[n + 2d, d]`` and ``[n + 2d]``."""
         unit = np.eye(self.differences.shape[1])
         box = np.full(2 * len(unit), -self.bound)
         return np.concatenate([self.differences, unit, -unit]), np.concatenate([self.required, box])
@@ -69,7 +69,7 @@ def _every(holds: Mask) -> Mask:
 
 
 def feasible(differences: ArrayLike, margin: float, bound: float) -> Feasible:
-    """The feasible set of max-margin IRL: ``margin`` for every pair of ``differences [n, d]``."""
+    """Return the feasible set of max-margin IRL: ``margin`` for every pair of ``differences [n, d]``."""
     x = np.asarray(differences, np.float64)
     if x.ndim != 2 or not x.size:
         raise ValueError(f"differences must be [n, d] with n, d > 0, got shape {list(x.shape)}")
@@ -123,7 +123,7 @@ def chebyshev(within: Feasible) -> Ball:
 
 
 def least(within: Feasible, direction: ArrayLike) -> float:
-    """The least ``direction . theta`` in a set; `Undefined` where the set is empty."""
+    """Return the least ``direction . theta`` in a set.  Raises `Undefined` where the set is empty."""
     rows, bounds = within.rows()
     solved = optimize.linprog(np.asarray(direction, np.float64), A_ub=-rows, b_ub=-bounds, bounds=(None, None))
     if not solved.success:
@@ -142,7 +142,7 @@ def widths(within: Feasible, directions: ArrayLike) -> Floats:
 
 
 def implied(within: Feasible, differences: ArrayLike, required: float) -> Mask:
-    """Which pairs ``[k, d]`` have the margin ``required`` already for every reward of the set ``[k]``.
+    """Return whether each pair ``[k, d]`` has the margin ``required`` for every reward of the set already ``[k]``.
 
     A failure among them adds nothing: where all are, F_FA = F and Theorem 1's inclusion is not strict.
     """
@@ -155,7 +155,7 @@ def implied(within: Feasible, differences: ArrayLike, required: float) -> Mask:
 
 
 class Sublevel(NamedTuple):
-    """The rewards of a low max-entropy loss: ``sum weight softplus(-margin / temperature) <= eta``, within a bound."""
+    """The rewards of low max-entropy loss: ``sum weight softplus(-margin / temperature) <= eta``, within a bound."""
 
     differences: Floats  # [n, d]
     temperature: Floats  # [n]
@@ -164,15 +164,15 @@ class Sublevel(NamedTuple):
     bound: float
 
     def loss(self, theta: Floats) -> Floats:
-        """The summed loss of rewards ``[..., d]``, as in Appendix B."""
+        """Return the summed loss of rewards ``[..., d]``, as in Appendix B."""
         return self._of_margins(theta @ self.differences.T)
 
     def holds(self, theta: Floats) -> Mask:
-        """Which rewards ``theta [k, d]`` are within ``[k]``."""
+        """Return whether each reward ``theta [k, d]`` is in the set ``[k]``."""
         return _every(np.abs(theta) <= self.bound) & (self.loss(theta) <= self.eta)
 
     def chord(self, theta: Floats, direction: Floats) -> tuple[Floats, Floats]:
-        """Where lines leave the set, which is convex, by bisection from inside: a 2^-16 of the bound's chord short."""
+        """Return where lines leave the set, by bisection from inside: short by at most 2^-16 of the bound's chord."""
         box = Feasible(np.empty((0, theta.shape[1])), np.empty(0), self.bound)
         outside = np.stack(box.chord(theta, direction))  # [2, k]
         margin, rate = theta @ self.differences.T, direction @ self.differences.T
@@ -190,7 +190,7 @@ class Sublevel(NamedTuple):
         return loss
 
     def start(self) -> Floats:
-        """A reward ``[d]`` within, where the loss is about its least; `Undefined` where the set is empty."""
+        """Return a reward ``[d]`` in the set, of about the least loss.  Raises `Undefined` where the set is empty."""
         x, tau, weight = self.differences, self.temperature, self.weight
 
         def slope(theta: Floats) -> Floats:
@@ -213,7 +213,7 @@ def sublevel(
     temperature: ArrayLike = 1.0,
     weight: ArrayLike = 1.0,
 ) -> Sublevel:
-    """The sublevel set of max-entropy IRL; a temperature or a weight may be one number, or one a pair ``[n]``."""
+    """Return the sublevel set of max-entropy IRL; temperature and weight: one number, or one a pair ``[n]``."""
     x = np.asarray(differences, np.float64)
     n = len(x)
     tau, share = (np.broadcast_to(np.asarray(one, np.float64), n) for one in (temperature, weight))
@@ -221,7 +221,7 @@ def sublevel(
 
 
 def undercut(stricter: Sublevel, base: Sublevel, theta: Floats) -> Mask:
-    """Which rewards ``[k, d]`` have a lower loss under the objective that is said to be stricter ``[k]``.
+    """Return whether each reward ``[k, d]`` has a lower loss under the objective said to be stricter ``[k]``.
 
     "For any eta, F_FA(eta) is within F(eta)" (Theorem 1) says exactly that there is none: at eta = L_FA(theta) such a
     theta is in the one and not in the other.
@@ -253,7 +253,7 @@ def uniform(chord: Chord, start: ArrayLike, n: int, rng: np.random.Generator, st
 
 
 def _shape(theta: Floats) -> Floats:
-    """A square root of the draws' covariance ``[d, d]``, kept away from zero: every direction must stay possible."""
+    """Return a square root of the draws' covariance ``[d, d]``, kept away from zero: no direction is lost."""
     value, vector = np.linalg.eigh(np.atleast_2d(np.cov(theta.T)))
     if value[-1] <= 0:
         return np.eye(theta.shape[1])
@@ -262,7 +262,7 @@ def _shape(theta: Floats) -> Floats:
 
 
 def draw(within: Feasible, n: int, rng: np.random.Generator, steps: int = 100) -> Floats:
-    """``n`` rewards ``[n, d]`` spread evenly over a feasible set; `Undefined` where it is empty or flat."""
+    """Return ``n`` rewards ``[n, d]``, even over a feasible set.  Raises `Undefined` where it is empty or flat."""
     ball = chebyshev(within)
     if ball.radius <= SOLVED:
         raise Undefined(f"the feasible set within the bound {within.bound:.3g} has no volume")
@@ -302,12 +302,12 @@ def angle_spread(theta: ArrayLike) -> float:
 
 
 def squared_distances(theta: Floats) -> Floats:
-    """Squared distance of each reward ``[k, d]`` from their mean ``[k]``; its mean is the total variance."""
+    """Return each reward's squared distance from their mean, ``[k, d]`` to ``[k]``; its mean is the total variance."""
     distance: Floats = ((theta - theta.mean(0)) ** 2).sum(-1)
     return distance
 
 
 def exceeds(numbers: Floats, others: Floats, errors: float = 4.0) -> bool:
-    """Whether the mean of independent draws ``[k]`` is higher than that of others by ``errors`` standard errors."""
+    """Return whether the mean of independent draws ``[k]`` exceeds that of others by ``errors`` standard errors."""
     error = np.sqrt(numbers.var(ddof=1) / len(numbers) + others.var(ddof=1) / len(others))
     return bool(numbers.mean() - others.mean() > errors * error)

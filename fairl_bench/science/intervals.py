@@ -102,7 +102,7 @@ def bootstrap(value: float, draws: Floats, left: Floats, confidence: float = 0.9
 
 
 def defined(draws: Floats) -> Floats:
-    """The resamples that have a value.  Raises `Undefined` where more than a twentieth have none."""
+    """Return the resamples that have a value.  Raises `Undefined` where more than a twentieth have none."""
     lost = np.count_nonzero(~np.isfinite(draws))
     if lost > draws.size / 20:
         raise Undefined(f"the metric is undefined in {lost} of {draws.size} resamples")
@@ -110,7 +110,7 @@ def defined(draws: Floats) -> Floats:
 
 
 class Summary(NamedTuple):
-    """What is known of several values: their mean, sample standard deviation and number; of one, the mean alone."""
+    """A summary of several values: mean, sample standard deviation and number; of a single value, the mean alone."""
 
     mean: float
     sd: float = 0.0
@@ -146,14 +146,14 @@ def cohens_d(differences: ArrayLike) -> float:
 
 
 def _share_below(ordered: Floats, value: float) -> float:
-    """Share of sorted draws below the value, ties counting half, kept off 0 and 1 by half a draw."""
+    """Return the share of sorted draws below the value, ties counting half, at least half a draw from 0 and 1."""
     tolerance = 1e-6 * max(abs(value), 1e-12)  # draws are float32: a tie is a tie up to rounding
     below = np.searchsorted(ordered, value - tolerance, "left") + np.searchsorted(ordered, value + tolerance, "right")
     return float(np.clip(below / 2, 0.5, ordered.size - 0.5) / ordered.size)
 
 
 def _acceleration(left: Floats) -> float:
-    """BCa's acceleration, from the influence of each group of examples."""
+    """Return BCa's acceleration, from the influence of each group of examples."""
     influence = left.mean() - left
     spread = float((influence**2).sum())
     return float((influence**3).sum() / (6 * spread**1.5)) if spread > 0 else 0.0
@@ -168,7 +168,7 @@ def _quantile(ordered: Floats, z0: float, acceleration: float, share: float) -> 
 
 
 def _inverted(ordered: Floats, z0: float, acceleration: float) -> float:
-    """The p at which an end of the BCa interval is zero."""
+    """Return the p at which an end of the BCa interval is zero."""
     w = float(ndtri(_share_below(ordered, 0.0))) - z0
     stretch = 1 + acceleration * w
     z = (w / stretch if stretch > 0 else math.copysign(math.inf, w)) - z0
@@ -176,7 +176,7 @@ def _inverted(ordered: Floats, z0: float, acceleration: float) -> float:
 
 
 def _tail(value: float, error: float, freedom: float) -> float:
-    """Two-sided p of Student's t; with no error, 1 at zero and 0 elsewhere."""
+    """Return the two-sided p of Student's t; with no error, 1 at zero and 0 elsewhere."""
     if not error:
         return float(value == 0)
     z = -abs(value / error)

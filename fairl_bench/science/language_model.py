@@ -1,6 +1,6 @@
-"""A causal language model in a folder: what is refused, how it is read, and what prompts it can go on from.
+"""A causal language model in a folder: which ones are refused, how one is read, and which prompts it can continue.
 
-Its own generation settings are read for their end tokens alone.  How it samples is for its caller to say.
+Its own generation settings are read for their end tokens only.  The caller says how it samples.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def settle(model: Any, tokenizer: Any, ends: Sequence[int]) -> None:
 
 
 def plain_settings(tokenizer: Any, ends: Sequence[int]) -> Any:
-    """Generation settings of special tokens alone; an end token as its only one, several as a list."""
+    """Return generation settings of special tokens only; one end token as a number, several as a list."""
     end = None if not ends else ends[0] if len(ends) == 1 else list(ends)
     return _settings(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
 
@@ -73,7 +73,7 @@ def _settings(**fields: Any) -> Any:
 
 
 def own_settings(folder: Path) -> dict[str, Any]:
-    """What the folder's ``generation_config.json`` says; nothing without one.  Raises `DataError` for a broken one."""
+    """Return what ``generation_config.json`` in the folder says, if anything.  Raises `DataError` for a broken one."""
     place = folder / "generation_config.json"
     if not place.is_file():
         return {}
@@ -98,7 +98,7 @@ _ONE = ("temperature", "top_p", "typical_p", "repetition_penalty", "length_penal
 
 
 def idle_settings(folder: Path) -> dict[str, Any]:
-    """What the folder's ``generation_config.json`` says that would change how tokens are drawn: it is not used here."""
+    """Return the settings in ``generation_config.json`` that would change how tokens are drawn; they have no effect."""
     return {
         name: value
         for name, value in own_settings(folder).items()
@@ -109,7 +109,7 @@ def idle_settings(folder: Path) -> dict[str, Any]:
 
 
 def refuse(folder: Path, what: str) -> None:
-    """Raise `DataError` where a folder holds no whole causal language model with safe weights; ``what`` names it."""
+    """Raise `DataError` where a folder holds no complete causal language model with safe weights; ``what`` names it."""
     if (folder / "adapter_config.json").is_file():
         raise DataError(
             f"{what} is an adapter, which changes another model; merge it into that one (merge_and_unload of peft),"
@@ -129,7 +129,7 @@ def refuse(folder: Path, what: str) -> None:
 
 
 def configuration(folder: Path, what: str) -> Any:
-    """The model's configuration.  Raises `DataError` for one that cannot be read."""
+    """Return the model's configuration.  Raises `DataError` where it cannot be read."""
     from transformers import AutoConfig
 
     try:
@@ -139,7 +139,7 @@ def configuration(folder: Path, what: str) -> Any:
 
 
 def _refuse_other_kinds(config: Any, what: str) -> None:
-    """Raise `DataError` where transformers knows no causal language model of this kind, or this is another kind."""
+    """Raise `DataError` where transformers has no causal language model of this kind."""
     from transformers.models.auto import modeling_auto as known
 
     causal = known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -180,7 +180,7 @@ def positions(config: Any) -> int | None:
 
 
 def trained_positions(config: Any) -> int | None:
-    """How many tokens a text of the training could have; None where the configuration names no number."""
+    """Return how many tokens a text of the training could have; None where the configuration names no number."""
     found = getattr(config.get_text_config(), "max_position_embeddings", None)
     return found if isinstance(found, int) and found > 0 else None
 
@@ -236,7 +236,7 @@ def _refuse_ended(every: Tokens, special: Sequence[Sequence[int]], ends: End, wh
 
 
 def _start(tokenizer: Any, ends: End, what: str) -> int:
-    """What an empty prompt begins at."""
+    """Return the token that an empty prompt begins with."""
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, *each_end(ends)):
         if token is not None:
             return int(token)
@@ -246,18 +246,18 @@ def _start(tokenizer: Any, ends: End, what: str) -> int:
 
 
 def padding(tokenizer: Any, ends: Sequence[int], vocabulary: int) -> int:
-    """A token to fill the shorter prompts of a batch with: the mask hides it, so that any will do."""
+    """Return a token to fill the shorter prompts of a batch with; any will do, since the mask hides it."""
     known = (tokenizer.pad_token_id, *ends, 0)
     return next(int(token) for token in known if token is not None and 0 <= token < vocabulary)
 
 
 def vocabulary(model: Any) -> int:
-    """How many tokens the model has an embedding of."""
+    """Return how many tokens the model has an embedding for."""
     return int(model.get_input_embeddings().weight.shape[0])
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what a library says."""
+    """Return the first line of a library's message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

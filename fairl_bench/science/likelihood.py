@@ -1,4 +1,4 @@
-"""How likely a language model holds completions, and how far one model has moved from another."""
+"""How likely completions are under a language model, and how far one model has moved from another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairl_bench.science.generation import Drawn
 
 
 class Divergence(NamedTuple):
-    """Of each completion ``[batch]`` float64, drawn from a policy at temperature 1 from its whole distribution.
+    """How far each completion ``[batch]`` moved, float64, drawn from a policy's whole distribution at temperature 1.
 
     The means of ``k1`` and ``k3`` both estimate the KL of a completion from the base without bias, in nats (Schulman
     2020, "Approximating KL divergence"): k1 is the log-ratio, k3 adds to each token ``ratio - 1``, whose mean is 0.
@@ -26,7 +26,7 @@ class Divergence(NamedTuple):
 
 
 def divergence(policy: Any, base: Any, drawn: Drawn, end: End) -> Divergence:
-    """How the policy that drew these completions and its base disagree about them, up to the first ``end`` of each."""
+    """Return how far the policy that drew these completions is from its base, up to the first ``end`` of each."""
     kept = before_end(drawn.new, end)
     ours, theirs = (log_probabilities(model, drawn).masked_fill(~kept, 0.0) for model in (policy, base))
     ratio = theirs - ours
@@ -34,7 +34,7 @@ def divergence(policy: Any, base: Any, drawn: Drawn, end: End) -> Divergence:
 
 
 def log_probabilities(model: Any, drawn: Drawn) -> torch.Tensor:
-    """Of each new token, given all before it ``[batch, new]`` float64; those behind the end mean nothing."""
+    """Return the log-probability of each new token ``[batch, new]`` float64; after the end they mean nothing."""
     new = drawn.new
     attention = torch.cat([drawn.attention, torch.ones_like(new)], 1)
     inputs = {"input_ids": drawn.tokens, "attention_mask": attention}

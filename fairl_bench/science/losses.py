@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def hinge(margin: Tensor, required: float) -> Tensor:
-    """``max(0, M - margin)``, the max-margin loss (paper Eq. 1)."""
+    """Return ``max(0, M - margin)``, the max-margin loss (paper Eq. 1)."""
     return (required - margin).clamp(min=0)
 
 
 def bradley_terry(margin: Tensor, temperature: float) -> Tensor:
-    """``softplus(-margin / tau)``, the max-entropy loss (paper Eq. 2)."""
+    """Return ``softplus(-margin / tau)``, the max-entropy loss (paper Eq. 2)."""
     from torch.nn.functional import softplus
 
     # softplus, not log(1 + exp) as printed: exp(margin / tau) overflows float32 past 88

@@ -76,7 +76,7 @@ def differences(values: ArrayLike, examples: ArrayLike = 0.0) -> Differences:
 
 
 def _own(value: Floats, n: NDArray[np.int64], spread: NDArray[np.bool_], methods: int) -> NDArray[np.bool_]:
-    """Whether a method is not the same as an earlier one in every block: one that is tells nothing more of spreads."""
+    """Return a mask of the methods that differ from every earlier one: a copy says nothing new about spreads."""
     second = np.triu_indices(methods, 1)[1]
     own = np.ones(methods, bool)
     own[second[(n > 0) & ~spread & (value == 0)]] = False

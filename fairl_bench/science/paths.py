@@ -38,15 +38,15 @@ class Path:
 
     @property
     def steps(self) -> Tensor:
-        """The steps that each run has made ``[runs]``."""
+        """The number of steps that each run has made ``[runs]``."""
         return self.count.expand(len(self.flat)) if self.counts is None else self.counts
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Rewards ``[runs, n]`` and hidden activations of ``x [runs, n, d]``."""
+        """Return the rewards ``[runs, n]`` and hidden activations of ``x [runs, n, d]``."""
         return heads.forward(self.weights, x)
 
     def backward(self, x: Tensor, hidden: Tensor | None, slope: Tensor) -> None:
-        """Take up the gradient of a loss whose derivative by the rewards is ``slope [runs, n]``."""
+        """Compute the gradient of a loss whose derivative by the rewards is ``slope [runs, n]``."""
         heads.backward(self.weights, self.slopes, x, hidden, slope)
 
     def pull(self, strength: float | Tensor) -> None:
@@ -60,7 +60,7 @@ class Path:
                 self.slopes[name].addcmul_(weights, strength.view(-1, *[1] * (weights.dim() - 1)))
 
     def step(self, mask: Tensor | None = None) -> None:
-        """One Adam step, of all runs or of those in a mask ``[runs]``; others keep parameters, moments and count."""
+        """Make one Adam step, of all runs or of those in a mask ``[runs]``; others keep parameters and moments."""
         parts = (self.flat, self.slope, *self.moments)
         if mask is not None and not mask.is_cpu:  # to ask a GPU which runs these are would hold everything up
             self.masked_step(mask)
@@ -73,7 +73,7 @@ class Path:
                 self._adam([[part[run] for run in moving] for part in (*parts, self.counts)])
 
     def _adam(self, lists: Sequence[list[Tensor]]) -> None:
-        """Adam's step of tensors, their slopes, both moments and step counts, each as a list."""
+        """Make Adam's step of tensors, their slopes, both moments and step counts, each given as a list."""
         from torch.optim.adam import adam
 
         flat, slope, first, second, steps = lists
@@ -98,7 +98,7 @@ class Path:
         return self.count.repeat(len(self.flat)) if self.counts is None else self.counts
 
     def masked_step(self, mask: Tensor) -> None:
-        """The step of `step` without asking what the mask holds."""
+        """Make the step of `step` without reading the mask back from the device."""
         moving = mask[:, None].to(self.flat.dtype)
         first, second = self.moments
         self.counts = self._counted()
@@ -110,20 +110,20 @@ class Path:
         self.flat.addcmul_(moving, first / (1 - _BETAS[0] ** count) / scale, value=-self.lr)
 
     def keep(self, rows: Tensor) -> None:
-        """Let go of all runs but these."""
+        """Drop all runs but these."""
         self.flat = self.flat[rows]
         self.counts = None if self.counts is None else self.counts[rows]
         self.moments = (self.moments[0][rows], self.moments[1][rows])
         self._view()
 
     def one(self, run: int) -> Mapping[str, Tensor]:
-        """The arrays of one run, as a stack of one."""
+        """Return the arrays of one run, as a stack of one."""
         return {name: array[run : run + 1] for name, array in self.weights.items()}
 
     def arrays(self, run: int) -> dict[str, NDArray[np.float32]]:
-        """A copy of the arrays of one run."""
+        """Return a copy of the arrays of one run."""
         return self.layout.arrays(self.flat[run].cpu().numpy())
 
     def norm(self, run: int) -> float:
-        """The length of one run's weights, biases aside."""
+        """Return the length of one run's weights, without biases."""
         return float((self.flat[run] * self.decayed).norm())

@@ -1,4 +1,4 @@
-"""What a comparison of this size can show, and Student's tests of a difference against a margin."""
+"""What a comparison of a given size can show, and Student's tests of a difference against a margin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST = 1e7  # degrees of freedom: more are the normal distribution, and scipy wa
 
 
 def power(effect: float, error: float, freedom: float = math.inf, alpha: float = 0.05) -> float:
-    """The probability that a two-sided t test at ``alpha`` finds an effect of this size, in its own direction.
+    """Return the probability that a two-sided t test at ``alpha`` finds an effect of this size, with the right sign.
 
     NaN where an argument is; without any error 1 for an effect and 0 for none.
 

@@ -125,7 +125,7 @@ def _keep(model: Any, optimizer: torch.optim.Optimizer, losses: list[float], che
 
 
 def _restored(model: Any, optimizer: torch.optim.Optimizer, checkpoint: Path) -> list[float]:
-    """The losses so far, weights and optimizer put back; none without a checkpoint that is whole."""
+    """Put weights and optimizer back and return the losses so far; none without a complete checkpoint."""
     if not checkpoints.whole(checkpoint):
         return []
     state = torch.load(checkpoint, weights_only=True, map_location="cpu")

@@ -1,4 +1,4 @@
-"""Which methods differ, and the ranks that they share where they do not."""
+"""Which methods differ, and which ranks they share where they do not."""
 
 from __future__ import annotations
 

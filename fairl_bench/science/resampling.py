@@ -27,7 +27,7 @@ GROUPS = 200  # of the jackknife: the acceleration's own noise is then below 0.0
 
 
 class Clustered(NamedTuple):
-    """A statistic, and the cluster ``[n]`` (codes from 0) of each of the examples that it is of."""
+    """A statistic, and the cluster ``[n]`` (codes from 0) of each example that it is computed from."""
 
     of: Statistic
     cluster: NDArray[np.int64]
@@ -52,7 +52,7 @@ def resampled(statistics: Sequence[Clustered], clusters: int, resamples: int, rn
 
 
 def _blocks(statistics: Sequence[Clustered], weights: Iterator[Weights]) -> list[Floats]:
-    """Every statistic of every block of cluster weights, below one another."""
+    """Return every statistic for every block of cluster weights, stacked."""
     found: list[list[Floats]] = [[] for _ in statistics]
     for block in weights:
         spread: dict[int, Weights] = {}  # statistics over the same examples share their weights
@@ -64,7 +64,7 @@ def _blocks(statistics: Sequence[Clustered], weights: Iterator[Weights]) -> list
 
 
 def _counts(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[Weights]:
-    """How often each cluster was drawn, in blocks ``[b, clusters]``."""
+    """Return how often each cluster was drawn, in blocks ``[b, clusters]``."""
     rows = max(1, CHUNK // clusters)
     for start in range(0, resamples, rows):
         b = min(rows, resamples - start)
@@ -73,7 +73,7 @@ def _counts(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator
 
 
 def _without(clusters: int, groups: int) -> Iterator[Weights]:
-    """Weights of one with one group of clusters at zero, in blocks."""
+    """Return weights of one with one group of clusters at zero, in blocks."""
     group = np.arange(clusters) % groups
     rows = max(1, CHUNK // clusters)
     for start in range(0, groups, rows):
@@ -81,7 +81,7 @@ def _without(clusters: int, groups: int) -> Iterator[Weights]:
 
 
 def accuracy(right: ArrayLike) -> Statistic:
-    """Share of examples that are right; ``right [runs, n]`` in {0, 1}, or a half where it is half right."""
+    """Return the share of right examples; ``right [runs, n]`` in {0, 1}, or a half where one is half right."""
     rows = np.asarray(right, np.float32)
     return lambda weights: _ratio(_sums(weights, rows), _total(weights))
 
@@ -212,7 +212,7 @@ def at_kl(kl: ArrayLike, value: ArrayLike, budget: float, *, area: bool = False)
 
 
 def _walked(path: Floats, height: Floats, budget: float) -> tuple[Floats, Floats]:
-    """Where curves ``[b, looks]`` are at the budget, and their mean up to it."""
+    """Return where curves ``[b, looks]`` are at the budget, and their mean up to it."""
     reach, end, under = path[:, 0], height[:, 0], np.zeros(len(path))
     for look in range(1, path.shape[1]):
         goes = (path[:, look] > reach) & (reach < budget)
@@ -225,7 +225,7 @@ def _walked(path: Floats, height: Floats, budget: float) -> tuple[Floats, Floats
 
 
 def _moments(reward: ArrayLike, truth: ArrayLike) -> Callable[[Weights], tuple[Floats, Floats]]:
-    """Variance of each scaled reward, and its correlation with the truth."""
+    """Return the variance of each scaled reward, and its correlation with the truth."""
     rewards, true = _scaled(reward), _scaled(truth)[0]
     squares, products = rewards**2, rewards * true
 
@@ -241,7 +241,7 @@ def _moments(reward: ArrayLike, truth: ArrayLike) -> Callable[[Weights], tuple[F
 
 
 def _scaled(values: ArrayLike) -> Weights:
-    """Each row ``[runs, n]`` centred and divided by its largest magnitude; the zero row where it is constant."""
+    """Return each row ``[runs, n]`` centred and divided by its largest magnitude; zeros where it is constant."""
     rows = np.atleast_2d(np.asarray(values, np.float64))
     centred = rows - rows.mean(1, keepdims=True)
     size = np.abs(centred).max(1, keepdims=True)
@@ -251,7 +251,7 @@ def _scaled(values: ArrayLike) -> Weights:
 
 
 def _l1(weights: Weights, total: Weights, run: Weights, room: Weights | None = None) -> tuple[Weights, Weights]:
-    """Weighted mean, and weighted l1 length around it."""
+    """Return the weighted mean, and the weighted l1 length around it."""
     mean = weights @ run / total
     away = np.subtract(run[None], mean[:, None], out=room)
     np.abs(away, out=away)
@@ -265,7 +265,7 @@ def _inverse(size: Weights) -> Weights:
 
 
 def _sums(weights: Weights, rows: Weights) -> Weights:
-    """Weighted sum of each row ``[runs, n]``: ``[b, runs]``."""
+    """Return the weighted sum of each row ``[runs, n]``: ``[b, runs]``."""
     sums: Weights = (np.atleast_2d(rows) @ weights.T).T  # the other way round takes twenty times as long
     return sums
 

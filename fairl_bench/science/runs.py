@@ -1,4 +1,4 @@
-"""What goes into training and what comes out: runs, their data, the recipe, the fitted heads."""
+"""The inputs and outputs of training: runs, their data, the recipe, the fitted heads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Loss = Callable[["Tensor"], "Tensor"]
 
 
 class Batch(NamedTuple):
-    """What a method that weighs its pairs may know of them beside margin and loss."""
+    """What a method that weighs its pairs may read, besides margin and loss."""
 
     norm: Tensor  # [..., B] length of the difference of the pair's vectors
     progress: float  # share of the epochs that are over, in [0, 1)
@@ -40,16 +40,16 @@ class Run(NamedTuple):
     failures: FailurePlan | None = None  # all runs of a stack, or none, and of one form
 
     def seeds(self) -> tuple[int, ...]:
-        """What seeds it: the first member of an ensemble is as a run alone."""
+        """Return the numbers that seed each member; the first member of an ensemble equals a run alone."""
         return (self.replicate, self.seed, *((self.member,) if self.member else ()))
 
     def stream(self, purpose: str, *numbers: int) -> np.random.Generator:
-        """Its randomness for one purpose."""
+        """Return the random generator of this run for one purpose."""
         return stream(purpose, *self.seeds(), *numbers)
 
 
 class Comparisons(NamedTuple):
-    """Pair ``i`` prefers row ``preferred[i]`` to row ``rejected[i]``."""
+    """Pairs of rows: pair ``i`` prefers row ``preferred[i]`` to row ``rejected[i]``."""
 
     preferred: NDArray[np.int64]  # [n]
     rejected: NDArray[np.int64]  # [n]
@@ -67,7 +67,7 @@ class Recipe(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """The head of the epoch that was kept, and how it got there."""
+    """The head of the epoch that was kept, with the history of its training."""
 
     arrays: dict[str, NDArray[np.float32]]
     history: dict[
@@ -78,10 +78,10 @@ class Fitted(NamedTuple):
 
     @property
     def train_loss(self) -> list[float]:
-        """By epoch, the mean base loss over its batches."""
+        """The mean base loss over the batches of each epoch."""
         return self.history["train_loss"]
 
     @property
     def validation_loss(self) -> list[float]:
-        """By epoch, the base loss of the whole reward; empty without validation pairs."""
+        """The base loss of the whole reward after each epoch; empty without validation pairs."""
         return self.history["validation_loss"]

@@ -1,4 +1,4 @@
-"""Which epoch of a run is kept, and when a run has been watched long enough."""
+"""Which epoch of a run is kept, and when a run ends early."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Monitor = Literal["calibrated-loss", "base-loss"]
 
 
 class Selection(NamedTuple):
-    """Which epoch of a run is kept: the best admissible one, by what is watched on the validation pairs.
+    """The rule for the epoch that is kept: the best admissible one, by its loss on the validation pairs.
 
-    That is its own base loss, or the calibrated loss, which means the same for every method and asks nothing of the
-    scale of its reward.  An epoch that is not admissible neither ends a run nor is kept; a run without an admissible
-    epoch is as its last one left it.
+    The loss is the run's own base loss, or the calibrated loss, which means the same for every method and does not
+    depend on the scale of its reward.  A run can neither end at an epoch that is not admissible nor keep it; a run
+    without an admissible epoch keeps its last one.
     """
 
     patience: int | None = 15  # admissible epochs without a new best after which a run ends; None: none end early
@@ -25,13 +25,13 @@ class Selection(NamedTuple):
     average: int = 1  # how many epochs the watched loss is averaged over: this one and those before it
 
     def admits(self, epoch: int, weight: float) -> bool:
-        """Whether a run may keep this epoch, or end at it."""
+        """Return whether a run may keep this epoch, or end at it."""
         return epoch >= self.start and weight <= self.most_weight
 
 
 @dataclass
 class Choice:
-    """The selection of one run, as its epochs come."""
+    """The choice of an epoch for one run, made while its epochs are trained."""
 
     rule: Selection
     kept_epoch: int = 0  # counted from 1; 0: none so far
@@ -41,7 +41,7 @@ class Choice:
     recent: list[float] = field(default_factory=list)  # what was watched last, admissible or not
 
     def takes(self, epoch: int, watched: float | None, weight: float = 0.0) -> bool:
-        """Whether this epoch is the best so far by a number that is better when it is lower.
+        """Return whether this epoch is the best so far; ``watched`` is better when it is lower.
 
         Where nothing is ``watched`` (None), a later epoch is better.
 
@@ -66,5 +66,5 @@ class Choice:
         self.kept_epoch = epoch
 
     def ended(self) -> bool:
-        """Whether none of as many admissible epochs as the patience was better."""
+        """Return whether as many admissible epochs as the patience have passed without a better one."""
         return self.rule.patience is not None and self.waited >= self.rule.patience

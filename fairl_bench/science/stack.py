@@ -1,4 +1,4 @@
-"""Many runs trained as one: one gather, one batched matrix product and one Adam step serve them all.
+"""Many runs trained as one: one gather, one batched matrix product and one Adam step for all of them.
 
 Methods of one seed see the same initial values and the same batches, so that their differences are paired.
 """
@@ -33,7 +33,7 @@ _HISTORY = ("train_loss", "validation_loss", "calibrated_loss", "failure_weight"
 
 
 class Data(NamedTuple):
-    """What every run of a stack is trained on."""
+    """The data that every run of a stack is trained on."""
 
     x: Tensor  # [m, d]
     train: Tensor  # [2, n] rows of x: preferred, rejected
@@ -48,7 +48,7 @@ class Data(NamedTuple):
         validation: Comparisons,
         gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None,
     ) -> Self:
-        """The same as tensors; the vectors are not copied where they need not be."""
+        """Return the data as tensors; vectors are copied only where they must be."""
         import torch
 
         def tensor(array: NDArray[Any]) -> Tensor:
@@ -62,13 +62,13 @@ class Data(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """What the active runs make of the validation pairs."""
+    """The losses of the active runs on the validation pairs."""
 
     loss: list[float]  # [active] the mean base loss
     calibrated: list[float] | None  # [active] the calibrated loss, where it is watched
 
     def watched(self, at: int) -> float:
-        """What a run's epochs are chosen by; lower is better."""
+        """Return the loss by which a run's epochs are chosen; lower is better."""
         return self.loss[at] if self.calibrated is None else self.calibrated[at]
 
 
@@ -85,7 +85,7 @@ class Stack:
         self.kept: list[dict[str, NDArray[np.float32]]] = [{} for _ in runs]  # the arrays of each run's kept epoch
 
     def path(self, purpose: str) -> Path:
-        """A head for every run, started from the stream of this purpose."""
+        """Return a head for every run, with initial values from the stream of this purpose."""
         d, width = self.data.x.shape[1], self.recipe.width
         streams = (self.runs[i].stream(purpose) for i in self.active)
         return Path(heads.layout(d, width), [heads.initial(d, width, rng) for rng in streams], self.recipe.lr)
@@ -95,7 +95,7 @@ class Stack:
         return [self.base]
 
     def epoch(self, epoch: int) -> Tensor:
-        """One pass over the training pairs: the mean base loss of each active run."""
+        """Train one pass over the training pairs and return the mean base loss of each active run."""
         import torch
 
         n, size = self.data.train.shape[1], self.recipe.batch
@@ -118,10 +118,10 @@ class Stack:
         return total / n
 
     def start(self, epoch: int) -> None:
-        """What is to be done before an epoch."""
+        """Do what comes before an epoch: here nothing."""
 
     def step(self, x: Tensor, picked: Tensor, real: int, epoch: int) -> Tensor:
-        """One step on a batch ``[active, 2B, d]`` of the pairs ``picked [active, B]``, of which ``real`` count.
+        """Train one step on a batch ``[active, 2B, d]`` of the pairs ``picked [active, B]``, of which ``real`` count.
 
         Returns their base losses ``[active, real]`` before the step.
         """
@@ -149,13 +149,13 @@ class Stack:
         self.step_base()
 
     def step_base(self) -> None:
-        """The base path's step, under the L2 prior of Eq. 9."""
+        """Step the base path, under the L2 prior of Eq. 9."""
         if self.recipe.l2:
             self.base.pull(2 * self.recipe.l2)
         self.base.step()
 
     def _weighed(self, slope: Tensor, losses: Tensor, margin: Tensor, x: Tensor, real: int, epoch: int) -> Tensor:
-        """The slopes under the weights that some methods give their pairs; the others' as they are."""
+        """Return the slopes under the weights that some methods give their pairs; those of other methods unchanged."""
         if not any(self.runs[i].weight for i in self.active):
             return slope
         half = x.shape[1] // 2
@@ -171,7 +171,7 @@ class Stack:
         return slope * weights
 
     def slope(self, margin: Tensor, loss_of: Callable[[Run], Loss]) -> tuple[Tensor, Tensor]:
-        """Each pair's loss and its derivative by the margin ``[active, B]``."""
+        """Return each pair's loss and its derivative by the margin ``[active, B]``."""
         import torch
 
         margin = margin.detach().requires_grad_()
@@ -182,14 +182,14 @@ class Stack:
         return together.detach(), slope
 
     def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
-        """The losses of runs that share one, of the margins' own type: a wider one would round the others' sums."""
+        """Return the losses of runs that share one, in the margins' own type: a wider one would round other sums."""
         found = _asked(loss, margin, name)
         if not found.requires_grad:
             raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
         return found.to(margin.dtype)
 
     def groups(self, key: Callable[[Run], object]) -> Iterator[tuple[slice, Run]]:
-        """Neighbours that share something: their rows among the active runs, and one of them."""
+        """Return the neighbours that share something: their rows among the active runs, and one of them."""
         start = 0
         for _, group in groupby(self.active, key=lambda i: key(self.runs[i])):
             members = list(group)
@@ -197,9 +197,9 @@ class Stack:
             start += len(members)
 
     def rewards(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Every active run's rewards ``[active, n]`` of both sides of ``pairs [2, n]``.
+        """Return every active run's rewards ``[active, n]`` of both sides of ``pairs [2, n]``.
 
-        A block of texts at a time, fetched once for all runs, and on it one run at a time: its product is fast alone.
+        Blocks of texts are fetched once for all runs; each run's product is then computed alone, which is faster.
         """
         import torch
 
@@ -215,7 +215,7 @@ class Stack:
         return preferred, rejected
 
     def held_out(self) -> HeldOut | None:
-        """What each active run's whole reward makes of the validation pairs; None where there are none."""
+        """Return the losses of each active run's whole reward on the validation pairs; None where there are none."""
         if self.data.validation.shape[1] == 0:
             return None
         preferred, rejected = self.rewards(self.data.validation)
@@ -227,7 +227,7 @@ class Stack:
         return HeldOut(loss, [calibrated_loss(own) for own in margin.cpu().numpy()])
 
     def judge(self, epoch: int, train: Tensor, held_out: HeldOut | None) -> None:
-        """Note the epoch, keep the best weights, and let go of the runs that have run out of patience."""
+        """Record the epoch, keep the best weights, and drop the runs whose patience has run out."""
         keep = []
         for at, i in enumerate(self.active):
             choice, loss = self.choices[i], float(train[at])
@@ -243,7 +243,7 @@ class Stack:
             self.keep(keep)
 
     def settle(self) -> list[Fitted]:
-        """The fitted runs; one of which no epoch could be chosen is as its last epoch left it."""
+        """Return the fitted runs; a run of which no epoch could be chosen keeps its last epoch."""
         for at, i in enumerate(self.active):
             if not self.choices[i].kept_epoch:
                 self.choices[i].keep_last(len(self.histories[i]["train_loss"]))
@@ -252,7 +252,7 @@ class Stack:
         return [Fitted(arrays, history, one.kept_epoch, one.admissible_from) for arrays, history, one in every]
 
     def failure_weight(self, at: int) -> float:
-        """How much a run's failures weigh now, lambda_t; 0 where it learns from none."""
+        """Return lambda_t, the present weight of a run's failures; 0 where it learns from none."""
         return 0.0
 
     def note(self, at: int, i: int, train: float, held_out: HeldOut | None) -> None:
@@ -265,11 +265,11 @@ class Stack:
             history["calibrated_loss"].append(held_out.calibrated[at])
 
     def arrays(self, at: int) -> dict[str, NDArray[np.float32]]:
-        """A copy of one run's whole reward as one head."""
+        """Return a copy of one run's whole reward as one head."""
         return self.base.arrays(at)
 
     def keep(self, keep: list[int]) -> None:
-        """Let go of all runs but these."""
+        """Drop all runs but these."""
         import torch
 
         self.active = [self.active[at] for at in keep]
@@ -278,7 +278,7 @@ class Stack:
 
 
 def both(slope: Tensor) -> Tensor:
-    """The derivative by the rewards, preferred first, of one by the margins."""
+    """Return the derivative by the rewards, preferred first, from the derivative by the margin."""
     import torch
 
     return torch.cat([slope, -slope], 1)
@@ -289,7 +289,7 @@ def _first_of_loss(runs: Sequence[Run], i: int) -> int:
 
 
 def _asked(loss: Loss, margin: Tensor, name: str) -> Tensor:
-    """What a loss makes of margins."""
+    """Call a loss on margins and return its answer."""
     what = f"loss of {name!r}"
     with settings_kept(), unchanged(what, margin):
         found = loss(margin)
@@ -298,7 +298,7 @@ def _asked(loss: Loss, margin: Tensor, name: str) -> Tensor:
 
 @contextmanager
 def unchanged(what: str, *given: Tensor) -> Iterator[None]:
-    """A plugin works inside on these tensors, in which torch counts every change.  Raises `Changed`."""
+    """Guard tensors while a plugin works on them: torch counts every change.  Raises `Changed`."""
     before = [one._version for one in given]
     try:
         yield
@@ -315,7 +315,7 @@ def _changed(what: str) -> Changed:
 
 
 def checked(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
-    """What a plugin made of margins, if it is a number each of them, or a mask of them."""
+    """Return what a plugin made of margins, if it is one number for each of them, or a mask of them."""
     import torch
 
     if not isinstance(found, torch.Tensor):
@@ -334,7 +334,7 @@ def checked(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> 
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """Around a plugin's share of a stack: torch's settings are put back, for other runs compute on under them."""
+    """Put torch's settings back after a plugin's turn, since other runs go on computing under them."""
     import torch
 
     dtype, grad, device = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_default_device()

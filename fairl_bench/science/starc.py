@@ -114,14 +114,14 @@ def affine_residual(reward: ArrayLike, truth: ArrayLike) -> float:
 
 
 def _centred_within(values: NDArray[np.float64], group: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Each value less the mean of its group; `group` holds codes from 0."""
+    """Return each value minus the mean of its group; `group` holds codes from 0."""
     total, count = np.bincount(group, weights=values), np.bincount(group)
     # a code whose examples were left out has no values, and no example asks for its mean
     return values - (total / np.maximum(count, 1))[group]
 
 
 def _spread_within(values: NDArray[np.float64], group: NDArray[np.intp]) -> float:
-    """The largest spread (max − min) within a group: exactly 0 of equal values, whose mean may be rounded."""
+    """Return the largest spread (max − min) within a group: exactly 0 for equal values, whose mean may be rounded."""
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     ranked = values[order]
@@ -131,7 +131,7 @@ def _spread_within(values: NDArray[np.float64], group: NDArray[np.intp]) -> floa
 def _standardised(
     centred: NDArray[np.float64], spread: float, values: NDArray[np.float64], norm: int
 ) -> NDArray[np.float64]:
-    """`centred` at length 1, or zero where the `spread` is nothing but the rounding of `values`."""
+    """Return `centred` at length 1, or zero where the `spread` is nothing but the rounding of `values`."""
     if norm not in (1, 2):
         raise ValueError(f"norm must be 1 or 2, got {norm}")
     if is_rounding(float(spread), values):

@@ -1,4 +1,4 @@
-"""Randomness by purpose: independent, reproducible generators named by what they are for."""
+"""Random generators by purpose: independent, reproducible, and named by what they are for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def stream(purpose: str, *numbers: int) -> np.random.Generator:
-    """A generator for one purpose, seeded by it and by ``numbers`` (replicate, seed, epoch, ...).
+    """Return a generator for one purpose, seeded by it and by ``numbers`` (replicate, seed, epoch, ...).
 
     Another purpose or number gives an independent stream (`numpy.random.SeedSequence`).
 

@@ -290,13 +290,13 @@ _SLOT: Final = re.compile(r"\{(\w+)\}")
 
 
 def frame(purpose: Purpose, rng: Generator, shift: float) -> str:
-    """A sentence with slots for this purpose, from `B` with probability `shift`."""
+    """Return a sentence with slots for this purpose, from `B` with probability `shift`."""
     frames = (B if rng.random() < shift else A)[purpose]
     return frames[int(rng.integers(len(frames)))]
 
 
 def slots(frame: str) -> tuple[str, ...]:
-    """The names of the slots of a frame, in order."""
+    """Return the names of the slots of a frame, in order."""
     return tuple(_SLOT.findall(frame))
 
 

@@ -1,4 +1,4 @@
-"""Comments of the synthetic world: what a writer goes on to say after a prompt (`completion`), and what was meant.
+"""Comments of the synthetic world: what a writer says after a prompt (`completion`), and what was meant.
 
 A text is a few sentences about a topic. A toxic one holds one or two toxic sentences. In a share `hard` of the
 texts the words mislead: a clean one holds toxic words that are excused (negation, quotation, friendly swearing,
@@ -26,7 +26,7 @@ _TOPICS: Final = re.compile("|".join(map(re.escape, (*A.topic, *B.topic))))
 
 
 class Comment(NamedTuple):
-    """What follows a prompt, and what its writer meant it to be; `truth` knows the text alone."""
+    """A prompt, the text after it, and what its writer meant; `truth` knows the text alone."""
 
     text: str
     prompt: Prompt
@@ -36,7 +36,7 @@ class Comment(NamedTuple):
 
     @property
     def whole(self) -> str:
-        """The prompt and what follows it, one space apart."""
+        """The prompt and its text, one space apart."""
         return f"{self.prompt.text} {self.text}"
 
 
@@ -51,7 +51,7 @@ class Hard(NamedTuple):
     cases: Sequence[Case] = CASES
 
     def draw(self, is_toxic: bool, rng: Generator) -> Case | None:
-        """The hard case of a text of this class; none with probability 1 - `share`, or where none fits the class."""
+        """Return the hard case of a text of this class; none with probability 1 - `share`, or where none fits."""
         excused = [case for case in self.cases if case != "implicit-toxicity"]
         if rng.random() >= self.share:
             return None
@@ -74,7 +74,7 @@ def corpus(n: int, rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, h
 def comments(
     n: int, rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, hard: Hard = HARD
 ) -> tuple[Comment, ...]:
-    """`n` independent draws of `comment`."""
+    """Return `n` independent draws of `comment`."""
     return tuple(comment(rng, toxic=toxic, shift=shift, hard=hard) for _ in range(n))
 
 
@@ -125,7 +125,7 @@ def completion(prompt: Prompt, rng: Generator, *, toxic: float, shift: float = 0
 
 
 def _main(is_toxic: bool, case: Case | None, rng: Generator) -> tuple[list[Purpose], list[Purpose]]:
-    """What makes the text toxic, and what in it is excused."""
+    """Return the purposes of the sentences that make the text toxic, and of those that are excused."""
     if not is_toxic:
         return [], [case] if case else []
     if case is not None and case != "implicit-toxicity":
@@ -148,7 +148,7 @@ def _words(sentences: Sequence[str]) -> int:
 
 
 def _joined(sentences: Sequence[str], rng: Generator) -> str:
-    """The sentences as one text; the first goes on from a prompt and keeps its small letter."""
+    """Return the sentences as one text; the first continues a prompt and keeps its small letter."""
 
     def ends() -> Iterator[str]:
         for i, sentence in enumerate(sentences):

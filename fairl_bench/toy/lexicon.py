@@ -24,12 +24,12 @@ def weights(text: str) -> Mapping[str, float]:
 
 
 def phrases(text: str) -> tuple[str, ...]:
-    """The phrases of a comma-separated list, in order."""
+    """Return the phrases of a comma-separated list, in order."""
     return tuple(phrase.strip() for phrase in text.split(","))
 
 
 class Lexicon(NamedTuple):
-    """What fills the slots of a sentence; a field's name is its slot's."""
+    """The words that fill the slots of a sentence; a field's name is its slot's."""
 
     insult: Mapping[str, float]  # nouns for a person; the plural adds s
     slight: Mapping[str, float]  # adjectives for a person

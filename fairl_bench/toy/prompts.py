@@ -1,4 +1,4 @@
-"""Openings of comments, with a stance: what a language model is asked to go on from."""
+"""Openings of comments, each with a stance, for a language model to continue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args

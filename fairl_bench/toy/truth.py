@@ -80,7 +80,7 @@ _INTENSIFIED: Final = re.compile(
 
 
 class Span(NamedTuple):
-    """One word or phrase of the lexicons found in a text."""
+    """One word or phrase of the lexicons, found in a text."""
 
     subtype: str
     severity: float
@@ -114,7 +114,7 @@ def toxicity(text: str) -> float:
 
 
 def subtypes(text: str) -> frozenset[str]:
-    """The subtypes of the unexcused spans of `text`; empty exactly where `toxicity` is at most 0.5."""
+    """Return the subtypes of the unexcused spans of `text`; empty exactly where `toxicity` is at most 0.5."""
     return frozenset(span.subtype for sentence in _sentences(text) for span in _spans(sentence) if not span.excused)
 
 
@@ -124,7 +124,7 @@ def reward(text: str) -> float:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """Lower-case sentences of words one space apart, commas as words of their own, a space at either end."""
+    """Return lower-case sentences of words one space apart, commas as words of their own, a space at either end."""
     # casefold after NFKC: full-width and ligature letters become the plain ones the lexicons are written in
     folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
     for sentence in re.split(r"[.!?;:\n\u2026]+", folded):
