@@ -8,9 +8,6 @@ import click
 
 from fairl_bench.cli.options import SET, STORE, SUITE
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command()
 @SUITE
