@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from fairl_bench.comparison import ALPHA, Comparison
+from fairl_bench.comparison import ALPHA, Comparison, Question
 from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.data import Examples, Truth
 from fairl_bench.records import Record
 from fairl_bench.results import claims, record_file
-from fairl_bench.results.paired import Question, compared
+from fairl_bench.results.paired import compared
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet, Values
 from fairl_bench.verdicts import Claim

@@ -21,10 +21,10 @@ D = 384
 
 def train(folder: Path) -> None:
     """What a worker does with the embeddings, and the peak of its resident memory in KiB, printed."""
-    from fairl_bench.data import Preferences, Task, Training
     from fairl_bench.kinds import Method
     from fairl_bench.store import artefacts
     from fairl_bench.suite.registry import Registry
+    from fairl_bench.training import Preferences, Task, Training
 
     embeddings = artefacts.load_embeddings(folder)
     rows = np.arange(2 * PAIRS)

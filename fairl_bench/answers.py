@@ -17,10 +17,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.data import GOLD, PREFERRED, Examples, Floats, Model, Pairs, Reward, Truth, Vectors
+from fairl_bench.data import GOLD, PREFERRED, Examples, Floats, Pairs, Truth, Vectors
 from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts
+from fairl_bench.language_models import Model
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.training import Reward
 
 _LONGEST = 200  # letters of a name that becomes one of a column, an array or a record
 _MOST = float(np.finfo(np.float32).max)
@@ -112,7 +114,7 @@ def model(lm: LM, found: object, folder: Path) -> Model:
     """A language model that has been made.  Raises `DataError`."""
     what = f"language model {lm.use!r}: make"
     if not isinstance(found, Model) or not isinstance(found.folder, Path) or not isinstance(found.facts, Mapping):
-        raise DataError(f"{what} gave {_spelled(found)}; return a fairl_bench.data.Model of a folder")
+        raise DataError(f"{what} gave {_spelled(found)}; return a fairl_bench.Model of a folder")
     elsewhere = type(lm).complete is not LM.complete  # what completes by itself may need no files
     if not found.folder.is_dir() or not (elsewhere or any(found.folder.iterdir())):
         raise DataError(f"{what} left nothing in {found.folder}; write the model's files into site.folder")
@@ -149,7 +151,7 @@ def pairs(use: str, found: object) -> Pairs:
     """The pairs of a source, as tuples and plain arrays.  Raises `DataError`."""
     what = f"source {use!r}"
     if not isinstance(found, Pairs):
-        raise DataError(f"{what} gave {_spelled(found)}; return fairl_bench.data.Pairs")
+        raise DataError(f"{what} gave {_spelled(found)}; return fairl_bench.Pairs")
     columns = {
         name: texts(f"{what}: {name}", getattr(found, name)) for name in ("preferred", "rejected", "prompt", "group")
     }

@@ -1,21 +1,15 @@
-"""Values that travel between parts: pairs, examples, splits, embeddings, training tasks, rewards, scores."""
+"""Texts and what is known of them: pairs, examples, truths, splits, embeddings, scores."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
-from fairl_bench.component import RunTime, Settings
-from fairl_bench.readonly import ReadOnly, read_only
-from fairl_bench.science.streams import stream
+from fairl_bench.readonly import ReadOnly, freeze_arrays, read_only
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -26,59 +20,6 @@ PREFERRED: Final = "preferred"
 GOLD: Final = "gold"
 TRAIN, VALIDATION, TEST, DROPPED = 0, 1, 2, -1
 SPLITS = ("train", "validation", "test")
-
-
-def _keep(value: object, *names: str) -> None:
-    """Make these arrays of a frozen value read-only: whoever is given it shares it with others."""
-    for name in names:
-        object.__setattr__(value, name, read_only(getattr(value, name)))
-
-
-def size_in_bytes(size: str) -> int:
-    """The bytes of a size like ``8GB`` (MB, GB, TB, in powers of ten).  Raises `ValueError` for any other text.
-
-    >>> size_in_bytes("0.5GB")
-    500000000
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB|TB)", size)
-    if found is None or not float(found[1]):
-        raise ValueError(size)
-    return round(float(found[1]) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[found[2]])
-
-
-def _a_size(text: str) -> str:
-    try:
-        size_in_bytes(text)
-    except ValueError:
-        reason = f"needs a size like 500MB or 8GB, got {text!r}"
-        raise PydanticCustomError("size", "{reason}", {"reason": reason}) from None
-    return text
-
-
-Size = Annotated[str, AfterValidator(_a_size)]
-"""An amount of memory, like ``8GB``."""
-
-
-class Resources(Settings):
-    """What the work of a part asks of a machine, and where it is ended; no number depends on it."""
-
-    num_cpus: float = Field(1.0, gt=0, description="cores of a cluster's node: a share of one, or whole ones")
-    num_gpus: float = Field(0.0, ge=0, description="GPUs of a cluster's node: a share of one, or whole ones")
-    memory: Size | None = Field(None, description="what a cluster's node must have left, like 8GB")
-    time_limit: float | None = Field(None, gt=0, description="seconds; a stage that takes longer is ended and fails")
-    memory_limit: Size | None = Field(
-        None,
-        description="what its process may hold, libraries too; a stage that takes more is ended and fails",
-    )
-
-    @field_validator("num_cpus", "num_gpus")
-    @classmethod
-    def _whole_above_one(cls, number: float) -> float:
-        """Refuse what no scheduler hands out."""
-        if number > 1 and not number.is_integer():
-            reason = f"needs a share of one or a whole number, got {number:g}"
-            raise PydanticCustomError("share", "{reason}", {"reason": reason})
-        return number
 
 
 class Truth(NamedTuple):
@@ -93,8 +34,8 @@ class Truth(NamedTuple):
 
     def known(self) -> NDArray[np.bool_]:
         """Of which examples it says something: those with a label; in a truth of numbers alone, those with a value."""
-        told: NDArray[np.bool_] = self.label != 0
-        return told if told.any() else np.isfinite(self.value)
+        labelled: NDArray[np.bool_] = self.label != 0
+        return labelled if labelled.any() else np.isfinite(self.value)
 
 
 def column(texts: Iterable[str]) -> tuple[str, ...]:
@@ -183,7 +124,7 @@ class Examples:
             object.__setattr__(self, "pair", np.full(n, -1, np.int64))
         if not len(self.role):
             object.__setattr__(self, "role", np.zeros(n, np.int8))
-        _keep(self, "pair", "role")
+        freeze_arrays(self, "pair", "role")
         known = {name: Truth(read_only(value), read_only(label)) for name, (value, label) in self.truths.items()}
         object.__setattr__(self, "truths", ReadOnly(known))
 
@@ -228,57 +169,13 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Completions:
-    """What a language model made of prompts: ``text[i]`` is draw ``draw[i]`` for the prompt in row ``row[i]``."""
-
-    prompt: tuple[str, ...]
-    text: tuple[str, ...]
-    row: tuple[int, ...]
-    draw: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-    def take(self, rows: Rows) -> Completions:
-        """The completions of these rows, in this order."""
-        prompt, text = (tuple(column[i] for i in rows) for column in (self.prompt, self.text))
-        row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
-        return Completions(prompt, text, row, draw)
-
-
-NOTHING: Final = Completions((), (), (), ())
-
-
-class Model(NamedTuple):
-    """A language model: the folder that transformers loads, and what is known of how it was made."""
-
-    folder: Path
-    facts: Mapping[str, float | int | str | bool] = {}
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where long work is done: for a language model, for completions.
-
-    ``folder`` is empty and takes the answer's files.  ``scratch`` is kept until the work is finished: a checkpoint
-    there is found again after an interruption.  ``upstream`` holds the answers of the parts that the work starts from,
-    by role: the folder of a language model, `Completions` of an `Ask`, `Examples` of a source.
-    """
-
-    folder: Path
-    scratch: Path
-    upstream: Mapping[str, Any] = field(default_factory=dict)
-    replicate: int = 0
-
-
-@dataclass(frozen=True)
 class Split:
     """Where each pair went: ``part [pairs]`` in {0 train, 1 validation, 2 test, -1 dropped}."""
 
     part: Labels
 
     def __post_init__(self) -> None:
-        _keep(self, "part")
+        freeze_arrays(self, "part")
 
     def rows(self, name: str) -> Rows:
         """The pairs of ``train``, ``validation`` or ``test``."""
@@ -305,178 +202,11 @@ class Embeddings:
     row: Rows  # [n]
 
     def __post_init__(self) -> None:
-        _keep(self, "vectors", "row")
+        freeze_arrays(self, "vectors", "row")
 
     def of_examples(self) -> Vectors:
         """One vector an example ``[n, d]``."""
         return self.vectors[self.row]
-
-
-class Sampling(Settings):
-    """How a language model draws its tokens."""
-
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1, description="the most likely tokens that hold this much probability")
-    top_k: int = Field(0, ge=0, description="the most likely tokens; 0: all")
-    max_new_tokens: int = Field(24, ge=1, description="tokens of a completion, at most")
-    batch: int = Field(64, ge=1, description="prompts completed at once; another number moves the logits' last bits")
-    dtype: Literal["float32", "bfloat16"] = "float32"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Prompts to be completed: ``prompt[i]`` stands in row ``row[i]`` and is completed for the ``draw[i]``-th time."""
-
-    prompt: tuple[str, ...]
-    row: tuple[int, ...]
-    draw: tuple[int, ...]
-    sampling: Sampling
-    voice: str
-    replicate: int
-
-    def __len__(self) -> int:
-        return len(self.prompt)
-
-    def take(self, rows: Sequence[int]) -> Asked:
-        """The same questions in these rows alone: each keeps its random numbers."""
-        prompt = tuple(self.prompt[i] for i in rows)
-        row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
-        return Asked(prompt, row, draw, self.sampling, self.voice, self.replicate)
-
-    def rng(self, i: int) -> np.random.Generator:
-        """The random numbers of completion ``i`` alone: they do not depend on its company."""
-        return stream(f"completion/{self.voice}", self.replicate, self.row[i], self.draw[i])
-
-
-class Head(Settings):
-    """The shape of a trained reward: ``linear`` (paper 4.1) or ``mlp`` (two layers, ReLU; paper 5)."""
-
-    use: Literal["linear", "mlp"] = "mlp"
-    width: int = Field(64, ge=1, description="hidden units of an mlp")
-
-
-Admissible = (
-    Literal["all", "failure-weight-at-most-1", "last"]
-    | Annotated[dict[Literal["from"], Annotated[int, Field(ge=1)]], Field(min_length=1)]
-)
-"""Which epochs of a run may be kept."""
-
-
-class Stop(Settings):
-    """Which epoch of a run is kept, one rule for all methods, by the pairs of the validation split.
-
-    An admissible epoch replaces the kept one if its averaged loss is lower by more than ``min_delta``, and a run ends
-    early after ``patience`` of them that do not.  The defaults were found on worlds that no table shows; see
-    docs/suites.md.
-    """
-
-    monitor: Literal["calibrated-loss", "base-loss"] = Field(
-        "calibrated-loss",
-        description="what is watched on the validation pairs: the Bradley-Terry loss of the margins at their best "
-        "scale, which means the same for every method, or the method's own base loss",
-    )
-    patience: int = Field(40, ge=1, description="admissible epochs in a row that replace nothing before a run stops")
-    min_delta: float = Field(0.004, ge=0, description="how much lower the loss must be than that of the kept epoch")
-    average: int = Field(
-        3, ge=1, description="epochs that the watched loss is averaged over: one that is good by luck is not kept"
-    )
-    admissible: Admissible = Field(
-        "all",
-        description="which epochs may be kept: all; those whose failure weight is at most 1 (all of a method without "
-        "failures); from an epoch on, as {from: 16}; or the last one alone",
-    )
-
-    def first(self, epochs: int) -> int:
-        """The first epoch that may be kept, of so many."""
-        if isinstance(self.admissible, dict):
-            return self.admissible["from"]
-        return epochs if self.admissible == "last" else 1
-
-
-class Training(Settings):
-    """How a head is trained (Adam; paper 5)."""
-
-    lr: float = Field(1e-3, gt=0)
-    batch: int = Field(32, ge=1, description="pairs a step")
-    epochs: int = Field(60, ge=1, description="at most")
-    l2: float = Field(0.0, ge=0, description="weight of the L2 prior of Eq. 9")
-    stop: Stop | None = Field(Stop(), description="which epoch is kept; null: the last, and no validation pair is read")
-    equal_vectors: Literal["drop", "keep"] = Field(
-        "drop", description="pairs whose two texts have equal vectors, which no reward of vectors can tell apart"
-    )
-    device: Annotated[Literal["cpu", "cuda"], RunTime] = Field("cpu", description="rewards agree to rounding")
-
-    @model_validator(mode="after")
-    def _reaches_the_first_epoch(self) -> Self:
-        if self.stop is not None and (first := self.stop.first(self.epochs)) > self.epochs:
-            message = "stop.admissible begins at epoch {first}, and there are {epochs}; begin earlier, or train longer"
-            raise PydanticCustomError("epochs", message, {"first": first, "epochs": self.epochs, "field": "stop"})
-        return self
-
-
-@dataclass(frozen=True)
-class Preferences:
-    """Pairs as a method sees them: pair ``i`` prefers row ``preferred[i]`` of ``vectors`` to row ``rejected[i]``.
-
-    ``texts`` are the rows' texts.  ``gold`` holds the truth ``gold`` of both sides, where the data has one.  All arrays
-    are read-only.
-    """
-
-    vectors: Vectors  # [rows, d]
-    preferred: Rows  # [n]
-    rejected: Rows  # [n]
-    texts: tuple[str, ...] = ()
-    gold: tuple[Labels, Labels] | None = None  # labels [n] of the preferred and of the rejected side
-
-    def __post_init__(self) -> None:
-        _keep(self, "vectors", "preferred", "rejected")
-        if self.gold is not None:
-            object.__setattr__(self, "gold", (read_only(self.gold[0]), read_only(self.gold[1])))
-
-    def __len__(self) -> int:
-        return len(self.preferred)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One training run: data, head, settings and the two numbers that seed it."""
-
-    train: Preferences
-    validation: Preferences
-    head: Head = field(default_factory=Head)
-    training: Training = field(default_factory=Training)
-    replicate: int = 0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a reward scores: texts and their vectors, one row each, read-only."""
-
-    text: tuple[str, ...]
-    vectors: Vectors  # [n, d]
-
-    def __post_init__(self) -> None:
-        _keep(self, "vectors")
-
-
-@dataclass(frozen=True)
-class Reward:
-    """A fitted reward as plain arrays, with the history of its training.
-
-    The arrays ``weight [d]``, ``bias []`` are a linear head, ``hidden.weight [d, width]``, ``hidden.bias [width]``,
-    ``weight [width]``, ``bias []`` a two-layer one; a method may keep others and score them itself.
-    """
-
-    arrays: Mapping[str, NDArray[np.float32]]
-    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    facts: Mapping[str, float | int | str | bool] = field(default_factory=dict)
-
-    def kept(self) -> Reward:
-        """The same, so that it cannot be changed: as a part is given it."""
-        arrays = ReadOnly({name: read_only(array) for name, array in self.arrays.items()})
-        history = ReadOnly({name: tuple(column) for name, column in self.history.items()})
-        return Reward(arrays, history, ReadOnly(self.facts))
 
 
 class Scored(NamedTuple):

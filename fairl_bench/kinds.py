@@ -10,27 +10,15 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.component import Component, RunTime, Settings
-from fairl_bench.data import (
-    Asked,
-    Examples,
-    Floats,
-    Head,
-    Inputs,
-    Model,
-    Pairs,
-    Resources,
-    Reward,
-    Sampling,
-    Scored,
-    Site,
-    Task,
-    Truth,
-    Vectors,
-)
+from fairl_bench.data import Examples, Floats, Pairs, Scored, Truth, Vectors
+from fairl_bench.language_models import Asked, Model, Sampling, Site
 from fairl_bench.progress import report
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.resources import Resources
 from fairl_bench.science.streams import stream
+from fairl_bench.training import Head, Inputs, Reward, Task
 from fairl_bench.truncation import Tokens
+from fairl_bench.views import Panel, ReportFigure, ReportTable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -422,5 +410,9 @@ class Evaluator(Component, ABC):
 
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator)
+    kind.kind: kind
+    for kind in (
+        *(Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator),
+        *(ReportTable, ReportFigure, Panel),
+    )
 }

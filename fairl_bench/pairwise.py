@@ -10,9 +10,9 @@ from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from fairl_bench.data import Reward, Stop, Task, Training
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import Method
+from fairl_bench.training import Reward, Stop, Task, Training
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -32,7 +31,6 @@ from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
-from fairl_bench.tables.report import tables
 from fairl_bench.verdicts import Verdict
 
 
@@ -74,13 +72,14 @@ def run(
     replace_results: bool = False,
     then: Callable[[Results], object] | None = None,
     isolate: bool = False,
+    command: Sequence[str] = (),
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
     With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
     ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
     the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
-    folder, before plugins hear that the run is over.
+    folder, before plugins hear that the run is over.  ``command`` is what started it, for ``run.json``.
     """
     started = time.perf_counter()
     with put_back():
@@ -106,16 +105,18 @@ def run(
         runs, before = _runs(whole, outcome), written.paired()
         # who interrupts a run says nothing of what it did not reach
         part = wanted if only or not (whole_story or replace_results) else None
-        records = written.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
-        files, asked = ResultsFolder(folder), Asked(study.suite.name, study.suite.report, study.suite.claims)
+        records = written.write(whole, worker, outcome, command, seconds, runs, only=part)
+        files, asked = (
+            ResultsFolder(folder),
+            Asked(study.suite.name, study.suite.report, study.registry, study.suite.claims),
+        )
         kept = kept_statistics(files, signature_of(files, asked.report, records), before)
         if kept is None and not whole_story:
             kept, asked = Statistics((), ()), asked._replace(claims=())
         results = Results(files, asked, records, written.story(), kept)
         written.write_paired(results)
-        made = list(tables(asked.report, results).values())
+        made = list(results.tables.values())
         if asked.claims:
-            made.append(claims.table(results.verdicts))
             written.write_claims([claims.plain(verdict) for verdict in results.verdicts])
         written.write_tables(made)
         written.commit()

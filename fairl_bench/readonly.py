@@ -59,6 +59,12 @@ def read_only(array: NDArray[A]) -> NDArray[A]:
     return view
 
 
+def freeze_arrays(value: object, *names: str) -> None:
+    """Make these arrays of a frozen value read-only: it is shared by all who are given it."""
+    for name in names:
+        object.__setattr__(value, name, read_only(getattr(value, name)))
+
+
 @contextmanager
 def lent(part: Component | Sequence[Component], *, look: bool | None = None, **given: object) -> Iterator[None]:
     """Inside, a part works on what it is given, by name.  Raises `Changed` where it changes any of that, or tries to.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -46,21 +46,6 @@ BOUNDS = {
 """The least and the greatest value of a metric, which its intervals keep; a metric that is not here has none."""
 
 _NAMES = {"f1": "F1", "auc": "AUC", "starc": "STARC", "starc_per_prompt": "STARC per prompt", "epic": "EPIC"}
-
-
-class Layout(Protocol):
-    """What a suite says of Table 1."""
-
-    @property
-    def data(self) -> tuple[str, ...]:
-        """The data of its columns."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics of each."""
-
-    def truth_of(self, data: str) -> str:
-        """The truth that they are measured against."""
 
 
 SELECTION: Final = "selection"

@@ -15,9 +15,11 @@ from fairl_bench import answers
 from fairl_bench.builtin.encoders.tfidf import Tfidf
 from fairl_bench.builtin.evaluators.fidelity import Fidelity
 from fairl_bench.builtin.methods.length import Length
-from fairl_bench.data import Examples, Model, Pairs, Reward, Truth
+from fairl_bench.data import Examples, Pairs, Truth
 from fairl_bench.errors import DataError, FairlError, NotFinite
+from fairl_bench.language_models import Model
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.training import Reward
 
 N = 4
 METHOD, ENCODER = Length.named("length"), Tfidf.named("tfidf")
@@ -133,7 +135,7 @@ def raising() -> Any:
         (lambda: answers.measures(EVALUATOR, [Evidence({})] * 2), "gave a table of evidence twice"),
         (lambda: answers.measures(EVALUATOR, ONE), "gave a Measure; return a list"),
         (lambda: answers.measures(EVALUATOR, [1.0]), "gave 1.0; make it a fairl_bench.Measure"),
-        (lambda: answers.pairs("s", None), "source 's' gave None; return fairl_bench.data.Pairs"),
+        (lambda: answers.pairs("s", None), "source 's' gave None; return fairl_bench.Pairs"),
         (lambda: answers.pairs("s", Pairs(("a", None), ("b", "c"))), "preferred gave None in row 1"),  # type: ignore[arg-type]
         (lambda: answers.pairs("s", Pairs(("a",), ("b",), group=(7,))), "group gave 7 in row 0"),  # type: ignore[arg-type]
         (lambda: examples(text=(1,) * N), "test set 't': text gave 1 in row 0"),
@@ -215,8 +217,8 @@ def test_a_model_that_left_nothing_is_told(tmp_path: Path) -> None:
     lm = TinyLM.model_construct()
     for found, sentence in [
         (Model(tmp_path), "left nothing in"),
-        (None, "gave None; return a fairl_bench.data.Model"),
-        (Model(str(tmp_path)), "return a fairl_bench.data.Model of a folder"),  # type: ignore[arg-type]
+        (None, "gave None; return a fairl_bench.Model"),
+        (Model(str(tmp_path)), "return a fairl_bench.Model of a folder"),  # type: ignore[arg-type]
     ]:
         with pytest.raises(DataError, match=sentence):
             answers.model(lm, found, tmp_path)

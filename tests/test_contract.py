@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.component import Component, Settings
-from fairl_bench.data import GOLD, Head, Pairs, Reward, Scored, Task, Truth
+from fairl_bench.data import GOLD, Pairs, Scored, Truth
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Method
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.pipeline import Finished
@@ -20,6 +20,7 @@ from fairl_bench.records import Measure
 from fairl_bench.science.failures import Signal
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_detector, check_encoder, check_evaluator, check_method, planted
+from fairl_bench.training import Head, Reward, Task
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 BUILT_IN = Registry(installed=False)

@@ -20,7 +20,7 @@ from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import record_file
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
-from fairl_bench.tables import as_csv, as_json, as_latex, as_markdown
+from fairl_bench.tables.formats import as_csv, as_json, as_latex, as_markdown
 
 Run = Callable[..., Finished]
 S, I16, I64, I8, F32, F64 = pa.string(), pa.int16(), pa.int64(), pa.int8(), pa.float32(), pa.float64()

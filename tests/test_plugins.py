@@ -13,11 +13,11 @@ import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from fairl_bench.data import Head, Inputs, Reward
 from fairl_bench.kinds import Method
 from fairl_bench.science.runs import Batch
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import Planted, check_method, planted
+from fairl_bench.training import Head, Inputs, Reward
 
 PLUGINS = sorted((Path(__file__).parent.parent / "plugins").glob("*.py"))
 REGISTRY = Registry(PLUGINS, installed=False)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from fairl_bench.data import GOLD, Examples, Inputs, Pairs, Reward, Scored, Task, Truth
+from fairl_bench.data import GOLD, Examples, Pairs, Scored, Truth
 from fairl_bench.errors import Changed
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Judge, Method, Source, TestSet
 from fairl_bench.pairwise import PairwiseMethod
@@ -32,6 +32,7 @@ from fairl_bench.testing import (
     check_testset,
     planted,
 )
+from fairl_bench.training import Inputs, Reward, Task
 
 BUILT_IN = Registry(installed=False)
 

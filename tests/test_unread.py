@@ -21,28 +21,17 @@ from fairl_bench.builtin.judges.linear import Linear
 from fairl_bench.builtin.judges.sequence_classifier import SequenceClassifier
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.shared.label_columns import GoldColumn
-from fairl_bench.data import (
-    DROPPED,
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Embeddings,
-    Examples,
-    Inputs,
-    Pairs,
-    Reward,
-    Split,
-    Training,
-)
-from fairl_bench.engine.preferences import equal_pairs, preferences
+from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Embeddings, Examples, Pairs, Split
 from fairl_bench.errors import DataError
 from fairl_bench.html.page import warnings
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.pipeline import Finished
+from fairl_bench.preferences import equal_pairs, preferences
 from fairl_bench.results.unread import unread
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.score import score
 from fairl_bench.testing import check_encoder
+from fairl_bench.training import Inputs, Reward, Training
 from fairl_bench.truncation import Reading, readings, report_read
 
 SEED = random.Random(7)

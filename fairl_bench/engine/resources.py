@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairl_bench.component import Component, Settings
-from fairl_bench.data import Resources, size_in_bytes
 from fairl_bench.kinds import LM, Source
+from fairl_bench.resources import Resources, size_in_bytes
 
 if TYPE_CHECKING:
     from fairl_bench.engine.stage import Stage

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
@@ -26,14 +26,6 @@ from fairl_bench.sheets import Sheet, Values
 RESAMPLES = 10_000
 FEWEST = 10  # clusters below which resampling them says too little: Student's t over units is all there is
 MANY = 400_000  # examples times runs from which on a fifth of the resamples must do: minutes become seconds
-
-
-class Question(NamedTuple):
-    """What to compare: a data set, its truth, and the metrics."""
-
-    data: str
-    truth: str
-    metrics: tuple[str, ...]
 
 
 def compared(

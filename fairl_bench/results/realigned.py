@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.results.paired import RESAMPLES, Compared, Question
+from fairl_bench.results.paired import RESAMPLES, Compared
 from fairl_bench.results.scores import coordinates
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
 from fairl_bench.sheets import Place, Sheet, Values

@@ -22,7 +22,6 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain, tuples
-from fairl_bench.data import Reward
 from fairl_bench.digests import file_digest, folder_files
 from fairl_bench.errors import DataError, FairlError, PluginError, UnknownName
 from fairl_bench.kinds import Encoder, Method
@@ -37,6 +36,7 @@ from fairl_bench.reward.files import (
     refuse_endless,
 )
 from fairl_bench.reward.function import RecoveredReward
+from fairl_bench.training import Reward
 from fairl_bench.untrusted import is_digest
 
 FILE: Final = "reward.json"

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fairl_bench.data import Examples, Floats, Inputs, Reward, Vectors
+from fairl_bench.data import Examples, Floats, Vectors
 from fairl_bench.errors import DataError, FairlError, NotFinite
 from fairl_bench.isolation import aside
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.readonly import lent
+from fairl_bench.training import Inputs, Reward
 
 Written = str | Sequence[Mapping[str, Any]]
 """A text, or a conversation: messages with a ``content``."""

@@ -137,6 +137,10 @@ class Registry:
                 return name
         raise PluginError(f"no {kind} is registered for the role {role!r}")
 
+    def in_order(self, kind: str) -> tuple[str, ...]:
+        """The names of a kind as they were registered: built-in ones first, then installed, then drop-ins."""
+        return tuple(name for known, name in self._entries if known == kind)
+
     def plugin_of(self, kind: str, name: str) -> Plugin:
         """The plugin that registered a part."""
         return self.plugins[self._entries[kind, name].plugin]
@@ -196,8 +200,8 @@ class Registry:
         return kind.model_validate(tuples(spec), context=self.context())
 
     def context(self) -> Mapping[str, Any]:
-        """The validation context in which nested specs find their classes."""
-        return {"find": self.find}
+        """The validation context in which nested specs find their classes, and names of a kind are known."""
+        return {"find": self.find, "names": self.names}
 
 
 def _digest_of(path: Path) -> str:

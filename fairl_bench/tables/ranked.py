@@ -10,17 +10,18 @@ import numpy as np
 
 from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
-from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Layout, Runs, called, summary
+from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Runs, called, summary
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
+from fairl_bench.tables.board import TruthOf
 
 
 def ranked(
     table: Table,
     found: Found,
-    layout: Layout,
+    truth_of: TruthOf,
     runs: Mapping[Row, Runs],
     columns: Sequence[Column],
     comparisons: Sequence[Comparison],
@@ -40,7 +41,7 @@ def ranked(
         data, metric = column.data, column.metric
         groups: dict[Group, list[int]] = {}
         for index, row in enumerate(order):
-            groups.setdefault(Group.of(row.setting, data, layout.truth_of(data), metric), []).append(index)
+            groups.setdefault(Group.of(row.setting, data, truth_of(data), metric), []).append(index)
         together = []
         for group, members in groups.items():
             place = _places(group, [order[i] for i in members], found, column, paired.get(group))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairl_bench.data import Asked, Sampling, Site
 from fairl_bench.kinds import LM, Prompts
+from fairl_bench.language_models import Asked, Sampling, Site
 from fairl_bench.readonly import ReadOnly
 from fairl_bench.science.streams import stream
 from fairl_bench.testing.promises import answer, check_spec, must

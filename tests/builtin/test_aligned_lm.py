@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.sources.aligned_lm import AlignedLM
-from fairl_bench.data import Completions
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
+from fairl_bench.language_models import Completions
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 

@@ -15,9 +15,10 @@ import pytest
 from fairl_bench.builtin.lms.alignment import OnPolicy
 from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
 from fairl_bench.builtin.lms.ppo import Ppo
-from fairl_bench.data import GOLD, Examples, Model, Site, Truth
+from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge, Probe, Prompts
+from fairl_bench.language_models import Model, Site
 from fairl_bench.science import endings
 from fairl_bench.toy.prompts import toy_prompts
 

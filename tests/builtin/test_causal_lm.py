@@ -10,9 +10,10 @@ import pytest
 
 from fairl_bench.builtin.encoders.causal_lm import CausalLM
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
-from fairl_bench.data import Model, Site, Vectors
+from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
+from fairl_bench.language_models import Model, Site
 from fairl_bench.pipeline import Finished
 from fairl_bench.progress import listening
 from fairl_bench.store.store import Store

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from fairl_bench.builtin.methods.failure_aware import FailureAware
 from fairl_bench.builtin.methods.pairwise import MaxEntropy
 from fairl_bench.builtin.schedules import Constant, Exponential
-from fairl_bench.data import Head, Inputs, Reward, Task, Training
 from fairl_bench.kinds import Method
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.science.runs import Batch
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import planted
+from fairl_bench.training import Head, Inputs, Reward, Task, Training
 
 EVERY = Registry(installed=False)
 PROBLEM = planted(n=40)

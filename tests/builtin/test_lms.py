@@ -15,9 +15,10 @@ from fairl_bench.builtin.lms import training_environment
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.component import PathText
-from fairl_bench.data import Examples, Model, Site
+from fairl_bench.data import Examples
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.kinds import TestSet
+from fairl_bench.language_models import Model, Site
 from fairl_bench.progress import listening
 from fairl_bench.science import pretraining
 from fairl_bench.toy.grammar import corpus

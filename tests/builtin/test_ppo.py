@@ -12,9 +12,10 @@ import pytest
 
 from fairl_bench.builtin.lms.ppo import Ppo
 from fairl_bench.builtin.lms.tiny import TinyLM
-from fairl_bench.data import GOLD, Examples, Site, Truth
+from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import MissingExtra, NotFinite
 from fairl_bench.kinds import Judge, Prompts, TestSet
+from fairl_bench.language_models import Site
 from fairl_bench.toy.grammar import corpus
 from fairl_bench.toy.prompts import toy_prompts
 

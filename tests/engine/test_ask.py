@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.prompts import ToyPrompts
-from fairl_bench.data import Sampling
 from fairl_bench.engine.stages.models import ask
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Prompts
+from fairl_bench.language_models import Sampling
 
 
 class Three(Prompts):

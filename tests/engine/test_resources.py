@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fairl_bench.data import Resources, size_in_bytes
 from fairl_bench.engine.executors.here import Here, Report
 from fairl_bench.engine.executors.pool import Pool
 from fairl_bench.engine.plan import Plan
@@ -21,6 +20,7 @@ from fairl_bench.engine.resources import exceeded, limited, needs
 from fairl_bench.engine.stage import Stage
 from fairl_bench.kinds import KINDS
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.resources import Resources, size_in_bytes
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry

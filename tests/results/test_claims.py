@@ -18,6 +18,7 @@ from fairl_bench.records import Record
 from fairl_bench.results import claims
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet
+from fairl_bench.tables.claims import claims_table
 from fairl_bench.verdicts import Claim, Verdict
 
 Cli = Callable[..., Result]
@@ -157,7 +158,7 @@ def test_a_claim_that_holds_under_some_selections_depends_on_them() -> None:
     assert [one.verdict for one in found] == ["depends on the selection"] * 3
     assert [one.alone for one in found] == ["supported", "inconclusive", "supported"]
     assert all(one.met for one in found)
-    said = [row[-1] for row in claims.table(found).rows]
+    said = [row[-1] for row in claims_table(found).rows]
     assert said[1] == "depends on the selection (here: inconclusive)"
 
 
@@ -203,7 +204,7 @@ def test_holms_family_is_what_is_judged_under_one_selection() -> None:
     said = claims.judge(asked, nothing, found, known)
     told = {(claims.selection_of(one.setting.variant), one.claim.metric): one.p_holm for one in said}
     assert told == {("whole", "auc"): 0.04, ("whole", "f1"): 0.04, ("late", "auc"): 0.04, ("late", "f1"): 0.02}
-    assert "Holm over all lines of a selection" in claims.table(said).notes[0]
+    assert "Holm over all lines of a selection" in claims_table(said).notes[0]
 
 
 def test_points_of_a_product_are_not_taken_together() -> None:

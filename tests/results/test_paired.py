@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question, TwoMethods
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
 from fairl_bench.results.comparisons import read, write
 from fairl_bench.results.folder import footer
-from fairl_bench.results.paired import Question, compared
+from fairl_bench.results.paired import compared
 from fairl_bench.results.two_runs import ambiguities, disagreements
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import bounded, t_interval, t_test
@@ -252,7 +252,7 @@ def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
 
 def test_counts_are_of_the_examples_on_the_right_side_of_each_runs_threshold() -> None:
     whole = sheet(SEEDS)
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold"))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold")))
     truth = whole.examples.truths["gold"].label > 0
     right = {who: (score > CUT) == truth for who, score in whole.rewards.items()}
     for seed in range(3):
@@ -267,7 +267,7 @@ def test_counts_are_of_the_examples_on_the_right_side_of_each_runs_threshold() -
 
 def test_subtypes_count_what_is_of_them_alone() -> None:
     whole = sheet(SEEDS)
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold", subtypes=True))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold", subtypes=True)))
     present = int((whole.examples.truths["subtype:threat"].label > 0).sum())
     assert {(row.slice, row.n) for row in rows} == {("subtype:threat", present)}
     table = table3(rows, ("a", "b"), ["web"])
@@ -280,7 +280,7 @@ def test_a_subtype_that_never_occurs_has_no_numbers_and_is_said_to() -> None:
     value, label = whole.examples.truths["subtype:threat"]
     absent = Truth(np.full_like(value, -1), np.full_like(label, -1))
     whole = replace(whole, examples=whole.examples.knowing({"subtype:insult": absent}))
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold", subtypes=True))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold", subtypes=True)))
     table = table3(rows, ("a", "b"), ["web"])
     line = next(row for row in table.rows if row[1] == "insult")
     assert set(line[2:]) == {"n/a"}
@@ -303,22 +303,22 @@ def test_where_no_label_is_known_nothing_is_resampled() -> None:
 def test_of_the_training_texts_so_many_are_drawn_once() -> None:
     whole = sheet(SEEDS, data="pairs/train")
     told = [replace(row, dataset="pairs", split="train") for row in records(whole)]
-    arguments = ([whole], Values.read(told), ("a", "b"), lambda data: "gold")
-    rows = list(disagreements(*arguments, texts={"pairs/train": 50}))
+    asked = TwoMethods(("a", "b"), "pairs/train", "gold", texts=50)
+    rows = list(disagreements(whole, Values.read(told), asked))
     assert {row.n for row in rows} == {50}
-    assert rows == list(disagreements(*arguments, texts={"pairs/train": 50}))
-    assert {row.n for row in disagreements(*arguments, texts={"pairs/train": 10 * N})} == {N}
+    assert rows == list(disagreements(whole, Values.read(told), asked))
+    assert {row.n for row in disagreements(whole, Values.read(told), asked._replace(texts=10 * N))} == {N}
 
 
 def test_a_run_without_a_threshold_is_not_counted() -> None:
     whole = sheet(SEEDS)
     told = [row for row in records(whole) if row.metric != "threshold"]
-    assert list(disagreements([whole], Values.read(told), ("a", "b"), lambda data: "gold")) == []
+    assert list(disagreements(whole, Values.read(told), TwoMethods(("a", "b"), "web", "gold"))) == []
 
 
 def test_several_runs_are_shown_by_their_mean_and_by_how_many_tests_reject() -> None:
     whole = sheet({run(m, s): g for m, g in (("a", 0.3), ("b", 3.0)) for s in range(3)})
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold"))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold")))
     table = table2(rows, ("a", "b"), ["web"])
     assert table.rows[-1] == ("McNemar", "p < 0.05 in 3 of 3 runs, 3 for the second")
     both = np.mean([row.value for row in rows if row.metric == "both"])
@@ -328,7 +328,7 @@ def test_several_runs_are_shown_by_their_mean_and_by_how_many_tests_reject() -> 
 
 def test_data_without_a_disagreement_is_not_available() -> None:
     whole = sheet(SEEDS)
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold"))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold")))
     assert {row[2] for row in table2(rows, ("a", "b"), ["web", "gone"]).rows} == {"n/a"}
 
 

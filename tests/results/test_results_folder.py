@@ -51,7 +51,7 @@ def short(tiny: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds."""
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
 
 
 def plant(folder: Path, names: tuple[str, ...] = MINE) -> None:
@@ -497,7 +497,9 @@ def test_a_table_that_is_asked_for_and_empty_is_not_said_to_be_unasked(
     assert not run_suite(short).outcome.failed
     found = cli("report", "results", "-t", "3")
     assert found.exit_code == 2
-    assert "has no table '3' (it has: 1); its suite asks for it, and no number on record belongs" in found.stderr
+    assert (
+        "has no table 'table3' (it has: table1); its suite asks for it, and no number on record belongs" in found.stderr
+    )
 
 
 def test_a_flipped_digit_of_the_format_is_damage_and_mended(

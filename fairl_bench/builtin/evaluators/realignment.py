@@ -13,9 +13,10 @@ from fairl_bench.builtin.shared.alignment_probe import FILE
 from fairl_bench.builtin.shared.divided_prompts import Divided
 from fairl_bench.builtin.shared.standardised_judge import Standardised
 from fairl_bench.component import Settings
-from fairl_bench.data import GOLD, NOTHING, Completions, Examples, Floats, Sampling, Scored
+from fairl_bench.data import GOLD, Examples, Floats, Scored
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Aligner, Ask, Evaluator, Judge, Origin, Probe, Prompts, Recovered
+from fairl_bench.language_models import NOTHING, Completions, Sampling
 from fairl_bench.records import Evidence, Measure, measured
 from fairl_bench.science import realignment as science
 from fairl_bench.science.agreement import spearman

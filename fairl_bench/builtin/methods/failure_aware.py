@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.data import Training
 from fairl_bench.kinds import Detector, Schedule
 from fairl_bench.pairwise import PairwiseMethod
+from fairl_bench.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairl_bench.data import Head, Reward, Task
 from fairl_bench.kinds import Method
+from fairl_bench.training import Head, Reward, Task
 
 
 class MeanDifference(Method):

@@ -17,9 +17,9 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.openai_endpoint import Endpoint, Stopped
 from fairl_bench.component import RunTime
-from fairl_bench.data import Asked, Model, Sampling, Site
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
+from fairl_bench.language_models import Asked, Model, Sampling, Site
 from fairl_bench.progress import report
 
 _KEPT = "completions.jsonl"

@@ -19,12 +19,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.data import Resources, size_in_bytes
 from fairl_bench.digests import digest
 from fairl_bench.engine import resources
 from fairl_bench.engine.executors import ray_node as node
 from fairl_bench.engine.executors.here import Attempt, Job, Moved, Report
 from fairl_bench.errors import FairlError, MissingExtra
+from fairl_bench.resources import Resources, size_in_bytes
 from fairl_bench.store.store import Store
 
 RETRIES = 3

@@ -9,11 +9,11 @@ import numpy as np
 
 from fairl_bench import answers
 from fairl_bench.data import Embeddings, Examples, Rows, Split, Vectors
-from fairl_bench.engine.preferences import equal_pairs
-from fairl_bench.engine.shards import merged_vectors, rows_of
+from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.kinds import Encoder
+from fairl_bench.preferences import equal_pairs
 from fairl_bench.readonly import lent
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_rows
@@ -73,6 +73,15 @@ def _texts(stage: Stage, inputs: StageInputs) -> tuple[Examples, _Texts]:
     rows: dict[str, int] = {}
     row = [rows.setdefault(text, len(rows)) for text in examples.inputs(stage.settings["embed"])]
     return examples, _Texts(list(rows), np.array(row, np.int64))
+
+
+def merged_vectors(shards: Sequence[Embeddings], n: int) -> Vectors:
+    """The vectors of all ``n`` texts ``[n, d]``."""
+    vectors = np.empty((n, max(shard.vectors.shape[1] for shard in shards)), np.float32)
+    for i, shard in enumerate(shards):
+        if len(shard.vectors):  # a shard without a text does not know d
+            vectors[i :: len(shards)] = shard.vectors
+    return vectors
 
 
 def _size(vectors: Vectors) -> dict[str, int]:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fairl_bench import answers
-from fairl_bench.data import Asked, Completions, Sampling
-from fairl_bench.engine.shards import merged_completions, rows_of
+from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Prompts
+from fairl_bench.language_models import Asked, Completions, Sampling
 from fairl_bench.readonly import lent
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
@@ -69,7 +69,7 @@ class LanguageModelCompletions(StageKind[Completions, Completions]):
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Completions]]:
         """Draw the completions, or merge those that were drawn."""
         (stage,) = job
-        completions = _drawn(stage, inputs) if stage.parts else merged_completions(inputs.shards(stage))
+        completions = _drawn(stage, inputs) if stage.parts else Completions.merged(inputs.shards(stage))
         empty = sum(not text.strip() for text in completions.text)
         return [Answer(stage, completions, {"completions": len(completions), "empty": empty})]
 

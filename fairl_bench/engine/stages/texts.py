@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from fairl_bench import answers
 from fairl_bench.component import Component
 from fairl_bench.data import Examples, Split
-from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.engine.keys import identity, stage_key
 from fairl_bench.engine.splits import divided
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
+from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Source, TestSet
 from fairl_bench.readonly import lent
 from fairl_bench.science.streams import stream

@@ -14,8 +14,8 @@ import pytest
 from completions_server import Fake, Reply, Request, asked, completion, lm
 
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
-from fairl_bench.data import Site
 from fairl_bench.errors import DataError
+from fairl_bench.language_models import Site
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from completions_server import Fake, Reply, Request, asked, completion, lm, text_of
 
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
-from fairl_bench.data import Site
 from fairl_bench.errors import DataError
+from fairl_bench.language_models import Site
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from completions_server import Fake, Reply, asked, completion, lm
 
-from fairl_bench.data import Site
 from fairl_bench.errors import DataError
+from fairl_bench.language_models import Site
 from fairl_bench.pipeline import Finished
 from fairl_bench.store.store import Store
 

@@ -8,8 +8,8 @@ import time
 import pytest
 from completions_server import Fake, Reply, Request, asked, completion, lm
 
-from fairl_bench.data import Site
 from fairl_bench.errors import DataError
+from fairl_bench.language_models import Site
 from fairl_bench.progress import listening
 
 

@@ -12,8 +12,8 @@ import click
 import pytest
 
 from fairl_bench.cli.main import main
-from fairl_bench.data import Resources
 from fairl_bench.engine.executors import ray as cluster
+from fairl_bench.resources import Resources
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import load
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.data import GOLD, TRAIN, VALIDATION, Embeddings, Examples, Preferences, Rows, Split
+from fairl_bench.data import GOLD, TRAIN, VALIDATION, Embeddings, Examples, Rows, Split
 from fairl_bench.errors import DataError
+from fairl_bench.training import Preferences
 
 _BLOCK = 8192  # pairs compared at once: their vectors are copied
 
