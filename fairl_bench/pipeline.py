@@ -5,7 +5,6 @@ This is the one module that knows the engine as well as the results.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from fairl_bench.engine.resources import limited
 from fairl_bench.engine.split_sizes import checked_sizes
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
-from fairl_bench.isolation import put_back
+from fairl_bench.isolation import isolated
 from fairl_bench.records import Record
 from fairl_bench.results.results import Results
 from fairl_bench.results.write import RunFolder
@@ -74,16 +73,17 @@ def run(
     replace_results: bool = False,
     then: Callable[[Results], object] | None = None,
     isolate: bool = False,
+    command: Sequence[str] = (),
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
     With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
     ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
     the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
-    folder, before plugins hear that the run is over.
+    folder, before plugins hear that the run is over.  ``command`` is what started it, for ``run.json``.
     """
     started = time.perf_counter()
-    with put_back():
+    with isolated():
         whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
     _check_before_work(study, wanted, store)
@@ -93,7 +93,7 @@ def run(
     results_folder = RunFolder(folder, study, replace=replace_results, **heard)
     worker = Worker(store, study.registry)
     results_folder.claim(finished_run(study.suite, whole, worker, outcome))
-    work = _Work(study, whole, wanted, worker, outcome, followers.watcher(), results_folder, started, then)
+    work = _Work(study, whole, wanted, worker, outcome, followers.watcher(), results_folder, command, started, then)
     if not store.has_locks:
         followers.warn(
             f"the store {store.root} is on a file system that has no locks: files stand for them, and two machines may "
@@ -110,7 +110,7 @@ def run(
 def _check_before_work(study: Study, wanted: Plan, store: Store) -> None:
     """Raises `FairlError` for the first mistake that can be seen before the first minute's work."""
     todo = missing(wanted, store)
-    with put_back():
+    with isolated():
         check_parts(study, (stage.parts for stage in todo))
         checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
 
@@ -126,6 +126,7 @@ class _Work:
     outcome: Outcome
     watcher: Watcher
     folder: RunFolder
+    command: Sequence[str]  # what started it
     started: float
     then: Callable[[Results], object] | None
 
@@ -167,7 +168,7 @@ class _Work:
     def _written(self, part: Plan | None) -> Results:
         """What finished stages say, written; ``part`` is the part of the plan that it is asked of, where not of all."""
         finished = finished_run(self.study.suite, self.whole, self.worker, self.outcome, part)
-        return self.folder.write(finished, sys.argv, self._seconds())
+        return self.folder.write(finished, self.command, self._seconds())
 
     def _judge(self, results: Results) -> list[Table]:
         """The tables of results, written with the statistics and verdicts that they show."""
