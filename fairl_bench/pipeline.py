@@ -19,7 +19,7 @@ from fairl_bench.engine.resources import limited
 from fairl_bench.engine.split_sizes import checked_sizes
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
-from fairl_bench.isolation import put_back
+from fairl_bench.isolation import isolated
 from fairl_bench.records import Record
 from fairl_bench.results import claims
 from fairl_bench.results.folder import ResultsFolder
@@ -82,11 +82,11 @@ def run(
     folder, before plugins hear that the run is over.  ``command`` is what started it, for ``run.json``.
     """
     started = time.perf_counter()
-    with put_back():
+    with isolated():
         whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
     todo = missing(wanted, store)
-    with put_back():  # so that the first mistake is told before the first minute's work
+    with isolated():  # so that the first mistake is told before the first minute's work
         check_parts(study, (stage.parts for stage in todo))
         checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
     written = RunFolder(folder, study.suite, replace=replace_results, watcher=watcher)
