@@ -46,6 +46,7 @@ WORDS = {
     "pairwise",
     "preferences",
     "printable",
+    "process_state",
     "progress",
     "readonly",
     "records",
