@@ -26,6 +26,9 @@ class Picture(NamedTuple):
     title: str
     formats: Mapping[str, bytes]
 
+    def __repr__(self) -> str:
+        return f"<figure {self.name}: {self.title}>"
+
     def _repr_svg_(self) -> str:
         """What a notebook shows."""
         return self.formats["svg"].decode("utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -261,3 +263,24 @@ def test_progress_in_a_notebook_is_one_output_with_escaped_texts(monkeypatch: py
 
 def test_a_test_is_no_notebook() -> None:
     assert not in_notebook()
+
+
+# --- what the page says
+
+
+def test_the_page_names_every_argument_column_and_part_of_results() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "python.md").read_text()
+    for function in (fairl_bench.check, fairl_bench.run, fairl_bench.read_results):
+        first, *others = inspect.signature(function).parameters
+        assert f"`{function.__name__}({first}, {', '.join(f'{name}=' for name in others)})`" in page
+    records, scores = page.partition("## The columns of `records`")[2].split("## The columns of `scores`")
+    assert columns_in(records) == list(COLUMNS)
+    assert columns_in(scores) == list(SCORE_COLUMNS)
+    members = {name for name in vars(Results) if not name.startswith("_")}
+    assert set(re.findall(r"`results\.(\w+)", page.partition("## Results")[2])) == members
+
+
+def columns_in(section: str) -> list[str]:
+    """The names in the first column of the table of a section, in order."""
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`(\w+)`", row)]
