@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -73,13 +72,14 @@ def run(
     replace_results: bool = False,
     then: Callable[[Results], object] | None = None,
     isolate: bool = False,
+    command: Sequence[str] = (),
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
     With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
     ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
     the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
-    folder, before plugins hear that the run is over.
+    folder, before plugins hear that the run is over.  ``command`` is what started it, for ``run.json``.
     """
     started = time.perf_counter()
     with put_back():
@@ -105,7 +105,7 @@ def run(
         runs, before = _runs(whole, outcome), written.paired()
         # who interrupts a run says nothing of what it did not reach
         part = wanted if only or not (whole_story or replace_results) else None
-        records = written.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
+        records = written.write(whole, worker, outcome, command, seconds, runs, only=part)
         files, asked = (
             ResultsFolder(folder),
             Asked(study.suite.name, study.suite.report, study.registry, study.suite.claims),

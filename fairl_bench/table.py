@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import NamedTuple
 
 Value = str | float | int | None
@@ -23,3 +24,15 @@ class Table(NamedTuple):
     bold: frozenset[tuple[int, int]] = frozenset()
     name: str = ""
     caption: str = ""
+
+    def _repr_html_(self) -> str:
+        """The table as Jupyter shows it: texts are escaped, since names come from files of others."""
+        lines = ["".join(f"<th>{escape(head[at])}</th>" for head in self.heads) for at in range(2)]
+        lines += ["".join(self._cell(at, column) for column in range(len(row))) for at, row in enumerate(self.rows)]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        return f"<table><caption>{escape(self.title)}</caption>{body}</table>{notes}"
+
+    def _cell(self, row: int, column: int) -> str:
+        text = escape(self.rows[row][column])
+        return f"<td><b>{text}</b></td>" if (row, column) in self.bold else f"<td>{text}</td>"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, PLUGIN, POSITIVE, Number, two_methods
-from fairl_bench.cli.text import print_tables
+from fairl_bench.cli.tables import print_tables
 
 if TYPE_CHECKING:
     from fairl_bench.errors import FairlError

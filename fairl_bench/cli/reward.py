@@ -93,7 +93,7 @@ def serve(
 
 
 def _say(message: str) -> None:
-    from fairl_bench.cli.text import printable
+    from fairl_bench.printable import printable
 
     click.echo(printable(message), err=True)
 

@@ -94,7 +94,7 @@ class RunFolder:
         plan: Plan,
         worker: Worker,
         outcome: Outcome,
-        command: list[str],
+        command: Sequence[str],
         seconds: float,
         runs: Mapping[Row, Runs],
         *,
@@ -312,7 +312,9 @@ class RunFolder:
         entry = self.files.entry(place)
         return entry is not None and set(entry.of.split()) <= {key[:16] for key in keys}
 
-    def _run(self, plan: Plan, worker: Worker, outcome: Outcome, command: list[str], seconds: float) -> dict[str, Any]:
+    def _run(
+        self, plan: Plan, worker: Worker, outcome: Outcome, command: Sequence[str], seconds: float
+    ) -> dict[str, Any]:
         store = worker.store
         done = set(outcome.done)
         finished = {key: stage for key, stage in plan.stages.items() if store.has(key)}
@@ -320,7 +322,7 @@ class RunFolder:
             "suite": self.suite.name,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 2),
-            "command": command,
+            "command": list(command),
             "machine": {
                 "platform": platform.platform(),
                 "processor": platform.processor() or platform.machine(),

@@ -33,9 +33,12 @@ class Study(NamedTuple):
     document: Document
 
 
-def read_study(path: Path, options: Sequence[str] = ()) -> Study:
-    """The study of a file under ``--set`` options.  Raises `SuiteError` with the line of each mistake."""
-    document = load(path)
+def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) -> Study:
+    """The study of a file, or of the data of one, under ``--set`` options.
+
+    Raises `SuiteError`, with the line of each mistake in a file.
+    """
+    document = load(source)
     for option in options:
         document = set_option(document, option)
     document = with_defaults(document)

@@ -23,7 +23,7 @@ from fairl_bench.builtin.sources.files import Csv, Jsonl
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.builtin.testsets import JsonlTexts
 from fairl_bench.cli.main import main
-from fairl_bench.cli.text import rendered
+from fairl_bench.cli.tables import rendered
 from fairl_bench.data import GOLD, Pairs
 from fairl_bench.errors import DataError
 from fairl_bench.results.evaluate import evaluate

@@ -150,7 +150,7 @@ def test_hostile_names_notes_and_reasons_are_escaped(text: str) -> None:
 
 
 def test_hostile_cells_start_nothing_in_a_spreadsheet_or_a_terminal(cli: Cli) -> None:
-    from fairl_bench.cli.text import printable as shown
+    from fairl_bench.printable import printable as shown
 
     table = Table("Table 9", (("", "text"),), tuple((text.replace("\ud800", ""),) for text in HOSTILE), ())
     cells = [row[0] for row in csv.reader(io.StringIO(as_csv(table)))]
