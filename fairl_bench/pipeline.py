@@ -21,7 +21,6 @@ from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.isolation import put_back
 from fairl_bench.records import Record
-from fairl_bench.results import claims
 from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.results import Asked, Results
 from fairl_bench.results.statistics import Statistics, kept_statistics, signature_of
@@ -117,7 +116,7 @@ def run(
         written.write_paired(results)
         made = list(results.tables.values())
         if asked.claims:
-            written.write_claims([claims.plain(verdict) for verdict in results.verdicts])
+            written.write_claims([verdict.plain() for verdict in results.verdicts])
         written.write_tables(made)
         written.commit()
         return Finished(wanted, outcome, results, made, folder, seconds)
