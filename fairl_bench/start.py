@@ -25,10 +25,10 @@ Only = Mapping[str, Any]
 
 def read_suite(suite: SuiteSource, set: Changes) -> Study:
     """The study of a suite with these values set."""
-    from fairl_bench.isolation import put_back
+    from fairl_bench.isolation import isolated
     from fairl_bench.suite.read import read_study
 
-    with put_back():
+    with isolated():
         return read_study(suite if isinstance(suite, Mapping) else Path(suite), _options(set))
 
 

@@ -26,8 +26,8 @@ def write_pages(results: Results, *, again: bool = False) -> Path:
     The page's place.  Raises `ResultsError` where the folder cannot be written.
     """
     signature = _signature(results)
-    if again or _drawn_by_plugins(results.asked.registry) or not _whole(results, signature):
-        files = Writer(results.path)
+    files = Writer.of(results.files)
+    if again or _drawn_by_plugins(results.asked.registry) or not _whole(files, signature):
         with files.held():
             _draw(files, results, signature)
     return results.path / PAGE
@@ -39,10 +39,8 @@ def _drawn_by_plugins(registry: Registry) -> bool:
     return any(plugin.origin != "built-in" and views & set(plugin.hooks) for plugin in registry.plugins.values())
 
 
-def _whole(results: Results, signature: str) -> bool:
+def _whole(files: Writer, signature: str) -> bool:
     """Whether the page and the figures are there, and made from this."""
-    files = Writer(results.path)
-    files.manifest = results.files.manifest
     drawn = [PAGE, *files.listed("figures/")]
     return all(files.holds(name, signature) for name in drawn)
 

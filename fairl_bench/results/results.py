@@ -215,6 +215,15 @@ class Results(Material):
 
     # --- the same, asked otherwise
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the statistics need not be made."""
+        return self._kept is not None or "statistics" in self.__dict__
+
+    def unjudged(self) -> Results:
+        """The same with neither statistics nor claims."""
+        return Results(self.files, self.asked._replace(claims=()), self.single_records, self.run, Statistics((), ()))
+
     def between(self, methods: tuple[str, str]) -> Results:
         """The same with Tables 2 and 3 of two other methods.  Raises `UnknownName` for one that it has not."""
         known = {row.method for row in self.single_records}

@@ -17,8 +17,7 @@ from pydantic import SecretStr
 
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Settings
-from fairl_bench.errors import FairlError, PluginError, suggest
-from fairl_bench.isolation import said
+from fairl_bench.errors import FairlError, PluginError, message_of, suggest
 from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
 from fairl_bench.pairwise import PairwiseMethod
 
@@ -150,7 +149,7 @@ def check_part(part: Component, what: str) -> None:
         except FairlError:
             raise
         except Exception as error:
-            raise PluginError(f"{what}: {verb} raised {type(error).__name__}: {said(error)}") from error
+            raise PluginError(f"{what}: {verb} raised {type(error).__name__}: {message_of(error)}") from error
         if not fits(found):
             raise PluginError(f"{what}: {verb} gave {_shown(found)}; it needs {needed}")
     if isinstance(part, Evaluator) and not _names(part.metrics):

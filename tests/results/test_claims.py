@@ -148,6 +148,15 @@ def under(p: dict[str, float], **fields: Any) -> list[Verdict]:
     return claims.judge([claim(under=list(RULES), **fields)], nothing, found, known)
 
 
+def two_claims(p: dict[tuple[str, str], float]) -> list[Verdict]:
+    """The verdicts of a claim on the AUC and one on F1 under two selections, with these p by selection and metric."""
+    variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
+    found = [replace(RECORD, variant=variant) for variant in variants.values()]
+    known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
+    asked = [claim(id=name, under=["whole", "late"], metric=name) for name in ("auc", "f1")]
+    return claims.judge(asked, nothing, found, known)
+
+
 def test_a_claim_that_holds_under_every_selection_is_supported() -> None:
     found = under(dict.fromkeys(RULES, 0.001))
     assert [one.verdict for one in found] == ["supported"] * 3
@@ -176,12 +185,7 @@ def test_a_selection_of_which_nothing_is_on_record_leaves_the_claim_open() -> No
 
 def test_a_claim_under_several_selections_is_one_hypothesis_with_the_largest_p() -> None:
     """Else a claim that holds by chance under one rule, and surely under the others, would be found too often."""
-    asked = [claim(id=name, under=["whole", "late"], metric=name) for name in ("auc", "f1")]
-    p = {("whole", "auc"): 0.001, ("whole", "f1"): 0.03, ("late", "auc"): 0.03, ("late", "f1"): 0.001}
-    variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
-    found = [replace(RECORD, variant=variant) for variant in variants.values()]
-    known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
-    said = claims.judge(asked, nothing, found, known)
+    said = two_claims({("whole", "auc"): 0.001, ("whole", "f1"): 0.03, ("late", "auc"): 0.03, ("late", "f1"): 0.001})
     assert [one.alone for one in said] == ["supported"] * 4  # 0.03 is the larger of two under its selection
     assert {one.verdict for one in said} == {"inconclusive"}  # and 2 x 0.03 of the two claims
 
@@ -196,12 +200,7 @@ def test_a_gain_under_one_rule_and_a_loss_under_another_depend_on_the_selection(
 
 
 def test_holms_family_is_what_is_judged_under_one_selection() -> None:
-    asked = [claim(id=name, under=["whole", "late"], metric=name) for name in ("auc", "f1")]
-    p = {("whole", "auc"): 0.02, ("whole", "f1"): 0.03, ("late", "auc"): 0.04, ("late", "f1"): 0.01}
-    variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
-    found = [replace(RECORD, variant=variant) for variant in variants.values()]
-    known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
-    said = claims.judge(asked, nothing, found, known)
+    said = two_claims({("whole", "auc"): 0.02, ("whole", "f1"): 0.03, ("late", "auc"): 0.04, ("late", "f1"): 0.01})
     told = {(claims.selection_of(one.setting.variant), one.claim.metric): one.p_holm for one in said}
     assert told == {("whole", "auc"): 0.04, ("whole", "f1"): 0.04, ("late", "auc"): 0.04, ("late", "f1"): 0.02}
     assert "Holm over all lines of a selection" in claims_table(said).notes[0]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from fairl_bench.comparison import Comparison, Question, TwoMethods
@@ -15,7 +16,7 @@ from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import read, write
+from fairl_bench.results import comparisons
 from fairl_bench.results.folder import footer
 from fairl_bench.results.paired import compared
 from fairl_bench.results.two_runs import ambiguities, disagreements
@@ -241,8 +242,8 @@ def test_clusters_are_groups_else_prompts_else_pairs_else_examples() -> None:
 
 def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
     rows = answers(sheet(SEEDS), metrics=("auc", "kendall"))
-    write(tmp_path / "x.parquet", rows, "made of this")
-    assert repr(read(tmp_path / "x.parquet")) == repr(rows)
+    pq.write_table(comparisons.table(rows, "made of this"), tmp_path / "x.parquet")
+    assert repr(comparisons.rows(pq.read_table(tmp_path / "x.parquet"), tmp_path)) == repr(rows)
     assert footer(tmp_path / "x.parquet") == "made of this"
     assert footer(tmp_path / "gone.parquet") is None
 

@@ -22,8 +22,8 @@ from fairl_bench.errors import ResultsError
 from fairl_bench.html import write as pages
 from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.results import files
 from fairl_bench.results import lock as alone
-from fairl_bench.results import record_file
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import Entry, Manifest, ResultsFolder, note, read_manifest
 from fairl_bench.results.lock import locked
@@ -432,13 +432,13 @@ def test_a_disk_that_fills_up_leaves_the_results_of_before(
 ) -> None:
     folder = run_suite(short).folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    write = record_file.write
+    write = files._write
 
-    def full(path: Path, rows: Any) -> None:
-        write(path, rows)
+    def full(path: Path, content: bytes) -> None:
+        write(path, content)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(record_file, "write", full)
+    monkeypatch.setattr(files, "_write", full)
     short["split"] = {"test": 0.5}
     with pytest.raises(ResultsError, match="results cannot be written: No space left on device; make room"):
         run_suite(short)

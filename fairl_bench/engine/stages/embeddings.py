@@ -14,10 +14,10 @@ from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.kinds import Encoder
 from fairl_bench.preferences import equal_pairs
-from fairl_bench.readonly import lent
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_rows
-from fairl_bench.truncation import Reading, report_again
+from fairl_bench.truncation import TextsRead, report_texts_read
 
 
 class TextVectors(StageKind[Embeddings, Embeddings]):
@@ -92,7 +92,7 @@ def _encoded(stage: Stage, inputs: StageInputs, texts: Sequence[str]) -> Vectors
     """The vector of each text.  Raises `DataError` and `NotFinite` for what an encoder must not give."""
     encoder = inputs.registry.build(Encoder, stage.parts["encoder"])
     corpus, upstream = _corpus(stage, inputs), inputs.upstream(stage)
-    with lent(encoder, upstream=upstream):
+    with unchanged_by(encoder, upstream=upstream):
         encoded = encoder.encode(tuple(texts), corpus, **upstream)
         vectors = answers.vectors(encoder, encoded, len(texts))
     finite_rows(f"what encoder {encoder.use!r} gives", vectors, tuple(texts), "use a wider dtype, or mend the encoder")
@@ -112,4 +112,4 @@ def _report_shards(stage: Stage, inputs: StageInputs) -> None:
     """Report how much of its texts each shard has read."""
     for key in stage.shards():
         for reading in inputs.store.manifest(key)["facts"].get("read", ()):
-            report_again(Reading(**reading))
+            report_texts_read(TextsRead(**reading))

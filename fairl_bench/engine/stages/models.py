@@ -15,7 +15,7 @@ from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Prompts
 from fairl_bench.language_models import Asked, Completions, Sampling
-from fairl_bench.readonly import lent
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
 
@@ -48,7 +48,7 @@ class LanguageModels(StageKind[MadeModel, Path]):
         (stage,) = job
         site = inputs.site(stage)
         lm = inputs.registry.build(LM, stage.parts["lm"])
-        with lent(lm, upstream=site.upstream):
+        with unchanged_by(lm, upstream=site.upstream):
             made = answers.model(lm, lm.make(site), site.folder)
         return [Answer(stage, MadeModel(made.folder, made.folder != site.folder), made.facts)]
 
@@ -88,7 +88,7 @@ def _drawn(stage: Stage, inputs: StageInputs) -> Completions:
     sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
     every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
     asked = every.take(rows_of(settings, len(every)))
-    with lent((lm, prompts), upstream=site.upstream):
+    with unchanged_by((lm, prompts), upstream=site.upstream):
         texts = answers.completions(lm, lm.complete(asked, site), len(asked))
     return Completions(asked.prompt, texts, asked.row, asked.draw)
 

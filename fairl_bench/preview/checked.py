@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fairl_bench.engine.estimate import Work, estimate
 from fairl_bench.engine.planner import plan
-from fairl_bench.engine.split_sizes import Sizes, checked_sizes
-from fairl_bench.isolation import put_back
+from fairl_bench.isolation import isolated
+from fairl_bench.preview.estimate import Work, estimate
+from fairl_bench.preview.split_sizes import Sizes, checked_sizes
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
@@ -62,7 +62,7 @@ class Checked:
 
 def check(study: Study, store: Store, name: str) -> Checked:
     """Check a study under the name that is shown.  Raises `FairlError` where it cannot be run."""
-    with put_back():
+    with isolated():
         remarks = check_parts(study)
         whole = plan(study)
         notes = [*_split_lines(checked_sizes(study, whole, store)), *cut_off(study)[:_MOST]]
