@@ -47,6 +47,12 @@ class Material(ABC):
     def records(self) -> Sequence[Record]:
         """Every number on record: those of single runs, and those of two runs, which have an ``other``."""
 
+    def numbers(self, row: Row, data: str, metric: str) -> list[float]:
+        """A row's value of a metric on all of a data set, one a run, by the truth that the report holds it against."""
+        place = (row, data, "all", self.truth_of(data), metric, "")
+        every = ((one.value, (one.row, one.data, one.slice, one.truth, one.metric, one.other)) for one in self.records)
+        return [value for value, of in every if of == place]
+
     @property
     @abstractmethod
     def comparisons(self) -> Sequence[Comparison]:
