@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.language_models import Model as Model
     from fairl_bench.language_models import Sampling as Sampling
     from fairl_bench.language_models import Site as Site
+    from fairl_bench.metrics import Metric as Metric
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.progress import report as report
     from fairl_bench.records import Evidence as Evidence
@@ -73,6 +74,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.reward.load import load_reward as load_reward
     from fairl_bench.science.failures import FailurePlan as FailurePlan
     from fairl_bench.science.failures import Signal as Signal
+    from fairl_bench.science.resampling import Form as Form
+    from fairl_bench.science.resampling import Sample as Sample
     from fairl_bench.science.runs import Batch as Batch
     from fairl_bench.science.streams import stream as stream
     from fairl_bench.suite.registry import Plugin as Plugin

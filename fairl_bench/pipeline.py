@@ -103,11 +103,11 @@ def run(
 
     def projected(whole_story: bool) -> Finished:
         seconds = time.perf_counter() - started
-        runs, before = _runs(whole, outcome), written.paired()
+        runs, before, metrics = _runs(whole, outcome), written.paired(), study.metrics()
         # who interrupts a run says nothing of what it did not reach
         part = wanted if only or not (whole_story or replace_results) else None
-        records = written.write(whole, worker, outcome, sys.argv, seconds, runs, only=part)
-        files, asked = ResultsFolder(folder), Asked(study.suite.name, study.suite.report, study.suite.claims)
+        records = written.write(whole, worker, outcome, sys.argv, seconds, runs, metrics, only=part)
+        files, asked = ResultsFolder(folder), Asked(study.suite.name, study.suite.report, study.suite.claims, metrics)
         kept = kept_statistics(files, signature_of(files, asked.report, records), before)
         if kept is None and not whole_story:
             kept, asked = Statistics((), ()), asked._replace(claims=())

@@ -15,6 +15,7 @@ from fairl_bench.figures.sweeps import lines, sweep
 from fairl_bench.figures.training import curves
 from fairl_bench.figures.transfer import transfer
 from fairl_bench.history import History
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results.folder import alike, distinct
 from fairl_bench.rows import selection_of
@@ -36,6 +37,7 @@ class Material(NamedTuple):
     truth_of: Callable[[str], str]
     methods: Sequence[str]  # the two that are compared, the baseline first
     rows: Sequence[Row] = ()  # of the suite, in its order
+    metrics: Metrics = Metrics()
 
 
 class Drawn(NamedTuple):
@@ -60,16 +62,20 @@ def _drawn(material: Material) -> Iterator[tuple[str, str, Figure | None]]:
     points = list(lines(row.variant for row in material.records))
     swept = any(row.variant for row in material.records)
     if material.table1 is not None and not swept:
-        yield "leaderboard", "The leaderboard with its intervals", intervals(material.table1)
-        yield "encoders", "Each method under each encoder", by_encoder(material.table1)
+        yield "leaderboard", "The leaderboard with its intervals", intervals(material.table1, material.metrics)
+        yield "encoders", "Each method under each encoder", by_encoder(material.table1, material.metrics)
     if material.table1 is not None and _selections_alone({row.variant for row in material.records}):
-        yield "selections", "Each method under each rule for the kept epoch", by_selection(material.table1)
+        yield (
+            "selections",
+            "Each method under each rule for the kept epoch",
+            by_selection(material.table1, material.metrics),
+        )
     if material.table1 is not None:
         columns = list(dict.fromkeys((str(cell["data"]), str(cell["metric"])) for cell in material.table1.tidy))
         order = list(dict.fromkeys(str(cell["method"]) for cell in material.table1.tidy))
         rows = sorted((row for row in material.records if row.method in order), key=lambda row: order.index(row.method))
         for line in points:
-            drawn = sweep(line, rows, material.comparisons, columns, material.truth_of)
+            drawn = sweep(line, rows, material.comparisons, columns, material.truth_of, material.metrics)
             yield f"sweep-{_plain(line.path)}", f"Along {line.label}", drawn
     by_data: dict[str, list[Sheet]] = {}
     for sheet in sheets:
@@ -99,7 +105,11 @@ def _realigned(material: Material) -> Iterator[tuple[str, str, Figure | None]]:
     records = material.records
     rows = list(dict.fromkeys((*material.rows, *(record.row for record in records))))
     yield "realignment-steps", "Toxicity over the steps of the re-alignment", over_steps(records, rows)
-    yield "realignment-kl", "Toxicity against KL from the base", against_kl(records, rows, material.comparisons)
+    yield (
+        "realignment-kl",
+        "Toxicity against KL from the base",
+        against_kl(records, rows, material.comparisons, material.metrics),
+    )
     yield "realignment-proxy", "The reward of the alignment against the true one", proxy_against_truth(records, rows)
     for data in dict.fromkeys(row.data for row in records if row.metric.startswith("best_of_")):
         yield f"best-of-n-{_plain(data)}", f"Best of n: {data}", best_of_n(records, rows, data)

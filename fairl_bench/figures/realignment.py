@@ -13,6 +13,7 @@ from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, canvas, grid, look, styled
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results.realigned import DATA, budget, placed
 from fairl_bench.rows import named, shown_axes
@@ -63,7 +64,9 @@ def over_steps(records: Sequence[Record], rows: Sequence[Row]) -> Figure | None:
 
 
 @styled
-def against_kl(records: Sequence[Record], rows: Sequence[Row], comparisons: Sequence[Comparison]) -> Figure | None:
+def against_kl(
+    records: Sequence[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], metrics: Metrics
+) -> Figure | None:
     """Toxicity rate against KL: every look of every run, the mean path, and at each budget the interval of each row.
 
     One line of panels a model; None where nothing was aligned again.
@@ -98,7 +101,7 @@ def against_kl(records: Sequence[Record], rows: Sequence[Row], comparisons: Sequ
             if value == value
         ]
         for cut, axis in zip(cuts, others, strict=True):
-            _at(axis, mine, rows, records, comparisons, cut)
+            _at(axis, mine, rows, records, comparisons, cut, metrics)
             axis.set_title(f"at KL {budget(cut):g}")
             axis.set_xlabel("toxicity rate")
             axis.set_yticks(range(len(mine)), [brief(labels[row], 24) for row, _ in mine] if cut == cuts[0] else [])
@@ -343,9 +346,10 @@ def _at(
     records: Sequence[Record],
     comparisons: Sequence[Comparison],
     cut: str,
+    metrics: Metrics,
 ) -> None:
     """Each row's toxicity rate at a budget with its interval."""
-    first = first_places(records, [row for row, _ in paths], comparisons, cut)
+    first = first_places(records, [row for row, _ in paths], comparisons, cut, metrics)
     for at, (row, _) in enumerate(paths):
         style = _look(rows, row)
         mean, low, high = _interval(records, comparisons, row, cut)

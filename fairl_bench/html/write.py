@@ -69,6 +69,7 @@ def _figures_of(results: Results) -> Material:
         results.truth_of,
         results.methods,
         list(results.rows),
+        results.metrics,
     )
 
 

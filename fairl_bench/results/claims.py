@@ -12,8 +12,9 @@ import numpy as np
 
 from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Group, Setting
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.records import Record
-from fairl_bench.rows import ARROWS, head, named, selection_of
+from fairl_bench.rows import named, selection_of
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
 from fairl_bench.science.ranks import holm
@@ -27,7 +28,11 @@ ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]
 
 
 def judge(
-    claims: Sequence[Claim], read: ReadSheets, found: Sequence[Record], known: Sequence[Comparison]
+    claims: Sequence[Claim],
+    read: ReadSheets,
+    found: Sequence[Record],
+    known: Sequence[Comparison],
+    metrics: Metrics,
 ) -> list[Verdict]:
     """The verdict of each claim on each model, encoder and variant.
 
@@ -38,10 +43,10 @@ def judge(
     verdict under each, it depends on the selection.
     """
     found = [row for row in found if not row.other]
-    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, found, known)]
+    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, found, known, metrics)]
     settings = list(dict.fromkeys(row.setting for row in found))
     lines = [
-        _Line(claim, setting, *_deciding(claim, setting, found, known))
+        _Line(claim, metrics[claim.metric], setting, *_deciding(claim, metrics[claim.metric], setting, found, known))
         for claim in claims
         for setting in (_under(claim, settings) if claim.under else settings)
     ]
@@ -52,6 +57,7 @@ class _Line(NamedTuple):
     """A claim on one model, encoder and variant, with the comparison that decides it there."""
 
     claim: Claim
+    metric: Metric
     setting: Setting
     effect: Effect
     p: float
@@ -105,13 +111,13 @@ def _largest(lines: Sequence[_Line]) -> float:
 
 
 def effect_of(
-    better: str, than: str, metric: str, place: tuple[str, str], setting: Setting, known: Sequence[Comparison]
+    better: str, than: str, metric: Metric, place: tuple[str, str], setting: Setting, known: Sequence[Comparison]
 ) -> Effect | None:
     """The gain of one method over another on ``place``, data and truth, as compared; None where it was not."""
-    group = Group.of(setting, *place, metric)
+    group = Group.of(setting, *place, metric.name)
     for row in known:
         if row.group == group and {row.method, row.other} == {better, than}:
-            sign = (1 if row.method == better else -1) * (-1 if ARROWS.get(metric) == "↓" else 1)
+            sign = (1 if row.method == better else -1) * metric.sign
             low, high = sorted((sign * row.low, sign * row.high))
             own = row.p, row.error, row.freedom, row.units, row.unit, row.n, row.note
             return Effect(than, sign * row.value, low, high, *own)
@@ -119,7 +125,7 @@ def effect_of(
 
 
 def compared(
-    questions: Iterable[tuple[str, str, str, str, str]],
+    questions: Iterable[tuple[str, str, Metric, str, str]],
     read: ReadSheets,
     found: Sequence[Record],
     known: Sequence[Comparison],
@@ -131,10 +137,10 @@ def compared(
     from fairl_bench.results import paired
 
     there = {(frozenset((row.method, row.other)), row.data, row.truth, row.metric) for row in known}
-    wanted: dict[tuple[frozenset[str], str, str], dict[str, None]] = {}
+    wanted: dict[tuple[frozenset[str], str, str], dict[Metric, None]] = {}
     for one, other, metric, data, truth in questions:
         two = frozenset((one, other))
-        if (two, data, truth, metric) not in there:
+        if (two, data, truth, metric.name) not in there:
             wanted.setdefault((two, data, truth), {})[metric] = None
     if not wanted:
         return []
@@ -150,25 +156,31 @@ def compared(
 
 
 def _compared(
-    claims: Sequence[Claim], read: ReadSheets, found: Sequence[Record], known: Sequence[Comparison]
+    claims: Sequence[Claim],
+    read: ReadSheets,
+    found: Sequence[Record],
+    known: Sequence[Comparison],
+    metrics: Metrics,
 ) -> list[Comparison]:
     measured = {(row.data, row.truth, row.metric) for row in found}
     asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
     questions = [
-        (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
+        (claim.better, than, metrics[claim.metric], claim.data, claim.truth)
+        for claim in asked
+        for than in claim.comparators()
     ]
     return compared(questions, read, found, known)
 
 
 def _deciding(
-    claim: Claim, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
+    claim: Claim, metric: Metric, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
 ) -> tuple[Effect, float]:
     """The comparison that decides a claim, with its p.
 
     All comparators must be beaten: the p of that is the largest.  Where one is not, the claim falls with it, and since
     it was looked for among all of them its p counts as often as there are comparators.
     """
-    effects = [_effect(claim, than, setting, found, known) for than in claim.comparators()]
+    effects = [_effect(claim, metric, than, setting, found, known) for than in claim.comparators()]
     each = [_p(claim, effect) for effect in effects]
     if lacking := [effect for effect, p in zip(effects, each, strict=True) if math.isnan(p)]:
         return lacking[0], math.nan
@@ -185,12 +197,14 @@ def _holds(claim: Claim, effect: Effect) -> bool:
     return effect.gain > claim.by_at_least if claim.within is None else abs(effect.gain) < claim.within
 
 
-def _effect(claim: Claim, than: str, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]) -> Effect:
-    if claim.metric not in ARROWS:
+def _effect(
+    claim: Claim, metric: Metric, than: str, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
+) -> Effect:
+    if metric.better is None:
         return _nothing(than, f"which way {claim.metric!r} is better is not known")
     if claim.slice != "all":
-        return _over_runs(claim, than, setting, found)
-    effect = effect_of(claim.better, than, claim.metric, (claim.data, claim.truth), setting, known)
+        return _over_runs(claim, metric, than, setting, found)
+    effect = effect_of(claim.better, than, metric, (claim.data, claim.truth), setting, known)
     return effect or _nothing(than, _lack(claim, than))
 
 
@@ -205,16 +219,15 @@ def _nothing(than: str, note: str) -> Effect:
     return Effect(than, nan, nan, nan, nan, nan, nan, 0, "", 0, note)
 
 
-def _over_runs(claim: Claim, than: str, setting: Setting, found: Sequence[Record]) -> Effect:
+def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, found: Sequence[Record]) -> Effect:
     """Student's t over the differences of runs; of several replicates, over the replicates' means."""
     one, other = (_by_run(method, claim, setting, found) for method in (claim.better, than))
-    sign = -1 if ARROWS[claim.metric] == "↓" else 1
     worlds: dict[int, list[float]] = {}
     for replicate, seed in dict.fromkeys((*one, *other)):
         # a run without a seed stands beside every other
         both = [runs.get((replicate, seed), runs.get((replicate, None))) for runs in (one, other)]
         if both[0] is not None and both[1] is not None and (seed is not None or len(one) == len(other)):
-            worlds.setdefault(replicate, []).append(sign * (both[0].value - both[1].value))
+            worlds.setdefault(replicate, []).append(metric.sign * (both[0].value - both[1].value))
     several = len(worlds) > 1
     by_world = [[float(np.mean(world))] if several else world for world in worlds.values()]
     gains = [gain for world in by_world for gain in world]
@@ -255,7 +268,7 @@ def _p(claim: Claim, effect: Effect) -> float:
     return p_against(effect.gain, effect.error, effect.freedom, claim.by_at_least)
 
 
-def _verdict(claim: Claim, setting: Setting, effect: Effect, p: float, p_holm: float) -> Verdict:
+def _verdict(claim: Claim, metric: Metric, setting: Setting, effect: Effect, p: float, p_holm: float) -> Verdict:
     claimed = claim.by_at_least or math.nan if claim.effect is None else claim.effect
     verdict: Said = "inconclusive"
     if p_holm <= claim.alpha:
@@ -263,7 +276,7 @@ def _verdict(claim: Claim, setting: Setting, effect: Effect, p: float, p_holm: f
         verdict = holds if _holds(claim, effect) else "refuted"
     finds = power(claimed, effect.error, effect.freedom, claim.alpha)
     smallest = detectable(effect.error, effect.freedom, claim.alpha)
-    return Verdict(claim, setting, effect, p, p_holm, finds, smallest, verdict, verdict)
+    return Verdict(claim, metric, setting, effect, p, p_holm, finds, smallest, verdict, verdict)
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
@@ -302,7 +315,7 @@ def _shown(one: Verdict) -> tuple[str, ...]:
     verdict = one.verdict + here + ("" if one.met else f" (expected: {claim.expect})")
     than = " and ".join(claim.comparators())
     asked = "" if claim.within is None else f", within {claim.within:g}"
-    return claim.id, claim.better, than, data, head(claim.metric) + asked, *numbers, verdict
+    return claim.id, claim.better, than, data, one.metric.head + asked, *numbers, verdict
 
 
 def _number(value: float, form: str) -> str:

@@ -11,6 +11,7 @@ from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Floats
 from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results.paired import Question, compared
 from fairl_bench.results.results import Results, read_results
@@ -52,6 +53,7 @@ class Counted(NamedTuple):
 class Compared(NamedTuple):
     """What two sides differ in."""
 
+    metrics: Metrics
     differences: Sequence[Difference]
     counts: Sequence[Counted]
 
@@ -75,7 +77,7 @@ def compare(first: str, second: str) -> Compared:
     folders = (read_results(sides[0].folder), read_results(sides[1].folder))
     duels = [_duel(folders, methods) for methods in _methods(sides, folders)]
     differences = [difference for duel in duels for difference in _differences(duel)]
-    return Compared(differences, [_counted(duel) for duel in duels])
+    return Compared(_declared(folders), differences, [_counted(duel) for duel in duels])
 
 
 def _differences(duel: _Duel) -> Iterator[Difference]:
@@ -136,9 +138,14 @@ def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
     ]
     first = folders[0].report.table1
     truth_of = first.truth_of if first else (lambda data: "preferred" if data.startswith("pairs/") else "gold")
-    metrics = first.metrics if first else METRICS
+    metrics = tuple(_declared(folders)[name] for name in (first.metrics if first else METRICS))
     judged = [Question(name, truth_of(name), metrics) for name in data if any(sheet.data == name for sheet in sheets)]
     return _Duel(labels, sheets, records, judged)
+
+
+def _declared(folders: tuple[Results, Results]) -> Metrics:
+    """The metrics of both; where they declare one name differently, as the first does."""
+    return folders[0].metrics.or_else(folders[1].metrics)
 
 
 def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple[str, str]:

@@ -13,8 +13,8 @@ from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
-from fairl_bench.results.resampled import Forms
-from fairl_bench.rows import BOUNDS
+from fairl_bench.metrics import Metric
+from fairl_bench.results.resampled import Resampling
 from fairl_bench.science import resampling
 from fairl_bench.science.intervals import Estimate, bootstrap, bounded, cohens_d, defined
 from fairl_bench.science.moderated import differences, half_width, two_sided
@@ -33,7 +33,7 @@ class Question(NamedTuple):
 
     data: str
     truth: str
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
 
 
 def compared(
@@ -85,7 +85,8 @@ class Compared:
         # where there are several replicates, the noise of examples is in what these differ by
         draws = {} if others else self._draws(sheet, runs, resamples)
         for metric in self.question.metrics:
-            yield from self._of(metric, draws.get(metric), resamples if metric in draws else 0)
+            drawn = draws.get(metric.name)
+            yield from self._of(metric, drawn, resamples if drawn else 0)
 
     def _draws(self, sheet: Sheet, runs: Sequence[Run], resamples: int) -> dict[str, Draws]:
         """Every metric that can be resampled; runs as columns."""
@@ -99,20 +100,20 @@ class Compared:
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
         """The metrics of these runs that can be resampled, as functions of weights."""
-        forms = Forms(sheet, runs, self.question.truth, self.values, clusters)
-        return {metric: form for metric in self.question.metrics if (form := forms.of(metric)) is not None}
+        resampling = Resampling(sheet, runs, self.question.truth, self.values, clusters)
+        return {one.name: found for one in self.question.metrics if (found := resampling.of(one)) is not None}
 
-    def _of(self, metric: str, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
+    def _of(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
         """One metric: each method's own, then each difference with its p over all of them."""
-        by_unit = [self._units(method, metric, draws) for method in self.methods]
+        by_unit = [self._units(method, metric.name, draws) for method in self.methods]
         for method, own in zip(self.methods, by_unit, strict=True):
-            yield self._row(metric, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
+            yield self._row(metric.name, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
         found = _apart(by_unit)
         adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in found])
         pairs = itertools.combinations(range(len(self.methods)), 2)
         for (i, j), answer, p_holm in zip(pairs, found, adjusted, strict=True):
             gaps = [one.value - other.value for one, other in _both(by_unit[i], by_unit[j])]
-            yield self._row(metric, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
+            yield self._row(metric.name, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
 
     def _units(self, method: str, metric: str, draws: Draws | None) -> _ByUnit:
         """A method's metric by replicate, the mean over its seeds; where there is one replicate, by seed."""
@@ -164,7 +165,7 @@ class Compared:
         )
 
 
-def _own(metric: str, units: _ByUnit) -> Estimate | str:
+def _own(metric: Metric, units: _ByUnit) -> Estimate | str:
     """A method's own number with its interval, or why it has none."""
     found = list(units.values())
     if not found:
@@ -180,7 +181,7 @@ def _own(metric: str, units: _ByUnit) -> Estimate | str:
     except Undefined as reason:
         return str(reason)
     half = half_width(error, len(values) - 1)
-    return Estimate(value, *bounded(value, half, BOUNDS.get(metric)), math.nan, error, len(values) - 1.0)
+    return Estimate(value, *bounded(value, half, metric.bounds), math.nan, error, len(values) - 1.0)
 
 
 def _alone(unit: _Unit) -> Estimate:

@@ -17,9 +17,11 @@ from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.history import History
 from fairl_bench.known import Known
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
+from fairl_bench.results.declared import read_metrics
 from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
 from fairl_bench.results.histories import read_histories
 from fairl_bench.results.known_labels import read_known
@@ -45,6 +47,7 @@ class Asked(NamedTuple):
     name: str
     report: Report
     claims: tuple[Claim, ...] = ()
+    metrics: Metrics = Metrics()
 
 
 class Results(Material):
@@ -74,6 +77,11 @@ class Results(Material):
         """The name of the suite."""
         return self.asked.name
 
+    @property
+    def metrics(self) -> Metrics:
+        """What the suite's evaluators declare of their numbers."""
+        return self.asked.metrics
+
     # --- numbers
 
     @cached_property
@@ -83,8 +91,8 @@ class Results(Material):
 
         if self._kept is not None:
             return self._kept
-        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records)
-        after_alignment = list(realigned.compared(self.realigned, self.single_records))
+        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records, self.metrics)
+        after_alignment = list(realigned.compared(self.realigned, self.single_records, self.metrics))
         signature = signature_of(self.files, self.report, self.single_records)
         return Statistics(made.records, [*made.comparisons, *after_alignment], signature)
 
@@ -104,7 +112,7 @@ class Results(Material):
         from fairl_bench.results import claims
 
         return (
-            claims.judge(self.claims, self.sheets_as_filed, self.single_records, self.comparisons)
+            claims.judge(self.claims, self.sheets_as_filed, self.single_records, self.comparisons, self.metrics)
             if self.claims
             else ()
         )
@@ -269,4 +277,4 @@ def _read_asked(files: ResultsFolder) -> Asked:
     except (ValidationError, TypeError) as error:
         what = "cannot be read; run the suite again, and it is written anew"
         raise ResultsError(f"{files.path / SUITE} {what}") from error
-    return Asked(str(content.get("name")), report, claims)
+    return Asked(str(content.get("name")), report, claims, read_metrics(files))

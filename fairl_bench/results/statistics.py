@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fairl_bench.comparison import Comparison
 from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results import comparisons
 from fairl_bench.results.folder import ResultsFolder
@@ -53,7 +54,7 @@ def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]
     return whole.hexdigest()
 
 
-def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record]) -> Statistics:
+def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record], metrics: Metrics) -> Statistics:
     """The statistics that the tables of a report need, from scores and the records of single runs."""
     from fairl_bench.results import paired
     from fairl_bench.results.two_runs import ambiguities
@@ -63,7 +64,8 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
     compared: list[Comparison] = []
     rows = list(disagreements(sheets, report, values))
     if (first := report.table1) is not None:
-        questions = [paired.Question(data, first.truth_of(data), first.metrics) for data in first.data]
+        asked = tuple(metrics[name] for name in first.metrics)
+        questions = [paired.Question(data, first.truth_of(data), asked) for data in first.data]
         compared = paired.compared(sheets, values, questions)
         rows += ambiguities([sheet for sheet in sheets if sheet.data in first.data])
     return Statistics(list({row.key: row for row in rows}.values()), compared)

@@ -30,10 +30,12 @@ from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.recorded import recorded, still_answering
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import ResultsError
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
 from fairl_bench.results.comparisons import FILE
 from fairl_bench.results.comparisons import write as write_comparisons
+from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE, alike, distinct
 from fairl_bench.results.results import Results
@@ -81,7 +83,7 @@ class RunFolder:
         place of ours."""
         with self.held():
             names = [name.removesuffix(".parquet") for name in _file_names(plan).values()]
-            ours = {"suite.yaml", "run.json", "records.parquet", FILE, "logs/x", "tables/x", "figures/x"}
+            ours = {"suite.yaml", "run.json", "records.parquet", METRICS, FILE, "logs/x", "tables/x", "figures/x"}
             ours |= {f"{kind}/{name}.parquet" for kind in KINDS for name in names}
             ours |= {f"rewards/{name}/{file}" for name in names for file in REWARD}
             self.files.refuse(sorted(ours.difference(self.files.listed())))
@@ -97,6 +99,7 @@ class RunFolder:
         command: list[str],
         seconds: float,
         runs: Mapping[Row, Runs],
+        metrics: Metrics,
         *,
         only: Plan | None = None,
     ) -> list[Record]:
@@ -111,6 +114,7 @@ class RunFolder:
         before = self.paired() or []  # these stay until it is known whether they still hold
         self._records([*rows, *before])
         self.files.put("suite.yaml", "suite", dump(self.suite.shown()))
+        self.files.put(METRICS, "metrics", json.dumps({"metrics": metrics.plain()}, indent=1))
         names = _file_names(plan)
         shelf = Shelf(self.files, self.suite.name, plan, worker)
         wanted, saved, written = {*part.worlds, *part.cells}, set[str](), set[str]()

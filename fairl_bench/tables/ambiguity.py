@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from fairl_bench.coordinates import Row
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
-from fairl_bench.rows import Column, Runs, head, mean_and_spread, named, shown_axes
+from fairl_bench.rows import Column, Runs, mean_and_spread, named, shown_axes
 from fairl_bench.table import Table, Value
 
 METRICS = ("starc", "spearman", "kendall")
 
 
-def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs]) -> Table:
+def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs], metrics: Metrics) -> Table:
     """Mean ± sd over pairs of seeds of STARC, Spearman and Kendall between their rewards; no row below two seeds."""
     found: dict[tuple[Row, Column], list[float]] = {}
     for record in records:
@@ -30,7 +31,7 @@ def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row,
         for row in order
     )
     tidy = tuple(_tidy(row, column, found.get((row, column), [])) for row in order for column in columns)
-    heads = [("", axis) for axis in shown] + [(column.place, head(column.metric)) for column in columns]
+    heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     note = (
         "Between the rewards of each two training seeds of one method in one replicate, whatever the truth: mean ± "
         "sample standard deviation over pairs of seeds, which share seeds, so that it is no standard error. STARC 0 "

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
-from fairl_bench.rows import Column, Found, Layout, Runs, head, mean_and_spread, named, shown_axes, summary
+from fairl_bench.rows import Column, Found, Layout, Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.ranked import ranked
 
@@ -18,6 +19,7 @@ def table1(
     records: Iterable[Record],
     layout: Layout,
     runs: Mapping[Row, Runs],
+    metrics: Metrics,
     comparisons: Sequence[Comparison] = (),
     *,
     intervals: bool = False,
@@ -29,11 +31,11 @@ def table1(
     """
     columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     found = _found(records, layout)
-    table = _board("Table 1", found, layout, runs, columns)
-    return ranked(table, found, layout, runs, columns, comparisons, intervals) if comparisons else table
+    table = _board("Table 1", found, layout, runs, columns, metrics)
+    return ranked(table, found, layout, runs, columns, metrics, comparisons, intervals) if comparisons else table
 
 
-def slices(records: Iterable[Record], layout: Layout, runs: Mapping[Row, Runs]) -> Table:
+def slices(records: Iterable[Record], layout: Layout, runs: Mapping[Row, Runs], metrics: Metrics) -> Table:
     """Table 1's metrics on what the baseline misranks and on its near-ties; no row where no slice was measured."""
     rows = list(records)
     names = sorted({record.slice for record in rows if record.slice.startswith(("misranked:", "near-tie:"))})
@@ -49,7 +51,7 @@ def slices(records: Iterable[Record], layout: Layout, runs: Mapping[Row, Runs]) 
         "The slices are chosen by one run of the baseline, seed by seed: on what it misranks it is at its worst by "
         "construction, and any other reward, be it another seed of the baseline, does better."
     )
-    table = _board("Slices", found, layout, runs, columns)
+    table = _board("Slices", found, layout, runs, columns, metrics)
     return table._replace(notes=(*table.notes, warning))
 
 
@@ -63,7 +65,9 @@ def _found(records: Iterable[Record], layout: Layout) -> Found:
     return values
 
 
-def _board(title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> Table:
+def _board(
+    title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], columns: Sequence[Column], metrics: Metrics
+) -> Table:
     shown = shown_axes(runs)
     common = _of_every_row(found, list(runs), columns)
     rows, notes, tidy = [], [f"{column.place} {column.metric}: {note}." for column, note in common], []
@@ -79,7 +83,7 @@ def _board(title: str, found: Found, layout: Layout, runs: Mapping[Row, Runs], c
             for column, cell in zip(columns, cells, strict=True)
             if (note := _undefined(cell)) and (column, note) not in common
         ]
-    heads = [("", axis) for axis in shown] + [(column.place, head(column.metric)) for column in columns]
+    heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     judged = ", ".join(
         f"{data} against {layout.truth_of(data)!r}" for data in dict.fromkeys(column.data for column in columns)
     )

@@ -24,14 +24,14 @@ def tables(report: Report, material: Material, *, intervals: bool = False) -> di
 
     Notes of the whole run stand below Table 1; of how many examples the label is known is shown where it is not of all.
     """
-    records, rows = material.records, material.rows
-    made = realignment(records, rows, material.comparisons)
+    records, rows, metrics = material.records, material.rows, material.metrics
+    made = realignment(records, rows, metrics, material.comparisons)
     compared = [one for one in material.comparisons if one.data.partition("/")[0] != DATA]
     if (first := report.table1) is not None:
-        board = table1(records, first, rows, compared, intervals=intervals)
+        board = table1(records, first, rows, metrics, compared, intervals=intervals)
         made["1"] = board._replace(notes=(*board.notes, *material.notes))
-        made["slices"] = slices(records, first, rows)
-        made["ambiguity"] = ambiguity(records, first.data, rows)
+        made["slices"] = slices(records, first, rows, metrics)
+        made["ambiguity"] = ambiguity(records, first.data, rows, metrics)
     if (second := report.table2) is not None:
         made["2"] = table2(records, second.methods, second.data)
     if (third := report.table3) is not None:
