@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from fairl_bench.data import GOLD, PREFERRED
 from fairl_bench.engine.plan import Plan, WorldKeys
 from fairl_bench.engine.planner import plan
-from fairl_bench.engine.preferences import preferences
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import Undefined
 from fairl_bench.pairwise import PairwiseMethod, loop_form, recipe_of, run_of
 from fairl_bench.pipeline import run
+from fairl_bench.preferences import preferences
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.classification import auc
 from fairl_bench.science.failure_stack import FailureStack

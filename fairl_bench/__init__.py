@@ -14,6 +14,10 @@ from fairl_bench.version import __version__ as __version__
 if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so does `_homes`
     from pydantic import Field as Field
 
+    from fairl_bench.api import Results as Results
+    from fairl_bench.api import check as check
+    from fairl_bench.api import read_results as read_results
+    from fairl_bench.api import run as run
     from fairl_bench.component import Component as Component
     from fairl_bench.component import DataFile as DataFile
     from fairl_bench.component import RunTime as RunTime
@@ -33,6 +37,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.data import Scored as Scored
     from fairl_bench.data import Truth as Truth
     from fairl_bench.data import Vectors as Vectors
+    from fairl_bench.engine.check import Checked as Checked
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
@@ -62,6 +67,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.language_models import Model as Model
     from fairl_bench.language_models import Sampling as Sampling
     from fairl_bench.language_models import Site as Site
+    from fairl_bench.material import Picture as Picture
     from fairl_bench.metrics import Metric as Metric
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.progress import report as report
@@ -72,6 +78,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.resources import Resources as Resources
     from fairl_bench.reward.function import RecoveredReward as RecoveredReward
     from fairl_bench.reward.load import load_reward as load_reward
+    from fairl_bench.reward.saved import SavedRewards as SavedRewards
     from fairl_bench.science.failures import FailurePlan as FailurePlan
     from fairl_bench.science.failures import Signal as Signal
     from fairl_bench.science.resampling import Form as Form
@@ -90,6 +97,9 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.training import Training as Training
     from fairl_bench.truncation import Tokens as Tokens
     from fairl_bench.truncation import report_read as report_read
+    from fairl_bench.verdicts import Claim as Claim
+    from fairl_bench.verdicts import Effect as Effect
+    from fairl_bench.verdicts import Verdict as Verdict
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairl_bench.coordinates import Group, Row
 
@@ -38,3 +39,21 @@ class Comparison(Group):
     def row(self) -> Row:
         """The row of a table that it is of."""
         return self.setting.row(self.method)
+
+
+class Question(NamedTuple):
+    """What to compare: a data set, its truth, and the metrics."""
+
+    data: str
+    truth: str
+    metrics: tuple[str, ...]
+
+
+class TwoMethods(NamedTuple):
+    """Two methods whose right and wrong answers are counted on a data set, the baseline first."""
+
+    methods: tuple[str, str]
+    data: str
+    truth: str
+    subtypes: bool = False  # the texts of each subtype alone
+    texts: int | None = None  # of how many texts, drawn once; None: of all

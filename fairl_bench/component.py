@@ -104,6 +104,8 @@ class Component(Settings):
     """A part that a suite can name.  Subclass a kind (`fairl_bench.kinds`), not this."""
 
     kind: ClassVar[str] = ""
+    named_by_place: ClassVar[bool] = False
+    """Whether a suite names it by the key that it stands under, so that its settings have no ``use:``."""
     drawn: ClassVar[bool] = False
     """Whether another replicate gives another answer (a drawn world) or the same one (a file)."""
     _use: str = PrivateAttr("")
@@ -154,7 +156,7 @@ class Component(Settings):
 
     def plain(self) -> dict[str, Any]:
         """The spec that builds this part again, defaults included."""
-        return {"use": self._use, **super().plain()}
+        return super().plain() if self.named_by_place else {"use": self._use, **super().plain()}
 
     def reads(self) -> dict[str, str]:
         """SHA-256 by name of everything outside the fields that the answer depends on: files, weights, commits.

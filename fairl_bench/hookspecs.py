@@ -84,6 +84,21 @@ def fairl_evaluators(register: Register) -> None:
     """Register what turns scores and truths into numbers."""
 
 
+@hookspec
+def fairl_tables(register: Register) -> None:
+    """Register tables of a report, by the name that a suite gives them under ``report:``."""
+
+
+@hookspec
+def fairl_figures(register: Register) -> None:
+    """Register figures of a report."""
+
+
+@hookspec
+def fairl_panels(register: Register) -> None:
+    """Register sections of the page ``report.html``."""
+
+
 @dataclass(frozen=True)
 class RunStarted:
     """A run that is about to do its first stage."""

@@ -60,7 +60,7 @@ _counting = threading.Lock()
 
 
 @contextmanager
-def put_back(*, quiet: bool = True) -> Iterator[None]:
+def isolated(*, quiet: bool = True) -> Iterator[None]:
     """Around the work of parts: whatever they change of the process is as it was afterwards.
 
     What they print goes to the standard error, if ``quiet``.
@@ -73,7 +73,7 @@ def put_back(*, quiet: bool = True) -> Iterator[None]:
     try:
         undo += [*_settings(), *_libraries()]
         signals.note()
-        with aside() if quiet else nullcontext():
+        with prints_to_stderr() if quiet else nullcontext():
             yield
         if signals.raised is not None and os.getpid() == mine:  # caught by the part, or raised where nothing can rise
             raise signals.raised
@@ -89,14 +89,14 @@ def put_back(*, quiet: bool = True) -> Iterator[None]:
         if os.getpid() != mine:
             _exit(0)
         _end()
-        signals.put_back()
+        signals.restore()
         for one in (*reversed(undo), *_late(had_torch)):
             with suppress(Exception):  # what cannot be put back is no reason to lose the rest
                 one()
 
 
 @contextmanager
-def aside() -> Iterator[None]:
+def prints_to_stderr() -> Iterator[None]:
     """Around what a plugin may print into: it goes to the standard error."""
     global _printing, _streams
     with _counting:
@@ -136,10 +136,10 @@ def _end() -> None:
 def _ending(error: BaseException) -> str:
     if isinstance(error, _Exit):
         return f"it called {error}; a part raises an error, or returns"
-    return f"{type(error).__name__}: {said(error)}".rstrip(": ")
+    return f"{type(error).__name__}: {message_of(error)}".rstrip(": ")
 
 
-def said(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """What an error says, in one line that any file can hold; also where its own ``__str__`` is broken."""
     try:
         text = str(error)
@@ -152,7 +152,7 @@ def said(error: BaseException) -> str:
 _LONG = 2000  # letters of a message
 
 
-def parent_alone() -> None:
+def end_forked_copy() -> None:
     """End a process that a part has forked and that comes back into our code as if it were the run."""
     if _at_work and os.getpid() != _home:
         _exit(0)
@@ -225,7 +225,7 @@ class _Signals:
 
         return handle
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         for one, handler in self.before.items():
             if handler is not None:  # None: not set from Python
                 signal.signal(one, handler)

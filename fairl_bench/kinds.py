@@ -19,6 +19,7 @@ from fairl_bench.resources import Resources
 from fairl_bench.science.streams import stream
 from fairl_bench.training import Head, Inputs, Reward, Task
 from fairl_bench.truncation import Tokens
+from fairl_bench.views import Panel, ReportFigure, ReportTable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -410,5 +411,9 @@ class Evaluator(Component, ABC):
 
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator)
+    kind.kind: kind
+    for kind in (
+        *(Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator),
+        *(ReportTable, ReportFigure, Panel),
+    )
 }

@@ -33,6 +33,16 @@ class Completions:
         row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
         return Completions(prompt, text, row, draw)
 
+    @staticmethod
+    def merged(shards: Sequence[Completions]) -> Completions:
+        """Those of all shards, each of which has every ``len(shards)``-th of them."""
+        n = sum(map(len, shards))
+
+        def whole(name: str) -> tuple[Any, ...]:
+            return tuple(getattr(shards[i % len(shards)], name)[i // len(shards)] for i in range(n))
+
+        return Completions(whole("prompt"), whole("text"), whole("row"), whole("draw"))
+
 
 NOTHING: Final = Completions((), (), (), ())
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.component import Component
 from fairl_bench.coordinates import Row
 from fairl_bench.history import History
 from fairl_bench.known import Known
@@ -15,7 +16,20 @@ from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.rows import Runs
 from fairl_bench.sheets import Sheet
+from fairl_bench.table import Table
 from fairl_bench.verdicts import Verdict
+
+
+class Picture(NamedTuple):
+    """A figure as it is saved: its bytes by format, ``svg`` and ``png``."""
+
+    name: str
+    title: str
+    formats: Mapping[str, bytes]
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        return self.formats["svg"].decode("utf-8")
 
 
 class Material(ABC):
@@ -45,6 +59,21 @@ class Material(ABC):
     @abstractmethod
     def rows(self) -> Mapping[Row, Runs]:
         """The rows of tables in the order of the suite, each with the runs that it should rest on."""
+
+    @property
+    @abstractmethod
+    def report(self) -> Mapping[str, Component]:
+        """The tables that the suite asks for by name under ``report:``, with their settings."""
+
+    @property
+    @abstractmethod
+    def tables(self) -> Mapping[str, Table]:
+        """Every table by name, as it was made; for figures and panels: a table is not made of tables."""
+
+    @property
+    @abstractmethod
+    def other_tables(self) -> Sequence[Table]:
+        """The tables that lie in the results folder and that nobody here makes, such as one of a plugin elsewhere."""
 
     @property
     @abstractmethod

@@ -1,38 +1,37 @@
-"""A study, run: plan, do what is missing, project it into the results folder."""
+"""Runs a study: plan it, do what is missing, write and judge the results.
+
+This is the one module that knows the engine as well as the results.
+"""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from fairl_bench.coordinates import Row
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.executors.here import Hands, Here
 from fairl_bench.engine.executors.pool import Pool
+from fairl_bench.engine.finished_work import finished_run
 from fairl_bench.engine.followers import Followers
-from fairl_bench.engine.plan import Cell, Plan
+from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.split_sizes import checked_sizes
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
-from fairl_bench.isolation import put_back
+from fairl_bench.isolation import isolated
 from fairl_bench.records import Record
-from fairl_bench.results import claims
-from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.results.results import Asked, Results
-from fairl_bench.results.statistics import Statistics, kept_statistics, signature_of
+from fairl_bench.results.results import Results
 from fairl_bench.results.write import RunFolder
-from fairl_bench.rows import Runs
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
-from fairl_bench.tables.report import tables
+from fairl_bench.tables.formats import rendered_files
 from fairl_bench.verdicts import Verdict
 
 
@@ -74,81 +73,111 @@ def run(
     replace_results: bool = False,
     then: Callable[[Results], object] | None = None,
     isolate: bool = False,
+    command: Sequence[str] = (),
 ) -> Finished:
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
     With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
     ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
     the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
-    folder, before plugins hear that the run is over.
+    folder, before plugins hear that the run is over.  ``command`` is what started it, for ``run.json``.
     """
     started = time.perf_counter()
-    with put_back():
+    with isolated():
         whole = plan(study)
     wanted = _only(whole, study, only) if only else whole
-    todo = missing(wanted, store)
-    with put_back():  # so that the first mistake is told before the first minute's work
-        check_parts(study, (stage.parts for stage in todo))
-        checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
-    written = RunFolder(folder, study.suite, replace=replace_results, watcher=watcher)
-    written.claim(whole)
+    _check_before_work(study, wanted, store)
+    outcome, own = Outcome(), watcher or Watcher()
+    followers = Followers(study, wanted, store, folder, own, outcome)
+    heard = {"waits": own.warned, "mended": own.damaged, "lost": followers.warn}
+    results_folder = RunFolder(folder, study, replace=replace_results, **heard)
     worker = Worker(store, study.registry)
-    outcome = Outcome()
-    followers = Followers(study, wanted, store, folder, watcher or Watcher(), outcome)
-    watcher = followers.watcher()
-
-    def project(*, whole_story: bool = True) -> Finished:
-        with written.held():
-            return projected(whole_story)
-
-    def projected(whole_story: bool) -> Finished:
-        seconds = time.perf_counter() - started
-        runs, before, metrics = _runs(whole, outcome), written.paired(), study.metrics()
-        # who interrupts a run says nothing of what it did not reach
-        part = wanted if only or not (whole_story or replace_results) else None
-        records = written.write(whole, worker, outcome, sys.argv, seconds, runs, metrics, only=part)
-        files, asked = ResultsFolder(folder), Asked(study.suite.name, study.suite.report, study.suite.claims, metrics)
-        kept = kept_statistics(files, signature_of(files, asked.report, records), before)
-        if kept is None and not whole_story:
-            kept, asked = Statistics((), ()), asked._replace(claims=())
-        results = Results(files, asked, records, written.story(), kept)
-        written.write_paired(results)
-        made = list(tables(asked.report, results).values())
-        if asked.claims:
-            made.append(claims.table(results.verdicts))
-            written.write_claims([claims.plain(verdict) for verdict in results.verdicts])
-        written.write_tables(made)
-        written.commit()
-        return Finished(wanted, outcome, results, made, folder, seconds)
-
-    def answer() -> Finished:
-        check_changed(whole, store, watcher, outcome)
-        while True:
-            hands = _hands(wanted, worker, watcher, jobs, cluster, isolate)
-            try:
-                execute(wanted, store, hands, watcher, outcome)
-            except BaseException:  # whatever ends the work, what is finished can be read
-                with suppress(StoreError, ResultsError):
-                    project(whole_story=False)  # who interrupts a run waits for no bootstrap
-                raise
-            try:
-                return project()
-            except DamagedArtefact as error:
-                put_aside(error, store, watcher, outcome)
-
+    results_folder.claim(finished_run(study.suite, whole, worker, outcome))
+    work = _Work(study, whole, wanted, worker, outcome, followers.watcher(), results_folder, command, started, then)
     if not store.has_locks:
         followers.warn(
             f"the store {store.root} is on a file system that has no locks: files stand for them, and two machines may "
             "do one stage twice"
         )
     # before anything is asked of the store: `Store.announce` says why
-    with store.announce(study.suite.name, whole.stages), followers.until_finished(written.write_warnings):
+    with store.announce(study.suite.name, whole.stages), followers.until_finished(results_folder.write_warnings):
         followers.started()
-        finished = answer()
-        if then is not None:
-            then(finished.results)
+        finished = work.answer(lambda: _hands(wanted, worker, work.watcher, jobs, cluster, isolate))
         followers.tables = finished.tables
     return finished
+
+
+def _check_before_work(study: Study, wanted: Plan, store: Store) -> None:
+    """Raises `FairlError` for the first mistake that can be seen before the first minute's work."""
+    todo = missing(wanted, store)
+    with isolated():
+        check_parts(study, (stage.parts for stage in todo))
+        checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
+
+
+@dataclass
+class _Work:
+    """One run of a study, from its plan to its results folder."""
+
+    study: Study
+    whole: Plan
+    wanted: Plan  # the part of it that was asked for
+    worker: Worker
+    outcome: Outcome
+    watcher: Watcher
+    folder: RunFolder
+    command: Sequence[str]  # what started it
+    started: float
+    then: Callable[[Results], object] | None
+
+    def answer(self, hands: Callable[[], Hands]) -> Finished:
+        """Do what is missing and write the results; what is found damaged on the way is made again."""
+        store = self.worker.store
+        check_changed(self.whole, store, self.watcher, self.outcome)
+        while True:
+            self._execute(hands())
+            try:
+                return self._write_results()
+            except DamagedArtefact as error:
+                put_aside(error, store, self.watcher, self.outcome)
+
+    def _execute(self, hands: Hands) -> None:
+        try:
+            execute(self.wanted, self.worker.store, hands, self.watcher, self.outcome)
+        except BaseException:  # whatever ends the work, what is finished can be read
+            with suppress(StoreError, ResultsError):
+                self._write_interrupted()
+            raise
+
+    def _write_results(self) -> Finished:
+        """Write the results folder and all that is judged from it."""
+        with self.folder.held():
+            results = self._written(None if self.wanted is self.whole else self.wanted)
+            tables = self._judge(results)
+            if self.then is not None:
+                self.then(results)
+        return Finished(self.wanted, self.outcome, results, tables, self.folder.folder, self._seconds())
+
+    def _write_interrupted(self) -> None:
+        """Write what is finished, and nothing of what was not reached; nobody who interrupts waits for statistics."""
+        with self.folder.held():
+            all_is_replaced = self.folder.replace and self.wanted is self.whole
+            results = self._written(None if all_is_replaced else self.wanted)
+            self._judge(results if results.is_judged else results.unjudged())
+
+    def _written(self, part: Plan | None) -> Results:
+        """What finished stages say, written; ``part`` is the part of the plan that it is asked of, where not of all."""
+        finished = finished_run(self.study.suite, self.whole, self.worker, self.outcome, part)
+        return self.folder.write(finished, self.command, self._seconds())
+
+    def _judge(self, results: Results) -> list[Table]:
+        """The tables of results, written with the statistics and verdicts that they show."""
+        made = list(results.tables.values())
+        self.folder.finish(results, rendered_files(made))
+        return made
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self.started
 
 
 def _hands(
@@ -180,19 +209,3 @@ def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:
         named = " ".join(f"--only {axis}={','.join(values)}" for axis, values in only.items())
         raise FairlError(f"{named}: no cell has all of these")
     return wanted
-
-
-def _runs(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
-    """What each row of a table should rest on."""
-    lost = outcome.lost()
-    rows: dict[Row, list[Cell]] = {}
-    for cell in plan.cells:
-        rows.setdefault(cell.row, []).append(cell)
-    return {
-        row: Runs(
-            all=len(cells),
-            failed=sum(any(key in lost for key in (cell.reward, cell.scores, *cell.judged())) for cell in cells),
-            unit="seeds" if cells[0].seed is not None and len({cell.replicate for cell in cells}) == 1 else "runs",
-        )
-        for row, cells in rows.items()
-    }

@@ -1,8 +1,8 @@
-"""What a part is given: values that it may read and not change, and a look at them when it is done.
+"""Values that parts may read and must not change, and a check that they did not.
 
-An array that a part writes into belongs to others too: the vectors of a data set are read by every method, and what one
-changes would be the numbers of all.  numpy refuses to write into these arrays; where a library writes all the same, as
-torch does, the values are found to differ afterwards.
+The vectors of a data set are read by every method: if one method wrote into them, the numbers of all would change.
+numpy refuses to write into these arrays.  Where a library writes into them all the same, as torch does, the check finds
+that the values differ afterwards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ A = TypeVar("A", bound=np.generic)
 
 
 class _Refused(TypeError):
-    """A mapping was not to be changed."""
+    """Something tried to change a read-only mapping."""
 
 
 class ReadOnly(dict[K, V]):
@@ -51,7 +51,7 @@ class ReadOnly(dict[K, V]):
 
 
 def read_only(array: NDArray[A]) -> NDArray[A]:
-    """A view that numpy does not write into; whoever holds the array itself may."""
+    """A view that numpy refuses to write into; the array itself can still be written."""
     if not isinstance(array, np.ndarray):  # what a plugin gives instead is refused where it is kept
         return array
     view = array.view()
@@ -66,25 +66,26 @@ def freeze_arrays(value: object, *names: str) -> None:
 
 
 @contextmanager
-def lent(part: Component | Sequence[Component], *, look: bool | None = None, **given: object) -> Iterator[None]:
-    """Inside, a part works on what it is given, by name.  Raises `Changed` where it changes any of that, or tries to.
+def unchanged_by(part: Component | Sequence[Component], *, look: bool | None = None, **given: object) -> Iterator[None]:
+    """Inside, a part may read what is ``given``.  Raises `Changed` where it changes any of it, or tries to.
 
-    The values are looked at before and after; not those of built-in parts, whose tests do, unless ``look`` says so.
+    The values are compared before and after.  Built-in parts are not checked here, as their tests do it, unless
+    ``look`` is true.
     """
     parts = [part] if isinstance(part, Component) else list(part)
     look = bool(_foreign(parts)) if look is None else look
-    before = _traces(given) if look else {}
+    before = _fingerprints(given) if look else {}
 
     def changed() -> list[str]:
-        after = _traces(given) if look else {}
+        after = _fingerprints(given) if look else {}
         return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 
     try:
-        # torch says that it cannot refuse to write; that is why the values are looked at
+        # torch warns that it cannot refuse to write; that is why the values are compared
         with _without("The given (NumPy array|buffer) is not writable") if look else nullcontext():
             yield
     except (Exception, SystemExit) as error:
-        if not isinstance(error, Changed) and (what := changed() or _refused(error, given)):
+        if not isinstance(error, Changed) and (what := changed() or _refused_places(error, given)):
             raise Changed(_sentence(parts, what[0], error)) from error
         raise
     if what := changed():
@@ -99,12 +100,12 @@ def _without(warning: str) -> Iterator[None]:
 
 
 def _foreign(parts: Sequence[Component]) -> list[Component]:
-    """The parts among these and within them that are not in the box."""
-    within = (inner for part in parts for inner in parts_within(part))
-    return [one for one in within if not type(one).__module__.startswith("fairl_bench.")]
+    """The parts among these, and within them, that a plugin has brought."""
+    every = (inner for part in parts for inner in parts_within(part))
+    return [part for part in every if not type(part).__module__.startswith("fairl_bench.")]
 
 
-# --- what values are
+# --- fingerprints of values
 
 
 class _Names(frozenset[object]):
@@ -112,30 +113,31 @@ class _Names(frozenset[object]):
 
 
 def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """What a value holds that holds nothing more, by its path: ``task.train.vectors``."""
+    """The innermost values within a value, each with its path, such as ``task.train.vectors``."""
     if is_dataclass(value):
-        inner = {f".{one.name}": getattr(value, one.name) for one in fields(value)}
+        inner = {f".{field.name}": getattr(value, field.name) for field in fields(value)}
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        inner = {f".{one}": getattr(value, one) for one in value._fields}
+        inner = {f".{field}": getattr(value, field) for field in value._fields}
     elif isinstance(value, tuple | list) and value and not isinstance(value[0], str | int | float):
-        inner = {f"[{at}]": one for at, one in enumerate(value)}
+        inner = {f"[{at}]": entry for at, entry in enumerate(value)}
     elif isinstance(value, Mapping):
-        inner = {f"[{key!r}]" if name else str(key): one for key, one in value.items()}
+        inner = {f"[{key!r}]" if name else str(key): entry for key, entry in value.items()}
         if name:
             yield name, _Names(value)
     else:
         yield name, value
         return
-    for step, one in inner.items():
-        yield from _leaves(one, f"{name}{step}")
+    for step, entry in inner.items():
+        yield from _leaves(entry, f"{name}{step}")
 
 
-def _traces(given: Mapping[str, object]) -> dict[str, object]:
-    """By path, something that differs when the value does."""
-    return {name: _trace(leaf) for name, leaf in _leaves(given)}
+def _fingerprints(given: Mapping[str, object]) -> dict[str, object]:
+    """A fingerprint of every innermost value, by its path."""
+    return {name: _fingerprint(leaf) for name, leaf in _leaves(given)}
 
 
-def _trace(leaf: object) -> object:
+def _fingerprint(leaf: object) -> object:
+    """Something that differs when the value does."""
     if type(leaf).__module__ == "torch" and hasattr(leaf, "numpy"):
         leaf = leaf.detach().cpu().numpy()  # type: ignore[attr-defined]
     if isinstance(leaf, np.ndarray):
@@ -152,15 +154,15 @@ def _trace(leaf: object) -> object:
 
 def _files(path: Path) -> object:
     """The names, sizes and times of a folder's files."""
-    found = ((one, one.stat()) for one in sorted(path.rglob("*")) if one.is_file()) if path.is_dir() else ()
-    return tuple((str(one), told.st_size, told.st_mtime_ns) for one, told in found)
+    files = ((file, file.stat()) for file in sorted(path.rglob("*")) if file.is_file()) if path.is_dir() else ()
+    return tuple((str(file), status.st_size, status.st_mtime_ns) for file, status in files)
 
 
-# --- what is told
+# --- messages
 
 
-def _refused(error: BaseException, given: Mapping[str, object]) -> list[str]:
-    """What of the given a part was refused to write into, as far as the refused line tells; empty for other errors."""
+def _refused_places(error: BaseException, given: Mapping[str, object]) -> list[str]:
+    """The paths of what a part tried to write into, as far as its line of code shows; empty for other errors."""
     if isinstance(error, FrozenInstanceError):
         return [name for name, _ in _leaves(given) if f"'{_last(name)}'" in str(error)]
     if not isinstance(error, _Refused) and not (isinstance(error, ValueError | TypeError) and _READ_ONLY in str(error)):
@@ -168,25 +170,26 @@ def _refused(error: BaseException, given: Mapping[str, object]) -> list[str]:
     kind = _Names if isinstance(error, _Refused) else np.ndarray
     leaves = [(name, leaf) for name, leaf in _leaves(given) if isinstance(leaf, kind)]
     for frame, line in _frames(error):
-        said = linecache.getline(frame.f_code.co_filename, line)
-        near = [one for one in _mentioned(said, frame) if isinstance(one, np.ndarray)]
-        shared = [name for one in near for name, leaf in leaves if _overlap(leaf, one)]
-        if found := shared or [name for name, _ in leaves if re.search(rf"\.{_last(name)}\b", said)]:
-            return sorted(found, key=lambda name: _likeness(name, said), reverse=True)
+        code = linecache.getline(frame.f_code.co_filename, line)
+        arrays = [value for value in _mentioned(code, frame) if isinstance(value, np.ndarray)]
+        shared = [name for array in arrays for name, leaf in leaves if _overlap(leaf, array)]
+        if places := shared or [name for name, _ in leaves if re.search(rf"\.{_last(name)}\b", code)]:
+            return sorted(places, key=lambda name: _likeness(name, code), reverse=True)
     return ["a mapping"] if isinstance(error, _Refused) else []
 
 
-_READ_ONLY = "read-only"  # in all of numpy's words for it
+_READ_ONLY = "read-only"  # stands in each of numpy's messages about it
 
 
-def _likeness(name: str, said: str) -> tuple[bool, int]:
-    """How much of a path stands in a line of code: the whole of it, or so many of its words."""
-    words = set(re.findall(r"\w+", said))
-    return name in said.replace('"', "'"), len(words.intersection(re.findall(r"\w+", name)))
+def _likeness(name: str, code: str) -> tuple[bool, int]:
+    """How much of a path stands in a line of code: whether all of it does, and how many of its words."""
+    words = set(re.findall(r"\w+", code))
+    return name in code.replace('"', "'"), len(words.intersection(re.findall(r"\w+", name)))
 
 
-def _overlap(one: object, other: NDArray[np.generic]) -> bool:
-    return isinstance(one, np.ndarray) and np.may_share_memory(one, other)
+def _overlap(leaf: object, array: NDArray[np.generic]) -> bool:
+    """Whether two arrays share memory."""
+    return isinstance(leaf, np.ndarray) and np.may_share_memory(leaf, array)
 
 
 def _last(name: str) -> str:
@@ -194,20 +197,20 @@ def _last(name: str) -> str:
     return re.sub(r"(\[[^\]]*\])+$", "", name).rpartition(".")[2]
 
 
-def _mentioned(said: str, frame: FrameType) -> list[object]:
-    """The values of a frame that a line of its code names, in the line's order."""
-    return [frame.f_locals[name] for name in re.findall(r"\w+", said) if name in frame.f_locals]
+def _mentioned(code: str, frame: FrameType) -> list[object]:
+    """The local variables that a line of code names, in the line's order."""
+    return [frame.f_locals[name] for name in re.findall(r"\w+", code) if name in frame.f_locals]
 
 
 def _frames(error: BaseException | None) -> list[tuple[FrameType, int]]:
-    """Where an error went through, with the lines, the innermost first."""
+    """The frames that an error went through, each with its line number, the innermost first."""
     return [] if error is None else list(traceback.walk_tb(error.__traceback__))[::-1]
 
 
 def _sentence(parts: Sequence[Component], what: str, error: BaseException | None = None) -> str:
     """``method 'x' changed task.train.vectors, which it was given (x.py, line 8); …``."""
     through = [(frame.f_locals.get("self"), frame, line) for frame, line in _frames(error)]
-    own = [(one, frame, line) for one, frame, line in through if isinstance(one, Component) and one.kind]
+    own = [(part, frame, line) for part, frame, line in through if isinstance(part, Component) and part.kind]
     part = own[0][0] if own else next(iter((*_foreign(parts), *parts)))
     place = f" ({Path(own[0][1].f_code.co_filename).name}, line {own[0][2]})" if own else ""
     return (

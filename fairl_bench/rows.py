@@ -5,28 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from fairl_bench.coordinates import Row, Setting
 from fairl_bench.records import Record
-
-
-class Layout(Protocol):
-    """What a suite says of Table 1."""
-
-    @property
-    def data(self) -> tuple[str, ...]:
-        """The data of its columns."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics of each."""
-
-    def truth_of(self, data: str) -> str:
-        """The truth that they are measured against."""
-
 
 SELECTION: Final = "selection"
 """How a variant calls the rule by which its epochs were kept."""

@@ -119,7 +119,7 @@ def _shown(value: Any, source: Any) -> Any:
 
 
 def _fields(value: Settings, source: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Component):
+    if isinstance(value, Component) and not value.named_by_place:
         yield "use", value.use
     for name, field in type(value).model_fields.items():
         found = getattr(value, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import NamedTuple
 
 Value = str | float | int | None
@@ -12,6 +13,7 @@ class Table(NamedTuple):
     """A table as it is shown: column heads (of one or two lines), rows of text, and the notes below.
 
     ``tidy`` has the same numbers and more, one mapping a cell or a row; ``bold`` the (row, column) of what stands out.
+    ``name`` is what its files are called and what ``--table`` takes; ``caption`` stands on the page above its title.
     """
 
     title: str
@@ -20,9 +22,17 @@ class Table(NamedTuple):
     notes: tuple[str, ...]
     tidy: tuple[Mapping[str, Value], ...] = ()
     bold: frozenset[tuple[int, int]] = frozenset()
-    file: str = ""
+    name: str = ""
+    caption: str = ""
 
-    @property
-    def name(self) -> str:
-        """What its files are called: ``table1``, unless it has a ``file`` of its own."""
-        return self.file or self.title.lower().replace(" ", "")
+    def _repr_html_(self) -> str:
+        """The table as Jupyter shows it: texts are escaped, since names come from files of others."""
+        lines = ["".join(f"<th>{escape(head[at])}</th>" for head in self.heads) for at in range(2)]
+        lines += ["".join(self._cell(at, column) for column in range(len(row))) for at, row in enumerate(self.rows)]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        return f"<table><caption>{escape(self.title)}</caption>{body}</table>{notes}"
+
+    def _cell(self, row: int, column: int) -> str:
+        text = escape(self.rows[row][column])
+        return f"<td><b>{text}</b></td>" if (row, column) in self.bold else f"<td>{text}</td>"

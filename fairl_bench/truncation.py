@@ -1,6 +1,7 @@
-"""How much of its texts a part reads: a part calls `report_read`, and whoever runs it listens.
+"""How much of its texts a part reads: the part calls `report_read`, and the stage that runs it notes the sums.
 
-Encoders and classifiers read so many tokens and leave the rest of a text; what counts words does not know them all.
+Encoders and classifiers read a limited number of tokens and ignore the rest of a text; an encoder that counts words
+ignores those that it does not know.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ if TYPE_CHECKING:
 Unit = Literal["tokens", "words"]
 
 
-class Reading(NamedTuple):
-    """What one part read of texts, all calls together."""
+class TextsRead(NamedTuple):
+    """How much one part read of its texts, summed over all calls."""
 
     by: str  # encoder 'sentence-transformer'
     unit: Unit  # tokens: the end of a text is cut off; words: those that it does not know are left out
     texts: int = 0
-    short: int = 0  # texts of which some is not read
-    blank: int = 0  # texts of which nothing is read
-    units: int = 0  # of all texts
-    lost: int = 0  # those that are not read
+    short: int = 0  # texts that were not read to their end
+    blank: int = 0  # texts of which nothing was read
+    units: int = 0  # tokens or words of all texts
+    lost: int = 0  # those of them that were not read
 
-    def and_also(self, other: Reading) -> Reading:
-        """The sums of two readings by one part."""
-        return Reading(self.by, self.unit, *(one + more for one, more in zip(self[2:], other[2:], strict=True)))
+    def and_also(self, other: TextsRead) -> TextsRead:
+        """The sum of both, which are of one part."""
+        return TextsRead(self.by, self.unit, *(one + more for one, more in zip(self[2:], other[2:], strict=True)))
 
     def sentences(self, where: str) -> Iterator[str]:
-        """What the part did not read of the texts of one place; nothing where it read all that counts.
+        """Sentences about what the part did not read of the texts of one place; none where it read all of them.
 
-        >>> list(Reading("encoder 'lm'", "tokens", texts=4, short=1, units=100, lost=5).sentences("pairs of a"))
+        >>> list(TextsRead("encoder 'lm'", "tokens", texts=4, short=1, units=100, lost=5).sentences("pairs of a"))
         ["Pairs of a: encoder 'lm' cut off 1 of 4 texts; 5.0 % of all tokens were not read."]
         """
         if self.unit == "words" and self.blank:
@@ -54,63 +55,63 @@ def capitalised(text: str) -> str:
 
 
 class Tokens(NamedTuple):
-    """What a part would read of texts, told without the work: the number of tokens of each, and those that are read."""
+    """What a part would read of texts: the number of tokens of each, and the tokens that it would read."""
 
     whole: Sequence[int]
     read: Sequence[Sequence[int]]
 
 
-class Readings:
-    """The readings of some work, a sum for each part."""
+class ReadLog:
+    """How much each part has read of its texts during some work."""
 
     def __init__(self) -> None:
-        self.found: dict[tuple[str, str], Reading] = {}
+        self.sums: dict[tuple[str, str], TextsRead] = {}
 
-    def add(self, reading: Reading) -> None:
-        """Take in one more."""
-        before = self.found.get(reading[:2], Reading(*reading[:2]))
-        self.found[reading[:2]] = before.and_also(reading)
+    def add(self, reading: TextsRead) -> None:
+        """Add one more report."""
+        before = self.sums.get(reading[:2], TextsRead(*reading[:2]))
+        self.sums[reading[:2]] = before.and_also(reading)
 
     def plain(self) -> list[dict[str, str | int]]:
-        """The same as plain data."""
-        return [one._asdict() for one in self.found.values()]
+        """The sums as plain data."""
+        return [entry._asdict() for entry in self.sums.values()]
 
 
-_listener: ContextVar[Readings | None] = ContextVar("readings", default=None)
+_log: ContextVar[ReadLog | None] = ContextVar("log of reads", default=None)
 
 
 def report_read(part: Component, whole: Sequence[int], read: Sequence[int], unit: Unit = "tokens") -> None:
-    """Say that of each text, which has so many tokens (or words) as a ``whole``, so many are ``read``.
+    """Report how many tokens (or words) each text has as a ``whole``, and how many of them the part ``read``.
 
-    An encoder or judge that cannot read every text to its end calls it once for the texts of each call; silent where
-    nobody listens.
+    An encoder or judge that cannot read every text to its end calls this once for the texts of each of its calls.
+    Outside `log_of_reads` it does nothing.
     """
-    listener = _listener.get()
-    if listener is None:
+    log = _log.get()
+    if log is None:
         return
-    all_of, seen = np.asarray(whole, np.int64), np.asarray(read, np.int64)
-    lost = all_of - seen
-    numbers = (len(all_of), (lost > 0).sum(), (seen == 0).sum(), all_of.sum(), lost.sum())
-    listener.add(Reading(f"{part.kind} {(part.use or type(part).__name__)!r}", unit, *map(int, numbers)))
+    total, seen = np.asarray(whole, np.int64), np.asarray(read, np.int64)
+    lost = total - seen
+    numbers = (len(total), (lost > 0).sum(), (seen == 0).sum(), total.sum(), lost.sum())
+    log.add(TextsRead(f"{part.kind} {(part.use or type(part).__name__)!r}", unit, *map(int, numbers)))
 
 
-def report_again(reading: Reading) -> None:
-    """Say once more what was read of texts whose vectors are used again."""
-    if (listener := _listener.get()) is not None:
-        listener.add(reading)
+def report_texts_read(reading: TextsRead) -> None:
+    """Report sums that were noted before, of texts whose vectors are used again."""
+    if (log := _log.get()) is not None:
+        log.add(reading)
 
 
-def heard() -> bool:
-    """Whether anybody listens to `report_read`: what costs time to count may be left."""
-    return _listener.get() is not None
+def reads_are_logged() -> bool:
+    """Whether `report_read` has an effect; if not, a part need not count what is slow to count."""
+    return _log.get() is not None
 
 
 @contextmanager
-def readings() -> Iterator[Readings]:
-    """What is reported by the work inside."""
-    found = Readings()
-    token = _listener.set(found)
+def log_of_reads() -> Iterator[ReadLog]:
+    """The log of what parts report with `report_read` inside."""
+    log = ReadLog()
+    token = _log.set(log)
     try:
-        yield found
+        yield log
     finally:
-        _listener.reset(token)
+        _log.reset(token)

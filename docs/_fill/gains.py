@@ -37,9 +37,7 @@ def gains(folder: Path, data: str, metric: str) -> str:
     }
     there = {selection_of(row.variant): row.variant for row in found.single_records}
     variants = {selection: there[selection] for selection in content.get("selections") or there}
-    layout = found.report.table1
-    assert layout is not None
-    truth = layout.truth_of(data)
+    truth = found.truth_of(data)
     known = {
         (one.variant, frozenset((one.method, one.other))): one
         for one in found.comparisons

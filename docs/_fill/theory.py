@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairl_bench.figures import render
+from fairl_bench.figures.style import render
 from fairl_bench.figures.theory import theorem1
 from fairl_bench.science import identifiability as sets
 from fairl_bench.science.identifiability import Feasible

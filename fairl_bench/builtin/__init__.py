@@ -116,3 +116,46 @@ def fairl_evaluators(register: Register) -> None:
     register("identifiability", _HERE + "evaluators.identifiability:Identifiability")
     register("realignment", _HERE + "evaluators.realignment:Realignment")
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
+
+
+@hookimpl
+def fairl_tables(register: Register) -> None:
+    """Tables of a report, in the order in which they are shown."""
+    register("table1", "fairl_bench.tables.leaderboard:Leaderboard")
+    register("table2", "fairl_bench.tables.disagreement:Disagreement")
+    register("table3", "fairl_bench.tables.disagreement:DisagreementBySubtype")
+    register("slices", "fairl_bench.tables.slices:Slices")
+    register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
+    register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("claims", "fairl_bench.tables.claims:Claims")
+
+
+@hookimpl
+def fairl_figures(register: Register) -> None:
+    """Figures of a report, in the order in which they are shown."""
+    register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
+    register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
+    register("selections", "fairl_bench.figures.leaderboard:BySelection")
+    register("sweeps", "fairl_bench.figures.sweeps:Sweeps")
+    register("rewards", "fairl_bench.figures.rewards:Distributions")
+    register("transfer", "fairl_bench.figures.transfer:Transfer")
+    register("reliability", "fairl_bench.figures.rewards:Reliability")
+    register("training", "fairl_bench.figures.training:TrainingCurves")
+    register("subtypes", "fairl_bench.figures.rewards:Subtypes")
+    register("realignment-steps", "fairl_bench.figures.realignment:OverSteps")
+    register("realignment-kl", "fairl_bench.figures.realignment:AgainstKL")
+    register("realignment-proxy", "fairl_bench.figures.realignment:ProxyAgainstTruth")
+    register("best-of-n", "fairl_bench.figures.best_of_n:BestOfN")
+
+
+@hookimpl
+def fairl_panels(register: Register) -> None:
+    """Sections of the page, in the order in which they stand on it."""
+    register("warnings", "fairl_bench.html.warnings:Warnings")
+    register("tables", "fairl_bench.html.panels:Tables")
+    register("figures", "fairl_bench.html.panels:Figures")
+    register("samples", "fairl_bench.html.panels:Samples")
+    register("failures", "fairl_bench.html.panels:Failures")
+    register("records", "fairl_bench.html.panels:Records")
+    register("suite", "fairl_bench.html.provenance:Suite")
+    register("provenance", "fairl_bench.html.provenance:Provenance")

@@ -15,40 +15,9 @@ from fairl_bench.cli.options import SET, STORE, SUITE
 @STORE
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
     """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
-    from fairl_bench.engine.estimate import estimate
-    from fairl_bench.engine.planner import plan
-    from fairl_bench.engine.split_sizes import checked_sizes, told
-    from fairl_bench.isolation import put_back
-    from fairl_bench.store.place import default_store, open_store
-    from fairl_bench.suite.parts import check_parts
-    from fairl_bench.suite.read import read_study
-    from fairl_bench.suite.unread import cut_off
+    from fairl_bench import api
 
-    with put_back():
-        study = read_study(suite, options)
-        remarks = check_parts(study)
-        made = plan(study)
-        opened = open_store(store or default_store())
-        split = list(told(checked_sizes(study, made, opened)))
-        work = estimate(made, opened, study.registry)
-    variants = f", {len(study.variants)} variants" if len(study.variants) > 1 else ""
-    click.echo(f"{suite}: fine; {len(made.cells)} cells{variants}")
-    for remark in remarks:
-        click.echo(f"note: {remark}")
-    width = max(11, *map(len, work.stages))
-    for kind, (finished, total) in work.stages.items():
-        click.echo(f"  {kind:<{width}} {total:>5}" + (f", {finished} finished" if finished else ""))
-    for line in (*split, *cut_off(study)[:20]):
-        click.echo(line)
-    texts = "an unknown number of" if work.texts is None else f"{work.texts:,}"
-    steps = "an unknown number of" if work.steps is None else f"at most {work.steps:,}"
-    click.echo(f"to do: {texts} texts to embed, {steps} steps to train")
-    if work.models or work.completions:
-        click.echo(f"and {work.models} language models to make or look up, {work.completions:,} completions to draw")
-    if (seconds := work.seconds()) is not None:
-        roughly = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-        apart = ", language models apart" if work.models else ""
-        click.echo(f"roughly {roughly} on two cores with the small encoder{apart}" if seconds else "nothing to compute")
+    click.echo(api.check(suite, store=store, set=options))
 
 
 COMMANDS = (check,)

@@ -19,11 +19,11 @@ def schema(plugin: tuple[Path, ...]) -> None:
     """Print the JSON Schema of suites, with the fields of every part, for an editor."""
     import json
 
-    from fairl_bench.isolation import put_back
+    from fairl_bench.isolation import isolated
     from fairl_bench.suite.schema import json_schema
 
     registry = _registry(plugin)
-    with put_back():
+    with isolated():
         made = json_schema(registry)
     click.echo(json.dumps(made, indent=1, ensure_ascii=False))
 
@@ -56,7 +56,7 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
     from tabulate import tabulate
 
     from fairl_bench.errors import UnknownName
-    from fairl_bench.isolation import put_back
+    from fairl_bench.isolation import isolated
     from fairl_bench.kinds import KINDS
     from fairl_bench.suite.schema import fields
 
@@ -65,7 +65,7 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
     if not kinds:
         raise UnknownName("part", name, {part for kind in KINDS for part in registry.names(kind)})
     for kind in kinds:
-        with put_back():
+        with isolated():
             part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
             rows = fields(part)
         click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, POSITIVE, Number, two_methods
-from fairl_bench.cli.text import print_tables
+from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, PLUGIN, POSITIVE, Number, two_methods
+from fairl_bench.cli.tables import print_tables
+
+if TYPE_CHECKING:
+    from fairl_bench.errors import FairlError
+    from fairl_bench.results.results import Results
+    from fairl_bench.table import Table
 
 
 @click.command()
@@ -20,12 +26,13 @@ from fairl_bench.cli.text import print_tables
     "names",
     multiple=True,
     metavar="NAME",
-    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps or claims, or the name of its "
-    "file.  [default: all]",
+    help="1, 2, 3, slices, ambiguity, realignment, realignment-second, realignment-steps, claims or the name of "
+    "another table, or that of its file.  [default: all]",
 )
 @FORMAT
 @INTERVALS
 @METHODS
+@PLUGIN
 @click.option("--page", is_flag=True, help="Print no table; draw figures/ and write report.html anew.")
 @click.option("--open", "show_page", is_flag=True, help="Print no table; open report.html in a browser.")
 def report(
@@ -34,38 +41,48 @@ def report(
     form: str,
     intervals: bool,
     methods: str | None,
+    plugin: tuple[Path, ...],
     page: bool,
     show_page: bool,
 ) -> None:
     """Print the tables of RESULTS, a results folder, from what lies in it alone."""
-    from fairl_bench.errors import FairlError, UnknownName
-    from fairl_bench.results import claims
     from fairl_bench.results.folder import table_name
     from fairl_bench.results.results import read_results
-    from fairl_bench.tables.report import TABLES, asked, tables
+    from fairl_bench.suite.registry import Registry
+    from fairl_bench.suite.report import tables_of
+    from fairl_bench.views import make_tables, with_intervals
 
-    names = tuple(map(table_name, names))
-    for name in names:
-        if name not in TABLES:
-            raise UnknownName("table", name, TABLES)
     _tell_first(results)
     if page or show_page:
-        _page(results, again=page, show=show_page)
+        _page(results, plugin, again=page, show=show_page)
         return
-    read = read_results(results)
+    registry = Registry(plugin)
+    read = read_results(results, registry)
     if methods is not None:
         read = read.between(two_methods(methods))
-    made = tables(read.report, read, intervals=intervals)
-    if read.claims and (not names or "claims" in names):
-        made["claims"] = claims.table(read.verdicts)
+    asked = with_intervals(read.report) if intervals else read.report
+    made = make_tables(tables_of(asked, registry), read)
+    names = tuple(map(table_name, names))
     for name in names:
         if name not in made:
-            known = ", ".join(made) or "none"
-            why = "its suite does not ask for it under 'report:'"
-            if name in asked(read.report):
-                why = "its suite asks for it, and no number on record belongs into it"
-            raise FairlError(f"{results} has no table {name!r} (it has: {known}); {why}")
+            raise _no_table(name, read, made)
     print_tables([table for name, table in made.items() if not names or name in names], form)
+
+
+def _no_table(name: str, results: Results, made: Mapping[str, Table]) -> FairlError:
+    """Why there is no table of this name."""
+    from fairl_bench.errors import FairlError, UnknownName
+    from fairl_bench.suite.report import names_to_ask_for
+
+    registered = results.asked.registry.names("table")
+    if name not in registered:
+        return UnknownName("table", name, {*registered, *made})
+    why = "no number on record belongs into it"
+    if name in results.report:
+        why = f"its suite asks for it, and {why}"
+    elif name in names_to_ask_for(results.asked.registry):
+        why = "its suite does not ask for it under 'report:'"
+    return FairlError(f"{results.path} has no table {name!r} (it has: {', '.join(made) or 'none'}); {why}")
 
 
 def _tell_first(*places: Path) -> None:
@@ -77,12 +94,13 @@ def _tell_first(*places: Path) -> None:
             click.echo(f"note: {said}", err=True)
 
 
-def _page(results: Path, *, again: bool, show: bool) -> None:
+def _page(results: Path, plugin: tuple[Path, ...], *, again: bool, show: bool) -> None:
     """Write a folder's page and print where it lies; with ``show``, have the system open it."""
     from fairl_bench.html.write import write_pages
     from fairl_bench.results.results import read_results
+    from fairl_bench.suite.registry import Registry
 
-    place = write_pages(read_results(results), again=again)
+    place = write_pages(read_results(results, Registry(plugin)), again=again)
     click.echo(place)
     if show and click.launch(str(place)):
         click.echo("no browser was found; open the file in one", err=True)
@@ -135,11 +153,13 @@ def evaluate(
     'encoder', 'pair', 'role', 'group', 'prompt', 'truth'.
     """
     from fairl_bench.results.evaluate import evaluate as judge
-    from fairl_bench.tables.report import tables
+    from fairl_bench.suite.report import tables_of
+    from fairl_bench.views import make_tables, with_intervals
 
     two = None if methods is None else two_methods(methods)
     scored = judge(scores, truth, threshold=threshold, methods=two, positive=positive)
-    print_tables(list(tables(scored.report, scored, intervals=intervals).values()), form)
+    asked = with_intervals(scored.report) if intervals else scored.report
+    print_tables(list(make_tables(tables_of(asked, scored.registry), scored).values()), form)
 
 
 @click.command()

@@ -45,64 +45,43 @@ def run(
 
     The results folder gets records, tables, figures, and report.html, which opens offline in a browser.
     """
-    from fairl_bench.cli.live import Progress
-    from fairl_bench.html.write import write_pages
-    from fairl_bench.isolation import put_back
-    from fairl_bench.pipeline import run as run_study
-    from fairl_bench.store.place import default_store, open_store
-    from fairl_bench.suite.read import read_study
+    from fairl_bench.live import Progress
+    from fairl_bench.start import run_suite
 
-    cluster = _cluster(executor, address, jobs)
-    with put_back():
-        study = read_study(suite, options)
     with Progress(sys.stderr) as progress:
-        finished = run_study(
-            study,
-            open_store(store or default_store()),
-            results or Path("results") / study.suite.name,
+        finished = run_suite(
+            suite,
             progress.watcher(),
             jobs=jobs,
-            cluster=cluster,
+            executor=executor,
+            address=address,
+            store=store,
+            results=results,
             only=_axes(only),
+            set=options,
             replace_results=replace_results,
-            then=write_pages,
             isolate=True,
+            command=sys.argv,
         )
     _conclude(finished)
 
 
-def _cluster(executor: str, address: str | None, jobs: int) -> str | None:
-    """The address of the cluster; None where there is none."""
+def _axes(only: tuple[str, ...]) -> dict[str, list[str]]:
+    """``method=a,b`` as values by axis; each axis may be given again."""
     from fairl_bench.errors import FairlError
 
-    if executor == "local":
-        if address is not None:
-            raise FairlError(f"--address {address}: the executor 'local' has none; add --executor ray")
-        return None
-    if jobs > 1:
-        raise FairlError(f"--jobs {jobs}: a Ray cluster does as many at once as it has cores for; leave it out")
-    return address or "auto"
-
-
-def _axes(only: tuple[str, ...]) -> dict[str, list[str]] | None:
-    """``method=a,b`` as axis and values; each part may be given again."""
-    from fairl_bench.coordinates import MATRIX
-    from fairl_bench.errors import FairlError, suggest
-
-    found: dict[str, list[str]] = {}
+    axes: dict[str, list[str]] = {}
     for option in only:
         axis, equals, values = option.partition("=")
-        if axis not in MATRIX:
-            raise FairlError(f"--only {option}: axis {axis!r} is unknown; {suggest(axis, MATRIX)}")
         if not equals or not values:
             raise FairlError(f"--only {option}: needs {axis}=VALUE")
-        found.setdefault(axis, []).extend(values.split(","))
-    return found or None
+        axes.setdefault(axis, []).extend(values.split(","))
+    return axes
 
 
 def _conclude(finished: Finished) -> None:
     """Print what a run came to and leave with its exit code."""
-    from fairl_bench.cli.text import safe
+    from fairl_bench.printable import safe
     from fairl_bench.tables.formats import as_text
 
     outcome = finished.outcome

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairl_bench.cli.text import print_tables
+from fairl_bench.cli.tables import print_tables
 
 if TYPE_CHECKING:
     from fairl_bench.store.store import Store

@@ -15,7 +15,7 @@ from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.stage import Stage
 from fairl_bench.errors import DamagedArtefact, FairlError
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
-from fairl_bench.isolation import put_back, said
+from fairl_bench.isolation import isolated, message_of
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table
@@ -111,7 +111,7 @@ class Followers:
     def _tell(self, hook: str, **value: object) -> None:
         for plugin, call in list(self.of[hook]):
             try:
-                with put_back(quiet=False):  # a plugin that exits ends its following, not the run
+                with isolated(quiet=False):  # a plugin that exits ends its following, not the run
                     call(**value)
             except Exception as error:
                 if isinstance(error.__cause__, KeyboardInterrupt):
@@ -127,7 +127,7 @@ class Followers:
 
 def _reason(error: BaseException) -> str:
     """An error in one line."""
-    text = " ".join(said(error).split())
+    text = " ".join(message_of(error).split())
     if isinstance(error, FairlError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,14 +1,9 @@
-"""Long work in parts that need nothing of one another: which rows are whose, and how the answers become one."""
+"""Long work in shards that need nothing of one another: which rows each of them has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-
-from fairl_bench.data import Embeddings, Vectors
-from fairl_bench.language_models import Completions
 
 
 def rows_of(settings: Mapping[str, Any], n: int) -> range:
@@ -30,22 +25,3 @@ def count_of(settings: Mapping[str, Any], n: int) -> int:
     """
     first, step = int(settings.get("shard", 0)), int(settings.get("shards", 1))
     return max(0, -((first - n) // step))
-
-
-def merged_completions(shards: Sequence[Completions]) -> Completions:
-    """The completions of all shards, in the order in which they were asked for."""
-    n = sum(map(len, shards))
-
-    def whole(name: str) -> tuple[Any, ...]:
-        return tuple(getattr(shards[i % len(shards)], name)[i // len(shards)] for i in range(n))
-
-    return Completions(whole("prompt"), whole("text"), whole("row"), whole("draw"))
-
-
-def merged_vectors(shards: Sequence[Embeddings], n: int) -> Vectors:
-    """The vectors of all ``n`` texts ``[n, d]``."""
-    found = np.empty((n, max(shard.vectors.shape[1] for shard in shards)), np.float32)
-    for i, shard in enumerate(shards):
-        if len(shard.vectors):  # a shard without a text does not know d
-            found[i :: len(shards)] = shard.vectors
-    return found

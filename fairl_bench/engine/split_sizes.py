@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from fairl_bench.data import Examples, Split
-from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.splits import divided
 from fairl_bench.engine.stage import Stage
 from fairl_bench.errors import DataError, StoreError
+from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Judge, Source
 from fairl_bench.store import artefacts
 from fairl_bench.store.store import Store
@@ -80,31 +80,3 @@ def _pairs(stage: Stage, registry: Registry) -> Examples | None:
     if isinstance(source.gold, Judge):  # a split does not depend on what is judged
         source = source.model_copy(update={"gold": None})
     return judged_pairs(source, stage.settings["replicate"], {})[0]
-
-
-def told(found: Iterable[Sizes], most: int = 20) -> Iterator[str]:
-    """A line for each model, its replicates of equal sizes together; at most so many."""
-    alike: dict[tuple[str, tuple[tuple[str, int], ...]], list[int]] = {}
-    for one in found:
-        alike.setdefault((one.model, tuple(one.counts.items())), []).append(one.replicate)
-    for number, ((model, counts), replicates) in enumerate(alike.items()):
-        if number == most:
-            yield f"and {len(alike) - most} more splits"
-            return
-        each = ", ".join(f"{n:,} {name}" for name, n in counts)
-        yield f"split of {model}, replicate{'s' if len(replicates) > 1 else ''} {_ranges(replicates)}: {each}"
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Whole numbers in short.
-
-    >>> _ranges([0, 1, 2, 5])
-    '0-2, 5'
-    """
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

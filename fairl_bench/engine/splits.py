@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Examples, Rows, Split
 from fairl_bench.errors import DataError
+from fairl_bench.science.division import codes, divide, sharing
 from fairl_bench.science.streams import stream
 
 
@@ -25,22 +26,9 @@ def split_pairs(
     dropped: no reward is chosen or judged on a text that it was trained on.  An empty group or prompt joins nothing.
     """
     preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
-    n = len(preferred)
-    group = _codes(_names(examples, by))
-    size = np.bincount(group)
-    order = rng.permutation(len(size))[::-1]
-    part_of_group = np.full(len(size), TRAIN, np.int8)
-    for code, share in ((TEST, test), (VALIDATION, validation)):
-        taken = _taken(size[order], share * n)
-        part_of_group[order[taken]] = code
-        order = order[~taken]
-    part = part_of_group[group]
-    text = _codes(examples.text)
-    one, other = text[preferred], text[rejected]
-    judged = np.zeros(int(text.max(initial=-1)) + 1, np.bool_)
-    for before, code in ((TEST, VALIDATION), (VALIDATION, TRAIN)):
-        judged[one[part == before]] = judged[other[part == before]] = True
-        part[(part == code) & (judged[one] | judged[other])] = DROPPED
+    part = divide(codes(_names(examples, by)), {TEST: test, VALIDATION: validation}, TRAIN, rng)
+    text = codes(examples.text)
+    part[sharing(part, np.stack([text[preferred], text[rejected]], 1), (TEST, VALIDATION, TRAIN))] = DROPPED
     return Split(part)
 
 
@@ -76,7 +64,7 @@ def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, A
 
 def group_sizes(examples: Examples, by: Literal["auto", "group", "prompt", "text"]) -> Rows:
     """How many pairs each group holds that a split must not divide, the largest first."""
-    return np.sort(np.bincount(_codes(_names(examples, by))))[::-1].astype(np.int64)
+    return np.sort(np.bincount(codes(_names(examples, by))))[::-1].astype(np.int64)
 
 
 def _names(examples: Examples, by: str) -> list[str | int]:
@@ -90,19 +78,3 @@ def _names(examples: Examples, by: str) -> list[str | int]:
     if by == "auto":
         names["auto"] = [g or p or t for g, p, t in zip(names["group"], names["prompt"], names["text"], strict=True)]
     return [name or i for i, name in enumerate(names[by])]
-
-
-def _codes(names: Iterable[str | int]) -> Rows:
-    """Equal names as equal numbers, from 0 in the order of their first appearance."""
-    codes: dict[str | int, int] = {}
-    return np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)
-
-
-def _taken(size: Rows, wanted: float) -> np.ndarray:
-    """Which groups to take, one after the other: each whose half still fits into what is wanted."""
-    taken, found = 0, np.zeros(len(size), np.bool_)
-    for i, members in enumerate(size.tolist()):
-        if taken + members / 2 <= wanted:
-            found[i] = True
-            taken += members
-    return found

@@ -12,12 +12,12 @@ from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs
 from fairl_bench.engine.stages.known import STAGE_KINDS
 from fairl_bench.errors import Changed
-from fairl_bench.isolation import parent_alone
+from fairl_bench.isolation import end_forked_copy
 from fairl_bench.secrets import hidden_in
 from fairl_bench.store.store import Store
 from fairl_bench.suite.drop_ins import look
 from fairl_bench.suite.registry import Registry
-from fairl_bench.truncation import Readings, readings
+from fairl_bench.truncation import ReadLog, log_of_reads
 
 
 class Worker:
@@ -32,16 +32,16 @@ class Worker:
         """Do the stages of one job (one stage, or rewards that train together) and keep each answer."""
         kind, started = STAGE_KINDS[job[0].kind], time.perf_counter()
         try:
-            with self.store.store_errors(), readings() as read:  # checkpoints are written by the parts themselves
+            with self.store.store_errors(), log_of_reads() as read:  # checkpoints are written by the parts themselves
                 for answer in kind.perform(job, self.inputs):
                     self._keep(answer, started, read)
         except Changed:  # what was loaded is no longer what the store holds
             self.inputs.forget()
             raise
 
-    def _keep(self, answer: Answer[Any], started: float, read: Readings) -> None:
+    def _keep(self, answer: Answer[Any], started: float, read: ReadLog) -> None:
         """Write an answer into the store, with what there is to know about its work."""
-        parent_alone()
+        end_forked_copy()
         look()
         stage, kind = answer.stage, STAGE_KINDS[answer.stage.kind]
         work = {"seconds": round(time.perf_counter() - started, 3), "host": platform.node(), "pid": os.getpid()}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairl_bench.coordinates import Row
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
+from fairl_bench.figures.variants import has_variants
+from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.rows import named, selection_of, shown_axes
 from fairl_bench.table import Table, Value
+from fairl_bench.tables.leaderboard import leaderboards
+from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +22,43 @@ if TYPE_CHECKING:
 
 _Cell = Mapping[str, Value]
 _WIDEST = 4  # panels beside one another
+
+
+class Intervals(ReportFigure):
+    """The leaderboard: each method's mean and interval, and which methods share the first rank."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One for each leaderboard; none where the suite is run at several points."""
+        for _, table in leaderboards(material):
+            if not has_variants(material) and (figure := intervals(table, material.metrics)) is not None:
+                yield Drawn("leaderboard", "The leaderboard with its intervals", figure)
+
+
+class ByEncoder(ReportFigure):
+    """The leaderboard's methods under each encoder."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One for each leaderboard; none below two encoders, or where the suite is run at several points."""
+        for _, table in leaderboards(material):
+            if not has_variants(material) and (figure := by_encoder(table, material.metrics)) is not None:
+                yield Drawn("encoders", "Each method under each encoder", figure)
+
+
+class BySelection(ReportFigure):
+    """The leaderboard's methods under each rule for the kept epoch."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One for each leaderboard; none where variants differ by anything but their rule."""
+        for _, table in leaderboards(material):
+            alone = _selections_alone({row.variant for row in material.records})
+            if alone and (figure := by_selection(table, material.metrics)) is not None:
+                yield Drawn("selections", "Each method under each rule for the kept epoch", figure)
+
+
+def _selections_alone(variants: set[str]) -> bool:
+    """Whether variants differ by their rule for the kept epoch, and by nothing else."""
+    rules = set(map(selection_of, variants))
+    return "" not in rules and len(rules) == len(variants)
 
 
 @styled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from fairl_bench.coordinates import Run
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled
+from fairl_bench.figures.variants import has_variants, in_file_name
+from fairl_bench.material import Material
 from fairl_bench.sheets import Sheet
+from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +22,47 @@ if TYPE_CHECKING:
 
 BINS = 10  # of the reliability of margins: tenths of the pairs
 _EDGES = np.linspace(-4, 4, 41)
+
+
+class Distributions(ReportFigure):
+    """Rewards of good and of bad texts, by data set."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One for each data set but the training pairs; none where the suite is run at several points."""
+        for data in sorted(material.data):
+            if data == "pairs/train" or has_variants(material):
+                continue
+            if (figure := distributions(material.sheets([data]), material.truth_of)) is not None:
+                title = f"Rewards of good and bad texts by {material.truth_of(data)!r}: {data}"
+                yield Drawn(f"rewards-{in_file_name(data)}", title, figure)
+
+
+class Reliability(ReportFigure):
+    """How often a pair is misranked, by the size of its margin."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One of the test pairs, where the report names them; none where the suite is run at several points."""
+        test = material.sheets(["pairs/test"]) if "pairs/test" in material.data and not has_variants(material) else ()
+        if (figure := reliability(test)) is not None:
+            yield Drawn("reliability", "How well a small margin tells a misranked pair: pairs/test", figure)
+
+
+class Subtypes(ReportFigure):
+    """How often each subtype occurs."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One of the first replicate of each model; none where the suite is run at several points."""
+        sheets = () if has_variants(material) else material.sheets(material.data)
+        if (figure := subtypes(_first_replicates(sheets))) is not None:
+            yield Drawn("subtypes", "How often each subtype occurs", figure)
+
+
+def _first_replicates(sheets: Sequence[Sheet]) -> list[Sheet]:
+    """The first replicate of each model and data set."""
+    first: dict[tuple[str, str], Sheet] = {}
+    for sheet in sheets:
+        first.setdefault((sheet.model, sheet.data), sheet)
+    return list(first.values())
 
 
 def standardised(reward: Floats) -> Floats:

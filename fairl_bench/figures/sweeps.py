@@ -9,14 +9,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairl_bench.comparison import Comparison
 from fairl_bench.figures.style import Look, brief, canvas, look, styled
+from fairl_bench.figures.variants import in_file_name
+from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
+from fairl_bench.tables.leaderboard import leaderboards
+from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST = 7  # methods that one panel tells apart
+
+
+class Sweeps(ReportFigure):
+    """Each metric of the leaderboard along a path of the product, as the paper's Figures 4 and 5."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One for each path along which alone the suite was run."""
+        for _, table in leaderboards(material):
+            columns = list(dict.fromkeys((str(cell["data"]), str(cell["metric"])) for cell in table.tidy))
+            methods = list(dict.fromkeys(str(cell["method"]) for cell in table.tidy))
+            records = [row for row in material.records if row.method in methods]
+            records.sort(key=lambda row: methods.index(row.method))
+            for line in lines(row.variant for row in material.records):
+                figure = sweep(line, records, material.comparisons, columns, material.truth_of, material.metrics)
+                if figure is not None:
+                    yield Drawn(f"sweep-{in_file_name(line.path)}", f"Along {line.label}", figure)
 
 
 class Line(NamedTuple):

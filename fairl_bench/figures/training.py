@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fairl_bench.data import Floats
 from fairl_bench.figures.style import BAD, GOOD, brief, canvas, grid, styled
+from fairl_bench.figures.variants import has_variants
 from fairl_bench.history import History
+from fairl_bench.material import Material
+from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DRAWN = (("validation_loss", "validation", GOOD), ("train_loss", "training", BAD))
+
+
+class TrainingCurves(ReportFigure):
+    """The losses of each method by epoch."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One; none where the suite is run at several points."""
+        if not has_variants(material) and (figure := curves(material.histories)) is not None:
+            yield Drawn("training", "Training curves", figure)
 
 
 @styled

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.style import SHADES, brief, canvas, styled
+from fairl_bench.figures.variants import in_file_name
+from fairl_bench.material import Material
 from fairl_bench.sheets import Sheet
+from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+class Transfer(ReportFigure):
+    """Rewards learnt from one subtype, judged on each, as the paper's Figure 3."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        """One for each test set that has several subtypes."""
+        for data in sorted(material.data):
+            mine = () if data.startswith("pairs/") else material.sheets([data])
+            if (figure := transfer(mine, material.methods)) is not None:
+                yield Drawn(f"transfer-{in_file_name(data)}", f"Transfer between subtypes: {data}", figure)
 
 
 @styled

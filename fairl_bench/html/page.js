@@ -171,8 +171,8 @@
   if (data.samples) compareSamples(data.samples);
 
   // failures
+  if (!data.examples) return;
   const sheets = data.examples.sheets;
-  if (!sheets.length) return;
   const views = sheets.flatMap((sheet) => sheet.views.map((view) => ({ sheet, view })));
   const several = (name) => new Set(views.map(({ sheet, view }) => sheet[name] ?? view[name])).size > 1;
   const named = ["model", "data", "encoder", "variant"].filter((name) => name === "data" || several(name));

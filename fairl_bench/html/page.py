@@ -1,4 +1,4 @@
-"""A results folder as one HTML file: leaderboard, tables, figures, samples, failures, records, suite and provenance.
+"""A results folder as one HTML file: a section for each panel, with one style sheet and one script.
 
 Everything is inlined, and its content security policy forbids every request and every script but ours.
 """
@@ -13,52 +13,44 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import category
 
-from fairl_bench.figures.all import Material
-from fairl_bench.html.board import board
-from fairl_bench.html.examples import blocks
-from fairl_bench.html.numbers import packed
-from fairl_bench.records import Record
-from fairl_bench.results.unread import unread
-from fairl_bench.sheets import Values
-from fairl_bench.table import Table
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from fairl_bench.html.section import OurSection
+from fairl_bench.material import Material, Picture
+from fairl_bench.views import Panel, Section
 
 _HERE = Path(__file__).parent
 
 
-class Picture(NamedTuple):
-    """A figure as it was drawn."""
+class _Shown(NamedTuple):
+    """A section as it stands on the page; no link leads to one without a title."""
 
-    name: str
+    anchor: str
     title: str
-    svg: bytes
+    markup: Markup
+    data: Mapping[str, Any]  # for the script of the page
 
 
-class Content(NamedTuple):
-    """What a page shows."""
-
-    name: str
-    tables: Sequence[Table]
-    pictures: Sequence[Picture]
-    material: Material
-    records: Sequence[Record]
-    suite: str
-    run: Mapping[str, Any]
-    signature: str
-    samples: Sequence[Mapping[str, Any]] = ()  # of re-alignments: `report.samples`
-
-
-class Warned(NamedTuple):
-    """What a reader should know before trusting a number."""
-
-    what: str
-    said: str
-
-
-def page(content: Content) -> str:
+def page(material: Material, panels: Sequence[Panel], pictures: Mapping[str, Picture], signature: str) -> str:
     """The page.  Texts of data sets reach it as JSON alone, and names and notes escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    room = _environment()
+    shown = [made for panel in panels if (made := _shown(panel, material, pictures, room)) is not None]
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    return room.get_template("page.html").render(
+        name=material.name,
+        signature=signature,
+        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+        script=script,
+        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        links=[(one.anchor, one.title) for one in shown if one.title],
+        sections=[one.markup for one in shown],
+        data=as_script({name: value for one in shown for name, value in one.data.items()}),
+    )
 
-    room = Environment(
+
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
         undefined=StrictUndefined,
@@ -66,32 +58,34 @@ def page(content: Content) -> str:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
-    values = Values.read(content.records)
-    examples = blocks(content.material.sheets, values, content.material.truth_of)
-    data = {
-        "records": packed(content.records),
-        "examples": examples,
-        "methods": list(content.material.methods),
-        **({"samples": content.samples} if content.samples else {}),
-    }
-    return room.get_template("page.html").render(
-        name=content.name,
-        signature=content.signature,
-        style=(_HERE / "page.css").read_text(encoding="utf-8"),
-        script=script,
-        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        boards=[board(table) for table in content.tables],
-        pictures=[(*picture[:2], base64.b64encode(picture.svg).decode()) for picture in content.pictures],
-        warnings=warnings(content.run),
-        run=_told(content.run),
-        stages=_stages(content.run),
-        suite=content.suite,
-        data=as_script(data),
-        examples=sum(len(sheet["example"]) for sheet in examples["sheets"]),
-        records=len(content.records),
-        samples=sum(len(view["row"]) for view in content.samples),
+
+
+def _shown(panel: Panel, material: Material, pictures: Mapping[str, Picture], room: Environment) -> _Shown | None:
+    """What a panel gives, rendered: one of ours by its own template, any other by the plain one."""
+    section = panel.section(material, pictures)
+    if section is None:
+        return None
+    if isinstance(section, OurSection):
+        markup = room.get_template(f"sections/{section.template}.html").render(section.values)
+        return _Shown(section.anchor, section.title, Markup(markup), section.data)
+    anchor = f"panel-{panel.use}"
+    return _Shown(anchor, section.title, Markup(_plain(section, anchor, room)), {})
+
+
+def _plain(section: Section, anchor: str, room: Environment) -> str:
+    return room.get_template("sections/plain.html").render(
+        anchor=anchor,
+        title=section.title,
+        paragraphs=section.paragraphs,
+        tables=section.tables,
+        pictures=[inlined(picture) for picture in section.pictures],
+        html=section.html,
     )
+
+
+def inlined(picture: Picture) -> tuple[str, str, str]:
+    """A picture for a template: name, title, and its SVG in base64."""
+    return picture.name, picture.title, base64.b64encode(picture.formats["svg"]).decode()
 
 
 def as_script(data: object) -> str:
@@ -110,43 +104,3 @@ def as_script(data: object) -> str:
 def printable(text: str) -> str:
     """A text without control characters but line ends, and without halves of surrogate pairs."""
     return "".join("\ufffd" if one not in "\n\t" and category(one) in ("Cc", "Cs") else one for one in text)
-
-
-def warnings(run: Mapping[str, Any]) -> list[Warned]:
-    """What a run says of parts that failed, were skipped or made again, and of rows that were dropped."""
-    titles = {stage["key"]: str(stage.get("title", stage["key"])) for stage in run.get("stages", ())}
-    found = [Warned("failed", str(reason)) for reason in run.get("failed", {}).values()]
-    if skipped := run.get("skipped", {}):
-        found.append(Warned("skipped", f"{len(skipped)} stages, because of what failed before them"))
-    found += [Warned("made again", f"{titles.get(key, key)} was damaged") for key in run.get("damaged", ())]
-    for stage in run.get("stages", ()):
-        dropped = {name: n for name, n in stage.items() if name.startswith("dropped") and n}
-        why = ", ".join(f"{n:,} {name.removeprefix('dropped').strip('_') or 'pairs'}" for name, n in dropped.items())
-        if dropped:
-            found.append(Warned("dropped", f"{stage.get('title', '')}: {why}"))
-    found += [Warned("not read", sentence) for sentence in unread(run)]
-    return list(dict.fromkeys(found))
-
-
-def _told(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Who made the results, with what, and when."""
-    machine, packages, git = run.get("machine", {}), run.get("packages", {}), run.get("git") or {}
-    told = {
-        "finished": run.get("finished", ""),
-        "command": " ".join(run.get("command", ())),
-        "seconds": run.get("seconds", ""),
-        "replicates": ", ".join(map(str, run.get("replicates", ()))),
-        "seeds": ", ".join(map(str, run.get("seeds", ()))),
-        "machine": ", ".join(f"{name} {value}" for name, value in machine.items()),
-        "packages": ", ".join(f"{name} {value}" for name, value in packages.items()),
-        "commit": f"{git.get('commit', '')}{', with changes' if git.get('dirty') else ''}",
-    }
-    return [(name, str(value)) for name, value in told.items() if value != ""]
-
-
-def _stages(run: Mapping[str, Any]) -> list[tuple[str, int, float]]:
-    """Of each kind of stage, how many there are and how long they took."""
-    found: dict[str, list[float]] = {}
-    for stage in run.get("stages", ()):
-        found.setdefault(str(stage.get("kind")), []).append(float(stage.get("seconds", 0.0)))
-    return [(kind, len(seconds), sum(seconds)) for kind, seconds in found.items()]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from fairl_bench.figures import figures, render
-from fairl_bench.figures.all import Material
-from fairl_bench.html.page import Content, Picture, page
-from fairl_bench.html.samples import samples
+from fairl_bench.figures.draw import pictures
+from fairl_bench.html.page import page
 from fairl_bench.results import comparisons
 from fairl_bench.results.files import Writer
-from fairl_bench.results.folder import PAGE, ResultsFolder, readable
+from fairl_bench.results.folder import PAGE
+from fairl_bench.results.other_tables import saved_tables
 from fairl_bench.results.results import RECORDS, SUITE, Results
-from fairl_bench.table import Table
-from fairl_bench.tables.report import tables
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import figures_of, panels_of
 
-MEANING = 3  # raise it when equal inputs give other figures or another page
+MEANING = 4  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
@@ -28,87 +26,38 @@ def write_pages(results: Results, *, again: bool = False) -> Path:
     The page's place.  Raises `ResultsError` where the folder cannot be written.
     """
     signature = _signature(results)
-    if again or not _whole(results, signature):
-        files = Writer(results.path)
+    files = Writer.of(results.files)
+    if again or _drawn_by_plugins(results.asked.registry) or not _whole(files, signature):
         with files.held():
             _draw(files, results, signature)
     return results.path / PAGE
 
 
-def _whole(results: Results, signature: str) -> bool:
+def _drawn_by_plugins(registry: Registry) -> bool:
+    """Whether a plugin takes part: what it draws may have changed although the folder has not."""
+    views = {"fairl_tables", "fairl_figures", "fairl_panels"}
+    return any(plugin.origin != "built-in" and views & set(plugin.hooks) for plugin in registry.plugins.values())
+
+
+def _whole(files: Writer, signature: str) -> bool:
     """Whether the page and the figures are there, and made from this."""
-    files = Writer(results.path)
-    files.manifest = results.files.manifest
     drawn = [PAGE, *files.listed("figures/")]
     return all(files.holds(name, signature) for name in drawn)
 
 
 def _draw(files: Writer, results: Results, signature: str) -> None:
-    found = _figures_of(results)
-    pictures = []
-    for name, (title, figure) in figures(found).items():
-        bytes_of = render(figure)
-        for form, content in bytes_of.items():
-            files.put(f"figures/{name}.{form}", signature, content)
-        pictures.append(Picture(name, title, bytes_of["svg"]))
-    wanted = {f"figures/{picture.name}.{form}" for picture in pictures for form in ("svg", "png")}
+    registry = results.asked.registry
+    drawn = pictures(figures_of(registry), results)
+    wanted = set()
+    for picture in drawn.values():
+        for form, content in picture.formats.items():
+            files.put(f"figures/{picture.name}.{form}", signature, content)
+            wanted.add(f"figures/{picture.name}.{form}")
     for old in files.listed("figures/"):
         if old not in wanted:
             files.drop(old)
-    files.put(PAGE, signature, page(_content(results, found, pictures, signature)))
+    files.put(PAGE, signature, page(results, panels_of(registry), drawn, signature))
     files.commit()
-
-
-def _figures_of(results: Results) -> Material:
-    return Material(
-        tables(results.report, results).get("1"),
-        results.single_records,
-        results.comparisons,
-        results.sheets(results.data),
-        results.histories,
-        results.truth_of,
-        results.methods,
-        list(results.rows),
-        results.metrics,
-    )
-
-
-def _content(results: Results, found: Material, pictures: list[Picture], signature: str) -> Content:
-    made = tables(results.report, results)
-    return Content(
-        name=results.name,
-        tables=[*made.values(), *_said(results.files, {table.name for table in made.values()})],
-        pictures=pictures,
-        material=found,
-        records=results.records,
-        suite=results.suite,
-        run=results.run,
-        signature=signature,
-        samples=samples(results.realigned, list(results.rows)),
-    )
-
-
-def _said(files: ResultsFolder, known: set[str]) -> Iterator[Table]:
-    """The tables that lie in the folder and that its report does not make: claims, regressions."""
-    for name in _saved(files):
-        with readable(files.path / name):
-            told = files.json(name) if files.has(name) else json.loads((files.path / name).read_text(encoding="utf-8"))
-            rows = told.get("rows", [])
-            stem = PurePosixPath(name).stem
-            if stem not in known and rows:
-                heads = list(dict.fromkeys(head for row in rows for head in row))
-                shown = tuple(tuple(_shown(row.get(head)) for head in heads) for row in rows)
-                title, notes = str(told.get("title", stem)), tuple(map(str, told.get("notes", ())))
-                yield Table(title, tuple(("", head) for head in heads), shown, notes)
-
-
-def _saved(files: ResultsFolder) -> list[str]:
-    """The tables in the folder, also those that somebody else has put there."""
-    return sorted(f"tables/{path.name}" for path in (files.path / "tables").glob("[!.]*.json") if path.is_file())
-
-
-def _shown(value: object) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _signature(results: Results) -> str:
@@ -116,7 +65,7 @@ def _signature(results: Results) -> str:
     files = results.files
     whole = hashlib.sha256(f"{MEANING}\n".encode())
     names = [name for kind in ("scores", "examples", "truths", "histories", "realigned") for name in files.names(kind)]
-    for name in (*names, comparisons.FILE, SUITE, RECORDS, *_saved(files)):
+    for name in (*names, comparisons.FILE, SUITE, RECORDS, *saved_tables(files)):
         digest = files.digest(name) if files.has(name) else _sha256(files.path / name)
         whole.update(f"{name} {digest}\n".encode())
     run = {name: value for name, value in results.run.items() if name not in _PASSING}

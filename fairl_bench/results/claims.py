@@ -10,17 +10,17 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Group, Setting
 from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.records import Record
-from fairl_bench.rows import named, selection_of
+from fairl_bench.rows import selection_of
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.selections import named_variant, without_selection
-from fairl_bench.table import Table, Value
+from fairl_bench.table import Value
 from fairl_bench.verdicts import Claim, Effect, Said, Verdict
 
 DEPENDS: Final = "depends on the selection"
@@ -125,10 +125,11 @@ def effect_of(
 
 
 def compared(
-    questions: Iterable[tuple[str, str, Metric, str, str]],
+    questions: Iterable[tuple[str, str, str, str, str]],
     read: ReadSheets,
     found: Sequence[Record],
     known: Sequence[Comparison],
+    metrics: Metrics,
 ) -> list[Comparison]:
     """The comparisons that ``known`` lacks: of each question its two methods, metric, data and truth.
 
@@ -137,21 +138,21 @@ def compared(
     from fairl_bench.results import paired
 
     there = {(frozenset((row.method, row.other)), row.data, row.truth, row.metric) for row in known}
-    wanted: dict[tuple[frozenset[str], str, str], dict[Metric, None]] = {}
+    wanted: dict[tuple[frozenset[str], str, str], dict[str, None]] = {}
     for one, other, metric, data, truth in questions:
         two = frozenset((one, other))
-        if (two, data, truth, metric.name) not in there:
+        if (two, data, truth, metric) not in there:
             wanted.setdefault((two, data, truth), {})[metric] = None
     if not wanted:
         return []
     sheets = read({data for _, data, _ in wanted})
     values, rows = Values.read(found), list[Comparison]()
-    for (two, data, truth), metrics in wanted.items():
+    for (two, data, truth), names in wanted.items():
         mine = [
             replace(sheet, rewards={run: reward for run, reward in sheet.rewards.items() if run.method in two})
             for sheet in sheets
         ]
-        rows += paired.compared(mine, values, [paired.Question(data, truth, tuple(metrics))])
+        rows += paired.compared(mine, values, [Question(data, truth, tuple(names))], metrics)
     return rows
 
 
@@ -165,11 +166,9 @@ def _compared(
     measured = {(row.data, row.truth, row.metric) for row in found}
     asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
     questions = [
-        (claim.better, than, metrics[claim.metric], claim.data, claim.truth)
-        for claim in asked
-        for than in claim.comparators()
+        (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
     ]
-    return compared(questions, read, found, known)
+    return compared(questions, read, found, known, metrics)
 
 
 def _deciding(
@@ -277,49 +276,6 @@ def _verdict(claim: Claim, metric: Metric, setting: Setting, effect: Effect, p: 
     finds = power(claimed, effect.error, effect.freedom, claim.alpha)
     smallest = detectable(effect.error, effect.freedom, claim.alpha)
     return Verdict(claim, metric, setting, effect, p, p_holm, finds, smallest, verdict, verdict)
-
-
-def table(verdicts: Sequence[Verdict]) -> Table:
-    """One line a claim (and model, encoder and variant, where there are several)."""
-    several = len({one.setting for one in verdicts}) > 1
-    rows = tuple((*(named(one.setting, Setting._fields) if several else ()), *_shown(one)) for one in verdicts)
-    names: tuple[str, ...] = Setting._fields if several else ()
-    names += ("claim", "better", "than", "data", "metric", "gain", "95 %", "p (Holm)", "power", "finds", "verdict")
-    notes = [
-        "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
-        "that decides; interval and p as in Table 1, of "
-        f"slices by Student's t over runs; Holm over {_family(verdicts)}. Power: the chance of finding the "
-        "gain that the source reports, with this much data. Finds: the smallest gain that would be found four times in "
-        "five (both before Holm).",
-        *dict.fromkeys(f"{one.claim.id}: {one.effect.note}." for one in verdicts if one.effect.note),
-        *dict.fromkeys(
-            f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met
-        ),
-    ]
-    return Table("Claims", tuple(("", name) for name in names), rows, tuple(notes), tuple(map(plain, verdicts)))
-
-
-def _family(verdicts: Sequence[Verdict]) -> str:
-    if not any(one.claim.under for one in verdicts):
-        return f"all {len(verdicts)} lines"
-    return "all lines of a selection; the verdict of a claim under several over all claims, each with its largest p"
-
-
-def _shown(one: Verdict) -> tuple[str, ...]:
-    claim, effect = one.claim, one.effect
-    data = " ".join((claim.data, *(() if claim.slice == "all" else (claim.slice,)), f"({claim.truth})"))
-    ends = "n/a" if math.isnan(effect.low) else f"[{effect.low:+.3f}, {effect.high:+.3f}]"
-    p = "n/a" if math.isnan(one.p_holm) else "< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
-    numbers = (_number(effect.gain, "+.3f"), ends, p, _number(one.power, ".2f"), _number(one.detectable, ".3f"))
-    here = "" if one.verdict == one.alone else f" (here: {one.alone})"
-    verdict = one.verdict + here + ("" if one.met else f" (expected: {claim.expect})")
-    than = " and ".join(claim.comparators())
-    asked = "" if claim.within is None else f", within {claim.within:g}"
-    return claim.id, claim.better, than, data, one.metric.head + asked, *numbers, verdict
-
-
-def _number(value: float, form: str) -> str:
-    return "n/a" if math.isnan(value) else format(value, form)
 
 
 def plain(one: Verdict) -> dict[str, Value]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question, TwoMethods
 from fairl_bench.coordinates import Run
-from fairl_bench.data import Floats
+from fairl_bench.data import GOLD, PREFERRED, Floats
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
-from fairl_bench.results.paired import Question, compared
+from fairl_bench.results.paired import compared
 from fairl_bench.results.results import Results, read_results
 from fairl_bench.results.two_runs import disagreements
 from fairl_bench.sheets import Sheet, Values
+from fairl_bench.views import questions
 
 METRICS = ("accuracy", "f1", "auc", "starc")
 
@@ -65,6 +66,7 @@ class _Duel(NamedTuple):
     sheets: list[Sheet]
     records: list[Record]
     questions: list[Question]
+    metrics: Metrics
 
 
 def compare(first: str, second: str) -> Compared:
@@ -81,7 +83,7 @@ def compare(first: str, second: str) -> Compared:
 
 
 def _differences(duel: _Duel) -> Iterator[Difference]:
-    rows = compared(duel.sheets, Values.read(duel.records), duel.questions)
+    rows = compared(duel.sheets, Values.read(duel.records), duel.questions, duel.metrics)
     own = {(row.group, row.method): row.value for row in rows if not row.other}
     for row in rows:
         if row.other:
@@ -90,8 +92,10 @@ def _differences(duel: _Duel) -> Iterator[Difference]:
 
 def _counted(duel: _Duel) -> Counted:
     truth = {question.data: question.truth for question in duel.questions}
-    records = disagreements(duel.sheets, Values.read(duel.records), duel.labels, truth.__getitem__)
-    return Counted(duel.labels, list(truth), list(records))
+    values = Values.read(duel.records)
+    asked = {data: TwoMethods(duel.labels, data, truth[data]) for data in truth}
+    records = [row for sheet in duel.sheets for row in disagreements(sheet, values, asked[sheet.data])]
+    return Counted(duel.labels, list(truth), records)
 
 
 def _methods(sides: tuple[Side, Side], folders: tuple[Results, Results]) -> list[tuple[str, str]]:
@@ -136,11 +140,16 @@ def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
         for row in folder.single_records
         if row.method == method and (new := old.get((row.encoder, row.variant))) is not None
     ]
-    first = folders[0].report.table1
-    truth_of = first.truth_of if first else (lambda data: "preferred" if data.startswith("pairs/") else "gold")
-    metrics = tuple(_declared(folders)[name] for name in (first.metrics if first else METRICS))
-    judged = [Question(name, truth_of(name), metrics) for name in data if any(sheet.data == name for sheet in sheets)]
-    return _Duel(labels, sheets, records, judged)
+    questions = _questions(folders[0], data, {sheet.data for sheet in sheets})
+    return _Duel(labels, sheets, records, questions, _declared(folders))
+
+
+def _questions(first: Results, data: Sequence[str], there: Set[str]) -> list[Question]:
+    """What is compared on each of the data: what the first folder's report compares there, else some common metrics."""
+    asked = questions(first.report)
+    if not asked:
+        asked = [Question(name, PREFERRED if name.startswith("pairs/") else GOLD, METRICS) for name in data]
+    return [question for name in data if name in there for question in asked if question.data == name]
 
 
 def _declared(folders: tuple[Results, Results]) -> Metrics:
@@ -163,10 +172,10 @@ def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple
 
 
 def _shared_data(folders: tuple[Results, Results]) -> list[str]:
-    """The data to compare on: those of the first Table 1 that both have numbers of, else all that both have."""
+    """The data that both have numbers of: of those that the first report compares, else of all."""
     both = [dict.fromkeys(row.data for row in folder.single_records) for folder in folders]
-    table = folders[0].report.table1
-    return [data for data in (table.data if table else both[0]) if data in both[0] and data in both[1]]
+    asked = dict.fromkeys(question.data for question in questions(folders[0].report))
+    return [data for data in (asked or both[0]) if data in both[0] and data in both[1]]
 
 
 def _only(sheet: Sheet, method: str, label: str) -> Sheet:

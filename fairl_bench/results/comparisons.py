@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairl_bench.comparison import Comparison
-from fairl_bench.results.folder import parquet, readable
+from fairl_bench.results.folder import readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,19 +23,12 @@ def _schema() -> pa.Schema:
     return pa.schema([(column.name, types[str(column.type)]) for column in fields(Comparison)])
 
 
-def write(path: Path, rows: Iterable[Comparison], signature: str = "") -> None:
-    """Write ``intervals.parquet``; ``signature`` says what it was made from."""
+def table(rows: Iterable[Comparison], signature: str = "") -> pa.Table:
+    """The table of ``intervals.parquet``; ``signature`` says what it was made from."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
-    pq.write_table(table.replace_schema_metadata({"signature": signature}), path)
-
-
-def read(path: Path) -> list[Comparison]:
-    """The comparisons of a file as it is.  Raises `ResultsError` for one that is broken."""
-    with readable(path):
-        return rows(parquet(path.read_bytes(), path), path)
+    found = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
+    return found.replace_schema_metadata({"signature": signature})
 
 
 def rows(table: pa.Table, path: Path) -> list[Comparison]:

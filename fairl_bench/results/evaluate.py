@@ -26,8 +26,11 @@ from fairl_bench.results.statistics import Statistics, statistics
 from fairl_bench.rows import Runs
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.sheets import Sheet
-from fairl_bench.suite.suite import Report, Table1, Table2, Table3
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import tables_of
+from fairl_bench.table import Table
 from fairl_bench.verdicts import Verdict
+from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
 
 LABELS = ("accuracy", "f1")
 REWARDS = (*LABELS, "auc", "starc", "starc_per_prompt", "epic", "spearman", "pair_accuracy")
@@ -38,9 +41,15 @@ class ScoredFile(Material):
     """What a file of scores comes to, as a results folder says it of a run."""
 
     def __init__(
-        self, report: Report, sheets: Sequence[Sheet], records: Sequence[Record], notes: Sequence[str] = ()
+        self,
+        report: Report,
+        registry: Registry,
+        sheets: Sequence[Sheet],
+        records: Sequence[Record],
+        notes: Sequence[str] = (),
     ) -> None:
-        self.report, self._sheets, self.single_records, self._notes = report, sheets, records, notes
+        self._report, self.registry = report, registry
+        self._sheets, self.single_records, self._notes = sheets, records, notes
 
     @property
     def name(self) -> str:
@@ -73,19 +82,33 @@ class ScoredFile(Material):
         return {sheet.at(run).row: Runs(0) for sheet in self._sheets for run in sheet.rewards}
 
     @property
+    def report(self) -> Report:
+        """The tables that the file can fill."""
+        return self._report
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """Every table that the file can fill, by name."""
+        return make_tables(tables_of(self.report, self.registry), self)
+
+    @property
+    def other_tables(self) -> Sequence[Table]:
+        """A file has no tables."""
+        return ()
+
+    @cached_property
     def data(self) -> Sequence[str]:
         """The data sets of the file."""
-        return self.report.table1.data if self.report.table1 else ()
+        return datasets_of(self.report)
 
     def truth_of(self, data: str) -> str:
         """The truth that a data set has."""
-        return self.report.table1.truth_of(data) if self.report.table1 else GOLD
+        return truth_in(self.report, data)
 
-    @property
+    @cached_property
     def methods(self) -> Sequence[str]:
         """The two methods that are compared, else the first two of the file."""
-        second = self.report.table2
-        return second.methods if second else tuple(dict.fromkeys(row.method for row in self.single_records))[:2]
+        return two_methods(self.report, self.single_records)
 
     @cached_property
     def known(self) -> Known:
@@ -150,8 +173,11 @@ def evaluate(
             "reward), or name a file with --truth"
         )
     records = [record for sheet in known for record in _records(sheet, given, threshold, positive)]
-    report = _report(known, given.predicted, _two(known, methods, scores))
-    return ScoredFile(report, known, records, [*_label_notes(known, given, threshold, positive), *given.notes])
+    registry = Registry()
+    report = _report(known, given.predicted, _two(known, methods, scores), registry)
+    return ScoredFile(
+        report, registry, known, records, [*_label_notes(known, given, threshold, positive), *given.notes]
+    )
 
 
 def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:
@@ -175,17 +201,18 @@ def _two(sheets: Sequence[Sheet], asked: tuple[str, str] | None, path: Path) -> 
     return asked or ((known[0], known[1]) if len(known) == 2 else None)
 
 
-def _report(sheets: Sequence[Sheet], predicted: bool, methods: tuple[str, str] | None) -> Report:
+def _report(sheets: Sequence[Sheet], predicted: bool, methods: tuple[str, str] | None, registry: Registry) -> Report:
     """The report that the data can fill."""
     truth = {sheet.data: name for sheet in sheets if (name := _truth_of(sheet)) is not None}
-    data = tuple(truth)
-    first = Table1.model_construct(data=data, truth=truth, metrics=LABELS if predicted else REWARDS)
-    if methods is None:
-        return Report.model_construct(table1=first, table2=None, table3=None)
     parts = {sheet.data for sheet in sheets if any(name.startswith("subtype:") for name in sheet.examples.truths)}
-    second = Table2.model_construct(data=data, truth=truth, methods=methods, metrics=(), train_texts=None)
-    third = Table3.model_construct(data=tuple(sorted(parts)), truth=truth, methods=methods) if parts else None
-    return Report.model_construct(table1=first, table2=second, table3=third)
+    asked: dict[str, dict[str, object]] = {
+        "table1": {"data": list(truth), "truth": truth, "metrics": LABELS if predicted else REWARDS}
+    }
+    if methods is not None:
+        asked["table2"] = {"data": list(truth), "truth": truth, "methods": methods}
+    if methods is not None and parts:
+        asked["table3"] = {"data": sorted(parts), "truth": truth, "methods": methods}
+    return {name: registry.build(ReportTable, {"use": name, **settings}) for name, settings in asked.items()}
 
 
 def _records(sheet: Sheet, given: Given, threshold: float | None, positive: Class) -> Iterator[Record]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from fairl_bench.digests import file_digest
 from fairl_bench.errors import DataError, ResultsError
@@ -37,8 +38,13 @@ from fairl_bench.reward.folder import FILE as REWARD
 from fairl_bench.secrets import hidden
 from fairl_bench.store.disk import refusal
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 BEFORE = "before"
 """What a file was made from that was there before the manifest, and that nothing says more of."""
+MOST_REMEMBERED = 2**28
+"""Bytes of written files that are kept in memory, so that the same process need not read them."""
 _HALF = ".fairl-bench-half-"  # and a number: a folder of half-written files
 
 
@@ -53,16 +59,35 @@ class Writer(ResultsFolder):
         self._staged: dict[str, tuple[Path, Entry]] = {}
         self._dropped: set[str] = set()
         self._number = count()
-        self._digests: dict[tuple[int, int], str] = {}
+        self._digests: dict[tuple[int, int], str] = {}  # by device and inode: rewards of one world share a file
+        self._is_held = False
+        self._written: dict[str, tuple[str, bytes | pa.Table]] = {}  # by place: SHA-256 and content
+        self._bytes = 0  # of these
+
+    @classmethod
+    def of(cls, files: ResultsFolder) -> Writer:
+        """The writer of a folder that was read; the one that a run writes with, where there is one."""
+        if isinstance(files, Writer):
+            return files
+        writer = cls(files.path)
+        writer.manifest = files.manifest
+        return writer
 
     @contextmanager
     def held(self, waits: Callable[[str], None] = lambda message: None) -> Iterator[None]:
-        """Held by one run at a time: another waits, which ``waits`` is told.  What is not committed is forgotten."""
+        """Held by one run at a time: another waits, which ``waits`` is told.  What is not committed is forgotten.
+
+        Inside of itself it does nothing.
+        """
+        if self._is_held:
+            yield
+            return
         with ExitStack() as stack:
             with self.told():
                 self.path.mkdir(parents=True, exist_ok=True)
                 alone = stack.enter_context(locked(self.path, waits))
-            stack.callback(self._forget)
+            stack.callback(self._release)
+            self._is_held = True
             self._begin(alone=alone)
             yield
 
@@ -101,7 +126,7 @@ class Writer(ResultsFolder):
             found = path.lstat()
             if path.is_symlink() or not path.is_file():
                 return NOTHING
-            known = (found.st_dev, found.st_ino)  # rewards of one world share a file
+            known = (found.st_dev, found.st_ino)
             if known not in self._digests:
                 self._digests[known] = file_digest(path)
         except (OSError, DataError):
@@ -126,26 +151,82 @@ class Writer(ResultsFolder):
         """The places of our files that begin so, before anything that is not committed."""
         return [] if self.manifest is None else sorted(name for name in self.manifest.files if name.startswith(start))
 
+    # --- what this process has written is not read again
+
+    def read(self, name: str) -> bytes:
+        """The content of a file: what was written here, else what lies on the disk."""
+        content = self._remembered(name)
+        return content if isinstance(content, bytes) else super().read(name)
+
+    def table(self, name: str) -> pa.Table:
+        """The rows of a Parquet file: what was written here, else what lies on the disk."""
+        content = self._remembered(name)
+        return super().table(name) if content is None or isinstance(content, bytes) else content
+
+    def _remembered(self, name: str) -> bytes | pa.Table | None:
+        """What was written here, unless another run has replaced it since, or it was too much to remember."""
+        sha256, content = self._written.get(name, (NOTHING, None))
+        entry = self._staged[name][1] if name in self._staged else self.entry(name)
+        return content if entry is not None and entry.sha256 == sha256 else None
+
+    def _remember(self, name: str, sha256: str, content: bytes | pa.Table) -> None:
+        _, before = self._written.pop(name, (NOTHING, b""))
+        self._bytes += _size(content) - _size(before)
+        if self._bytes <= MOST_REMEMBERED:
+            self._written[name] = (sha256, content)
+        else:  # it is read from the disk where it is asked for
+            self._bytes -= _size(content)
+
     # --- what is to be there
 
     def stage(self, name: str, of: str, save: Callable[[Path], None]) -> Entry:
         """Put a file into place at the next commit: ``save(path)`` writes it."""
         with self.told():
-            if self._half is None:
-                self._half = self.path / f"{_HALF}{uuid.uuid4().hex[:8]}"
-                self._half.mkdir()
-            path = self._half / str(next(self._number))
+            path = self._half_written()
             save(path)
             entry = Entry(file_digest(path), of)
-        self._staged[name] = (path, entry)
-        self._dropped.discard(name)
+            self._stage(name, path, entry)
         return entry
 
     def put(self, name: str, of: str, text: str | bytes) -> None:
         """The same for a text, without its secrets, unless it lies there already."""
         content = hidden(text).encode("utf-8") if isinstance(text, str) else text
-        if name in self._staged or self.entry(name) != Entry(_sha256(content), of) or self.damaged(name):
-            self.stage(name, of, lambda path: _write(path, content))
+        entry = Entry(_sha256(content), of)
+        if name in self._staged or self.entry(name) != entry or self.damaged(name):
+            self._write(name, entry, content)
+        if isinstance(text, str):
+            self._remember(name, entry.sha256, content)
+
+    def put_table(self, name: str, of: str, table: pa.Table) -> None:
+        """The same for rows, as a Parquet file."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        content = sink.getvalue()
+        entry = Entry(_sha256(content), of)
+        self._write(name, entry, content)
+        self._remember(name, entry.sha256, table)
+
+    def _write(self, name: str, entry: Entry, content: bytes | pa.Buffer) -> None:
+        with self.told():
+            path = self._half_written()
+            _write(path, content)
+            self._stage(name, path, entry)
+
+    def _half_written(self) -> Path:
+        """A place for a file until the next commit."""
+        if self._half is None:
+            self._half = self.path / f"{_HALF}{uuid.uuid4().hex[:8]}"
+            self._half.mkdir()
+        return self._half / str(next(self._number))
+
+    def _stage(self, name: str, path: Path, entry: Entry) -> None:
+        status = path.stat()
+        self._digests[status.st_dev, status.st_ino] = entry.sha256  # it is not read again once it is in place
+        self._staged[name] = (path, entry)
+        self._dropped.discard(name)
 
     @property
     def dropped(self) -> frozenset[str]:
@@ -240,10 +321,14 @@ class Writer(ResultsFolder):
         (half / MANIFEST).write_text(self.manifest.text(), encoding="utf-8")
         (half / MANIFEST).replace(self.path / MANIFEST)
 
+    def _release(self) -> None:
+        self._is_held = False
+        self._forget()
+        self._digests.clear()
+
     def _forget(self) -> None:
         self._staged.clear()
         self._dropped.clear()
-        self._digests.clear()
         if self._half is not None:
             shutil.rmtree(self._half, ignore_errors=True)
             self._half = None
@@ -300,9 +385,13 @@ _OURS = (
 _TOGETHER = {"tables": ("md", "csv", "tex", "json"), "figures": ("png", "svg")}
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes | pa.Buffer) -> None:
     path.write_bytes(content)
 
 
-def _sha256(content: bytes) -> str:
+def _sha256(content: bytes | pa.Buffer) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _size(content: bytes | pa.Table) -> int:
+    return len(content) if isinstance(content, bytes) else int(content.nbytes)

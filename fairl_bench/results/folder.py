@@ -254,9 +254,9 @@ _ENDINGS = re.compile(r"\.(md|csv|tex|json)$")
 
 
 def table_name(text: str) -> str:
-    """The name of a table, as ``--table`` takes it, of that of its file too.
+    """The name of a table that ``--table`` means, by that name, by a file of it, or by its number.
 
     >>> table_name("table1.md"), table_name("table3"), table_name("slices"), table_name("2")
-    ('1', '3', 'slices', '2')
+    ('table1', 'table3', 'slices', 'table2')
     """
-    return re.sub(r"^table(?=\d+$)", "", _ENDINGS.sub("", text))
+    return re.sub(r"^(?=\d+$)", "table", _ENDINGS.sub("", text))

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
-from fairl_bench.metrics import Metric
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.results.resampled import Resampling
 from fairl_bench.science import resampling
 from fairl_bench.science.intervals import Estimate, bootstrap, bounded, cohens_d, defined
@@ -28,16 +28,12 @@ FEWEST = 10  # clusters below which resampling them says too little: Student's t
 MANY = 400_000  # examples times runs from which on a fifth of the resamples must do: minutes become seconds
 
 
-class Question(NamedTuple):
-    """What to compare: a data set, its truth, and the metrics."""
-
-    data: str
-    truth: str
-    metrics: tuple[Metric, ...]
-
-
 def compared(
-    sheets: Sequence[Sheet], values: Values, questions: Iterable[Question], resamples: int = RESAMPLES
+    sheets: Sequence[Sheet],
+    values: Values,
+    questions: Iterable[Question],
+    declared: Metrics,
+    resamples: int = RESAMPLES,
 ) -> list[Comparison]:
     """Each method's interval and each two methods' paired difference, by model, encoder, variant, data and metric."""
     found: list[Comparison] = []
@@ -46,7 +42,7 @@ def compared(
         for model in dict.fromkeys(sheet.model for sheet in mine):
             worlds = [sheet for sheet in mine if sheet.model == model]
             for setting in dict.fromkeys(sheet.at(run).setting for sheet in worlds for run in sheet.rewards):
-                found += Compared(worlds, setting, question, values).comparisons(resamples)
+                found += Compared(worlds, setting, question, values, declared).comparisons(resamples)
     return found
 
 
@@ -67,8 +63,11 @@ _ByUnit = Mapping[int, _Unit]
 class Compared:
     """The runs of one model, encoder and variant on one data set."""
 
-    def __init__(self, worlds: Sequence[Sheet], setting: Setting, question: Question, values: Values) -> None:
+    def __init__(
+        self, worlds: Sequence[Sheet], setting: Setting, question: Question, values: Values, declared: Metrics
+    ) -> None:
         self.setting, self.question, self.values = setting, question, values
+        self.metrics = [declared[name] for name in question.metrics]
         chosen = [(sheet, [run for run in sheet.rewards if sheet.at(run).setting == setting]) for sheet in worlds]
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
@@ -84,7 +83,7 @@ class Compared:
         resamples = resamples if len(sheet.examples) * len(runs) < MANY else resamples // 5
         # where there are several replicates, the noise of examples is in what these differ by
         draws = {} if others else self._draws(sheet, runs, resamples)
-        for metric in self.question.metrics:
+        for metric in self.metrics:
             drawn = draws.get(metric.name)
             yield from self._of(metric, drawn, resamples if drawn else 0)
 
@@ -101,7 +100,7 @@ class Compared:
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
         """The metrics of these runs that can be resampled, as functions of weights."""
         resampling = Resampling(sheet, runs, self.question.truth, self.values, clusters)
-        return {one.name: found for one in self.question.metrics if (found := resampling.of(one)) is not None}
+        return {one.name: found for one in self.metrics if (found := resampling.of(one)) is not None}
 
     def _of(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
         """One metric: each method's own, then each difference with its p over all of them."""

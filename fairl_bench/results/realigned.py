@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
@@ -16,7 +16,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.results.paired import RESAMPLES, Compared, Question
+from fairl_bench.results.paired import RESAMPLES, Compared
 from fairl_bench.results.scores import coordinates
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
 from fairl_bench.sheets import Place, Sheet, Values
@@ -63,9 +63,9 @@ def compared(
         for setting, members in groups.items():
             sheets = [sheet for sheet in _sheets(members, cut) if len(sheet.examples)]
             measured = {row.metric for row in own if (row.slice, row.truth) == (cut, truth)}
-            question = Question(placed(cut), truth, tuple(declared[metric] for metric in metrics if metric in measured))
+            question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
             if sheets and question.metrics:
-                yield from _Group(sheets, setting, question, values).comparisons(resamples)
+                yield from _Group(sheets, setting, question, values, declared).comparisons(resamples)
 
 
 def placed(cut: str) -> str:
@@ -168,7 +168,7 @@ class _Group(Compared):
         if not isinstance(sheet, _Prompts) or self.question.truth != GOLD:
             return {}  # what a second judge says of each text is not kept: Student's t over runs
         found = {}
-        for metric in self.question.metrics:
+        for metric in self.metrics:
             of = _statistic(sheet, runs, metric.name)
             plain = of(np.ones((1, len(clusters)), np.float32))[0]
             told = [self.values.get(sheet, run, self.question.truth, metric.name) for run in runs]

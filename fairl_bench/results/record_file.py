@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,35 +20,24 @@ def _schema() -> pa.Schema:
     return pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS])
 
 
-def write(path: Path, records: Iterable[Record]) -> None:
-    """Write ``records.parquet``, sorted by key, so that equal records are equal files whatever the order of work."""
+def table(records: Iterable[Record]) -> pa.Table:
+    """The rows of ``records.parquet``, sorted by key: equal records are equal files whatever the order of work."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist([vars(record) for record in records], schema=_schema())
-    pq.write_table(table.sort_by([(name, "ascending") for name in KEY]), path)
-
-
-def says(path: Path, records: Sequence[Record]) -> bool:
-    """Whether a file holds these records already, and no others."""
-    return path.exists() and Counter(map(_told, read(path))) == Counter(map(_told, records))
+    found = pa.Table.from_pylist([vars(record) for record in records], schema=_schema())
+    return found.sort_by([(name, "ascending") for name in KEY])
 
 
-def _told(record: Record) -> tuple[object, ...]:
+def content(record: Record) -> tuple[object, ...]:
     """What a record says, to compare: a number that is not defined is equal to another."""
-    told = vars(record)
-    return tuple(told.values()) if record.value == record.value else tuple({**told, "value": None}.values())
+    values = vars(record)
+    return tuple(values.values()) if record.value == record.value else tuple({**values, "value": None}.values())
 
 
 def read(path: Path) -> list[Record]:
     """The records of a file as it is.  Raises `ResultsError` for one that is broken."""
     with readable(path):
-        return list(_read(path.read_bytes(), path))
-
-
-@lru_cache(maxsize=2)  # a run looks at its records several times, and making them takes longer than reading them
-def _read(content: bytes, path: Path) -> tuple[Record, ...]:
-    return tuple(rows(parquet(content, path), path))
+        return rows(parquet(path.read_bytes(), path), path)
 
 
 def rows(table: pa.Table, path: Path) -> list[Record]:

@@ -186,11 +186,11 @@ def _orderings(found: Measured, published: Published) -> Iterator[Line]:
         better, than = (record_key(published, published.by_id[one]) for one in (ordering.better, ordering.than))
         places[ordering.id] = better, than
     wanted = [
-        (better.method, than.method, found.metrics[better.metric], better.data, better.truth)
+        (better.method, than.method, better.metric, better.data, better.truth)
         for better, than in places.values()
         if all((one.method, one.data, one.truth, one.metric) in there for one in (better, than))
     ]
-    known = [*found.comparisons, *compared(wanted, found.sheets, single, found.comparisons)]
+    known = [*found.comparisons, *compared(wanted, found.sheets, single, found.comparisons, found.metrics)]
     for ordering in published.orderings:
         better, than = places[ordering.id]
         lines = [

@@ -25,15 +25,19 @@ from fairl_bench.results.declared import read_metrics
 from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
 from fairl_bench.results.histories import read_histories
 from fairl_bench.results.known_labels import read_known
+from fairl_bench.results.other_tables import tables_besides
 from fairl_bench.results.realigned import read_realigned
 from fairl_bench.results.scores import read_sheets
 from fairl_bench.results.statistics import Statistics, disagreements, kept_statistics, signature_of, statistics
 from fairl_bench.results.unread import unread
 from fairl_bench.rows import Runs
 from fairl_bench.sheets import Sheet, Values
-from fairl_bench.suite.suite import Report, Table1, Table2, Table3, truth_of
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import read_report, tables_of
 from fairl_bench.suite.yaml import load
+from fairl_bench.table import Table
 from fairl_bench.verdicts import Claim, Verdict
+from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
 
 SUITE: Final = "suite.yaml"
 RECORDS: Final = "records.parquet"
@@ -46,6 +50,7 @@ class Asked(NamedTuple):
 
     name: str
     report: Report
+    registry: Registry  # knows how the tables are made
     claims: tuple[Claim, ...] = ()
     metrics: Metrics = Metrics()
 
@@ -66,7 +71,7 @@ class Results(Material):
         kept: Statistics | None,
     ) -> None:
         self.files, self.path = files, files.path
-        self.asked, self.report, self.claims = asked, asked.report, asked.claims
+        self.asked, self.claims = asked, asked.claims
         self.single_records = records
         self._story = story
         self._kept = kept
@@ -128,24 +133,33 @@ class Results(Material):
             return {Row(*row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in self.run["rows"]}
 
     @property
+    def report(self) -> Report:
+        """The tables that the suite asks for, with their settings."""
+        return self.asked.report
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """Every table by name, as it was made."""
+        return make_tables(tables_of(self.report, self.asked.registry), self)
+
+    @cached_property
+    def other_tables(self) -> Sequence[Table]:
+        """The tables that lie in the folder and that nobody here makes."""
+        return list(tables_besides(self.files, self.tables))
+
+    @cached_property
     def data(self) -> Sequence[str]:
         """The data sets that the suite's ``report:`` names, in its order."""
-        return list(dict.fromkeys(name for table in self._tables for name in table.data))
+        return datasets_of(self.report)
 
     def truth_of(self, data: str) -> str:
         """The truth that the report holds a data set against."""
-        given = next((table for table in self._tables if data in table.data), None)
-        return given.truth_of(data) if given else truth_of("gold", data)
+        return truth_in(self.report, data)
 
-    @property
+    @cached_property
     def methods(self) -> Sequence[str]:
         """The two methods that are compared, the baseline first."""
-        pair = next((table.methods for table in (self.report.table2, self.report.table3) if table), None)
-        return pair or tuple(dict.fromkeys(row.method for row in self.single_records))[:2]
-
-    @property
-    def _tables(self) -> Sequence[Table1 | Table3]:
-        return [table for table in (self.report.table1, self.report.table2, self.report.table3) if table]
+        return two_methods(self.report, self.single_records)
 
     # --- beside the numbers
 
@@ -209,36 +223,46 @@ class Results(Material):
 
     # --- the same, asked otherwise
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the statistics need not be made."""
+        return self._kept is not None or "statistics" in self.__dict__
+
+    def unjudged(self) -> Results:
+        """The same with neither statistics nor claims."""
+        return Results(self.files, self.asked._replace(claims=()), self.single_records, self.run, Statistics((), ()))
+
     def between(self, methods: tuple[str, str]) -> Results:
         """The same with Tables 2 and 3 of two other methods.  Raises `UnknownName` for one that it has not."""
         known = {row.method for row in self.single_records}
         for method in methods:
             if method not in known:
                 raise UnknownName(f"{self.path}: method", method, known)
-        report = _between(self.report, methods)
-        counted = [table for table in (report.table2, report.table3) if table]
-        sheets = self.sheets_as_filed({data for table in counted for data in table.data})
+        report = _between(self.report, methods, self.asked.registry)
+        sheets = self.sheets_as_filed(datasets_of(report))
         records = [row for row in self.statistics.records if row.other.startswith("seed:")]
         records += disagreements(sheets, report, Values.read(self.single_records))
         same = self.statistics._replace(records=records)
         return Results(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
 
 
-def _between(report: Report, methods: tuple[str, str]) -> Report:
-    """The report with Tables 2 and 3 of these methods; Table 2 of Table 1's data where it asks for none."""
-    first, second, third = report.table1, report.table2, report.table3
-    if second is None and first is not None:
-        second = Table2(methods=methods, data=first.data, truth=first.truth)
-    second = second and second.model_copy(update={"methods": methods})
-    third = third and third.model_copy(update={"methods": methods})
-    return Report(table1=first, table2=second, table3=third)
+def _between(report: Report, methods: tuple[str, str], registry: Registry) -> Report:
+    """The report with its tables of two methods of these, and with the table of two methods that others know."""
+    asked = {name: part.between(methods) for name, part in report.items()}
+    for spec in [part.for_two(methods) for part in report.values()]:
+        if spec is not None and spec["use"] not in asked:
+            asked[str(spec["use"])] = registry.build(ReportTable, spec)
+    return asked
 
 
-def read_results(path: Path) -> Results:
-    """What a results folder says.  Raises `ResultsError` where it is none, one of an unfinished run, or damaged."""
+def read_results(path: Path, registry: Registry | None = None) -> Results:
+    """What a results folder says.  Tables are made by the plugins of the ``registry``, else by the installed ones.
+
+    Raises `ResultsError` where it is none, one of an unfinished run, or damaged."""
     for name in (SUITE, RECORDS):
         if not (path / name).exists():
             raise ResultsError(f"{path} is no results folder: it has no {name}; name one that 'run' has written")
+    registry = registry or Registry()
     for left in reversed(range(_TRIES)):
         files = ResultsFolder(path)
         before = files.manifest
@@ -246,7 +270,7 @@ def read_results(path: Path) -> Results:
             time.sleep(_WAIT)
             continue
         try:
-            results = _read(files)
+            results = _read(files, registry)
         except ResultsError:  # some files of before and some of after, maybe
             if not left or read_manifest(path) == before:
                 raise
@@ -256,9 +280,9 @@ def read_results(path: Path) -> Results:
     raise AssertionError("the last try returns or raises")
 
 
-def _read(files: ResultsFolder) -> Results:
+def _read(files: ResultsFolder, registry: Registry) -> Results:
     """What belongs together is read at once, so that all of it is of one run."""
-    asked = _read_asked(files)
+    asked = _read_asked(files, registry)
     rows = record_file.rows(files.table(RECORDS), files.path / RECORDS)
     single, of_two = [row for row in rows if not row.other], [row for row in rows if row.other]
     story = files.json(RUN) if files.has(RUN) else {}
@@ -268,13 +292,13 @@ def _read(files: ResultsFolder) -> Results:
     return results
 
 
-def _read_asked(files: ResultsFolder) -> Asked:
+def _read_asked(files: ResultsFolder, registry: Registry) -> Asked:
     files.read(SUITE)
     content = load(files.path / SUITE, variables=False).content
     try:
-        report = Report.model_validate(content.get("report") or {})
+        report = read_report(content.get("report") or {}, registry)
         claims = tuple(Claim.model_validate(claim) for claim in content.get("claims") or ())
-    except (ValidationError, TypeError) as error:
+    except (ValidationError, TypeError, AttributeError) as error:
         what = "cannot be read; run the suite again, and it is written anew"
         raise ResultsError(f"{files.path / SUITE} {what}") from error
-    return Asked(str(content.get("name")), report, claims, read_metrics(files))
+    return Asked(str(content.get("name")), report, registry, claims, read_metrics(files))

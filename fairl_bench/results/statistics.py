@@ -13,7 +13,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results import comparisons
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.suite.suite import Report
+from fairl_bench.views import Report, questions, seed_distances
 
 if TYPE_CHECKING:
     from fairl_bench.sheets import Sheet, Values
@@ -45,7 +45,7 @@ def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Reco
 
 def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]) -> str:
     """What statistics rest on: what is asked, the scores and truths, and the records of single runs."""
-    whole = hashlib.sha256(f"{MEANING} {canonical(report.plain())}".encode())
+    whole = hashlib.sha256(f"{MEANING} {canonical(_asked(report))}".encode())
     for kind in ("scores", "examples", "truths", "realigned"):
         for place in files.names(kind):
             whole.update(f"{place.rpartition('/')[2]} {files.made_from(place)}\n".encode())
@@ -61,24 +61,24 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
     from fairl_bench.sheets import Values
 
     values = Values.read(records)
-    compared: list[Comparison] = []
     rows = list(disagreements(sheets, report, values))
-    if (first := report.table1) is not None:
-        asked = tuple(metrics[name] for name in first.metrics)
-        questions = [paired.Question(data, first.truth_of(data), asked) for data in first.data]
-        compared = paired.compared(sheets, values, questions)
-        rows += ambiguities([sheet for sheet in sheets if sheet.data in first.data])
+    rows += ambiguities([sheet for sheet in sheets if sheet.data in seed_distances(report)])
+    compared = paired.compared(sheets, values, questions(report), metrics)
     return Statistics(list({row.key: row for row in rows}.values()), compared)
 
 
 def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> Iterator[Record]:
-    """How often the two methods of Tables 2 and 3 are both right, only one, or neither, run by run."""
+    """How often the two methods of a table are both right, only one, or neither, run by run."""
     from fairl_bench.results import two_runs
 
-    if (second := report.table2) is not None:
-        mine = [sheet for sheet in sheets if sheet.data in second.data]
-        texts = {} if second.train_texts is None else {"pairs/train": second.train_texts}
-        yield from two_runs.disagreements(mine, values, second.methods, second.truth_of, texts=texts)
-    if (third := report.table3) is not None:
-        mine = [sheet for sheet in sheets if sheet.data in third.data]
-        yield from two_runs.disagreements(mine, values, third.methods, third.truth_of, subtypes=True)
+    for part in report.values():
+        asked = {two.data: two for two in part.disagreements()}
+        for sheet in sheets:
+            if (two := asked.get(sheet.data)) is not None:
+                yield from two_runs.disagreements(sheet, values, two)
+
+
+def _asked(report: Report) -> list[object]:
+    """The statistics that a report asks for, as plain data."""
+    two = [dict.fromkeys(part.disagreements()) for part in report.values()]
+    return [questions(report), [list(found) for found in two], seed_distances(report)]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fairl_bench.comparison import TwoMethods
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Rows
 from fairl_bench.errors import Undefined
@@ -23,33 +24,23 @@ COUNTS = ("both", "only_method", "only_other", "neither")
 MCNEMAR = ("mcnemar", "mcnemar_corrected", "mcnemar_p")
 
 
-def disagreements(
-    sheets: Sequence[Sheet],
-    values: Values,
-    methods: tuple[str, str],
-    truth_of: Callable[[str], str],
-    *,
-    subtypes: bool = False,
-    texts: Mapping[str, int] | None = None,
-) -> Iterator[Record]:
+def disagreements(sheet: Sheet, values: Values, asked: TwoMethods) -> Iterator[Record]:
     """How often both are right, only the first, only the second, neither, run by run, with McNemar's test.
 
-    ``subtypes`` counts the examples of each subtype alone, in slices of that name.  ``texts`` says of how many examples
-    of a data set, drawn once, where not of all.  A run of a method without seeds stands beside each of the other's.
+    Subtypes are slices of their names.  A run of a method without seeds stands beside each of the other's.
     """
-    for sheet in sheets:
-        known = sheet.examples.truths.get(truth_of(sheet.data))
-        if known is None:
+    known = sheet.examples.truths.get(asked.truth)
+    if known is None:
+        return
+    told = _drawn(np.flatnonzero(known.label), asked.texts)
+    parts = _subtypes(sheet, told) if asked.subtypes else {"all": np.ones(len(told), bool)}
+    for one, other in _pairs(sheet, *asked.methods):
+        right = [_right(sheet, run, asked.truth, values) for run in (one, other)]
+        if right[0] is None or right[1] is None:
             continue
-        told = _drawn(np.flatnonzero(known.label), (texts or {}).get(sheet.data))
-        parts = {"all": np.ones(len(told), bool)} if not subtypes else _subtypes(sheet, told)
-        for one, other in _pairs(sheet, *methods):
-            right = [_right(sheet, run, truth_of(sheet.data), values) for run in (one, other)]
-            if right[0] is None or right[1] is None:
-                continue
-            first, second = right[0][told], right[1][told]
-            for part, mask in parts.items():
-                yield from _counted(sheet, one, other, truth_of(sheet.data), part, first[mask], second[mask])
+        first, second = right[0][told], right[1][told]
+        for part, mask in parts.items():
+            yield from _counted(sheet, one, other, asked.truth, part, first[mask], second[mask])
 
 
 def _subtypes(sheet: Sheet, told: Rows) -> dict[str, np.ndarray]:

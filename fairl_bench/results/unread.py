@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fairl_bench.truncation import Reading, capitalised
+from fairl_bench.truncation import TextsRead, capitalised
 
 _PLACES = {
     **{"lm": "the language models", "completions": "the completions", "measures": "the evaluation"},
@@ -30,12 +30,14 @@ def _place(stage: Mapping[str, Any]) -> str:
     return _PLACES.get(str(stage.get("kind"))) or re.sub(r", replicate \d+", "", str(stage.get("title", "")))
 
 
-def _readings(stages: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], Reading]:
+def _readings(stages: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], TextsRead]:
     """What each part read of the texts of each place, all stages together."""
-    sums: dict[tuple[str, str, str], Reading] = {}
+    sums: dict[tuple[str, str, str], TextsRead] = {}
     for stage in stages:
         for fields in stage.get("read", ()):
-            reading = Reading(str(fields["by"]), fields["unit"], *(int(fields[name]) for name in Reading._fields[2:]))
+            reading = TextsRead(
+                str(fields["by"]), fields["unit"], *(int(fields[name]) for name in TextsRead._fields[2:])
+            )
             key = (_place(stage), reading.by, reading.unit)
             sums[key] = sums[key].and_also(reading) if key in sums else reading
     return sums

@@ -10,9 +10,9 @@ import numpy as np
 
 from fairl_bench.data import Examples, Floats, Vectors
 from fairl_bench.errors import DataError, FairlError, NotFinite
-from fairl_bench.isolation import aside
+from fairl_bench.isolation import prints_to_stderr
 from fairl_bench.kinds import Encoder, Method
-from fairl_bench.readonly import lent
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.training import Inputs, Reward
 
 Written = str | Sequence[Mapping[str, Any]]
@@ -78,9 +78,9 @@ class RecoveredReward:
     def _scored(self, completions: tuple[str, ...], embedded: tuple[str, ...]) -> Floats:
         """The method's answer.  Raises `DataError` where the parts of a reward do not fit together."""
         try:
-            with aside():  # what a plugin prints is no reward
+            with prints_to_stderr():  # what a plugin prints is no reward
                 reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(embedded))
-                with lent(self.method, reward=reward, inputs=inputs):
+                with unchanged_by(self.method, reward=reward, inputs=inputs):
                     values = np.asarray(self.method.score(reward, inputs))
         except DataError as error:
             raise DataError(f"method {self.method.use!r} of reward {self.name!r}: {error}") from error
@@ -102,7 +102,7 @@ class RecoveredReward:
     def _vectors(self, texts: tuple[str, ...]) -> Vectors:
         if self.encoder is None or not self.method.reads_vectors:
             return np.empty((len(texts), 0), np.float32)
-        with lent(self.encoder, upstream=self.upstream):
+        with unchanged_by(self.encoder, upstream=self.upstream):
             return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
 
 

@@ -14,7 +14,7 @@ from fairl_bench import textfiles
 from fairl_bench.errors import DataError, FairlError
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.lines import chunks
-from fairl_bench.truncation import Readings, readings
+from fairl_bench.truncation import ReadLog, log_of_reads
 
 CHUNK = 1024  # texts scored at once
 _QUIET = 10.0  # seconds between two messages on how far it is
@@ -51,12 +51,12 @@ def score(
     parse = _text if read == "text" else _row
     if form == "csv":
         yield _csv(["reward", "prompt", "text"])
-    done, spoke, every = 0, time.monotonic(), Readings()
+    done, spoke, every = 0, time.monotonic(), ReadLog()
     for chunk in chunks(lines, CHUNK):
         parsed = [parse(number, _decoded(number, line), reward) for number, line in enumerate(chunk, done + 1)]
-        with readings() as heard:
+        with log_of_reads() as heard:
             values = _rewards(reward, parsed)
-        for reading in heard.found.values():
+        for reading in heard.sums.values():
             every.add(reading)
         for line, value in zip(parsed, values, strict=True):
             yield _printed(line, value, form)
@@ -64,7 +64,7 @@ def score(
         if time.monotonic() - spoke > _QUIET:
             spoke = time.monotonic()
             say(f"{done:,} texts scored")
-    for reading in every.found.values():
+    for reading in every.sums.values():
         for sentence in reading.sentences("the input"):
             say(sentence)
     if not done:

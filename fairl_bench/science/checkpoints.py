@@ -21,12 +21,12 @@ def replace(half: Path, checkpoint: Path) -> None:
     half.replace(checkpoint)
 
 
-def whole(checkpoint: Path) -> bool:
+def is_whole(checkpoint: Path) -> bool:
     """Return whether a checkpoint that `replace` wrote is unchanged."""
-    return intact(_beside(checkpoint))
+    return are_intact(_beside(checkpoint))
 
 
-def intact(place: Path) -> bool:
+def are_intact(place: Path) -> bool:
     """Return whether every file that is named in a seal is unchanged."""
     try:
         told = json.loads(place.read_text())

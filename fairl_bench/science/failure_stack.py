@@ -16,7 +16,16 @@ from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import Recipe, Run
-from fairl_bench.science.stack import BLOCK, Data, HeldOut, Stack, both, checked, settings_kept, unchanged
+from fairl_bench.science.stack import (
+    BLOCK,
+    Data,
+    HeldOut,
+    Stack,
+    checked_answer,
+    reward_slopes,
+    settings_kept,
+    unchanged,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,10 +115,10 @@ class FailureStack(Stack):
         extra = self.slope(reward[:, :half] - reward[:, half:], lambda run: _plan(run).loss)[1] * failing
         extra *= self.weight / failing.sum(-1, keepdim=True).clamp(min=1)
         if self.second is None:
-            self.base.backward(x, hidden[0], both(slope + extra))
+            self.base.backward(x, hidden[0], reward_slopes(slope + extra))
         else:
-            self.base.backward(x, hidden[0], both(slope + self.of_failures * extra))
-            self.second.backward(x, hidden[1], both(extra + self.of_base * slope))
+            self.base.backward(x, hidden[0], reward_slopes(slope + self.of_failures * extra))
+            self.second.backward(x, hidden[1], reward_slopes(extra + self.of_base * slope))
             self._step_second(self.second, failing)
         self.step_base()
 
@@ -161,7 +170,7 @@ class FailureStack(Stack):
             signal = Signal(preferred[rows], rejected[rows], progress, uniform[rows], labels, features)
             with settings_kept(), unchanged(what, preferred, rejected, uniform):
                 found = _plan(run).failing(signal)
-            failing[rows] = checked(found, preferred[rows], what, mask=True)
+            failing[rows] = checked_answer(found, preferred[rows], what, mask=True)
         return failing
 
     def _features(self, rows: slice) -> tuple[Tensor, Tensor]:

@@ -126,7 +126,7 @@ def _keep(model: Any, optimizer: torch.optim.Optimizer, losses: list[float], che
 
 def _restored(model: Any, optimizer: torch.optim.Optimizer, checkpoint: Path) -> list[float]:
     """Put weights and optimizer back and return the losses so far; none without a complete checkpoint."""
-    if not checkpoints.whole(checkpoint):
+    if not checkpoints.is_whole(checkpoint):
         return []
     state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     model.load_state_dict(state["model"])

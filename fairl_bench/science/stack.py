@@ -145,7 +145,7 @@ class Stack:
         real: int,
     ) -> None:
         """Step down the slope of the base loss by the margins ``[active, B]``."""
-        self.base.backward(x, hidden[0], both(slope))
+        self.base.backward(x, hidden[0], reward_slopes(slope))
         self.step_base()
 
     def step_base(self) -> None:
@@ -167,7 +167,7 @@ class Stack:
                 what, given = f"weight of {run.name!r}", (margin[rows, :real].detach(), losses[rows, :real].detach())
                 with settings_kept(), unchanged(what, *given):
                     found = run.weight(*given, batch)
-                weights[rows, :real] = checked(found, margin[rows, :real], what)
+                weights[rows, :real] = checked_answer(found, margin[rows, :real], what)
         return slope * weights
 
     def slope(self, margin: Tensor, loss_of: Callable[[Run], Loss]) -> tuple[Tensor, Tensor]:
@@ -183,7 +183,7 @@ class Stack:
 
     def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
         """Return the losses of runs that share one, in the margins' own type: a wider one would round other sums."""
-        found = _asked(loss, margin, name)
+        found = _losses_of(loss, margin, name)
         if not found.requires_grad:
             raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
         return found.to(margin.dtype)
@@ -221,7 +221,7 @@ class Stack:
         preferred, rejected = self.rewards(self.data.validation)
         margin = preferred - rejected
         every = ((self.runs[i], margin[at : at + 1]) for at, i in enumerate(self.active))
-        loss = [float(_asked(run.loss, own, run.name).mean()) for run, own in every]
+        loss = [float(_losses_of(run.loss, own, run.name).mean()) for run, own in every]
         if self.recipe.selection.monitor == "base-loss":
             return HeldOut(loss, None)
         return HeldOut(loss, [calibrated_loss(own) for own in margin.cpu().numpy()])
@@ -277,7 +277,7 @@ class Stack:
             path.keep(torch.tensor(keep, dtype=torch.long))
 
 
-def both(slope: Tensor) -> Tensor:
+def reward_slopes(slope: Tensor) -> Tensor:
     """Return the derivative by the rewards, preferred first, from the derivative by the margin."""
     import torch
 
@@ -288,12 +288,12 @@ def _first_of_loss(runs: Sequence[Run], i: int) -> int:
     return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
 
 
-def _asked(loss: Loss, margin: Tensor, name: str) -> Tensor:
+def _losses_of(loss: Loss, margin: Tensor, name: str) -> Tensor:
     """Call a loss on margins and return its answer."""
     what = f"loss of {name!r}"
     with settings_kept(), unchanged(what, margin):
         found = loss(margin)
-    return checked(found, margin, what)
+    return checked_answer(found, margin, what)
 
 
 @contextmanager
@@ -314,7 +314,7 @@ def _changed(what: str) -> Changed:
     return Changed(f"the {what} changed the numbers it was given; let it change a copy, as .clone() makes one")
 
 
-def checked(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
+def checked_answer(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
     """Return what a plugin made of margins, if it is one number for each of them, or a mask of them."""
     import torch
 

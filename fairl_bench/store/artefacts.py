@@ -27,6 +27,7 @@ from fairl_bench.training import Reward
 
 EVIDENCE = "evidence.parquet"
 PLACE = "place.json"
+REWARD = "reward.safetensors"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -123,14 +124,14 @@ def save_reward(folder: Path, reward: Reward) -> None:
     """``reward.safetensors`` and ``history.json``."""
     # not ascontiguousarray: it would turn a number into an array of one
     arrays = {name: np.array(array, np.float32, order="C") for name, array in reward.arrays.items()}
-    save_file(arrays, folder / "reward.safetensors")
+    save_file(arrays, folder / REWARD)
     history = {name: list(column) for name, column in reward.history.items()}
     (folder / "history.json").write_text(json.dumps({"history": history, "facts": hidden_in(dict(reward.facts))}))
 
 
 def load_reward(folder: Path) -> Reward:
     """The reward of `save_reward`."""
-    return Reward(load_file(folder / "reward.safetensors"), **json.loads((folder / "history.json").read_text())).kept()
+    return Reward(load_file(folder / REWARD), **json.loads((folder / "history.json").read_text())).kept()
 
 
 def save_scores(folder: Path, scores: Mapping[str, NDArray[np.float64]]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from fairl_bench.isolation import said
+from fairl_bench.isolation import message_of
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -55,7 +55,7 @@ def _number(error: BaseException) -> int | None:
     """The system's number of a refusal; safetensors tells it in its text alone."""
     if isinstance(error, OSError):
         return error.errno if error.errno in _FULL | _CLOSED | _LOST else None
-    numbers = (number for number in sorted(_FULL | _CLOSED) if f"(os error {number})" in said(error))
+    numbers = (number for number in sorted(_FULL | _CLOSED) if f"(os error {number})" in message_of(error))
     return next(numbers, None)
 
 

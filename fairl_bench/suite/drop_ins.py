@@ -25,7 +25,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from fairl_bench.errors import PluginError
-from fairl_bench.isolation import PartEnded, put_back, said
+from fairl_bench.isolation import PartEnded, isolated, message_of
 from fairl_bench.suite import part_code as sources
 
 GROUP = "fairl_bench"
@@ -75,7 +75,7 @@ def _broken(path: Path, error: BaseException) -> BaseException:
     if isinstance(error, PartEnded):
         return PluginError(f"plugin {path} is broken: {error}")
     if isinstance(error, Exception):
-        reason = said(error)
+        reason = message_of(error)
         return PluginError(f"plugin {path} is broken: {type(error).__name__}: {reason}".rstrip(": "))
     return error
 
@@ -83,7 +83,7 @@ def _broken(path: Path, error: BaseException) -> BaseException:
 @contextmanager
 def imported(plugin: str) -> Iterator[None]:
     """Around the import of a plugin: it ends in time, and what it changes of the process is put back."""
-    with put_back(), in_time(plugin), warnings.catch_warnings():
+    with isolated(), in_time(plugin), warnings.catch_warnings():
         # pydantic's word for a field that hides another; ours comes when the part is registered
         warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
         yield
@@ -191,7 +191,7 @@ def blame(error: BaseException) -> str | None:
     code = found.tb_frame.f_code
     return (
         f"plugin {code.co_filename} is broken: in {code.co_qualname}, line {found.tb_lineno}: {type(error).__name__}: "
-        f"{said(error)}"
+        f"{message_of(error)}"
     ).rstrip(": ")
 
 

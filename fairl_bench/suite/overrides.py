@@ -22,7 +22,7 @@ _FIXED = ("name", "plugins", "defaults", "product", "exclude", "selections")  # 
 def assign(document: Document, path: str, value: Any, where: Where) -> Document:
     """The document with one value replaced or added; mistakes in it are later explained at ``where``."""
     steps = _steps(document.content, path, where)
-    return Document(_with(document.content, steps, path, value, where), document.path)
+    return document._replace(content=_with(document.content, steps, path, value, where))
 
 
 def _with(content: Any, steps: Sequence[str | int], path: str, value: Any, where: Where) -> Any:
@@ -71,7 +71,7 @@ def with_defaults(document: Document) -> Document:
             changed[index].lines[name] = where
     content = document.content.copy()
     content["methods"] = changed
-    return Document(content, document.path)
+    return document._replace(content=content)
 
 
 def _values(value: Any) -> int:

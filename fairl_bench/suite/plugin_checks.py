@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Settings
 from fairl_bench.errors import FairlError, PluginError, suggest
-from fairl_bench.isolation import said
+from fairl_bench.isolation import message_of
 from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
@@ -151,7 +151,7 @@ def check_part(part: Component, what: str) -> None:
         except FairlError:
             raise
         except Exception as error:
-            raise PluginError(f"{what}: {verb} raised {type(error).__name__}: {said(error)}") from error
+            raise PluginError(f"{what}: {verb} raised {type(error).__name__}: {message_of(error)}") from error
         if not fits(found):
             raise PluginError(f"{what}: {verb} gave {_shown(found)}; it needs {needed}")
     if isinstance(part, Evaluator):
@@ -163,7 +163,7 @@ def _check_metrics(part: Evaluator, what: str) -> None:
     try:
         metrics = part.metrics
     except Exception as error:
-        raise PluginError(f"{what}: metrics raised {type(error).__name__}: {said(error)}") from error
+        raise PluginError(f"{what}: metrics raised {type(error).__name__}: {message_of(error)}") from error
     needed = "a tuple of fairl_bench.Metric, one for each number it gives: Metric('NAME', better='higher')"
     if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
         raise PluginError(f"{what}: metrics is {_shown(metrics)}; it needs {needed}")

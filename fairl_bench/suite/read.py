@@ -17,8 +17,9 @@ from fairl_bench.suite.explain import explain
 from fairl_bench.suite.overrides import at_point, points, refuse_many_cells, set_option, with_defaults
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.selections import named_variant, selections
-from fairl_bench.suite.suite import PAIRS, ReadFrom, Suite, Table1, Table2, Table3
+from fairl_bench.suite.suite import PAIRS, ReadFrom, Suite
 from fairl_bench.suite.yaml import Document, Place, is_file, load
+from fairl_bench.views import ReportTable
 
 
 class Study(NamedTuple):
@@ -37,9 +38,12 @@ class Study(NamedTuple):
         return Metrics(one for suite in self.variants.values() for one in suite.metrics().declared())
 
 
-def read_study(path: Path, options: Sequence[str] = ()) -> Study:
-    """The study of a file under ``--set`` options.  Raises `SuiteError` with the line of each mistake."""
-    document = load(path)
+def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) -> Study:
+    """The study of a file, or of the data of one, under ``--set`` options.
+
+    Raises `SuiteError`, with the line of each mistake in a file.
+    """
+    document = load(source)
     for option in options:
         document = set_option(document, option)
     document = with_defaults(document)
@@ -154,13 +158,8 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
     yield from _told_twice(suite)
     yield from _declared_otherwise(suite)
     methods = [method.name for method in suite.methods]
-    for name, table in (
-        ("table1", suite.report.table1),
-        ("table2", suite.report.table2),
-        ("table3", suite.report.table3),
-    ):
-        if table is not None:
-            yield from _table(suite, ("report", name), table)
+    for name, table in suite.report.items():
+        yield from _table(suite, ("report", name), table)
     if suite.slices:
         yield from _names(("slices", "baseline"), "slices: method", [suite.slices.baseline], methods)
     ids = set[str]()
@@ -219,24 +218,20 @@ def _told_twice(suite: Suite) -> Iterator[tuple[Place, str]]:
             seen.add(number)
 
 
-def _table(suite: Suite, place: Place, table: Table1 | Table3) -> Iterator[tuple[Place, str]]:
+def _table(suite: Suite, place: Place, table: ReportTable) -> Iterator[tuple[Place, str]]:
+    """What a table of the report asks for and the suite does not have."""
     what = ".".join(map(str, place))
-    yield from _names((*place, "data"), f"{what}: data", table.data, suite.datasets())
-    if isinstance(table.truth, dict):
-        known = ("pairs", *suite.datasets())
-        yield from _names((*place, "truth"), f"{what}: data", table.truth, known)
-    if isinstance(table, Table1):
-        yield from _metrics(suite, (*place, "metrics"), what, table.metrics)
-    methods = getattr(table, "methods", ())
-    yield from _names((*place, "methods"), f"{what}: method", methods, [method.name for method in suite.methods])
-    if isinstance(table, Table2 | Table3):
-        yield from _cut(suite, (*place, "data"), what, table)
+    yield from _names((*place, "data"), f"{what}: data", table.datasets(), suite.datasets())
+    yield from _names((*place, "truth"), f"{what}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
+    yield from _metrics(suite, (*place, "metrics"), what, table.measures())
+    methods = [method.name for method in suite.methods]
+    yield from _names((*place, "methods"), f"{what}: method", table.pair() or (), methods)
+    yield from _cut(suite, (*place, "data"), what, table)
 
 
-def _cut(suite: Suite, place: Place, what: str, table: Table2 | Table3) -> Iterator[tuple[Place, str]]:
+def _cut(suite: Suite, place: Place, what: str, table: ReportTable) -> Iterator[tuple[Place, str]]:
     """Data that no evaluator finds a threshold for: what is right there cannot be said."""
-    for data in table.data:
-        truth = table.truth_of(data)
+    for _, data, truth, *_ in table.disagreements():
         judges = [one for one in suite.evaluate if "threshold" in {metric.name for metric in one.metrics}]
         if data in suite.datasets() and not any(data in one.data and truth in one.measured() for one in judges):
             yield place, f"{what}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"

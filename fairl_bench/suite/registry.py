@@ -19,7 +19,7 @@ import pluggy
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Spec, parts_within, tuples
 from fairl_bench.errors import PluginError, UnknownName
-from fairl_bench.isolation import PartEnded, put_back, said
+from fairl_bench.isolation import PartEnded, isolated, message_of
 from fairl_bench.kinds import KINDS
 from fairl_bench.suite.drop_ins import imported, load, no_neighbours
 from fairl_bench.suite.plugin_checks import check_fields, check_hooks, check_name, check_part
@@ -137,6 +137,10 @@ class Registry:
                 return name
         raise PluginError(f"no {kind} is registered for the role {role!r}")
 
+    def in_order(self, kind: str) -> tuple[str, ...]:
+        """The names of a kind as they were registered: built-in ones first, then installed, then drop-ins."""
+        return tuple(name for known, name in self._entries if known == kind)
+
     def plugin_of(self, kind: str, name: str) -> Plugin:
         """The plugin that registered a part."""
         return self.plugins[self._entries[kind, name].plugin]
@@ -176,7 +180,7 @@ class Registry:
         for part in parts_within(settings):
             if part.use and not type(part).__module__.startswith("fairl_bench."):
                 plugin = self.plugin_of(part.kind, part.use)
-                with put_back():
+                with isolated():
                     check_part(part, f"{part.kind} {part.use!r} of {plugin.name}")
 
     def dropped_in(self, specs: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -196,8 +200,8 @@ class Registry:
         return kind.model_validate(tuples(spec), context=self.context())
 
     def context(self) -> Mapping[str, Any]:
-        """The validation context in which nested specs find their classes."""
-        return {"find": self.find}
+        """The validation context in which nested specs find their classes, and names of a kind are known."""
+        return {"find": self.find, "names": self.names}
 
 
 def _digest_of(path: Path) -> str:
@@ -219,12 +223,12 @@ def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name with a zero in it
-        raise PluginError(f"plugin {str(path)!r} is no file: {said(error)}") from error
+        raise PluginError(f"plugin {str(path)!r} is no file: {message_of(error)}") from error
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, PartEnded):
         return str(error)
     # pluggy says last what is wrong, and first where
-    text = str(error).splitlines()[-1] if isinstance(error, pluggy.PluginValidationError) else said(error)
+    text = str(error).splitlines()[-1] if isinstance(error, pluggy.PluginValidationError) else message_of(error)
     return f"{type(error).__name__}: {text}"

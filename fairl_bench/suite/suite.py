@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench import secrets
 from fairl_bench.component import Component, DataFile, Name, RunTime, Settings
-from fairl_bench.data import GOLD, SPLITS
+from fairl_bench.data import SPLITS
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metrics
 from fairl_bench.training import Head, Stop, Training
 from fairl_bench.verdicts import Claim
+from fairl_bench.views import ReportTable
 
 C = TypeVar("C", bound=Component)
 Number = Annotated[int, Field(ge=0, le=32767)]
@@ -63,64 +64,20 @@ class Split(Settings):
         return self
 
 
-Truths = Literal["preferred", "gold"] | dict[str, Literal["preferred", "gold"]]
+def _under_their_names(report: Any, info: ValidationInfo) -> Any:
+    """Each entry of ``report:`` as the spec of the table that its key names; one of a known name may be null."""
+    if not isinstance(report, Mapping):
+        return report
+    known = (info.context or {}).get("names", lambda kind: ())("table")
+    return {
+        name: {**entry, "use": str(name)} if isinstance(entry, Mapping) else entry
+        for name, entry in report.items()
+        if entry is not None or name not in known
+    }
 
 
-def truth_of(truth: Truths, data: str) -> str:
-    """The truth that is meant for this data.
-
-    >>> truth_of({"pairs": "preferred", "jigsaw": "gold"}, "pairs/test")
-    'preferred'
-    """
-    if isinstance(truth, str):
-        return truth
-    return truth.get(data) or truth.get(data.partition("/")[0]) or GOLD
-
-
-class Table1(Settings):
-    """The leaderboard: methods × (data, metric), as the paper's Table 1."""
-
-    data: tuple[str, ...] = Field(min_length=1)
-    truth: Truths = Field(
-        GOLD, description="one truth, or one by data name ('pairs' stands for every part of the pairs)"
-    )
-    metrics: tuple[str, ...] = ("accuracy", "f1", "auc", "starc")
-    spread: Literal["seed"] = Field("seed", description="what ± is: the sample standard deviation over training seeds")
-
-    def truth_of(self, data: str) -> str:
-        """The truth that a column of this data is measured against."""
-        return truth_of(self.truth, data)
-
-
-class Table2(Table1):
-    """Where two methods disagree: both right, only one, neither (the paper's Table 2)."""
-
-    methods: tuple[Name, Name] = Field(description="the baseline first")
-    metrics: tuple[str, ...] = ()
-    train_texts: int | None = Field(
-        None, ge=1, description="how many texts of pairs/train, drawn once; none: all (the paper has 1,000)"
-    )
-
-
-class Table3(Settings):
-    """Where two methods disagree, by subtype (the paper's Table 3)."""
-
-    methods: tuple[Name, Name] = Field(description="the baseline first")
-    data: tuple[str, ...] = Field(min_length=1)
-    truth: Truths = GOLD
-    by: Literal["subtype"] = "subtype"
-
-    def truth_of(self, data: str) -> str:
-        """The truth that says what is right."""
-        return truth_of(self.truth, data)
-
-
-class Report(Settings):
-    """What is printed and saved when a run ends."""
-
-    table1: Table1 | None = None
-    table2: Table2 | None = None
-    table3: Table3 | None = None
+Asked = Annotated[dict[str, ReportTable], BeforeValidator(_under_their_names)]
+"""The tables that are printed and saved when a run ends, by name, with their settings."""
 
 
 class Slices(Settings):
@@ -176,7 +133,7 @@ class Suite(Settings):
     testsets: dict[Name, TestSet] = Field(default_factory=dict)
     evaluate: tuple[Evaluator, ...] = Field(min_length=1)
     slices: Slices | None = None
-    report: Report = Report()
+    report: Asked = Field(default_factory=dict, description="by name, the tables to make, with their settings")
     claims: tuple[Claim, ...] = ()
     limits: Annotated[Limits, RunTime] = Limits()
     _source: ReadFrom = PrivateAttr(default_factory=lambda: ReadFrom(None))

@@ -52,10 +52,11 @@ class Document(NamedTuple):
 
     content: Lined
     path: Path
+    first: int | None = 1  # the line where it begins; None for data that was given and stands in no file
 
     def where(self, place: Place) -> Where:
         """The file and line of a value, or of the nearest thing around it."""
-        found: Where = self.path, 1
+        found: Where = self.path, self.first
         content: Any = self.content
         for step in place:
             lines = getattr(content, "lines", {})
@@ -67,15 +68,19 @@ class Document(NamedTuple):
         return found
 
 
-def load(path: Path, *, variables: bool = True) -> Document:
-    """Read a suite and what it extends: a top-level key given here replaces the whole key there.
+def load(source: Path | Mapping[str, Any], *, variables: bool = True) -> Document:
+    """Read a suite, a file or the data of one, and what it extends: a top-level key here replaces the whole key there.
 
     Without ``variables``, each ``${VAR}`` stays as it is: what a run has written is read without its secrets.
     """
     chain, seen = list[tuple[Lined, Path]](), list[Path]()
-    here, left = path, BYTES
+    given = isinstance(source, Mapping)
+    here, left = Path("the suite") if isinstance(source, Mapping) else source, BYTES
     while True:
-        content, read = _read(here, left, variables=variables)
+        if isinstance(source, Mapping) and not chain:
+            content, read = _from_data(source, here)
+        else:
+            content, read = _read(here, left, variables=variables)
         left -= read
         chain.append((content, here))
         seen.append(here.resolve())
@@ -88,7 +93,20 @@ def load(path: Path, *, variables: bool = True) -> Document:
     for content, file in reversed(chain):
         whole.update(content)
         whole.lines.update({key: content.lines.get(key, (file, 1)) for key in content})
-    return Document(whole, path)
+    return Document(whole, chain[0][1], None if given else 1)
+
+
+def _from_data(data: Mapping[str, Any], name: Path) -> tuple[Lined, int]:
+    """The same as of a file with this data in the working directory, and how many bytes that would have."""
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        text = dump(data)
+    except (YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise SuiteError(f"holds what YAML cannot: {reason:.100}; give plain data", name) from error
+    content = parse_value(text, (name, None))
+    return content if isinstance(content, Lined) else Lined(), len(text.encode())
 
 
 def _parent(named: Any, seen: list[Path], where: Where) -> Path:
@@ -289,4 +307,4 @@ def _bare(value: Any) -> Any:
         return {str(key): _bare(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_bare(entry) for entry in value]
-    return str(value) if isinstance(value, str) else value
+    return str(value) if isinstance(value, str | Path) else value

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from fairl_bench.coordinates import Row
+from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.rows import Column, Runs, mean_and_spread, named, shown_axes
 from fairl_bench.table import Table, Value
+from fairl_bench.tables.notes import selected_apart
+from fairl_bench.views import ReportTable
 
 METRICS = ("starc", "spearman", "kendall")
+
+
+class Ambiguity(ReportTable):
+    """How far apart the rewards of a method's own seeds are."""
+
+    always = True
+
+    def tables(self, material: Material) -> Iterator[Table]:
+        """One table of the data on which seeds were held against one another."""
+        asked = (part.seed_distances() for part in material.report.values() if isinstance(part, ReportTable))
+        data = list(dict.fromkeys(name for names in asked for name in names))
+        yield selected_apart(ambiguity(material.records, data, material.rows, material.metrics), material)
 
 
 def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs], metrics: Metrics) -> Table:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
+from pydantic import Field
 
-from fairl_bench.comparison import ALPHA
+from fairl_bench.comparison import ALPHA, TwoMethods
+from fairl_bench.component import Name
 from fairl_bench.coordinates import Row
+from fairl_bench.data import GOLD
 from fairl_bench.errors import Undefined
+from fairl_bench.material import Material
 from fairl_bench.records import Record
 from fairl_bench.rows import named, shown_axes
 from fairl_bench.science.disagreement import Counts, cohens_g, difference_in_points, relative_gain
 from fairl_bench.table import Table, Value
+from fairl_bench.tables.notes import explained
+from fairl_bench.views import ReportTable, Truths, truth_of
 
 METRICS = ("both", "only_method", "only_other", "neither")
 
@@ -25,6 +31,67 @@ class _Cell(NamedTuple):
 
     counts: Counts
     runs: _Runs
+
+
+class _OfTwoMethods(ReportTable):
+    """What the two tables of two methods share: their settings but one."""
+
+    methods: tuple[Name, Name] = Field(description="the baseline first")
+    data: tuple[str, ...] = Field(min_length=1)
+    truth: Truths = Field(
+        GOLD, description="one truth, or one by data name ('pairs' stands for every part of the pairs)"
+    )
+
+    def datasets(self) -> Sequence[str]:
+        """The data that texts are counted in."""
+        return self.data
+
+    def truth_of(self, data: str) -> str:
+        """The truth that says what is right."""
+        return truth_of(self.truth, data)
+
+    def truths_by_data(self) -> Sequence[str]:
+        """The names of data that have a truth of their own."""
+        return () if isinstance(self.truth, str) else tuple(self.truth)
+
+    def pair(self) -> tuple[str, str]:
+        """The two methods, the baseline first."""
+        return self.methods
+
+    def between(self, methods: tuple[str, str]) -> Self:
+        """The same for two other methods."""
+        return self.model_copy(update={"methods": methods})
+
+
+class Disagreement(_OfTwoMethods):
+    """Where two methods disagree: both right, only one, neither (the paper's Table 2)."""
+
+    train_texts: int | None = Field(
+        None, ge=1, description="how many texts of pairs/train, drawn once; none: all (the paper has 1,000)"
+    )
+
+    def tables(self, material: Material) -> Iterator[Table]:
+        """Table 2."""
+        yield explained(table2(material.records, self.methods, self.data), material, self.truth_of, self.data)
+
+    def disagreements(self) -> Sequence[TwoMethods]:
+        """Its two methods on each of its data."""
+        texts = {"pairs/train": self.train_texts}
+        return [TwoMethods(self.methods, data, self.truth_of(data), texts=texts.get(data)) for data in self.data]
+
+
+class DisagreementBySubtype(_OfTwoMethods):
+    """Where two methods disagree, by subtype (the paper's Table 3)."""
+
+    by: Literal["subtype"] = "subtype"
+
+    def tables(self, material: Material) -> Iterator[Table]:
+        """Table 3."""
+        yield explained(table3(material.records, self.methods, self.data), material, self.truth_of, self.data)
+
+    def disagreements(self) -> Sequence[TwoMethods]:
+        """Its two methods on each subtype of its data."""
+        return [TwoMethods(self.methods, data, self.truth_of(data), subtypes=True) for data in self.data]
 
 
 def table2(records: Iterable[Record], methods: tuple[str, str], data: Sequence[str]) -> Table:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from fairl_bench.table import Table, Value
 
@@ -86,6 +86,11 @@ def as_json(table: Table) -> str:
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {"md": as_markdown, "csv": as_csv, "tex": as_latex, "json": as_json}
 """What a table is saved as, by the ending of its file."""
+
+
+def rendered_files(tables: Iterable[Table]) -> dict[str, str]:
+    """The text of every file that tables are saved as, by its name."""
+    return {f"{table.name}.{ending}": render(table) for table in tables for ending, render in FORMATS.items()}
 
 
 def _tidy(table: Table) -> list[list[str]]:

@@ -11,17 +11,18 @@ import numpy as np
 from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
 from fairl_bench.metrics import Better, Metrics
-from fairl_bench.rows import Column, Found, Layout, Runs, summary
+from fairl_bench.rows import Column, Found, Runs, summary
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
+from fairl_bench.tables.board import TruthOf
 
 
 def ranked(
     table: Table,
     found: Found,
-    layout: Layout,
+    truth_of: TruthOf,
     runs: Mapping[Row, Runs],
     columns: Sequence[Column],
     metrics: Metrics,
@@ -42,7 +43,7 @@ def ranked(
         data, metric = column.data, column.metric
         groups: dict[Group, list[int]] = {}
         for index, row in enumerate(order):
-            groups.setdefault(Group.of(row.setting, data, layout.truth_of(data), metric), []).append(index)
+            groups.setdefault(Group.of(row.setting, data, truth_of(data), metric), []).append(index)
         together = []
         for group, members in groups.items():
             place = _places(

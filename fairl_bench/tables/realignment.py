@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
 from fairl_bench.data import GOLD
+from fairl_bench.material import Material
 from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.records import Record
 from fairl_bench.results.realigned import AFTER, DATA, budget, placed
@@ -16,8 +17,8 @@ from fairl_bench.rows import Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.ranked import APART, as_values, how, marked
+from fairl_bench.views import ReportTable
 
-TABLES: Final = ("realignment", "realignment-second", "realignment-steps")
 SECOND: Final = "second"
 
 
@@ -40,6 +41,16 @@ class Column(NamedTuple):
 _Found = Mapping[tuple[Row, Number], Sequence[Record]]
 
 
+class RealignmentTables(ReportTable):
+    """Re-alignments: at the same KL by the suite's judge and by a second one, and after all steps."""
+
+    always = True
+
+    def tables(self, material: Material) -> Iterable[Table]:
+        """Up to three tables; none where nothing was aligned again."""
+        return realignment(material.records, material.rows, material.metrics, material.comparisons).values()
+
+
 def realignment(
     records: Iterable[Record], runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison] = ()
 ) -> dict[str, Table]:
@@ -51,10 +62,9 @@ def realignment(
     if not own:
         return {}
     found = _by_number(own)
-    made = {"realignment": _same_kl(found, runs, metrics, comparisons, GOLD)}
-    if any(row.truth == SECOND for row in own):
-        made["realignment-second"] = _same_kl(found, runs, metrics, comparisons, SECOND)
-    return made | {"realignment-steps": _after_steps(found, runs, comparisons)}
+    second = any(row.truth == SECOND for row in own)
+    made = [_same_kl(found, runs, metrics, comparisons, truth) for truth in ((GOLD, SECOND) if second else (GOLD,))]
+    return {table.name: table for table in (*made, _after_steps(found, runs, comparisons))}
 
 
 def first_places(
@@ -106,9 +116,9 @@ def _same_kl(
         rows.append((*named(row, shown), *texts))
     notes = [_judged(found, truth), *_lacking(found, runs, columns), *_explained(comparisons, columns, stand)]
     title = "Realignment at the same KL" + (", by the second judge" if truth == SECOND else "")
-    file = "realignment-second" if truth == SECOND else "realignment"
+    name = "realignment-second" if truth == SECOND else "realignment"
     heads = _heads(shown, columns)
-    return Table(title, heads, tuple(rows), tuple(notes), tuple(tidy), frozenset(bold), file)
+    return Table(title, heads, tuple(rows), tuple(notes), tuple(tidy), frozenset(bold), name)
 
 
 def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], place: Place | None) -> str:
@@ -248,7 +258,7 @@ def _after_steps(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[
     steps = {int(cut.removeprefix("step:")) for cut in _last(found).values()}
     title = f"Realignment after {steps.pop()} steps" if len(steps) == 1 else "Realignment after the last step"
     notes = [*_meant(columns), *_lacking(found, runs, columns), *_warned(found, runs, columns)]
-    return Table(title, _heads(shown, columns), tuple(rows), tuple(notes), tuple(tidy), file="realignment-steps")
+    return Table(title, _heads(shown, columns), tuple(rows), tuple(notes), tuple(tidy), name="realignment-steps")
 
 
 def _after(cell: Sequence[Record], column: Column, before: float) -> str:

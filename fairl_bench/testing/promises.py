@@ -10,7 +10,7 @@ import numpy as np
 from fairl_bench.component import Component
 from fairl_bench.errors import Changed
 from fairl_bench.kinds import KINDS
-from fairl_bench.readonly import lent
+from fairl_bench.readonly import unchanged_by
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry
@@ -27,7 +27,7 @@ def must(holds: bool, sentence: str) -> None:
 def answer(part: Component, verb: Callable[[], T], **given: object) -> T:
     """What a part answers; `AssertionError` where it changes what it is given."""
     try:
-        with lent(part, look=True, **given):
+        with unchanged_by(part, look=True, **given):
             return verb()
     except Changed as error:
         raise AssertionError(str(error)) from error

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from fairl_bench.builtin.judges.known import Role
 from fairl_bench.builtin.lms import group_relative
-from fairl_bench.builtin.lms.alignment import OnPolicy, Step, verdict
+from fairl_bench.builtin.lms.alignment import OnPolicy, Step, training_facts
 from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.data import GOLD, Examples, Truth
@@ -417,11 +417,11 @@ def repeated(share: float) -> list[str]:
     ],
 )
 def test_collapse_is_less_variety_entropy_or_another_length(last: dict[str, Any], collapsed: bool) -> None:
-    assert verdict(history(20, **last))["collapsed"] is collapsed
+    assert training_facts(history(20, **last))["collapsed"] is collapsed
 
 
 def test_the_verdict_is_the_last_tenth_against_the_first() -> None:
-    found = verdict(history(40, reward=0.5, kl=3.0, entropy=1.5, length=8.0))
+    found = training_facts(history(40, reward=0.5, kl=3.0, entropy=1.5, length=8.0))
     assert found["reward_first"] == 0.0
     assert (found["reward"], found["kl"], found["entropy_kept"], found["length_kept"]) == (0.5, 3.0, 0.75, 0.8)
     # equal texts in four steps: a quarter of their runs of two words differ, before and after
@@ -430,7 +430,7 @@ def test_the_verdict_is_the_last_tenth_against_the_first() -> None:
 
 def test_what_the_base_leaves_undefined_speaks_for_no_collapse() -> None:
     words = [Step({"reward": 0.0, "entropy": 0.0, "length": 1.0}, ["one"])] * 2
-    found = verdict(words)
+    found = training_facts(words)
     assert "distinct_2_kept" not in found
     assert "entropy_kept" not in found
     assert found["collapsed"] is False

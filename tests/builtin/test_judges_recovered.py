@@ -11,7 +11,8 @@ import pytest
 from fairl_bench import load_reward
 from fairl_bench.builtin.judges.recovered import Recovered
 from fairl_bench.data import GOLD, Examples
-from fairl_bench.engine.keys import digest, identity
+from fairl_bench.digests import digest
+from fairl_bench.engine.keys import identity
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError, PluginError
 from fairl_bench.kinds import LM, Judge

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.data import GOLD, Examples, Truth
-from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.errors import DataError, SuiteError
+from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Source, TestSet
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record

@@ -11,11 +11,14 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from fairl_bench.component import Component, DataFile, RunTime, Settings
+from fairl_bench.digests import canonical, digest, file_digest
 from fairl_bench.engine import keys
-from fairl_bench.engine.keys import canonical, digest, file_digest, identity, source_digest, stage_key
+from fairl_bench.engine.keys import identity, stage_key
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import KINDS, Method
+from fairl_bench.suite import part_digest
+from fairl_bench.suite.part_digest import source_digest
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 
@@ -314,12 +317,12 @@ def test_the_content_of_a_file_is_in_the_key_however_it_is_nested(field: str, tm
 
 def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str) -> None:
     """Pretends that a module's file had one more comment."""
-    found = keys._path(module)
+    found = part_digest._path(module)
     assert found is not None
     copy = tmp_path / "edited.py"
     copy.write_text(found.read_text() + "\n# edited\n")
-    real = keys._path
-    monkeypatch.setattr(keys, "_path", lambda name: copy if name == module else real(name))
+    real = part_digest._path
+    monkeypatch.setattr(part_digest, "_path", lambda name: copy if name == module else real(name))
 
 
 @pytest.mark.parametrize(

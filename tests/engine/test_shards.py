@@ -13,8 +13,9 @@ from fairl_bench.data import Embeddings
 from fairl_bench.engine.estimate import estimate
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
-from fairl_bench.engine.shards import merged_completions, merged_vectors, rows_of
+from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stage import Stage
+from fairl_bench.engine.stages.embeddings import merged_vectors
 from fairl_bench.engine.worker import Worker
 from fairl_bench.language_models import Asked, Completions, Sampling
 from fairl_bench.pipeline import Finished, run
@@ -48,7 +49,7 @@ def test_merged_completions_stand_as_they_were_asked(shards: int) -> None:
         for part in parts
     ]
     whole = Completions(asked.prompt, tuple(f"{asked.rng(i).random()}" for i in range(7)), asked.row, asked.draw)
-    assert merged_completions(drawn) == whole  # their random numbers too
+    assert Completions.merged(drawn) == whole  # their random numbers too
 
 
 def test_merged_vectors_stand_in_the_order_of_the_texts_whatever_shard_is_empty() -> None:

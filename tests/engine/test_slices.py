@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.data import Pairs, Scored
-from fairl_bench.engine.recorded import SELECTED
+from fairl_bench.engine.finished_work import SELECTED
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fairl_bench.tables.report import tables
 
 from fairl_bench.builtin.prompts import JsonlPrompts
 from fairl_bench.builtin.shared.label_columns import GoldColumn
@@ -22,12 +23,11 @@ from fairl_bench.builtin.sources.files import Csv, Jsonl
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.builtin.testsets import JsonlTexts
 from fairl_bench.cli.main import main
-from fairl_bench.cli.text import rendered
+from fairl_bench.cli.tables import rendered
 from fairl_bench.data import GOLD, Pairs
 from fairl_bench.errors import DataError
 from fairl_bench.results.evaluate import evaluate
 from fairl_bench.results.outside import read_scores
-from fairl_bench.tables.report import tables
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 SEEDS = range(300 if LONG else 60)

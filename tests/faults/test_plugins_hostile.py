@@ -107,8 +107,8 @@ def source(value: str, sentence: str = "") -> Case:
 
 
 def evaluator(value: str, sentence: str = "") -> Case:
-    body = "class Hostile(Evaluator):\n    metrics = (Metric('x'),)\n    def evaluate(self, scored):\n        m = Measure\n"
-    body += f"        return {value}"
+    body = "class Hostile(Evaluator):\n    metrics = (Metric('x'),)\n    def evaluate(self, scored):\n"
+    body += f"        m = Measure\n        return {value}"
     return Case("evaluator", body, sentence)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -16,22 +15,25 @@ from sklearn.metrics import roc_auc_score
 
 from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.data import Examples, Truth
-from fairl_bench.figures import figures, letters, render
-from fairl_bench.figures.all import Material
+from fairl_bench.figures import letters
+from fairl_bench.figures.draw import draw
 from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
 from fairl_bench.figures.rewards import distributions, misranked_by_margin, reliability, standardised, subtypes
-from fairl_bench.figures.style import LOOKS
+from fairl_bench.figures.style import LOOKS, render
 from fairl_bench.figures.sweeps import lines, sweep
 from fairl_bench.figures.training import curves
 from fairl_bench.figures.transfer import auc, transfer, transferred
+from fairl_bench.given import GivenMaterial
 from fairl_bench.history import History
 from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.rows import Runs
 from fairl_bench.sheets import Sheet
-from fairl_bench.suite.suite import Table1
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import figures_of
 from fairl_bench.table import Table
-from fairl_bench.tables.leaderboard import table1
+from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
+from fairl_bench.views import Drawn
 
 METRICS = built_in_metrics()
 
@@ -53,9 +55,12 @@ def record(value: float, **changed: object) -> Record:
     return Record(**{**plain, "value": value, **changed})  # type: ignore[arg-type]
 
 
+LAYOUT = Leaderboard(data=("shifted",), metrics=("auc",))
+
+
 def board(rows: list[Record]) -> Table:
     runs = {row.row: Runs(1) for row in rows}
-    return table1(rows, Table1(data=("shifted",), metrics=("auc",)), runs, METRICS)
+    return leaderboard(rows, LAYOUT, runs, METRICS)
 
 
 def sheet(n: int = 40, model: str = "toy", data: str = "shifted", methods: tuple[str, ...] = ("mm",)) -> Sheet:
@@ -260,21 +265,23 @@ def test_a_sweep_draws_means_and_the_band_from_least_to_most() -> None:
     assert sweep(line, rows, [], [("shifted", "f1")], gold, METRICS) is None
 
 
-def material(make: Callable[[], list[Sheet]], rows: list[Record]) -> Material:
-    return Material(board(rows) if rows else None, rows, [], make(), [], gold, ("mm", "me"), metrics=METRICS)
+def drawn(sheets: list[Sheet], rows: list[Record]) -> dict[str, Drawn]:
+    runs = {row.row: Runs(1) for row in rows}
+    report = {"table1": Leaderboard.named("table1", data=("pairs/test", "shifted"), metrics=("auc",))}
+    material = GivenMaterial(records=rows, rows=runs, report=report, sheets=sheets)
+    return draw(figures_of(Registry(installed=False)), material)
 
 
 def test_only_what_has_data_is_drawn() -> None:
-    assert figures(material(list, [])) == {}
+    assert drawn([], []) == {}
     rows = [record(0.5), record(0.6, method="me")]
-    pairs = lambda: [sheet(data="pairs/test"), sheet(methods=("mm", "me"))]  # noqa: E731
-    assert list(figures(material(pairs, rows))) == [
+    assert list(drawn([sheet(data="pairs/test"), sheet(methods=("mm", "me"))], rows)) == [
         *("leaderboard", "rewards-pairs-test", "rewards-shifted", "reliability", "subtypes")
     ]
-    models = lambda: [sheet(model=model, methods=("mm", "me")) for model in ("insult", "threat")]  # noqa: E731
-    assert "transfer-shifted" in figures(material(models, []))
+    models = [sheet(model=model, methods=("mm", "me")) for model in ("insult", "threat")]
+    assert "transfer-shifted" in drawn(models, rows)
     swept = [record(0.5, variant='{"a.width":1}'), record(0.6, variant='{"a.width":2}')]
-    assert list(figures(material(list, swept))) == ["sweep-a-width"]
+    assert list(drawn([], swept)) == ["sweep-a-width"]
 
 
 # --- letters
@@ -285,13 +292,13 @@ def test_a_letter_that_no_font_has_is_written_as_its_number(place: str, monkeypa
     monkeypatch.setattr(letters, "families", lambda: [letters.OWN])
     letters._known.cache_clear()
     rows = [record(0.8), record(0.7, method="侮辱 é" if place == "method" else "other")]
-    drawn = intervals(board(rows), METRICS)
-    assert drawn is not None
+    figure = intervals(board(rows), METRICS)
+    assert figure is not None
     if place == "dataset":
-        drawn.axes[0].set_title("侮辱 é")
-    render(drawn)  # matplotlib warns of a letter that it lacks, and warnings are errors
+        figure.axes[0].set_title("侮辱 é")
+    render(figure)  # matplotlib warns of a letter that it lacks, and warnings are errors
     letters._known.cache_clear()
-    texts = {text.get_text() for text in drawn.findobj(Text)}
+    texts = {text.get_text() for text in figure.findobj(Text)}
     assert any(r"\u4fae\u8fb1 é" in text for text in texts)
 
 

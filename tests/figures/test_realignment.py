@@ -13,14 +13,19 @@ from matplotlib.figure import Figure
 
 from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
-from fairl_bench.figures.all import Material, figures
-from fairl_bench.figures.realignment import against_kl, best_of_n, over_steps, proxy_against_truth
+from fairl_bench.figures.best_of_n import best_of_n
+from fairl_bench.figures.draw import draw
+from fairl_bench.figures.realignment import against_kl, over_steps, proxy_against_truth
 from fairl_bench.figures.style import LOOKS
+from fairl_bench.given import GivenMaterial
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.realigned import compared
+from fairl_bench.rows import Runs
 from fairl_bench.science.realignment import best_of_kl
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import figures_of
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ROWS: list[Row] = [Row("toy", "e", name, "") for name in ("good", "weak", "flipped")]
@@ -132,7 +137,8 @@ def test_models_have_panels_of_their_own_and_share_the_looks(realign: Plant) -> 
 
 def test_only_what_was_aligned_again_is_drawn(told: tuple[list[Record], list[Comparison]]) -> None:
     records, comparisons = told
-    nothing = Material(None, [], [], [], [], lambda _: "gold", ())
-    assert figures(nothing) == {}
-    made = figures(nothing._replace(records=records, comparisons=comparisons, rows=ROWS))
+    parts = figures_of(Registry(installed=False))
+    assert draw(parts, GivenMaterial()) == {}
+    rows = dict.fromkeys(ROWS, Runs(5))
+    made = draw(parts, GivenMaterial(records=records, comparisons=comparisons, rows=rows))
     assert list(made) == ["realignment-steps", "realignment-kl", "realignment-proxy"]

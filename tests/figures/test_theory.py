@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairl_bench.figures import render
+from fairl_bench.figures.style import render
 from fairl_bench.figures.theory import theorem1
 from fairl_bench.science.identifiability import Feasible, feasible
 

@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
-from fairl_bench.figures.all import Material
-from fairl_bench.html.page import Content, page
+from fairl_bench.given import GivenMaterial
+from fairl_bench.html import panels
+from fairl_bench.html.page import page
 from fairl_bench.records import Record
 from fairl_bench.sheets import Sheet
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import panels_of
 from fairl_bench.table import Table
 
 HOSTILE = (
@@ -109,16 +113,19 @@ def written(path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple
     means = {"m0": 0.7, "m1": 0.9, "m2": 0.8}
     tidy = tuple({**place, "method": name, "mean": mean, "rank": 1} for name, mean in means.items())
     shown = tuple((name, f"{mean:.3f}") for name, mean in means.items())
-    table = Table("Table 1", (("", "method"), ("pairs/test", "AUC ↑")), shown, (), tidy)
+    heads = (("", "method"), ("pairs/test", "AUC ↑"))
+    table = Table("Table 1", heads, shown, (), tidy, name="table1", caption="Leaderboard")
     rows = [
         Record.at(sheet.at(Run("e", "mlp", name, "", 0), "gold"), "s", metric, value, n, stage="key0")
         for name in means
         for metric, value in (("auc", means[name]), ("threshold", 0.0))
     ]
-    material = Material(None, [], [], [sheet], [], lambda _: "gold", ("m0", "m1"))
+    material = GivenMaterial(
+        name="<b>s</b>", suite="name: s", records=rows, sheets=[sheet], methods=("m0", "m1"), tables={"table1": table}
+    )
     views = [view(samples)] if samples else []
-    content = Content("<b>s</b>", [table], [], material, rows, "name: s", {}, "ab", views)
-    path.write_text(page(content), encoding="utf-8")
+    with mock.patch.object(panels, "samples", return_value=views):
+        path.write_text(page(material, panels_of(Registry(installed=False)), {}, "ab"), encoding="utf-8")
     return path
 
 

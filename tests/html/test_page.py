@@ -20,19 +20,23 @@ from click.testing import Result
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import ResultsError
-from fairl_bench.figures.all import Material
 from fairl_bench.figures.rewards import standardised
+from fairl_bench.given import GivenMaterial
 from fairl_bench.html import write as pages
 from fairl_bench.html.board import board
 from fairl_bench.html.examples import LONGEST, blocks
 from fairl_bench.html.numbers import packed
-from fairl_bench.html.page import Content, Picture, as_script, page, printable, warnings
+from fairl_bench.html.page import as_script, page, printable
+from fairl_bench.html.warnings import warnings
 from fairl_bench.html.write import write_pages
+from fairl_bench.material import Picture
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
 from fairl_bench.results.results import read_results
 from fairl_bench.sheets import Sheet, Values
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import panels_of
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_text
 
@@ -68,7 +72,7 @@ class Seen(HTMLParser):
         self.words.append(data)
 
     def data(self) -> dict[str, Any]:
-        (found,) = (word for word in self.words if word.startswith('{"records"'))
+        (found,) = (word for word in self.words if word.startswith('{"') and '"records":' in word)
         return json.loads(found)  # type: ignore[no-any-return]
 
 
@@ -88,11 +92,20 @@ def record(value: float, **changed: Any) -> Record:
     return Record(**{**plain, "value": value, **changed})
 
 
-def content(sheets: list[Sheet], run: dict[str, Any] | None = None, tables: tuple[Table, ...] = ()) -> Content:
-    material = Material(None, [], [], sheets, [], lambda _: "gold", ("mm", "me"))
-    return Content(
-        "s", tables, [Picture("a", "A figure", b"<svg/>")], material, [record(0.0)], "name: s", run or {}, "ab"
+def written(
+    sheets: list[Sheet], run: dict[str, Any] | None = None, tables: tuple[Table, ...] = (), name: str = "s"
+) -> str:
+    material = GivenMaterial(
+        name=name,
+        suite=name,
+        run=run or {},
+        records=[record(0.0)],
+        sheets=sheets,
+        methods=("mm", "me"),
+        tables={table.name: table for table in tables},
     )
+    picture = Picture("a", "A figure", {"svg": b"<svg/>"})
+    return page(material, panels_of(Registry(installed=False)), {"a": picture}, "ab")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +123,7 @@ def copy(drawn: Path, tmp_path: Path) -> Path:
 
 
 def test_hostile_texts_are_on_the_page_as_texts_alone() -> None:
-    seen = Seen(page(content([sheet(HOSTILE)])))
+    seen = Seen(written([sheet(HOSTILE)]))
     assert seen.tags.count("script") == 2
     assert not {"onerror", "src=x"} & set(seen.attributes)
     assert "caught" not in seen.attributes["id"]
@@ -127,7 +140,7 @@ def test_hostile_names_notes_and_reasons_are_escaped(text: str) -> None:
         "command": [text],
         "stages": [{"key": "k", "kind": text, "title": text, "dropped": 1}],
     }
-    made = page(replace_name(content([], run, (table,)), text))
+    made = written([], run, (table,), text)
     seen = Seen(made)
     assert seen.tags.count("script") == 2
     assert not {"onerror"} & set(seen.attributes)
@@ -136,12 +149,8 @@ def test_hostile_names_notes_and_reasons_are_escaped(text: str) -> None:
     assert any(printable(text) in word for word in seen.words)
 
 
-def replace_name(one: Content, name: str) -> Content:
-    return one._replace(name=name, suite=name)
-
-
 def test_hostile_cells_start_nothing_in_a_spreadsheet_or_a_terminal(cli: Cli) -> None:
-    from fairl_bench.cli.text import printable as shown
+    from fairl_bench.printable import printable as shown
 
     table = Table("Table 9", (("", "text"),), tuple((text.replace("\ud800", ""),) for text in HOSTILE), ())
     cells = [row[0] for row in csv.reader(io.StringIO(as_csv(table)))]
@@ -216,7 +225,7 @@ def test_a_long_text_is_cut() -> None:
 
 def test_ten_thousand_texts_by_ten_methods_are_below_8_megabytes() -> None:
     texts = tuple(f"{i} " + "some words " * 30 for i in range(10_000))
-    made = page(content([sheet(texts, tuple(f"m{i}" for i in range(10)))]))
+    made = written([sheet(texts, tuple(f"m{i}" for i in range(10)))])
     assert len(Seen(made).data()["examples"]["sheets"][0]["text"]) == 10_000
     assert len(made.encode()) < 8_000_000
 
@@ -284,7 +293,7 @@ def test_nothing_is_drawn_again_where_nothing_changed(
     told = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps(told | {"finished": "later", "seconds": 9.0, "command": ["again"]}))
     relist(copy)
-    monkeypatch.setattr(pages, "figures", lambda _: pytest.fail("drawn again"))
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: pytest.fail("drawn again"))
     assert write_pages(read_results(copy)) == copy / "report.html"
 
 
@@ -294,7 +303,8 @@ def test_all_is_drawn_again_where_something_changed(
 ) -> None:
     if change == "records":
         rows = record_file.read(copy / "records.parquet")
-        record_file.write(copy / "records.parquet", [row for row in rows if row.metric != "kendall"])
+        fewer = record_file.table(row for row in rows if row.metric != "kendall")
+        pq.write_table(fewer, copy / "records.parquet")
     elif change == "scores":
         path = copy / "scores" / "toy-tfidf-length-r0-sall.parquet"
         table = pq.read_table(path)
@@ -311,7 +321,7 @@ def test_all_is_drawn_again_where_something_changed(
         (copy / "report.html").unlink()
     (copy / "figures" / "photo.svg").write_text("somebody's own")
     relist(copy)
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
     made = write_pages(read_results(copy)).read_text()
     assert [path.name for path in (copy / "figures").iterdir()] == ["photo.svg"]
     assert ("it broke" in made) == (change == "failed")
@@ -319,7 +329,7 @@ def test_all_is_drawn_again_where_something_changed(
 
 
 def test_a_half_written_page_is_none(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
     (copy / "report.html").write_bytes(b"\xff\xfe")
     assert b"</html>" in write_pages(read_results(copy)).read_bytes()
 
@@ -330,7 +340,7 @@ def test_a_folder_that_is_no_results_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_in_the_way_of_the_page_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
     (copy / "report.html").unlink()
     (copy / "report.html").mkdir()
     with pytest.raises(ResultsError, match=f"{copy}/report.html is a folder that no run has written, .*move it away"):
@@ -339,7 +349,7 @@ def test_what_is_in_the_way_of_the_page_is_named(copy: Path, monkeypatch: pytest
 
 def test_a_results_folder_of_an_older_version_has_a_page(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     histories: list[object] = []
-    monkeypatch.setattr(pages, "figures", lambda material: histories.extend(material.histories) or {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: histories.extend(material.histories) or {})
     shutil.rmtree(copy / "histories")
     (copy / "manifest.json").unlink()
     (copy / "run.json").unlink()
@@ -351,7 +361,7 @@ def test_a_results_folder_of_an_older_version_has_a_page(copy: Path, monkeypatch
 def test_the_page_of_a_folder_with_hostile_texts_keeps_them_in(
     copy: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
     path = next((copy / "examples").iterdir())
     table = pq.read_table(path)
     texts = [HOSTILE[i % 6] for i in range(table.num_rows)]
@@ -365,7 +375,7 @@ def test_the_page_of_a_folder_with_hostile_texts_keeps_them_in(
 
 def test_the_command_draws_the_page_and_opens_it(cli: Cli, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "write_pages", write_pages)
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
     opened: list[str] = []
     monkeypatch.setattr("click.launch", lambda url: opened.append(url) or 0)
     ran = cli("report", copy, "--page")
@@ -377,6 +387,6 @@ def test_the_command_draws_the_page_and_opens_it(cli: Cli, copy: Path, monkeypat
 
 def test_a_run_leaves_a_page(cli: Cli, write_suite: Any, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "write_pages", write_pages)
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
     assert cli("run", write_suite(tiny), "--results", "r").exit_code == 0
     assert "Leaderboard" in Path("r/report.html").read_text()

@@ -9,12 +9,15 @@ from html.parser import HTMLParser
 import pytest
 
 from fairl_bench.coordinates import Row
-from fairl_bench.figures.all import Material
+from fairl_bench.given import GivenMaterial
 from fairl_bench.html import samples as module
-from fairl_bench.html.page import Content, page
+from fairl_bench.html.page import page
 from fairl_bench.html.samples import ROWS, samples
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
+from fairl_bench.rows import Runs
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import panels_of
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ORDER: list[Row] = [Row("toy", "e", name, "") for name in ("weak", "good")]
@@ -27,8 +30,8 @@ def found(realign: Plant) -> list[Realigned]:
 
 
 def written(found: list[Realigned]) -> str:
-    material = Material(None, [], [], [], [], lambda _: "gold", ())
-    return page(Content("s", [], [], material, [], "name: s", {}, "ab", samples(found, ORDER)))
+    material = GivenMaterial(name="s", suite="name: s", realigned=found, rows=dict.fromkeys(ORDER, Runs(0)))
+    return page(material, panels_of(Registry(installed=False)), {}, "ab")
 
 
 def test_a_sample_is_what_the_base_and_each_method_make_of_one_prompt(found: list[Realigned]) -> None:

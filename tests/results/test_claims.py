@@ -19,6 +19,7 @@ from fairl_bench.results import claims
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet
+from fairl_bench.tables.claims import claims_table
 from fairl_bench.verdicts import Claim, Verdict
 
 Cli = Callable[..., Result]
@@ -148,6 +149,15 @@ def under(p: dict[str, float], **fields: Any) -> list[Verdict]:
     return claims.judge([claim(under=list(RULES), **fields)], nothing, found, known, built_in_metrics())
 
 
+def two_claims(p: dict[tuple[str, str], float]) -> list[Verdict]:
+    """The verdicts of a claim on the AUC and one on F1 under two selections, with these p by selection and metric."""
+    variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
+    found = [replace(RECORD, variant=variant) for variant in variants.values()]
+    known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
+    asked = [claim(id=name, under=["whole", "late"], metric=name) for name in ("auc", "f1")]
+    return claims.judge(asked, nothing, found, known, built_in_metrics())
+
+
 def test_a_claim_that_holds_under_every_selection_is_supported() -> None:
     found = under(dict.fromkeys(RULES, 0.001))
     assert [one.verdict for one in found] == ["supported"] * 3
@@ -158,7 +168,7 @@ def test_a_claim_that_holds_under_some_selections_depends_on_them() -> None:
     assert [one.verdict for one in found] == ["depends on the selection"] * 3
     assert [one.alone for one in found] == ["supported", "inconclusive", "supported"]
     assert all(one.met for one in found)
-    said = [row[-1] for row in claims.table(found).rows]
+    said = [row[-1] for row in claims_table(found).rows]
     assert said[1] == "depends on the selection (here: inconclusive)"
 
 
@@ -176,12 +186,7 @@ def test_a_selection_of_which_nothing_is_on_record_leaves_the_claim_open() -> No
 
 def test_a_claim_under_several_selections_is_one_hypothesis_with_the_largest_p() -> None:
     """Else a claim that holds by chance under one rule, and surely under the others, would be found too often."""
-    asked = [claim(id=name, under=["whole", "late"], metric=name) for name in ("auc", "f1")]
-    p = {("whole", "auc"): 0.001, ("whole", "f1"): 0.03, ("late", "auc"): 0.03, ("late", "f1"): 0.001}
-    variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
-    found = [replace(RECORD, variant=variant) for variant in variants.values()]
-    known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
-    said = claims.judge(asked, nothing, found, known, built_in_metrics())
+    said = two_claims({("whole", "auc"): 0.001, ("whole", "f1"): 0.03, ("late", "auc"): 0.03, ("late", "f1"): 0.001})
     assert [one.alone for one in said] == ["supported"] * 4  # 0.03 is the larger of two under its selection
     assert {one.verdict for one in said} == {"inconclusive"}  # and 2 x 0.03 of the two claims
 
@@ -196,15 +201,10 @@ def test_a_gain_under_one_rule_and_a_loss_under_another_depend_on_the_selection(
 
 
 def test_holms_family_is_what_is_judged_under_one_selection() -> None:
-    asked = [claim(id=name, under=["whole", "late"], metric=name) for name in ("auc", "f1")]
-    p = {("whole", "auc"): 0.02, ("whole", "f1"): 0.03, ("late", "auc"): 0.04, ("late", "f1"): 0.01}
-    variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
-    found = [replace(RECORD, variant=variant) for variant in variants.values()]
-    known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
-    said = claims.judge(asked, nothing, found, known, built_in_metrics())
+    said = two_claims({("whole", "auc"): 0.02, ("whole", "f1"): 0.03, ("late", "auc"): 0.04, ("late", "f1"): 0.01})
     told = {(claims.selection_of(one.setting.variant), one.claim.metric): one.p_holm for one in said}
     assert told == {("whole", "auc"): 0.04, ("whole", "f1"): 0.04, ("late", "auc"): 0.04, ("late", "f1"): 0.02}
-    assert "Holm over all lines of a selection" in claims.table(said).notes[0]
+    assert "Holm over all lines of a selection" in claims_table(said).notes[0]
 
 
 def test_points_of_a_product_are_not_taken_together() -> None:

@@ -16,7 +16,6 @@ from fairl_bench.results.evaluate import evaluate
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_latex
-from fairl_bench.tables.report import tables
 
 Row = dict[str, object]
 
@@ -33,7 +32,7 @@ def write(path: Path, rows: Iterable[Row]) -> Path:
 
 def tables_of(scores: Path, truth: Path | None = None, **options: Any) -> dict[str, Table]:
     scored = evaluate(scores, truth, **options)
-    return tables(scored.report, scored)
+    return scored.tables
 
 
 def cell(table: Table, row: str, column: int = 1) -> str:
@@ -83,7 +82,7 @@ def column(table: Table, data: str) -> list[str]:
 
 
 def test_the_papers_table_2_comes_out_with_its_percentages(paper: dict[str, Table]) -> None:
-    assert [row[0] for row in paper["2"].rows] == [
+    assert [row[0] for row in paper["table2"].rows] == [
         "both right",
         "only irl",
         "only fa-irl",
@@ -91,7 +90,7 @@ def test_the_papers_table_2_comes_out_with_its_percentages(paper: dict[str, Tabl
         "fa-irl less irl, points",
         "McNemar",
     ]
-    assert column(paper["2"], "test") == [
+    assert column(paper["table2"], "test") == [
         "7,245 (72.45 %)",
         "457 (4.57 %)",
         "1,001 (10.01 %)",
@@ -99,7 +98,13 @@ def test_the_papers_table_2_comes_out_with_its_percentages(paper: dict[str, Tabl
         "+5.44",
         "χ² 203.0 (202.2 corrected), p < 0.001",
     ]
-    assert column(paper["2"], "train")[:5] == ["804 (80.40 %)", "29 (2.90 %)", "109 (10.90 %)", "58 (5.80 %)", "+8.00"]
+    assert column(paper["table2"], "train")[:5] == [
+        "804 (80.40 %)",
+        "29 (2.90 %)",
+        "109 (10.90 %)",
+        "58 (5.80 %)",
+        "+8.00",
+    ]
 
 
 def test_all_its_tables_can_be_set_by_latex(paper: dict[str, Table]) -> None:
@@ -111,16 +116,18 @@ def test_all_its_tables_can_be_set_by_latex(paper: dict[str, Table]) -> None:
 
 def test_its_accuracies_are_77_02_and_82_46_percent(paper: dict[str, Table]) -> None:
     mean = {
-        row["method"]: row["mean"] for row in paper["1"].tidy if (row["data"], row["metric"]) == ("test", "accuracy")
+        row["method"]: row["mean"]
+        for row in paper["table1"].tidy
+        if (row["data"], row["metric"]) == ("test", "accuracy")
     }
     assert mean == pytest.approx({"irl": 0.7702, "fa-irl": 0.8246}, abs=1e-12)
 
 
 def test_its_eight_percent_are_a_mean_relative_gain_and_no_points(paper: dict[str, Table]) -> None:
-    rows = [row for row in paper["3"].tidy if row["data"] == "test-subtypes"]
+    rows = [row for row in paper["table3"].tidy if row["data"] == "test-subtypes"]
     gains = {str(row["slice"]).removeprefix("subtype:"): row["relative_gain_percent"] for row in rows}
     assert gains == pytest.approx({"obscene": 9.10, "threat": 5.30, "insult": 9.24, "identity_attack": 8.58}, abs=0.005)
-    (note,) = (note for note in paper["3"].notes if note.startswith("test-subtypes: mean relative gain"))
+    (note,) = (note for note in paper["table3"].notes if note.startswith("test-subtypes: mean relative gain"))
     assert "8.06 ± 1.61 % over 4 subtypes" in note
     assert "population standard deviation as in the paper (the sample's is 1.86)" in note
     assert "no points of accuracy" in note
@@ -130,7 +137,7 @@ def test_its_eight_percent_are_a_mean_relative_gain_and_no_points(paper: dict[st
 
 
 def test_table_3_has_the_papers_counts(paper: dict[str, Table]) -> None:
-    found = {(row[0], row[1]): row[2:6] for row in paper["3"].rows}
+    found = {(row[0], row[1]): row[2:6] for row in paper["table3"].rows}
     for split, subtypes in TABLE_3.items():
         for subtype, (both, irl, fa) in subtypes.items():
             assert found[f"{split}-subtypes", subtype] == (f"{both:,}", str(irl), str(fa), "0")
@@ -166,7 +173,7 @@ def test_the_numbers_are_those_of_the_science(tmp_path: Path) -> None:
     lines = list(csv.DictReader(path.read_text().splitlines()))
     score, label = (np.array([float(line[name]) for line in lines]) for name in ("reward", "label"))
     cut = classification.best_threshold(score, label)
-    (row,) = tables_of(path)["1"].rows
+    (row,) = tables_of(path)["table1"].rows
     expected = (
         classification.accuracy(score, label, cut),
         classification.f1(score, label, cut),
@@ -181,10 +188,10 @@ def test_the_numbers_are_those_of_the_science(tmp_path: Path) -> None:
 
 
 def test_two_methods_get_table_2_and_three_need_to_be_told_which(tmp_path: Path) -> None:
-    assert "2" in tables_of(rewards(tmp_path / "two.csv"))
+    assert "table2" in tables_of(rewards(tmp_path / "two.csv"))
     three = rewards(tmp_path / "three.csv", "abc")
-    assert "2" not in tables_of(three)
-    assert "only c" in [row[0] for row in tables_of(three, methods=("a", "c"))["2"].rows]
+    assert "table2" not in tables_of(three)
+    assert "only c" in [row[0] for row in tables_of(three, methods=("a", "c"))["table2"].rows]
     with pytest.raises(UnknownName, match=r"three\.csv: method 'd' is unknown; known: 'a', 'b', 'c'"):
         tables_of(three, methods=("a", "d"))
 
@@ -196,8 +203,8 @@ def test_several_seeds_get_the_table_of_their_ambiguity(tmp_path: Path) -> None:
 
 def test_the_threshold_is_told_and_where_it_comes_from_is_said(tmp_path: Path) -> None:
     path = rewards(tmp_path / "s.csv")
-    assert "(texts), so that accuracy and F1 are too good" in tables_of(path)["1"].notes[-1]
-    told = tables_of(path, threshold=-100.0)["1"]
+    assert "(texts), so that accuracy and F1 are too good" in tables_of(path)["table1"].notes[-1]
+    told = tables_of(path, threshold=-100.0)["table1"]
     assert told.notes[-1] == "A text is called good above -100."
     good = np.mean([float(line["label"]) > 0 for line in csv.DictReader(path.read_text().splitlines())])
     assert told.tidy[0]["mean"] == pytest.approx(good)
@@ -208,7 +215,7 @@ def test_a_split_named_train_sets_the_threshold(tmp_path: Path) -> None:
     for split, shift in (("train", 10), ("test", 0)):
         for i, label in enumerate([1, -1] * 5):
             rows.append({"dataset": "pairs", "split": split, "example": i, "reward": label + shift, "label": label})
-    table = tables_of(write(tmp_path / "s.csv", rows))["1"]
+    table = tables_of(write(tmp_path / "s.csv", rows))["table1"]
     mean = {row["data"]: row["mean"] for row in table.tidy if row["metric"] == "accuracy"}
     assert mean == {"pairs/train": 1.0, "pairs/test": 0.5}  # its threshold of 10 calls every test text bad
     assert table.notes[-1] == "The threshold is the best one on the split 'train'."
@@ -221,13 +228,13 @@ def test_truths_of_another_file_are_joined_by_data_and_example(tmp_path: Path) -
     truth = write(
         tmp_path / "t.csv", [{"dataset": "web", "example": f"e{i}", "label": (-1, 1)[i > 1]} for i in range(4)]
     )
-    (row,) = tables_of(scores, truth)["1"].rows
+    (row,) = tables_of(scores, truth)["table1"].rows
     assert row[:4] == ("m", "1.000", "1.000", "1.000")
 
 
 def test_labels_alone_have_no_auc(tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", [{"predicted": i % 2, "label": (-1, 1)[i % 2]} for i in range(6)])
-    table = tables_of(path)["1"]
+    table = tables_of(path)["table1"]
     assert [head[1] for head in table.heads] == ["method", "accuracy ↑", "F1 ↑"]
     assert table.rows == (("s", "1.000", "1.000"),)
 
@@ -235,14 +242,14 @@ def test_labels_alone_have_no_auc(tmp_path: Path) -> None:
 def test_pairs_are_judged_by_their_roles_where_nothing_else_is_known(tmp_path: Path) -> None:
     roles = ("preferred", "rejected")
     rows = [{"reward": 2.0 - (i % 2), "pair": i // 2, "role": roles[i % 2], "example": i} for i in range(12)]
-    table = tables_of(write(tmp_path / "s.csv", rows))["1"]
+    table = tables_of(write(tmp_path / "s.csv", rows))["table1"]
     assert table.notes[0] == "Truth: texts against 'preferred'."
     assert table.rows[0][3] == "1.000"
 
 
 def test_values_of_the_truth_count_in_starc(tmp_path: Path) -> None:
     rows = [{"reward": r, "label": y, "value": v} for r, y, v in ((0, -1, 5), (1, -1, 7), (2, 1, 9))]
-    table = tables_of(write(tmp_path / "s.csv", rows))["1"]
+    table = tables_of(write(tmp_path / "s.csv", rows))["table1"]
     assert table.rows[0][4] == "0.000"  # an affine map of the values; of the labels it is not
 
 
@@ -315,7 +322,7 @@ def test_a_file_that_cannot_be_read_is_named(spoil: Callable[[Path], object], re
 
 def test_a_constant_reward_has_its_reason(tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", [{"reward": 1, "label": 1} for _ in range(3)])
-    table = tables_of(path)["1"]
+    table = tables_of(path)["table1"]
     assert cell(table, "s") == "n/a"
     assert any("needs good and bad texts, got 3 all good" in note for note in table.notes)
     assert math.isnan(float(table.tidy[0]["mean"] or 0))
@@ -336,15 +343,15 @@ def scored(labels: Sequence[object], truth: str = "") -> list[Row]:
 def test_labels_of_0_and_1_are_bad_and_good(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     label = np.r_[0, 1, rng.integers(0, 2, 20)]
-    table = tables_of(write(tmp_path / "s.csv", scored(label.tolist())), threshold=-9.5)["1"]
-    signed = tables_of(write(tmp_path / "t.csv", scored(np.where(label, 1, -1).tolist())), threshold=-9.5)["1"]
+    table = tables_of(write(tmp_path / "s.csv", scored(label.tolist())), threshold=-9.5)["table1"]
+    signed = tables_of(write(tmp_path / "t.csv", scored(np.where(label, 1, -1).tolist())), threshold=-9.5)["table1"]
     assert table.rows[0][1:] == signed.rows[0][1:]
     assert float(cell(table, "s")) == pytest.approx(((np.arange(22) < 9.5) == label).mean(), abs=5e-4)
     assert "s.csv: the labels are 0 and 1; 0 is read as bad (a subtype: absent)." in table.notes
 
 
 def test_a_label_of_0_beside_minus_1_is_unknown_and_said_to_be(tmp_path: Path) -> None:
-    table = tables_of(write(tmp_path / "s.csv", scored([1, 0, -1, 0, 1])), threshold=-1.5)["1"]
+    table = tables_of(write(tmp_path / "s.csv", scored([1, 0, -1, 0, 1])), threshold=-1.5)["table1"]
     assert cell(table, "s") == "0.667"
     assert table.heads[1][0] == "texts (3 of 5 known)"
     assert "s.csv: the labels are -1, 0 and 1; 0 is read as unknown." in table.notes
@@ -352,7 +359,7 @@ def test_a_label_of_0_beside_minus_1_is_unknown_and_said_to_be(tmp_path: Path) -
 
 
 def test_nothing_is_said_where_every_label_is_known(tmp_path: Path) -> None:
-    table = tables_of(write(tmp_path / "s.csv", scored([1, -1, 1])))["1"]
+    table = tables_of(write(tmp_path / "s.csv", scored([1, -1, 1])))["table1"]
     assert table.heads[1][0] == "texts"
     assert not any("labels" in note for note in table.notes)
 
@@ -372,7 +379,7 @@ def test_a_label_of_0_that_could_mean_either_is_refused(tmp_path: Path, rows: li
 def test_truths_of_another_file_have_their_own_labels(tmp_path: Path) -> None:
     scores = write(tmp_path / "s.csv", [{"example": i, "reward": -i} for i in range(4)])
     truths = write(tmp_path / "t.csv", [{"example": i, "label": i % 2} for i in range(6)])
-    table = tables_of(scores, truths)["1"]
+    table = tables_of(scores, truths)["table1"]
     assert "t.csv: the labels are 0 and 1; 0 is read as bad (a subtype: absent)." in table.notes
     assert "t.csv: 2 of 6 truths name no example that is scored." in table.notes
     assert cell(table, "s", 3) == "0.250"  # AUC of 1, 3 good with rewards 0, -1, -2, -3: one of four pairs

@@ -18,7 +18,6 @@ from fairl_bench.errors import DataError
 from fairl_bench.results.evaluate import evaluate
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.table import Table
-from fairl_bench.tables.report import tables
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -38,7 +37,7 @@ def write(path: Path, **columns: Iterable[object]) -> Path:
 
 def tables_of(scores: Path, truth: Path | None = None, **options: Any) -> dict[str, Table]:
     scored = evaluate(scores, truth, **options)
-    return tables(scored.report, scored)
+    return scored.tables
 
 
 def found(table: Table) -> Mapping[str, float]:
@@ -55,7 +54,7 @@ def why(table: Table, metric: str) -> str:
 
 
 def test_values_without_labels_give_what_compares_rewards_and_say_why_the_rest_is_not_there(tmp_path: Path) -> None:
-    table = tables_of(write(tmp_path / "s.csv", reward=REWARD, value=VALUE, prompt=PROMPT))["1"]
+    table = tables_of(write(tmp_path / "s.csv", reward=REWARD, value=VALUE, prompt=PROMPT))["table1"]
     said = found(table)
     assert said["starc"] == starc.starc(REWARD, VALUE)
     assert said["starc_per_prompt"] == starc.starc_per_prompt(REWARD, VALUE, PROMPT)
@@ -70,13 +69,13 @@ def test_values_without_labels_give_what_compares_rewards_and_say_why_the_rest_i
 def test_values_of_another_file_are_a_truth_too(tmp_path: Path) -> None:
     scores = write(tmp_path / "s.csv", example=range(N), reward=REWARD)
     truths = write(tmp_path / "t.csv", example=range(N), value=VALUE)
-    assert found(tables_of(scores, truths)["1"])["starc"] == starc.starc(REWARD, VALUE)
+    assert found(tables_of(scores, truths)["table1"])["starc"] == starc.starc(REWARD, VALUE)
 
 
 def test_an_empty_value_is_unknown_and_counted(tmp_path: Path) -> None:
     told = np.arange(N) % 4 > 0
     value = [repr(float(v)) if on else "" for v, on in zip(VALUE, told, strict=True)]
-    table = tables_of(write(tmp_path / "s.csv", reward=REWARD, value=value))["1"]
+    table = tables_of(write(tmp_path / "s.csv", reward=REWARD, value=value))["table1"]
     assert found(table)["starc"] == starc.starc(REWARD[told], VALUE[told])
     assert table.heads[1][0] == "texts (45 of 60 known)"
     assert "texts: 45 of 60 values of the truth 'gold' are known; its numbers are of these alone." in table.notes
@@ -85,7 +84,7 @@ def test_an_empty_value_is_unknown_and_counted(tmp_path: Path) -> None:
 def test_a_label_is_no_number_beside_numbers(tmp_path: Path) -> None:
     told = np.arange(N) % 3 > 0
     value = [repr(float(v)) if on else "" for v, on in zip(VALUE, told, strict=True)]
-    said = found(tables_of(write(tmp_path / "s.csv", reward=REWARD, label=LABEL, value=value))["1"])
+    said = found(tables_of(write(tmp_path / "s.csv", reward=REWARD, label=LABEL, value=value))["table1"])
     assert said["auc"] == classification.auc(REWARD, LABEL)
     assert said["starc"] == starc.starc(REWARD[told], VALUE[told])
 
@@ -116,7 +115,7 @@ def in_pairs(path: Path, value: np.ndarray | None) -> Path:
 
 def test_pair_accuracy_is_that_of_the_preferences_where_nothing_else_is_known(tmp_path: Path) -> None:
     margin = REWARD[::2] - REWARD[1::2]
-    said = found(tables_of(in_pairs(tmp_path / "s.csv", None))["1"])
+    said = found(tables_of(in_pairs(tmp_path / "s.csv", None))["table1"])
     assert said["pair_accuracy"] == classification.pair_accuracy(margin)
 
 
@@ -133,25 +132,25 @@ def test_pair_accuracy_against_values_is_of_the_pairs_that_they_order(tmp_path: 
 
 
 def test_pairs_that_the_truth_does_not_order_have_no_accuracy(tmp_path: Path) -> None:
-    table = tables_of(in_pairs(tmp_path / "s.csv", np.repeat(VALUE[::2], 2)))["1"]
+    table = tables_of(in_pairs(tmp_path / "s.csv", np.repeat(VALUE[::2], 2)))["table1"]
     assert why(table, "pair_accuracy") == "the truth orders none of 30 pairs."
 
 
 def test_without_prompts_and_pairs_the_table_says_so(tmp_path: Path) -> None:
-    table = tables_of(write(tmp_path / "s.csv", reward=REWARD, label=LABEL))["1"]
+    table = tables_of(write(tmp_path / "s.csv", reward=REWARD, label=LABEL))["table1"]
     assert why(table, "starc_per_prompt") == "the data has no prompts."
     assert why(table, "pair_accuracy") == "the data has no pairs."
 
 
 def test_what_no_method_has_is_said_once(tmp_path: Path) -> None:
     columns = {"example": [*range(N)] * 2, "method": ["a"] * N + ["b"] * N, "label": [*LABEL] * 2}
-    table = tables_of(write(tmp_path / "s.csv", **columns, reward=[*REWARD, *VALUE]))["1"]
+    table = tables_of(write(tmp_path / "s.csv", **columns, reward=[*REWARD, *VALUE]))["table1"]
     assert [note for note in table.notes if "pair_accuracy" in note] == ["texts pair_accuracy: the data has no pairs."]
 
 
 def test_of_one_run_a_method_nothing_is_marked_that_has_no_test(tmp_path: Path) -> None:
     columns = {"example": [*range(N)] * 2, "method": ["a"] * N + ["b"] * N, "value": [*VALUE] * 2}
-    table = tables_of(write(tmp_path / "s.csv", **columns, reward=[*REWARD, *RNG.normal(size=N)]))["1"]
+    table = tables_of(write(tmp_path / "s.csv", **columns, reward=[*REWARD, *RNG.normal(size=N)]))["table1"]
     at = [head[1].partition(" ")[0] for head in table.heads]
     assert "¹" in table.rows[0][at.index("EPIC")]
     assert "¹" not in "".join(row[at.index("spearman")] for row in table.rows)
@@ -166,7 +165,7 @@ def test_f1_is_of_the_class_that_is_asked_for_and_the_table_says_which(
     positive: Any, side: int, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "s.csv", reward=REWARD, label=LABEL)
-    table = tables_of(path, threshold=0.25, positive=positive)["1"]
+    table = tables_of(path, threshold=0.25, positive=positive)["table1"]
     expected = f1_score(LABEL, np.where(REWARD > 0.25, 1, -1), pos_label=side)
     assert found(table)["f1"] == pytest.approx(expected, abs=1e-12)
     other = {"good": "bad", "bad": "good"}[positive]
@@ -200,7 +199,7 @@ def test_a_published_f1_of_the_bad_class_is_compared_with_one(tmp_path: Path, cl
 @pytest.mark.parametrize("label", [LABEL, np.ones(N, int)])
 def test_a_constant_reward_is_one_away_whatever_the_labels_are(label: np.ndarray, tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", reward=[3] * N, label=label, value=VALUE, prompt=PROMPT)
-    table = tables_of(path)["1"]
+    table = tables_of(path)["table1"]
     assert (found(table)["starc"], found(table)["starc_per_prompt"]) == pytest.approx((1, 1))
     assert why(table, "spearman").startswith("a rank correlation needs a reward that varies")
 
@@ -210,7 +209,7 @@ def test_a_constant_reward_is_one_away_whatever_the_labels_are(label: np.ndarray
 def test_from_a_constant_truth_nothing_has_a_distance(
     truth: dict[str, np.ndarray], reward: np.ndarray, tmp_path: Path
 ) -> None:
-    table = tables_of(write(tmp_path / "s.csv", reward=reward, **truth))["1"]
+    table = tables_of(write(tmp_path / "s.csv", reward=reward, **truth))["table1"]
     assert math.isnan(found(table)["starc"])
     assert why(table, "starc").startswith("STARC needs a truth that varies, got 60 values equal to ")
 
@@ -234,5 +233,5 @@ def test_a_large_offset_changes_no_number(offset: float, written: Callable[[floa
 
 
 def test_a_threshold_is_said_with_all_its_digits(tmp_path: Path) -> None:
-    table = tables_of(write(tmp_path / "s.csv", reward=1e8 + REWARD, label=LABEL), threshold=100000000.25)["1"]
+    table = tables_of(write(tmp_path / "s.csv", reward=1e8 + REWARD, label=LABEL), threshold=100000000.25)["table1"]
     assert "A text is called good above 100000000.25." in table.notes

@@ -8,17 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from fairl_bench.comparison import Comparison
+from fairl_bench.comparison import Comparison, Question, TwoMethods
 from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results.comparisons import read, write
+from fairl_bench.results import comparisons
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.folder import footer
-from fairl_bench.results.paired import Question, compared
+from fairl_bench.results.paired import compared
 from fairl_bench.results.two_runs import ambiguities, disagreements
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import bounded, t_interval, t_test
@@ -67,11 +68,11 @@ def records(*sheets: Sheet) -> list[Record]:
 
 
 def asked(*metrics: str) -> Question:
-    return Question("web", "gold", tuple(built_in_metrics()[name] for name in metrics))
+    return Question("web", "gold", metrics)
 
 
 def answers(*sheets: Sheet, metrics: tuple[str, ...] = ("auc",), resamples: int = 400) -> list[Comparison]:
-    return compared(sheets, Values.read(records(*sheets)), [asked(*metrics)], resamples)
+    return compared(sheets, Values.read(records(*sheets)), [asked(*metrics)], built_in_metrics(), resamples)
 
 
 def one(rows: list[Comparison], method: str, other: str = "", metric: str = "auc") -> Comparison:
@@ -150,14 +151,14 @@ def test_a_metric_without_a_form_for_weights_gets_students_t_over_seeds() -> Non
 
 def test_a_metric_that_an_evaluator_means_otherwise_is_not_resampled_as_ours() -> None:
     told = [replace(row, value=row.value**2) if row.metric == "auc" else row for row in records(sheet(SEEDS))]
-    rows = compared([sheet(SEEDS)], Values.read(told), [asked("auc")], 400)
+    rows = compared([sheet(SEEDS)], Values.read(told), [asked("auc")], built_in_metrics(), 400)
     assert one(rows, "a").resamples == 0
 
 
 def test_a_number_that_is_missing_costs_its_own_run_alone() -> None:
     whole = sheet(SEEDS)
     told = [row for row in records(whole) if (row.method, row.seed, row.metric) != ("b", 1, "auc")]
-    rows = compared([whole], Values.read(told), [asked("auc")], 400)
+    rows = compared([whole], Values.read(told), [asked("auc")], built_in_metrics(), 400)
     assert (one(rows, "a").units, one(rows, "b").units, one(rows, "a", "b").units) == (3, 2, 2)
     assert one(rows, "a").resamples == 400
 
@@ -167,7 +168,7 @@ def test_a_number_that_is_undefined_makes_its_method_undefined() -> None:
     flat = replace(whole, rewards={**whole.rewards, run("b", 1): np.ones(N)})
     told = [row for row in records(whole) if (row.method, row.seed, row.metric) != ("b", 1, "epic")]
     told.append(Record.at(flat.at(run("b", 1), "gold"), "s", "epic", math.nan, N, note="constant"))
-    rows = compared([flat], Values.read(told), [asked("epic")], 400)
+    rows = compared([flat], Values.read(told), [asked("epic")], built_in_metrics(), 400)
     assert math.isfinite(one(rows, "a", metric="epic").low)
     assert one(rows, "b", metric="epic").note == "the metric is undefined in a unit"
     assert math.isnan(one(rows, "a", "b", "epic").p)
@@ -246,8 +247,8 @@ def test_clusters_are_groups_else_prompts_else_pairs_else_examples() -> None:
 
 def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
     rows = answers(sheet(SEEDS), metrics=("auc", "kendall"))
-    write(tmp_path / "x.parquet", rows, "made of this")
-    assert repr(read(tmp_path / "x.parquet")) == repr(rows)
+    pq.write_table(comparisons.table(rows, "made of this"), tmp_path / "x.parquet")
+    assert repr(comparisons.rows(pq.read_table(tmp_path / "x.parquet"), tmp_path)) == repr(rows)
     assert footer(tmp_path / "x.parquet") == "made of this"
     assert footer(tmp_path / "gone.parquet") is None
 
@@ -257,7 +258,7 @@ def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
 
 def test_counts_are_of_the_examples_on_the_right_side_of_each_runs_threshold() -> None:
     whole = sheet(SEEDS)
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold"))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold")))
     truth = whole.examples.truths["gold"].label > 0
     right = {who: (score > CUT) == truth for who, score in whole.rewards.items()}
     for seed in range(3):
@@ -272,7 +273,7 @@ def test_counts_are_of_the_examples_on_the_right_side_of_each_runs_threshold() -
 
 def test_subtypes_count_what_is_of_them_alone() -> None:
     whole = sheet(SEEDS)
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold", subtypes=True))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold", subtypes=True)))
     present = int((whole.examples.truths["subtype:threat"].label > 0).sum())
     assert {(row.slice, row.n) for row in rows} == {("subtype:threat", present)}
     table = table3(rows, ("a", "b"), ["web"])
@@ -285,7 +286,7 @@ def test_a_subtype_that_never_occurs_has_no_numbers_and_is_said_to() -> None:
     value, label = whole.examples.truths["subtype:threat"]
     absent = Truth(np.full_like(value, -1), np.full_like(label, -1))
     whole = replace(whole, examples=whole.examples.knowing({"subtype:insult": absent}))
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold", subtypes=True))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold", subtypes=True)))
     table = table3(rows, ("a", "b"), ["web"])
     line = next(row for row in table.rows if row[1] == "insult")
     assert set(line[2:]) == {"n/a"}
@@ -300,7 +301,7 @@ def test_where_no_label_is_known_nothing_is_resampled() -> None:
     blind = replace(whole, examples=whole.examples.knowing({"gold": unknown}))
     told = [replace(row, value=math.nan, note="nothing is known") for row in records(whole)]
     questions = [asked("accuracy", "f1", "auc", "starc", "epic", "affine_residual")]
-    found = compared([blind], Values.read(told), questions, 100)
+    found = compared([blind], Values.read(told), questions, built_in_metrics(), 100)
     assert found
     assert all(math.isnan(row.value) for row in found)
 
@@ -308,22 +309,22 @@ def test_where_no_label_is_known_nothing_is_resampled() -> None:
 def test_of_the_training_texts_so_many_are_drawn_once() -> None:
     whole = sheet(SEEDS, data="pairs/train")
     told = [replace(row, dataset="pairs", split="train") for row in records(whole)]
-    arguments = ([whole], Values.read(told), ("a", "b"), lambda data: "gold")
-    rows = list(disagreements(*arguments, texts={"pairs/train": 50}))
+    asked = TwoMethods(("a", "b"), "pairs/train", "gold", texts=50)
+    rows = list(disagreements(whole, Values.read(told), asked))
     assert {row.n for row in rows} == {50}
-    assert rows == list(disagreements(*arguments, texts={"pairs/train": 50}))
-    assert {row.n for row in disagreements(*arguments, texts={"pairs/train": 10 * N})} == {N}
+    assert rows == list(disagreements(whole, Values.read(told), asked))
+    assert {row.n for row in disagreements(whole, Values.read(told), asked._replace(texts=10 * N))} == {N}
 
 
 def test_a_run_without_a_threshold_is_not_counted() -> None:
     whole = sheet(SEEDS)
     told = [row for row in records(whole) if row.metric != "threshold"]
-    assert list(disagreements([whole], Values.read(told), ("a", "b"), lambda data: "gold")) == []
+    assert list(disagreements(whole, Values.read(told), TwoMethods(("a", "b"), "web", "gold"))) == []
 
 
 def test_several_runs_are_shown_by_their_mean_and_by_how_many_tests_reject() -> None:
     whole = sheet({run(m, s): g for m, g in (("a", 0.3), ("b", 3.0)) for s in range(3)})
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold"))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold")))
     table = table2(rows, ("a", "b"), ["web"])
     assert table.rows[-1] == ("McNemar", "p < 0.05 in 3 of 3 runs, 3 for the second")
     both = np.mean([row.value for row in rows if row.metric == "both"])
@@ -333,7 +334,7 @@ def test_several_runs_are_shown_by_their_mean_and_by_how_many_tests_reject() -> 
 
 def test_data_without_a_disagreement_is_not_available() -> None:
     whole = sheet(SEEDS)
-    rows = list(disagreements([whole], Values.read(records(whole)), ("a", "b"), lambda data: "gold"))
+    rows = list(disagreements(whole, Values.read(records(whole)), TwoMethods(("a", "b"), "web", "gold")))
     assert {row[2] for row in table2(rows, ("a", "b"), ["web", "gone"]).rows} == {"n/a"}
 
 

@@ -18,7 +18,6 @@ from fairl_bench.results import results as reader
 from fairl_bench.results.results import read_results
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
-from fairl_bench.tables.report import tables
 
 Cli = Callable[..., Result]
 
@@ -177,7 +176,7 @@ def test_statistics_are_made_anew_where_the_evidence_changed(
     monkeypatch.setattr(reader, "statistics", lambda *given: called.append(1) or kept(*given))
     found = read_results(folder)
     assert called == [1]
-    made = tables(found.report, found)
+    made = found.tables
     assert list(made) == ["realignment", "realignment-steps"]
 
 
@@ -193,4 +192,4 @@ def test_a_run_without_re_alignment_says_nothing_of_it(ran_once: tuple[Path, Fin
     folder = shutil.copytree(ran_once[1].folder, tmp_path / "plain")
     assert not (folder / "realigned").exists()
     found = read_results(folder)
-    assert not {"realignment", "realignment-steps"} & set(tables(found.report, found))
+    assert not {"realignment", "realignment-steps"} & set(found.tables)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
@@ -20,7 +21,6 @@ from fairl_bench.results import paired, record_file
 from fairl_bench.results.results import read_results
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
-from fairl_bench.tables.report import tables
 
 Cli = Callable[..., Result]
 Run = Callable[..., Finished]
@@ -97,7 +97,8 @@ def test_statistics_are_made_anew_where_what_they_rest_on_changed(
     (copy / "manifest.json").unlink()  # it would say that the files are damaged
     if change == "records":
         rows = record_file.read(copy / "records.parquet")
-        record_file.write(copy / "records.parquet", [row for row in rows if row.metric != "kendall"])
+        fewer = record_file.table(row for row in rows if row.metric != "kendall")
+        pq.write_table(fewer, copy / "records.parquet")
     elif change == "scores":
         (copy / "scores" / "toy-tfidf-length-r0-sall.parquet").unlink()
     elif change == "report":
@@ -128,7 +129,7 @@ def test_failed_runs_are_counted_from_the_folder_alone(copy: Path) -> None:
     told["rows"][0]["all"] = 3
     (copy / "run.json").write_text(json.dumps(told))
     found = read_results(copy)
-    table = tables(found.report, found)["1"]
+    table = found.tables["table1"]
     assert "max-margin: 1 of 3 seeds failed." in table.notes
 
 
@@ -136,7 +137,7 @@ def test_a_folder_without_run_json_still_has_its_tables(copy: Path) -> None:
     (copy / "manifest.json").unlink()
     (copy / "run.json").unlink()
     found = read_results(copy)
-    assert tables(found.report, found)["1"].rows
+    assert found.tables["table1"].rows
 
 
 def test_the_counts_of_table_2_are_in_the_records_run_by_run(folder: Path) -> None:
@@ -154,8 +155,7 @@ def test_the_counts_of_table_2_are_in_the_records_run_by_run(folder: Path) -> No
         (["{tmp}"], "error: {tmp} is no results folder: it has no suite.yaml; name one that 'run' has written\n"),
         (
             ["{folder}", "-t", "4"],
-            "error: table '4' is unknown; known: '1', '2', '3', 'ambiguity', 'claims', 'realignment', "
-            "'realignment-second', 'realignment-steps', 'slices'\n",
+            "error: table 'table4' is unknown; did you mean 'table3' or 'table2'?\n",
         ),
         (["{folder}", "--methods", "length"], "error: --methods length: needs two different methods, A,B\n"),
         (
@@ -179,7 +179,9 @@ def test_a_mistake_is_told_in_these_words(
 def test_a_table_that_the_suite_does_not_ask_for_is_told(cli: Cli, ran: Finished) -> None:
     found = cli("report", ran.folder, "-t", "2")
     assert found.exit_code == 2
-    assert f"{ran.folder} has no table '2' (it has: 1, ambiguity); its suite does not ask for it" in found.stderr
+    assert (
+        f"{ran.folder} has no table 'table2' (it has: table1, ambiguity); its suite does not ask for it" in found.stderr
+    )
 
 
 def test_a_folder_without_records_is_unfinished(copy: Path) -> None:
@@ -195,8 +197,6 @@ def test_a_method_that_is_not_there_is_refused(folder: Path) -> None:
 
 def test_scores_that_lack_an_example_are_refused(copy: Path) -> None:
     (copy / "manifest.json").unlink()
-    import pyarrow.parquet as pq
-
     path = copy / "scores" / "toy-tfidf-length-r0-sall.parquet"
     table = pq.read_table(path)
     at = table["split"].to_pylist().index("test")

@@ -22,8 +22,8 @@ from fairl_bench.errors import ResultsError
 from fairl_bench.html import write as pages
 from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished, run
+from fairl_bench.results import files
 from fairl_bench.results import lock as alone
-from fairl_bench.results import record_file
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import Entry, Manifest, ResultsFolder, note, read_manifest
 from fairl_bench.results.lock import locked
@@ -51,7 +51,7 @@ def short(tiny: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds."""
-    monkeypatch.setattr(pages, "figures", lambda _: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
 
 
 def plant(folder: Path, names: tuple[str, ...] = MINE) -> None:
@@ -442,13 +442,13 @@ def test_a_disk_that_fills_up_leaves_the_results_of_before(
 ) -> None:
     folder = run_suite(short).folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    write = record_file.write
+    write = files._write
 
-    def full(path: Path, rows: Any) -> None:
-        write(path, rows)
+    def full(path: Path, content: bytes) -> None:
+        write(path, content)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(record_file, "write", full)
+    monkeypatch.setattr(files, "_write", full)
     short["split"] = {"test": 0.5}
     with pytest.raises(ResultsError, match="results cannot be written: No space left on device; make room"):
         run_suite(short)
@@ -507,7 +507,9 @@ def test_a_table_that_is_asked_for_and_empty_is_not_said_to_be_unasked(
     assert not run_suite(short).outcome.failed
     found = cli("report", "results", "-t", "3")
     assert found.exit_code == 2
-    assert "has no table '3' (it has: 1); its suite asks for it, and no number on record belongs" in found.stderr
+    assert (
+        "has no table 'table3' (it has: table1); its suite asks for it, and no number on record belongs" in found.stderr
+    )
 
 
 def test_a_flipped_digit_of_the_format_is_damage_and_mended(

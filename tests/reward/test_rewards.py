@@ -16,8 +16,8 @@ from fairl_bench import load_reward
 from fairl_bench.data import Examples
 from fairl_bench.errors import DataError, PluginError, ResultsError
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.reward import load as rewards
-from fairl_bench.reward.load import Shelf
+from fairl_bench.results import reward_folders
+from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 
@@ -128,7 +128,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
     def full(_: Path, path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr(rewards, "_link", full)
+    monkeypatch.setattr(reward_folders, "_link", full)
     with pytest.raises(
         ResultsError, match=r"the results folder .*results cannot be written: No space left on device; make"
     ):
@@ -144,7 +144,7 @@ def test_a_run_with_nothing_to_do_writes_no_reward(
     def refuse(*_: object) -> None:
         raise AssertionError("a reward was written again")
 
-    monkeypatch.setattr(Shelf, "_write", refuse)
+    monkeypatch.setattr(RewardFolders, "_write", refuse)
     run_suite(short)
 
 
@@ -241,7 +241,7 @@ def test_a_folder_without_a_reward_is_refused_and_one_nearby_named(ran: Finished
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", r"reward.json is damaged: Expecting property name"),
+        ("{", r"reward.json is damaged: expecting property name"),
         ("[]", r"reward.json is of another version of fairl-bench: "),
         ('{"format": 2}', r"reward.json is of another version of fairl-bench: format: Input should be 1"),
     ],

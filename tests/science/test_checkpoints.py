@@ -18,9 +18,9 @@ def put(folder: Path, text: str) -> Path:
 
 def test_a_checkpoint_is_whole_until_a_byte_of_it_changes(tmp_path: Path) -> None:
     kept = put(tmp_path, "weights")
-    assert checkpoints.whole(kept)
+    assert checkpoints.is_whole(kept)
     kept.write_text("Weights")
-    assert not checkpoints.whole(kept)
+    assert not checkpoints.is_whole(kept)
 
 
 def test_between_the_seal_and_the_file_the_old_checkpoint_stands(
@@ -39,32 +39,32 @@ def test_between_the_seal_and_the_file_the_old_checkpoint_stands(
     with pytest.raises(KeyboardInterrupt, match="here"):
         checkpoints.replace(tmp_path / "half", kept)
     assert kept.read_text() == "old"
-    assert checkpoints.whole(kept)
+    assert checkpoints.is_whole(kept)
     monkeypatch.undo()
     checkpoints.replace(tmp_path / "half", kept)
     assert kept.read_text() == "new"
-    assert checkpoints.whole(kept)
+    assert checkpoints.is_whole(kept)
 
 
 @pytest.mark.parametrize("seal", ["", "{", "[]", "3", '{"kept": 3}', '{"gone": ["00"]}'])
 def test_a_broken_seal_is_of_nothing(seal: str, tmp_path: Path) -> None:
     kept = put(tmp_path, "weights")
     (tmp_path / "kept.sha256").write_text(seal)
-    assert not checkpoints.whole(kept)
+    assert not checkpoints.is_whole(kept)
 
 
 def test_a_folder_is_intact_while_every_file_of_it_is(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
     checkpoints.seal([tmp_path / "a", tmp_path / "b"], tmp_path / "complete")
-    assert checkpoints.intact(tmp_path / "complete")
+    assert checkpoints.are_intact(tmp_path / "complete")
     (tmp_path / "b").write_text("c")
-    assert not checkpoints.intact(tmp_path / "complete")
+    assert not checkpoints.are_intact(tmp_path / "complete")
 
 
 def test_a_file_without_a_seal_is_not_whole(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("weights")
-    assert not checkpoints.whole(tmp_path / "kept")
+    assert not checkpoints.is_whole(tmp_path / "kept")
 
 
 def test_a_training_whose_loss_is_not_finite_ends_at_that_step(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fairl_bench.engine.keys import digest, identity, source_digest
+from fairl_bench.digests import digest
+from fairl_bench.engine.keys import identity
 from fairl_bench.kinds import Method
 from fairl_bench.suite import part_code as sources
+from fairl_bench.suite.part_digest import source_digest
 from fairl_bench.suite.registry import Registry
 
 PART = """

@@ -180,9 +180,9 @@ def test_a_resolved_suite_means_the_same_anywhere(write_suite: Write, tmp_path: 
     ],
 )
 def test_the_truth_of_a_column_is_that_of_its_data_else_of_the_pairs_else_gold(truth: Any, expected: list[str]) -> None:
-    from fairl_bench.suite.suite import Table1
+    from fairl_bench.tables.leaderboard import Leaderboard
 
-    layout = Table1.model_validate({"data": ["x"], **({} if truth is None else {"truth": truth})})
+    layout = Leaderboard.model_validate({"data": ["x"], **({} if truth is None else {"truth": truth})})
     assert [layout.truth_of(data) for data in ("pairs/train", "pairs/test", "shifted")] == expected
 
 

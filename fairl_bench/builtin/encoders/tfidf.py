@@ -12,7 +12,7 @@ from pydantic import Field
 from fairl_bench.data import Floats, Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder
-from fairl_bench.truncation import heard, report_read
+from fairl_bench.truncation import reads_are_logged, report_read
 
 _NOTHING = 1e-9  # of a vector of length 1
 
@@ -43,7 +43,7 @@ class Tfidf(Encoder):
 
     def _report(self, vectorizer: Any, texts: Sequence[str], found: Floats) -> None:
         """Report how many words of each text are known; none where its vector is zero."""
-        if heard():
+        if reads_are_logged():
             words, known = vectorizer.build_tokenizer(), vectorizer.vocabulary_
             split = [words(vectorizer.build_preprocessor()(text)) for text in texts]
             read = [sum(word in known for word in own) * bool(row.any()) for own, row in zip(split, found, strict=True)]

@@ -18,7 +18,7 @@ from fairl_bench.component import DataFile
 from fairl_bench.data import GOLD, Floats, Labels
 from fairl_bench.digests import stamp
 from fairl_bench.errors import DataError
-from fairl_bench.truncation import heard, report_read
+from fairl_bench.truncation import reads_are_logged, report_read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +142,7 @@ class LinearSaved(ByProbability):
 def _probabilities(judge: Linear | LinearSaved, weights: Weights, texts: Sequence[str]) -> dict[str, Floats]:
     from scipy.special import expit
 
-    if heard():
+    if reads_are_logged():
         report_read(judge, *weights.known(texts), "words")
     return dict(zip(weights.truths, expit(weights.log_odds(texts)).T, strict=True))
 

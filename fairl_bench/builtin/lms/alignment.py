@@ -41,7 +41,7 @@ Rewarding = Callable[[Sequence[str], Sequence[str]], Floats]
 """Prompts and completions to one finite reward each."""
 
 
-class Work(NamedTuple):
+class AlignmentTask(NamedTuple):
     """What an aligner starts from: the loaded base, a prompt for every group of completions, the reward, a seed."""
 
     base: Path
@@ -88,8 +88,8 @@ class OnPolicy(Aligner):
         return 1
 
     @abstractmethod
-    def align(self, work: Work) -> list[Step]:
-        """Train ``work.model`` in place and return a record of each step."""
+    def align(self, task: AlignmentTask) -> list[Step]:
+        """Train ``task.model`` in place and return a record of each step."""
 
     def reads(self) -> dict[str, str]:
         """Return the version of TRL, which has the algorithm."""
@@ -127,23 +127,27 @@ class OnPolicy(Aligner):
         with quiet(), seeded("align", *numbers) as seed:
             model, tokenizer = read(base)
             ends = endings(model, tokenizer)
-            self._fit(model, tokenizer, prompts, ends)
+            self._check_prompts(model, tokenizer, prompts, ends)
             probe = (
                 AlignmentProbe(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
                 if self.probe
                 else None
             )
-            with _lent(model):
-                history = self.align(Work(base, model, tokenizer, prompts, reward, seed, site.scratch, probe, ends))
+            with _settings_put_back(model):
+                history = self.align(
+                    AlignmentTask(base, model, tokenizer, prompts, reward, seed, site.scratch, probe, ends)
+                )
             model.save_pretrained(site.folder)
             tokenizer.save_pretrained(site.folder)
             if probe:
                 probe.keep(site.folder)
         rows = [{**step.numbers, **_variety(step.completions)} for step in history]
         (site.folder / "alignment.json").write_text(json.dumps({"steps": rows}, indent=1))
-        return Model(site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **verdict(history)})
+        return Model(
+            site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **training_facts(history)}
+        )
 
-    def _fit(self, model: Any, tokenizer: Any, prompts: Sequence[str], ends: Sequence[int]) -> None:
+    def _check_prompts(self, model: Any, tokenizer: Any, prompts: Sequence[str], ends: Sequence[int]) -> None:
         """Raise `DataError` where the model cannot continue a prompt: a trainer would stop, or cut the prompt."""
         from fairl_bench.science.language_model import positions, prompt_tokens, vocabulary
 
@@ -169,7 +173,7 @@ class OnPolicy(Aligner):
 
     def _reward(self, site: Site) -> Rewarding:
         judging, use = self.reward.ready(within("reward", site.upstream)), self.reward.use
-        return lambda prompts, completions: rewarded(judging, use, prompts, completions)
+        return lambda prompts, completions: rewards_of(judging, use, prompts, completions)
 
     def _prompts(self, numbers: tuple[int, ...]) -> tuple[str, ...]:
         """Return a prompt for each group of every step; where there are too few they come again, shuffled."""
@@ -191,7 +195,7 @@ class OnPolicy(Aligner):
         return tuple(found[i] for i in order[:needed])
 
 
-def rewarded(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
+def rewards_of(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
     """Return a judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for one that is NaN or infinite."""
     values = np.asarray(judging(Examples(tuple(completions), tuple(prompts)))[GOLD].value, np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
@@ -203,7 +207,7 @@ def rewarded(judging: Judging, use: str, prompts: Sequence[str], completions: Se
     return values
 
 
-def verdict(history: Sequence[Step]) -> dict[str, float | bool]:
+def training_facts(history: Sequence[Step]) -> dict[str, float | bool]:
     """Return the numbers of the last tenth of the steps, their share of the first tenth's, and ``collapsed``.
 
     A number that the first tenth does not define (texts of one word have no distinct-2) is left out and does not count
@@ -234,7 +238,7 @@ def _variety(completions: Sequence[str]) -> dict[str, float]:
 
 
 @contextmanager
-def _lent(model: Any) -> Iterator[None]:
+def _settings_put_back(model: Any) -> Iterator[None]:
     """Put back what a trainer changes in a model's settings for itself: special tokens, ``use_cache``."""
     config, settings = model.config.get_text_config(), model.generation_config
     names = [name for name in (*_SPECIAL, "use_cache") if hasattr(config, name)]

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
-from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
+from fairl_bench.builtin.lms.alignment import AlignmentTask, OnPolicy, Step
 from fairl_bench.builtin.lms.training_environment import NO_TOKEN, PRECISION, Precision, with_tokens
 from fairl_bench.errors import NotFinite
 from fairl_bench.progress import report
-from fairl_bench.science.checkpoints import intact, seal
+from fairl_bench.science.checkpoints import are_intact, seal
 
 CHECKPOINT_SECONDS = 60.0
 _DONE, _TEXTS = "complete", "texts"
@@ -42,8 +42,8 @@ class GroupRelative(OnPolicy):
     def penalty(self) -> float:
         """Return the value of TRL's ``beta``."""
 
-    def align(self, work: Work) -> list[Step]:
-        """Train ``work.model`` in place, from the last checkpoint if there is one, to the same weights."""
+    def align(self, task: AlignmentTask) -> list[Step]:
+        """Train ``task.model`` in place, from the last checkpoint if there is one, to the same weights."""
         from datasets import Dataset
         from transformers import PrinterCallback
 
@@ -53,28 +53,28 @@ class GroupRelative(OnPolicy):
         heard: list[str] = []
 
         def reward(prompts: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
-            heard[:] = [spelled(work.tokenizer, ids, work.ends) for ids in completion_ids]
-            values: list[float] = work.reward(prompts, heard).tolist()
+            heard[:] = [spelled(task.tokenizer, ids, task.ends) for ids in completion_ids]
+            values: list[float] = task.reward(prompts, heard).tolist()
             return values
 
         trainer_class, _ = self.trainer()
-        pad = padding(work.tokenizer, work.ends, vocabulary(work.model))
-        trainer = _ending(trainer_class, work.ends)(
-            model=work.model,
+        pad = padding(task.tokenizer, task.ends, vocabulary(task.model))
+        trainer = _ending(trainer_class, task.ends)(
+            model=task.model,
             reward_funcs=reward,
-            args=self._configuration(work),
-            train_dataset=Dataset.from_dict({"prompt": list(work.prompts)}),
-            processing_class=with_tokens(work.tokenizer, pad, work.ends),
-            callbacks=[_follower(heard, work)],
+            args=self._configuration(task),
+            train_dataset=Dataset.from_dict({"prompt": list(task.prompts)}),
+            processing_class=with_tokens(task.tokenizer, pad, task.ends),
+            callbacks=[_follower(heard, task)],
         )
-        _end_at(trainer, work.ends)
+        _end_at(trainer, task.ends)
         self._refer(trainer)
         trainer.remove_callback(PrinterCallback)
-        last = _last_checkpoint(work.scratch)
+        last = _last_checkpoint(task.scratch)
         if last is not None:
-            _restore(work.model, last)
-        elif work.probe:
-            work.probe.look(0)
+            _restore(task.model, last)
+        elif task.probe:
+            task.probe.look(0)
         trainer.train(resume_from_checkpoint=last)
         return [_step(row) for row in trainer.state.log_history if "reward" in row]
 
@@ -88,10 +88,10 @@ class GroupRelative(OnPolicy):
             reference = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model)).eval()
             trainer.ref_model = trainer.accelerator.prepare_model(reference, evaluation_mode=True)
 
-    def _configuration(self, work: Work) -> Any:
+    def _configuration(self, task: AlignmentTask) -> Any:
         _, configuration = self.trainer()
         return configuration(
-            output_dir=str(work.scratch),
+            output_dir=str(task.scratch),
             max_steps=self.steps,
             per_device_train_batch_size=self.batch // self.parts,
             gradient_accumulation_steps=self.parts,
@@ -105,7 +105,7 @@ class GroupRelative(OnPolicy):
             max_completion_length=self.sampling.max_new_tokens,
             shuffle_dataset=False,  # the prompts are in their order already
             disable_dropout=True,
-            seed=work.seed,
+            seed=task.seed,
             use_cpu=self.device == "cpu",
             bf16=self.precision == "bfloat16",
             gradient_checkpointing=False,
@@ -138,7 +138,7 @@ def _end_at(trainer: Any, ends: Sequence[int]) -> None:
     trainer.eos_token_ids = list(ends) or [NO_TOKEN]
 
 
-def _follower(heard: Sequence[str], work: Work) -> Any:
+def _follower(heard: Sequence[str], task: AlignmentTask) -> Any:
     """Return a callback that reports and records each step, and saves one every `CHECKPOINT_SECONDS`."""
     from transformers import TrainerCallback
 
@@ -155,12 +155,12 @@ def _follower(heard: Sequence[str], work: Work) -> Any:
                 )
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if work.probe:
-                work.probe.look(state.global_step)
+            if task.probe:
+                task.probe.look(state.global_step)
             control.should_save = time.monotonic() - self.kept >= CHECKPOINT_SECONDS
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            folder = work.scratch / f"checkpoint-{state.global_step}"
+            folder = task.scratch / f"checkpoint-{state.global_step}"
             seal((path for path in folder.iterdir() if path.is_file()), folder / _DONE)
             self.kept = time.monotonic()
 
@@ -177,7 +177,7 @@ def _last_checkpoint(scratch: Path) -> str | None:
     """Return the last complete checkpoint; half-written and damaged ones are removed."""
     found = {int(path.name.partition("-")[2]): path for path in scratch.glob("checkpoint-*")}
     for step in sorted(found, reverse=True):
-        if intact(found[step] / _DONE):
+        if are_intact(found[step] / _DONE):
             return str(found[step])
         shutil.rmtree(found[step])
     return None

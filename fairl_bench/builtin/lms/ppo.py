@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.alignment import OnPolicy, Step, Work
+from fairl_bench.builtin.lms.alignment import AlignmentTask, OnPolicy, Step
 from fairl_bench.builtin.lms.training_environment import with_tokens
 from fairl_bench.data import Floats
 from fairl_bench.errors import MissingExtra
@@ -48,8 +48,8 @@ class Ppo(OnPolicy):
         _has_ppo(self.use)
         super().check()
 
-    def align(self, work: Work) -> list[Step]:
-        """Train ``work.model`` in place and return a record of each step."""
+    def align(self, task: AlignmentTask) -> list[Step]:
+        """Train ``task.model`` in place and return a record of each step."""
         _has_ppo(self.use)
         from transformers import PrinterCallback
 
@@ -57,16 +57,16 @@ class Ppo(OnPolicy):
 
         heard: list[_Heard] = []
         # it says that it trains
-        with redirect_stdout(io.StringIO()), _ending(work.ends):
-            trainer = self._trainer(work, heard)
-            settle(work.model, work.tokenizer, work.ends)  # which TRL has given one end token
+        with redirect_stdout(io.StringIO()), _ending(task.ends):
+            trainer = self._trainer(task, heard)
+            settle(task.model, task.tokenizer, task.ends)  # which TRL has given one end token
             trainer.callback_handler.remove_callback(PrinterCallback)
-            if work.probe:
-                work.probe.look(0)
+            if task.probe:
+                task.probe.look(0)
             trainer.train()
         return [_step(row) for row in trainer.state.log_history if "objective/scores" in row]
 
-    def _trainer(self, work: Work, heard: list[_Heard]) -> Any:
+    def _trainer(self, task: AlignmentTask, heard: list[_Heard]) -> Any:
         import torch
         from datasets import Dataset
         from transformers import AutoModelForSequenceClassification
@@ -75,36 +75,36 @@ class Ppo(OnPolicy):
         from fairl_bench.science.language_model import vocabulary
 
         value = AutoModelForSequenceClassification.from_pretrained(
-            work.base, num_labels=1, dtype="float32", use_safetensors=True, trust_remote_code=False
+            task.base, num_labels=1, dtype="float32", use_safetensors=True, trust_remote_code=False
         )
-        ids = work.tokenizer(list(work.prompts))["input_ids"]
+        ids = task.tokenizer(list(task.prompts))["input_ids"]
         # all of one width, so that the judge knows where a prompt ends
         length = max(map(len, ids))
         # TRL takes the padding token for padding wherever it stands: one that the model does not have stands nowhere
-        pad = vocabulary(work.model)
+        pad = vocabulary(task.model)
         padded = [[pad] * (length - len(one)) + one for one in ids]
 
         def judge(prompts: Sequence[str], completions: Sequence[_Heard]) -> Floats:
             heard.extend(completions)
-            return work.reward(prompts, [one.text for one in completions])
+            return task.reward(prompts, [one.text for one in completions])
 
         return PPOTrainer(
-            args=self._configuration(work),
-            processing_class=with_tokens(work.tokenizer, pad, work.ends),
-            model=work.model,
+            args=self._configuration(task),
+            processing_class=with_tokens(task.tokenizer, pad, task.ends),
+            model=task.model,
             ref_model=None,
-            reward_model=_judged(judge, work, length),
+            reward_model=_judged(judge, task, length),
             value_model=value,
             data_collator=lambda rows: {"input_ids": torch.tensor([row["input_ids"] for row in rows])},
             train_dataset=Dataset.from_dict({"input_ids": padded}),
-            callbacks=[_listener(heard, work)],
+            callbacks=[_listener(heard, task)],
         )
 
-    def _configuration(self, work: Work) -> Any:
+    def _configuration(self, task: AlignmentTask) -> Any:
         from trl.experimental.ppo import PPOConfig
 
         return PPOConfig(
-            output_dir=str(work.scratch),
+            output_dir=str(task.scratch),
             total_episodes=self.steps * self.batch,
             per_device_train_batch_size=self.batch // self.parts,
             gradient_accumulation_steps=self.parts,
@@ -119,7 +119,7 @@ class Ppo(OnPolicy):
             response_length=self.sampling.max_new_tokens,
             stop_token="eos",
             num_sample_generations=0,
-            seed=work.seed,
+            seed=task.seed,
             use_cpu=self.device == "cpu",
             bf16=False,
             gradient_checkpointing=False,
@@ -164,7 +164,7 @@ def _ending(ends: Sequence[int]) -> Iterator[None]:
         ppo_trainer.truncate_response, ppo_trainer.selective_log_softmax = truncate, log_softmax
 
 
-def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], work: Work, length: int) -> Any:
+def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], task: AlignmentTask, length: int) -> Any:
     """Return the judge in the form of a reward model: its 'hidden state' at every token is the reward of the text."""
     import torch
     from transformers.modeling_outputs import BaseModelOutput
@@ -177,8 +177,8 @@ def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], work: Wo
                 (input_ids[:, part], attention_mask[:, part]) for part in (slice(None, length), slice(length, None))
             ]
             prompts, texts = (
-                [spelled(work.tokenizer, row[kept].tolist(), end) for row, kept in zip(*side, strict=True)]
-                for side, end in zip(sides, ((), work.ends), strict=True)
+                [spelled(task.tokenizer, row[kept].tolist(), end) for row, kept in zip(*side, strict=True)]
+                for side, end in zip(sides, ((), task.ends), strict=True)
             )
             counts = attention_mask[:, length:].sum(1).tolist()
             completions = [_Heard(text, tokens) for text, tokens in zip(texts, counts, strict=True)]
@@ -195,7 +195,7 @@ def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], work: Wo
     return RewardModel()
 
 
-def _listener(heard: list[_Heard], work: Work) -> Any:
+def _listener(heard: list[_Heard], task: AlignmentTask) -> Any:
     """Return a callback that reports each step and records it with its completions."""
     from transformers import TrainerCallback
 
@@ -205,8 +205,8 @@ def _listener(heard: list[_Heard], work: Work) -> Any:
             row["texts"] = [one.text for one in heard]
             row["length"] = sum(one.tokens for one in heard) / len(heard)
             heard.clear()
-            if work.probe:
-                work.probe.look(row["step"])
+            if task.probe:
+                task.probe.look(row["step"])
             report(row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}")
 
     return Listener()

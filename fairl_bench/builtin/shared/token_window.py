@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.component import Component
-from fairl_bench.truncation import Tokens, heard, report_read
+from fairl_bench.truncation import Tokens, reads_are_logged, report_read
 
 _CHUNK = 1024  # texts whose tokens are held at once
 
 
 def report_window(part: Component, tokenizer: Any, texts: Sequence[str], limit: int) -> None:
     """Report that a part reads the first ``limit`` tokens of each text, where anybody listens."""
-    if not heard():
+    if not reads_are_logged():
         return
     whole = token_counts(tokenizer, texts)
     report_read(part, whole, [min(n, limit) for n in whole])

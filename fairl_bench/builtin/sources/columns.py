@@ -16,7 +16,7 @@ from fairl_bench.kinds import Source
 from fairl_bench.textfiles import brief
 
 
-class Told(Source):
+class TruthInRows(Source):
     """A source whose rows may hold the truth of both sides of a pair."""
 
     gold: PairGold | None = Field(  # type: ignore[assignment]  # wider than any source's: these have columns too
@@ -28,7 +28,7 @@ class Told(Source):
         """Return whether a judge is named, or the numbers are made into labels."""
         return self.gold.labelled() if isinstance(self.gold, PairColumns) else self.judged()
 
-    def told(self, pairs: Pairs, rows: Sequence[Row], *, whole: bool) -> Pairs:
+    def with_truths(self, pairs: Pairs, rows: Sequence[Row], *, whole: bool) -> Pairs:
         """Return the pairs with the truth of their rows, where the rows hold one."""
         if not isinstance(self.gold, PairColumns):
             return pairs

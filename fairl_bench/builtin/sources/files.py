@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row, count_csv, count_rows, read_csv, read_jsonl
-from fairl_bench.builtin.sources.columns import Columns, Told
+from fairl_bench.builtin.sources.columns import Columns, TruthInRows
 from fairl_bench.component import DataFile
 from fairl_bench.data import Pairs
 
 
-class _File(Told):
+class _File(TruthInRows):
     at_hand: ClassVar[bool] = True
 
     path: DataFile = Field(description="the file, relative to the suite")
@@ -43,7 +43,7 @@ class _File(Told):
 
     def _pairs(self, rows: list[Row], *, whole: bool = True) -> Pairs:
         pairs = self.columns.pairs(rows, identical=self.identical == "drop", empty=self.empty == "drop")
-        return self.told(pairs, rows, whole=whole)
+        return self.with_truths(pairs, rows, whole=whole)
 
 
 class Jsonl(_File):

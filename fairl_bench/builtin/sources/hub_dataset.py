@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row
 from fairl_bench.builtin.shared.hub import Beside, snapshot
-from fairl_bench.builtin.sources.columns import Columns, Told, refuse_identical
+from fairl_bench.builtin.sources.columns import Columns, TruthInRows, refuse_identical
 from fairl_bench.builtin.sources.file_splits import SplitRows, file_format, rows_of_files, rows_of_folder
 from fairl_bench.component import RunTime
 from fairl_bench.data import Pairs
@@ -26,7 +26,7 @@ from fairl_bench.errors import DataError, suggest
 _TURN = "\n\nAssistant:"
 
 
-class HubDataset(Told):
+class HubDataset(TruthInRows):
     """Pairs from a data set of the hub, or from a copy of it: a file, or a folder as on the hub or by save_to_disk.
 
     Its identity is the commit, or the copy's content.  Rows are read one after another, so a large data set with a
@@ -87,7 +87,7 @@ class HubDataset(Told):
             if not all(text.strip() for text in texts):
                 raise DataError(f"{row.place}: a text of the pair is empty; set 'empty: drop' to leave such pairs out")
         pairs = pairs if self.identical == "drop" else refuse_identical(pairs, rows)
-        return self.told(pairs, rows, whole=whole)
+        return self.with_truths(pairs, rows, whole=whole)
 
     def _rows(self, limit: int | None) -> list[Row]:
         rows = list[Row]()

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, StoreError
-from fairl_bench.isolation import put_back, said
+from fairl_bench.isolation import isolated, message_of
 from fairl_bench.progress import listening
 from fairl_bench.suite.drop_ins import no_neighbours
 
@@ -82,9 +82,9 @@ def perform(job: Job, worker: Worker, moved: Moved, began: Began = lambda stages
         report.broken_store = error
     except Exception as error:
         if len(job) == 1:
-            reason = said(error) if isinstance(error, FairlError) else f"{type(error).__name__}: {said(error)}"
+            kind = "" if isinstance(error, FairlError) else f"{type(error).__name__}: "
             log = traceback.format_exc().encode("utf-8", "backslashreplace").decode()
-            report.failed[job[0].key] = (reason, log)
+            report.failed[job[0].key] = (f"{kind}{message_of(error)}", log)
         else:
             for stage in job:
                 report.add(perform([stage], worker, moved, began))
@@ -100,7 +100,7 @@ def _locked(job: Job, worker: Worker, began: Began) -> None:
         if left:
             began(len(left))
             # inside the locks: a child that a part forks must not let go of them
-            with put_back(), no_neighbours(worker.registry.dropped_in(stage.parts for stage in left)):
+            with isolated(), no_neighbours(worker.registry.dropped_in(stage.parts for stage in left)):
                 worker.perform(left)
 
 

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
-import fairl_bench
 from fairl_bench.engine import resources
 from fairl_bench.engine.executors.here import Job, Report, perform
 from fairl_bench.engine.executors.parent import watch_parent
@@ -29,6 +28,7 @@ from fairl_bench.errors import FairlError, StoreError
 from fairl_bench.store.place import open_store
 from fairl_bench.suite.registry import Registry
 from fairl_bench.untrusted import is_name
+from fairl_bench.version import __version__
 
 Files = tuple[tuple[str, bytes], ...]
 """The names and the contents of drop-in files."""
@@ -51,11 +51,11 @@ class Code(NamedTuple):
 @cache
 def code() -> Code:
     """This process's own."""
-    package = Path(fairl_bench.__file__).parent
+    package = Path(__file__).parents[2]
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         found.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes())
-    return Code(fairl_bench.__version__, found.hexdigest(), ".".join(map(str, sys.version_info[:2])))
+    return Code(__version__, found.hexdigest(), ".".join(map(str, sys.version_info[:2])))
 
 
 class Begun(NamedTuple):

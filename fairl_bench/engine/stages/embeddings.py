@@ -9,15 +9,15 @@ import numpy as np
 
 from fairl_bench import answers
 from fairl_bench.data import Embeddings, Examples, Rows, Split, Vectors
-from fairl_bench.engine.preferences import equal_pairs
-from fairl_bench.engine.shards import merged_vectors, rows_of
+from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.kinds import Encoder
-from fairl_bench.readonly import lent
+from fairl_bench.preferences import equal_pairs
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_rows
-from fairl_bench.truncation import Reading, report_again
+from fairl_bench.truncation import TextsRead, report_texts_read
 
 
 class TextVectors(StageKind[Embeddings, Embeddings]):
@@ -75,6 +75,15 @@ def _texts(stage: Stage, inputs: StageInputs) -> tuple[Examples, _Texts]:
     return examples, _Texts(list(rows), np.array(row, np.int64))
 
 
+def merged_vectors(shards: Sequence[Embeddings], n: int) -> Vectors:
+    """The vectors of all ``n`` texts ``[n, d]``."""
+    vectors = np.empty((n, max(shard.vectors.shape[1] for shard in shards)), np.float32)
+    for i, shard in enumerate(shards):
+        if len(shard.vectors):  # a shard without a text does not know d
+            vectors[i :: len(shards)] = shard.vectors
+    return vectors
+
+
 def _size(vectors: Vectors) -> dict[str, int]:
     return {"texts": len(vectors), "dimensions": int(vectors.shape[1])}
 
@@ -83,7 +92,7 @@ def _encoded(stage: Stage, inputs: StageInputs, texts: Sequence[str]) -> Vectors
     """The vector of each text.  Raises `DataError` and `NotFinite` for what an encoder must not give."""
     encoder = inputs.registry.build(Encoder, stage.parts["encoder"])
     corpus, upstream = _corpus(stage, inputs), inputs.upstream(stage)
-    with lent(encoder, upstream=upstream):
+    with unchanged_by(encoder, upstream=upstream):
         encoded = encoder.encode(tuple(texts), corpus, **upstream)
         vectors = answers.vectors(encoder, encoded, len(texts))
     finite_rows(f"what encoder {encoder.use!r} gives", vectors, tuple(texts), "use a wider dtype, or mend the encoder")
@@ -103,4 +112,4 @@ def _report_shards(stage: Stage, inputs: StageInputs) -> None:
     """Report how much of its texts each shard has read."""
     for key in stage.shards():
         for reading in inputs.store.manifest(key)["facts"].get("read", ()):
-            report_again(Reading(**reading))
+            report_texts_read(TextsRead(**reading))

@@ -14,7 +14,7 @@ from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.kinds import Evaluator
-from fairl_bench.readonly import ReadOnly, lent, read_only
+from fairl_bench.readonly import ReadOnly, read_only, unchanged_by
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
@@ -44,7 +44,7 @@ class Measures(StageKind[Numbers, list[Measure]]):
         if "baseline" in stage.inputs:
             return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
         upstream = inputs.upstream(stage)
-        with lent(evaluator, scored=scored, upstream=upstream):
+        with unchanged_by(evaluator, scored=scored, upstream=upstream):
             return [Answer(stage, answers.measures(evaluator, evaluator.evaluate(scored, **upstream)), {})]
 
 
@@ -56,7 +56,7 @@ def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: 
         for name in evaluator.data
         if name in PAIRS
     }
-    with lent(evaluator, scored=scored, sliced=sliced):
+    with unchanged_by(evaluator, scored=scored, sliced=sliced):
         return [*evaluate_slices(evaluator, scored, sliced)]
 
 

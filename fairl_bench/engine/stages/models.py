@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fairl_bench import answers
-from fairl_bench.engine.shards import merged_completions, rows_of
+from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Prompts
 from fairl_bench.language_models import Asked, Completions, Sampling
-from fairl_bench.readonly import lent
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
 
@@ -48,7 +48,7 @@ class LanguageModels(StageKind[MadeModel, Path]):
         (stage,) = job
         site = inputs.site(stage)
         lm = inputs.registry.build(LM, stage.parts["lm"])
-        with lent(lm, upstream=site.upstream):
+        with unchanged_by(lm, upstream=site.upstream):
             made = answers.model(lm, lm.make(site), site.folder)
         return [Answer(stage, MadeModel(made.folder, made.folder != site.folder), made.facts)]
 
@@ -69,7 +69,7 @@ class LanguageModelCompletions(StageKind[Completions, Completions]):
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Completions]]:
         """Draw the completions, or merge those that were drawn."""
         (stage,) = job
-        completions = _drawn(stage, inputs) if stage.parts else merged_completions(inputs.shards(stage))
+        completions = _drawn(stage, inputs) if stage.parts else Completions.merged(inputs.shards(stage))
         empty = sum(not text.strip() for text in completions.text)
         return [Answer(stage, completions, {"completions": len(completions), "empty": empty})]
 
@@ -88,7 +88,7 @@ def _drawn(stage: Stage, inputs: StageInputs) -> Completions:
     sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
     every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
     asked = every.take(rows_of(settings, len(every)))
-    with lent((lm, prompts), upstream=site.upstream):
+    with unchanged_by((lm, prompts), upstream=site.upstream):
         texts = answers.completions(lm, lm.complete(asked, site), len(asked))
     return Completions(asked.prompt, texts, asked.row, asked.draw)
 

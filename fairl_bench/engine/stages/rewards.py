@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from fairl_bench import answers
 from fairl_bench.data import Embeddings, Examples, Floats
-from fairl_bench.engine.preferences import Parts, preferences
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.kinds import Method
-from fairl_bench.readonly import lent
+from fairl_bench.preferences import Parts, preferences
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_reward, finite_rows
 from fairl_bench.training import Head, Inputs, Reward, Task, Training
@@ -42,7 +42,7 @@ class Rewards(StageKind[Reward, Reward]):
         methods = [inputs.registry.build(Method, stage.parts["method"]) for stage in job]
         tasks = [_task(stage, method, parts) for stage, method in zip(job, methods, strict=True)]
         runs = [(method, task) for method, (task, _) in zip(methods, tasks, strict=True)]
-        with lent(methods, task=runs[0][1]):
+        with unchanged_by(methods, task=runs[0][1]):
             rewards = answers.rewards(methods, type(methods[0]).fit_many(runs))
         for stage, reward, (_, left_out) in zip(job, rewards, tasks, strict=True):
             finite_reward(reward)
@@ -92,6 +92,6 @@ def _scored(method: Method, reward: Reward, examples: Examples, embeddings: Embe
     """The reward of each example; equal inputs are scored once."""
     first = np.unique(embeddings.row, return_index=True)[1]
     unique = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors)
-    with lent(method, reward=reward, inputs=unique):
+    with unchanged_by(method, reward=reward, inputs=unique):
         scores = answers.scores(method, method.score(reward, unique), len(unique.text))
     return scores[embeddings.row]

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from fairl_bench import answers
 from fairl_bench.component import Component
 from fairl_bench.data import Examples, Split
-from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.engine.keys import identity, stage_key
 from fairl_bench.engine.splits import divided
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
+from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Source, TestSet
-from fairl_bench.readonly import lent
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_truths
@@ -54,7 +54,7 @@ def _of_testset(stage: Stage, inputs: StageInputs) -> Examples:
     """The texts of a test set.  Raises `DataError` where it has none."""
     testset = inputs.registry.build(TestSet, stage.parts["testset"])
     upstream = inputs.upstream(stage)
-    with lent(testset, upstream=upstream):
+    with unchanged_by(testset, upstream=upstream):
         drawn = testset.examples(stream("world/testset", stage.settings["replicate"]), **upstream)
         examples = answers.examples(testset.use, drawn)
     if not len(examples):

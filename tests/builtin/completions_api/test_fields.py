@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fairl_bench.engine.keys import digest, identity
+from fairl_bench.digests import digest
+from fairl_bench.engine.keys import identity
 from fairl_bench.kinds import LM, Source
 from fairl_bench.suite.registry import Registry
 

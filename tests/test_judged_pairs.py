@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fairl_bench.data import Pairs, Truth
-from fairl_bench.engine.judged_pairs import judged_pairs
 from fairl_bench.errors import DataError
+from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Source
 
 PAIRS = Pairs(("good", "same", " ", "fine", "kind"), ("bad", "same", "rude", "", "mean"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from fairl_bench.cli.text import safe
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.stage import Stage
+from fairl_bench.notebook import NotebookProgress, in_notebook
+from fairl_bench.printable import safe
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -105,3 +107,8 @@ class _Running:
 
     def __post_init__(self) -> None:
         self.spoke = self.began
+
+
+def shown() -> Progress | NotebookProgress:
+    """What shows the progress of a run here: in a notebook an output of its own, else the standard error."""
+    return NotebookProgress() if in_notebook() else Progress(sys.stderr)

@@ -11,7 +11,7 @@ from fairl_bench import answers
 from fairl_bench.data import Examples, Pairs
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge, Source
-from fairl_bench.readonly import lent
+from fairl_bench.readonly import unchanged_by
 from fairl_bench.science.streams import stream
 
 
@@ -20,7 +20,7 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
 
     Raises `DataError` for a pair that the source refuses, and where no pair is left.
     """
-    with lent(source, upstream=upstream):
+    with unchanged_by(source, upstream=upstream):
         pairs = answers.pairs(source.use, source.pairs(stream("world", replicate), **upstream))
     pairs, empty = _without(pairs, _empty(pairs), source.empty, f"source {source.use!r}: a text is empty", "empty")
     same = f"source {source.use!r}: both texts are equal"
@@ -33,7 +33,7 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
     if isinstance(
         source.gold, Judge
     ):  # judged before preferences are turned around: noise is in the pairs, not in the truth
-        with lent(source.gold, examples=examples):
+        with unchanged_by(source.gold, examples=examples):
             told = answers.judged(source.gold.use, source.gold.judge(examples), len(examples))
         examples = examples.knowing(told)
     turned = stream("flip", replicate).random(len(pairs)) < source.flip

@@ -1,0 +1,193 @@
+"""The Python face: a notebook checks a suite, runs it, and reads what a run has left.
+
+A suite is the path of a YAML file, or its content as plain data: what YAML would give, with paths relative to the
+working directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairl_bench.errors import UnknownName
+from fairl_bench.start import Changes, SuiteSource, name_of, read_suite, run_suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fairl_bench.engine.check import Checked
+    from fairl_bench.material import Picture
+    from fairl_bench.results.results import Results as Folder
+    from fairl_bench.reward.saved import SavedRewards
+    from fairl_bench.table import Table
+    from fairl_bench.verdicts import Verdict
+
+
+def check(
+    suite: SuiteSource,
+    *,
+    store: str | Path | None = None,
+    set: Changes = (),
+) -> Checked:
+    """Check a suite without running it, and say what a run would do and cost.  Raises `FairlError` where it is wrong.
+
+    ``set`` changes values of the suite: ``{"head.width": 32}``.
+    """
+    from fairl_bench.engine.check import check as check_study
+    from fairl_bench.store.place import default_store, open_store
+
+    study = read_suite(suite, set)
+    return check_study(study, open_store(store or default_store()), name_of(suite))
+
+
+def run(
+    suite: SuiteSource,
+    *,
+    jobs: int = 1,
+    executor: str = "local",
+    address: str | None = None,
+    store: str | Path | None = None,
+    results: str | Path | None = None,
+    only: Mapping[str, Any] | None = None,
+    set: Changes = (),
+    replace_results: bool = False,
+    isolate: bool = False,
+) -> Results:
+    """Run a suite, as ``fairl-bench run`` does: only what the store lacks is computed.
+
+    The results folder is ``results/NAME``, or ``results``.  ``only`` takes these cells alone: ``{"method": ["a", "b"],
+    "seed": 0}``.  With ``isolate``, plugins work in a process of their own, as the command has it.  A part that fails
+    is in `Results.failures`; what the user must change raises `FairlError`.
+    """
+    from fairl_bench.live import shown
+
+    with shown() as progress:
+        finished = run_suite(
+            suite,
+            progress.watcher(),
+            jobs=jobs,
+            executor=executor,
+            address=address,
+            store=store,
+            results=results,
+            only=only,
+            set=set,
+            replace_results=replace_results,
+            isolate=isolate,
+            command=("fairl_bench.run", name_of(suite)),
+        )
+    return Results(finished.results)
+
+
+def read_results(folder: str | Path, *, plugins: Sequence[str | Path] = ()) -> Results:
+    """The results in a folder that a run has written.  Raises `ResultsError` where it is none, or damaged.
+
+    ``plugins`` are drop-in files with tables and figures of their own, or with parts of the rewards.
+    """
+    from fairl_bench.results.results import read_results as read_folder
+    from fairl_bench.suite.registry import Registry
+
+    return Results(read_folder(Path(folder), Registry([Path(path) for path in plugins])))
+
+
+class Results:
+    """What a run has left in its folder: numbers as pandas frames, tables, figures, rewards and findings.
+
+    Everything is read when it is first asked for.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """The results folder."""
+        return self._folder.path
+
+    @property
+    def name(self) -> str:
+        """The name of the suite."""
+        return self._folder.name
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """Every number on record, one row each, with the columns of ``records.parquet``."""
+        from fairl_bench.results.frames import record_frame
+
+        return record_frame(self._folder.records)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The reward of every example by every run, one row each, beside the example and its truth ``gold``."""
+        from fairl_bench.results.frames import score_frame
+
+        data = dict.fromkeys(record.data for record in self._folder.single_records)
+        return score_frame(self._folder.sheets(data))
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """The tables of the report, by name."""
+        return self._folder.tables
+
+    def table(self, name: str) -> Table:
+        """One of the tables.  Raises `UnknownName`."""
+        if name not in self.tables:
+            raise UnknownName(f"{self.folder}: table", name, self.tables)
+        return self.tables[name]
+
+    @cached_property
+    def figures(self) -> Mapping[str, Picture]:
+        """The figures that there is data for, by name."""
+        from fairl_bench.figures.draw import pictures
+        from fairl_bench.suite.report import figures_of
+
+        return pictures(figures_of(self._folder.asked.registry), self._folder)
+
+    def figure(self, name: str) -> Picture:
+        """One of the figures.  Raises `UnknownName`."""
+        if name not in self.figures:
+            raise UnknownName(f"{self.folder}: figure", name, self.figures)
+        return self.figures[name]
+
+    @property
+    def rewards(self) -> SavedRewards:
+        """The recovered rewards, by cell; each is loaded when it is asked for."""
+        from fairl_bench.reward.saved import SavedRewards
+
+        return SavedRewards(self.folder / "rewards", self._folder.asked.registry.drop_ins)
+
+    @property
+    def findings(self) -> Sequence[Verdict]:
+        """The verdicts on the suite's claims; empty where it makes none."""
+        return self._folder.verdicts
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Why the stages that failed did, by key; those that were skipped for it are not among them."""
+        failed: Mapping[str, str] = self._folder.run.get("failed", {})
+        return failed
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What to know beside the numbers, such as which texts were read only in part."""
+        return self._folder.notes
+
+    def __repr__(self) -> str:
+        parts = [f"results of suite {self.name!r} in {self.folder}: {len(self._folder.records):,} records"]
+        return "; ".join([*parts, *self._summary()])
+
+    def _repr_html_(self) -> str:
+        """The first table, and what else there is, as Jupyter shows it."""
+        first = next(iter(self.tables.values()), None)
+        shown = "" if first is None else first._repr_html_()
+        return f"{shown}<p>{escape(repr(self))}</p>"
+
+    def _summary(self) -> Iterator[str]:
+        """What there is beside the records."""
+        yield f"tables {', '.join(self.tables) or 'none'}"
+        yield f"{len(self.rewards)} rewards"
+        if self.failures:
+            yield f"{len(self.failures)} stages failed"

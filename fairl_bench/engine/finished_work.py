@@ -1,0 +1,195 @@
+"""What a store holds of a plan, as the plain values that results are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fairl_bench.coordinates import Coordinates, Row
+from fairl_bench.data import PREFERRED
+from fairl_bench.engine.execute import Outcome
+from fairl_bench.engine.plan import Cell, Plan, WorldKeys
+from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
+from fairl_bench.engine.stage import Stage
+from fairl_bench.engine.worker import Worker
+from fairl_bench.errors import DataError
+from fairl_bench.finished import FinishedCell, FinishedModel, FinishedReward, FinishedRun, FinishedWorld, Stored
+from fairl_bench.records import Measure, Record
+from fairl_bench.rows import Runs
+from fairl_bench.store.artefacts import EVIDENCE, PLACE, REWARD
+from fairl_bench.suite.suite import Suite
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SELECTED: Final = ("kept_epoch", "admissible_from")
+"""The epoch of a run that was kept, and the first that could be (0: none could, and the last was), as metrics."""
+
+
+def finished_run(suite: Suite, plan: Plan, worker: Worker, outcome: Outcome, part: Plan | None = None) -> FinishedRun:
+    """What is finished of a plan; ``part`` is the part of it that was asked for, where that is not all."""
+    work = _Work(suite, plan, worker, part)
+    return FinishedRun(
+        worlds=list(work.worlds.values()),
+        cells=[work.cell(cell) for cell in plan.cells],
+        whole=part is None,
+        rows=rows_of(plan, outcome),
+        stages=list(work.stages(set(outcome.done))),
+        failed=outcome.failed,
+        logs=outcome.logs,
+        skipped=outcome.skipped,
+        damaged=outcome.damaged,
+        lost=[attempt._asdict() for attempt in outcome.attempts],
+        warnings=outcome.warnings,
+    )
+
+
+def rows_of(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
+    """What each row of a table should rest on."""
+    lost = outcome.lost()
+    rows: dict[Row, list[Cell]] = {}
+    for cell in plan.cells:
+        rows.setdefault(cell.row, []).append(cell)
+    return {
+        row: Runs(
+            all=len(cells),
+            failed=sum(any(key in lost for key in (cell.reward, cell.scores, *cell.judged())) for cell in cells),
+            unit="seeds" if cells[0].seed is not None and len({cell.replicate for cell in cells}) == 1 else "runs",
+        )
+        for row, cells in rows.items()
+    }
+
+
+class _Work:
+    """A plan and its store at one moment: what is there is looked up once."""
+
+    def __init__(self, suite: Suite, plan: Plan, worker: Worker, part: Plan | None) -> None:
+        self.suite, self.plan, self.worker, self.store = suite.name, plan, worker, worker.store
+        self.baseline = suite.slices.baseline if suite.slices else ""
+        self.has, self.manifest = cache(self.store.has), cache(self.store.manifest)
+        self.wanted = {*(part or plan).worlds, *(part or plan).cells}
+        self.worlds = {world: self._world(world) for world in plan.worlds}
+
+    def stored(self, key: str) -> Stored[Any]:
+        """The answer of a stage."""
+        return Stored(key, self.has(key), partial(self.worker.load, key))
+
+    def stages(self, done: set[str]) -> Iterator[dict[str, Any]]:
+        """The facts of every finished stage."""
+        for key, stage in self.plan.stages.items():
+            if self.has(key):
+                yield {"key": key, "kind": stage.kind, "computed": key in done, **self.manifest(key)["facts"]}
+
+    def _world(self, world: WorldKeys) -> FinishedWorld:
+        texts = {name: self.stored(key) for name, key in world.texts().items()}
+        return FinishedWorld(world.of, self.stored(world.split), texts, world in self.wanted)
+
+    def cell(self, cell: Cell) -> FinishedCell:
+        """What is there of a cell."""
+        return FinishedCell(
+            place=Coordinates.of(cell.world, cell.run),
+            world=self.worlds[cell.inputs],
+            reward=self.stored(cell.reward),
+            scores=self.stored(cell.scores),
+            measures=cell.measures,
+            slices=tuple(key for _, key in cell.slices),
+            records=lambda: list(self._records(cell)),
+            evidence=lambda: list(self._evidence(cell)),
+            saved=lambda: self._reward(cell),
+            wanted=cell in self.wanted,
+        )
+
+    # --- numbers
+
+    def _records(self, cell: Cell) -> Iterator[Record]:
+        """The record of every number of a cell that is finished."""
+        for seed, key, measures in self._measured(cell):
+            run = cell.run._replace(seed=seed)
+            for measure in measures:
+                part = f"{measure.slice}:{self.baseline}" if measure.slice in (MISRANKED, NEAR_TIE) else measure.slice
+                place = Coordinates.of(cell.world, run, measure.data, measure.truth, part)
+                value = (measure.metric, measure.value, measure.n)
+                yield Record.at(place, self.suite, *value, note=measure.note, stage=key)
+
+    def _measured(self, cell: Cell) -> Iterator[tuple[int | None, str, Sequence[Measure]]]:
+        """The seed, the stage and the numbers of everything that is finished of a cell."""
+        yield cell.seed, cell.reward, self._selected(cell)
+        for seed, key in [*((cell.seed, key) for key in cell.measures), *cell.slices]:
+            if self.has(key):
+                yield seed, key, self.worker.load(key)
+
+    def _selected(self, cell: Cell) -> list[Measure]:
+        """The epochs of a run's selection, made on its validation pairs; none without epochs, or without scores yet."""
+        there = self.has(cell.reward) and self.has(cell.scores)
+        facts = self.manifest(cell.reward)["facts"] if there else {}
+        return [
+            Measure("pairs/validation", PREFERRED, name, float(facts[name]), int(facts.get("epochs", 0)))
+            for name in SELECTED
+            if isinstance(facts.get(name), int)
+        ]
+
+    def _evidence(self, cell: Cell) -> Iterator[Stored[pa.Table]]:
+        for key in cell.measures:
+            if self.has(key) and EVIDENCE in self.manifest(key)["files"]:
+                yield Stored(key, True, partial(self._evidence_rows, key))
+
+    def _evidence_rows(self, key: str) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.store.read(key) / EVIDENCE)
+
+    # --- rewards
+
+    def _reward(self, cell: Cell) -> FinishedReward | None:
+        """What a cell's reward is made of; None where its encoder starts from what cannot be kept."""
+        stage = self.plan.stages[cell.reward]
+        embeddings = self._embeddings(stage)
+        models = embeddings.upstream()
+        if any(self.plan.stages[key].kind != "lm" for key in models.values()):
+            return None
+        pairs, split, embed = stage.inputs["pairs"], stage.inputs["split"], embeddings.settings["embed"]
+        return FinishedReward(
+            key=cell.reward,
+            there=self.has(cell.reward),
+            place=Coordinates.of(cell.world, cell.run),
+            method=stage.parts["method"],
+            encoder=embeddings.parts["encoder"],
+            embed=embed,
+            head=stage.settings["head"],
+            models={role: self._model(key) for role, key in models.items()},
+            corpus=(pairs, split, embed),
+            training_texts=lambda: self.worker.load(split).training_texts(self.worker.load(pairs), embed),
+            arrays=lambda: self.store.read(cell.reward) / REWARD,
+            facts=lambda: self.manifest(cell.reward)["facts"],
+        )
+
+    def _embeddings(self, reward: Stage) -> Stage:
+        """The stage that the vectors of a reward come from; of shards the first, which knows all."""
+        stage = self.plan.stages[reward.inputs["embeddings"]]
+        return stage if stage.parts else self.plan.stages[stage.shards()[0]]
+
+    def _model(self, key: str) -> FinishedModel:
+        path = self.store.path(key)
+        return FinishedModel(
+            path=str(path),
+            there=lambda: self._model_is_there(key),
+            folder=lambda: self._model_folder(key),
+            digests=lambda: self.manifest(key)["files"] if self._model_folder(key) == path else None,
+        )
+
+    def _model_is_there(self, key: str) -> bool:
+        """Whether a language model is there still: once all is embedded, nobody but a reward used elsewhere asks."""
+        try:
+            return self.has(key) and self._model_folder(key).is_dir()
+        except DataError:
+            return False
+
+    def _model_folder(self, key: str) -> Path:
+        """Where a language model lies: in the store, or where its artefact says."""
+        folder = self.store.path(key)
+        if not (folder / PLACE).exists():
+            return folder  # not loaded: that would read all of it
+        place: Path = self.worker.load(key)
+        return place

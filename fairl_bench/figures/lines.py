@@ -1,0 +1,107 @@
+"""Lines of rows: one look a row in every figure, and a label beside the end of each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fairl_bench.coordinates import Row
+from fairl_bench.data import Floats
+from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, look
+from fairl_bench.rows import named, shown_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def labels_of(rows: Iterable[Row]) -> dict[Row, str]:
+    """What tells each row from the others, but for its model."""
+    known = list(rows)
+    shown = [axis for axis in shown_axes(known) if axis != "model"]
+    return {row: " ".join(named(row, shown)) for row in known}
+
+
+def look_of(rows: Sequence[Row], row: Row) -> Look:
+    """The look of a row, the same in every figure, whatever its model."""
+    return look(_index(rows, row))
+
+
+def _index(rows: Sequence[Row], row: Row) -> int:
+    return list(dict.fromkeys(one._replace(model="") for one in rows)).index(row._replace(model=""))
+
+
+def line_style(rows: Sequence[Row], row: Row) -> dict[str, Any]:
+    """How a row's line is drawn; where looks come round again, with open marks."""
+    style = look_of(rows, row)
+    face = "white" if _index(rows, row) // len(LOOKS) % 2 else style.colour
+    return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "markerfacecolor": face}
+
+
+class End(NamedTuple):
+    """Where a line ends, and what it is called."""
+
+    x: float
+    y: float
+    label: str
+    style: Look
+    drawn: Mapping[str, Any]
+
+
+def line(
+    axis: Axes, x: Sequence[float], values: Sequence[Sequence[float]], rows: Sequence[Row], row: Row, label: str
+) -> End:
+    """Draw a row's mean at each ``x``, and a band from the least to the most of its values there; where it ends."""
+    style, drawn, means = look_of(rows, row), line_style(rows, row), [float(np.mean(one)) for one in values]
+    axis.plot(x, means, **drawn)
+    axis.fill_between(x, list(map(min, values)), list(map(max, values)), color=style.colour, alpha=0.10, linewidth=0)
+    return End(float(x[-1]), means[-1], label, style, drawn)
+
+
+def dark(style: Look) -> str:
+    """A colour in which small letters can be read: the light ones give way to grey."""
+    from matplotlib.colors import to_rgb
+
+    light = float(np.dot(to_rgb(style.colour), (0.299, 0.587, 0.114))) > 0.5
+    return MUTED if light else style.colour
+
+
+def titled(axis: Axes, model: str, models: Sequence[str]) -> None:
+    """Name the model above a panel, where there are several."""
+    if len(models) > 1:
+        axis.set_title(brief(model))
+
+
+def beside(axis: Axes, ends: Sequence[End]) -> None:
+    """A mark and a label beside the end of each line, moved apart where they would overlap, with a thread to it."""
+    bottom, top = axis.get_ylim()
+    order = sorted(ends, key=lambda end: end.y)
+    heights = np.array([(end.y - bottom) / (top - bottom) for end in order])
+    for end, place in zip(order, apart(heights, 0.062), strict=True):
+        thread = {"arrowstyle": "-", "color": end.style.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
+        label: dict[str, Any] = {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": thread}
+        axis.annotate("", xy=(end.x, end.y), xytext=(1.03, place), **label)
+        axis.plot(1.03, place, **{**end.drawn, "linestyle": "none"}, transform=axis.transAxes, clip_on=False)
+        axis.annotate(
+            brief(end.label, 26), (1.055, place), xycoords="axes fraction", va="center", fontsize=8,
+            color=dark(end.style), annotation_clip=False,
+        )  # fmt: skip
+
+
+def apart(heights: Floats, gap: float) -> Floats:
+    """Rising heights, each at least ``gap`` above the one below it, moved as little as in total can be.
+
+    >>> apart(np.array([0.5, 0.5, 0.9]), 0.2).round(9).tolist()
+    [0.4, 0.6, 0.9]
+    """
+    blocks: list[list[float]] = []  # of each block of touching labels, where its lowest would like to be
+    for at, height in enumerate(heights):
+        blocks.append([float(height) - gap * at])
+        while len(blocks) > 1 and np.mean(blocks[-1]) < np.mean(blocks[-2]):
+            last = blocks.pop()
+            blocks[-1] += last
+    lowest = [float(np.mean(block)) for block in blocks for _ in block]
+    found = np.array(lowest) + gap * np.arange(len(heights))
+    raised: Floats = np.maximum(found, gap * np.arange(len(heights)))  # none below the axis
+    return raised

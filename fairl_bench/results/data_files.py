@@ -1,0 +1,101 @@
+"""The Parquet files of worlds and cells: examples, truths, scores, histories, and completions of re-alignments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from fairl_bench.data import Examples
+from fairl_bench.digests import digest
+from fairl_bench.finished import FinishedCell, FinishedWorld, Stored
+from fairl_bench.results.folder import alike, distinct
+
+ROLES = {1: "preferred", -1: "rejected", 0: None}
+
+
+def file_names(worlds: Iterable[FinishedWorld], cells: Iterable[FinishedCell]) -> tuple[list[str], list[str]]:
+    """The name of each world's and each cell's files, without an ending.
+
+    It has a digest where the coordinates alone are no name for it alone.
+    """
+    named = [(world.place.stem, [*world.place, *world.keys]) for world in worlds]
+    count = len(named)
+    named += [(cell.place.stem, [cell.place.axes(), *cell.answers]) for cell in cells]
+    unusable = alike(stem for stem, _ in named)
+    names = [
+        distinct(stem, digest(identity)) if other else stem
+        for (stem, identity), other in zip(named, unusable, strict=True)
+    ]
+    return names[:count], names[count:]
+
+
+def signature(*keys: str) -> str:
+    """What a file was made from: the keys of stages."""
+    return " ".join(key[:16] for key in keys)
+
+
+def world_tables(world: FinishedWorld) -> tuple[pa.Table, pa.Table]:
+    """The rows of ``examples`` and of ``truths``, all data sets of a world below one another."""
+    examples, truths = [], []
+    for dataset in (name for name, texts in world.texts.items() if texts.there):
+        found, split = world.examples(dataset)
+        examples.append(_example_rows(dataset, found, split))
+        truths += [_truth_rows(dataset, name, *truth) for name, truth in found.truths.items()]
+    return pa.concat_tables(examples), pa.concat_tables(truths)
+
+
+def score_table(cell: FinishedCell, world_file: str) -> pa.Table:
+    """The rewards of a cell, with its coordinates and the file of its examples in the metadata."""
+    scores = cell.scores.load()
+    wide = np.result_type(*scores.values())  # one type a column: float64 where one data set needs it
+    tables = []
+    for dataset, reward in scores.items():
+        found, split = cell.world.examples(dataset)
+        columns = {"dataset": [dataset] * len(found), "split": split, "example": np.arange(len(found))}
+        tables.append(pa.table({**columns, "reward": reward.astype(wide)}))
+    return _of_cell(pa.concat_tables(tables), cell, [cell.scores.key], world=world_file)
+
+
+def history_table(cell: FinishedCell) -> pa.Table:
+    """What was noted of a cell's training, a row an epoch, if anything was; NaN past the end of a column."""
+    columns = {name: list(numbers) for name, numbers in cell.reward.load().history.items() if len(numbers)}
+    longest = max(map(len, columns.values()), default=0)
+    padded = {name: numbers + [np.nan] * (longest - len(numbers)) for name, numbers in columns.items()}
+    table = pa.table({name: pa.array(numbers, pa.float32()) for name, numbers in padded.items()})
+    return _of_cell(table, cell, [cell.reward.key])
+
+
+def evidence_table(cell: FinishedCell, evidence: Sequence[Stored[pa.Table]]) -> pa.Table:
+    """The completions that a cell's re-alignment was judged by."""
+    rows = pa.concat_tables([one.load() for one in evidence], promote_options="default")
+    return _of_cell(rows, cell, [one.key for one in evidence])
+
+
+def _of_cell(table: pa.Table, cell: FinishedCell, keys: Sequence[str], **more: str) -> pa.Table:
+    """The table with the coordinates of its cell, and what it was made from, in its metadata."""
+    more |= {"stage": " ".join(keys), "signature": signature(*keys)}
+    return table.replace_schema_metadata({**cell.place.to_text(), **more})
+
+
+def _example_rows(dataset: str, examples: Examples, split: list[str]) -> pa.Table:
+    in_pair = examples.pair >= 0
+    return pa.table(
+        {
+            "dataset": [dataset] * len(examples),
+            "split": split,
+            "example": np.arange(len(examples)),
+            "pair": pa.array(examples.pair, mask=~in_pair),
+            "role": pa.array([ROLES[code] for code in examples.role.tolist()], pa.string()),
+            "group": list(examples.group),
+            "prompt": list(examples.prompt),
+            "text": list(examples.text),
+        }
+    )
+
+
+def _truth_rows(dataset: str, truth: str, value: np.ndarray, label: np.ndarray) -> pa.Table:
+    n = len(value)
+    columns = {"dataset": [dataset] * n, "example": np.arange(n), "truth": [truth] * n}
+    return pa.table({**columns, "value": value, "label": label})

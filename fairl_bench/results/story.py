@@ -1,0 +1,67 @@
+"""What ``run.json`` says: who made the results, with what, when, and what became of every stage."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from fairl_bench.finished import FinishedRun
+from fairl_bench.suite.suite import Suite
+
+_PACKAGES: Final = (
+    *("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy"),
+)
+
+
+def story(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float) -> dict[str, Any]:
+    """The account of a run as plain data."""
+    return {
+        "suite": suite.name,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 2),
+        "command": list(command),
+        "machine": {
+            "platform": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "python": sys.version.split()[0],
+        },
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "git": _git(),
+        "seeds": list(suite.seeds),
+        "replicates": list(suite.replicates),
+        "failed": dict(run.failed),
+        "skipped": dict(run.skipped),
+        "damaged": list(run.damaged),
+        "warnings": list(run.warnings),
+        "lost": list(run.lost),
+        "stages": list(run.stages),
+        "rows": [{"row": list(row), **runs._asdict()} for row, runs in run.rows.items()],
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of this code, and whether the tree differs from it; None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None

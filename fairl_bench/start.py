@@ -1,0 +1,103 @@
+"""A run as a user asks for it, from Python or from the command line: a suite with values set, axes, an executor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairl_bench.coordinates import MATRIX
+from fairl_bench.errors import FairlError, suggest
+
+if TYPE_CHECKING:
+    from fairl_bench.engine.execute import Watcher
+    from fairl_bench.pipeline import Finished
+    from fairl_bench.suite.read import Study
+
+SuiteSource = str | Path | Mapping[str, Any]
+"""The path of a YAML file, or its content as plain data."""
+Changes = Mapping[str, Any] | Sequence[str]
+"""Values of a suite by path: ``{"head.width": 32}``, or as the command line has them, ``["head.width=32"]``."""
+Only = Mapping[str, Any]
+"""Values of axes: ``{"method": ["a", "b"], "seed": 0}``."""
+
+
+def read_suite(suite: SuiteSource, set: Changes) -> Study:
+    """The study of a suite with these values set."""
+    from fairl_bench.isolation import isolated
+    from fairl_bench.suite.read import read_study
+
+    with isolated():
+        return read_study(suite if isinstance(suite, Mapping) else Path(suite), _options(set))
+
+
+def run_suite(
+    suite: SuiteSource,
+    watcher: Watcher,
+    *,
+    jobs: int,
+    executor: str,
+    address: str | None,
+    store: str | Path | None,
+    results: str | Path | None,
+    only: Only | None,
+    set: Changes,
+    replace_results: bool,
+    isolate: bool,
+    command: Sequence[str],
+) -> Finished:
+    """Run a suite and write its results folder, page included; the ``watcher`` is called with the progress."""
+    from fairl_bench.html.write import write_pages
+    from fairl_bench.pipeline import run as run_study
+    from fairl_bench.store.place import default_store, open_store
+
+    cluster = _cluster(executor, address, jobs)
+    axes = _axes(only or {})
+    study = read_suite(suite, set)
+    return run_study(
+        study,
+        open_store(store or default_store()),
+        Path("results") / study.suite.name if results is None else Path(results),
+        watcher,
+        jobs=jobs,
+        cluster=cluster,
+        only=axes or None,
+        replace_results=replace_results,
+        then=write_pages,
+        isolate=isolate,
+        command=command,
+    )
+
+
+def _options(set: Changes) -> Sequence[str]:
+    """Values by path as options of the command line: ``head.width=32``."""
+    if isinstance(set, str):
+        raise FairlError(f"set={set!r}: needs a mapping such as {{'head.width': 32}}")
+    return [f"{path}={json.dumps(value)}" for path, value in set.items()] if isinstance(set, Mapping) else list(set)
+
+
+def _axes(only: Only) -> dict[str, list[str]]:
+    """The values wanted of each axis, as text.  Raises `FairlError` for an axis that there is not."""
+    several = {axis: [each] if isinstance(each, str | int) else list(each) for axis, each in only.items()}
+    axes = {axis: [str(value) for value in values] for axis, values in several.items()}
+    for axis, values in axes.items():
+        if axis not in MATRIX:
+            raise FairlError(f"--only {axis}={','.join(values)}: axis {axis!r} is unknown; {suggest(axis, MATRIX)}")
+    return axes
+
+
+def _cluster(executor: str, address: str | None, jobs: int) -> str | None:
+    """The address of the cluster; None where there is none."""
+    if executor == "local":
+        if address is not None:
+            raise FairlError(f"--address {address}: the executor 'local' has none; add --executor ray")
+        return None
+    if jobs > 1:
+        raise FairlError(f"--jobs {jobs}: a Ray cluster does as many at once as it has cores for; leave it out")
+    return address or "auto"
+
+
+def name_of(suite: SuiteSource) -> str:
+    """What a suite is called in messages: its file, or the name that its data has."""
+    return str(suite.get("name", "the suite")) if isinstance(suite, Mapping) else str(suite)

@@ -1,0 +1,53 @@
+"""The parts that a report is made of: its tables in order, its figures, and the panels of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from fairl_bench.component import tuples
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.suite import Asked
+from fairl_bench.views import Panel, Report, ReportFigure, ReportTable
+
+_REPORT: TypeAdapter[dict[str, ReportTable]] = TypeAdapter(Asked)
+
+
+def read_report(content: Mapping[str, Any], registry: Registry) -> Report:
+    """The tables that a saved suite asks for; those of plugins that are not here are left out.
+
+    Raises pydantic's ``ValidationError``.
+    """
+    known = registry.names("table")
+    here = {name: settings for name, settings in content.items() if name in known}
+    return _REPORT.validate_python(tuples(here), context=registry.context())
+
+
+def tables_of(report: Report, registry: Registry) -> list[ReportTable]:
+    """The tables to make, as they are registered: those that a report asks for, and those that are always made."""
+    found = []
+    for name in registry.in_order("table"):
+        part = report[name] if name in report else registry.find("table", name)
+        if isinstance(part, ReportTable):
+            found.append(part)
+        elif issubclass(part, ReportTable) and part.always:
+            found.append(part.named(name))
+    return found
+
+
+def names_to_ask_for(registry: Registry) -> set[str]:
+    """The names of the tables that are made only where a report asks for them."""
+    parts = {name: registry.find("table", name) for name in registry.names("table")}
+    return {name for name, part in parts.items() if issubclass(part, ReportTable) and not part.always}
+
+
+def figures_of(registry: Registry) -> list[ReportFigure]:
+    """The figures to draw, in the order in which they are registered."""
+    return [registry.build(ReportFigure, {"use": name}) for name in registry.in_order("figure")]
+
+
+def panels_of(registry: Registry) -> list[Panel]:
+    """The sections of the page, in the order in which they are registered."""
+    return [registry.build(Panel, {"use": name}) for name in registry.in_order("panel")]

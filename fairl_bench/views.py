@@ -1,0 +1,192 @@
+"""The kinds of part that show what a suite came to: tables, figures, and the sections of its page."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+
+from fairl_bench.comparison import Question, TwoMethods
+from fairl_bench.component import Component, Spec
+from fairl_bench.data import GOLD
+from fairl_bench.material import Material, Picture
+from fairl_bench.records import Record
+from fairl_bench.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+Truths = Literal["preferred", "gold"] | dict[str, Literal["preferred", "gold"]]
+"""One truth, or one by data name; ``pairs`` stands for every part of the pairs."""
+
+
+def truth_of(truth: Truths, data: str) -> str:
+    """The truth that is meant for this data.
+
+    >>> truth_of({"pairs": "preferred", "jigsaw": "gold"}, "pairs/test")
+    'preferred'
+    """
+    if isinstance(truth, str):
+        return truth
+    return truth.get(data) or truth.get(data.partition("/")[0]) or GOLD
+
+
+class ReportTable(Component, ABC):
+    """Tables of a report.
+
+    Its fields are what a suite may set under its name in ``report:``.  What else it says of itself lets a suite be
+    checked before a run, and has the statistics made that it shows.
+    """
+
+    kind = "table"
+    named_by_place = True
+    always: ClassVar[bool] = False
+    """Whether it is made wherever its data is there; if not, only where the suite names it under ``report:``."""
+
+    @abstractmethod
+    def tables(self, material: Material) -> Iterable[Table]:
+        """The tables that can be made of the material; none where it holds nothing for them.
+
+        A table without a name gets that of the part.
+        """
+
+    def datasets(self) -> Sequence[str]:
+        """The data sets that it is about; one that the suite does not have is refused."""
+        return ()
+
+    def truth_of(self, data: str) -> str:
+        """The truth that a data set is held against."""
+        return GOLD
+
+    def truths_by_data(self) -> Sequence[str]:
+        """The names of data that its settings give a truth of their own."""
+        return ()
+
+    def measures(self) -> Sequence[str]:
+        """The metrics that it shows; one that no evaluator of the suite measures is refused."""
+        return ()
+
+    def pair(self) -> tuple[str, str] | None:
+        """The two methods that it holds against one another, the baseline first; None where it is about all."""
+        return None
+
+    def questions(self) -> Sequence[Question]:
+        """What is to be compared over all runs, for intervals and ranks (`Material.comparisons`)."""
+        return ()
+
+    def disagreements(self) -> Sequence[TwoMethods]:
+        """Where the right and wrong answers of two methods are to be counted (`Material.records` with an ``other``)."""
+        return ()
+
+    def seed_distances(self) -> Sequence[str]:
+        """The data sets on which the rewards of each two seeds are to be held against one another, as records too."""
+        return ()
+
+    def between(self, methods: tuple[str, str]) -> Self:
+        """The same for two other methods; by default nothing changes."""
+        return self
+
+    def for_two(self, methods: tuple[str, str]) -> Spec | None:
+        """The spec of a table that holds two methods against one another on its data; None where it knows none."""
+        return None
+
+    def with_intervals(self) -> Self:
+        """The same with the interval of each number in its cell; by default nothing changes."""
+        return self
+
+
+class Drawn(NamedTuple):
+    """A figure: the name of its files, the sentence that says what it shows, and what matplotlib draws."""
+
+    name: str
+    title: str
+    figure: Figure
+
+
+class ReportFigure(Component, ABC):
+    """Figures of a report, drawn wherever their data is there."""
+
+    kind = "figure"
+
+    @abstractmethod
+    def figures(self, material: Material) -> Iterable[Drawn]:
+        """The figures that can be drawn of the material; none where it holds nothing for them."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page: its title, and what stands below it.
+
+    Every text is escaped, and no script in it runs: ``html`` is shown in a frame of its own that may do nothing.
+    """
+
+    title: str
+    paragraphs: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    html: str = ""
+
+
+class Panel(Component, ABC):
+    """A section of ``report.html``.
+
+    It gives texts, tables and pictures, which the page escapes, or HTML of its own, which the page puts into a frame
+    without scripts, forms, links and requests.  Nothing that it gives can change the rest of the page.
+    """
+
+    kind = "panel"
+
+    @abstractmethod
+    def section(self, material: Material, pictures: Mapping[str, Picture]) -> Section | None:
+        """Its title and content; None where there is nothing to show.  ``pictures`` are all figures, by name."""
+
+
+Report = Mapping[str, ReportTable]
+"""The tables that a suite asks for under ``report:``, by name, in its order."""
+
+
+def datasets_of(report: Report) -> list[str]:
+    """The data sets that a report names, each once."""
+    return list(dict.fromkeys(data for part in report.values() for data in part.datasets()))
+
+
+def truth_in(report: Report, data: str) -> str:
+    """The truth that a report holds a data set against: that of the first table which names it."""
+    return next((part.truth_of(data) for part in report.values() if data in part.datasets()), GOLD)
+
+
+def two_methods(report: Report, records: Iterable[Record]) -> tuple[str, ...]:
+    """The two methods that a report holds against one another; where it names none, the first two on record."""
+    pair = next((pair for part in report.values() if (pair := part.pair()) is not None), None)
+    return pair or tuple(dict.fromkeys(row.method for row in records))[:2]
+
+
+def questions(report: Report) -> list[Question]:
+    """What a report asks to be compared over all runs: every metric of a data set and truth once."""
+    metrics: dict[tuple[str, str], dict[str, None]] = {}
+    for part in report.values():
+        for data, truth, names in part.questions():
+            metrics.setdefault((data, truth), {}).update(dict.fromkeys(names))
+    return [Question(data, truth, tuple(names)) for (data, truth), names in metrics.items()]
+
+
+def seed_distances(report: Report) -> list[str]:
+    """The data sets on which a report asks for the distance of each two seeds, each once."""
+    return list(dict.fromkeys(data for part in report.values() for data in part.seed_distances()))
+
+
+def with_intervals(report: Report) -> Report:
+    """The same report with the interval of each number shown where a table can show it."""
+    return {name: part.with_intervals() for name, part in report.items()}
+
+
+def make_tables(parts: Iterable[ReportTable], material: Material) -> dict[str, Table]:
+    """The tables of these parts that have a row, by name."""
+    return {table.name: table for part in parts for table in _named(part, material) if table.rows}
+
+
+def _named(part: ReportTable, material: Material) -> Iterator[Table]:
+    for table in part.tables(material):
+        yield table if table.name else table._replace(name=part.use)
