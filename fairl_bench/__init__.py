@@ -37,7 +37,6 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.data import Scored as Scored
     from fairl_bench.data import Truth as Truth
     from fairl_bench.data import Vectors as Vectors
-    from fairl_bench.engine.check import Checked as Checked
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
     from fairl_bench.errors import Undefined as Undefined
@@ -70,6 +69,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.material import Picture as Picture
     from fairl_bench.metrics import Metric as Metric
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
+    from fairl_bench.preview.checked import Checked as Checked
     from fairl_bench.progress import report as report
     from fairl_bench.records import Evidence as Evidence
     from fairl_bench.records import Measure as Measure

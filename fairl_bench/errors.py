@@ -138,3 +138,16 @@ def _folded(line: str) -> list[str]:
     """A line at the width of a message, folded between words; a word that is longer than that loses its middle."""
     folded = textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
     return folded if len(line) > WIDTH else [line]
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an error in one line that any file can hold, also where its own ``__str__`` fails."""
+    try:
+        text = str(error)
+    except Exception as broken:
+        text = f"(its message cannot be made: {type(broken).__name__})"
+    line = " ".join(text[:_LONG].encode("utf-8", "backslashreplace").decode().split("\n"))
+    return line + ("…" if len(text) > _LONG else "")
+
+
+_LONG = 2000  # characters of a message

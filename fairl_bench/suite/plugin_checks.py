@@ -17,8 +17,7 @@ from pydantic import SecretStr
 
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Settings
-from fairl_bench.errors import FairlError, PluginError, suggest
-from fairl_bench.isolation import message_of
+from fairl_bench.errors import FairlError, PluginError, message_of, suggest
 from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
