@@ -122,7 +122,7 @@ def raising() -> Any:
         (lambda: gold(label=np.full(N, 257)), r"\[257.0\], not whole numbers of 8 bits"),
         (lambda: gold(value=np.ones(N - 1)), r"the truth 'gold' shape \[3\] for 4 texts"),
         (lambda: gold(label=["good"] * N), "an array of texts"),
-        (lambda: measured(value="1"), "gave 'x' of 'pairs/test' as the text '1'; make it a number"),
+        (lambda: measured(value="1"), "gave 'starc' of 'pairs/test' as the text '1'; make it a number"),
         (lambda: measured(value=True), "as True; make it a number"),
         (lambda: measured(value=1j), "as 1j; make it a number"),
         (lambda: measured(value=math.inf), "as inf; where it is not defined, give NaN with a note"),
