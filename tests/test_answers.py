@@ -110,7 +110,7 @@ def raising() -> Any:
         (lambda: reward(**{"a\n": np.ones(2)}), r"an array 'a\\n'; a name needs"),
         (lambda: reward(weight=np.array([2**24 + 1])), r"whole numbers above 2\^24, which float32 rounds"),
         (lambda: answers.reward(METHOD, Reward({}, {"loss": [[1.0]]})), r"the history 'loss' of shape \[1, 1\]"),
-        (lambda: facts(seconds=1), "a fact 'seconds', which each stage tells of itself"),
+        (lambda: facts(seconds=1), "a fact 'seconds', which each stage has of its own"),
         (lambda: facts(x=[1]), "as the fact 'x' a list; make it a number"),
         (lambda: facts(x="\ud800"), r"half of a character in row 0: '\\ud800'"),
         (lambda: judged(silver=Truth(np.ones(N), np.ones(N))), "gave no truth 'gold' .it gave: silver"),
