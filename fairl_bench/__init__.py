@@ -77,6 +77,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.material import Material as Material
     from fairl_bench.material import Picture as Picture
     from fairl_bench.metrics import Metric as Metric
+    from fairl_bench.metrics import Metrics as Metrics
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.preview.checked import Checked as Checked
     from fairl_bench.progress import report as report
