@@ -26,6 +26,9 @@ class Picture(NamedTuple):
     title: str
     formats: Mapping[str, bytes]
 
+    def __repr__(self) -> str:
+        return f"<figure {self.name}: {self.title}>"
+
     def _repr_svg_(self) -> str:
         """What a notebook shows."""
         return self.formats["svg"].decode("utf-8")
@@ -43,6 +46,12 @@ class Material(ABC):
     @abstractmethod
     def records(self) -> Sequence[Record]:
         """Every number on record: those of single runs, and those of two runs, which have an ``other``."""
+
+    def numbers(self, row: Row, data: str, metric: str) -> list[float]:
+        """A row's value of a metric on all of a data set, one a run, by the truth that the report holds it against."""
+        place = (row, data, "all", self.truth_of(data), metric, "")
+        every = ((one.value, (one.row, one.data, one.slice, one.truth, one.metric, one.other)) for one in self.records)
+        return [value for value, of in every if of == place]
 
     @property
     @abstractmethod

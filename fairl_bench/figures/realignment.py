@@ -14,8 +14,8 @@ from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.lines import beside, dark, labels_of, line, line_style, look_of, titled
 from fairl_bench.figures.style import MUTED, brief, canvas, grid, styled
 from fairl_bench.material import Material
+from fairl_bench.realigned import DATA, budget, placed
 from fairl_bench.records import Record
-from fairl_bench.results.realigned import DATA, budget, placed
 from fairl_bench.tables.realignment import first_places
 from fairl_bench.views import Drawn, ReportFigure
 

@@ -19,7 +19,6 @@ from fairl_bench.science.power import detectable, p_against, p_of_equivalence, p
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.selections import named_variant, without_selection
-from fairl_bench.table import Value
 from fairl_bench.verdicts import Claim, Effect, Said, Verdict
 
 DEPENDS: Final = "depends on the selection"
@@ -264,17 +263,3 @@ def _verdict(claim: Claim, setting: Setting, effect: Effect, p: float, p_holm: f
     finds = power(claimed, effect.error, effect.freedom, claim.alpha)
     smallest = detectable(effect.error, effect.freedom, claim.alpha)
     return Verdict(claim, setting, effect, p, p_holm, finds, smallest, verdict, verdict)
-
-
-def plain(one: Verdict) -> dict[str, Value]:
-    """A verdict as ``run.json`` and the tables' files keep it."""
-    claim, effect = one.claim, one.effect
-    said: dict[str, Value] = {"claim": claim.id, **one.setting._asdict()}
-    said |= {"better": claim.better, "than": ",".join(claim.comparators()), "decided_by": effect.than}
-    said |= {"metric": claim.metric, "data": claim.data, "within": claim.within}
-    said |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}
-    said |= {"gain": effect.gain, "low": effect.low, "high": effect.high, "p": one.p, "p_holm": one.p_holm}
-    said |= {"power": one.power, "detectable": one.detectable, "n": effect.n, "units": effect.units}
-    said |= {"unit": effect.unit, "under": ",".join(claim.under), "alone": one.alone}
-    said |= {"verdict": one.verdict, "expect": claim.expect, "met": int(one.met)}
-    return {**said, "source": claim.source, "note": effect.note}

@@ -12,7 +12,7 @@ from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
-from fairl_bench.realigned import Realigned
+from fairl_bench.realigned import AFTER, DATA, Realigned, budget, placed
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.paired import RESAMPLES, Compared
@@ -23,8 +23,6 @@ from fairl_bench.sheets import Place, Sheet, Values
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DATA: Final = "realigned"
-AFTER: Final = "all"  # the slice of what is completed after all steps
 AT_KL: Final = ("toxicity_rate", "toxicity", "true_reward", "toxicity_area")
 AT_END: Final = ("toxicity_rate", "toxicity", "true_reward", "expected_maximum_toxicity", "toxicity_probability")
 _COLUMNS: Final = {"toxicity_rate": "toxic", "toxicity": "toxicity", "true_reward": "true_reward"}
@@ -63,24 +61,6 @@ def compared(found: Sequence[Realigned], records: Iterable[Record], resamples: i
             question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
             if sheets and question.metrics:
                 yield from _Group(sheets, setting, question, values).comparisons(resamples)
-
-
-def placed(cut: str) -> str:
-    """What comparisons call the data of a slice.
-
-    >>> placed("kl:0.5")
-    'realigned/kl:0.5'
-    """
-    return f"{DATA}/{cut}"
-
-
-def budget(cut: str) -> float:
-    """The KL of a slice, nats.
-
-    >>> budget("kl:0.5")
-    0.5
-    """
-    return float(cut.removeprefix("kl:"))
 
 
 def _values(records: Iterable[Record]) -> Values:

@@ -251,9 +251,7 @@ class RunFolder:
             table = comparisons.table(statistics.comparisons, statistics.signature)
             self.files.put_table(comparisons.FILE, statistics.signature, table)
         if results.claims:
-            from fairl_bench.results import claims
-
-            self._tell({"claims": [_without_nan(claims.plain(verdict)) for verdict in results.verdicts]})
+            self._tell({"claims": [_without_nan(verdict.plain()) for verdict in results.verdicts]})
         for name, text in tables.items():
             self.files.put(f"tables/{name}", "tables", text)
         for place in self.files.listed("tables/"):

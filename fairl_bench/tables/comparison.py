@@ -9,7 +9,7 @@ from fairl_bench.rows import head
 from fairl_bench.science.ranks import holm
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.disagreement import table2
-from fairl_bench.tables.ranked import how
+from fairl_bench.tables.marks import how
 
 
 def comparison_tables(compared: Compared) -> list[Table]:

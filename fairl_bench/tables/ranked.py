@@ -14,8 +14,9 @@ from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Runs, called, summar
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
-from fairl_bench.table import Table, Value
+from fairl_bench.table import Table
 from fairl_bench.tables.board import TruthOf
+from fairl_bench.tables.marks import APART, as_values, how, marked
 
 
 def ranked(
@@ -75,25 +76,6 @@ def _tested(one: Comparison) -> bool:
     return one.units > 1 or one.resamples > 0
 
 
-BEST, APART = " ¹", " °"
-
-
-def marked(place: Place | None) -> str:
-    """What follows a number in a table.
-
-    >>> marked(Place(1, False)), marked(Place(3, True)), marked(Place(4, False)), marked(None)
-    (' ¹', '', ' °', '')
-    """
-    if place is None or place.differs:
-        return ""
-    return BEST if place.rank == 1 else APART
-
-
-def as_values(place: Place | None) -> dict[str, Value]:
-    """A place as the rows of a CSV or JSON file keep it."""
-    return {"rank": place and place.rank, "differs_from_best": None if place is None else int(place.differs)}
-
-
 def _places(
     group: Group,
     members: Sequence[Row],
@@ -137,19 +119,6 @@ def _explained(comparisons: Sequence[Comparison], intervals: bool, *, apart: boo
     if top.unit == "replicate" and top.units < LEAST_BLOCKS:
         said.append(_could_find(comparisons, top.units))
     return [*said, "[ ] is the 95 % interval."] if intervals else said
-
-
-def how(comparisons: Sequence[Comparison], examples: str = "examples") -> str:
-    """How differences are tested, in a few words."""
-    top = max(comparisons, key=lambda one: one.units)
-    drawn = any(one.resamples for one in comparisons)
-    if not top.unit:
-        return f"bootstrap of {examples} alone: no spread of runs is known"
-    paired = [one for one in comparisons if one.other and not math.isnan(one.freedom)]
-    moderated = any(one.freedom > one.units - 1 and one.units > 1 for one in paired if math.isfinite(one.freedom))
-    shared = "; the variances of pairs are moderated (Smyth 2004)" if moderated else ""
-    noise = f", with the noise of the {examples} that they share" if drawn else ""
-    return f"Student's t of paired differences over {top.units} {top.unit}s{noise}{shared}"
 
 
 def _could_find(comparisons: Sequence[Comparison], units: int) -> str:

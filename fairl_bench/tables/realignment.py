@@ -10,12 +10,12 @@ from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
 from fairl_bench.data import GOLD
 from fairl_bench.material import Material
+from fairl_bench.realigned import AFTER, DATA, budget, placed
 from fairl_bench.records import Record
-from fairl_bench.results.realigned import AFTER, DATA, budget, placed
 from fairl_bench.rows import ARROWS, Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
-from fairl_bench.tables.ranked import APART, as_values, how, marked
+from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.views import ReportTable
 
 SECOND: Final = "second"

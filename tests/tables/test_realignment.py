@@ -21,7 +21,7 @@ from fairl_bench.science import realignment as science
 from fairl_bench.science.intervals import bounded, t_interval
 from fairl_bench.science.resampling import at_kl
 from fairl_bench.table import Table
-from fairl_bench.tables.formats import as_csv, as_json, as_text
+from fairl_bench.tables.formats import as_csv, as_json
 from fairl_bench.tables.realignment import first_places, realignment
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
@@ -290,7 +290,7 @@ def test_texts_left_out_of_the_perplexity_are_counted(told: Told, tables: dict[s
 
 def test_the_tables_fit_a_terminal_and_are_saved_under_their_names(tables: dict[str, Table]) -> None:
     for name, table in tables.items():
-        body = as_text(table).split("\n\n")[1]
+        body = str(table).split("\n\n")[1]
         assert max(map(len, body.splitlines())) <= 120
         assert table.name == name
         assert as_csv(table).startswith("model,encoder,method,variant,data,slice,truth,metric,mean,sd,runs")
