@@ -33,8 +33,8 @@ from fairl_bench.results.folder import (
     readable,
 )
 from fairl_bench.results.lock import locked
-from fairl_bench.reward.folder import ARRAYS, CORPUS
-from fairl_bench.reward.folder import FILE as REWARD
+from fairl_bench.reward.about import ARRAYS, CORPUS
+from fairl_bench.reward.about import FILE as REWARD
 from fairl_bench.secrets import hidden
 from fairl_bench.store.disk import refusal
 
@@ -377,7 +377,7 @@ def _before(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, E
 
 
 _OURS = (
-    *("suite.yaml", "run.json", "records.parquet", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
+    *("suite.yaml", "run.json", "records.parquet", "metrics.json", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
     *(f"{kind}/[!.]*.parquet" for kind in ("scores", "examples", "truths", "histories", "realigned")),
     *(f"rewards/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
     *("tables/[!.]*.*", "figures/[!.]*.*"),
