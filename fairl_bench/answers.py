@@ -1,8 +1,8 @@
-"""What a part may answer: each verb's answer is looked at before anything reads it, and made plain.
+"""Checks of what parts return: each answer is checked before anything reads it, and turned into plain arrays.
 
-A score that is no score, a vector too few, a label that is none: each ends its own stage with a sentence that says
-what the part gave and what it should give.  That a number is finite is `finite`'s to say; that it fits into the float32
-in which it is kept is said here.
+A part that returns something else (a text for a score, a vector too few, a label that is none) ends its own stage with
+a sentence that says what it returned and what it should return.  Numbers must fit into the float32 that they are stored
+as; whether they are finite is checked in `fairl_bench.store.checks`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from fairl_bench.language_models import Model
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.training import Reward
 
-_LONGEST = 200  # letters of a name that becomes one of a column, an array or a record
+_LONGEST = 200  # characters of a name that becomes the name of a column, an array or a record
 _MOST = float(np.finfo(np.float32).max)
-_TAKEN = ("title", "seconds", "host", "pid", "trained_together")  # facts that a stage tells of itself
+_TAKEN = ("title", "seconds", "host", "pid", "trained_together")  # facts that each stage has of its own
 
 
 def scores(method: Method, found: object, n: int) -> Floats:
@@ -52,11 +52,11 @@ def vectors(encoder: Encoder, found: object, n: int) -> Vectors:
 
 
 def rewards(methods: Sequence[Method], found: object) -> list[Reward]:
-    """What `fit_many` made of these methods, a reward each.  Raises `DataError` and `NotFinite`."""
+    """The rewards that `fit_many` returned, one for each method.  Raises `DataError` and `NotFinite`."""
     if not isinstance(found, list | tuple) or len(found) != len(methods):
         got = f"{len(found)} rewards" if isinstance(found, list | tuple) else _spelled(found)
         raise DataError(f"method {methods[0].use!r}: fit_many gave {got} for {len(methods)} runs; return one a run")
-    return [reward(method, one) for method, one in zip(methods, found, strict=True)]
+    return [reward(method, entry) for method, entry in zip(methods, found, strict=True)]
 
 
 def reward(method: Method, found: object) -> Reward:
@@ -67,9 +67,9 @@ def reward(method: Method, found: object) -> Reward:
     for part in ("arrays", "history", "facts"):
         if not isinstance(getattr(found, part), Mapping):
             raise DataError(f"{what} gave a Reward whose {part} are {_spelled(getattr(found, part))}; make them a dict")
-    arrays = {_name(f"{what} gave an array", name): _array(what, name, one) for name, one in found.arrays.items()}
+    arrays = {_name(f"{what} gave an array", name): _array(what, name, entry) for name, entry in found.arrays.items()}
     history = {_name(f"{what} gave a history", name): _column(what, name, one) for name, one in found.history.items()}
-    facts = {_name(f"{what} gave a fact", name): _fact(what, name, one) for name, one in found.facts.items()}
+    facts = {_name(f"{what} gave a fact", name): _fact(what, name, entry) for name, entry in found.facts.items()}
     return Reward(arrays, history, facts)
 
 
@@ -94,12 +94,12 @@ def _column(what: str, name: str, found: object) -> list[float]:
     array = _numbers(f"{what} gave as the history {name!r}", found, "make it one number an epoch")
     if array.ndim != 1:
         raise DataError(f"{what} gave the history {name!r} of shape {list(array.shape)}; make it one number an epoch")
-    return [float(one) for one in array]
+    return [float(number) for number in array]
 
 
 def _fact(what: str, name: str, found: object) -> float | int | str | bool:
     if name in _TAKEN:
-        raise DataError(f"{what} gave a fact {name!r}, which each stage tells of itself; give it another name")
+        raise DataError(f"{what} gave a fact {name!r}, which each stage has of its own; give it another name")
     plain = (
         found.item() if isinstance(found, np.generic) or (isinstance(found, np.ndarray) and not found.ndim) else found
     )
@@ -118,7 +118,7 @@ def model(lm: LM, found: object, folder: Path) -> Model:
     elsewhere = type(lm).complete is not LM.complete  # what completes by itself may need no files
     if not found.folder.is_dir() or not (elsewhere or any(found.folder.iterdir())):
         raise DataError(f"{what} left nothing in {found.folder}; write the model's files into site.folder")
-    return Model(found.folder, {name: _fact(what, _name(what, name), one) for name, one in found.facts.items()})
+    return Model(found.folder, {name: _fact(what, _name(what, name), entry) for name, entry in found.facts.items()})
 
 
 def completions(lm: LM, found: object, n: int) -> tuple[str, ...]:
@@ -215,6 +215,9 @@ def measures(evaluator: Evaluator, found: object) -> list[Measure | Evidence]:
     if isinstance(found, str | Measure | Evidence | Mapping) or not isinstance(found, Iterable):
         raise DataError(f"{what} gave {_spelled(found)}; return a list of fairl_bench.Measure")
     made = [one if isinstance(one, Evidence) else _measure(what, one) for one in found]
+    declared = {metric.name for metric in evaluator.metrics}
+    if unsaid := next((one.metric for one in made if isinstance(one, Measure) and one.metric not in declared), None):
+        raise DataError(f"{what} gave {unsaid!r}, which it does not declare; add Metric({unsaid!r}) to its 'metrics'")
     seen = set()
     for one in made:
         where = (one.data, one.truth, one.metric, one.slice) if isinstance(one, Measure) else "a table of evidence"

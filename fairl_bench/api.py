@@ -18,8 +18,8 @@ from fairl_bench.start import Changes, SuiteSource, name_of, read_suite, run_sui
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fairl_bench.engine.check import Checked
     from fairl_bench.material import Picture
+    from fairl_bench.preview.checked import Checked
     from fairl_bench.results.results import Results as Folder
     from fairl_bench.reward.saved import SavedRewards
     from fairl_bench.table import Table
@@ -36,7 +36,7 @@ def check(
 
     ``set`` changes values of the suite: ``{"head.width": 32}``.
     """
-    from fairl_bench.engine.check import check as check_study
+    from fairl_bench.preview.checked import check as check_study
     from fairl_bench.store.place import default_store, open_store
 
     study = read_suite(suite, set)

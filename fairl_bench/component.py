@@ -156,7 +156,7 @@ class Component(Settings):
 
     def plain(self) -> dict[str, Any]:
         """The spec that builds this part again, defaults included."""
-        return super().plain() if self.named_by_place else {"use": self._use, **super().plain()}
+        return {"use": self._use, **super().plain()}
 
     def reads(self) -> dict[str, str]:
         """SHA-256 by name of everything outside the fields that the answer depends on: files, weights, commits.

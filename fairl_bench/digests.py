@@ -1,7 +1,7 @@
-"""Digests by content: one rule for files and folders, wherever one stands in a key, in a lock or in a saved reward.
+"""Digests of values, files and folders: one rule for keys, locks and saved rewards.
 
-Names below the folder and contents of files count; the folder's own name, times and permissions do not.  Links are
-followed, to files and to folders, so that what lies behind one is read like what lies here.
+Of a folder, the names and contents of its files count; its own name, times and permissions do not.  Links to files and
+folders are followed.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def file_digest(path: Path, *, follow: bool = True) -> str:
 def folder_files(folder: Path, *, without: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
     """Each regular file below a folder: its name there, and its path; names come sorted within each folder.
 
-    Links are followed.  A folder that is met again is walked once: the second time its name alone comes, with that
-    under which it was walked.  So is a link to a folder above this one: what lies there is not in here.  Folders called
-    as in ``without`` are left out.  Raises `DataError` where a folder cannot be read.
+    Links are followed.  A folder that is reached again gives its name alone, with the name under which it was read
+    first; so does a link to a folder above this one.  Folders with a name in ``without`` are left out.  Raises
+    `DataError` where a folder cannot be read.
     """
     yield from _below(folder, "", {}, os.path.realpath(folder), frozenset(without))
 
@@ -89,7 +89,7 @@ def content_sha256(path: Path) -> str:
 
 
 def stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, size and time of change of a file, or of each in a folder: cheap to ask whether it is still the same."""
+    """Name, size and time of change of a file, or of each file in a folder: quick to compare with an earlier stamp."""
     files = (file for _, file in folder_files(path)) if is_folder(path) else (path,)
     try:
         return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
@@ -98,7 +98,7 @@ def stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a name is that of a folder; a name too long for a path, or with a zero in it, is not."""
+    """Whether a folder has this path; a path that is too long, or that holds a null character, is none."""
     try:
         return path.is_dir()
     except (OSError, ValueError):

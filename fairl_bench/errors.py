@@ -1,4 +1,4 @@
-"""Every error that a user can cause or mend, in one tree.
+"""Every error that a user can cause or correct, in one tree.
 
 ::
 
@@ -9,7 +9,7 @@
     ├── DataError              an input file or its content
     ├── NotFinite              NaN or infinity where a number is needed
     ├── Changed                a part changed what it was given
-    ├── Undefined              a number that has no value here; becomes NaN with this reason
+    ├── Undefined              a number that is not defined here; becomes NaN with this reason
     ├── MissingExtra           an optional package or a model is not on this machine
     ├── ResultsError           the results folder cannot be used
     └── StoreError             the store cannot be used
@@ -63,11 +63,11 @@ class NotFinite(FairlError):
 
 
 class Changed(FairlError):
-    """A part has changed what it was given, or tried to: others read that too."""
+    """A part has changed a value that it was given, or tried to; other parts read the same value."""
 
 
 class Undefined(FairlError):
-    """A number that these inputs do not define, with the reason."""
+    """A number that is not defined for these inputs, with the reason."""
 
 
 class MissingExtra(FairlError):
@@ -93,7 +93,7 @@ class DamagedArtefact(StoreError):
         return type(self), (self.key, self.reason)  # it travels between processes
 
 
-_COMPARED, _TOLD = 100, 24  # characters of a name that is looked for, and names that are listed
+_COMPARED, _SHOWN = 100, 24  # characters of a name that are compared, and names that are listed
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -110,12 +110,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(map(repr, near)) + "?"
-    shown = ", ".join(map(repr, names[:_TOLD])) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
+    shown = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     return f"known: {shown}" if names else "nothing is known here"
 
 
 def short(text: str, width: int = WIDTH) -> str:
-    """A text of at most so many characters: what is too long loses its middle.
+    """A text of at most ``width`` characters; a longer one loses its middle.
 
     >>> short("a very long text indeed", 15)
     'a very ... deed'
@@ -127,7 +127,7 @@ def short(text: str, width: int = WIDTH) -> str:
 
 
 def brief(text: str) -> str:
-    """A message of at most `LINES` lines of `WIDTH` characters; what is left out is counted."""
+    """A message of at most `LINES` lines of `WIDTH` characters; the last line counts those that are left out."""
     lines = [part for line in text.splitlines() for part in _folded(line)]
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], f"... and {len(lines) - LINES + 1} more lines like these"]
@@ -135,6 +135,19 @@ def brief(text: str) -> str:
 
 
 def _folded(line: str) -> list[str]:
-    """A line at the width of a message, folded between words; a word that is longer than that loses its middle."""
+    """A line broken between words where it is wider than a message."""
     folded = textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
     return folded if len(line) > WIDTH else [line]
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an error in one line that any file can hold, also where its own ``__str__`` fails."""
+    try:
+        text = str(error)
+    except Exception as broken:
+        text = f"(its message cannot be made: {type(broken).__name__})"
+    line = " ".join(text[:_LONG].encode("utf-8", "backslashreplace").decode().split("\n"))
+    return line + ("…" if len(text) > _LONG else "")
+
+
+_LONG = 2000  # characters of a message

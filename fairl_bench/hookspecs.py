@@ -3,10 +3,10 @@
 A hook of a kind gets ``register(name, class_or_path)`` and calls it once for every part.  A path
 ``"package.module:Class"`` is imported only when a suite uses the part.
 
-A hook of a run's life gets one frozen value.  It is called in the process that was asked for the run, whoever does the
-work, plugin after plugin as they were registered: installed ones by name, then drop-ins by place.  What it returns is
-not looked at.  One that raises is reported once, as a warning, and not called again in this run; neither the numbers
-nor the exit code change.  The work waits while a hook runs.
+A hook of a run's life gets one frozen value.  It is called in the process that started the run, also where other
+processes do the work; plugins are called in the order of their registration: installed ones by name, then drop-ins by
+place.  What the hook returns is ignored.  A hook that raises is reported once, as a warning, and not called again in
+this run; neither the numbers nor the exit code change.  The work waits while a hook runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Register(Protocol):
     """What a hook calls: a name, and a class or ``"package.module:Class"``."""
 
     def __call__(self, name: str, part: type[Component] | str, /, *, role: str = "") -> None:
-        """Register one part; a ``role`` is for the part that the engine itself looks for."""
+        """Register one part; a ``role`` marks the part that the engine itself uses for something."""
 
 
 @hookspec
@@ -105,7 +105,7 @@ class RunStarted:
 
     suite: str
     settings: Mapping[str, Any]  # the suite as resolved, every default written out
-    folder: Path  # of the results; the same in all that is told of one run
+    folder: Path  # of the results; the same in all values of one run
     cells: int
     stages: int  # in the plan
     missing: int  # of these, what the store lacks
@@ -113,14 +113,14 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """A stage that was done, or that failed.  One that was there already, or is skipped for a failure, is not told."""
+    """A stage that was done, or that failed.  Stages that were finished before or are skipped are not reported."""
 
     folder: Path
     kind: str  # lm, completions, examples, split, embeddings, reward, scores, measures
     key: str
     title: str
-    seconds: float  # as its artefact says; of a failure, since its job began
-    facts: Mapping[str, Any]  # what the stage says of itself; empty for a failure
+    seconds: float  # of its own work; of a failure, since its job began
+    facts: Mapping[str, Any]  # what is noted about its work; empty for a failure
     failure: str = ""  # the reason; empty where it was done
 
 
@@ -138,22 +138,22 @@ class RunFinished:
     skipped: int  # for a failure of what they need
     damaged: int  # artefacts set aside and made again
     seconds: float
-    interruption: str = ""  # what ended it before its time; empty where it came to its end
+    interruption: str = ""  # what ended it early; empty where it was not interrupted
 
 
 @hookspec
 def fairl_run_started(run: RunStarted) -> None:
-    """Hear that a run begins: once, before its first stage, also where nothing is missing.
+    """Called once when a run begins, before its first stage, also where nothing is missing.
 
-    A suite or a results folder that is refused is no run.
+    It is not called for a suite or a results folder that is refused.
     """
 
 
 @hookspec
 def fairl_stage_finished(stage: StageFinished) -> None:
-    """Hear of a stage: done or failed, in the order in which that became known."""
+    """Called for each stage that was done or failed, in the order in which they ended."""
 
 
 @hookspec
 def fairl_run_finished(run: RunFinished) -> None:
-    """Hear that a run is over: once, after its results folder is written, also where it failed or was interrupted."""
+    """Called once when a run is over and its results folder is written, also where it failed or was interrupted."""

@@ -1,4 +1,4 @@
-"""A source's pairs as judged examples: what cannot be used is refused or dropped, noise is put in last."""
+"""The pairs of a source as judged examples: unusable pairs are refused or dropped, then noise is added."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
         lost = "".join(f"; {n} {why} ones were dropped" for why, n in dropped.items() if n)
         raise DataError(f"source {source.use!r} holds no pair{lost}")
     examples = pairs.examples()
-    if isinstance(
-        source.gold, Judge
-    ):  # judged before preferences are turned around: noise is in the pairs, not in the truth
+    if isinstance(source.gold, Judge):  # before the noise, which is in the preferences and not in the truth
         with unchanged_by(source.gold, examples=examples):
-            told = answers.judged(source.gold.use, source.gold.judge(examples), len(examples))
-        examples = examples.knowing(told)
+            truths = answers.judged(source.gold.use, source.gold.judge(examples), len(examples))
+        examples = examples.knowing(truths)
     turned = stream("flip", replicate).random(len(pairs)) < source.flip
     return examples.turned(np.flatnonzero(turned)), dropped
 
 
 def _empty(pairs: Pairs) -> list[int]:
+    """The pairs with a text of nothing but space."""
     return [i for i, both in enumerate(_texts(pairs)) if not all(text.strip() for text in both)]
 
 
 def _identical(pairs: Pairs) -> list[int]:
+    """The pairs whose two texts are equal."""
     return [i for i, (preferred, rejected) in enumerate(_texts(pairs)) if preferred == rejected]
 
 
@@ -55,7 +55,7 @@ def _texts(pairs: Pairs) -> Sequence[tuple[str, str]]:
 def _without(
     pairs: Pairs, rows: Sequence[int], rule: Literal["refuse", "drop"], what: str, field: str
 ) -> tuple[Pairs, int]:
-    """The pairs without these rows, and how many that were; refused where the rule says so."""
+    """The pairs without these rows, and the number of rows.  Raises `DataError` where the rule is to refuse them."""
     if rows and rule == "refuse":
         both = pairs.preferred[rows[0]], pairs.rejected[rows[0]]
         raise DataError(f"{what}, first in pair {rows[0]}: {both}; mend the data, or set '{field}: drop'")

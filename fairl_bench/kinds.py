@@ -12,6 +12,7 @@ from pydantic import Field
 from fairl_bench.component import Component, RunTime, Settings
 from fairl_bench.data import Examples, Floats, Pairs, Scored, Truth, Vectors
 from fairl_bench.language_models import Asked, Model, Sampling, Site
+from fairl_bench.metrics import Metric
 from fairl_bench.progress import report
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.resources import Resources
@@ -50,7 +51,7 @@ class Judge(Component, ABC):
         return self.judge
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
+        """What it would read of texts, for an estimate before a run; None where that is not quick to know."""
         return None
 
     def badness(self, value: Floats) -> Floats:
@@ -81,7 +82,7 @@ class Source(Component, ABC):
     resources: Needs = None
 
     def size(self) -> int | None:
-        """How many pairs there will be, if that can be told without making them."""
+        """How many pairs there will be, if that is known before they are made."""
         return None
 
     def peek(self, n: int) -> Pairs | None:
@@ -117,7 +118,7 @@ class TestSet(Component, ABC):
     resources: Needs = None
 
     def size(self) -> int | None:
-        """How many texts there will be, if that can be told without making them."""
+        """How many texts there will be, if that is known before they are made."""
         return None
 
     def peek(self, n: int) -> Examples | None:
@@ -162,9 +163,10 @@ class LM(Component, ABC):
         """Make the model in ``site.folder``, as `save_pretrained` writes it; or say where it lies already."""
 
     def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
-        """Look whether it can go on from these prompts by ``new`` tokens, as far as can be told before it is made.
+        """Check, before the model is made, whether it can complete these prompts by ``new`` tokens.
 
-        What a user should know, in sentences.  Raises `DataError` where it cannot; by default nothing can be told.
+        Returns what a user should know, in sentences.  Raises `DataError` where it cannot; by default nothing is
+        checked.
         """
         return ()
 
@@ -207,21 +209,21 @@ class Aligner(LM, ABC):
         return {**({} if self.base is None else {"base": self.base}), **nested("reward", self.reward)}
 
     def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
-        """As its base does: aligned, a model has the same tokens and positions."""
+        """As for its base: an aligned model has the same tokens and positions."""
         return () if self.base is None else self.base.fits(prompts, new)
 
     def look(self) -> Sequence[str]:
-        """`fits` for the prompts that it completes meanwhile, where it knows them and its base."""
+        """`fits` for the prompts that it completes during the alignment, where it knows them and its base."""
         return ()
 
 
 LOOKED: Final = 1000
-"""Prompts that are looked at before any work is done, at most."""
+"""How many prompts are checked, at most, before any work is done."""
 
 
 def nested(role: str, part: Component) -> dict[str, Settings]:
-    """What a part within another starts from, each role under that of the part; `within` takes the answers out."""
-    return {f"{role}/{inner}": one for inner, one in part.upstream().items()}
+    """What a nested part starts from, each role below the role of the part; `within` finds the answers again."""
+    return {f"{role}/{inner}": start for inner, start in part.upstream().items()}
 
 
 def within(role: str, upstream: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,11 +232,11 @@ def within(role: str, upstream: Mapping[str, Any]) -> dict[str, Any]:
     >>> within("reward", {"base": 1, "reward/on": 2})
     {'on': 2}
     """
-    return {name.removeprefix(f"{role}/"): one for name, one in upstream.items() if name.startswith(f"{role}/")}
+    return {name.removeprefix(f"{role}/"): got for name, got in upstream.items() if name.startswith(f"{role}/")}
 
 
 class Ask(Settings):
-    """Completions asked of a language model: a stage of its own, wherever `Component.upstream` names one."""
+    """Completions wanted from a language model: a stage of its own, wherever `Component.upstream` names one."""
 
     lm: LM
     prompts: Prompts
@@ -255,7 +257,7 @@ class Ask(Settings):
 
 
 class Artefact(Settings):
-    """What another stage of the plan answers, by its key: the reward of a cell, its pairs, their split."""
+    """The answer of another stage of the plan, by its key: the reward of a cell, its pairs, their split."""
 
     key: str
 
@@ -280,7 +282,7 @@ class Encoder(Component, ABC):
         """
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """What it would read of texts, for an estimate before a run; None where that cannot be told cheaply."""
+        """What it would read of texts, for an estimate before a run; None where that is not quick to know."""
         return None
 
 
@@ -370,8 +372,8 @@ class Evaluator(Component, ABC):
     """Scores and truth to numbers."""
 
     kind = "evaluator"
-    metrics: ClassVar[tuple[str, ...]] = ()
-    """The names of its numbers, so that a misspelt one in a report is refused; empty: not told."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """What it says of each number that it gives; a property where names depend on its fields."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
     resources: Needs = None

@@ -11,6 +11,7 @@ from fairl_bench.component import Component
 from fairl_bench.coordinates import Row
 from fairl_bench.history import History
 from fairl_bench.known import Known
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.rows import Runs
@@ -25,6 +26,9 @@ class Picture(NamedTuple):
     name: str
     title: str
     formats: Mapping[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"<figure {self.name}: {self.title}>"
 
     def _repr_svg_(self) -> str:
         """What a notebook shows."""
@@ -41,8 +45,19 @@ class Material(ABC):
 
     @property
     @abstractmethod
+    def metrics(self) -> Metrics:
+        """What is declared of each metric: which way is better, how it is called and bounded."""
+
+    @property
+    @abstractmethod
     def records(self) -> Sequence[Record]:
         """Every number on record: those of single runs, and those of two runs, which have an ``other``."""
+
+    def numbers(self, row: Row, data: str, metric: str) -> list[float]:
+        """A row's value of a metric on all of a data set, one a run, by the truth that the report holds it against."""
+        place = (row, data, "all", self.truth_of(data), metric, "")
+        every = ((one.value, (one.row, one.data, one.slice, one.truth, one.metric, one.other)) for one in self.records)
+        return [value for value, of in every if of == place]
 
     @property
     @abstractmethod

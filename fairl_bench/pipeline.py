@@ -20,10 +20,10 @@ from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import limited
-from fairl_bench.engine.split_sizes import checked_sizes
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.isolation import isolated
+from fairl_bench.preview.split_sizes import checked_sizes
 from fairl_bench.records import Record
 from fairl_bench.results.results import Results
 from fairl_bench.results.write import RunFolder

@@ -1,4 +1,4 @@
-"""How long work says where it is: a part calls `report`, whoever runs it listens."""
+"""The progress of long work: a part calls `report`, and the program that runs it shows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 def report(done: float, total: float, note: str = "") -> None:
-    """Say that ``done`` of ``total`` is finished; silent where nobody listens."""
+    """Report that ``done`` of ``total`` is finished; without effect outside `listening`."""
     listener = _listener.get()
     if listener is not None:
         listener(done / total if total else 1.0, note)
@@ -20,7 +20,7 @@ def report(done: float, total: float, note: str = "") -> None:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call ``listener(share, note)`` at each report of the work inside; share in [0, 1]."""
+    """Inside, each `report` calls ``listener(share, note)``, with a share in [0, 1]."""
     token = _listener.set(listener)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What must stand in nothing that is written or printed: the values of secrets, and the users of URLs."""
+"""Secrets and the user names of URLs, kept out of everything that is written or printed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fairl_bench.component import Component, PathText, Secret, Settings
 
 MASK = "***"
 _LOOKS = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
-_SHORTEST = 6  # of the environment's values: of a shorter one, every text has a piece by chance
-_FEWEST = 4  # of those that a suite uses
-# up to the @ before the path; or, where a password has slashes, behind them
+_SHORTEST = 6  # characters of a value of the environment: a shorter one may stand in any text by chance
+_FEWEST = 4  # characters of a value that a suite uses
+# up to the @ before the path; where a password has slashes, up to the @ behind them
 _USER = re.compile(r"(?<=://)(?:[^/?#\s'\"<>]*@|[^/\s:@'\"<>]+:(?!\d+(?:/|$))[^\s'\"<>]*?@)")
 _QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s'\"<>{}\[\],]+", re.IGNORECASE)
 _kept: dict[str, str] = {}
@@ -35,15 +35,15 @@ def looks_secret(name: str) -> bool:
 
 
 def keep_secret(value: str, name: str = MASK) -> None:
-    """Have `hidden` write a value by its name from now on."""
+    """From now on, `hidden` replaces this value by its name."""
     if value.strip():
         _kept[value] = name
 
 
 def hidden(text: str) -> str:
-    """The text without the secrets that are known, and without the users and passwords of URLs.
+    """The text without known secrets, and without the user names and passwords of URLs.
 
-    Known are those that a suite has used, and every value of the environment whose name looks like one.
+    Known are the secrets that a suite has used, and every value of the environment whose name looks like a secret.
 
     >>> hidden("--store s3://KEY:SE/CRET@bucket/prefix")
     '--store s3://bucket/prefix'
@@ -54,7 +54,7 @@ def hidden(text: str) -> str:
 
 
 def hidden_in(value: Any, *, environment: bool = True) -> Any:
-    """The same plain data with every text `hidden`; without ``environment``, of what the suite has used alone."""
+    """The same plain data with every text `hidden`; without ``environment``, only what the suite has used is hidden."""
     return _hide_in(value, _known(environment=environment))
 
 
@@ -73,36 +73,38 @@ def _hide_in(value: Any, known: Sequence[tuple[str, str]]) -> Any:
 
 
 def _known(*, environment: bool = True) -> list[tuple[str, str]]:
-    """Each secret in the ways in which a text may hold it, with its name; the longest first."""
-    found = dict(_environment()) if environment else {}
-    spelt = {
+    """Every known secret in each form that it may have in a text, with its name; the longest first."""
+    of_environment = dict(_environment()) if environment else {}
+    of_suite = {value: name for value, name in _kept.items() if len(value) >= _FEWEST}
+    forms = {
         form: name
-        for value, name in {**found, **{value: name for value, name in _kept.items() if len(value) >= _FEWEST}}.items()
+        for value, name in {**of_environment, **of_suite}.items()
         for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe=""))
     }
-    return sorted(spelt.items(), key=lambda one: -len(one[0]))
+    return sorted(forms.items(), key=lambda entry: -len(entry[0]))
 
 
-_WORD = 12  # letters: a secret of nothing but letters is longer than most words
+_WORD = 12  # letters: a secret that is made of letters alone is longer than most words
 
 
 def _environment() -> Iterator[tuple[str, str]]:
+    """The values of the environment that are secrets, each with its name."""
     for name, value in os.environ.items():
         if len(value) < _SHORTEST or not looks_secret(name) or name.startswith("TOKENIZERS_"):
             continue
-        if value.isdecimal() or (value.isalpha() and len(value) < _WORD):  # MAX_TOKENS=128000 is none, nor is a word
+        if value.isdecimal() or (value.isalpha() and len(value) < _WORD):  # MAX_TOKENS=128000, or a word
             continue
-        if not (value.startswith("/") and Path(value).exists()):  # where a key lies is no secret
+        if not (value.startswith("/") and Path(value).exists()):  # the place of a file with a key is no secret
             yield value, f"${{{name}}}"
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether a field holds a secret: it is marked as one, or of pydantic's type for them."""
+    """Whether a field holds a secret: it is marked `Secret`, or has pydantic's type for secrets."""
     return Secret in field.metadata or "SecretStr" in str(field.annotation)
 
 
 def shown(value: Any, source: Any = None) -> Any:
-    """Settings as plain data without their secrets, which stand by the names that ``source`` (the file's data) has."""
+    """Settings as plain data; secrets are replaced by their names in ``source``, the data of the file."""
     return hidden_in(_shown(value, source))
 
 
@@ -122,13 +124,13 @@ def _fields(value: Settings, source: Mapping[str, Any]) -> Iterator[tuple[str, A
     if isinstance(value, Component) and not value.named_by_place:
         yield "use", value.use
     for name, field in type(value).model_fields.items():
-        found = getattr(value, name)
+        entry = getattr(value, name)
         if is_secret(field):
-            yield name, _secret(found, source.get(name))
-        elif name == "part" and isinstance(found, Component):  # its fields stand beside its name
-            yield from _fields(found, source)
+            yield name, _secret(entry, source.get(name))
+        elif name == "part" and isinstance(entry, Component):  # its fields stand beside its name
+            yield from _fields(entry, source)
         else:
-            yield name, _shown(found, source.get(name))
+            yield name, _shown(entry, source.get(name))
 
 
 def _secret(value: Any, source: Any) -> Any:

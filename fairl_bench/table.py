@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+from fairl_bench.printable import printable
+
+
+class Printer(Protocol):
+    """What IPython prints with."""
+
+    def text(self, text: str, /) -> None:
+        """Print a text."""
+
 
 Value = str | float | int | None
 
@@ -24,6 +34,21 @@ class Table(NamedTuple):
     bold: frozenset[tuple[int, int]] = frozenset()
     name: str = ""
     caption: str = ""
+
+    def __str__(self) -> str:
+        """The table as a terminal shows it; the upper line of its heads once for each run of columns that share it."""
+        from tabulate import tabulate
+
+        tops = ["", *(head[0] for head in self.heads)]
+        heads = [
+            f"{'' if head[0] == before else head[0]}\n{head[1]}" for before, head in zip(tops, self.heads, strict=False)
+        ]
+        body = tabulate(self.rows, heads, tablefmt="simple", disable_numparse=True)
+        return printable("\n".join([self.title, "", body, "", *self.notes]))
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
+        """The same in IPython's terminal."""
+        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         """The table as Jupyter shows it: texts are escaped, since names come from files of others."""

@@ -1,7 +1,7 @@
-"""What others have made: names that are joined to a folder, and files that may be no files.
+"""Names and files that somebody else may have made, used with care.
 
-Manifests, saved rewards and the listing of a shared store say names.  One that is a path would lead out of its folder,
-and what lies under a good one may be a pipe, a device, or a link to somewhere else.
+Manifests, saved rewards and the listing of a shared store contain names.  A name that is really a path would lead out
+of its folder; under a good name there may be a pipe, a device, or a link to somewhere else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-LONGEST: Final = 255  # bytes that file systems give a name
+LONGEST: Final = 255  # bytes of a name that file systems allow
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PLAIN = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 _KINDS = (
@@ -30,7 +30,7 @@ _KINDS = (
 
 
 def is_name(value: object) -> bool:
-    r"""Whether a value names one thing in a folder and nothing elsewhere: no path, no character that cannot be seen.
+    r"""Whether a value is the name of one file or folder: no path, and no invisible character.
 
     >>> is_name("a b.json"), is_name("../a"), is_name("/a"), is_name("a\n"), is_name(".."), is_name("\ud800")
     (True, False, False, False, False, False)
@@ -39,12 +39,12 @@ def is_name(value: object) -> bool:
         return True
     if not isinstance(value, str) or value in ("", ".", "..") or "/" in value or "\\" in value:
         return False
-    # of a drive, say, where a system has them
+    # the last test refuses the name of a drive, on systems that have them
     return value.isprintable() and len(value.encode()) <= LONGEST and PurePath(value).name == value
 
 
 def is_digest(value: object) -> bool:
-    """Whether a value is a SHA-256 as we write it; so are the keys of artefacts.
+    """Whether a value is a SHA-256 in hexadecimal digits, as keys of artefacts are.
 
     >>> is_digest("0" * 64), is_digest("0" * 63), is_digest("../" + "0" * 61)
     (True, False, False)
@@ -53,10 +53,9 @@ def is_digest(value: object) -> bool:
 
 
 def open_file(path: Path | str, *, follow: bool = True) -> BufferedReader:
-    """A file, open to be read; a link is followed unless ``follow`` is off.
+    """A file, opened for reading; a link is followed unless ``follow`` is off.
 
-    Raises `OSError` where there is none, and where something else lies there: opening a pipe would wait for ever, and
-    a device has no end.
+    Raises `OSError` where there is no file, also for a pipe, which would keep its reader waiting, and for a device.
     """
     try:
         handle = os.open(path, _READ if follow else _READ | _NO_LINK)
@@ -73,23 +72,23 @@ def open_file(path: Path | str, *, follow: bool = True) -> BufferedReader:
 def read_file(path: Path | str, most: int, *, follow: bool = True) -> bytes:
     """The bytes of a file.  Raises `OSError` as `open_file` does, and where there are more than ``most``."""
     with open_file(path, follow=follow) as file:
-        found = file.read(most + 1)
-    if len(found) > most:
+        content = file.read(most + 1)
+    if len(content) > most:
         raise OSError(errno.EFBIG, f"it holds more than {most:,} bytes", str(path))
-    return found
+    return content
 
 
 def kind_of(path: Path, *, follow: bool = False) -> str | None:
-    """What lies there that is no file, in words; None for a file, and where nothing can be told."""
+    """What lies there, in words, if it is no file; None for a file, and where it cannot be known."""
     try:
         mode = (path.stat() if follow else path.lstat()).st_mode
     except (OSError, ValueError):
         return None
-    return next((what for is_one, what in _KINDS if is_one(mode)), None)
+    return next((what for is_kind, what in _KINDS if is_kind(mode)), None)
 
 
 def remove(path: Path) -> None:
-    """Remove whatever lies there, as far as it goes: a folder with all in it, of a link the link alone."""
+    """Remove what lies there, if that can be done: a folder with its content; of a link, the link alone."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
         return
@@ -100,19 +99,19 @@ def remove(path: Path) -> None:
 
 
 def depth(value: Any, most: int = 64) -> int:
-    """How many mappings and lists lie within one another, counted no further than ``most``.
+    """How deeply mappings and lists are nested, counted up to ``most``.
 
     >>> depth(3), depth([]), depth({"a": [1, {"b": 2}]})
     (0, 1, 3)
     """
-    level, found = [value], 0
-    while found < most:
-        inside = [one for one in level if isinstance(one, Mapping | list | tuple)]
-        if not inside:
+    level, deep = [value], 0
+    while deep < most:
+        outer = [entry for entry in level if isinstance(entry, Mapping | list | tuple)]
+        if not outer:
             break
-        found += 1
-        level = [below for one in inside for below in (one.values() if isinstance(one, Mapping) else one)]
-    return found
+        deep += 1
+        level = [inner for entry in outer for inner in (entry.values() if isinstance(entry, Mapping) else entry)]
+    return deep
 
 
 def _flags(*names: str) -> int:

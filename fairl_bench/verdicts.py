@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.component import Name, Settings
 from fairl_bench.coordinates import Setting
 from fairl_bench.data import GOLD
+from fairl_bench.metrics import Metric
+from fairl_bench.table import Value
 
 Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
 
@@ -70,6 +72,7 @@ class Verdict(NamedTuple):
     """A claim of one model, encoder and variant, with what it was judged by."""
 
     claim: Claim
+    metric: Metric
     setting: Setting
     effect: Effect  # of several comparators, the one that decides
     p: float  # of a gain of ``by_at_least``, or that the methods are further apart than ``within``
@@ -83,3 +86,16 @@ class Verdict(NamedTuple):
     def met(self) -> bool:
         """Whether it came out as the suite expects."""
         return self.claim.expect in ("any", self.verdict)
+
+    def plain(self) -> dict[str, Value]:
+        """A verdict as ``run.json`` and the tables' files keep it."""
+        claim, effect = self.claim, self.effect
+        said: dict[str, Value] = {"claim": claim.id, **self.setting._asdict()}
+        said |= {"better": claim.better, "than": ",".join(claim.comparators()), "decided_by": effect.than}
+        said |= {"metric": claim.metric, "data": claim.data, "within": claim.within}
+        said |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}
+        said |= {"gain": effect.gain, "low": effect.low, "high": effect.high, "p": self.p, "p_holm": self.p_holm}
+        said |= {"power": self.power, "detectable": self.detectable, "n": effect.n, "units": effect.units}
+        said |= {"unit": effect.unit, "under": ",".join(claim.under), "alone": self.alone}
+        said |= {"verdict": self.verdict, "expect": claim.expect, "met": int(self.met)}
+        return {**said, "source": claim.source, "note": effect.note}

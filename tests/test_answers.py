@@ -24,7 +24,7 @@ from fairl_bench.training import Reward
 N = 4
 METHOD, ENCODER = Length.named("length"), Tfidf.named("tfidf")
 EVALUATOR = Fidelity.named("fidelity", data=("pairs/test",))
-ONE = Measure("pairs/test", "gold", "x", 1.0, 3)
+ONE = Measure("pairs/test", "gold", "starc", 1.0, 3)
 
 
 def scores(found: Any) -> Any:
@@ -110,7 +110,7 @@ def raising() -> Any:
         (lambda: reward(**{"a\n": np.ones(2)}), r"an array 'a\\n'; a name needs"),
         (lambda: reward(weight=np.array([2**24 + 1])), r"whole numbers above 2\^24, which float32 rounds"),
         (lambda: answers.reward(METHOD, Reward({}, {"loss": [[1.0]]})), r"the history 'loss' of shape \[1, 1\]"),
-        (lambda: facts(seconds=1), "a fact 'seconds', which each stage tells of itself"),
+        (lambda: facts(seconds=1), "a fact 'seconds', which each stage has of its own"),
         (lambda: facts(x=[1]), "as the fact 'x' a list; make it a number"),
         (lambda: facts(x="\ud800"), r"half of a character in row 0: '\\ud800'"),
         (lambda: judged(silver=Truth(np.ones(N), np.ones(N))), "gave no truth 'gold' .it gave: silver"),
@@ -122,7 +122,7 @@ def raising() -> Any:
         (lambda: gold(label=np.full(N, 257)), r"\[257.0\], not whole numbers of 8 bits"),
         (lambda: gold(value=np.ones(N - 1)), r"the truth 'gold' shape \[3\] for 4 texts"),
         (lambda: gold(label=["good"] * N), "an array of texts"),
-        (lambda: measured(value="1"), "gave 'x' of 'pairs/test' as the text '1'; make it a number"),
+        (lambda: measured(value="1"), "gave 'starc' of 'pairs/test' as the text '1'; make it a number"),
         (lambda: measured(value=True), "as True; make it a number"),
         (lambda: measured(value=1j), "as 1j; make it a number"),
         (lambda: measured(value=math.inf), "as inf; where it is not defined, give NaN with a note"),
@@ -131,7 +131,7 @@ def raising() -> Any:
         (lambda: measured(metric="m" * 201), "with the metric 'm"),
         (lambda: measured(n=-1), "with n = -1; n counts examples"),
         (lambda: measured(n=1.5), "with n = 1.5"),
-        (lambda: answers.measures(EVALUATOR, [ONE, ONE]), "gave 'x' of 'pairs/test' twice"),
+        (lambda: answers.measures(EVALUATOR, [ONE, ONE]), "gave 'starc' of 'pairs/test' twice"),
         (lambda: answers.measures(EVALUATOR, [Evidence({})] * 2), "gave a table of evidence twice"),
         (lambda: answers.measures(EVALUATOR, ONE), "gave a Measure; return a list"),
         (lambda: answers.measures(EVALUATOR, [1.0]), "gave 1.0; make it a fairl_bench.Measure"),

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from fairl_bench.isolation import PartEnded, end_forked_copy, isolated, message_of, prints_to_stderr
+from fairl_bench.errors import message_of
+from fairl_bench.isolation import PartEnded, end_forked_copy, isolated, prints_to_stderr
 
 
 def test_a_real_interruption_stays_one() -> None:

@@ -46,6 +46,7 @@ WORDS = {
     "pairwise",
     "preferences",
     "printable",
+    "process_state",
     "progress",
     "readonly",
     "records",
@@ -78,7 +79,20 @@ def ours(source: str) -> set[str]:
     return {name for name in found if name.partition(".")[0] == "fairl_bench"}
 
 
-ROOMS = ("suite", "engine", "store", "results", "reward", "tables", "figures", "html", "builtin", "science", "toy")
+ROOMS = (
+    "suite",
+    "engine",
+    "preview",
+    "store",
+    "results",
+    "reward",
+    "tables",
+    "figures",
+    "html",
+    "builtin",
+    "science",
+    "toy",
+)
 ABOVE = (
     "cli",
     "api",
@@ -88,15 +102,16 @@ ABOVE = (
     "pipeline",
 )  # who may import everything, and whom nobody else imports
 NEVER = {
-    "suite": ("engine", "store", "results", "reward", "tables", "figures", "html", "builtin"),
-    "store": ("suite", "engine", "results", "reward", "tables", "figures", "html", "builtin"),
-    "engine": ("results", "reward", "tables", "figures", "html", "builtin"),
-    "results": ("engine", "tables", "figures", "html", "builtin"),
-    "reward": ("engine", "results", "tables", "figures", "html", "builtin"),
-    "tables": ("store", "engine", "reward", "figures", "html", "builtin"),
-    "figures": ("store", "engine", "reward", "html", "builtin"),
-    "html": ("store", "engine", "reward", "builtin"),
-    "builtin": ("suite", "engine", "store", "results", "tables", "figures", "html"),
+    "suite": ("engine", "preview", "store", "results", "reward", "tables", "figures", "html", "builtin"),
+    "store": ("suite", "engine", "preview", "results", "reward", "tables", "figures", "html", "builtin"),
+    "engine": ("preview", "results", "reward", "tables", "figures", "html", "builtin"),
+    "preview": ("results", "reward", "tables", "figures", "html", "builtin"),
+    "results": ("engine", "preview", "tables", "figures", "html", "builtin"),
+    "reward": ("engine", "preview", "results", "tables", "figures", "html", "builtin"),
+    "tables": ("store", "engine", "preview", "reward", "figures", "html", "builtin"),
+    "figures": ("store", "engine", "preview", "reward", "html", "builtin"),
+    "html": ("store", "engine", "preview", "reward", "builtin"),
+    "builtin": ("suite", "engine", "preview", "store", "results", "tables", "figures", "html"),
 }
 """By room, those that it must not import from."""
 

@@ -19,7 +19,6 @@ from fairl_bench.results import record_file
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
-from fairl_bench.tables.formats import as_text
 
 Run = Callable[..., Finished]
 T, W = "methods.max-entropy.temperature", "head.width"
@@ -104,7 +103,7 @@ def test_the_table_has_a_row_for_each_point_and_says_which(swept: Finished) -> N
         for point in (COLD, WIDE, HOT)
         for method in ("max-margin", "max-entropy", "length")
     ]
-    assert "width=8 temperature=0.5" in as_text(table)
+    assert "width=8 temperature=0.5" in str(table)
     # every row rests on its own seeds
     assert not any("seeds failed" in note or "not finished" in note for note in table.notes)
 

@@ -82,11 +82,10 @@ def _axes(only: tuple[str, ...]) -> dict[str, list[str]]:
 def _conclude(finished: Finished) -> None:
     """Print what a run came to and leave with its exit code."""
     from fairl_bench.printable import safe
-    from fairl_bench.tables.formats import as_text
 
     outcome = finished.outcome
     for table in finished.tables:
-        click.echo(as_text(table))
+        click.echo(str(table))
         click.echo()
     shown = {note for table in finished.tables for note in table.notes}
     for note in finished.notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 def rendered(tables: Sequence[Table], form: str) -> str:
     """Tables as a terminal, Markdown, LaTeX, CSV or JSON shows them, one below the other."""
-    from fairl_bench.tables.formats import FORMATS, as_text
+    from fairl_bench.tables.formats import FORMATS
 
-    render = {"terminal": as_text, **FORMATS, "markdown": FORMATS["md"], "latex": FORMATS["tex"]}[form]
+    forms: Mapping[str, Callable[[Table], str]] = {
+        "terminal": str,
+        **FORMATS,
+        "markdown": FORMATS["md"],
+        "latex": FORMATS["tex"],
+    }
+    render = forms[form]
     return "\n\n".join(printable(render(table)).rstrip("\n") for table in tables)
 
 

@@ -383,7 +383,7 @@ def _before(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, E
 
 
 _OURS = (
-    *("suite.yaml", "run.json", "records.parquet", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
+    *("suite.yaml", "run.json", "records.parquet", "metrics.json", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
     *(f"{kind}/[!.]*.parquet" for kind in ("scores", "examples", "truths", "histories", "realigned")),
     *(f"rewards/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
     *("tables/[!.]*.*", "figures/[!.]*.*"),

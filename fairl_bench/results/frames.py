@@ -9,7 +9,7 @@ import numpy as np
 
 from fairl_bench.coordinates import CELL_AXES, Run
 from fairl_bench.data import GOLD
-from fairl_bench.records import COLUMNS, Record
+from fairl_bench.records import COLUMNS, KEY, Record
 from fairl_bench.sheets import Sheet
 
 if TYPE_CHECKING:
@@ -19,11 +19,12 @@ _SIDES = {1: "preferred", -1: "rejected", 0: ""}
 
 
 def record_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row a number, with the columns of ``records.parquet``; a seed that holds for all is missing."""
+    """One row a number, as in ``records.parquet``; the seed of a number that holds for every seed is missing."""
     import pandas as pd
 
     frame = pd.DataFrame([vars(record) for record in records], columns=list(COLUMNS))
-    return frame.astype({"seed": "Int64", "replicate": "int64", "n": "int64", "value": "float64"})
+    typed = frame.astype({"seed": "Int64", "replicate": "int64", "n": "int64", "value": "float64"})
+    return typed.sort_values(list(KEY), ignore_index=True)
 
 
 def score_frame(sheets: Iterable[Sheet]) -> pd.DataFrame:

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from fairl_bench.errors import PluginError
-from fairl_bench.isolation import PartEnded, isolated, message_of
+from fairl_bench.errors import PluginError, message_of
+from fairl_bench.isolation import PartEnded, isolated
 from fairl_bench.suite import part_code as sources
 
 GROUP = "fairl_bench"

@@ -17,9 +17,9 @@ from pydantic import SecretStr
 
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Settings
-from fairl_bench.errors import FairlError, PluginError, suggest
-from fairl_bench.isolation import message_of
+from fairl_bench.errors import FairlError, PluginError, message_of, suggest
 from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
+from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 
 _IMPL = "fairl_bench_impl"  # what pluggy puts on a function under @hookimpl
@@ -153,8 +153,22 @@ def check_part(part: Component, what: str) -> None:
             raise PluginError(f"{what}: {verb} raised {type(error).__name__}: {message_of(error)}") from error
         if not fits(found):
             raise PluginError(f"{what}: {verb} gave {_shown(found)}; it needs {needed}")
-    if isinstance(part, Evaluator) and not _names(part.metrics):
-        raise PluginError(f"{what}: metrics is {_shown(part.metrics)}; it needs a tuple of names")
+    if isinstance(part, Evaluator):
+        _check_metrics(part, what)
+
+
+def _check_metrics(part: Evaluator, what: str) -> None:
+    """Raise `PluginError` where an evaluator does not declare what it gives."""
+    try:
+        metrics = part.metrics
+    except Exception as error:
+        raise PluginError(f"{what}: metrics raised {type(error).__name__}: {message_of(error)}") from error
+    needed = "a tuple of fairl_bench.Metric, one for each number it gives: Metric('NAME', better='higher')"
+    if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
+        raise PluginError(f"{what}: metrics is {_shown(metrics)}; it needs {needed}")
+    names = [metric.name for metric in metrics]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise PluginError(f"{what}: metrics has {twice!r} twice; declare each number once")
 
 
 def _said_by(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:

@@ -17,14 +17,10 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     suite = _taken_in(Suite.model_json_schema(), definitions, "")
     for kind in KINDS:
-        for named in (False, True):
-            parts = [_part(kind, name, registry, definitions, named=named) for name in registry.names(kind)]
-            definitions[_name(kind, named=named)] = {
-                "type": "object",
-                "required": ["use", "name"] if named else ["use"],
-                "properties": {"use": {"enum": list(registry.names(kind)), "description": KINDS[kind].help()}},
-                "allOf": parts,
-            }
+        if not KINDS[kind].named_by_place:
+            for named in (False, True):
+                definitions[_name(kind, named=named)] = _any_part(kind, registry, definitions, named=named)
+    suite["properties"]["report"] = _report(suite["properties"]["report"], registry, definitions)
     suite["properties"]["extends"] = {"type": "string", "description": "a suite whose top-level keys are taken over"}
     # what a suite lacks, the one it extends may have
     suite["required"] = ["name"]
@@ -34,6 +30,33 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         **{key: value for key, value in suite.items() if key != "title"},
         "$defs": definitions,
     }
+
+
+def _any_part(kind: str, registry: Registry, definitions: dict[str, Any], *, named: bool) -> dict[str, Any]:
+    """A part of a kind: its ``use`` says which fields it has."""
+    return {
+        "type": "object",
+        "required": ["use", "name"] if named else ["use"],
+        "properties": {"use": {"enum": list(registry.names(kind)), "description": KINDS[kind].help()}},
+        "allOf": [_part(kind, name, registry, definitions, named=named) for name in registry.names(kind)],
+    }
+
+
+def _report(section: dict[str, Any], registry: Registry, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a report by name, each with its settings."""
+    tables = {}
+    for name in registry.in_order("table"):
+        schema = _taken_in(registry.find("table", name).model_json_schema(), definitions, f"table {name} ")
+        settings = {
+            "type": ["object", "null"],
+            "description": schema.get("description", ""),
+            "properties": schema["properties"],
+            "required": schema.get("required", []),
+            "additionalProperties": False,
+        }
+        tables[name] = settings
+    described = {"description": section["description"]} if "description" in section else {}
+    return {**described, "type": "object", "properties": tables, "additionalProperties": False}
 
 
 def _part(kind: str, name: str, registry: Registry, definitions: dict[str, Any], *, named: bool) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from fairl_bench.coordinates import Setting
 from fairl_bench.material import Material
-from fairl_bench.results.claims import plain
-from fairl_bench.rows import head, named
+from fairl_bench.rows import named
 from fairl_bench.table import Table
 from fairl_bench.verdicts import Verdict
 from fairl_bench.views import ReportTable
@@ -42,7 +41,9 @@ def claims_table(verdicts: Sequence[Verdict]) -> Table:
             f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met
         ),
     ]
-    return Table("Claims", tuple(("", name) for name in names), rows, tuple(notes), tuple(map(plain, verdicts)))
+    return Table(
+        "Claims", tuple(("", name) for name in names), rows, tuple(notes), tuple(one.plain() for one in verdicts)
+    )
 
 
 def _family(verdicts: Sequence[Verdict]) -> str:
@@ -61,7 +62,7 @@ def _shown(one: Verdict) -> tuple[str, ...]:
     verdict = one.verdict + here + ("" if one.met else f" (expected: {claim.expect})")
     than = " and ".join(claim.comparators())
     asked = "" if claim.within is None else f", within {claim.within:g}"
-    return claim.id, claim.better, than, data, head(claim.metric) + asked, *numbers, verdict
+    return claim.id, claim.better, than, data, one.metric.head + asked, *numbers, verdict
 
 
 def _number(value: float, form: str) -> str:

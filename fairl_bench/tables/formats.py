@@ -12,19 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from fairl_bench.table import Table, Value
 
 
-def as_text(table: Table) -> str:
-    """For a terminal."""
-    from tabulate import tabulate
-
-    tops = ["", *(head[0] for head in table.heads)]
-    # the upper line once for each run of columns that share it
-    heads = [
-        f"{'' if head[0] == before else head[0]}\n{head[1]}" for before, head in zip(tops, table.heads, strict=False)
-    ]
-    body = tabulate(table.rows, heads, tablefmt="simple", disable_numparse=True)
-    return "\n".join([table.title, "", body, "", *table.notes])
-
-
 def as_markdown(table: Table) -> str:
     """GitHub's Markdown."""
     from tabulate import tabulate

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fairl_bench.comparison import Comparison
+from fairl_bench.known import Known, OfValues
 from fairl_bench.material import Material
-from fairl_bench.results.known_labels import with_known
-from fairl_bench.results.realigned import DATA
+from fairl_bench.realigned import DATA
 from fairl_bench.table import Table
 from fairl_bench.tables.selected import selected_differently
 
@@ -25,3 +25,41 @@ def selected_apart(table: Table, material: Material) -> Table:
 def statistics_of_runs(material: Material) -> list[Comparison]:
     """The comparisons but those of re-alignments, whose units are other texts."""
     return [one for one in material.comparisons if one.data.partition("/")[0] != DATA]
+
+
+def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
+    """The table with ``n of N known`` beside each data set that has unknown labels, and a note for each."""
+    said = {name: _said(known.get((name, truth_of(name)), frozenset())) for name in data}
+    said = {name: text for name, text in said.items() if text}
+    if not said:
+        return table
+
+    def beside(text: str) -> str:
+        return f"{text} ({said[text]} known)" if text in said else text
+
+    heads = tuple((beside(head[0]), *head[1:]) for head in table.heads)
+    at = next((i for i, head in enumerate(table.heads) if head == ("", "data")), None)
+    rows = tuple(
+        tuple(beside(cell) if i == at else cell for i, cell in enumerate(row)) if at is not None else row
+        for row in table.rows
+    )
+    notes = [
+        f"{name}: {text} {_what(known[name, truth])} of the truth {truth!r} are known; its numbers are of these alone."
+        for name, text in said.items()
+        for truth in [truth_of(name)]
+    ]
+    return table._replace(heads=heads, rows=rows, notes=(*table.notes, *notes))
+
+
+def _what(counts: frozenset[tuple[int, int]]) -> str:
+    return "values" if isinstance(counts, OfValues) else "labels"
+
+
+def _said(counts: frozenset[tuple[int, int]]) -> str:
+    """``10 of 40``, of several the least and the most; empty where all are known."""
+    if all(n == whole for n, whole in counts):
+        return ""
+    least, most = min(counts), max(counts)
+    if len(counts) == 1:
+        return f"{least[0]:,} of {least[1]:,}"
+    return f"{least[0]:,} of {least[1]:,} to {most[0]:,} of {most[1]:,}"

@@ -23,7 +23,8 @@ from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)
-PARTS = [(kind, name) for kind in KINDS for name in REGISTRY.names(kind)]
+NO_WORK = {"table", "figure", "panel", "executor"}  # kinds that no stage is made of
+PARTS = [(kind, name) for kind in KINDS if kind not in NO_WORK for name in REGISTRY.names(kind)]
 
 
 # --- canonical JSON and golden keys

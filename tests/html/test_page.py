@@ -38,7 +38,7 @@ from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
 from fairl_bench.table import Table
-from fairl_bench.tables.formats import as_csv, as_text
+from fairl_bench.tables.formats import as_csv
 
 Cli = Callable[..., Result]
 
@@ -155,7 +155,7 @@ def test_hostile_cells_start_nothing_in_a_spreadsheet_or_a_terminal(cli: Cli) ->
     table = Table("Table 9", (("", "text"),), tuple((text.replace("\ud800", ""),) for text in HOSTILE), ())
     cells = [row[0] for row in csv.reader(io.StringIO(as_csv(table)))]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in cells)
-    assert not set(shown(as_text(table))) & set("\x1b\x07\u202e\u202c\u2066\u200f")
+    assert not set(shown(str(table))) & set("\x1b\x07\u202e\u202c\u2066\u200f")
 
 
 def test_nothing_on_the_page_asks_for_anything_outside_it(drawn: Path) -> None:

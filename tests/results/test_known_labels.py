@@ -13,10 +13,11 @@ from click.testing import Result
 
 from fairl_bench.data import Examples, Truth
 from fairl_bench.html.write import write_pages
-from fairl_bench.results.known_labels import known_of, with_known
+from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.results import read_results
 from fairl_bench.sheets import Sheet
 from fairl_bench.table import Table
+from fairl_bench.tables.notes import with_known
 
 
 def sheet(labels: list[int], replicate: int = 0) -> Sheet:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fairl_bench.table import Table
-from fairl_bench.tables.formats import as_csv, as_json, as_latex, as_markdown, as_text
+from fairl_bench.tables.formats import as_csv, as_json, as_latex, as_markdown
 
 HOSTILE = Table(
     "Table 1",
@@ -24,14 +24,14 @@ HOSTILE = Table(
 
 
 def test_the_terminal_shows_title_heads_rows_and_notes() -> None:
-    text = as_text(HOSTILE)
+    text = str(HOSTILE)
     for part in ("Table 1", "method", "a|b", "0.5 ± 0.1", "n/a", "One | note."):
         assert part in text
 
 
 def test_data_stands_once_above_its_metrics() -> None:
     table = Table("T", (("", "m"), ("x", "a"), ("x", "b"), ("y", "a")), (("1", "2", "3", "4"),), ())
-    top = as_text(table).splitlines()[2]
+    top = str(table).splitlines()[2]
     assert top.split() == ["x", "y"]
 
 
@@ -110,7 +110,7 @@ def test_no_name_is_a_link_or_an_image_in_markdown() -> None:
 def test_bold_is_bold_in_markdown_and_latex_alone() -> None:
     assert "| **0.900 ¹** |" in as_markdown(TIDY)
     assert r"\textbf{0.900 $^{1}$}" in as_latex(TIDY)
-    assert "*" not in as_text(TIDY)
+    assert "*" not in str(TIDY)
 
 
 def test_csv_has_one_number_a_line_where_the_table_has_tidy_rows() -> None:

@@ -104,8 +104,8 @@ def _loaded(place: str, digest: str, dtype: str) -> Any:
 def _check(weights: Path) -> None:
     """Raise `DataError` for weights of the extra whose digest is not the expected one."""
     with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != _OFFLINE_SHA256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != _OFFLINE_SHA256:
         raise DataError(
-            f"{weights} has SHA-256 {found[:12]}…, not {_OFFLINE_SHA256[:12]}…; reinstall the extra 'offline'"
+            f"{weights} has SHA-256 {digest[:12]}…, not {_OFFLINE_SHA256[:12]}…; reinstall the extra 'offline'"
         )

@@ -10,6 +10,7 @@ from pydantic import Field
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import Undefined
 from fairl_bench.kinds import Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Measure, measured
 from fairl_bench.science.realignment import best_of, best_of_kl
 
@@ -23,6 +24,11 @@ class BestOfN(Evaluator):
     """
 
     counts: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64), min_length=1, description="values of n")
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # one for each of the counts
+        """Return three numbers a count."""
+        return tuple(Metric(f"best_of_{n}{what}") for n in self.counts for what in ("", "_bad", "_kl"))
 
     def truths(self) -> frozenset[str]:
         """Return the truth ``gold``."""

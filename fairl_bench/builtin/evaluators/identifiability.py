@@ -14,6 +14,7 @@ from fairl_bench.builtin.shared.spelled_vectors import read
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Detector, Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Measure
 from fairl_bench.science.failures import Signal
 from fairl_bench.science.streams import stream
@@ -49,23 +50,26 @@ class Identifiability(Evaluator):
     Sets are bounded: max |theta| is at most ``room`` times the least that gives every pair its margin.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = (
-        "angle",
-        "volume_share",
-        "direction_share",
-        "implied_share",
-        "width_share",
-        "variance_ratio",
-        "distance_ratio",
-        "theorem_strict",
-        "theorem_modulo_scale",
-        "corollary_width",
-        "corollary_variance",
-        "corollary_distance",
-        "weight_undercut",
-        "temperature_undercut",
-        "theorem_weight",
-        "theorem_temperature",
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(
+        Metric(name)
+        for name in (
+            "angle",
+            "volume_share",
+            "direction_share",
+            "implied_share",
+            "width_share",
+            "variance_ratio",
+            "distance_ratio",
+            "theorem_strict",
+            "theorem_modulo_scale",
+            "corollary_width",
+            "corollary_variance",
+            "corollary_distance",
+            "weight_undercut",
+            "temperature_undercut",
+            "theorem_weight",
+            "theorem_temperature",
+        )
     )
 
     detector: Detector = Field(description="the rule that says which pairs are failures, by the run's own reward")
@@ -97,7 +101,7 @@ class Identifiability(Evaluator):
         """Return sixteen numbers a data set."""
         for name in self.data:
             n = len(scored[name].pair_rows())
-            names, at = self.metrics, 0
+            names, at = [metric.name for metric in self.metrics], 0
             for ask, count in ((self._angle, 1), (self._max_margin, 11), (self._max_entropy, 4)):
                 part, at = names[at : at + count], at + count
                 try:

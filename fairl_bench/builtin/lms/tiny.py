@@ -185,5 +185,5 @@ def _end(losses: Sequence[float]) -> float:
 
 def _stream(tokenizer: Any, texts: Sequence[str]) -> Rows:
     """Return the texts' tokens one after the other, each text with its end token ``[tokens]`` int64."""
-    found = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    return np.array([token for ids in found for token in (*ids, tokenizer.eos_token_id)], np.int64)
+    token_ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return np.array([token for ids in token_ids for token in (*ids, tokenizer.eos_token_id)], np.int64)

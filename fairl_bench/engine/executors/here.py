@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 
 from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker
-from fairl_bench.errors import DamagedArtefact, FairlError, StoreError
-from fairl_bench.isolation import isolated, message_of
+from fairl_bench.errors import DamagedArtefact, FairlError, StoreError, message_of
+from fairl_bench.isolation import isolated
 from fairl_bench.progress import listening
 from fairl_bench.suite.drop_ins import no_neighbours
 

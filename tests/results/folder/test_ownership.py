@@ -40,7 +40,8 @@ def test_a_run_leaves_alone_what_it_has_not_written(
     write_pages(read_results(folder))
     assert untouched(folder)
     left = {name.partition("/")[0] for name in content(folder)} - {"suite.yaml", "records.parquet", "intervals.parquet"}
-    assert left == {"tables", "figures", "rewards", "scores", "examples", "truths", "histories", "notes.txt"}
+    ours = {"tables", "figures", "rewards", "scores", "examples", "truths", "histories", "metrics.json"}
+    assert left == ours | {"notes.txt"}
     assert [path.name for path in (folder / "tables").iterdir()] == ["thesis.tex"]
     assert len(list((folder / "rewards").iterdir())) == 2
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from fairl_bench.engine.estimate import Work, estimate
 from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished
+from fairl_bench.preview.estimate import Work, estimate
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 

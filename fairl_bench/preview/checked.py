@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fairl_bench.engine.estimate import Work, estimate
 from fairl_bench.engine.planner import plan
-from fairl_bench.engine.split_sizes import Sizes, checked_sizes
 from fairl_bench.isolation import isolated
+from fairl_bench.preview.estimate import Work, estimate
+from fairl_bench.preview.split_sizes import Sizes, checked_sizes
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study

@@ -11,8 +11,8 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.engine.planner import plan
-from fairl_bench.engine.split_sizes import sizes
 from fairl_bench.pipeline import Finished
+from fairl_bench.preview.split_sizes import sizes
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study

@@ -1,0 +1,104 @@
+"""Tables, figures and panels of plugins: each is one file and a registration, and shown like a built-in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from fairl_bench.given import GivenMaterial
+from fairl_bench.html.page import page
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.report import panels_of
+
+Cli = Callable[..., Result]
+PLUGINS = Path(__file__).parent.parent / "plugins"
+PANEL = """
+from fairl_bench import Panel, Section, Table, hookimpl
+
+
+class Greeting(Panel):
+    def section(self, material, pictures):
+        table = Table("Seen", (("", "<i>head</i>"),), (("<b>cell</b>",),), ("<u>note</u>",))
+        return Section("<b>Hello</b>", ["<script>caught()</script>"], [table], html="<script>top.caught()</script>")
+
+
+class Silent(Panel):
+    def section(self, material, pictures):
+        return None
+
+
+@hookimpl
+def fairl_panels(register):
+    register("greeting", Greeting)
+    register("silent", Silent)
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with the two plugins, without its time."""
+    from fairl_bench.html.write import write_pages
+    from fairl_bench.pipeline import run
+    from fairl_bench.store.folder import FolderStore
+    from fairl_bench.suite.read import read_study
+    from tests.conftest import TINY
+
+    root = tmp_path_factory.mktemp("plugged")
+    plugins = f"plugins: [{PLUGINS / 'extremes_table.py'}, {PLUGINS / 'dots_figure.py'}]\n"
+    text = TINY.replace("report:\n", "report:\n  extremes: {data: [pairs/test]}\n", 1)
+    (root / "suite.yaml").write_text(plugins + text)
+    return run(read_study(root / "suite.yaml"), FolderStore(root / "store"), root / "results", then=write_pages).folder
+
+
+def test_a_drop_in_table_and_figure_have_at_most_25_lines() -> None:
+    for name in ("extremes_table", "dots_figure"):
+        assert len((PLUGINS / f"{name}.py").read_text().splitlines()) <= 25
+
+
+def test_a_drop_in_table_is_made_saved_and_on_the_page(shown: Path, cli: Cli) -> None:
+    saved = (shown / "tables" / "extremes.md").read_text()
+    assert "**Extremes**" in saved
+    assert '<h2 id="head-extremes">Extremes</h2>' in (shown / "report.html").read_text()
+    told = cli("report", shown, "--plugin", PLUGINS / "extremes_table.py", "-t", "extremes", "--format", "md")
+    assert told.stdout.strip() == saved.strip()
+
+
+def test_a_folder_is_read_without_the_plugin_of_its_table(shown: Path, cli: Cli) -> None:
+    assert cli("report", shown).exit_code == 0
+    missing = cli("report", shown, "-t", "extremes")
+    assert (missing.exit_code, "table 'extremes' is unknown" in missing.stderr) == (2, True)
+
+
+def test_a_drop_in_figure_is_drawn_and_on_the_page(shown: Path) -> None:
+    assert {path.name for path in (shown / "figures").glob("dots.*")} == {"dots.svg", "dots.png"}
+    assert "Every run of each method <small>figures/dots.svg</small>" in (shown / "report.html").read_text()
+
+
+def test_a_table_of_a_plugin_is_checked_like_a_built_in_one(
+    cli: Cli, write_suite: Callable[..., Path], tiny: dict[str, Any]
+) -> None:
+    tiny["plugins"] = [str(PLUGINS / "extremes_table.py")]
+    for wrong, said in (
+        ({"extremes": {"data": ["pairs/tset"]}}, "report.extremes: data 'pairs/tset' is unknown; did you mean"),
+        ({"extremes": {"dta": ["pairs/test"]}}, "unknown field 'dta'; did you mean 'data'?"),
+        ({"extrems": {"data": ["pairs/test"]}}, "table 'extrems' is unknown; did you mean 'extremes'?"),
+    ):
+        ran = cli("check", write_suite({**tiny, "report": wrong}))
+        assert ran.exit_code == 2
+        assert said in ran.stderr
+
+
+def test_a_drop_in_panel_is_on_the_page_with_nothing_but_text_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "greeting.py").write_text(PANEL)
+    registry = Registry([tmp_path / "greeting.py"], installed=False)
+    made = page(GivenMaterial(name="s"), panels_of(registry), {}, "ab")
+    assert '<a href="#panel-greeting">&lt;b&gt;Hello&lt;/b&gt;</a>' in made
+    for text in ("script&gt;caught()", "b&gt;cell", "i&gt;head", "u&gt;note"):
+        assert f"&lt;{text}" in made
+    assert '<iframe sandbox=""' in made
+    assert made.count("<script") == 2
+    assert "silent" not in made
