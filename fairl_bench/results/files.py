@@ -33,8 +33,8 @@ from fairl_bench.results.folder import (
     readable,
 )
 from fairl_bench.results.lock import locked
-from fairl_bench.reward.folder import ARRAYS, CORPUS
-from fairl_bench.reward.folder import FILE as REWARD
+from fairl_bench.reward.about import ARRAYS, CORPUS
+from fairl_bench.reward.about import FILE as REWARD
 from fairl_bench.secrets import hidden
 from fairl_bench.store.disk import refusal
 

@@ -32,8 +32,8 @@ from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, Results
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.results.statistics import kept_statistics, signature_of
 from fairl_bench.results.story import story
-from fairl_bench.reward.folder import ARRAYS, CORPUS
-from fairl_bench.reward.folder import FILE as REWARD
+from fairl_bench.reward.about import ARRAYS, CORPUS
+from fairl_bench.reward.about import FILE as REWARD
 from fairl_bench.secrets import hidden_in
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
