@@ -7,11 +7,11 @@ from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Mu
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from fairl_bench.engine.executors.here import Attempt, Hands, Job
 from fairl_bench.engine.plan import Plan
-from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.known import STAGE_KINDS
 from fairl_bench.errors import DamagedArtefact, StoreError
+from fairl_bench.executor import Attempt, Job, JobRunner
+from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 
 _ORDER = {name: number for number, name in enumerate(STAGE_KINDS)}
@@ -69,21 +69,21 @@ def jobs(stages: Sequence[Stage], slots: int = 1) -> list[Job]:
     return sorted(parts, key=lambda job: _ORDER[job[0].kind])
 
 
-def execute(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> None:
+def execute(plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> None:
     """Do every missing stage and note it in ``outcome``: what fails with its reason, and what is skipped for it.
 
     A damaged input is set aside and made again.  Raises `StoreError` where nothing can be kept at all.
     """
     try:
-        while damaged := _once(plan, store, hands, watcher, outcome):
+        while damaged := _once(plan, store, runner, watcher, outcome):
             for error in damaged:
                 put_aside(error, store, watcher, outcome)
     except BaseException:
-        hands.close(at_once=True)
+        runner.close(at_once=True)
         with suppress(StoreError):  # what ended the work is told
             store.settle()
         raise
-    hands.close(at_once=False)
+    runner.close(at_once=False)
     store.settle()
 
 
@@ -111,24 +111,24 @@ def check_changed(plan: Plan, store: Store, watcher: Watcher, outcome: Outcome) 
                 put_aside(error, store, watcher, outcome)
 
 
-def _once(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> list[DamagedArtefact]:
+def _once(plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> list[DamagedArtefact]:
     """Do all that can be done; what was found damaged, once each."""
     lost = outcome.lost()
-    waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], hands.slots))
+    waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], runner.slots))
     unfinished = {stage.key for job in waiting for stage in job}
     readers = _readers(waiting)
     total, running = len(waiting), 0
     damaged: dict[str, DamagedArtefact] = {}
     done = set(outcome.done)
     while waiting or running:
-        ready = _ready(waiting, unfinished, outcome.skipped, hands.slots - running)
+        ready = _ready(waiting, unfinished, outcome.skipped, runner.slots - running)
         for number, job in enumerate(ready, total - len(waiting) - len(ready)):
             watcher.started(job, number, total)
-            hands.submit(job)
+            runner.submit(job)
             running += 1
         if not running:  # what is left needs something damaged
             break
-        job, report = hands.next()
+        job, report = runner.next()
         running -= 1
         if report.broken_store:
             raise report.broken_store
