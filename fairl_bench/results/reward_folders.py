@@ -63,8 +63,8 @@ class RewardFolders:
 
     def _write(self, place: str, reward: FinishedReward, signature: str) -> None:
         """The folder of a reward."""
-        link = partial(_link, reward.arrays())
-        files = {ARRAYS: self.files.stage(f"{place}/{ARRAYS}", signature, link).sha256}
+        path, sha256 = reward.arrays()
+        files = {ARRAYS: self.files.stage(f"{place}/{ARRAYS}", signature, partial(_link, path), sha256).sha256}
         if self.describe.parts(reward).needs_corpus:
             corpus = partial(self._corpus, reward)
             files = {CORPUS: self.files.stage(f"{place}/{CORPUS}", signature, corpus).sha256, **files}

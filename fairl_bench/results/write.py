@@ -271,7 +271,8 @@ class RunFolder:
 
     def _tell(self, more: Mapping[str, Any]) -> None:
         """Write ``run.json`` with more in it; the results that were handed out say the same."""
-        self._story |= hidden_in(more)
+        # the facts of stages were kept without secrets
+        self._story |= {name: value if name == "stages" else hidden_in(value) for name, value in more.items()}
         self.files.put(RUN, "run", json.dumps(self._story, indent=1))
 
 

@@ -79,14 +79,14 @@ def resampled(statistics: Sequence[Clustered], clusters: int, resamples: int, rn
 
 def _blocks(statistics: Sequence[Clustered], weights: Iterator[Weights]) -> list[Floats]:
     """Return every statistic for every block of cluster weights, stacked."""
-    found: list[list[Floats]] = [[] for _ in statistics]
+    values_of_statistics: list[list[Floats]] = [[] for _ in statistics]
     for block in weights:
         spread: dict[int, Weights] = {}  # statistics over the same examples share their weights
-        for values, (of, cluster) in zip(found, statistics, strict=True):
+        for values, (of, cluster) in zip(values_of_statistics, statistics, strict=True):
             if id(cluster) not in spread:
                 spread[id(cluster)] = np.take(block, cluster, axis=1)
             values.append(of(spread[id(cluster)]))
-    return [np.concatenate(values) for values in found]
+    return [np.concatenate(values) for values in values_of_statistics]
 
 
 def _counts(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[Weights]:
@@ -123,11 +123,11 @@ def mean(values: ArrayLike) -> Statistic:
 
 def f1(called: ArrayLike, true: ArrayLike) -> Statistic:
     """F1 of the class that is ``called [runs, n]`` and ``true [n]``."""
-    said, is_so = np.asarray(called, np.float32), np.asarray(true, np.float32)
-    both = said * is_so
+    called_so, is_so = np.asarray(called, np.float32), np.asarray(true, np.float32)
+    both = called_so * is_so
 
     def of(weights: Weights) -> Floats:
-        return _ratio(2 * _sums(weights, both), _sums(weights, said) + (weights @ is_so)[:, None])
+        return _ratio(2 * _sums(weights, both), _sums(weights, called_so) + (weights @ is_so)[:, None])
 
     return of
 

@@ -21,7 +21,7 @@ from fairl_bench.component import Component, Spec, parts_within, tuples
 from fairl_bench.errors import PluginError, UnknownName, message_of
 from fairl_bench.isolation import PartEnded, isolated
 from fairl_bench.kinds import KINDS
-from fairl_bench.suite.drop_ins import imported, load, no_neighbours
+from fairl_bench.suite.drop_ins import imported, load, no_loose_imports
 from fairl_bench.suite.plugin_checks import check_fields, check_hooks, check_name, check_part
 from fairl_bench.version import __version__
 
@@ -162,7 +162,7 @@ class Registry:
                 if origin == "built-in":
                     part = cast("type[Component]", getattr(importlib.import_module(module), attribute))
                 else:
-                    with imported(entry.plugin), no_neighbours([entry.plugin] if origin == "drop-in" else ()):
+                    with imported(entry.plugin), no_loose_imports([entry.plugin] if origin == "drop-in" else ()):
                         part = cast("type[Component]", getattr(importlib.import_module(module), attribute))
             except Exception as error:
                 raise PluginError(f"{kind} {name!r} of {entry.plugin} cannot be loaded: {_reason(error)}") from error

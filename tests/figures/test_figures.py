@@ -268,7 +268,7 @@ def test_a_sweep_draws_means_and_the_band_from_least_to_most() -> None:
 def drawn(sheets: list[Sheet], rows: list[Record]) -> dict[str, Drawn]:
     runs = {row.row: Runs(1) for row in rows}
     report = {"table1": Leaderboard.named("table1", data=("pairs/test", "shifted"), metrics=("auc",))}
-    material = GivenMaterial(records=rows, rows=runs, report=report, sheets=sheets)
+    material = GivenMaterial(records=rows, rows=runs, report=report, sheets=sheets, metrics=METRICS)
     return draw(figures_of(Registry(installed=False)), material)
 
 

@@ -140,5 +140,5 @@ def test_only_what_was_aligned_again_is_drawn(told: tuple[list[Record], list[Com
     parts = figures_of(Registry(installed=False))
     assert draw(parts, GivenMaterial()) == {}
     rows = dict.fromkeys(ROWS, Runs(5))
-    made = draw(parts, GivenMaterial(records=records, comparisons=comparisons, rows=rows))
+    made = draw(parts, GivenMaterial(records=records, comparisons=comparisons, rows=rows, metrics=built_in_metrics()))
     assert list(made) == ["realignment-steps", "realignment-kl", "realignment-proxy"]

@@ -51,8 +51,8 @@ class SentenceTransformer(Encoder):
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
 
         def vectors(batch: Sequence[int]) -> Vectors:
-            found = model.encode([texts[i] for i in batch], batch_size=self.batch, show_progress_bar=False)
-            return np.asarray(found, np.float32)
+            embedded = model.encode([texts[i] for i in batch], batch_size=self.batch, show_progress_bar=False)
+            return np.asarray(embedded, np.float32)
 
         if not texts:
             return np.empty((0, model.get_embedding_dimension() or 0), np.float32)

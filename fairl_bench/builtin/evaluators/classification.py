@@ -57,8 +57,8 @@ class Classification(Evaluator):
 
     def truths_of(self, data: str) -> frozenset[str]:
         """Return the labels that are read of one data set: the measured one, the threshold's, or both."""
-        told = {self.label} if data in self.data else set()
-        return frozenset(told | ({self.threshold.label} if data == self.threshold.data else set()))
+        labels = {self.label} if data in self.data else set()
+        return frozenset(labels | ({self.threshold.label} if data == self.threshold.data else set()))
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
         """Return five numbers a data set, and two more where it holds pairs."""

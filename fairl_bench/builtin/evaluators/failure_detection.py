@@ -70,9 +70,9 @@ class FailureDetection(Evaluator):
             gold=(gold[preferred], gold[rejected]),
         )
         right = truth.value[preferred] - truth.value[rejected]
-        told = np.flatnonzero(np.isfinite(right) & (right != 0))
+        ordered = np.flatnonzero(np.isfinite(right) & (right != 0))
         margin = scored.reward[preferred] - scored.reward[rejected]
-        return self.detector.score(signal).numpy()[told], (margin * right)[told] <= 0
+        return self.detector.score(signal).numpy()[ordered], (margin * right)[ordered] <= 0
 
 
 def _need_both(wrong: np.ndarray) -> None:

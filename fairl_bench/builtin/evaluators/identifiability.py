@@ -203,12 +203,12 @@ class Identifiability(Evaluator):
 def _linear(vectors: Floats, reward: Floats, what: str) -> Floats:
     """Return ``theta [d]`` of rewards ``theta . h + b``.  Raises `Undefined` where they are not linear, or constant."""
     design = np.column_stack([vectors, np.ones(len(vectors))])
-    found, _, rank, _ = np.linalg.lstsq(design, reward, rcond=None)
+    solution, _, rank, _ = np.linalg.lstsq(design, reward, rcond=None)
     if rank < design.shape[1]:
         raise Undefined(f"{len(vectors)} texts do not tell the {vectors.shape[1]} numbers of a linear reward apart")
-    left, spread = np.abs(design @ found - reward).max(), float(np.std(reward))
+    left, spread = np.abs(design @ solution - reward).max(), float(np.std(reward))
     if spread == 0:
         raise Undefined(f"{what} is constant: it has no direction")
     if left > LINEAR * spread:
         raise Undefined(f"{what} is not linear in the numbers of the texts: it is off by up to {left / spread:.2g} sd")
-    return np.asarray(found[:-1], np.float64)
+    return np.asarray(solution[:-1], np.float64)

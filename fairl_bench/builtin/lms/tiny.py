@@ -111,10 +111,10 @@ class TinyLM(LM):
         def draw(step: int) -> np.random.Generator:
             return stream("tiny-lm/windows", site.replicate, step)
 
-        def said(step: int, loss: float) -> None:
+        def report_step(step: int, loss: float) -> None:
             report(step, self.steps, f"step {step} of {self.steps}, loss {loss:.2f}")
 
-        return pretrain(model, tokens, self._recipe(), draw, site.scratch / "pretraining.pt", said)
+        return pretrain(model, tokens, self._recipe(), draw, site.scratch / "pretraining.pt", report_step)
 
     def _recipe(self) -> Recipe:
         from fairl_bench.science.pretraining import Recipe

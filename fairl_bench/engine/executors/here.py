@@ -17,7 +17,7 @@ from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, StoreError, message_of
 from fairl_bench.isolation import isolated
 from fairl_bench.progress import listening
-from fairl_bench.suite.drop_ins import no_neighbours
+from fairl_bench.suite.drop_ins import no_loose_imports
 
 Job = Sequence[Stage]
 Moved = Callable[[str, float, str], None]  # key of a job's first stage, share done, note
@@ -100,7 +100,7 @@ def _locked(job: Job, worker: Worker, began: Began) -> None:
         if left:
             began(len(left))
             # inside the locks: a child that a part forks must not let go of them
-            with isolated(), no_neighbours(worker.registry.dropped_in(stage.parts for stage in left)):
+            with isolated(), no_loose_imports(worker.registry.dropped_in(stage.parts for stage in left)):
                 worker.perform(left)
 
 
