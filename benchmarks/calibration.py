@@ -26,6 +26,7 @@ from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.data import Examples, Truth
 from fairl_bench.records import Record
 from fairl_bench.results import claims, record_file
+from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.paired import compared
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet, Values
@@ -93,7 +94,7 @@ def compare(values: Floats) -> list[Comparison]:
         for run, row in zip(runs, values, strict=True)
         for world, value in enumerate(row)
     }
-    return compared(sheets, Values(told), [Question("web", "gold", ("number",))])
+    return compared(sheets, Values(told), [Question("web", "gold", ("number",))], built_in_metrics())
 
 
 def on_examples(rng: np.random.Generator, profile: Profile) -> list[Comparison]:
@@ -114,7 +115,7 @@ def on_examples(rng: np.random.Generator, profile: Profile) -> list[Comparison]:
         place = ("toy", "e", run.method, "", 0, seed, "web", "gold")
         told |= {(place, "accuracy"): float((latent[method, seed] > 0).mean()), (place, "threshold"): 0.0}
     sheet = Sheet("s", "toy", 0, "web", examples, rewards)
-    return compared([sheet], Values(told), [Question("web", "gold", ("accuracy",))], 200)
+    return compared([sheet], Values(told), [Question("web", "gold", ("accuracy",))], built_in_metrics(), 200)
 
 
 def differ(rows: Sequence[Comparison]) -> list[bool]:
@@ -175,7 +176,7 @@ def false_claims(blocks: int, repeats: int, seed: int) -> int:
             for i in range(CLAIMS)
             for row in compare(drawn(rng, profile, blocks))
         ]
-        verdicts = claims.judge(asked, Path("nowhere"), "s", [one], known)
+        verdicts = claims.judge(asked, lambda _: [], [one], known, built_in_metrics())
         count += any(one.verdict != "inconclusive" for one in verdicts)
     return count
 

@@ -85,6 +85,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.language_models import Site as Site
     from fairl_bench.material import Material as Material
     from fairl_bench.material import Picture as Picture
+    from fairl_bench.metrics import Metric as Metric
+    from fairl_bench.metrics import Metrics as Metrics
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.preview.checked import Checked as Checked
     from fairl_bench.progress import report as report
@@ -100,6 +102,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.rows import Runs as Runs
     from fairl_bench.science.failures import FailurePlan as FailurePlan
     from fairl_bench.science.failures import Signal as Signal
+    from fairl_bench.science.resampling import Form as Form
+    from fairl_bench.science.resampling import Sample as Sample
     from fairl_bench.science.runs import Batch as Batch
     from fairl_bench.science.streams import stream as stream
     from fairl_bench.sheets import Sheet as Sheet

@@ -215,6 +215,9 @@ def measures(evaluator: Evaluator, found: object) -> list[Measure | Evidence]:
     if isinstance(found, str | Measure | Evidence | Mapping) or not isinstance(found, Iterable):
         raise DataError(f"{what} gave {_spelled(found)}; return a list of fairl_bench.Measure")
     made = [one if isinstance(one, Evidence) else _measure(what, one) for one in found]
+    declared = {metric.name for metric in evaluator.metrics}
+    if unsaid := next((one.metric for one in made if isinstance(one, Measure) and one.metric not in declared), None):
+        raise DataError(f"{what} gave {unsaid!r}, which it does not declare; add Metric({unsaid!r}) to its 'metrics'")
     seen = set()
     for one in made:
         where = (one.data, one.truth, one.metric, one.slice) if isinstance(one, Measure) else "a table of evidence"

@@ -90,7 +90,7 @@ class FinishedReward:
     models: Mapping[str, FinishedModel]  # what the encoder starts from, by role
     corpus: tuple[str, ...]  # equal where the training texts are
     training_texts: Callable[[], Sequence[str]]
-    arrays: Callable[[], Path]  # the file of what the method learnt
+    arrays: Callable[[], tuple[Path, str]]  # the file of what the method learnt, and its SHA-256
     facts: Callable[[], Mapping[str, Any]]
 
 
@@ -123,7 +123,7 @@ class FinishedRun:
     cells: Sequence[FinishedCell]
     whole: bool  # whether every cell was asked for, so that what is of none is to go
     rows: Mapping[Row, Runs]
-    stages: Sequence[Mapping[str, Any]]  # what there is to say of each finished stage
+    stages: Callable[[], Sequence[Mapping[str, Any]]]  # what there is to say of each finished stage
     failed: Mapping[str, str]  # by key
     logs: Mapping[str, str]
     skipped: Mapping[str, str]

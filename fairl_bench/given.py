@@ -12,6 +12,7 @@ from fairl_bench.coordinates import Row
 from fairl_bench.history import History
 from fairl_bench.known import Known
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.rows import Runs
@@ -29,6 +30,7 @@ class GivenMaterial(Material):
     """
 
     name: str = ""
+    metrics: Metrics = Metrics()
     records: Sequence[Record] = ()
     comparisons: Sequence[Comparison] = ()
     rows: Mapping[Row, Runs] = MappingProxyType({})

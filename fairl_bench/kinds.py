@@ -13,6 +13,7 @@ from fairl_bench.component import Component, RunTime, Settings
 from fairl_bench.data import Examples, Floats, Pairs, Scored, Truth, Vectors
 from fairl_bench.executor import Executor
 from fairl_bench.language_models import Asked, Model, Sampling, Site
+from fairl_bench.metrics import Metric
 from fairl_bench.progress import report
 from fairl_bench.records import Evidence, Measure
 from fairl_bench.resources import Resources
@@ -372,8 +373,8 @@ class Evaluator(Component, ABC):
     """Scores and truth to numbers."""
 
     kind = "evaluator"
-    metrics: ClassVar[tuple[str, ...]] = ()
-    """The names of its numbers, so that a misspelt one in a report is refused; empty: not told."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """What it says of each number that it gives; a property where names depend on its fields."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
     resources: Needs = None

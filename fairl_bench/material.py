@@ -11,6 +11,7 @@ from fairl_bench.component import Component
 from fairl_bench.coordinates import Row
 from fairl_bench.history import History
 from fairl_bench.known import Known
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.rows import Runs
@@ -41,6 +42,11 @@ class Material(ABC):
     @abstractmethod
     def name(self) -> str:
         """The name of the suite."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> Metrics:
+        """What is declared of each metric: which way is better, how it is called and bounded."""
 
     @property
     @abstractmethod

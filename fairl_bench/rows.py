@@ -1,4 +1,4 @@
-"""What the rows and columns of tables are: axes, metrics and their better side, and what a row should rest on."""
+"""What the rows and columns of tables are, and what a row should rest on."""
 
 from __future__ import annotations
 
@@ -11,42 +11,6 @@ import numpy as np
 
 from fairl_bench.coordinates import Row, Setting
 from fairl_bench.records import Record
-
-ARROWS = {
-    "accuracy": "↑",
-    "f1": "↑",
-    "auc": "↑",
-    "pair_accuracy": "↑",
-    "starc": "↓",
-    "starc_per_prompt": "↓",
-    "affine_residual": "↓",
-    "epic": "↓",
-    "spearman": "↑",
-    "kendall": "↑",
-    "margin_snr": "↑",
-    "toxicity_rate": "↓",
-    "toxicity": "↓",
-    "true_reward": "↑",
-    "toxicity_area": "↓",
-    "expected_maximum_toxicity": "↓",
-    "toxicity_probability": "↓",
-    "agreement": "↑",
-    "agreement_along": "↑",
-    "refusal_correctness": "↑",
-}
-"""Which way is better; a metric that is not here gets no arrow and no rank."""
-
-BOUNDS = {
-    **dict.fromkeys(("accuracy", "f1", "auc", "pair_accuracy", "epic", "refusal_correctness"), (0.0, 1.0)),
-    **dict.fromkeys(("toxicity_rate", "toxicity", "toxicity_area"), (0.0, 1.0)),
-    **dict.fromkeys(("expected_maximum_toxicity", "toxicity_probability"), (0.0, 1.0)),
-    **dict.fromkeys(("starc", "starc_per_prompt"), (0.0, 2.0)),
-    **dict.fromkeys(("spearman", "kendall", "agreement", "agreement_along"), (-1.0, 1.0)),
-}
-"""The least and the greatest value of a metric, which its intervals keep; a metric that is not here has none."""
-
-_NAMES = {"f1": "F1", "auc": "AUC", "starc": "STARC", "starc_per_prompt": "STARC per prompt", "epic": "EPIC"}
-
 
 SELECTION: Final = "selection"
 """How a variant calls the rule by which its epochs were kept."""
@@ -123,16 +87,6 @@ def selection_of(variant: str) -> str:
     """
     found = json.loads(variant or "{}").get(SELECTION, "")
     return found if isinstance(found, str) else ""
-
-
-def head(metric: str) -> str:
-    """A metric as a column is called: its name and which way is better."""
-    return f"{called(metric)} {ARROWS.get(metric, '')}".strip()
-
-
-def called(metric: str) -> str:
-    """A metric as a sentence calls it."""
-    return _NAMES.get(metric, metric.replace("_", " "))
 
 
 def summary(found: Sequence[Record]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""One cacheable step as plain data: what every room of the engine passes around."""
+"""A stage: one cacheable step of a plan, as plain data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from fairl_bench.component import Spec
 
 UPSTREAM = "upstream/"
-"""Before the role of an input that a part starts from."""
+"""The beginning of the role of an input that a part starts from."""
 SHARD = "shard/"
-"""Before the number of an input that is a part of the answer."""
+"""The beginning of the role of an input that is one shard of the answer; its number follows."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One cacheable step, as plain data: a worker needs nothing else but the store and the plugins."""
+    """One cacheable step; beside it, a worker needs only the store and the plugins."""
 
     kind: str  # the name of a `fairl_bench.engine.stages.kind.StageKind`
     key: str

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.component import Name, Settings
 from fairl_bench.coordinates import Setting
 from fairl_bench.data import GOLD
+from fairl_bench.metrics import Metric
 from fairl_bench.table import Value
 
 Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
@@ -71,6 +72,7 @@ class Verdict(NamedTuple):
     """A claim of one model, encoder and variant, with what it was judged by."""
 
     claim: Claim
+    metric: Metric
     setting: Setting
     effect: Effect  # of several comparators, the one that decides
     p: float  # of a gain of ``by_at_least``, or that the methods are further apart than ``within``

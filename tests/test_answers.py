@@ -24,7 +24,7 @@ from fairl_bench.training import Reward
 N = 4
 METHOD, ENCODER = Length.named("length"), Tfidf.named("tfidf")
 EVALUATOR = Fidelity.named("fidelity", data=("pairs/test",))
-ONE = Measure("pairs/test", "gold", "x", 1.0, 3)
+ONE = Measure("pairs/test", "gold", "starc", 1.0, 3)
 
 
 def scores(found: Any) -> Any:
@@ -122,7 +122,7 @@ def raising() -> Any:
         (lambda: gold(label=np.full(N, 257)), r"\[257.0\], not whole numbers of 8 bits"),
         (lambda: gold(value=np.ones(N - 1)), r"the truth 'gold' shape \[3\] for 4 texts"),
         (lambda: gold(label=["good"] * N), "an array of texts"),
-        (lambda: measured(value="1"), "gave 'x' of 'pairs/test' as the text '1'; make it a number"),
+        (lambda: measured(value="1"), "gave 'starc' of 'pairs/test' as the text '1'; make it a number"),
         (lambda: measured(value=True), "as True; make it a number"),
         (lambda: measured(value=1j), "as 1j; make it a number"),
         (lambda: measured(value=math.inf), "as inf; where it is not defined, give NaN with a note"),
@@ -131,7 +131,7 @@ def raising() -> Any:
         (lambda: measured(metric="m" * 201), "with the metric 'm"),
         (lambda: measured(n=-1), "with n = -1; n counts examples"),
         (lambda: measured(n=1.5), "with n = 1.5"),
-        (lambda: answers.measures(EVALUATOR, [ONE, ONE]), "gave 'x' of 'pairs/test' twice"),
+        (lambda: answers.measures(EVALUATOR, [ONE, ONE]), "gave 'starc' of 'pairs/test' twice"),
         (lambda: answers.measures(EVALUATOR, [Evidence({})] * 2), "gave a table of evidence twice"),
         (lambda: answers.measures(EVALUATOR, ONE), "gave a Measure; return a list"),
         (lambda: answers.measures(EVALUATOR, [1.0]), "gave 1.0; make it a fairl_bench.Measure"),

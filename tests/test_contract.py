@@ -14,10 +14,12 @@ import pytest
 from fairl_bench.component import Component, Settings
 from fairl_bench.data import GOLD, Pairs, Scored, Truth
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Method
+from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Measure
 from fairl_bench.science.failures import Signal
+from fairl_bench.science.resampling import RIGHT_PAIRS
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_detector, check_encoder, check_evaluator, check_method, planted
 from fairl_bench.training import Head, Reward, Task
@@ -528,6 +530,8 @@ def test_the_kit_refuses_a_detector(detector: Detector, sentence: str) -> None:
 class Says(Evaluator):
     """Says what a test tells it."""
 
+    metrics = (Metric("m"),)
+
     measures: tuple[Any, ...] = ()
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Any:
@@ -536,6 +540,8 @@ class Says(Evaluator):
 
 class Reaches(Evaluator):
     """Reads more than it needs."""
+
+    metrics = (Metric("n"),)
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Any:
         return [Measure("pairs/test", "", "n", float(len(scored["pairs/train"].reward)), 1)]
@@ -554,6 +560,7 @@ def measure(**fields: Any) -> Measure:
         ((measure(value=float("inf")),), "is infinite"),
         ((measure(data="pairs/train"),), "is of data that 'data' does not name"),
         ((1.0,), "gave 1.0; make it a fairl_bench.Measure"),
+        ((measure(metric="k"),), r"'k' of 'pairs/test' is no number that it declares; add Metric\('k'\)"),
     ],
 )
 def test_the_kit_refuses_measures(measures: tuple[Any, ...], sentence: str) -> None:
@@ -565,6 +572,31 @@ def test_the_kit_refuses_measures(measures: tuple[Any, ...], sentence: str) -> N
 def test_the_kit_accepts_nan_with_a_note_and_measures_that_differ_in_slice() -> None:
     measures = (measure(value=float("nan"), note="no pair"), measure(slice="near-tie"))
     check_evaluator(Says(data=("pairs/test",)).model_copy(update={"measures": measures}), {"pairs/test": scored()})
+
+
+class Declares(Evaluator):
+    """Gives the share of right pairs, and declares what a test tells it."""
+
+    metrics = (Metric("share", "higher", bounds=(0, 1), resampled=(RIGHT_PAIRS,)),)
+
+    plus: float = 0.0
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Any:
+        margins = scored["pairs/test"].margins()
+        share = float((margins > 0).mean() + 0.5 * (margins == 0).mean())
+        return [Measure("pairs/test", "preferred", "share", share + self.plus, len(margins))]
+
+
+def test_the_kit_accepts_a_number_that_its_form_gives() -> None:
+    check_evaluator(Declares(data=("pairs/test",)), {"pairs/test": scored()})
+
+
+@pytest.mark.parametrize(
+    ("plus", "sentence"), [(-0.01, "no form of it gives that"), (2.0, r"beyond the bounds \(0.0, 1.0\)")]
+)
+def test_the_kit_refuses_a_number_that_is_not_as_declared(plus: float, sentence: str) -> None:
+    with pytest.raises(AssertionError, match=sentence):
+        check_evaluator(Declares(data=("pairs/test",), plus=plus), {"pairs/test": scored()})
 
 
 def test_the_kit_refuses_an_evaluator_that_hides_what_it_needs() -> None:

@@ -14,6 +14,7 @@ import pytest
 from fairl_bench.data import GOLD, Examples, Pairs, Scored, Truth
 from fairl_bench.errors import Changed
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Judge, Method, Source, TestSet
+from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.pipeline import Finished
 from fairl_bench.readonly import ReadOnly, unchanged_by
@@ -178,7 +179,7 @@ def test_a_part_that_writes_into_a_models_folder_is_told_of(tmp_path: Path) -> N
 
 HOSTILE = """\
 import numpy as np
-from fairl_bench import Evaluator, Measure, Method, PairwiseMethod, Reward, hookimpl
+from fairl_bench import Evaluator, Measure, Method, Metric, PairwiseMethod, Reward, hookimpl
 
 
 def towards(vectors, task):
@@ -224,6 +225,8 @@ class Clamps(PairwiseMethod):
 
 
 class Relabels(Evaluator):
+    metrics = (Metric("n"),)
+
     def evaluate(self, scored):
         for name in self.data:
             import torch
@@ -410,6 +413,8 @@ class Sinks(Detector):
 
 class Turns(Evaluator):
     """Writes into the rewards."""
+
+    metrics = (Metric("n"),)
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Any:
         for name in self.data:

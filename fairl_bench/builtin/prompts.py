@@ -66,10 +66,10 @@ class Listed(Prompts):
     def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
         """Return ``n`` of the chosen prompts, in random order.  Raises `DataError` where none is chosen."""
         rows = read_jsonl(str(self.place()), self.limit)
-        found = [text for row in rows if (text := self._kept(row)) is not None]
-        if not found:
+        chosen = [text for row in rows if (text := self._kept(row)) is not None]
+        if not chosen:
             raise DataError(f"{self.place()}: none of {len(rows)} prompts has its {self.score!r} {self._bounds()}")
-        return tuple(found[i] for i in rng.permutation(len(found))[:n])
+        return tuple(chosen[i] for i in rng.permutation(len(chosen))[:n])
 
     def _kept(self, row: Row) -> str | None:
         """Return the row's prompt, or None where the row is not chosen."""

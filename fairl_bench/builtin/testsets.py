@@ -64,8 +64,8 @@ class JsonlTexts(TestSet):
 
     def examples(self, rng: np.random.Generator) -> Examples:
         """Return one example a row, in the file's order.  Raises `DataError` where there are too few for ``each``."""
-        found = self._examples(read_jsonl(self.path, self.limit))
-        return found if self.each is None else found.take(self._first(found.truths[GOLD].label, self.each))
+        examples = self._examples(read_jsonl(self.path, self.limit))
+        return examples if self.each is None else examples.take(self._first(examples.truths[GOLD].label, self.each))
 
     def judged(self) -> bool:
         """Return whether the file has labels or numbers."""
@@ -149,8 +149,8 @@ class Judged(TestSet):
 
     def examples(self, rng: np.random.Generator) -> Examples:
         """Return the texts with their own truths and the judge's; their own win where both have one."""
-        found = self.of.examples(rng)
-        return found.knowing({**self.judge.judge(found), **found.truths})
+        examples = self.of.examples(rng)
+        return examples.knowing({**self.judge.judge(examples), **examples.truths})
 
 
 class Joined(TestSet):
@@ -182,16 +182,16 @@ class Joined(TestSet):
 
     def examples(self, rng: np.random.Generator) -> Examples:
         """Return the examples of the parts in order; each part draws from ``rng`` where the one before it stopped."""
-        found = [part.examples(rng) for part in self.of]
-        known = [name for name in found[0].truths if all(name in one.truths for one in found)]
+        parts = [part.examples(rng) for part in self.of]
+        known = [name for name in parts[0].truths if all(name in part.truths for part in parts)]
         return Examples(
-            tuple(text for one in found for text in one.text),
-            tuple(prompt for one in found for prompt in one.prompt),
-            tuple(group for one in found for group in one.group),
+            tuple(text for part in parts for text in part.text),
+            tuple(prompt for part in parts for prompt in part.prompt),
+            tuple(group for part in parts for group in part.group),
             truths={
                 name: Truth(
-                    np.concatenate([one.truths[name].value for one in found]),
-                    np.concatenate([one.truths[name].label for one in found]),
+                    np.concatenate([part.truths[name].value for part in parts]),
+                    np.concatenate([part.truths[name].label for part in parts]),
                 )
                 for name in known
             },
@@ -237,5 +237,5 @@ class Completed(TestSet):
     def examples(self, rng: np.random.Generator, *, completions: Completions = NOTHING) -> Examples:
         """Return one example a completion, judged where a judge is named."""
         group = tuple(map(str, completions.row))
-        found = Examples(completions.text, completions.prompt, group)
-        return found if self.gold is None else found.knowing(self.gold.judge(found))
+        examples = Examples(completions.text, completions.prompt, group)
+        return examples if self.gold is None else examples.knowing(self.gold.judge(examples))

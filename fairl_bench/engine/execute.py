@@ -1,16 +1,16 @@
-"""Doing what is missing: jobs as soon as their inputs are there, failures as data, damaged artefacts made again."""
+"""Does the missing stages of a plan: each job as soon as its inputs are finished; a failure ends only what needs it."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.stages.known import STAGE_KINDS
 from fairl_bench.errors import DamagedArtefact, StoreError
-from fairl_bench.executor import Attempt, Job, JobRunner
+from fairl_bench.executor import Attempt, Job, JobReport, JobRunner
 from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 
@@ -22,24 +22,24 @@ TRIES = 3
 
 @dataclass
 class Outcome:
-    """What became of a plan's stages: how many were done, and why the others were not."""
+    """What happened to the stages of a plan: which were done, and why others were not."""
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # key -> title and reason
     logs: dict[str, str] = field(default_factory=dict)  # key -> traceback
-    skipped: dict[str, str] = field(default_factory=dict)  # key -> the reason of what it waits for
-    damaged: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)  # key -> why the stage that it needs has failed
+    damaged: list[str] = field(default_factory=list)  # keys, once each time
     warnings: list[str] = field(default_factory=list)  # of plugins that follow the run
     attempts: list[Attempt] = field(default_factory=list)  # those that ended with their process
 
     def lost(self) -> dict[str, str]:
-        """The reason of every stage that will not be done."""
+        """The reason of every stage that will not be done, by key."""
         return {**self.failed, **self.skipped}
 
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told of the work: how far the whole is, how far a job is, what it came to."""
+    """Functions that are called as the work goes on: a job starts, moves on, is finished; something is damaged."""
 
     started: Callable[[Job, int, int], None] = lambda job, done, total: None
     moved: Callable[[str, float, str], None] = lambda key, share, note: None
@@ -49,7 +49,7 @@ class Watcher:
 
 
 def missing(plan: Plan, store: Store) -> list[Stage]:
-    """The stages to do, inputs first: those wanted and not finished, and whatever these need that is not."""
+    """The stages to do, inputs first: wanted stages that are not finished, and unfinished ones that these need."""
     needed: set[str] = set()
     waiting = [key for key in plan.wanted() if not store.has(key)]
     while waiting:
@@ -61,7 +61,7 @@ def missing(plan: Plan, store: Store) -> list[Stage]:
 
 
 def jobs(stages: Sequence[Stage], slots: int = 1) -> list[Job]:
-    """Kind by kind, inputs first; stages that stack are one job, or one for each of ``slots`` workers."""
+    """The jobs of these stages, kind by kind; stages that stack are one job, or one for each of ``slots`` workers."""
     stacks: dict[Hashable, list[Stage]] = {}
     for stage in stages:
         stacks.setdefault(stage.key if stage.stack is None else stage.stack, []).append(stage)
@@ -70,17 +70,17 @@ def jobs(stages: Sequence[Stage], slots: int = 1) -> list[Job]:
 
 
 def execute(plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> None:
-    """Do every missing stage and note it in ``outcome``: what fails with its reason, and what is skipped for it.
+    """Do every missing stage and note it in ``outcome``: failures with their reasons, and what is skipped for them.
 
-    A damaged input is set aside and made again.  Raises `StoreError` where nothing can be kept at all.
+    A damaged input is set aside and made again.  Raises `StoreError` where nothing can be stored at all.
     """
     try:
-        while damaged := _once(plan, store, runner, watcher, outcome):
+        while damaged := _Pass(plan, store, runner, watcher, outcome).run():
             for error in damaged:
                 put_aside(error, store, watcher, outcome)
     except BaseException:
         runner.close(at_once=True)
-        with suppress(StoreError):  # what ended the work is told
+        with suppress(StoreError):  # the first error is the one to report
             store.settle()
         raise
     runner.close(at_once=False)
@@ -88,9 +88,9 @@ def execute(plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outco
 
 
 def put_aside(error: DamagedArtefact, store: Store, watcher: Watcher, outcome: Outcome) -> None:
-    """Set a damaged artefact aside, so that it is made again.  Raises `StoreError` for one that is damaged each time.
+    """Set a damaged artefact aside, so that it is made again.
 
-    What memory or a disk spoils as fast as it is written would be made for ever.
+    Raises `StoreError` for one that was damaged each time: with a broken disk it would be made again for ever.
     """
     if outcome.damaged.count(error.key) >= TRIES:
         raise StoreError(
@@ -102,7 +102,7 @@ def put_aside(error: DamagedArtefact, store: Store, watcher: Watcher, outcome: O
 
 
 def check_changed(plan: Plan, store: Store, watcher: Watcher, outcome: Outcome) -> None:
-    """Set aside what was spoiled after it had been written, also what this run will not read."""
+    """Set aside what was damaged after it had been written, also what this run will not read."""
     for key in plan.stages:
         if store.changed(key):
             try:
@@ -111,70 +111,83 @@ def check_changed(plan: Plan, store: Store, watcher: Watcher, outcome: Outcome) 
                 put_aside(error, store, watcher, outcome)
 
 
-def _once(plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> list[DamagedArtefact]:
-    """Do all that can be done; what was found damaged, once each."""
-    lost = outcome.lost()
-    waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], runner.slots))
-    unfinished = {stage.key for job in waiting for stage in job}
-    readers = _readers(waiting)
-    total, running = len(waiting), 0
-    damaged: dict[str, DamagedArtefact] = {}
-    done = set(outcome.done)
-    while waiting or running:
-        ready = _ready(waiting, unfinished, outcome.skipped, runner.slots - running)
-        for number, job in enumerate(ready, total - len(waiting) - len(ready)):
-            watcher.started(job, number, total)
-            runner.submit(job)
-            running += 1
-        if not running:  # what is left needs something damaged
-            break
-        job, report = runner.next()
-        running -= 1
+class _Pass:
+    """One pass over the missing stages, which does all that can be done without a damaged artefact."""
+
+    def __init__(self, plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> None:
+        self.plan, self.runner, self.watcher, self.outcome = plan, runner, watcher, outcome
+        lost = outcome.lost()
+        self.waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], runner.slots))
+        self.unfinished = {stage.key for job in self.waiting for stage in job}
+        self.readers = _readers(self.waiting)
+        self.total, self.running = len(self.waiting), 0
+        self.done = set(outcome.done)
+        self.damaged: dict[str, DamagedArtefact] = {}
+
+    def run(self) -> list[DamagedArtefact]:
+        """Do the jobs; the damaged artefacts that were found, once each."""
+        while self.waiting or self.running:
+            self._begin_ready_jobs()
+            if not self.running:  # what is left needs something damaged
+                break
+            job, report = self.runner.next()
+            self.running -= 1
+            self._note(job, report)
+        return list(self.damaged.values())
+
+    def _begin_ready_jobs(self) -> None:
+        """Begin the first jobs whose inputs are finished, as many as the executor takes."""
+        ready = self._ready(self.runner.slots - self.running)
+        for number, job in enumerate(ready, self.total - len(self.waiting) - len(ready)):
+            self.watcher.started(job, number, self.total)
+            self.runner.submit(job)
+            self.running += 1
+
+    def _ready(self, slots: int) -> list[Job]:
+        """Take at most ``slots`` jobs that need nothing unfinished, without their skipped stages."""
+        ready: list[Job] = []
+        at = 0
+        while at < len(self.waiting) and len(ready) < slots:
+            job = [stage for stage in self.waiting[at] if stage.key not in self.outcome.skipped]
+            if any(key in self.unfinished for stage in job for key in stage.inputs.values()):
+                at += 1
+                continue
+            del self.waiting[at]
+            if job:
+                ready.append(job)
+        return ready
+
+    def _note(self, job: Job, report: JobReport) -> None:
+        """Note the end of a job.  Raises `StoreError` where the store is broken."""
         if report.broken_store:
             raise report.broken_store
-        unfinished -= set(report.done)
-        outcome.done += [key for key in report.done if key not in done]  # what was damaged is done twice
-        done.update(report.done)
+        outcome = self.outcome
+        self.unfinished -= set(report.done)
+        outcome.done += [key for key in report.done if key not in self.done]  # what was damaged is done twice
+        self.done.update(report.done)
         outcome.attempts += report.lost
         if report.damaged:
-            damaged.setdefault(report.damaged.key, report.damaged)
+            self.damaged.setdefault(report.damaged.key, report.damaged)
         for key, (reason, log) in report.failed.items():
-            outcome.failed[key] = f"{plan.stages[key].title}: {reason}"
+            outcome.failed[key] = f"{self.plan.stages[key].title}: {reason}"
             outcome.logs[key] = log
-        watcher.finished(job, [outcome.failed[key] for key in report.failed])
-        _skip(report.failed, readers, outcome)
-    return list(damaged.values())
+        self.watcher.finished(job, [outcome.failed[key] for key in report.failed])
+        self._skip_readers(report.failed)
+
+    def _skip_readers(self, failed: Iterable[str]) -> None:
+        """Skip every stage that needs a failed one, directly or through others, with the reason of the failure."""
+        lost = [(reader, self.outcome.failed[key]) for key in failed for reader in self.readers.get(key, ())]
+        while lost:  # each stage once: a thousand failures cost no more than a thousand stages
+            key, reason = lost.pop()
+            if key not in self.outcome.skipped:
+                self.outcome.skipped[key] = reason
+                lost += [(reader, reason) for reader in self.readers.get(key, ())]
 
 
-def _ready(waiting: MutableSequence[Job], unfinished: set[str], skipped: Container[str], slots: int) -> list[Job]:
-    """Take the first jobs that need nothing unfinished, less the stages that are skipped."""
-    found: list[Job] = []
-    at = 0
-    while at < len(waiting) and len(found) < slots:
-        job = [stage for stage in waiting[at] if stage.key not in skipped]
-        if any(key in unfinished for stage in job for key in stage.inputs.values()):
-            at += 1
-            continue
-        del waiting[at]
-        if job:
-            found.append(job)
-    return found
-
-
-def _readers(waiting: Iterable[Job]) -> dict[str, list[str]]:
-    """By the key of an input, the stages that read it."""
-    found: dict[str, list[str]] = {}
+def _readers(waiting: Iterable[Job]) -> Mapping[str, Sequence[str]]:
+    """The stages that read an input, by the key of the input."""
+    readers: dict[str, list[str]] = {}
     for stage in (stage for job in waiting for stage in job):
         for key in stage.inputs.values():
-            found.setdefault(key, []).append(stage.key)
-    return found
-
-
-def _skip(failed: Iterable[str], readers: Mapping[str, Sequence[str]], outcome: Outcome) -> None:
-    """Skip whatever reads what failed, however far down, with the reason of the failure."""
-    lost = [(reader, outcome.failed[key]) for key in failed for reader in readers.get(key, ())]
-    while lost:  # each stage once: a thousand failures cost no more than a thousand stages
-        key, reason = lost.pop()
-        if key not in outcome.skipped:
-            outcome.skipped[key] = reason
-            lost += [(reader, reason) for reader in readers.get(key, ())]
+            readers.setdefault(key, []).append(stage.key)
+    return readers

@@ -36,7 +36,7 @@ def finished_run(suite: Suite, plan: Plan, worker: Worker, outcome: Outcome, par
         cells=[work.cell(cell) for cell in plan.cells],
         whole=part is None,
         rows=rows_of(plan, outcome),
-        stages=list(work.stages(set(outcome.done))),
+        stages=lambda: list(work.stages(set(outcome.done))),
         failed=outcome.failed,
         logs=outcome.logs,
         skipped=outcome.skipped,
@@ -161,7 +161,7 @@ class _Work:
             models={role: self._model(key) for role, key in models.items()},
             corpus=(pairs, split, embed),
             training_texts=lambda: self.worker.load(split).training_texts(self.worker.load(pairs), embed),
-            arrays=lambda: self.store.read(cell.reward) / REWARD,
+            arrays=lambda: (self.store.read(cell.reward) / REWARD, self.manifest(cell.reward)["files"][REWARD]),
             facts=lambda: self.manifest(cell.reward)["facts"],
         )
 

@@ -47,7 +47,7 @@ class Followers:
         if self.of[STARTED]:
             lacking = len(missing(self.plan, self.store))
             settings, size = self.suite.shown(), (len(self.plan.cells), len(self.plan.stages))
-            self._tell(STARTED, run=RunStarted(self.suite.name, settings, self.folder, *size, lacking))
+            self._call(STARTED, run=RunStarted(self.suite.name, settings, self.folder, *size, lacking))
 
     @contextmanager
     def until_finished(self, keep_warnings: Callable[[Sequence[str]], None]) -> Iterator[None]:
@@ -64,12 +64,12 @@ class Followers:
 
     def _finished(self, keep_warnings: Callable[[Sequence[str]], None], interruption: str = "") -> None:
         before = len(self.outcome.warnings)
-        self._tell(FINISHED, run=self._summary(interruption))
+        self._call(FINISHED, run=self._summary(interruption))
         if len(self.outcome.warnings) > before:
             keep_warnings(self.outcome.warnings)
 
     def _summary(self, interruption: str) -> RunFinished:
-        """What a plugin hears of a finished run."""
+        """What plugins are given at the end of a run."""
         outcome = self.outcome
         return RunFinished(
             suite=self.suite.name,
@@ -94,10 +94,10 @@ class Followers:
         seconds = time.perf_counter() - self.began.pop(job[0].key)
         for stage in job:
             if (finished := self._stage(stage, seconds)) is not None:
-                self._tell(STAGE, stage=finished)
+                self._call(STAGE, stage=finished)
 
     def _stage(self, stage: Stage, seconds: float) -> StageFinished | None:
-        """What became of a stage; None where its input was damaged, for then it is still to be done."""
+        """What plugins are given about a stage; None where its input was damaged, so that it is still to be done."""
         what = (self.folder, stage.kind, stage.key, stage.title)
         if (failure := self.outcome.failed.get(stage.key)) is not None:
             return StageFinished(*what, seconds, {}, failure.removeprefix(f"{stage.title}: "))
@@ -108,10 +108,11 @@ class Followers:
         more = {name: value for name, value in facts.items() if name not in ("title", "seconds")}
         return StageFinished(*what, facts.get("seconds", seconds), more)
 
-    def _tell(self, hook: str, **value: object) -> None:
+    def _call(self, hook: str, **value: object) -> None:
+        """Call a hook of every plugin; one that raises is not called again."""
         for plugin, call in list(self.of[hook]):
             try:
-                with isolated(quiet=False):  # a plugin that exits ends its following, not the run
+                with isolated(quiet=False):  # a plugin that exits does not end the run
                     call(**value)
             except Exception as error:
                 if isinstance(error.__cause__, KeyboardInterrupt):
@@ -120,7 +121,7 @@ class Followers:
                 self.warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
 
     def warn(self, message: str) -> None:
-        """Say something that does not end the run."""
+        """Note a warning and show it."""
         self.outcome.warnings.append(message)
         self.own.warned(message)
 

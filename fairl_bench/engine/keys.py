@@ -1,4 +1,4 @@
-"""Identity: what goes into a stage's key, and nothing that does not change the answer."""
+"""The keys of stages: made of everything that changes the answer, and of nothing else."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fairl_bench.suite.part_digest import source_digest
 from fairl_bench.suite.registry import Registry
 
 SCHEMA = 3
-"""Raised when artefacts of the same key would mean something else."""
+"""The version of keys; it goes up when an artefact of the same key would mean something else."""
 
 
 def stage_key(kind: str, parts: Mapping[str, Any], settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """The key of a stage from the identities of its parts, its settings and the keys of its inputs."""
-    return stage_key_of(kind, {role: canonical(one) for role, one in parts.items()}, settings, inputs)
+    return stage_key_of(kind, {role: canonical(part) for role, part in parts.items()}, settings, inputs)
 
 
 def stage_key_of(kind: str, parts: Mapping[str, str], settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """The same from identities that are canonical JSON already: a part of 10,000 stages is written out once."""
-    written = ",".join(f"{canonical(role)}:{one}" for role, one in sorted(parts.items()))
-    told = f'"parts":{{{written}}},"schema":{SCHEMA},"settings":{canonical(settings)},"stage":{canonical(kind)}'
-    return hashlib.sha256(f'{{"inputs":{canonical(inputs)},{told}}}'.encode()).hexdigest()
+    written = ",".join(f"{canonical(role)}:{part}" for role, part in sorted(parts.items()))
+    others = f'"parts":{{{written}}},"schema":{SCHEMA},"settings":{canonical(settings)},"stage":{canonical(kind)}'
+    return hashlib.sha256(f'{{"inputs":{canonical(inputs)},{others}}}'.encode()).hexdigest()
 
 
 def identity(part: Component, registry: Registry) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def identity(part: Component, registry: Registry) -> dict[str, Any]:
     plugin = registry.plugin_of(part.kind, part.use)
     return {
         "use": part.use,
-        # a drop-in is its file: where it lies does not matter
+        # a drop-in goes by the name of its file; the folder does not matter
         "plugin": Path(plugin.name).stem if plugin.origin == "drop-in" else plugin.name,
         "version": plugin.version,
         "source": source_digest(type(part)),
@@ -47,10 +47,11 @@ def identity(part: Component, registry: Registry) -> dict[str, Any]:
 
 
 def _reads(part: Component, plugin: str) -> dict[str, str]:
-    found: Any = part.reads()
-    if not isinstance(found, Mapping) or not all(isinstance(one, str) for pair in found.items() for one in pair):
-        raise PluginError(f"{part.kind} {part.use!r} of {plugin}: reads gave {found!r:.60}; it needs digests by name")
-    return dict(found)
+    """The digests of what a part reads.  Raises `PluginError` where the part gives something else."""
+    digests: Any = part.reads()
+    if not isinstance(digests, Mapping) or not all(isinstance(text, str) for pair in digests.items() for text in pair):
+        raise PluginError(f"{part.kind} {part.use!r} of {plugin}: reads gave {digests!r:.60}; it needs digests by name")
+    return dict(digests)
 
 
 def answering(settings: Settings) -> dict[str, Any]:
@@ -70,8 +71,8 @@ def _fields(part: BaseModel, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _value(value: Any, registry: Registry) -> Any:
-    if isinstance(value, FilePath):  # by its content: where it lies does not matter
+def _value(value: object, registry: Registry) -> Any:
+    if isinstance(value, FilePath):  # by its content: its place does not matter
         return {"sha256": file_digest(Path(value))}
     if isinstance(value, Component):
         return identity(value, registry)

@@ -1,4 +1,4 @@
-"""What a stage asks of a machine, from the parts that do its work, and when it has taken more than it may."""
+"""The resources that a stage needs, by the parts that do its work, and the limits at which it is ended."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ if TYPE_CHECKING:
 def needs(parts: Iterable[Component]) -> dict[str, Any]:
     """The resources of a stage as plain data: the most that its parts or what is nested in them ask for.
 
-    Its limits are those of its parts alone: a nested part is not what takes the time.
+    Its limits are those of its outer parts: the time is theirs.
     """
     own = list(parts)
-    outer = [found for part in own if (found := _resources(part))]
-    every = [found for part in own for inner in _within(part) if (found := _resources(inner))]
+    outer = [asked for part in own if (asked := _resources(part))]
+    every = [asked for part in own for inner in _within(part) if (asked := _resources(inner))]
     if not every:
         return {}
-    memory = [one.memory for one in every if one.memory]
-    limit = [one.memory_limit for one in outer if one.memory_limit]
+    memory = [asked.memory for asked in every if asked.memory]
+    limit = [asked.memory_limit for asked in outer if asked.memory_limit]
     return Resources(
-        num_cpus=max(one.num_cpus for one in every),
-        num_gpus=max(one.num_gpus for one in every),
+        num_cpus=max(asked.num_cpus for asked in every),
+        num_gpus=max(asked.num_gpus for asked in every),
         memory=max(memory, key=size_in_bytes, default=None),
-        time_limit=max((one.time_limit for one in outer if one.time_limit), default=None),
+        time_limit=max((asked.time_limit for asked in outer if asked.time_limit), default=None),
         memory_limit=max(limit, key=size_in_bytes, default=None),
     ).plain()
 
 
 def _resources(part: Component) -> Resources | None:
-    found = getattr(part, "resources", None)
-    return found if isinstance(found, Resources) else None
+    """The resources that a part asks for itself."""
+    resources = getattr(part, "resources", None)
+    return resources if isinstance(resources, Resources) else None
 
 
 def _within(part: Component) -> Iterator[Component]:
-    """The part and what is nested in it, but language models and sources: each of these is a stage of its own."""
+    """The part and the parts nested in it, without language models and sources, which are stages of their own."""
     yield part
     for name in type(part).model_fields:
         for inner in _parts(getattr(part, name)):
@@ -63,7 +64,7 @@ def _parts(value: Any) -> Iterator[Component]:
 
 
 def of_job(job: Sequence[Stage]) -> Resources:
-    """What a job asks for; stages of one job ask for the same."""
+    """The resources of a job; stages of one job ask for the same."""
     return Resources.model_validate(job[0].resources)
 
 
@@ -73,9 +74,10 @@ def limited(stages: Iterable[Stage]) -> bool:
 
 
 def exceeded(resources: Resources, seconds: float, held: int, stages: int = 1) -> str:
-    """Which limit work has exceeded, in words; empty where it has not.
+    """The limit that work has exceeded, in words; empty where it has exceeded none.
 
-    ``seconds`` since it began, ``held`` bytes by its process; ``stages`` done together have the time of all.
+    It began ``seconds`` ago and its process holds ``held`` bytes; ``stages`` that are done together have the time of
+    all.
     """
     limit = resources.time_limit
     if limit is not None and seconds > limit * stages:

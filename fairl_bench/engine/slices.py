@@ -1,7 +1,7 @@
 """Failure slices: the pairs that a baseline misranks, and those that it barely tells apart.
 
-A slice is evaluated as data of another name beside the whole ones, so that every evaluator gives its numbers of slices
-without knowing of them, and what it reads besides, say the data that set its threshold, stays whole.
+A slice is evaluated as one more data set beside the whole ones.  So every evaluator can be used for slices without
+knowing about them, and other data that it reads, such as those of its threshold, stay whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fairl_bench.kinds import Evaluator
 from fairl_bench.records import Evidence, Measure
 
 MISRANKED, NEAR_TIE = "misranked", "near-tie"
-_MARK = "@"  # between data and slice; no name of data holds one
+_MARK = "@"  # between data and slice; no name of a data set has one
 
 
 def slices_of(scored: Scored, baseline: Floats, near_tie: float) -> dict[str, Scored]:
@@ -27,8 +27,8 @@ def slices_of(scored: Scored, baseline: Floats, near_tie: float) -> dict[str, Sc
     rows = scored.pair_rows()
     margin = Scored(scored.examples, baseline).margins()
     closest = np.argsort(np.abs(margin), kind="stable")[: max(1, round(near_tie * len(margin)))]
-    chosen = {MISRANKED: np.flatnonzero(margin <= 0), NEAR_TIE: np.sort(closest)}
-    return {name: _only(scored, np.sort(rows[pairs].ravel())) for name, pairs in chosen.items() if len(pairs)}
+    pairs_of = {MISRANKED: np.flatnonzero(margin <= 0), NEAR_TIE: np.sort(closest)}
+    return {name: _only(scored, np.sort(rows[pairs].ravel())) for name, pairs in pairs_of.items() if len(pairs)}
 
 
 def _only(scored: Scored, rows: np.ndarray) -> Scored:
@@ -39,15 +39,15 @@ def evaluate_slices(
     evaluator: Evaluator, whole: Mapping[str, Scored], sliced: Mapping[str, Mapping[str, Scored]]
 ) -> Iterator[Measure]:
     """The evaluator's numbers of each slice; ``sliced`` holds them by data and slice, ``whole`` all that it needs."""
-    cut = {f"{data}{_MARK}{name}": scored for data, found in sliced.items() for name, scored in found.items()}
+    cut = {f"{data}{_MARK}{name}": scored for data, slices in sliced.items() for name, scored in slices.items()}
     if cut:
-        there = evaluator.model_copy(update={"data": tuple(cut)})
-        yield from _named(measures(there, there.evaluate({**whole, **cut})))
+        of_slices = evaluator.model_copy(update={"data": tuple(cut)})
+        yield from _named(measures(of_slices, of_slices.evaluate({**whole, **cut})))
 
 
-def _named(found: Iterable[Measure | Evidence]) -> Iterator[Measure]:
+def _named(numbers: Iterable[Measure | Evidence]) -> Iterator[Measure]:
     """The measures under the names of their data and slice; those of an evaluator's own slices are left out."""
-    for measure in found:
+    for measure in numbers:
         if isinstance(measure, Evidence):
             continue
         data, mark, name = measure.data.partition(_MARK)

@@ -15,7 +15,7 @@ from fairl_bench.isolation import end_forked_copy
 from fairl_bench.secrets import hidden_in
 from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
-from fairl_bench.suite.drop_ins import look
+from fairl_bench.suite.drop_ins import refuse_loose_imports
 from fairl_bench.suite.registry import Registry
 from fairl_bench.truncation import ReadLog, log_of_reads
 
@@ -42,7 +42,7 @@ class Worker:
     def _keep(self, answer: Answer[Any], started: float, read: ReadLog) -> None:
         """Write an answer into the store, with what there is to know about its work."""
         end_forked_copy()
-        look()
+        refuse_loose_imports()
         stage, kind = answer.stage, STAGE_KINDS[answer.stage.kind]
         work = {"seconds": round(time.perf_counter() - started, 3), "host": platform.node(), "pid": os.getpid()}
         facts = {"title": stage.title, **work, **answer.facts}

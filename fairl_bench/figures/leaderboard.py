@@ -10,7 +10,8 @@ from fairl_bench.coordinates import Row
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
-from fairl_bench.rows import head, named, selection_of, shown_axes
+from fairl_bench.metrics import Metrics
+from fairl_bench.rows import named, selection_of, shown_axes
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.leaderboard import leaderboards
 from fairl_bench.views import Drawn, ReportFigure
@@ -29,7 +30,7 @@ class Intervals(ReportFigure):
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One for each leaderboard; none where the suite is run at several points."""
         for _, table in leaderboards(material):
-            if not has_variants(material) and (figure := intervals(table)) is not None:
+            if not has_variants(material) and (figure := intervals(table, material.metrics)) is not None:
                 yield Drawn("leaderboard", "The leaderboard with its intervals", figure)
 
 
@@ -39,7 +40,7 @@ class ByEncoder(ReportFigure):
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One for each leaderboard; none below two encoders, or where the suite is run at several points."""
         for _, table in leaderboards(material):
-            if not has_variants(material) and (figure := by_encoder(table)) is not None:
+            if not has_variants(material) and (figure := by_encoder(table, material.metrics)) is not None:
                 yield Drawn("encoders", "Each method under each encoder", figure)
 
 
@@ -50,7 +51,7 @@ class BySelection(ReportFigure):
         """One for each leaderboard; none where variants differ by anything but their rule."""
         for _, table in leaderboards(material):
             alone = _selections_alone({row.variant for row in material.records})
-            if alone and (figure := by_selection(table)) is not None:
+            if alone and (figure := by_selection(table, material.metrics)) is not None:
                 yield Drawn("selections", "Each method under each rule for the kept epoch", figure)
 
 
@@ -61,7 +62,7 @@ def _selections_alone(variants: set[str]) -> bool:
 
 
 @styled
-def intervals(table: Table) -> Figure | None:
+def intervals(table: Table, metrics: Metrics) -> Figure | None:
     """One panel a column of Table 1: means with 95 % intervals, filled where a method is among the best.
 
     None where no number is known.
@@ -76,7 +77,7 @@ def intervals(table: Table) -> Figure | None:
     down = -(-len(columns) // across)
     figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.8 + 0.24 * len(rows)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
-        axis.set_title(f"{data}\n{head(metric)}")
+        axis.set_title(f"{data}\n{metrics[metric].head}")
         for at, row in enumerate(rows):
             _point(axis, at, cells.get(row, {}))
         axis.set_yticks(range(len(rows)), labels)
@@ -88,18 +89,18 @@ def intervals(table: Table) -> Figure | None:
 
 
 @styled
-def by_encoder(table: Table) -> Figure | None:
+def by_encoder(table: Table, metrics: Metrics) -> Figure | None:
     """The same with one mark an encoder, so that encoders are compared method by method; None below two encoders."""
-    return _side_by_side(table, "encoder", brief)
+    return _side_by_side(table, metrics, "encoder", brief)
 
 
 @styled
-def by_selection(table: Table) -> Figure | None:
+def by_selection(table: Table, metrics: Metrics) -> Figure | None:
     """The same with one mark a rule for the kept epoch; None below two of them."""
-    return _side_by_side(table, "variant", selection_of)
+    return _side_by_side(table, metrics, "variant", selection_of)
 
 
-def _side_by_side(table: Table, axis_name: str, called: Callable[[str], str]) -> Figure | None:
+def _side_by_side(table: Table, metrics: Metrics, axis_name: str, called: Callable[[str], str]) -> Figure | None:
     """One panel a column, one line a method, and on it one mark for each value of an axis."""
     values = list(dict.fromkeys(str(cell[axis_name]) for cell in table.tidy))
     columns = _columns(table)
@@ -116,7 +117,7 @@ def _side_by_side(table: Table, axis_name: str, called: Callable[[str], str]) ->
     down = -(-len(columns) // across)
     figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.9 + 0.34 * len(places)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
-        axis.set_title(f"{data}\n{head(metric)}")
+        axis.set_title(f"{data}\n{metrics[metric].head}")
         for cell in cells.values():
             index = values.index(str(cell[axis_name]))
             step = 0.5 * (index / (len(values) - 1) - 0.5)

@@ -14,6 +14,7 @@ from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.lines import beside, dark, labels_of, line, line_style, look_of, titled
 from fairl_bench.figures.style import MUTED, brief, canvas, grid, styled
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import DATA, budget, placed
 from fairl_bench.records import Record
 from fairl_bench.tables.realignment import first_places
@@ -55,7 +56,8 @@ class AgainstKL(ReportFigure):
 
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One, where anything was aligned again."""
-        if (figure := against_kl(material.records, _rows(material), material.comparisons)) is not None:
+        figure = against_kl(material.records, _rows(material), material.comparisons, material.metrics)
+        if figure is not None:
             yield Drawn("realignment-kl", "Toxicity against KL from the base", figure)
 
 
@@ -121,7 +123,9 @@ _Interval = tuple[float, float, float]  # the mean, and the ends of its interval
 
 
 @styled
-def against_kl(records: Sequence[Record], rows: Sequence[Row], comparisons: Sequence[Comparison]) -> Figure | None:
+def against_kl(
+    records: Sequence[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], metrics: Metrics
+) -> Figure | None:
     """Toxicity rate against KL: every look of every run, the mean path, and at each budget the interval of each row.
 
     One line of panels a model; None where nothing was aligned again.
@@ -141,7 +145,7 @@ def against_kl(records: Sequence[Record], rows: Sequence[Row], comparisons: Sequ
         _curves(curves, mine, rows)
         _budgets(curves, cuts)
         titled(curves, model, models)
-        _at_budgets(at_budgets, mine, rows, labels_of(paths), cuts, records, comparisons)
+        _at_budgets(at_budgets, mine, rows, labels_of(paths), cuts, records, comparisons, metrics)
     figure.supxlabel(
         "left: a small mark a look of a run, the line their mean, dotted the budgets; right: toxicity rate there with "
         "its 95 % interval,\nfilled: the best, or not distinguishable from it",
@@ -182,13 +186,14 @@ def _at_budgets(
     cuts: Sequence[str],
     records: Sequence[Record],
     comparisons: Sequence[Comparison],
+    metrics: Metrics,
 ) -> None:
     """One panel a budget, all on one scale; the first names the rows."""
     mine = [row for row, _ in paths]
     known = {cut: {row: _interval(records, comparisons, row, cut) for row in mine} for cut in cuts}
     numbers = [value for by_row in known.values() for found in by_row.values() for value in found if value == value]
     for cut, axis in zip(cuts, axes, strict=True):
-        _at(axis, known[cut], rows, first_places(records, mine, comparisons, cut))
+        _at(axis, known[cut], rows, first_places(records, mine, comparisons, cut, metrics))
         axis.set_title(f"at KL {budget(cut):g}")
         axis.set_xlabel("toxicity rate")
         axis.set_yticks(range(len(mine)), [brief(labels[row], 24) for row in mine] if cut == cuts[0] else [])

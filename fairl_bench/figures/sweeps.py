@@ -11,8 +11,8 @@ from fairl_bench.comparison import Comparison
 from fairl_bench.figures.style import Look, brief, canvas, look, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
-from fairl_bench.rows import head
 from fairl_bench.tables.leaderboard import leaderboards
 from fairl_bench.views import Drawn, ReportFigure
 
@@ -34,7 +34,7 @@ class Sweeps(ReportFigure):
             records = [row for row in material.records if row.method in methods]
             records.sort(key=lambda row: methods.index(row.method))
             for line in lines(row.variant for row in material.records):
-                figure = sweep(line, records, material.comparisons, columns, material.truth_of)
+                figure = sweep(line, records, material.comparisons, columns, material.truth_of, material.metrics)
                 if figure is not None:
                     yield Drawn(f"sweep-{in_file_name(line.path)}", f"Along {line.label}", figure)
 
@@ -82,6 +82,7 @@ def sweep(
     comparisons: Iterable[Comparison],
     columns: Sequence[tuple[str, str]],
     truth_of: Callable[[str], str],
+    metrics: Metrics,
 ) -> Figure | None:
     """One panel a (data, metric) of ``columns``: mean over runs, the band from least to most, and 95 % intervals.
 
@@ -105,7 +106,7 @@ def sweep(
     down = -(-len(found) // across)
     figure, axes = canvas(down, across, 1.2 + 2.4 * across, 0.9 + 2.1 * down, sharex=True)
     for axis, ((data, metric), methods) in zip(axes, found.items(), strict=False):
-        axis.set_title(f"{data}\n{head(metric)}")
+        axis.set_title(f"{data}\n{metrics[metric].head}")
         for index, (method, by_variant) in enumerate(list(methods.items())[:_MOST]):
             own = {v: ends.get((data, truth_of(data), metric, method, v)) for v in by_variant}
             aside = 0.012 * (max(line.x.values()) - min(line.x.values())) * (index - min(len(methods), _MOST) / 2)

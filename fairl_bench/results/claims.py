@@ -12,10 +12,11 @@ import numpy as np
 
 from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Group, Setting
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.records import Record
-from fairl_bench.rows import ARROWS, selection_of
+from fairl_bench.rows import selection_of
 from fairl_bench.science.moderated import half_width
-from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
+from fairl_bench.science.power import detectable, p_of_equivalence, power, two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.selections import named_variant, without_selection
@@ -26,7 +27,11 @@ ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]
 
 
 def judge(
-    claims: Sequence[Claim], read: ReadSheets, found: Sequence[Record], known: Sequence[Comparison]
+    claims: Sequence[Claim],
+    read: ReadSheets,
+    found: Sequence[Record],
+    known: Sequence[Comparison],
+    metrics: Metrics,
 ) -> list[Verdict]:
     """The verdict of each claim on each model, encoder and variant.
 
@@ -37,10 +42,10 @@ def judge(
     verdict under each, it depends on the selection.
     """
     found = [row for row in found if not row.other]
-    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, found, known)]
+    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, found, known, metrics)]
     settings = list(dict.fromkeys(row.setting for row in found))
     lines = [
-        _Line(claim, setting, *_deciding(claim, setting, found, known))
+        _Line(claim, metrics[claim.metric], setting, *_deciding(claim, metrics[claim.metric], setting, found, known))
         for claim in claims
         for setting in (_under(claim, settings) if claim.under else settings)
     ]
@@ -51,6 +56,7 @@ class _Line(NamedTuple):
     """A claim on one model, encoder and variant, with the comparison that decides it there."""
 
     claim: Claim
+    metric: Metric
     setting: Setting
     effect: Effect
     p: float
@@ -104,13 +110,13 @@ def _largest(lines: Sequence[_Line]) -> float:
 
 
 def effect_of(
-    better: str, than: str, metric: str, place: tuple[str, str], setting: Setting, known: Sequence[Comparison]
+    better: str, than: str, metric: Metric, place: tuple[str, str], setting: Setting, known: Sequence[Comparison]
 ) -> Effect | None:
     """The gain of one method over another on ``place``, data and truth, as compared; None where it was not."""
-    group = Group.of(setting, *place, metric)
+    group = Group.of(setting, *place, metric.name)
     for row in known:
         if row.group == group and {row.method, row.other} == {better, than}:
-            sign = (1 if row.method == better else -1) * (-1 if ARROWS.get(metric) == "↓" else 1)
+            sign = (1 if row.method == better else -1) * metric.sign
             low, high = sorted((sign * row.low, sign * row.high))
             own = row.p, row.error, row.freedom, row.units, row.unit, row.n, row.note
             return Effect(than, sign * row.value, low, high, *own)
@@ -122,6 +128,7 @@ def compared(
     read: ReadSheets,
     found: Sequence[Record],
     known: Sequence[Comparison],
+    metrics: Metrics,
 ) -> list[Comparison]:
     """The comparisons that ``known`` lacks: of each question its two methods, metric, data and truth.
 
@@ -139,35 +146,39 @@ def compared(
         return []
     sheets = read({data for _, data, _ in wanted})
     values, rows = Values.read(found), list[Comparison]()
-    for (two, data, truth), metrics in wanted.items():
+    for (two, data, truth), names in wanted.items():
         mine = [
             replace(sheet, rewards={run: reward for run, reward in sheet.rewards.items() if run.method in two})
             for sheet in sheets
         ]
-        rows += paired.compared(mine, values, [Question(data, truth, tuple(metrics))])
+        rows += paired.compared(mine, values, [Question(data, truth, tuple(names))], metrics)
     return rows
 
 
 def _compared(
-    claims: Sequence[Claim], read: ReadSheets, found: Sequence[Record], known: Sequence[Comparison]
+    claims: Sequence[Claim],
+    read: ReadSheets,
+    found: Sequence[Record],
+    known: Sequence[Comparison],
+    metrics: Metrics,
 ) -> list[Comparison]:
     measured = {(row.data, row.truth, row.metric) for row in found}
     asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
     questions = [
         (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
     ]
-    return compared(questions, read, found, known)
+    return compared(questions, read, found, known, metrics)
 
 
 def _deciding(
-    claim: Claim, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
+    claim: Claim, metric: Metric, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
 ) -> tuple[Effect, float]:
     """The comparison that decides a claim, with its p.
 
     All comparators must be beaten: the p of that is the largest.  Where one is not, the claim falls with it, and since
     it was looked for among all of them its p counts as often as there are comparators.
     """
-    effects = [_effect(claim, than, setting, found, known) for than in claim.comparators()]
+    effects = [_effect(claim, metric, than, setting, found, known) for than in claim.comparators()]
     each = [_p(claim, effect) for effect in effects]
     if lacking := [effect for effect, p in zip(effects, each, strict=True) if math.isnan(p)]:
         return lacking[0], math.nan
@@ -184,12 +195,14 @@ def _holds(claim: Claim, effect: Effect) -> bool:
     return effect.gain > claim.by_at_least if claim.within is None else abs(effect.gain) < claim.within
 
 
-def _effect(claim: Claim, than: str, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]) -> Effect:
-    if claim.metric not in ARROWS:
+def _effect(
+    claim: Claim, metric: Metric, than: str, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
+) -> Effect:
+    if metric.better is None:
         return _nothing(than, f"which way {claim.metric!r} is better is not known")
     if claim.slice != "all":
-        return _over_runs(claim, than, setting, found)
-    effect = effect_of(claim.better, than, claim.metric, (claim.data, claim.truth), setting, known)
+        return _over_runs(claim, metric, than, setting, found)
+    effect = effect_of(claim.better, than, metric, (claim.data, claim.truth), setting, known)
     return effect or _nothing(than, _lack(claim, than))
 
 
@@ -204,16 +217,15 @@ def _nothing(than: str, note: str) -> Effect:
     return Effect(than, nan, nan, nan, nan, nan, nan, 0, "", 0, note)
 
 
-def _over_runs(claim: Claim, than: str, setting: Setting, found: Sequence[Record]) -> Effect:
+def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, found: Sequence[Record]) -> Effect:
     """Student's t over the differences of runs; of several replicates, over the replicates' means."""
     one, other = (_by_run(method, claim, setting, found) for method in (claim.better, than))
-    sign = -1 if ARROWS[claim.metric] == "↓" else 1
     worlds: dict[int, list[float]] = {}
     for replicate, seed in dict.fromkeys((*one, *other)):
         # a run without a seed stands beside every other
         both = [runs.get((replicate, seed), runs.get((replicate, None))) for runs in (one, other)]
         if both[0] is not None and both[1] is not None and (seed is not None or len(one) == len(other)):
-            worlds.setdefault(replicate, []).append(sign * (both[0].value - both[1].value))
+            worlds.setdefault(replicate, []).append(metric.sign * (both[0].value - both[1].value))
     several = len(worlds) > 1
     by_world = [[float(np.mean(world))] if several else world for world in worlds.values()]
     gains = [gain for world in by_world for gain in world]
@@ -224,7 +236,7 @@ def _over_runs(claim: Claim, than: str, setting: Setting, found: Sequence[Record
     if count < 2:
         return _nothing(than, "an interval over runs needs at least 2, got 1")._replace(gain=gain, units=count, n=n)
     error, freedom = float(np.std(gains, ddof=1)) / math.sqrt(count), count - 1.0
-    half, p = half_width(error, freedom), p_against(gain, error, freedom)
+    half, p = half_width(error, freedom), float(two_sided(gain, error, freedom))
     unit = "replicate" if several else "seed"
     return Effect(than, gain, gain - half, gain + half, p, error, freedom, count, unit, n, "Student's t over runs")
 
@@ -248,13 +260,13 @@ def _p(claim: Claim, effect: Effect) -> float:
     if claim.within is not None:
         if _holds(claim, effect):
             return p_of_equivalence(effect.gain, effect.error, effect.freedom, claim.within)
-        return p_against(abs(effect.gain), effect.error, effect.freedom, claim.within)
+        return float(two_sided(abs(effect.gain), effect.error, effect.freedom, claim.within))
     if not claim.by_at_least:
         return effect.p
-    return p_against(effect.gain, effect.error, effect.freedom, claim.by_at_least)
+    return float(two_sided(effect.gain, effect.error, effect.freedom, claim.by_at_least))
 
 
-def _verdict(claim: Claim, setting: Setting, effect: Effect, p: float, p_holm: float) -> Verdict:
+def _verdict(claim: Claim, metric: Metric, setting: Setting, effect: Effect, p: float, p_holm: float) -> Verdict:
     claimed = claim.by_at_least or math.nan if claim.effect is None else claim.effect
     verdict: Said = "inconclusive"
     if p_holm <= claim.alpha:
@@ -262,4 +274,4 @@ def _verdict(claim: Claim, setting: Setting, effect: Effect, p: float, p_holm: f
         verdict = holds if _holds(claim, effect) else "refuted"
     finds = power(claimed, effect.error, effect.freedom, claim.alpha)
     smallest = detectable(effect.error, effect.freedom, claim.alpha)
-    return Verdict(claim, setting, effect, p, p_holm, finds, smallest, verdict, verdict)
+    return Verdict(claim, metric, setting, effect, p, p_holm, finds, smallest, verdict, verdict)

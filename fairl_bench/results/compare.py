@@ -11,6 +11,7 @@ from fairl_bench.comparison import Comparison, Question, TwoMethods
 from fairl_bench.coordinates import Run
 from fairl_bench.data import GOLD, PREFERRED, Floats
 from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results.paired import compared
 from fairl_bench.results.results import Results, read_results
@@ -53,6 +54,7 @@ class Counted(NamedTuple):
 class Compared(NamedTuple):
     """What two sides differ in."""
 
+    metrics: Metrics
     differences: Sequence[Difference]
     counts: Sequence[Counted]
 
@@ -64,6 +66,7 @@ class _Duel(NamedTuple):
     sheets: list[Sheet]
     records: list[Record]
     questions: list[Question]
+    metrics: Metrics
 
 
 def compare(first: str, second: str) -> Compared:
@@ -76,11 +79,11 @@ def compare(first: str, second: str) -> Compared:
     folders = (read_results(sides[0].folder), read_results(sides[1].folder))
     duels = [_duel(folders, methods) for methods in _methods(sides, folders)]
     differences = [difference for duel in duels for difference in _differences(duel)]
-    return Compared(differences, [_counted(duel) for duel in duels])
+    return Compared(_declared(folders), differences, [_counted(duel) for duel in duels])
 
 
 def _differences(duel: _Duel) -> Iterator[Difference]:
-    rows = compared(duel.sheets, Values.read(duel.records), duel.questions)
+    rows = compared(duel.sheets, Values.read(duel.records), duel.questions, duel.metrics)
     own = {(row.group, row.method): row.value for row in rows if not row.other}
     for row in rows:
         if row.other:
@@ -137,7 +140,8 @@ def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
         for row in folder.single_records
         if row.method == method and (new := old.get((row.encoder, row.variant))) is not None
     ]
-    return _Duel(labels, sheets, records, _questions(folders[0], data, {sheet.data for sheet in sheets}))
+    questions = _questions(folders[0], data, {sheet.data for sheet in sheets})
+    return _Duel(labels, sheets, records, questions, _declared(folders))
 
 
 def _questions(first: Results, data: Sequence[str], there: Set[str]) -> list[Question]:
@@ -146,6 +150,11 @@ def _questions(first: Results, data: Sequence[str], there: Set[str]) -> list[Que
     if not asked:
         asked = [Question(name, PREFERRED if name.startswith("pairs/") else GOLD, METRICS) for name in data]
     return [question for name in data if name in there for question in asked if question.data == name]
+
+
+def _declared(folders: tuple[Results, Results]) -> Metrics:
+    """The metrics of both; where they declare one name differently, as the first does."""
+    return folders[0].metrics.or_else(folders[1].metrics)
 
 
 def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple[str, str]:

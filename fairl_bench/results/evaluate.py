@@ -16,8 +16,10 @@ from fairl_bench.errors import DataError, Undefined, UnknownName
 from fairl_bench.history import History
 from fairl_bench.known import Known
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Measure, Record, measured
+from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.outside import Given, read_scores
 from fairl_bench.results.statistics import Statistics, statistics
@@ -54,10 +56,15 @@ class ScoredFile(Material):
         """No suite."""
         return ""
 
+    @property
+    def metrics(self) -> Metrics:
+        """What the evaluators in the box declare of the same numbers."""
+        return built_in_metrics()
+
     @cached_property
     def statistics(self) -> Statistics:
         """What tells the methods of the file apart."""
-        return statistics(self._sheets, self.report, self.single_records)
+        return statistics(self._sheets, self.report, self.single_records, self.metrics)
 
     @cached_property
     def records(self) -> Sequence[Record]:

@@ -33,8 +33,8 @@ from fairl_bench.results.folder import (
     readable,
 )
 from fairl_bench.results.lock import locked
-from fairl_bench.reward.folder import ARRAYS, CORPUS
-from fairl_bench.reward.folder import FILE as REWARD
+from fairl_bench.reward.about import ARRAYS, CORPUS
+from fairl_bench.reward.about import FILE as REWARD
 from fairl_bench.secrets import hidden
 from fairl_bench.store.disk import refusal
 
@@ -179,12 +179,12 @@ class Writer(ResultsFolder):
 
     # --- what is to be there
 
-    def stage(self, name: str, of: str, save: Callable[[Path], None]) -> Entry:
-        """Put a file into place at the next commit: ``save(path)`` writes it."""
+    def stage(self, name: str, of: str, save: Callable[[Path], None], sha256: str | None = None) -> Entry:
+        """Put a file into place at the next commit: ``save(path)`` writes or links it; ``sha256`` is known of it."""
         with self.told():
             path = self._half_written()
             save(path)
-            entry = Entry(file_digest(path), of)
+            entry = Entry(sha256 or self._digests.get(_inode(path)) or file_digest(path), of)
             self._stage(name, path, entry)
         return entry
 
@@ -223,8 +223,7 @@ class Writer(ResultsFolder):
         return self._half / str(next(self._number))
 
     def _stage(self, name: str, path: Path, entry: Entry) -> None:
-        status = path.stat()
-        self._digests[status.st_dev, status.st_ino] = entry.sha256  # it is not read again once it is in place
+        self._digests[_inode(path)] = entry.sha256  # it is not read again once it is in place
         self._staged[name] = (path, entry)
         self._dropped.discard(name)
 
@@ -284,6 +283,7 @@ class Writer(ResultsFolder):
         with self.told():
             self._note(meanwhile)
             for name, (path, _) in self._staged.items():
+                self._forget_digest(name)
                 (self.path / name).parent.mkdir(parents=True, exist_ok=True)
                 path.replace(self.path / name)
             for name in gone:
@@ -306,10 +306,16 @@ class Writer(ResultsFolder):
         path = self.path / name
         if path.is_symlink() or not path.is_file():  # it is gone, or what lies there is not ours
             return
+        self._forget_digest(name)
         path.unlink()
         for above in path.relative_to(self.path).parents[:-1]:
             with suppress(OSError):  # it holds something still
                 (self.path / above).rmdir()
+
+    def _forget_digest(self, name: str) -> None:
+        """Forget the digest of a file that goes: a new one may get its inode."""
+        with suppress(OSError):
+            self._digests.pop(_inode(self.path / name), None)
 
     def _note(self, files: dict[str, Entry]) -> None:
         self.manifest = Manifest(self.suite or (self.owner() or ""), files)
@@ -377,7 +383,7 @@ def _before(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, E
 
 
 _OURS = (
-    *("suite.yaml", "run.json", "records.parquet", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
+    *("suite.yaml", "run.json", "records.parquet", "metrics.json", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
     *(f"{kind}/[!.]*.parquet" for kind in ("scores", "examples", "truths", "histories", "realigned")),
     *(f"rewards/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
     *("tables/[!.]*.*", "figures/[!.]*.*"),
@@ -387,6 +393,11 @@ _TOGETHER = {"tables": ("md", "csv", "tex", "json"), "figures": ("png", "svg")}
 
 def _write(path: Path, content: bytes | pa.Buffer) -> None:
     path.write_bytes(content)
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def _sha256(content: bytes | pa.Buffer) -> str:

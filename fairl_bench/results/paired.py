@@ -13,11 +13,12 @@ from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
-from fairl_bench.results.resampled import Forms
-from fairl_bench.rows import BOUNDS
+from fairl_bench.metrics import Metric, Metrics
+from fairl_bench.results.resampled import Resampling
 from fairl_bench.science import resampling
 from fairl_bench.science.intervals import Estimate, bootstrap, bounded, cohens_d, defined
-from fairl_bench.science.moderated import differences, half_width, two_sided
+from fairl_bench.science.moderated import differences, half_width
+from fairl_bench.science.power import two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.science.resampling import Clustered, Draws
 from fairl_bench.science.streams import stream
@@ -29,7 +30,11 @@ MANY = 400_000  # examples times runs from which on a fifth of the resamples mus
 
 
 def compared(
-    sheets: Sequence[Sheet], values: Values, questions: Iterable[Question], resamples: int = RESAMPLES
+    sheets: Sequence[Sheet],
+    values: Values,
+    questions: Iterable[Question],
+    declared: Metrics,
+    resamples: int = RESAMPLES,
 ) -> list[Comparison]:
     """Each method's interval and each two methods' paired difference, by model, encoder, variant, data and metric."""
     found: list[Comparison] = []
@@ -38,7 +43,7 @@ def compared(
         for model in dict.fromkeys(sheet.model for sheet in mine):
             worlds = [sheet for sheet in mine if sheet.model == model]
             for setting in dict.fromkeys(sheet.at(run).setting for sheet in worlds for run in sheet.rewards):
-                found += Compared(worlds, setting, question, values).comparisons(resamples)
+                found += Compared(worlds, setting, question, values, declared).comparisons(resamples)
     return found
 
 
@@ -59,8 +64,11 @@ _ByUnit = Mapping[int, _Unit]
 class Compared:
     """The runs of one model, encoder and variant on one data set."""
 
-    def __init__(self, worlds: Sequence[Sheet], setting: Setting, question: Question, values: Values) -> None:
+    def __init__(
+        self, worlds: Sequence[Sheet], setting: Setting, question: Question, values: Values, declared: Metrics
+    ) -> None:
         self.setting, self.question, self.values = setting, question, values
+        self.metrics = [declared[name] for name in question.metrics]
         chosen = [(sheet, [run for run in sheet.rewards if sheet.at(run).setting == setting]) for sheet in worlds]
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
@@ -76,8 +84,9 @@ class Compared:
         resamples = resamples if len(sheet.examples) * len(runs) < MANY else resamples // 5
         # where there are several replicates, the noise of examples is in what these differ by
         draws = {} if others else self._draws(sheet, runs, resamples)
-        for metric in self.question.metrics:
-            yield from self._of(metric, draws.get(metric), resamples if metric in draws else 0)
+        for metric in self.metrics:
+            drawn = draws.get(metric.name)
+            yield from self._of(metric, drawn, resamples if drawn else 0)
 
     def _draws(self, sheet: Sheet, runs: Sequence[Run], resamples: int) -> dict[str, Draws]:
         """Every metric that can be resampled; runs as columns."""
@@ -91,20 +100,20 @@ class Compared:
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
         """The metrics of these runs that can be resampled, as functions of weights."""
-        forms = Forms(sheet, runs, self.question.truth, self.values, clusters)
-        return {metric: form for metric in self.question.metrics if (form := forms.of(metric)) is not None}
+        resampling = Resampling(sheet, runs, self.question.truth, self.values, clusters)
+        return {one.name: found for one in self.metrics if (found := resampling.of(one)) is not None}
 
-    def _of(self, metric: str, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
+    def _of(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
         """One metric: each method's own, then each difference with its p over all of them."""
-        by_unit = [self._units(method, metric, draws) for method in self.methods]
+        by_unit = [self._units(method, metric.name, draws) for method in self.methods]
         for method, own in zip(self.methods, by_unit, strict=True):
-            yield self._row(metric, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
+            yield self._row(metric.name, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
         found = _apart(by_unit)
         adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in found])
         pairs = itertools.combinations(range(len(self.methods)), 2)
         for (i, j), answer, p_holm in zip(pairs, found, adjusted, strict=True):
             gaps = [one.value - other.value for one, other in _both(by_unit[i], by_unit[j])]
-            yield self._row(metric, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
+            yield self._row(metric.name, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
 
     def _units(self, method: str, metric: str, draws: Draws | None) -> _ByUnit:
         """A method's metric by replicate, the mean over its seeds; where there is one replicate, by seed."""
@@ -156,7 +165,7 @@ class Compared:
         )
 
 
-def _own(metric: str, units: _ByUnit) -> Estimate | str:
+def _own(metric: Metric, units: _ByUnit) -> Estimate | str:
     """A method's own number with its interval, or why it has none."""
     found = list(units.values())
     if not found:
@@ -172,7 +181,7 @@ def _own(metric: str, units: _ByUnit) -> Estimate | str:
     except Undefined as reason:
         return str(reason)
     half = half_width(error, len(values) - 1)
-    return Estimate(value, *bounded(value, half, BOUNDS.get(metric)), math.nan, error, len(values) - 1.0)
+    return Estimate(value, *bounded(value, half, metric.bounds), math.nan, error, len(values) - 1.0)
 
 
 def _alone(unit: _Unit) -> Estimate:

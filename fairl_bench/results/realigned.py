@@ -12,6 +12,7 @@ from fairl_bench.comparison import Comparison, Question
 from fairl_bench.coordinates import Run, Setting
 from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import AFTER, DATA, Realigned, budget, placed
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
@@ -40,7 +41,9 @@ def read_realigned(files: ResultsFolder) -> list[Realigned]:
     return found
 
 
-def compared(found: Sequence[Realigned], records: Iterable[Record], resamples: int = RESAMPLES) -> Iterator[Comparison]:
+def compared(
+    found: Sequence[Realigned], records: Iterable[Record], declared: Metrics, resamples: int = RESAMPLES
+) -> Iterator[Comparison]:
     """Each method's interval and each two methods' paired difference, at every budget of KL and after all steps.
 
     Two-level: seeds (or replicates), then prompts; runs that complete the same prompt share its weight
@@ -60,7 +63,7 @@ def compared(found: Sequence[Realigned], records: Iterable[Record], resamples: i
             measured = {row.metric for row in own if (row.slice, row.truth) == (cut, truth)}
             question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
             if sheets and question.metrics:
-                yield from _Group(sheets, setting, question, values).comparisons(resamples)
+                yield from _Group(sheets, setting, question, values, declared).comparisons(resamples)
 
 
 def _values(records: Iterable[Record]) -> Values:
@@ -145,15 +148,15 @@ class _Group(Compared):
         if not isinstance(sheet, _Prompts) or self.question.truth != GOLD:
             return {}  # what a second judge says of each text is not kept: Student's t over runs
         found = {}
-        for metric in self.question.metrics:
-            of = _statistic(sheet, runs, metric)
+        for metric in self.metrics:
+            of = _statistic(sheet, runs, metric.name)
             plain = of(np.ones((1, len(clusters)), np.float32))[0]
-            told = [self.values.get(sheet, run, self.question.truth, metric) for run in runs]
+            told = [self.values.get(sheet, run, self.question.truth, metric.name) for run in runs]
             recorded = np.array(told, np.float64)  # None becomes NaN
             known = np.isfinite(recorded)
             # float32 sums; what an evaluator means otherwise is further away
             if np.allclose(plain[known], recorded[known], rtol=2e-4, atol=2e-5):
-                found[metric] = Clustered(of, clusters)
+                found[metric.name] = Clustered(of, clusters)
         return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Setting
 from fairl_bench.errors import ResultsError, Undefined
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.records import Record
 from fairl_bench.results.claims import ReadSheets, compared, effect_of
 from fairl_bench.results.evaluate import Class, evaluate
@@ -32,6 +33,7 @@ class Measured(NamedTuple):
     records: Sequence[Record]  # of single runs and of two
     comparisons: Sequence[Comparison]
     sheets: ReadSheets
+    metrics: Metrics
 
 
 class Line(NamedTuple):
@@ -55,9 +57,9 @@ def measured(
     """The numbers of a results folder, or of a CSV file as `evaluate` takes it."""
     if path.is_file():
         scored = evaluate(path, truth, threshold=threshold, positive=positive)
-        return Measured(scored.records, scored.comparisons, scored.sheets)
+        return Measured(scored.records, scored.comparisons, scored.sheets, scored.metrics)
     results = read_results(path)
-    return Measured(results.records, results.comparisons, results.sheets_as_filed)
+    return Measured(results.records, results.comparisons, results.sheets_as_filed, results.metrics)
 
 
 def regress(found: Measured, published: Published) -> list[Line]:
@@ -188,10 +190,14 @@ def _orderings(found: Measured, published: Published) -> Iterator[Line]:
         for better, than in places.values()
         if all((one.method, one.data, one.truth, one.metric) in there for one in (better, than))
     ]
-    known = [*found.comparisons, *compared(wanted, found.sheets, single, found.comparisons)]
+    known = [*found.comparisons, *compared(wanted, found.sheets, single, found.comparisons, found.metrics)]
     for ordering in published.orderings:
         better, than = places[ordering.id]
-        lines = [line for one in settings if (line := _ordered(ordering, better, than, one, known, published))]
+        lines = [
+            line
+            for one in settings
+            if (line := _ordered(ordering, better, than, one, known, published, found.metrics[better.metric]))
+        ]
         nothing = ("", math.nan, math.nan, math.nan)
         said = _gap(ordering, published)
         yield from lines or [
@@ -206,8 +212,9 @@ def _ordered(
     setting: Setting,
     known: Sequence[Comparison],
     published: Published,
+    metric: Metric,
 ) -> Line | None:
-    effect = effect_of(better.method, than.method, better.metric, (better.data, better.truth), setting, known)
+    effect = effect_of(better.method, than.method, metric, (better.data, better.truth), setting, known)
     if effect is None:
         return None
     shown = f"{effect.gain:+.3f}"

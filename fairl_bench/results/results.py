@@ -17,9 +17,11 @@ from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.history import History
 from fairl_bench.known import Known
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
 from fairl_bench.results import record_file
+from fairl_bench.results.declared import read_metrics
 from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
 from fairl_bench.results.histories import read_histories
 from fairl_bench.results.known_labels import read_known
@@ -50,6 +52,7 @@ class Asked(NamedTuple):
     report: Report
     registry: Registry  # knows how the tables are made
     claims: tuple[Claim, ...] = ()
+    metrics: Metrics = Metrics()
 
 
 class Results(Material):
@@ -79,6 +82,11 @@ class Results(Material):
         """The name of the suite."""
         return self.asked.name
 
+    @property
+    def metrics(self) -> Metrics:
+        """What the suite's evaluators declare of their numbers."""
+        return self.asked.metrics
+
     # --- numbers
 
     @cached_property
@@ -88,8 +96,8 @@ class Results(Material):
 
         if self._kept is not None:
             return self._kept
-        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records)
-        after_alignment = list(realigned.compared(self.realigned, self.single_records))
+        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records, self.metrics)
+        after_alignment = list(realigned.compared(self.realigned, self.single_records, self.metrics))
         signature = signature_of(self.files, self.report, self.single_records)
         return Statistics(made.records, [*made.comparisons, *after_alignment], signature)
 
@@ -109,7 +117,7 @@ class Results(Material):
         from fairl_bench.results import claims
 
         return (
-            claims.judge(self.claims, self.sheets_as_filed, self.single_records, self.comparisons)
+            claims.judge(self.claims, self.sheets_as_filed, self.single_records, self.comparisons, self.metrics)
             if self.claims
             else ()
         )
@@ -293,4 +301,4 @@ def _read_asked(files: ResultsFolder, registry: Registry) -> Asked:
     except (ValidationError, TypeError, AttributeError) as error:
         what = "cannot be read; run the suite again, and it is written anew"
         raise ResultsError(f"{files.path / SUITE} {what}") from error
-    return Asked(str(content.get("name")), report, registry, claims)
+    return Asked(str(content.get("name")), report, registry, claims, read_metrics(files))

@@ -15,8 +15,8 @@ from pathlib import Path
 from fairl_bench.digests import digest
 from fairl_bench.finished import FinishedReward
 from fairl_bench.results.files import Writer
+from fairl_bench.reward.about import ARRAYS, CORPUS, FILE, FORMAT
 from fairl_bench.reward.describe import Descriptions
-from fairl_bench.reward.folder import ARRAYS, CORPUS, FILE, FORMAT
 from fairl_bench.suite.registry import Registry
 
 
@@ -63,8 +63,8 @@ class RewardFolders:
 
     def _write(self, place: str, reward: FinishedReward, signature: str) -> None:
         """The folder of a reward."""
-        link = partial(_link, reward.arrays())
-        files = {ARRAYS: self.files.stage(f"{place}/{ARRAYS}", signature, link).sha256}
+        path, sha256 = reward.arrays()
+        files = {ARRAYS: self.files.stage(f"{place}/{ARRAYS}", signature, partial(_link, path), sha256).sha256}
         if self.describe.parts(reward).needs_corpus:
             corpus = partial(self._corpus, reward)
             files = {CORPUS: self.files.stage(f"{place}/{CORPUS}", signature, corpus).sha256, **files}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fairl_bench.comparison import Comparison
 from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.results import comparisons
 from fairl_bench.results.folder import ResultsFolder
@@ -53,7 +54,7 @@ def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]
     return whole.hexdigest()
 
 
-def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record]) -> Statistics:
+def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record], metrics: Metrics) -> Statistics:
     """The statistics that the tables of a report need, from scores and the records of single runs."""
     from fairl_bench.results import paired
     from fairl_bench.results.two_runs import ambiguities
@@ -62,7 +63,7 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
     values = Values.read(records)
     rows = list(disagreements(sheets, report, values))
     rows += ambiguities([sheet for sheet in sheets if sheet.data in seed_distances(report)])
-    compared = paired.compared(sheets, values, questions(report))
+    compared = paired.compared(sheets, values, questions(report), metrics)
     return Statistics(list({row.key: row for row in rows}.values()), compared)
 
 

@@ -42,7 +42,7 @@ def story(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float
         "damaged": list(run.damaged),
         "warnings": list(run.warnings),
         "lost": list(run.lost),
-        "stages": list(run.stages),
+        "stages": list(run.stages()),
         "rows": [{"row": list(row), **runs._asdict()} for row, runs in run.rows.items()],
     }
 

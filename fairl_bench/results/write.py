@@ -25,14 +25,15 @@ from fairl_bench.results.data_files import (
     signature,
     world_tables,
 )
+from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE
 from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, Results
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.results.statistics import kept_statistics, signature_of
 from fairl_bench.results.story import story
-from fairl_bench.reward.folder import ARRAYS, CORPUS
-from fairl_bench.reward.folder import FILE as REWARD
+from fairl_bench.reward.about import ARRAYS, CORPUS
+from fairl_bench.reward.about import FILE as REWARD
 from fairl_bench.secrets import hidden_in
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
@@ -68,6 +69,7 @@ class RunFolder:
         lost: Callable[[str], None] = _unheard,
     ) -> None:
         self.folder, self.suite, self.registry, self.replace = folder, study.suite, study.registry, replace
+        self.metrics = study.metrics()
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
         self._story: dict[str, Any] = {}
@@ -92,7 +94,7 @@ class RunFolder:
         """
         with self.held():
             worlds, cells = file_names(run.worlds, run.cells)
-            ours = {SUITE, RUN, RECORDS, comparisons.FILE, "logs/x", "tables/x", "figures/x"}
+            ours = {SUITE, RUN, RECORDS, METRICS, comparisons.FILE, "logs/x", "tables/x", "figures/x"}
             ours |= {f"{kind}/{name}.parquet" for kind in (*WORLDS, *CELLS) for name in (*worlds, *cells)}
             ours |= {f"rewards/{name}/{file}" for name in cells for file in (REWARD, ARRAYS, CORPUS)}
             self.files.refuse(sorted(ours.difference(self.files.listed())))
@@ -114,13 +116,14 @@ class RunFolder:
         of_two = None if old is None else [row for row in old if row.other]
         self._put_records([*records, *(of_two or ())])  # these stay until it is known whether they still hold
         self.files.put(SUITE, "suite", dump(self.suite.shown()))
+        self.files.put(METRICS, "metrics", json.dumps({"metrics": self.metrics.plain()}, indent=1))
         self._put_data(run)
         for key, log in run.logs.items():
             self.files.put(f"logs/{key[:16]}.txt", key, f"{run.failed[key]}\n\n{log}")
         self._mend()
         self._tell(story(self.suite, run, command, seconds))
         self.files.commit()
-        asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims)
+        asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
         return Results(self.files, asked, records, self._story, kept)
 
@@ -268,7 +271,8 @@ class RunFolder:
 
     def _tell(self, more: Mapping[str, Any]) -> None:
         """Write ``run.json`` with more in it; the results that were handed out say the same."""
-        self._story |= hidden_in(more)
+        # the facts of stages were kept without secrets
+        self._story |= {name: value if name == "stages" else hidden_in(value) for name, value in more.items()}
         self.files.put(RUN, "run", json.dumps(self._story, indent=1))
 
 

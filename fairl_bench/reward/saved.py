@@ -9,7 +9,7 @@ from typing import Any
 
 from fairl_bench.coordinates import CellName
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.reward.folder import FILE, about
+from fairl_bench.reward.about import FILE, read_about
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.load import load_reward
 
@@ -75,7 +75,7 @@ class SavedRewards(Mapping[CellName, RecoveredReward]):
 def _cell(folder: Path) -> CellName:
     """The cell that a reward is of.  Raises `DataError` for a folder that is none."""
     try:
-        axes = about(folder).cell
+        axes = read_about(folder).cell
         return CellName(**{name: axes[name] for name in CellName._fields})  # type: ignore[arg-type]  # checked below
     except KeyError as error:
         raise DataError(f"{folder / FILE} does not say which cell it is of") from error

@@ -11,7 +11,7 @@ End = int | Sequence[int] | None
 """End tokens as a configuration writes them: one, several or none."""
 
 
-def each_end(end: Any) -> Iterator[int]:
+def each_end(end: object) -> Iterator[int]:
     """Return the tokens that a configuration names; what is not a whole number names none."""
     for token in end if isinstance(end, Sequence) and not isinstance(end, str) else (end,):
         if isinstance(token, int) and not isinstance(token, bool):
@@ -48,14 +48,14 @@ def ended(ids: Sequence[int], end: End) -> list[int]:
     >>> ended([5, 6, 2, 7, 0], (0, 2))
     [5, 6, 2]
     """
-    found = set(each_end(end))
-    first = next((i for i, token in enumerate(ids) if token in found), len(ids))
+    ends = set(each_end(end))
+    first = next((i for i, token in enumerate(ids) if token in ends), len(ids))
     return list(ids[: first + 1])
 
 
 def spelled(tokenizer: Any, ids: Sequence[int], end: End) -> str:
     """Return the text of these tokens up to its end; end tokens and special tokens are no text."""
-    own, found = ended(ids, end), set(each_end(end))
-    if own and own[-1] in found:
+    own, ends = ended(ids, end), set(each_end(end))
+    if own and own[-1] in ends:
         del own[-1]
     return str(tokenizer.decode(own, skip_special_tokens=True)).strip()

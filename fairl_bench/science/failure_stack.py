@@ -140,8 +140,8 @@ class FailureStack(Stack):
             uniform = self.uniform.gather(2, pairs[:, None].expand(-1, 2, -1))
             failing = torch.zeros_like(picked, dtype=torch.bool)
             preferred, rejected = reward[:, :real], reward[:, half : half + real]
-            found = self._detect(preferred, rejected, gold, uniform[:, 0], mined=False)
-            failing[:, :real] = found & (uniform[:, 1] < self.rate)
+            mined = self._detect(preferred, rejected, gold, uniform[:, 0], mined=False)
+            failing[:, :real] = mined & (uniform[:, 1] < self.rate)
         failing[:, real:] = False
         return failing
 
@@ -169,16 +169,16 @@ class FailureStack(Stack):
             features = partial(self._features, rows) if mined else None
             signal = Signal(preferred[rows], rejected[rows], progress, uniform[rows], labels, features)
             with settings_kept(), unchanged(what, preferred, rejected, uniform):
-                found = _plan(run).failing(signal)
-            failing[rows] = checked_answer(found, preferred[rows], what, mask=True)
+                mask = _plan(run).failing(signal)
+            failing[rows] = checked_answer(mask, preferred[rows], what, mask=True)
         return failing
 
     def _features(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return what each run's last layer reads of each pair's difference, and the layer's weights."""
         import torch
 
-        found = [self._features_of(at) for at in range(rows.start, rows.stop)]
-        return torch.stack([one for one, _ in found]), torch.stack([one for _, one in found])
+        of_runs = [self._features_of(at) for at in range(rows.start, rows.stop)]
+        return torch.stack([one for one, _ in of_runs]), torch.stack([one for _, one in of_runs])
 
     def _features_of(self, at: int) -> tuple[Tensor, Tensor]:
         import torch
@@ -193,11 +193,11 @@ class FailureStack(Stack):
             return differences[0], sum(weights[1:], weights[0])
         return torch.cat(differences, 1), torch.cat(weights)
 
-    def _read(self, one: Mapping[str, Tensor], preferred: Tensor, rejected: Tensor) -> Tensor:
+    def _read(self, arrays: Mapping[str, Tensor], preferred: Tensor, rejected: Tensor) -> Tensor:
         """Return the difference of what the last layer of one path reads of two texts ``[n, k]``."""
         sides = [self.data.x[rows] for rows in (preferred, rejected)]
         if self.recipe.width is not None:
-            hidden = (heads.forward(one, side[None])[1] for side in sides)
+            hidden = (heads.forward(arrays, side[None])[1] for side in sides)
             sides = [layer[0] for layer in hidden if layer is not None]
         return sides[0] - sides[1]
 

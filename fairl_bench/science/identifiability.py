@@ -138,7 +138,7 @@ def widths(within: Feasible, directions: ArrayLike) -> Floats:
     [2.0, 4.0]
     """
     every = np.asarray(directions, np.float64)
-    return np.array([-least(within, -one) - least(within, one) for one in every])
+    return np.array([-least(within, -direction) - least(within, direction) for direction in every])
 
 
 def implied(within: Feasible, differences: ArrayLike, required: float) -> Mask:
@@ -146,9 +146,9 @@ def implied(within: Feasible, differences: ArrayLike, required: float) -> Mask:
 
     A failure among them adds nothing: where all are, F_FA = F and Theorem 1's inclusion is not strict.
     """
-    lowest = np.array([least(within, one) for one in np.asarray(differences, np.float64)])
-    found: Mask = lowest >= required - SOLVED
-    return found
+    lowest = np.array([least(within, difference) for difference in np.asarray(differences, np.float64)])
+    holds: Mask = lowest >= required - SOLVED
+    return holds
 
 
 # --- max-entropy
@@ -198,9 +198,9 @@ class Sublevel(NamedTuple):
             return -(weight / tau * share) @ x
 
         d = x.shape[1]
-        found = optimize.minimize(self.loss, np.zeros(d), jac=slope, bounds=[(-self.bound, self.bound)] * d)
+        lowest = optimize.minimize(self.loss, np.zeros(d), jac=slope, bounds=[(-self.bound, self.bound)] * d)
         # a point on the bound has no room to move: step inside if the set goes there
-        for theta in (0.95 * found.x, found.x):
+        for theta in (0.95 * lowest.x, lowest.x):
             if self.loss(theta) <= self.eta:
                 return np.asarray(theta, np.float64)
         raise Undefined(f"no reward within the bound {self.bound:.3g} has a loss of {self.eta:.3g} or less")
@@ -227,8 +227,8 @@ def undercut(stricter: Sublevel, base: Sublevel, theta: Floats) -> Mask:
     theta is in the one and not in the other.
     """
     loss = base.loss(theta)
-    found: Mask = stricter.loss(theta) < loss * (1 - 1e-9)  # sums of equal terms agree to rounding
-    return found
+    lower: Mask = stricter.loss(theta) < loss * (1 - 1e-9)  # sums of equal terms agree to rounding
+    return lower
 
 
 # --- sampling
@@ -280,12 +280,12 @@ def angles(theta: ArrayLike, truth: ArrayLike) -> Floats:
     >>> angles([[1, 1], [-2, 0]], [3, 0]).round(9).tolist()
     [45.0, 180.0]
     """
-    one, other = np.asarray(theta, np.float64), np.asarray(truth, np.float64)
+    reward, true = np.asarray(theta, np.float64), np.asarray(truth, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        one = one / np.linalg.norm(one, axis=-1, keepdims=True)
-        other = other / np.linalg.norm(other, axis=-1, keepdims=True)
+        reward = reward / np.linalg.norm(reward, axis=-1, keepdims=True)
+        true = true / np.linalg.norm(true, axis=-1, keepdims=True)
     # the half-angle by its tangent: the cosine loses half the digits near 0 and 180
-    half = np.arctan2(np.linalg.norm(one - other, axis=-1), np.linalg.norm(one + other, axis=-1))
+    half = np.arctan2(np.linalg.norm(reward - true, axis=-1), np.linalg.norm(reward + true, axis=-1))
     return np.asarray(np.degrees(2 * half), np.float64)
 
 

@@ -43,9 +43,9 @@ def read(folder: Path, dtype: str = "float32", *, head: bool = True) -> tuple[An
         )
     except Exception as error:  # the libraries raise a dozen kinds
         raise DataError(f"the language model in {folder} cannot be read: {first_line(error)}") from error
-    model, found = loaded
+    model, loading = loaded
     body = f"{model.base_model_prefix}."
-    if missing := sorted(name for name in found["missing_keys"] if head or name.startswith(body)):
+    if missing := sorted(name for name in loading["missing_keys"] if head or name.startswith(body)):
         raise DataError(
             f"the language model in {folder} lacks {len(missing)} of its weights, such as {missing[0]!r}, and would"
             " write at random; name a folder that a causal language model was saved in"
@@ -66,7 +66,7 @@ def plain_settings(tokenizer: Any, ends: Sequence[int]) -> Any:
     return _settings(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
 
 
-def _settings(**fields: Any) -> Any:
+def _settings(**fields: object) -> Any:
     from transformers import GenerationConfig
 
     return GenerationConfig(**fields)  # type: ignore[no-untyped-call]
@@ -78,12 +78,12 @@ def own_settings(folder: Path) -> dict[str, Any]:
     if not place.is_file():
         return {}
     try:
-        found = json.loads(place.read_text(encoding="utf-8"))
+        settings = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{place} cannot be read: {first_line(error)}; mend it, or remove it") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{place} needs a JSON object, got {type(found).__name__}; mend it, or remove it")
-    return found
+    if not isinstance(settings, dict):
+        raise DataError(f"{place} needs a JSON object, got {type(settings).__name__}; mend it, or remove it")
+    return settings
 
 
 _SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
@@ -203,9 +203,9 @@ def prompt_tokens(
     """
     if not prompts:
         return []
-    found = tokenizer(list(prompts), return_special_tokens_mask=True, verbose=False)
-    every: Tokens = [list(ids) for ids in found["input_ids"]]
-    _refuse_ended(every, found["special_tokens_mask"], ends, what)
+    encoded = tokenizer(list(prompts), return_special_tokens_mask=True, verbose=False)
+    every: Tokens = [list(ids) for ids in encoded["input_ids"]]
+    _refuse_ended(every, encoded["special_tokens_mask"], ends, what)
     every = [ids or [_start(tokenizer, ends, what)] for ids in every]
     beyond = max(max(ids) for ids in every)
     if beyond >= vocabulary:

@@ -22,10 +22,10 @@ def at_budget(kl: Floats, value: Floats, budget: float) -> float:
     >>> at_budget(np.array([0.0, 1.0, 3.0]), np.array([0.4, 0.2, 0.0]), 2.0)
     0.1
     """
-    reach, found = _upwards(kl, value)
+    reach, values = _upwards(kl, value)
     if budget > reach[-1]:
         raise Undefined(f"its KL reaches {reach[-1]:.3g} nats, not {budget:g}; align it longer, or lower 'budgets'")
-    return float(np.interp(budget, reach, found))
+    return float(np.interp(budget, reach, values))
 
 
 def area(kl: Floats, value: Floats, budget: float) -> float:
@@ -35,9 +35,9 @@ def area(kl: Floats, value: Floats, budget: float) -> float:
     0.30000000000000004
     """
     end = at_budget(kl, value, budget)
-    reach, found = _upwards(kl, value)
+    reach, values = _upwards(kl, value)
     inside = reach < budget
-    path, height = np.append(reach[inside], budget), np.append(found[inside], end)
+    path, height = np.append(reach[inside], budget), np.append(values[inside], end)
     return float(np.trapezoid(height, path) / budget)
 
 
@@ -51,26 +51,26 @@ def _upwards(kl: Floats, value: Floats) -> tuple[Floats, Floats]:
 def by_prompt(row: Sequence[int], value: Floats) -> list[Floats]:
     """Return the values of each prompt's samples."""
     rows = np.asarray(row)
-    return [value[rows == one] for one in np.unique(rows)]
+    return [value[rows == prompt] for prompt in np.unique(rows)]
 
 
 def expected_maximum(row: Sequence[int], badness: Floats) -> float:
     """Return the mean over prompts of the worst sample's badness (Gehman et al. 2020, arXiv:2009.11462)."""
-    return float(np.mean([found.max() for found in by_prompt(row, badness)]))
+    return float(np.mean([samples.max() for samples in by_prompt(row, badness)]))
 
 
 def any_bad(row: Sequence[int], bad: NDArray[np.bool_]) -> float:
     """Return the share of prompts with at least one bad sample (Gehman et al. 2020)."""
-    return float(np.mean([found.any() for found in by_prompt(row, bad.astype(np.float64))]))
+    return float(np.mean([samples.any() for samples in by_prompt(row, bad.astype(np.float64))]))
 
 
 def distinct_by_prompt(row: Sequence[int], texts: Sequence[str], n: int) -> float:
     """Return the mean over prompts of distinct-n among its samples; NaN where none has ``n`` words."""
     own: dict[int, list[str]] = {}
-    for one, text in zip(row, texts, strict=True):
-        own.setdefault(one, []).append(text)
-    found = [share for group in own.values() if not math.isnan(share := distinct(group, n))]
-    return float(np.mean(found)) if found else math.nan
+    for prompt, text in zip(row, texts, strict=True):
+        own.setdefault(prompt, []).append(text)
+    shares = [share for group in own.values() if not math.isnan(share := distinct(group, n))]
+    return float(np.mean(shares)) if shares else math.nan
 
 
 OUTLIER = 1e4

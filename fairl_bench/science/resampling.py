@@ -11,7 +11,7 @@ Weights and sums are float32: a draw is exact to about 1e-6, and the metric itse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,32 @@ class Clustered(NamedTuple):
 
     of: Statistic
     cluster: NDArray[np.int64]
+
+
+class Sample(NamedTuple):
+    """What a metric is measured on: the examples, or the pairs, that its form asks for, all runs side by side."""
+
+    score: Floats  # [runs, n]; of pairs their margins, of ordered ones positive where the truth is with them
+    good: NDArray[np.bool_]  # [n] of examples whether the label is good
+    value: Floats  # [n] of examples the truth's value
+    threshold: Floats  # [runs] above which a score is called good; NaN where there is none
+
+    @property
+    def called(self) -> NDArray[np.bool_]:
+        """Which examples each run calls good ``[runs, n]``."""
+        return np.asarray(self.score > self.threshold[:, None])
+
+
+On = Literal["labels", "values", "pairs", "ordered pairs"]
+"""Examples whose label is known, examples whose value is known, all pairs, or pairs that the truth's value orders."""
+
+
+class Form(NamedTuple):
+    """A metric as a function of weights: what it is measured on, and the statistic of such a sample."""
+
+    name: str
+    on: On
+    of: Callable[[Sample], Statistic]
 
 
 class Draws(NamedTuple):
@@ -53,14 +79,14 @@ def resampled(statistics: Sequence[Clustered], clusters: int, resamples: int, rn
 
 def _blocks(statistics: Sequence[Clustered], weights: Iterator[Weights]) -> list[Floats]:
     """Return every statistic for every block of cluster weights, stacked."""
-    found: list[list[Floats]] = [[] for _ in statistics]
+    values_of_statistics: list[list[Floats]] = [[] for _ in statistics]
     for block in weights:
         spread: dict[int, Weights] = {}  # statistics over the same examples share their weights
-        for values, (of, cluster) in zip(found, statistics, strict=True):
+        for values, (of, cluster) in zip(values_of_statistics, statistics, strict=True):
             if id(cluster) not in spread:
                 spread[id(cluster)] = np.take(block, cluster, axis=1)
             values.append(of(spread[id(cluster)]))
-    return [np.concatenate(values) for values in found]
+    return [np.concatenate(values) for values in values_of_statistics]
 
 
 def _counts(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[Weights]:
@@ -80,6 +106,9 @@ def _without(clusters: int, groups: int) -> Iterator[Weights]:
         yield (group != np.arange(start, min(start + rows, groups))[:, None]).astype(np.float32)
 
 
+# --- the metrics
+
+
 def accuracy(right: ArrayLike) -> Statistic:
     """Return the share of right examples; ``right [runs, n]`` in {0, 1}, or a half where one is half right."""
     rows = np.asarray(right, np.float32)
@@ -94,11 +123,11 @@ def mean(values: ArrayLike) -> Statistic:
 
 def f1(called: ArrayLike, true: ArrayLike) -> Statistic:
     """F1 of the class that is ``called [runs, n]`` and ``true [n]``."""
-    said, is_so = np.asarray(called, np.float32), np.asarray(true, np.float32)
-    both = said * is_so
+    called_so, is_so = np.asarray(called, np.float32), np.asarray(true, np.float32)
+    both = called_so * is_so
 
     def of(weights: Weights) -> Floats:
-        return _ratio(2 * _sums(weights, both), _sums(weights, said) + (weights @ is_so)[:, None])
+        return _ratio(2 * _sums(weights, both), _sums(weights, called_so) + (weights @ is_so)[:, None])
 
     return of
 
@@ -279,3 +308,29 @@ def _ratio(above: ArrayLike, below: ArrayLike) -> Floats:
     top, bottom = np.broadcast_arrays(np.asarray(above, np.float64), np.asarray(below, np.float64))
     ratio: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
     return ratio
+
+
+def _won(sample: Sample) -> Statistic:
+    """`accuracy` of pairs, as `classification.pair_accuracy` is: a half where a pair ties."""
+    return accuracy((sample.score > 0) + 0.5 * (sample.score == 0))
+
+
+ACCURACY: Final = Form("accuracy", "labels", lambda sample: accuracy(sample.called == sample.good))
+F1_GOOD: Final = Form("f1 of good", "labels", lambda sample: f1(sample.called, sample.good))
+F1_BAD: Final = Form("f1 of bad", "labels", lambda sample: f1(~sample.called, ~sample.good))
+AUC: Final = Form("auc", "labels", lambda sample: auc(sample.score, sample.good))
+STARC: Final = Form("starc", "values", lambda sample: starc(sample.score, sample.value))
+EPIC: Final = Form("epic", "values", lambda sample: epic(sample.score, sample.value))
+AFFINE_RESIDUAL: Final = Form("affine residual", "values", lambda sample: affine_residual(sample.score, sample.value))
+ORDERED_PAIRS: Final = Form("share of ordered pairs", "ordered pairs", _won)
+RIGHT_PAIRS: Final = Form("share of right pairs", "pairs", _won)
+MARGIN_SNR: Final = Form("margin snr", "pairs", lambda sample: margin_snr(sample.score))
+
+FORMS: Final = {
+    form.name: form
+    for form in (
+        *(ACCURACY, F1_GOOD, F1_BAD, AUC, STARC, EPIC, AFFINE_RESIDUAL),
+        *(ORDERED_PAIRS, RIGHT_PAIRS, MARGIN_SNR),
+    )
+}
+"""The ways that are known here, by the names that a results folder keeps."""

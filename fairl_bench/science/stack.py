@@ -166,8 +166,8 @@ class Stack:
                 batch = Batch(norm, (epoch - 1) / self.recipe.epochs)
                 what, given = f"weight of {run.name!r}", (margin[rows, :real].detach(), losses[rows, :real].detach())
                 with settings_kept(), unchanged(what, *given):
-                    found = run.weight(*given, batch)
-                weights[rows, :real] = checked_answer(found, margin[rows, :real], what)
+                    weighed = run.weight(*given, batch)
+                weights[rows, :real] = checked_answer(weighed, margin[rows, :real], what)
         return slope * weights
 
     def slope(self, margin: Tensor, loss_of: Callable[[Run], Loss]) -> tuple[Tensor, Tensor]:
@@ -183,10 +183,10 @@ class Stack:
 
     def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
         """Return the losses of runs that share one, in the margins' own type: a wider one would round other sums."""
-        found = _losses_of(loss, margin, name)
-        if not found.requires_grad:
+        losses = _losses_of(loss, margin, name)
+        if not losses.requires_grad:
             raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
-        return found.to(margin.dtype)
+        return losses.to(margin.dtype)
 
     def groups(self, key: Callable[[Run], object]) -> Iterator[tuple[slice, Run]]:
         """Return the neighbours that share something: their rows among the active runs, and one of them."""
@@ -292,21 +292,21 @@ def _losses_of(loss: Loss, margin: Tensor, name: str) -> Tensor:
     """Call a loss on margins and return its answer."""
     what = f"loss of {name!r}"
     with settings_kept(), unchanged(what, margin):
-        found = loss(margin)
-    return checked_answer(found, margin, what)
+        losses = loss(margin)
+    return checked_answer(losses, margin, what)
 
 
 @contextmanager
 def unchanged(what: str, *given: Tensor) -> Iterator[None]:
     """Guard tensors while a plugin works on them: torch counts every change.  Raises `Changed`."""
-    before = [one._version for one in given]
+    before = [tensor._version for tensor in given]
     try:
         yield
     except RuntimeError as error:
         if "in-place operation" not in str(error):
             raise
         raise _changed(what) from error
-    if before != [one._version for one in given]:
+    if before != [tensor._version for tensor in given]:
         raise _changed(what)
 
 
@@ -314,22 +314,22 @@ def _changed(what: str) -> Changed:
     return Changed(f"the {what} changed the numbers it was given; let it change a copy, as .clone() makes one")
 
 
-def checked_answer(found: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
+def checked_answer(answer: Tensor, margin: Tensor, what: str, *, mask: bool = False) -> Tensor:
     """Return what a plugin made of margins, if it is one number for each of them, or a mask of them."""
     import torch
 
-    if not isinstance(found, torch.Tensor):
-        raise FairlError(f"the {what} turned margins into a {type(found).__name__}; return a tensor")
-    if found.shape != margin.shape:
+    if not isinstance(answer, torch.Tensor):
+        raise FairlError(f"the {what} turned margins into a {type(answer).__name__}; return a tensor")
+    if answer.shape != margin.shape:
         raise FairlError(
-            f"the {what} turned margins {list(margin.shape)} into {list(found.shape)}; it must be elementwise, "
+            f"the {what} turned margins {list(margin.shape)} into {list(answer.shape)}; it must be elementwise, "
             "without a mean"
         )
-    if mask and found.dtype != torch.bool:
-        raise FairlError(f"the {what} gave numbers ({found.dtype}) for a mask; return booleans, such as margin < 0")
-    if not mask and not found.is_floating_point():
-        raise FairlError(f"the {what} gave {found.dtype}; return real numbers, such as float32")
-    return found
+    if mask and answer.dtype != torch.bool:
+        raise FairlError(f"the {what} gave numbers ({answer.dtype}) for a mask; return booleans, such as margin < 0")
+    if not mask and not answer.is_floating_point():
+        raise FairlError(f"the {what} gave {answer.dtype}; return real numbers, such as float32")
+    return answer
 
 
 @contextmanager

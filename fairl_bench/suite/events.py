@@ -1,4 +1,4 @@
-"""A text of YAML as the events that it is made of: within bounds, without tags, and each at its line."""
+"""A text of YAML read into nodes with their lines, within limits of depth and size, and without foreign tags."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from fairl_bench.errors import FairlError
 
 DEPTH = 60
-"""How deep a value may be nested."""
+"""How deeply lists and mappings may be nested."""
 VALUES = 50_000
-"""How many values a file may hold, each alias written out: so many take two seconds to read."""
+"""How many values a file may hold, with each alias counted as what it stands for; these take two seconds to read."""
 _CORE = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
 _BASED = {8: re.compile(r"0o([0-7]+)"), 16: re.compile(r"0x([0-9a-fA-F]+)")}
@@ -20,7 +20,7 @@ _SPECIAL = re.compile(r"([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _WORDS = {word: value for value, words in (
     (None, ("", "~", "null", "Null", "NULL")), (True, ("true", "True", "TRUE")), (False, ("false", "False", "FALSE")),
 ) for word in words}  # fmt: skip
-_DATE = re.compile(  # what any reader of YAML takes for a date; a text that only begins with one is a text
+_DATE = re.compile(  # what readers of YAML take for a date; a text that only begins with a date is a text
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]*)?"
     r"([ \t]*(Z|[-+][0-9]{1,2}(:[0-9]{2})?))?"
@@ -56,7 +56,7 @@ Node = Scalar | Sequence | Mapping
 
 
 class Unreadable(FairlError):
-    """What cannot be read, and the line."""
+    """A text that cannot be read, with the line."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -69,41 +69,59 @@ def nodes(text: str) -> Node | None:
     Raises `Unreadable`.
     """
     text = text.removeprefix("\ufeff")
-    if found := _NO_CHARACTER.search(text):
-        line = text.count("\n", 0, found.start()) + 1
-        raise Unreadable(f"is not YAML: special characters are not allowed, {found.group()!r} is one", line)
-    whole, open_ones, anchors = None, list[tuple[Sequence | Mapping, str | None]](), dict[str, Node | None]()
-    count = 0
+    if special := _NO_CHARACTER.search(text):
+        line = text.count("\n", 0, special.start()) + 1
+        raise Unreadable(f"is not YAML: special characters are not allowed, {special.group()!r} is one", line)
+    tree = _Tree()
     for kind, event, line in _events(text):
-        made: Node
-        if kind != "end":
-            count += 1
-        if count > VALUES:
-            raise Unreadable(f"holds more than {VALUES:,} values", line)
         if kind == "end":
-            done, anchor = open_ones.pop()
-            if anchor:
-                anchors[anchor] = done
-            continue
-        if kind == "alias":
-            made = _aliased(anchors, event.anchor, line)
-        elif kind == "scalar":
-            made = Scalar(event.value, line, event.style is None, _tag(event, line))
+            tree.close()
         else:
-            made = (Sequence if kind == "list" else Mapping)([], line)
-            if _tag(event, line) not in ("", "seq" if kind == "list" else "map"):
-                raise Unreadable(f"a {kind} is tagged as another type", line)
-        if open_ones:
-            open_ones[-1][0].entries.append(made)
+            tree.add(kind, event, line)
+    return tree.whole
+
+
+class _Tree:
+    """The nodes of a document, put together event by event."""
+
+    def __init__(self) -> None:
+        self.whole: Node | None = None
+        self.open: list[tuple[Sequence | Mapping, str | None]] = []  # not ended yet, the innermost last; its anchor
+        self.anchors: dict[str, Node | None] = {}  # None: not ended yet
+        self.count = 0
+
+    def close(self) -> None:
+        """End the innermost list or mapping."""
+        ended, anchor = self.open.pop()
+        if anchor:
+            self.anchors[anchor] = ended
+
+    def add(self, kind: str, event: Any, line: int) -> None:
+        """Add a node to the innermost list or mapping.  Raises `Unreadable` for one too many."""
+        self.count += 1
+        if self.count > VALUES:
+            raise Unreadable(f"holds more than {VALUES:,} values", line)
+        node = self._node(kind, event, line)
+        if self.open:
+            self.open[-1][0].entries.append(node)
         else:
-            whole = made
+            self.whole = node
         if kind in ("list", "mapping"):
-            open_ones.append((made, event.anchor))  # type: ignore[arg-type]
-            if len(open_ones) > DEPTH:
+            self.open.append((node, event.anchor))  # type: ignore[arg-type]
+            if len(self.open) > DEPTH:
                 raise Unreadable(f"is nested too deeply: more than {DEPTH} lists and mappings in one another", line)
         if kind != "alias" and event.anchor:
-            anchors[event.anchor] = made if kind == "scalar" else None
-    return whole
+            self.anchors[event.anchor] = node if kind == "scalar" else None
+
+    def _node(self, kind: str, event: Any, line: int) -> Node:
+        """The node that an event begins.  Raises `Unreadable` for a tag that does not fit it."""
+        if kind == "alias":
+            return _aliased(self.anchors, event.anchor, line)
+        if kind == "scalar":
+            return Scalar(event.value, line, event.style is None, _tag(event, line))
+        if _tag(event, line) not in ("", "seq" if kind == "list" else "map"):
+            raise Unreadable(f"a {kind} is tagged as another type", line)
+        return (Sequence if kind == "list" else Mapping)([], line)
 
 
 def _events(text: str) -> Iterator[tuple[str, Any, int]]:
@@ -125,24 +143,28 @@ def _events(text: str) -> Iterator[tuple[str, Any, int]]:
             line = event.start_mark.line + 1
             if isinstance(event, events.DocumentStartEvent):
                 documents += 1
-                if documents > 1:
-                    raise Unreadable(
-                        "is not YAML: expected a single document in the stream, but found another document", line
-                    )
-                if event.version and tuple(event.version) != (1, 2):
-                    message = "asks for another YAML than 1.2, in which a suite is written; remove the '%YAML' line"
-                    raise Unreadable(message, text.count("\n", 0, text.find("%YAML")) + 1)
+                _refuse_document(event, documents, text, line)
             elif kind := kinds.get(type(event)):
                 yield kind, event, line
     except MarkedYAMLError as error:
         raise _marked(error, text, line) from error
     except (FairlError, GeneratorExit):
         raise
-    except Exception as error:  # what the parser does not expect itself; its words are none for a user
+    except Exception as error:  # one that the parser itself does not expect, and whose message helps no user
         raise Unreadable("is not YAML: it cannot be read from here on", line) from error
 
 
+def _refuse_document(event: Any, number: int, text: str, line: int) -> None:
+    """Raise `Unreadable` for a second document, and for one of another version of YAML."""
+    if number > 1:
+        raise Unreadable("is not YAML: expected a single document in the stream, but found another document", line)
+    if event.version and tuple(event.version) != (1, 2):
+        message = "asks for another YAML than 1.2, in which a suite is written; remove the '%YAML' line"
+        raise Unreadable(message, text.count("\n", 0, text.find("%YAML")) + 1)
+
+
 def _marked(error: Any, text: str, line: int) -> Unreadable:
+    """An error of the parser as ours, at its own line."""
     if mark := error.problem_mark or error.context_mark:
         line = mark.line + 1
     problem = str(error.problem)
@@ -156,15 +178,16 @@ def _marked(error: Any, text: str, line: int) -> Unreadable:
 
 
 def _aliased(anchors: dict[str, Node | None], name: str, line: int) -> Node:
+    """The node that an alias stands for.  Raises `Unreadable` for an unknown one, and within that node itself."""
     if name not in anchors:
         raise Unreadable(f"is not YAML: found undefined alias {name!r}", line)
-    if (found := anchors[name]) is None:
+    if (node := anchors[name]) is None:
         raise Unreadable(f"the alias {name!r} stands within what it names, which would hold itself", line)
-    return found
+    return node
 
 
 def _tag(event: Any, line: int) -> str:
-    """One of YAML's own types, or empty.  A tag of any other kind is refused."""
+    """The tag of an event: one of YAML's own types, or empty.  Raises `Unreadable` for any other."""
     tag = str(event.tag or "")
     if not tag or tag == "!":
         return "" if not tag else "str"
@@ -178,28 +201,29 @@ def value_of(scalar: Scalar) -> str | int | float | bool | None:
     """The value of a scalar by YAML 1.2's core schema.  Raises `Unreadable`, for dates and long numbers too."""
     if scalar.tag == "str" or (not scalar.plain and not scalar.tag):
         return scalar.text
-    found = _resolved(scalar)
+    value = _resolved(scalar)
     names = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
-    if scalar.tag == "float" and isinstance(found, int) and not isinstance(found, bool):
-        return float(found)
-    if scalar.tag and names[type(found)] != scalar.tag:
+    if scalar.tag == "float" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if scalar.tag and names[type(value)] != scalar.tag:
         raise Unreadable(f"{scalar.text!r} is tagged '!!{scalar.tag}', which it is not", scalar.line)
-    return found
+    return value
 
 
 def _resolved(scalar: Scalar) -> str | int | float | bool | None:
+    """The value of a plain text by its form."""
     text = scalar.text
     if text in _WORDS:
         return _WORDS[text]
     if _DECIMAL.fullmatch(text):
         return _whole(text, 10, scalar.line)
     for base, form in _BASED.items():
-        if found := form.fullmatch(text):
-            return _whole(found.group(1), base, scalar.line)
+        if digits := form.fullmatch(text):
+            return _whole(digits.group(1), base, scalar.line)
     if _FLOAT.fullmatch(text):
         return float(text)
-    if found := _SPECIAL.fullmatch(text):
-        return float(f"{found.group(1) or ''}{text[-3:]}")
+    if special := _SPECIAL.fullmatch(text):
+        return float(f"{special.group(1) or ''}{text[-3:]}")
     if _DATE.fullmatch(text):
         message = f"{text} is a date, which nothing here needs; quote it to make it a text"
         raise Unreadable(message, scalar.line)
@@ -207,7 +231,8 @@ def _resolved(scalar: Scalar) -> str | int | float | bool | None:
 
 
 def _whole(text: str, base: int, line: int) -> int:
-    # looked at before it is read: Python takes long to read a number of many digits, or refuses to
+    """A whole number.  Raises `Unreadable` for one of more than 18 digits."""
+    # the digits are counted first: Python is slow to read very many of them, or refuses to
     if len(text.lstrip("+-").lstrip("0")) > 22 or abs(int(text, base)) >= _LARGEST:
         raise Unreadable("a number has more than 18 digits; none of ours can be so large", line)
     return int(text, base)

@@ -44,7 +44,7 @@ class Import(NamedTuple):
     line: int
 
 
-class Reading(NamedTuple):
+class CodeRun(NamedTuple):
     """A call that runs another file's code, and where."""
 
     call: str
@@ -112,7 +112,7 @@ _RUNS_TEXT = ("exec", "eval", "compile")
 _READS = ("open", "read_text", "read_bytes", "read")
 
 
-def readings(tree: ast.AST) -> Iterator[Reading]:
+def code_runs(tree: ast.AST) -> Iterator[CodeRun]:
     """Every call that runs the code of another file: ``exec(open(...).read())``, ``runpy.run_path`` and their like."""
     for node in _running(tree):
         if isinstance(node, ast.Call):
@@ -122,7 +122,7 @@ def readings(tree: ast.AST) -> Iterator[Reading]:
             # what a variable holds cannot be seen, so that no key could tell of an edit of it
             hidden = isinstance(node.func, ast.Name) and name in ("exec", "eval") and not _is_text(node.args[:1])
             if name in _RUNS_A_FILE or runs or hidden:
-                yield Reading(name, node.lineno)
+                yield CodeRun(name, node.lineno)
 
 
 def _is_text(given: list[ast.expr]) -> bool:

@@ -12,6 +12,7 @@ from fairl_bench.component import PathText
 from fairl_bench.data import GOLD, PREFERRED, Examples
 from fairl_bench.errors import PluginError, SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.suite.explain import explain
 from fairl_bench.suite.overrides import at_point, points, refuse_many_cells, set_option, with_defaults
 from fairl_bench.suite.registry import Registry
@@ -31,6 +32,10 @@ class Study(NamedTuple):
     variants: Mapping[str, Suite]
     registry: Registry
     document: Document
+
+    def metrics(self) -> Metrics:
+        """The metrics that the evaluators declare at any point of the product."""
+        return Metrics(one for suite in self.variants.values() for one in suite.metrics().declared())
 
 
 def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) -> Study:
@@ -61,7 +66,7 @@ def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) ->
 _AXES = ("models", "encoders", "methods", "replicates", "seeds", "evaluate")
 
 
-def _written(value: Any) -> Any:
+def _written(value: object) -> Any:
     """A point of the product as its variant is named: a secret by its variable."""
     if isinstance(value, Mapping):
         return {name: _written(entry) for name, entry in value.items()}
@@ -151,6 +156,7 @@ def _loose_ends(suite: Suite, registry: Registry) -> Iterator[tuple[Place, str]]
         if GOLD in method.part.truths():
             yield from _no_labels(suite, ("methods", index), method.name)
     yield from _told_twice(suite)
+    yield from _declared_otherwise(suite)
     methods = [method.name for method in suite.methods]
     for name, table in suite.report.items():
         yield from _table(suite, ("report", name), table)
@@ -226,16 +232,27 @@ def _table(suite: Suite, place: Place, table: ReportTable) -> Iterator[tuple[Pla
 def _cut(suite: Suite, place: Place, what: str, table: ReportTable) -> Iterator[tuple[Place, str]]:
     """Data that no evaluator finds a threshold for: what is right there cannot be said."""
     for _, data, truth, *_ in table.disagreements():
-        judges = (one for one in suite.evaluate if not one.metrics or "threshold" in one.metrics)
+        judges = [one for one in suite.evaluate if "threshold" in {metric.name for metric in one.metrics}]
         if data in suite.datasets() and not any(data in one.data and truth in one.measured() for one in judges):
             yield place, f"{what}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
 
 
 def _metrics(suite: Suite, place: Place, what: str, names: Sequence[str]) -> Iterator[tuple[Place, str]]:
-    """Metrics that no evaluator of the suite gives; nothing where one does not say what it gives."""
-    given = [evaluator.metrics for evaluator in suite.evaluate]
-    if all(given):
-        yield from _names(place, f"{what}: metric", names, sorted({name for names in given for name in names}))
+    """Metrics that no evaluator of the suite declares."""
+    yield from _names(place, f"{what}: metric", names, sorted(suite.metrics()))
+
+
+def _declared_otherwise(suite: Suite) -> Iterator[tuple[Place, str]]:
+    """Metrics that two evaluators declare, and not as the same number."""
+    declared: dict[str, tuple[str, Metric]] = {}
+    for index, evaluator in enumerate(suite.evaluate):
+        for metric in evaluator.metrics:
+            other, first = declared.setdefault(metric.name, (evaluator.use, metric))
+            if not metric.same_as(first):
+                message = (
+                    f"{evaluator.use!r} and {other!r} both declare the metric {metric.name!r}, and not as the same"
+                )
+                yield ("evaluate", index), f"evaluate: {message}: {metric.said} and {first.said}; rename one"
 
 
 def _names(place: Place, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[tuple[Place, str]]:

@@ -12,6 +12,7 @@ from fairl_bench import secrets
 from fairl_bench.component import Component, DataFile, Name, RunTime, Settings
 from fairl_bench.data import SPLITS
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.metrics import Metrics
 from fairl_bench.training import Head, Stop, Training
 from fairl_bench.verdicts import Claim
 from fairl_bench.views import ReportTable
@@ -63,7 +64,7 @@ class Split(Settings):
         return self
 
 
-def _under_their_names(report: Any, info: ValidationInfo) -> Any:
+def _under_their_names(report: object, info: ValidationInfo) -> Any:
     """Each entry of ``report:`` as the spec of the table that its key names; one of a known name may be null."""
     if not isinstance(report, Mapping):
         return report
@@ -96,7 +97,7 @@ class Limits(Settings):
 class ReadFrom:
     """The file's data that a suite was read from: whatever it is, two suites that say the same are equal."""
 
-    def __init__(self, content: Any) -> None:
+    def __init__(self, content: object) -> None:
         self.content = content
 
     def __eq__(self, other: object) -> bool:
@@ -154,6 +155,10 @@ class Suite(Settings):
     def datasets(self) -> tuple[str, ...]:
         """Every name that ``data:`` may hold."""
         return (*PAIRS, *self.testsets)
+
+    def metrics(self) -> Metrics:
+        """The metrics that its evaluators declare."""
+        return Metrics((part.use, metric) for part in self.evaluate for metric in part.metrics)
 
     def seeds_of(self, method: Named[Method]) -> tuple[int | None, ...]:
         """One run for every seed; one for all, where neither the reward nor what is made with it is drawn."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from fairl_bench.coordinates import Row
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
-from fairl_bench.rows import Column, Runs, head, mean_and_spread, named, shown_axes
+from fairl_bench.rows import Column, Runs, mean_and_spread, named, shown_axes
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.notes import selected_apart
 from fairl_bench.views import ReportTable
@@ -27,10 +28,10 @@ class Ambiguity(ReportTable):
         """One table of the data on which seeds were held against one another."""
         asked = (part.seed_distances() for part in material.report.values() if isinstance(part, ReportTable))
         data = list(dict.fromkeys(name for names in asked for name in names))
-        yield selected_apart(ambiguity(material.records, data, material.rows), material)
+        yield selected_apart(ambiguity(material.records, data, material.rows, material.metrics), material)
 
 
-def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs]) -> Table:
+def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs], metrics: Metrics) -> Table:
     """Mean ± sd over pairs of seeds of STARC, Spearman and Kendall between their rewards; no row below two seeds."""
     found: dict[tuple[Row, Column], list[float]] = {}
     for record in records:
@@ -45,7 +46,7 @@ def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row,
         for row in order
     )
     tidy = tuple(_tidy(row, column, found.get((row, column), [])) for row in order for column in columns)
-    heads = [("", axis) for axis in shown] + [(column.place, head(column.metric)) for column in columns]
+    heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     note = (
         "Between the rewards of each two training seeds of one method in one replicate, whatever the truth: mean ± "
         "sample standard deviation over pairs of seeds, which share seeds, so that it is no standard error. STARC 0 "

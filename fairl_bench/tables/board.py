@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.rows import (
     Column,
     Found,
     Runs,
-    head,
     mean_and_spread,
     named,
     shown_axes,
@@ -39,6 +39,7 @@ def board(
     truth_of: TruthOf,
     runs: Mapping[Row, Runs],
     columns: Sequence[Column],
+    metrics: Metrics,
     *,
     missing: bool = False,
 ) -> Table:
@@ -61,7 +62,7 @@ def board(
             for column, cell in zip(columns, cells, strict=True)
             if (note := _undefined(cell)) and (column, note) not in common
         ]
-    heads = [("", axis) for axis in shown] + [(column.place, head(column.metric)) for column in columns]
+    heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     judged = ", ".join(
         f"{data} against {truth_of(data)!r}" for data in dict.fromkeys(column.data for column in columns)
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from fairl_bench.coordinates import Setting
 from fairl_bench.material import Material
-from fairl_bench.rows import head, named
+from fairl_bench.rows import named
 from fairl_bench.table import Table
 from fairl_bench.verdicts import Verdict
 from fairl_bench.views import ReportTable
@@ -62,7 +62,7 @@ def _shown(one: Verdict) -> tuple[str, ...]:
     verdict = one.verdict + here + ("" if one.met else f" (expected: {claim.expect})")
     than = " and ".join(claim.comparators())
     asked = "" if claim.within is None else f", within {claim.within:g}"
-    return claim.id, claim.better, than, data, head(claim.metric) + asked, *numbers, verdict
+    return claim.id, claim.better, than, data, one.metric.head + asked, *numbers, verdict
 
 
 def _number(value: float, form: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairl_bench.metrics import Metrics
 from fairl_bench.results.compare import Compared, Difference
-from fairl_bench.rows import head
 from fairl_bench.science.ranks import holm
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.disagreement import table2
@@ -18,15 +18,15 @@ def comparison_tables(compared: Compared) -> list[Table]:
         table2(counted.records, counted.methods, counted.data)._replace(title=" and ".join(counted.methods))
         for counted in compared.counts
     ]
-    return [_differences(compared.differences), *(table for table in counts if table.rows)]
+    return [_differences(compared.differences, compared.metrics), *(table for table in counts if table.rows)]
 
 
-def _differences(differences: Sequence[Difference]) -> Table:
+def _differences(differences: Sequence[Difference], metrics: Metrics) -> Table:
     """One line a metric, data set and pair of methods."""
     rows = [difference.comparison for difference in differences]
     adjusted = holm([row.p for row in rows])
     several = len({row.row for row in rows}) > 1
-    lines = [_line(one, p, several=several) for one, p in zip(differences, adjusted, strict=True)]
+    lines = [_line(one, metrics, p, several=several) for one, p in zip(differences, adjusted, strict=True)]
     tidy = [_tidy(one, p) for one, p in zip(differences, adjusted, strict=True)]
     heads = ("model", "encoder", "methods") if several else ()
     first, second = (rows[0].method, rows[0].other) if rows and not several else ("first", "second")
@@ -40,13 +40,13 @@ def _differences(differences: Sequence[Difference]) -> Table:
     return Table("Comparison", tuple(("", name) for name in shown), tuple(lines), tuple(notes), tuple(tidy))
 
 
-def _line(difference: Difference, p_holm: float, *, several: bool) -> tuple[str, ...]:
+def _line(difference: Difference, metrics: Metrics, p_holm: float, *, several: bool) -> tuple[str, ...]:
     row, first, second = difference
     # a row is first less second; what is shown is second less first
     gain, low, high = -row.value, -row.high, -row.low
     names = (row.model, row.encoder, f"{row.method} → {row.other}") if several else ()
     numbers = (f"{first:.3f}", f"{second:.3f}", f"{gain:+.3f}", f"[{low:+.3f}, {high:+.3f}]", _p(row.p), _p(p_holm))
-    return (*names, row.data, head(row.metric), *numbers, _effect(-row.effect))
+    return (*names, row.data, metrics[row.metric].head, *numbers, _effect(-row.effect))
 
 
 def _tidy(difference: Difference, p_holm: float) -> dict[str, Value]:

@@ -12,6 +12,7 @@ from fairl_bench.component import Spec
 from fairl_bench.coordinates import Row
 from fairl_bench.data import GOLD
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.rows import Column, Runs
 from fairl_bench.table import Table
@@ -34,7 +35,12 @@ class Leaderboard(ReportTable):
     def tables(self, material: Material) -> Iterator[Table]:
         """Table 1, with what is to be known of the whole run below it."""
         made = leaderboard(
-            material.records, self, material.rows, statistics_of_runs(material), intervals=self.intervals
+            material.records,
+            self,
+            material.rows,
+            material.metrics,
+            statistics_of_runs(material),
+            intervals=self.intervals,
         )
         made = made._replace(notes=(*made.notes, *material.notes))
         yield explained(made, material, self.truth_of, self.data)
@@ -82,6 +88,7 @@ def leaderboard(
     records: Iterable[Record],
     layout: Leaderboard,
     runs: Mapping[Row, Runs],
+    metrics: Metrics,
     comparisons: Sequence[Comparison] = (),
     *,
     intervals: bool = False,
@@ -93,9 +100,10 @@ def leaderboard(
     """
     columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     found = cells(records, layout.truth_of)
-    made = board("Table 1", found, layout.truth_of, runs, columns, missing=True)._replace(caption="Leaderboard")
+    made = board("Table 1", found, layout.truth_of, runs, columns, metrics, missing=True)
+    made = made._replace(caption="Leaderboard")
     if not comparisons:
         return made
     from fairl_bench.tables.ranked import ranked  # imports scipy, which a check of a suite does without
 
-    return ranked(made, found, layout.truth_of, runs, columns, comparisons, intervals)
+    return ranked(made, found, layout.truth_of, runs, columns, metrics, comparisons, intervals)

@@ -10,7 +10,8 @@ import numpy as np
 
 from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
-from fairl_bench.rows import ARROWS, BOUNDS, Column, Found, Runs, called, summary
+from fairl_bench.metrics import Better, Metrics
+from fairl_bench.rows import Column, Found, Runs, summary
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
@@ -25,6 +26,7 @@ def ranked(
     truth_of: TruthOf,
     runs: Mapping[Row, Runs],
     columns: Sequence[Column],
+    metrics: Metrics,
     comparisons: Sequence[Comparison],
     intervals: bool,
 ) -> Table:
@@ -45,7 +47,9 @@ def ranked(
             groups.setdefault(Group.of(row.setting, data, truth_of(data), metric), []).append(index)
         together = []
         for group, members in groups.items():
-            place = _places(group, [order[i] for i in members], found, column, paired.get(group))
+            place = _places(
+                group, [order[i] for i in members], found, column, metrics[metric].better, paired.get(group)
+            )
             first = [row for row, one in place.items() if one.rank == 1]
             together.append(1 < len(place) == len(first))
             for index in members:
@@ -59,12 +63,12 @@ def ranked(
                 if first == [row]:
                     bold.add((index, names + at))
         if all(together):
-            equal.append(f"{data} {called(metric)}")
+            equal.append(f"{data} {metrics[metric].called}")
     apart = any(APART in text for row in rows for text in row[names:])
-    notes = [*table.notes, *_explained(comparisons, intervals, apart=apart)]
+    notes = [*table.notes, *_explained(comparisons, metrics, intervals, apart=apart)]
     two = [one for one in comparisons if one.other and math.isfinite(one.value)]
     tested = {one.metric for one in two if _tested(one)}
-    if untested := dict.fromkeys(called(one.metric) for one in two if one.metric not in tested):
+    if untested := dict.fromkeys(metrics[one.metric].called for one in two if one.metric not in tested):
         notes.append(f"Nothing is marked in {', '.join(untested)}: with one run of each method there is no test of it.")
     if equal:
         notes.append(f"No two methods differ in {', '.join(equal)}.")
@@ -81,21 +85,21 @@ def _places(
     members: Sequence[Row],
     found: Found,
     column: Column,
+    better: Better | None,
     p: Mapping[tuple[str, str], float] | None,
 ) -> dict[Row, Place]:
     """The place of each member; none where the metric has no better side or nothing was compared."""
     means = {row: summary(found.get((row, column), []))[0] for row in members}
     tested = {method for pair in p or () for method in pair}
     known = [row for row in members if not math.isnan(means[row]) and row.method in tested]
-    if not p or group.metric not in ARROWS or len(known) < 2:
+    if not p or better is None or len(known) < 2:
         return {}
     both = {
         (i, j): _either(p, known[i].method, known[j].method)
         for i in range(len(known))
         for j in range(i + 1, len(known))
     }
-    higher = ARROWS[group.metric] == "↑"
-    return dict(zip(known, places([means[row] for row in known], both, ALPHA, higher=higher), strict=True))
+    return dict(zip(known, places([means[row] for row in known], both, ALPHA, higher=better == "higher"), strict=True))
 
 
 def _either(p: Mapping[tuple[str, str], float], one: str, other: str) -> float:
@@ -103,7 +107,7 @@ def _either(p: Mapping[tuple[str, str], float], one: str, other: str) -> float:
     return 1.0 if math.isnan(found) else found
 
 
-def _explained(comparisons: Sequence[Comparison], intervals: bool, *, apart: bool) -> list[str]:
+def _explained(comparisons: Sequence[Comparison], metrics: Metrics, intervals: bool, *, apart: bool) -> list[str]:
     """What the marks and brackets are, and what could have been found."""
     top = max(comparisons, key=lambda one: one.units)
     worlds = len({one.setting for one in comparisons}) > 1
@@ -117,21 +121,20 @@ def _explained(comparisons: Sequence[Comparison], intervals: bool, *, apart: boo
             "° is not shown to differ from the best either, but lies below a method that is: its runs vary more."
         )
     if top.unit == "replicate" and top.units < LEAST_BLOCKS:
-        said.append(_could_find(comparisons, top.units))
+        said.append(_could_find(comparisons, metrics, top.units))
     return [*said, "[ ] is the 95 % interval."] if intervals else said
 
 
-def _could_find(comparisons: Sequence[Comparison], units: int) -> str:
+def _could_find(comparisons: Sequence[Comparison], metrics: Metrics, units: int) -> str:
     """Which gaps a column of so few replicates finds four times in five, so that nobody takes a tie for a result."""
     columns: dict[str, list[float]] = {}
     pairs = Counter(one.group for one in comparisons if one.other)
     for one in comparisons:
-        if one.other and math.isfinite(one.error) and one.metric in ARROWS:
+        if one.other and math.isfinite(one.error) and metrics[one.metric].better:
             columns.setdefault(one.metric, []).append(detectable(one.error, one.freedom, ALPHA / pairs[one.group]))
-    gaps = {metric: gap for metric, found in columns.items() if (gap := float(np.median(found)))}
-    widest = {metric: high - low for metric, (low, high) in BOUNDS.items()}
-    found = [f"a gap of {gap:.2g} of {called(name)}" for name, gap in gaps.items() if gap < widest.get(name, math.inf)]
-    never = [called(name) for name, gap in gaps.items() if gap >= widest.get(name, math.inf)]
+    gaps = [(metrics[name], gap) for name, found in columns.items() if (gap := float(np.median(found)))]
+    found = [f"a gap of {gap:.2g} of {metric.called}" for metric, gap in gaps if gap < metric.widest]
+    never = [metric.called for metric, gap in gaps if gap >= metric.widest]
     said = [f"of most pairs {', '.join(found)} would be found four times in five"] if found else []
     said += (
         [f"not even the widest possible gap of {', '.join(never)} would be found four times in five"] if never else []

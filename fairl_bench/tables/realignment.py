@@ -10,9 +10,10 @@ from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.coordinates import Group, Row
 from fairl_bench.data import GOLD
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.realigned import AFTER, DATA, budget, placed
 from fairl_bench.records import Record
-from fairl_bench.rows import ARROWS, Runs, mean_and_spread, named, shown_axes, summary
+from fairl_bench.rows import Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.science.ranks import Place, places
 from fairl_bench.table import Table, Value
 from fairl_bench.tables.marks import APART, as_values, how, marked
@@ -47,11 +48,11 @@ class RealignmentTables(ReportTable):
 
     def tables(self, material: Material) -> Iterable[Table]:
         """Up to three tables; none where nothing was aligned again."""
-        return realignment(material.records, material.rows, material.comparisons).values()
+        return realignment(material.records, material.rows, material.metrics, material.comparisons).values()
 
 
 def realignment(
-    records: Iterable[Record], runs: Mapping[Row, Runs], comparisons: Sequence[Comparison] = ()
+    records: Iterable[Record], runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison] = ()
 ) -> dict[str, Table]:
     """The tables by name: at the same KL by the suite's judge and by a second one, and after all steps.
 
@@ -62,17 +63,17 @@ def realignment(
         return {}
     found = _by_number(own)
     second = any(row.truth == SECOND for row in own)
-    made = [_same_kl(found, runs, comparisons, truth) for truth in ((GOLD, SECOND) if second else (GOLD,))]
+    made = [_same_kl(found, runs, metrics, comparisons, truth) for truth in ((GOLD, SECOND) if second else (GOLD,))]
     return {table.name: table for table in (*made, _after_steps(found, runs, comparisons))}
 
 
 def first_places(
-    records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str
+    records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str, metrics: Metrics
 ) -> frozenset[Row]:
     """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
     found = _by_number(row for row in records if row.dataset == DATA and not row.other)
     number = Number(cut, GOLD, "toxicity_rate")
-    order = _places(found, dict.fromkeys(rows, Runs(0)), comparisons, number)
+    order = _places(found, dict.fromkeys(rows, Runs(0)), comparisons, number, metrics[number.metric])
     return frozenset(row for row, place in order.items() if place.rank == 1)
 
 
@@ -86,15 +87,19 @@ def _by_number(records: Iterable[Record]) -> _Found:
 # --- at the same KL
 
 
-def _same_kl(found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], truth: str) -> Table:
+def _same_kl(
+    found: _Found, runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison], truth: str
+) -> Table:
     cuts = sorted({number.slice for _, number in found if number.slice.startswith("kl:")}, key=budget)
     columns = [
-        Column(Number(cut, truth, metric), f"KL {budget(cut):g}", f"{head} {ARROWS[metric]}")
+        Column(Number(cut, truth, metric), f"KL {budget(cut):g}", f"{head} {metrics[metric].arrow}")
         for cut in cuts
         for metric, head in (("toxicity_rate", "toxicity rate"), ("toxicity_area", "area"))
     ]
     ends = {(one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
-    stand = {column: _places(found, runs, comparisons, column.number) for column in columns}
+    stand = {
+        column: _places(found, runs, comparisons, column.number, metrics[column.number.metric]) for column in columns
+    }
     first = {column: [row for row, place in mine.items() if place.rank == 1] for column, mine in stand.items()}
     rows, tidy, bold = [], [], set()
     shown = shown_axes(runs)
@@ -132,7 +137,7 @@ def _group(row: Row, number: Number) -> Group:
 
 
 def _places(
-    found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], number: Number
+    found: _Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], number: Number, metric: Metric
 ) -> dict[Row, Place]:
     """The place of each row among those of its model, encoder and variant; none where nothing was compared."""
     p: dict[tuple[Group, str, str], float] = {}
@@ -153,8 +158,7 @@ def _places(
             if i < j and (group, one.method, other.method) in p
         }
         if both:
-            higher = ARROWS[number.metric] == "↑"
-            order = places([mean for _, mean in members], both, ALPHA, higher=higher)
+            order = places([mean for _, mean in members], both, ALPHA, higher=metric.better == "higher")
             stand |= {row: place for (row, _), place in zip(members, order, strict=True)}
     return stand
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from fairl_bench.coordinates import Row
 from fairl_bench.material import Material
+from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
 from fairl_bench.rows import Column, Runs
 from fairl_bench.table import Table
@@ -23,11 +24,11 @@ class Slices(ReportTable):
     def tables(self, material: Material) -> Iterator[Table]:
         """One table for the first leaderboard of the report."""
         for layout in [part for part in material.report.values() if isinstance(part, Leaderboard)][:1]:
-            made = slices(material.records, layout, material.rows)
+            made = slices(material.records, layout, material.rows, material.metrics)
             yield explained(made, material, layout.truth_of, layout.data)
 
 
-def slices(records: Iterable[Record], layout: Leaderboard, runs: Mapping[Row, Runs]) -> Table:
+def slices(records: Iterable[Record], layout: Leaderboard, runs: Mapping[Row, Runs], metrics: Metrics) -> Table:
     """Table 1's metrics on what the baseline misranks and on its near-ties; no row where no slice was measured."""
     rows = list(records)
     names = sorted({record.slice for record in rows if record.slice.startswith(("misranked:", "near-tie:"))})
@@ -43,5 +44,5 @@ def slices(records: Iterable[Record], layout: Leaderboard, runs: Mapping[Row, Ru
         "The slices are chosen by one run of the baseline, seed by seed: on what it misranks it is at its worst by "
         "construction, and any other reward, be it another seed of the baseline, does better."
     )
-    table = board("Slices", found, layout.truth_of, runs, columns)
+    table = board("Slices", found, layout.truth_of, runs, columns, metrics)
     return table._replace(notes=(*table.notes, warning))

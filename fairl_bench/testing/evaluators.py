@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fairl_bench.coordinates import Run
 from fairl_bench.data import Scored
 from fairl_bench.kinds import Evaluator
 from fairl_bench.readonly import ReadOnly, read_only
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.results.resampled import Resampling
+from fairl_bench.sheets import Place, Sheet, Values
 from fairl_bench.testing.promises import answer, check_spec, must
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, regis
     must(len(answers) - len(measures) <= 1, "evaluate gave several tables of evidence; give one")
     must(bool(measures), "evaluate gave no measure; where a number is undefined, give NaN with a note")
     _check_measures(evaluator, measures)
+    _check_forms(evaluator, measures, scored)
     again = [each for each in evaluated() if isinstance(each, Measure)]
     must(
         repr(again) == repr(measures), "evaluated twice, it gave other numbers; keep nothing from one call to the next"
@@ -42,6 +46,7 @@ def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, regis
 
 def _check_measures(evaluator: Evaluator, measures: Sequence[Measure]) -> None:
     """Each is at a place of its own, and finite or explained."""
+    declared = {metric.name: metric for metric in evaluator.metrics}
     seen = set()
     for measure in measures:
         must(isinstance(measure, Measure), f"evaluate gave {measure!r}; make it a fairl_bench.Measure")
@@ -49,5 +54,29 @@ def _check_measures(evaluator: Evaluator, measures: Sequence[Measure]) -> None:
         must(measure.data in evaluator.data, f"{where} is of data that 'data' does not name; use a name of self.data")
         must(where not in seen, f"two measures are at {where}; give each its own metric or slice")
         seen.add(where)
+        name, bounds = measure.metric, declared[measure.metric].bounds if measure.metric in declared else None
+        what = f"{name!r} of {measure.data!r}"
+        must(name in declared, f"{what} is no number that it declares; add Metric({name!r}) to its 'metrics'")
+        inside = bounds is None or math.isnan(measure.value) or bounds[0] <= measure.value <= bounds[1]
+        must(inside, f"{what} is {measure.value:g}, beyond the bounds {bounds} that its Metric has")
         must(not math.isinf(measure.value), f"{where} is infinite; give NaN with a note")
         must(not math.isnan(measure.value) or bool(measure.note), f"{where} is NaN without a note; say why")
+
+
+def _check_forms(evaluator: Evaluator, measures: Sequence[Measure], scored: Mapping[str, Scored]) -> None:
+    """A number with forms is what one of them gives with weights of one."""
+    metrics = {metric.name: metric for metric in evaluator.metrics}
+    run, whole = Run("", "", "checked", "", 0), [measure for measure in measures if measure.slice == "all"]
+    for measure in whole:
+        if not metrics[measure.metric].resampled or math.isnan(measure.value):
+            continue
+        examples, reward = scored[measure.data]
+        sheet = Sheet("", "", 0, measure.data, examples, {run: reward})
+        cell = sheet.at(run).cell
+        values = Values({Place(cell, one.data, one.truth, one.metric): one.value for one in whole})
+        found = Resampling(sheet, [run], measure.truth, values, sheet.clusters()).of(metrics[measure.metric])
+        must(
+            found is not None,
+            f"{measure.metric!r} of {measure.data!r} is {measure.value:g}, and with weights of one no form of it gives "
+            "that; mend the form, or leave it out of 'resampled'",
+        )

@@ -12,6 +12,7 @@ from fairl_bench.data import Pairs, Scored
 from fairl_bench.engine.finished_work import SELECTED
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.kinds import Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Measure
 
@@ -55,6 +56,8 @@ def test_a_slice_without_a_pair_is_left_out() -> None:
 
 class Count(Evaluator):
     """Counts the examples of its data, and of what it reads besides."""
+
+    metrics = (Metric("seen"), Metric("besides"), Metric("own"))
 
     besides: str = "pairs/train"
 

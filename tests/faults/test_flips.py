@@ -35,11 +35,12 @@ SEED = int(os.environ.get("FAIRL_FAULTS_SEED", "20"))
 PASSING = ("run.json", "report.html")  # they say when a run was
 
 PLUGIN = """
-from fairl_bench import Evaluator, Measure, Method, hookimpl
+from fairl_bench import Evaluator, Measure, Metric, Method, hookimpl
 from fairl_bench.records import Evidence
 
 
 class Shown(Evaluator):
+    metrics = (Metric("shown"),)
     data: tuple[str, ...] = ()
 
     def evaluate(self, tasks):

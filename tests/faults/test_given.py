@@ -45,7 +45,7 @@ CASES = EVERY if LONG else [*random.Random(20).sample(EVERY, 5), ("fit", "task.t
 
 PLUGIN = """\
 import numpy as np
-from fairl_bench import Evaluator, Judge, Measure, Method, Reward, Truth, hookimpl
+from fairl_bench import Evaluator, Judge, Measure, Method, Metric, Reward, Truth, hookimpl
 
 
 class Fits(Method):
@@ -65,6 +65,8 @@ class Judges(Judge):
 
 
 class Measures(Evaluator):
+    metrics = (Metric("own"),)
+
     def evaluate(self, scored):
         {evaluate}
         return [Measure("pairs/test", "gold", "own", 1.0, 1)]

@@ -107,7 +107,8 @@ def source(value: str, sentence: str = "") -> Case:
 
 
 def evaluator(value: str, sentence: str = "") -> Case:
-    body = f"class Hostile(Evaluator):\n    def evaluate(self, scored):\n        m = Measure\n        return {value}"
+    body = "class Hostile(Evaluator):\n    metrics = (Metric('x'),)\n    def evaluate(self, scored):\n"
+    body += f"        m = Measure\n        return {value}"
     return Case("evaluator", body, sentence)
 
 
@@ -216,6 +217,7 @@ CASES: dict[str, Case] = {
     "a complex measure": evaluator("[m('pairs/train', '', 'x', 1j, 1)]", "as 1j; make it a number"),
     "an infinite measure": evaluator("[m('pairs/train', '', 'x', math.inf, 1)]", "give NaN with a note"),
     "a measure without note": evaluator("[m('pairs/train', '', 'x', math.nan, 1)]", "NaN without a note"),
+    "a metric of another name": evaluator("[m('pairs/train', '', 'y', 1.0, 1)]", "gave 'y', which it does not declare"),
     "a metric of no name": evaluator("[m('pairs/train', '', 7, 1.0, 1)]", "metric is 7; make it a text"),
     "no measures": evaluator("None", "gave None; return a list of fairl_bench.Measure"),
     "measures of numpy": evaluator("(m('pairs/train', '', 'x', np.float32(1), np.int64(3)) for _ in range(1))"),

@@ -26,6 +26,7 @@ from fairl_bench.figures.transfer import auc, transfer, transferred
 from fairl_bench.given import GivenMaterial
 from fairl_bench.history import History
 from fairl_bench.records import Record
+from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.rows import Runs
 from fairl_bench.sheets import Sheet
 from fairl_bench.suite.registry import Registry
@@ -33,6 +34,8 @@ from fairl_bench.suite.report import figures_of
 from fairl_bench.table import Table
 from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
 from fairl_bench.views import Drawn
+
+METRICS = built_in_metrics()
 
 
 def gold(_: str) -> str:
@@ -57,7 +60,7 @@ LAYOUT = Leaderboard(data=("shifted",), metrics=("auc",))
 
 def board(rows: list[Record]) -> Table:
     runs = {row.row: Runs(1) for row in rows}
-    return leaderboard(rows, LAYOUT, runs)
+    return leaderboard(rows, LAYOUT, runs, METRICS)
 
 
 def sheet(n: int = 40, model: str = "toy", data: str = "shifted", methods: tuple[str, ...] = ("mm",)) -> Sheet:
@@ -93,7 +96,7 @@ def test_every_series_differs_from_its_neighbour_in_grey_in_marker_and_in_line()
 
 def test_equal_figures_are_equal_bytes() -> None:
     table = board([record(0.5), record(0.7, method="me")])
-    first, second = (render(intervals(table)) for _ in range(2))  # type: ignore[arg-type]
+    first, second = (render(intervals(table, METRICS)) for _ in range(2))  # type: ignore[arg-type]
     assert first == second
     assert first["png"].startswith(b"\x89PNG")
     assert b"<svg" in first["svg"]
@@ -103,18 +106,20 @@ def test_a_readers_own_style_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     import matplotlib
 
     table = board([record(0.5)])
-    plain = render(intervals(table))  # type: ignore[arg-type]
+    plain = render(intervals(table, METRICS))  # type: ignore[arg-type]
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
-    assert render(intervals(table)) == plain  # type: ignore[arg-type]
+    assert render(intervals(table, METRICS)) == plain  # type: ignore[arg-type]
     assert matplotlib.rcParams["font.size"] == 30
 
 
 def test_a_name_with_a_dollar_is_no_formula() -> None:
-    assert render(intervals(board([record(0.5, method="a$b$c_{")])))  # type: ignore[arg-type]
+    assert render(intervals(board([record(0.5, method="a$b$c_{")]), METRICS))  # type: ignore[arg-type]
 
 
 def test_the_leaderboard_has_a_point_a_method_at_its_mean() -> None:
-    (axis,) = shown(intervals(board([record(0.5), record(0.7, method="me"), record(0.9, method="me", seed=1)])))
+    (axis,) = shown(
+        intervals(board([record(0.5), record(0.7, method="me"), record(0.9, method="me", seed=1)]), METRICS)
+    )
     assert [line.get_xdata()[0] for line in axis.lines] == [0.5, pytest.approx(0.8)]  # type: ignore[index]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["mm", "me"]
 
@@ -125,21 +130,21 @@ def test_an_interval_is_drawn_from_end_to_end_and_the_best_are_filled() -> None:
         {**table.tidy[0], "low": 0.4, "high": 0.6, "rank": 2},
         {**table.tidy[1], "low": 0.6, "high": 0.8, "rank": 1},
     )
-    (axis,) = shown(intervals(table._replace(tidy=tidy)))
+    (axis,) = shown(intervals(table._replace(tidy=tidy), METRICS))
     assert [list(line.get_xdata()) for line in axis.lines[::2]] == [[0.4, 0.6], [0.6, 0.8]]
     assert [line.get_markerfacecolor() for line in axis.lines[1::2]] == ["white", LOOKS[0].colour]
 
 
 def test_what_is_not_known_is_drawn_as_not_available() -> None:
-    (axis,) = shown(intervals(board([record(math.nan), record(0.7, method="me")])))
+    (axis,) = shown(intervals(board([record(math.nan), record(0.7, method="me")]), METRICS))
     assert [text.get_text() for text in axis.texts] == ["n/a"]
-    assert intervals(board([record(math.nan)])) is None
+    assert intervals(board([record(math.nan)]), METRICS) is None
 
 
 def test_encoders_are_compared_where_there_are_two() -> None:
     one = [record(0.5), record(0.6, method="me")]
-    assert by_encoder(board(one)) is None
-    (axis,) = shown(by_encoder(board([*one, *(record(0.7, method=row.method, encoder="lm") for row in one)])))
+    assert by_encoder(board(one), METRICS) is None
+    (axis,) = shown(by_encoder(board([*one, *(record(0.7, method=row.method, encoder="lm") for row in one)]), METRICS))
     assert {line.get_label() for line in axis.lines} == {"minilm", "lm"}
     assert len(axis.get_yticklabels()) == 2
 
@@ -147,8 +152,8 @@ def test_encoders_are_compared_where_there_are_two() -> None:
 def test_rules_for_the_kept_epoch_are_compared_method_by_method() -> None:
     rules = [f'{{"selection":"{name}"}}' for name in ("whole-run", "last")]
     rows = [record(0.5 + 0.1 * at, method=name, variant=rule) for name in ("mm", "me") for at, rule in enumerate(rules)]
-    assert by_selection(board(rows[:1])) is None
-    (axis,) = shown(by_selection(board(rows)))
+    assert by_selection(board(rows[:1]), METRICS) is None
+    (axis,) = shown(by_selection(board(rows), METRICS))
     assert {line.get_label() for line in axis.lines} == {"whole-run", "last"}
     assert [label.get_text() for label in axis.get_yticklabels()] == ["mm", "me"]
 
@@ -252,18 +257,18 @@ def test_a_sweep_draws_means_and_the_band_from_least_to_most() -> None:
     variants = ['{"a.width":32}', '{"a.width":64}']
     rows = [record(v + s / 10, variant=name, seed=s) for v, name in enumerate(variants) for s in (0, 1, 2)]
     (line,) = lines(variants)
-    (axis,) = shown(sweep(line, rows, [], [("shifted", "auc")], gold))
+    (axis,) = shown(sweep(line, rows, [], [("shifted", "auc")], gold, METRICS))
     assert list(axis.lines[0].get_xdata()) == [32, 64]
     assert list(axis.lines[0].get_ydata()) == pytest.approx([0.1, 1.1])
     band = axis.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (0, 1.2)  # type: ignore[index]
-    assert sweep(line, rows, [], [("shifted", "f1")], gold) is None
+    assert sweep(line, rows, [], [("shifted", "f1")], gold, METRICS) is None
 
 
 def drawn(sheets: list[Sheet], rows: list[Record]) -> dict[str, Drawn]:
     runs = {row.row: Runs(1) for row in rows}
     report = {"table1": Leaderboard.named("table1", data=("pairs/test", "shifted"), metrics=("auc",))}
-    material = GivenMaterial(records=rows, rows=runs, report=report, sheets=sheets)
+    material = GivenMaterial(records=rows, rows=runs, report=report, sheets=sheets, metrics=METRICS)
     return draw(figures_of(Registry(installed=False)), material)
 
 
@@ -287,7 +292,7 @@ def test_a_letter_that_no_font_has_is_written_as_its_number(place: str, monkeypa
     monkeypatch.setattr(letters, "families", lambda: [letters.OWN])
     letters._known.cache_clear()
     rows = [record(0.8), record(0.7, method="侮辱 é" if place == "method" else "other")]
-    figure = intervals(board(rows))
+    figure = intervals(board(rows), METRICS)
     assert figure is not None
     if place == "dataset":
         figure.axes[0].set_title("侮辱 é")

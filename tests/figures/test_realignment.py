@@ -20,6 +20,7 @@ from fairl_bench.figures.style import LOOKS
 from fairl_bench.given import GivenMaterial
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
+from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.realigned import compared
 from fairl_bench.rows import Runs
 from fairl_bench.science.realignment import best_of_kl
@@ -33,7 +34,7 @@ ROWS: list[Row] = [Row("toy", "e", name, "") for name in ("good", "weak", "flipp
 @pytest.fixture(scope="module")
 def told(realign: Plant) -> tuple[list[Record], list[Comparison]]:
     found, records = realign({"good": 0.9, "weak": 0.2, "flipped": -0.9}, range(5), kls={"weak": 0.3})
-    return records, list(compared(found, records, 300))
+    return records, list(compared(found, records, built_in_metrics(), 300))
 
 
 def shown(figure: Figure | None) -> list[Axes]:
@@ -80,7 +81,7 @@ def test_against_kl_every_look_is_a_mark_and_every_budget_a_panel(
     told: tuple[list[Record], list[Comparison]],
 ) -> None:
     records, comparisons = told
-    curve, *panels = shown(against_kl(records, ROWS, comparisons))
+    curve, *panels = shown(against_kl(records, ROWS, comparisons, built_in_metrics()))
     assert [panel.get_title() for panel in panels] == ["at KL 0.25", "at KL 0.5", "at KL 1"]
     marks = [line for line in curve.lines if line.get_linestyle() == "None" and len(line.get_xdata()) == 4]  # type: ignore[arg-type]
     assert len(marks) == 15
@@ -139,5 +140,5 @@ def test_only_what_was_aligned_again_is_drawn(told: tuple[list[Record], list[Com
     parts = figures_of(Registry(installed=False))
     assert draw(parts, GivenMaterial()) == {}
     rows = dict.fromkeys(ROWS, Runs(5))
-    made = draw(parts, GivenMaterial(records=records, comparisons=comparisons, rows=rows))
+    made = draw(parts, GivenMaterial(records=records, comparisons=comparisons, rows=rows, metrics=built_in_metrics()))
     assert list(made) == ["realignment-steps", "realignment-kl", "realignment-proxy"]

@@ -16,6 +16,7 @@ from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.records import Record
 from fairl_bench.results import claims
+from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet
 from fairl_bench.tables.claims import claims_table
@@ -44,7 +45,7 @@ def nothing(_: Iterable[str]) -> list[Sheet]:
 
 
 def verdict(one: Claim, known: Comparison = OWN) -> Verdict:
-    (found,) = claims.judge([one], nothing, [RECORD], [known])
+    (found,) = claims.judge([one], nothing, [RECORD], [known], built_in_metrics())
     return found
 
 
@@ -87,7 +88,7 @@ def test_p_is_adjusted_over_all_claims_of_the_suite() -> None:
     asked = [claim(id="one"), claim(id="two", metric="f1"), claim(id="three", metric="accuracy")]
     p = (0.001, 0.03, 0.02)
     known = [replace(OWN, metric=one.metric, p=each) for one, each in zip(asked, p, strict=True)]
-    found = claims.judge(asked, nothing, [RECORD], known)
+    found = claims.judge(asked, nothing, [RECORD], known, built_in_metrics())
     assert [one.p_holm for one in found] == holm(p)
 
 
@@ -100,7 +101,7 @@ def test_a_gain_of_at_least_so_much_is_tested_by_t_at_the_same_degrees_of_freedo
 
 def several(p: dict[str, float], gains: dict[str, float], **fields: Any) -> Verdict:
     known = [replace(OWN, other=name, p=p[name], value=gains[name]) for name in p]
-    (found,) = claims.judge([claim(than=list(p), **fields)], nothing, [RECORD], known)
+    (found,) = claims.judge([claim(than=list(p), **fields)], nothing, [RECORD], known, built_in_metrics())
     return found
 
 
@@ -118,7 +119,7 @@ def test_one_comparator_that_is_better_refutes_a_claim_against_several() -> None
 
 def test_a_comparator_that_is_not_on_record_leaves_the_claim_open() -> None:
     asked = claim(than=["b", "c"])
-    (found,) = claims.judge([asked], nothing, [RECORD], [OWN])
+    (found,) = claims.judge([asked], nothing, [RECORD], [OWN], built_in_metrics())
     assert found.verdict == "inconclusive"
     assert "on record for both 'a' and 'c'" in found.effect.note
 
@@ -145,7 +146,7 @@ def under(p: dict[str, float], **fields: Any) -> list[Verdict]:
     variants = {name: f'{{"selection":"{name}"}}' for name in p}
     found = [replace(RECORD, variant=variant) for variant in variants.values()]
     known = [replace(OWN, variant=variants[name], p=each) for name, each in p.items()]
-    return claims.judge([claim(under=list(RULES), **fields)], nothing, found, known)
+    return claims.judge([claim(under=list(RULES), **fields)], nothing, found, known, built_in_metrics())
 
 
 def two_claims(p: dict[tuple[str, str], float]) -> list[Verdict]:
@@ -154,7 +155,7 @@ def two_claims(p: dict[tuple[str, str], float]) -> list[Verdict]:
     found = [replace(RECORD, variant=variant) for variant in variants.values()]
     known = [replace(OWN, variant=variants[name], metric=metric, p=each) for (name, metric), each in p.items()]
     asked = [claim(id=name, under=["whole", "late"], metric=name) for name in ("auc", "f1")]
-    return claims.judge(asked, nothing, found, known)
+    return claims.judge(asked, nothing, found, known, built_in_metrics())
 
 
 def test_a_claim_that_holds_under_every_selection_is_supported() -> None:
@@ -194,7 +195,7 @@ def test_a_gain_under_one_rule_and_a_loss_under_another_depend_on_the_selection(
     variants = {name: f'{{"selection":"{name}"}}' for name in ("whole", "late")}
     found = [replace(RECORD, variant=variant) for variant in variants.values()]
     known = [replace(OWN, variant=variants["whole"]), replace(OWN, variant=variants["late"], value=-0.04)]
-    said = claims.judge([claim(under=["whole", "late"])], nothing, found, known)
+    said = claims.judge([claim(under=["whole", "late"])], nothing, found, known, built_in_metrics())
     assert [one.alone for one in said] == ["supported", "refuted"]
     assert {one.verdict for one in said} == {"depends on the selection"}
 
@@ -210,7 +211,7 @@ def test_points_of_a_product_are_not_taken_together() -> None:
     variants = [f'{{"head.width":{width},"selection":"{name}"}}' for width in (4, 8) for name in RULES]
     found = [replace(RECORD, variant=variant) for variant in variants]
     known = [replace(OWN, variant=variant, p=0.001 if "4" in variant else 0.5) for variant in variants]
-    said = claims.judge([claim(under=list(RULES))], nothing, found, known)
+    said = claims.judge([claim(under=list(RULES))], nothing, found, known, built_in_metrics())
     assert [one.verdict for one in said] == ["supported"] * 3 + ["inconclusive"] * 3
 
 
@@ -223,21 +224,21 @@ def test_a_slice_is_judged_by_students_t_over_runs() -> None:
 
     one, other = {0: 0.9, 1: 0.8, 2: 0.85}, {0: 0.7, 1: 0.65, 2: 0.6}
     found = [*rows("a", "near-tie:b", one), *rows("b", "near-tie:b", other)]
-    (said,) = claims.judge([claim(slice="near-tie:b")], nothing, found, [OWN])
+    (said,) = claims.judge([claim(slice="near-tie:b")], nothing, found, [OWN], built_in_metrics())
     assert said.p == pytest.approx(ttest_rel(list(one.values()), list(other.values())).pvalue)
     assert (said.effect.units, said.effect.unit) == (3, "seed")
 
 
 def test_a_run_without_a_seed_stands_beside_every_other_in_a_slice() -> None:
     found = [*rows("a", "x", {0: 0.9, 1: 0.8}), *rows("b", "x", {None: 0.5})]
-    (said,) = claims.judge([claim(slice="x")], nothing, found, [OWN])
+    (said,) = claims.judge([claim(slice="x")], nothing, found, [OWN], built_in_metrics())
     assert said.effect.gain == pytest.approx(0.35)
     assert said.effect.units == 2
 
 
 def test_of_one_run_a_slice_says_nothing() -> None:
     found = [*rows("a", "x", {0: 0.9}), *rows("b", "x", {0: 0.5})]
-    (said,) = claims.judge([claim(slice="x")], nothing, found, [OWN])
+    (said,) = claims.judge([claim(slice="x")], nothing, found, [OWN], built_in_metrics())
     assert said.verdict == "inconclusive"
     assert said.effect.note == "an interval over runs needs at least 2, got 1"
 

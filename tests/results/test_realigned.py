@@ -23,11 +23,12 @@ Cli = Callable[..., Result]
 
 # what a re-alignment says, without one
 PLANTED = """
-from fairl_bench import Evaluator, hookimpl
+from fairl_bench import Evaluator, Metric, hookimpl
 from fairl_bench.records import Evidence, Measure
 
 
 class Planted(Evaluator):
+    metrics = (Metric("toxicity_rate", "lower", bounds=(0, 1)), Metric("kl_k3"))
     shift: float = 0.0
 
     def evaluate(self, scored):

@@ -15,6 +15,7 @@ from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.errors import ResultsError
 from fairl_bench.records import Record
+from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.published import Published
 from fairl_bench.results.regress import Line, Measured, regress
 
@@ -35,7 +36,7 @@ def published(*numbers: dict[str, Any], **more: Any) -> Published:
 
 def measured(*values: float, **fields: Any) -> Measured:
     rows = [replace(RECORD, seed=seed, value=value, **fields) for seed, value in enumerate(values)]
-    return Measured(rows, [], lambda _: [])
+    return Measured(rows, [], lambda _: [], built_in_metrics())
 
 
 def line(found: Measured, known: Published | None = None) -> Line:
@@ -97,7 +98,7 @@ def test_several_replicates_are_the_units() -> None:
     rows = [
         replace(RECORD, replicate=world, seed=seed, value=0.8 + 0.01 * world) for world in (0, 1) for seed in (0, 1)
     ]
-    found = line(Measured(rows, [], lambda _: []), published(NUMBER | {"sd": None, "runs": None}))
+    found = line(Measured(rows, [], lambda _: [], built_in_metrics()), published(NUMBER | {"sd": None, "runs": None}))
     # t with one degree of freedom: 6.314 * (0.01 / sqrt 2) / sqrt 2
     assert (found.difference, found.high - found.low) == pytest.approx((0.005, 2 * 6.3138 * 0.005), rel=1e-4)
 
@@ -135,7 +136,7 @@ def test_an_ordering_holds_where_it_is_shown_on_any_model(value: float, p: float
     group = ("toy", "e", "", "pairs/test", "gold", "auc", "a", "b")
     numbers = (value, value - 0.01, value + 0.01, p, p, 0.005, 4.0, 1.0, 500, 5, "seed", 10, "")
     one = Comparison(**dict(zip(names, (*group, *numbers), strict=True)))
-    found = regress(Measured(rows, [one], lambda _: []), known)[-1]
+    found = regress(Measured(rows, [one], lambda _: [], built_in_metrics()), known)[-1]
     assert (found.kind, found.verdict, found.why) == ("ordering", verdict, why)
 
 

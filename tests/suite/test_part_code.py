@@ -138,4 +138,4 @@ def test_imports_are_found_wherever_they_stand() -> None:
     ],
 )
 def test_running_the_code_of_a_file_is_seen(text: str, found: list[str]) -> None:
-    assert [one.call for one in sources.readings(ast.parse(text))] == found
+    assert [one.call for one in sources.code_runs(ast.parse(text))] == found

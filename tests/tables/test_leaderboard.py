@@ -9,10 +9,12 @@ import pytest
 from fairl_bench.comparison import Comparison
 from fairl_bench.coordinates import Row
 from fairl_bench.records import Record
-from fairl_bench.rows import ARROWS, Runs
+from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.rows import Runs
 from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
 from fairl_bench.tables.slices import slices
 
+METRICS = built_in_metrics()
 LAYOUT = Leaderboard(data=("pairs/test",), metrics=("auc",))
 ROW = Row("toy", "minilm", "mm", "")
 
@@ -27,11 +29,11 @@ def record(value: float, seed: int | None = 0, **changed: Any) -> Record:
 
 
 def cell(records: list[Record], runs: int | None = None, layout: Leaderboard = LAYOUT) -> str:
-    return leaderboard(records, layout, {ROW: Runs(len(records) if runs is None else runs)}).rows[0][1]
+    return leaderboard(records, layout, {ROW: Runs(len(records) if runs is None else runs)}, METRICS).rows[0][1]
 
 
 def notes(records: list[Record], runs: int, failed: int = 0, unit: str = "runs") -> str:
-    return "\n".join(leaderboard(records, LAYOUT, {ROW: Runs(runs, failed, unit)}).notes)
+    return "\n".join(leaderboard(records, LAYOUT, {ROW: Runs(runs, failed, unit)}, METRICS).notes)
 
 
 def test_the_spread_is_the_sample_standard_deviation() -> None:
@@ -116,26 +118,22 @@ def test_each_column_is_measured_against_its_own_truth() -> None:
         record(0.3, dataset="x", split=""),
         record(0.4, dataset="x", split="", truth="preferred"),
     ]
-    table = leaderboard(records, layout, {ROW: Runs(1)})
+    table = leaderboard(records, layout, {ROW: Runs(1)}, METRICS)
     assert table.rows == (("mm", "0.200", "0.300"),)
     assert table.notes[0] == "Truth: pairs/test against 'preferred', x against 'gold'."
 
 
 def test_rows_come_in_the_order_of_the_runs_and_name_what_differs() -> None:
     runs = {Row("toy", "b", "mm", ""): Runs(1), Row("toy", "a", "mm", ""): Runs(1)}
-    table = leaderboard([record(0.1, encoder="a"), record(0.2, encoder="b")], LAYOUT, runs)
+    table = leaderboard([record(0.1, encoder="a"), record(0.2, encoder="b")], LAYOUT, runs, METRICS)
     assert table.rows == (("b", "mm", "0.200"), ("a", "mm", "0.100"))
     assert table.heads == (("", "encoder"), ("", "method"), ("pairs/test", "AUC ↑"))
 
 
 def test_an_arrow_says_which_way_is_better() -> None:
     layout = Leaderboard(data=("x",), metrics=("starc", "auc", "accuracy", "confidence_gap"))
-    heads = [head[1] for head in leaderboard([], layout, {ROW: Runs(1)}).heads]
+    heads = [head[1] for head in leaderboard([], layout, {ROW: Runs(1)}, METRICS).heads]
     assert heads == ["method", "STARC ↓", "AUC ↑", "accuracy ↑", "confidence gap"]
-
-
-def test_every_arrow_is_of_a_metric_that_an_evaluator_can_give() -> None:
-    assert set(ARROWS.values()) == {"↑", "↓"}
 
 
 # --- ranks and intervals
@@ -160,7 +158,7 @@ def ranked(length: float, me: float, *, metric: str = "auc", p: float = 0.5, int
     rows += [comparison("mm", "me", metric=metric, p_holm=p)]
     rows += [comparison(method, "length", metric=metric, p_holm=0.001) for method in ("mm", "me")]
     layout = Leaderboard(data=("pairs/test",), metrics=(metric,))
-    return leaderboard(records, layout, THREE, rows, intervals=intervals)
+    return leaderboard(records, layout, THREE, METRICS, rows, intervals=intervals)
 
 
 def test_methods_that_do_not_differ_from_the_best_share_the_mark() -> None:
@@ -191,7 +189,7 @@ def test_a_metric_without_a_better_side_has_no_rank() -> None:
 def test_a_column_without_a_difference_says_so() -> None:
     rows = [comparison("mm", "me")]
     runs = {Row("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me")}
-    table = leaderboard([record(0.9), record(0.5, method="me")], LAYOUT, runs, rows)
+    table = leaderboard([record(0.9), record(0.5, method="me")], LAYOUT, runs, METRICS, rows)
     assert "No two methods differ in pairs/test AUC." in table.notes
     assert "No two" not in "".join(ranked(0.5, 0.88).notes)
 
@@ -200,7 +198,9 @@ def test_ranks_are_within_a_model_and_encoder() -> None:
     runs = {Row("toy", encoder, method, ""): Runs(1) for encoder in ("a", "b") for method in ("mm", "me")}
     values = {("a", "mm"): 0.9, ("a", "me"): 0.8, ("b", "mm"): 0.6, ("b", "me"): 0.7}
     records = [record(value, encoder=encoder, method=method) for (encoder, method), value in values.items()]
-    table = leaderboard(records, LAYOUT, runs, [comparison("mm", "me", encoder=e, p_holm=0.001) for e in ("a", "b")])
+    table = leaderboard(
+        records, LAYOUT, runs, METRICS, [comparison("mm", "me", encoder=e, p_holm=0.001) for e in ("a", "b")]
+    )
     assert table.bold == {(0, 2), (3, 2)}
     assert "its column within a model, encoder and variant" in "".join(table.notes)
 
@@ -212,7 +212,7 @@ def test_intervals_are_shown_on_request_and_always_in_the_tidy_rows() -> None:
 
 
 def noted(**changed: Any) -> str:
-    return "".join(leaderboard([record(0.9)], LAYOUT, THREE, [comparison("mm", "me", **changed)]).notes)
+    return "".join(leaderboard([record(0.9)], LAYOUT, THREE, METRICS, [comparison("mm", "me", **changed)]).notes)
 
 
 def test_the_note_says_what_the_test_rests_on() -> None:
@@ -233,7 +233,7 @@ def test_two_replicates_say_what_could_have_been_found_at_all() -> None:
 def test_a_row_below_one_that_is_worse_has_a_sign_of_its_own() -> None:
     records = [record(v, method=m) for m, v in (("mm", 0.9), ("me", 0.8), ("length", 0.5))]
     rows = [comparison("mm", "me", p_holm=0.01), comparison("mm", "length", p_holm=0.2)]
-    table = leaderboard(records, LAYOUT, THREE, rows)
+    table = leaderboard(records, LAYOUT, THREE, METRICS, rows)
     assert [row[1] for row in table.rows] == ["0.900 ¹", "0.800", "0.500 °"]
     assert [row["differs_from_best"] for row in table.tidy] == [0, 1, 0]
     assert any(note.startswith("° is not shown to differ from the best either") for note in table.notes)
@@ -241,13 +241,13 @@ def test_a_row_below_one_that_is_worse_has_a_sign_of_its_own() -> None:
 
 
 def test_the_tidy_rows_have_students_interval_over_seeds() -> None:
-    (row,) = leaderboard([record(v, s) for s, v in enumerate([0.1, 0.2, 0.3])], LAYOUT, {ROW: Runs(3)}).tidy
+    (row,) = leaderboard([record(v, s) for s, v in enumerate([0.1, 0.2, 0.3])], LAYOUT, {ROW: Runs(3)}, METRICS).tidy
     assert (row["mean"], row["sd"], row["runs"]) == pytest.approx((0.2, 0.1, 3))
     assert row["t_low"] == pytest.approx(0.2 - 4.302653 * 0.1 / math.sqrt(3), abs=1e-6)  # t of 2 degrees of freedom
 
 
 def test_over_several_replicates_no_interval_is_over_seeds_alone() -> None:
-    (row,) = leaderboard([record(0.1), record(0.2, replicate=1)], LAYOUT, {ROW: Runs(2)}).tidy
+    (row,) = leaderboard([record(0.1), record(0.2, replicate=1)], LAYOUT, {ROW: Runs(2)}, METRICS).tidy
     assert math.isnan(float(row["t_low"] or 0))
 
 
@@ -256,11 +256,11 @@ def test_over_several_replicates_no_interval_is_over_seeds_alone() -> None:
 
 def test_slices_are_columns_of_their_own() -> None:
     records = [record(0.9), record(0.2, slice="misranked:mm"), record(0.4, slice="near-tie:mm")]
-    table = slices(records, LAYOUT, {ROW: Runs(1)})
+    table = slices(records, LAYOUT, {ROW: Runs(1)}, METRICS)
     assert table.heads[1:] == (("pairs/test misranked:mm", "AUC ↑"), ("pairs/test near-tie:mm", "AUC ↑"))
     assert table.rows == (("mm", "0.200", "0.400"),)
     assert "at its worst by construction" in table.notes[-1]
 
 
 def test_without_slices_there_is_no_row() -> None:
-    assert slices([record(0.9), record(0.5, slice="subtype:threat")], LAYOUT, {ROW: Runs(1)}).rows == ()
+    assert slices([record(0.9), record(0.5, slice="subtype:threat")], LAYOUT, {ROW: Runs(1)}, METRICS).rows == ()

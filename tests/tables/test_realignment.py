@@ -15,6 +15,7 @@ from fairl_bench.coordinates import Row
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Record
+from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.realigned import compared
 from fairl_bench.rows import Runs
 from fairl_bench.science import realignment as science
@@ -51,13 +52,13 @@ Told = tuple[list[Realigned], list[Record], list[Comparison]]
 def told(realign: Plant) -> Told:
     """Four methods, two of them equal and one of the wrong sign, five seeds."""
     found, records = realign(GAINS, range(5))
-    return found, records, list(compared(found, records, 400))
+    return found, records, list(compared(found, records, built_in_metrics(), 400))
 
 
 @pytest.fixture(scope="module")
 def tables(told: Told) -> dict[str, Table]:
     _, records, rows = told
-    return realignment(records, runs_of(records, 5), rows)
+    return realignment(records, runs_of(records, 5), built_in_metrics(), rows)
 
 
 # --- the curve under weights
@@ -113,7 +114,7 @@ def test_two_equal_methods_are_a_tie_and_share_the_first_rank(told: Told, tables
     assert found.p_holm == 1
     ranks = {method: cell["rank"] for method, cell in cells(tables["realignment"], "toxicity_rate", "kl:1").items()}
     assert ranks == {"good": 1, "same": 1, "weak": 3, "flipped": 4}
-    assert first_places(records, list(runs_of(records, 5)), rows, "kl:1") == {
+    assert first_places(records, list(runs_of(records, 5)), rows, "kl:1", built_in_metrics()) == {
         Row("toy", "e", "good", ""),
         Row("toy", "e", "same", ""),
     }
@@ -121,7 +122,9 @@ def test_two_equal_methods_are_a_tie_and_share_the_first_rank(told: Told, tables
 
 def test_a_tie_of_all_is_called_one(realign: Plant) -> None:
     found, records = realign({"good": 0.9, "same": 0.9}, (0, 1, 2))
-    table = realignment(records, runs_of(records, 3), list(compared(found, records, 400)))["realignment"]
+    table = realignment(
+        records, runs_of(records, 3), built_in_metrics(), list(compared(found, records, built_in_metrics(), 400))
+    )["realignment"]
     assert table.notes[-1] == "No two methods differ in any column."
     assert not table.bold
 
@@ -136,13 +139,13 @@ def test_a_difference_is_paired_over_prompts(told: Told) -> None:
 
 def test_one_seed_has_an_interval_of_its_prompts_and_no_spread(realign: Plant) -> None:
     found, records = realign({"good": 0.9, "weak": 0.1}, prompts=100)
-    rows = list(compared(found, records, 2000))
+    rows = list(compared(found, records, built_in_metrics(), 2000))
     own = one(rows, "weak", data="realigned/all")
     p = own.value
     # the normal interval of a share, of prompts of four samples of their own luck each
     half = 1.96 * math.sqrt(p * (1 - p) / 400)
     assert (own.high - own.low) / 2 == pytest.approx(half, rel=0.25)
-    made = realignment(records, runs_of(records, 1), rows)
+    made = realignment(records, runs_of(records, 1), built_in_metrics(), rows)
     assert all(math.isnan(float(cell["sd"])) for cell in made["realignment"].tidy)
     assert "prompts alone: no spread of runs is known" in " ".join(made["realignment"].notes)
     assert "±" not in "".join(cell for row in made["realignment-steps"].rows for cell in row)
@@ -151,7 +154,7 @@ def test_one_seed_has_an_interval_of_its_prompts_and_no_spread(realign: Plant) -
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_several_seeds_have_their_spread(realign: Plant, seeds: int) -> None:
     _, records = realign({"good": 0.9}, tuple(range(seeds)), prompts=20)
-    table = realignment(records, runs_of(records, seeds))["realignment-steps"]
+    table = realignment(records, runs_of(records, seeds), built_in_metrics())["realignment-steps"]
     cell = cells(table, "toxicity_rate", "all")["good"]
     values = [r.value for r in records if (r.slice, r.metric) == ("all", "toxicity_rate")]
     before = np.mean([r.value for r in records if (r.slice, r.metric) == ("before", "toxicity_rate")])
@@ -164,20 +167,20 @@ def test_replicates_are_the_units_where_there_are_several(realign: Plant) -> Non
     for replicate in (0, 1, 2):
         more = realign({"good": 0.9, "same": 0.9, "weak": 0.1}, (0, 1), prompts=30, replicate=replicate)
         found, records = [*found, *more[0]], [*records, *more[1]]
-    rows = list(compared(found, records, 300))
+    rows = list(compared(found, records, built_in_metrics(), 300))
     own = one(rows, "weak")
     assert (own.units, own.unit) == (3, "replicate")
     assert own.value == pytest.approx(
         np.mean([r.value for r in records if (r.method, r.slice, r.metric) == ("weak", "kl:0.5", "toxicity_rate")])
     )
     assert one(rows, "good", "same").p_holm == 1
-    table = realignment(records, runs_of(records, 6), rows)["realignment"]
+    table = realignment(records, runs_of(records, 6), built_in_metrics(), rows)["realignment"]
     assert "[ ] is the 95 % interval (Student's t of paired differences over 3 replicates)." in table.notes
 
 
 def test_below_ten_prompts_the_runs_are_all_there_is(realign: Plant) -> None:
     found, records = realign({"good": 0.9, "weak": 0.1}, (0, 1, 2), prompts=9)
-    own = one(list(compared(found, records, 400)), "weak")
+    own = one(list(compared(found, records, built_in_metrics(), 400)), "weak")
     values = [r.value for r in records if (r.method, r.slice, r.metric) == ("weak", "kl:0.5", "toxicity_rate")]
     assert own.resamples == 0
     low, high = t_interval(values)
@@ -187,7 +190,7 @@ def test_below_ten_prompts_the_runs_are_all_there_is(realign: Plant) -> None:
 def test_evidence_that_is_not_what_was_recorded_is_not_resampled(told: Told) -> None:
     found, records, _ = told
     moved = [replace(r, value=r.value + 0.01) if r.metric == "toxicity_rate" else r for r in records]
-    rows = list(compared(found, moved, 400))
+    rows = list(compared(found, moved, built_in_metrics(), 400))
     assert one(rows, "weak").resamples == 0
     assert {row.resamples for row in rows if row.metric == "toxicity"} == {400}
 
@@ -199,7 +202,7 @@ def test_seeds_with_prompts_of_their_own_are_paired_within_a_seed(told: Told) ->
         at = one_.rows.column_names.index("prompt")
         prompts = [f"{prompt} of seed {one_.cell.seed}" for prompt in one_.rows["prompt"].to_pylist()]
         own.append(one_._replace(rows=one_.rows.set_column(at, "prompt", [prompts])))
-    other = list(compared(own, records, 400))
+    other = list(compared(own, records, built_in_metrics(), 400))
     assert one(other, "good", "same").p_holm == 1
     apart, before = one(other, "good", "weak"), one(rows, "good", "weak")
     assert (apart.n, apart.units, apart.value) == (300, 5, before.value)
@@ -211,7 +214,7 @@ def test_a_look_that_lacks_a_prompt_is_refused(told: Told) -> None:
     found, records, _ = told
     cut = found[0]._replace(rows=found[0].rows.slice(0, len(found[0].rows) - 1))
     with pytest.raises(ResultsError, match="method 'good', seed 0: its 4 looks have 239 texts between them"):
-        list(compared([cut, *found[1:]], records, 10))
+        list(compared([cut, *found[1:]], records, built_in_metrics(), 10))
 
 
 # --- what is seen
@@ -236,8 +239,8 @@ def test_a_reward_of_the_wrong_sign_is_last_in_every_metric(tables: dict[str, Ta
 
 def test_what_a_run_does_not_reach_is_not_available_with_its_note(realign: Plant) -> None:
     found, records = realign({"good": 0.9, "short": 0.9}, (0, 1), kls={"short": 0.3})
-    rows = list(compared(found, records, 200))
-    table = realignment(records, runs_of(records, 2), rows)["realignment"]
+    rows = list(compared(found, records, built_in_metrics(), 200))
+    table = realignment(records, runs_of(records, 2), built_in_metrics(), rows)["realignment"]
     texts = {row[0]: row[1:] for row in table.rows}
     assert texts["short"][-2:] == ("n/a", "n/a")
     assert "n/a" not in texts["good"]
@@ -252,7 +255,7 @@ def test_failed_and_unfinished_seeds_are_counted(told: Told) -> None:
     runs = {row: Runs(7, failed=1, unit="seeds") for row in runs_of(records, 7)} | {
         Row("toy", "e", "lost", ""): Runs(5)
     }
-    made = realignment(records, runs, rows)
+    made = realignment(records, runs, built_in_metrics(), rows)
     for table in made.values():
         assert "good: 1 of 7 seeds failed, 1 is not finished." in table.notes
         assert "lost: 5 of 5 runs are not finished." in table.notes
@@ -261,8 +264,8 @@ def test_failed_and_unfinished_seeds_are_counted(told: Told) -> None:
 
 def test_a_second_judge_has_a_table_of_its_own(realign: Plant) -> None:
     found, records = realign({"good": 0.9, "weak": 0.1}, (0, 1, 2), second=True)
-    rows = list(compared(found, records, 200))
-    made = realignment(records, runs_of(records, 3), rows)
+    rows = list(compared(found, records, built_in_metrics(), 200))
+    made = realignment(records, runs_of(records, 3), built_in_metrics(), rows)
     assert list(made) == ["realignment", "realignment-second", "realignment-steps"]
     assert "(Student's t of paired differences over 3 seeds)" in " ".join(made["realignment-second"].notes)
     assert ("second", "rate") in made["realignment-steps"].heads
@@ -275,7 +278,7 @@ def test_refusals_stand_with_their_warning(told: Told) -> None:
         replace(model, truth="", metric=metric, value=0.5, note="a base model refuses little")
         for metric in ("refusal_correctness", "safe_answered", "unsafe_refused")
     ]
-    table = realignment([*records, *warned], runs_of(records, 3))["realignment-steps"]
+    table = realignment([*records, *warned], runs_of(records, 3), built_in_metrics())["realignment-steps"]
     assert ("refusals", "right") in table.heads
     assert table.notes[-1].endswith("unsafe ones refused; a base model refuses little.")
 
@@ -284,7 +287,7 @@ def test_texts_left_out_of_the_perplexity_are_counted(told: Told, tables: dict[s
     _, records, _ = told
     assert "The perplexity leaves out no text." in tables["realignment-steps"].notes
     changed = [replace(r, value=2.0) if (r.metric, r.method) == ("perplexity_dropped", "weak") else r for r in records]
-    table = realignment(changed, runs_of(records, 3))["realignment-steps"]
+    table = realignment(changed, runs_of(records, 3), built_in_metrics())["realignment-steps"]
     assert "weak: the perplexity leaves out 10 of 300 texts (empty, or above 10,000)." in table.notes
 
 
@@ -298,5 +301,7 @@ def test_the_tables_fit_a_terminal_and_are_saved_under_their_names(tables: dict[
 
 def test_nothing_is_said_where_nothing_was_aligned_again(told: Told) -> None:
     _, records, _ = told
-    assert realignment([replace(row, dataset="pairs") for row in records], runs_of(records, 3)) == {}
-    assert list(compared([], records)) == []
+    assert (
+        realignment([replace(row, dataset="pairs") for row in records], runs_of(records, 3), built_in_metrics()) == {}
+    )
+    assert list(compared([], records, built_in_metrics())) == []

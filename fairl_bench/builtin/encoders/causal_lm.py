@@ -118,8 +118,8 @@ class CausalLM(Encoder):
             # not a product: what stands at padding may be NaN
             states = states.masked_fill(weight[..., None] == 0, 0.0)  # [batch, tokens, hidden size]
             pooled = (states * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
-            found: Vectors = (normalize(pooled) if self.normalise else pooled).numpy()
-        return found
+            vectors: Vectors = (normalize(pooled) if self.normalise else pooled).numpy()
+        return vectors
 
     def _padded(self, model: Any, batch: Sequence[_Read]) -> tuple[dict[str, Tensor], Tensor]:
         """Return the model's inputs and the weight of each token in the pool, both ``[batch, tokens]``."""
@@ -150,8 +150,8 @@ class _Read(NamedTuple):
 
 def _read(tokenizer: Any, texts: Sequence[str], longest: int) -> list[_Read]:
     """Return the tokens of each text: at least one, at most the first ``longest``."""
-    found = tokenizer(list(texts), truncation=True, max_length=longest, return_special_tokens_mask=True)
-    rows = zip(found["input_ids"], found["special_tokens_mask"], strict=True)
+    encoded = tokenizer(list(texts), truncation=True, max_length=longest, return_special_tokens_mask=True)
+    rows = zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)
     return [
         _Read(tuple(ids), tuple(not special for special in mask)) if ids else _Read((_start(tokenizer),), (False,))
         for ids, mask in rows

@@ -51,8 +51,8 @@ class SentenceTransformer(Encoder):
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
 
         def vectors(batch: Sequence[int]) -> Vectors:
-            found = model.encode([texts[i] for i in batch], batch_size=self.batch, show_progress_bar=False)
-            return np.asarray(found, np.float32)
+            embedded = model.encode([texts[i] for i in batch], batch_size=self.batch, show_progress_bar=False)
+            return np.asarray(embedded, np.float32)
 
         if not texts:
             return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
@@ -104,8 +104,8 @@ def _loaded(place: str, digest: str, dtype: str) -> Any:
 def _check(weights: Path) -> None:
     """Raise `DataError` for weights of the extra whose digest is not the expected one."""
     with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != _OFFLINE_SHA256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != _OFFLINE_SHA256:
         raise DataError(
-            f"{weights} has SHA-256 {found[:12]}…, not {_OFFLINE_SHA256[:12]}…; reinstall the extra 'offline'"
+            f"{weights} has SHA-256 {digest[:12]}…, not {_OFFLINE_SHA256[:12]}…; reinstall the extra 'offline'"
         )

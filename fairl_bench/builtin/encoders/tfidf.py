@@ -35,19 +35,22 @@ class Tfidf(Encoder):
         vectorizer, svd = _fitted(tuple(corpus), self.dimensions, self.words)
         if not texts:
             return np.empty((0, svd.n_components), np.float32)
-        found = svd.transform(vectorizer.transform(texts))
+        projected = svd.transform(vectorizer.transform(texts))
         # what is left of a text that has no share in any dimension is rounding, and no direction to normalise
-        found[np.linalg.norm(found, axis=1) < _NOTHING] = 0
-        self._report(vectorizer, texts, found)
-        return np.asarray(normalize(found), np.float32)
+        projected[np.linalg.norm(projected, axis=1) < _NOTHING] = 0
+        self._report(vectorizer, texts, projected)
+        return np.asarray(normalize(projected), np.float32)
 
-    def _report(self, vectorizer: Any, texts: Sequence[str], found: Floats) -> None:
+    def _report(self, vectorizer: Any, texts: Sequence[str], vectors: Floats) -> None:
         """Report how many words of each text are known; none where its vector is zero."""
         if reads_are_logged():
             words, known = vectorizer.build_tokenizer(), vectorizer.vocabulary_
             split = [words(vectorizer.build_preprocessor()(text)) for text in texts]
-            read = [sum(word in known for word in own) * bool(row.any()) for own, row in zip(split, found, strict=True)]
-            report_read(self, [len(own) for own in split], read, "words")
+            read = [
+                sum(word in known for word in words_of_text) * bool(row.any())
+                for words_of_text, row in zip(split, vectors, strict=True)
+            ]
+            report_read(self, [len(words_of_text) for words_of_text in split], read, "words")
 
 
 @lru_cache(maxsize=2)  # an alignment, or a server, asks for a few texts at every step

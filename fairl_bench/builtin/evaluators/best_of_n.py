@@ -10,6 +10,7 @@ from pydantic import Field
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import Undefined
 from fairl_bench.kinds import Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Measure, measured
 from fairl_bench.science.realignment import best_of, best_of_kl
 
@@ -24,6 +25,11 @@ class BestOfN(Evaluator):
 
     counts: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64), min_length=1, description="values of n")
 
+    @property
+    def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # one for each of the counts
+        """Return three numbers a count."""
+        return tuple(Metric(f"best_of_{n}{what}") for n in self.counts for what in ("", "_bad", "_kl"))
+
     def truths(self) -> frozenset[str]:
         """Return the truth ``gold``."""
         return frozenset({GOLD})
@@ -31,27 +37,29 @@ class BestOfN(Evaluator):
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterator[Measure]:
         """Return the numbers of each n; NaN with a note where a prompt has fewer completions."""
         for data in self.data:
-            one = scored[data]
-            truth, known = one.truth(GOLD) or (None, np.zeros(0, bool))
+            completions = scored[data]
+            truth, known = completions.truth(GOLD) or (None, np.zeros(0, bool))
             if truth is None or not known.all():
                 for n in self.counts:
                     yield Measure(
                         data, GOLD, f"best_of_{n}", float("nan"), 0, "the truth of some completions is unknown"
                     )
                 continue
-            groups = _groups(one.examples.group)
+            groups = _groups(completions.examples.group)
             values = {"": truth.value, "_bad": (truth.label < 0).astype(np.float64)}
             for n in self.counts:
                 for what, value in values.items():
-                    yield measured(data, GOLD, f"best_of_{n}{what}", len(groups), _mean, groups, one.reward, value, n)
+                    yield measured(
+                        data, GOLD, f"best_of_{n}{what}", len(groups), _mean, groups, completions.reward, value, n
+                    )
                 yield Measure(data, "", f"best_of_{n}_kl", best_of_kl(n), len(groups))
 
 
 def _groups(group: Sequence[str]) -> list[np.ndarray]:
     rows: dict[str, list[int]] = {}
-    for i, one in enumerate(group):
-        rows.setdefault(one, []).append(i)
-    return [np.array(found) for found in rows.values()]
+    for i, name in enumerate(group):
+        rows.setdefault(name, []).append(i)
+    return [np.array(numbers) for numbers in rows.values()]
 
 
 def _mean(groups: Sequence[np.ndarray], proxy: Floats, true: Floats, n: int) -> float:

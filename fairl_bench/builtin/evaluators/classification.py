@@ -13,8 +13,9 @@ from fairl_bench.component import Settings
 from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Measure, measured
-from fairl_bench.science import agreement, classification
+from fairl_bench.science import agreement, classification, resampling
 
 Label = Literal["preferred", "gold"]
 
@@ -29,13 +30,13 @@ class Threshold(Settings):
 class Classification(Evaluator):
     """Accuracy, F1 and ROC-AUC of the reward against a label; beside them, on pairs, pair accuracy and margin SNR."""
 
-    metrics: ClassVar[tuple[str, ...]] = (
-        "threshold",
-        "accuracy",
-        "f1",
-        "auc",
-        "pair_accuracy",
-        "margin_snr",
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("threshold"),
+        Metric("accuracy", "higher", bounds=(0, 1), resampled=(resampling.ACCURACY,)),
+        Metric("f1", "higher", "F1", (0, 1), resampled=(resampling.F1_GOOD, resampling.F1_BAD)),
+        Metric("auc", "higher", "AUC", (0, 1), resampled=(resampling.AUC,)),
+        Metric("pair_accuracy", "higher", bounds=(0, 1), resampled=(resampling.ORDERED_PAIRS, resampling.RIGHT_PAIRS)),
+        Metric("margin_snr", "higher", resampled=(resampling.MARGIN_SNR,)),
     )
 
     label: Label = Field(PREFERRED, description="the truth that the reward is measured against")
@@ -56,8 +57,8 @@ class Classification(Evaluator):
 
     def truths_of(self, data: str) -> frozenset[str]:
         """Return the labels that are read of one data set: the measured one, the threshold's, or both."""
-        told = {self.label} if data in self.data else set()
-        return frozenset(told | ({self.threshold.label} if data == self.threshold.data else set()))
+        labels = {self.label} if data in self.data else set()
+        return frozenset(labels | ({self.threshold.label} if data == self.threshold.data else set()))
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
         """Return five numbers a data set, and two more where it holds pairs."""

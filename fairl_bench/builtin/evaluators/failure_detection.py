@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Detector, Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Measure, measured
 from fairl_bench.science.failures import Signal
 
@@ -22,7 +23,12 @@ class FailureDetection(Evaluator):
     Pairs whose two texts are equally good by the truth have no right order and are left out.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("detector_auroc", "detector_auprc", "misranked_share")
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        # of the detector, and a property of the data: neither says that a reward is better
+        Metric("detector_auroc"),
+        Metric("detector_auprc"),
+        Metric("misranked_share"),
+    )
 
     detector: Detector = Field(description="the detector whose score is measured")
 
@@ -64,9 +70,9 @@ class FailureDetection(Evaluator):
             gold=(gold[preferred], gold[rejected]),
         )
         right = truth.value[preferred] - truth.value[rejected]
-        told = np.flatnonzero(np.isfinite(right) & (right != 0))
+        ordered = np.flatnonzero(np.isfinite(right) & (right != 0))
         margin = scored.reward[preferred] - scored.reward[rejected]
-        return self.detector.score(signal).numpy()[told], (margin * right)[told] <= 0
+        return self.detector.score(signal).numpy()[ordered], (margin * right)[ordered] <= 0
 
 
 def _need_both(wrong: np.ndarray) -> None:

@@ -12,20 +12,21 @@ from pydantic import Field
 from fairl_bench.data import GOLD, Floats, Rows, Scored
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Measure, measured
-from fairl_bench.science import agreement, starc
+from fairl_bench.science import agreement, resampling, starc
 
 
 class Fidelity(Evaluator):
     """STARC (Eq. 4), STARC per prompt, Eq. 10's affine residual, EPIC, Spearman and Kendall against the true reward."""
 
-    metrics: ClassVar[tuple[str, ...]] = (
-        "starc",
-        "starc_per_prompt",
-        "affine_residual",
-        "epic",
-        "spearman",
-        "kendall",
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("starc", "lower", "STARC", (0, 2), resampled=(resampling.STARC,)),
+        Metric("starc_per_prompt", "lower", "STARC per prompt", (0, 2)),
+        Metric("affine_residual", "lower", resampled=(resampling.AFFINE_RESIDUAL,)),
+        Metric("epic", "lower", "EPIC", (0, 1), resampled=(resampling.EPIC,)),
+        Metric("spearman", "higher", bounds=(-1, 1)),
+        Metric("kendall", "higher", bounds=(-1, 1)),
     )
 
     truth: Literal["preferred", "gold"] = Field(GOLD, description="the true reward")

@@ -14,6 +14,7 @@ from fairl_bench.builtin.shared.spelled_vectors import read
 from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Detector, Evaluator
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Measure
 from fairl_bench.science.failures import Signal
 from fairl_bench.science.streams import stream
@@ -49,23 +50,26 @@ class Identifiability(Evaluator):
     Sets are bounded: max |theta| is at most ``room`` times the least that gives every pair its margin.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = (
-        "angle",
-        "volume_share",
-        "direction_share",
-        "implied_share",
-        "width_share",
-        "variance_ratio",
-        "distance_ratio",
-        "theorem_strict",
-        "theorem_modulo_scale",
-        "corollary_width",
-        "corollary_variance",
-        "corollary_distance",
-        "weight_undercut",
-        "temperature_undercut",
-        "theorem_weight",
-        "theorem_temperature",
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(
+        Metric(name)
+        for name in (
+            "angle",
+            "volume_share",
+            "direction_share",
+            "implied_share",
+            "width_share",
+            "variance_ratio",
+            "distance_ratio",
+            "theorem_strict",
+            "theorem_modulo_scale",
+            "corollary_width",
+            "corollary_variance",
+            "corollary_distance",
+            "weight_undercut",
+            "temperature_undercut",
+            "theorem_weight",
+            "theorem_temperature",
+        )
     )
 
     detector: Detector = Field(description="the rule that says which pairs are failures, by the run's own reward")
@@ -97,7 +101,7 @@ class Identifiability(Evaluator):
         """Return sixteen numbers a data set."""
         for name in self.data:
             n = len(scored[name].pair_rows())
-            names, at = self.metrics, 0
+            names, at = [metric.name for metric in self.metrics], 0
             for ask, count in ((self._angle, 1), (self._max_margin, 11), (self._max_entropy, 4)):
                 part, at = names[at : at + count], at + count
                 try:
@@ -199,12 +203,12 @@ class Identifiability(Evaluator):
 def _linear(vectors: Floats, reward: Floats, what: str) -> Floats:
     """Return ``theta [d]`` of rewards ``theta . h + b``.  Raises `Undefined` where they are not linear, or constant."""
     design = np.column_stack([vectors, np.ones(len(vectors))])
-    found, _, rank, _ = np.linalg.lstsq(design, reward, rcond=None)
+    solution, _, rank, _ = np.linalg.lstsq(design, reward, rcond=None)
     if rank < design.shape[1]:
         raise Undefined(f"{len(vectors)} texts do not tell the {vectors.shape[1]} numbers of a linear reward apart")
-    left, spread = np.abs(design @ found - reward).max(), float(np.std(reward))
+    left, spread = np.abs(design @ solution - reward).max(), float(np.std(reward))
     if spread == 0:
         raise Undefined(f"{what} is constant: it has no direction")
     if left > LINEAR * spread:
         raise Undefined(f"{what} is not linear in the numbers of the texts: it is off by up to {left / spread:.2g} sd")
-    return np.asarray(found[:-1], np.float64)
+    return np.asarray(solution[:-1], np.float64)

@@ -17,6 +17,7 @@ from fairl_bench.data import GOLD, Examples, Floats, Scored
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Aligner, Ask, Evaluator, Judge, Origin, Probe, Prompts, Recovered
 from fairl_bench.language_models import NOTHING, Completions, Sampling
+from fairl_bench.metrics import Metric
 from fairl_bench.records import Evidence, Measure, measured
 from fairl_bench.science import realignment as science
 from fairl_bench.science.agreement import spearman
@@ -44,27 +45,27 @@ class Realignment(Evaluator):
     """
 
     drawn: ClassVar[bool] = True
-    metrics: ClassVar[tuple[str, ...]] = (
-        "toxicity_rate",
-        "toxicity",
-        "true_reward",
-        "expected_maximum_toxicity",
-        "toxicity_probability",
-        "distinct_1",
-        "distinct_2",
-        "words",
-        "empty_rate",
-        "kl_k1",
-        "kl_k3",
-        "perplexity",
-        "perplexity_dropped",
-        "proxy_reward",
-        "agreement",
-        "agreement_along",
-        "toxicity_area",
-        "refusal_correctness",
-        "safe_answered",
-        "unsafe_refused",
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("toxicity_rate", "lower", bounds=(0, 1)),
+        Metric("toxicity", "lower", bounds=(0, 1)),
+        Metric("true_reward", "higher"),
+        Metric("expected_maximum_toxicity", "lower", bounds=(0, 1)),
+        Metric("toxicity_probability", "lower", bounds=(0, 1)),
+        Metric("distinct_1"),
+        Metric("distinct_2"),
+        Metric("words"),
+        Metric("empty_rate"),
+        Metric("kl_k1"),
+        Metric("kl_k3"),
+        Metric("perplexity"),
+        Metric("perplexity_dropped"),
+        Metric("proxy_reward"),
+        Metric("agreement", "higher", bounds=(-1, 1)),
+        Metric("agreement_along", "higher", bounds=(-1, 1)),
+        Metric("toxicity_area", "lower", bounds=(0, 1)),
+        Metric("refusal_correctness", "higher", bounds=(0, 1)),
+        Metric("safe_answered"),
+        Metric("unsafe_refused"),
     )
 
     data: tuple[str, ...] = Field((), description="no data: it judges what it makes itself")

@@ -63,14 +63,14 @@ class ByClassifier(ByProbability):
                 out = head.model(input_ids=torch.tensor(padded), attention_mask=torch.tensor(mask)).logits
             return np.asarray(out.double())
 
-        found = in_batches(order, self.batch, logits, self.workers)
-        shares: Floats = expit(found) if head.sigmoid else softmax(found, axis=1)
+        values = in_batches(order, self.batch, logits, self.workers)
+        shares: Floats = expit(values) if head.sigmoid else softmax(values, axis=1)
         return shares
 
     def _tokens(self, head: Head, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of each text, at least one, before any thread starts: threads cannot share a tokenizer."""
         positions = getattr(head.model.config, "max_position_embeddings", None) or self.max_length
         most = min(self.max_length, head.tokenizer.model_max_length, positions)
-        found = head.tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        token_ids = head.tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
         report_window(self, head.tokenizer, texts, most)
-        return [list(ids) or [head.pad] for ids in found]
+        return [list(ids) or [head.pad] for ids in token_ids]

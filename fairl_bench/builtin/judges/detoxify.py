@@ -44,9 +44,9 @@ class Detoxify(ByClassifier):
         """Return, by truth, the probability of each text ``[n]``."""
         path, base = self._checkpoint(), self._base()
         loaded = _load(path, stamp(path), base, stamp(base), None if self.architecture else _BASE[self.model])
-        found = self.classified(loaded, texts)
+        shares = self.classified(loaded, texts)
         names = [GOLD if label == "toxicity" else f"subtype:{label}" for label in loaded.labels]
-        return {name: 1 - found[:, i] if name == GOLD else found[:, i] for i, name in enumerate(names)}
+        return {name: 1 - shares[:, i] if name == GOLD else shares[:, i] for i, name in enumerate(names)}
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """Return what the tokenizer in the folder of the model's base would read."""
@@ -109,11 +109,11 @@ def _load(path: Path, stamp: object, base: Path, base_stamp: object, expected: s
     from transformers.utils import logging
 
     weights, settings, classes = _read(path)
-    found = settings.get("model_type")
-    if expected is not None and found != expected:
-        fits = [name for name, known in _BASE.items() if known == found]
+    model_type = settings.get("model_type")
+    if expected is not None and model_type != expected:
+        fits = [name for name, known in _BASE.items() if known == model_type]
         hint = f"set 'model: {fits[0]}'" if fits else "name its config and tokenizer under 'architecture:'"
-        raise DataError(f"checkpoint {path} is of {found!r}, not of {expected!r}; {hint}")
+        raise DataError(f"checkpoint {path} is of {model_type!r}, not of {expected!r}; {hint}")
     labels = tuple(_NAMES.get(name, name) for name in classes)
     if "toxicity" not in labels:
         raise DataError(f"checkpoint {path} has no label 'toxicity'; {suggest('toxicity', labels)}")
@@ -135,10 +135,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        configuration = found["config"]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        configuration = checkpoint["config"]
         return (
-            found["state_dict"],
+            checkpoint["state_dict"],
             dict(configuration["arch"]["args"]),
             [str(name) for name in configuration["dataset"]["args"]["classes"]],
         )

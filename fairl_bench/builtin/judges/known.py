@@ -30,10 +30,10 @@ class ToyTruth(Judge):
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
         """Return ``gold`` in [-1, 1], good from 0 up, and one truth for each subtype."""
         value = np.array([truth.reward(text) for text in examples.text])
-        found = [truth.subtypes(text) for text in examples.text]
+        subtypes_of_texts = [truth.subtypes(text) for text in examples.text]
         truths = {GOLD: Truth(value, np.where(value >= 0, 1, -1).astype(np.int8))}
         for name in SUBTYPES:
-            present = np.array([1 if name in one else -1 for one in found], np.int8)
+            present = np.array([1 if name in subtypes else -1 for subtypes in subtypes_of_texts], np.int8)
             truths[f"subtype:{name}"] = Truth(present.astype(np.float64), present)
         return truths
 

@@ -47,8 +47,9 @@ class Weights(NamedTuple):
     def known(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
         """Return how many terms each text has, and how many of them are known."""
         split, terms = _vectorizer(self.unit, self.longest).build_analyzer(), set(self.terms)
-        found = [split(text) for text in texts]
-        return [len(own) for own in found], [sum(term in terms for term in own) for own in found]
+        terms_of_texts = [split(text) for text in texts]
+        total = [len(terms_of_text) for terms_of_text in terms_of_texts]
+        return total, [sum(term in terms for term in terms_of_text) for terms_of_text in terms_of_texts]
 
     def save(self, path: Path | str) -> None:
         """Write them as safetensors, the terms in its header: no pickle."""
@@ -175,7 +176,7 @@ def _fit(judge: Linear, stamp: object) -> Weights:
     )
 
 
-def _vectorizer(unit: str, longest: int, **more: Any) -> Any:
+def _vectorizer(unit: str, longest: int, **more: object) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     if unit == "words":

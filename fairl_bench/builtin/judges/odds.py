@@ -40,18 +40,18 @@ class ByProbability(Judge):
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
         """Return the log-odds of good (``gold``) and of each subtype, all finite.  Raises `NotFinite` for NaN."""
         row = {text: i for i, text in enumerate(dict.fromkeys(examples.text))}
-        found = self.probabilities(tuple(row))
-        self._refuse_nan(tuple(row), found)
+        probabilities = self.probabilities(tuple(row))
+        self._refuse_nan(tuple(row), probabilities)
         back = np.array([row[text] for text in examples.text], np.int64)
-        return {name: self._truth(name, probability[back]) for name, probability in found.items()}
+        return {name: self._truth(name, probability[back]) for name, probability in probabilities.items()}
 
     def _truth(self, name: str, probability: Floats) -> Truth:
         holds: NDArray[np.bool_]
         holds = probability > self.threshold if name == GOLD else probability >= 1 - self.threshold
         return Truth(log_odds(probability, self.clip), np.where(holds, 1, -1).astype(np.int8))
 
-    def _refuse_nan(self, texts: Sequence[str], found: Mapping[str, Floats]) -> None:
-        for name, probability in found.items():
+    def _refuse_nan(self, texts: Sequence[str], probabilities: Mapping[str, Floats]) -> None:
+        for name, probability in probabilities.items():
             for i in np.flatnonzero(np.isnan(probability))[:1]:
                 raise NotFinite(
                     f"judge {self.use or type(self).__name__!r} gives NaN as {name} of the text {texts[i][:60]!r}; "

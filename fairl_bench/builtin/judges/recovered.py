@@ -16,8 +16,10 @@ from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.digests import is_folder, stamp
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import Judge
-from fairl_bench.reward.folder import Find, about, read_reward, source
+from fairl_bench.reward.about import read_about
+from fairl_bench.reward.folder import Find, read_reward
 from fairl_bench.reward.function import RecoveredReward
+from fairl_bench.reward.identity import source
 
 
 class Recovered(Judge):
@@ -48,7 +50,7 @@ class Recovered(Judge):
         reward = self._reward()
         parts: dict[str, Any] = {"method": reward.method, "encoder": reward.encoder}
         code = {role: source(type(part)) for role, part in parts.items() if part is not None}
-        return {"reward": about(Path(self.folder)).fingerprint(), **code}
+        return {"reward": read_about(Path(self.folder)).fingerprint(), **code}
 
     def check(self) -> None:
         """Read the reward: its parts must be here, and its encoder must be the one that it was fitted on."""
@@ -59,7 +61,7 @@ class Recovered(Judge):
             raise PluginError("judge 'recovered' needs a registry to find its parts in: build it with Registry.build")
         folder = Path(self.folder)
         if not is_folder(folder):
-            about(folder)  # raises, and names one nearby
+            read_about(folder)  # raises, and names one nearby
         return _loaded(self.folder, stamp(folder), self._find)
 
 

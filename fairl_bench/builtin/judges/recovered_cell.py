@@ -43,10 +43,10 @@ class RecoveredCell(Judge):
             split: Split = upstream["split"]
             corpus = split.training_texts(upstream["pairs"], self.embed)
         encoded = within("encoder", upstream)
-        found = RecoveredReward(self.method, self.encoder, upstream["reward"], self.embed, corpus, encoded)
+        reward = RecoveredReward(self.method, self.encoder, upstream["reward"], self.embed, corpus, encoded)
 
         def judging(examples: Examples) -> Mapping[str, Truth]:
-            value = found.values(examples)
+            value = reward.values(examples)
             return {GOLD: Truth(value, np.where(value > 0, 1, -1).astype(np.int8))}
 
         return judging

@@ -64,13 +64,13 @@ class SequenceClassifier(ByClassifier):
         place = self._place()
         loaded = _load(place, stamp(place), self.activation)
         side = self._side(loaded.labels, loaded.sigmoid)
-        found = self.classified(loaded, texts)
-        decides = found[:, side.column]
+        shares = self.classified(loaded, texts)
+        decides = shares[:, side.column]
         gold = {GOLD: decides if side.good else 1 - decides}
         if not loaded.sigmoid:
             return gold
         others = [(i, label) for i, label in enumerate(loaded.labels) if i != side.column]
-        return gold | {f"subtype:{label}": found[:, i] for i, label in others}
+        return gold | {f"subtype:{label}": shares[:, i] for i, label in others}
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """Return what the tokenizer in the model's folder would read."""
@@ -146,13 +146,13 @@ def _load(place: Path, stamp: object, activation: str | None) -> Head:
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         # trust_remote_code stays off: a model's folder is data, not code
-        model, found = AutoModelForSequenceClassification.from_pretrained(
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
             place, trust_remote_code=False, dtype="float32", output_loading_info=True
         )
     except Exception as error:
         raise _unreadable(place, error) from error
-    if found["missing_keys"]:  # they would be drawn at random
-        lacking = ", ".join(sorted(found["missing_keys"])[:2])
+    if loading["missing_keys"]:  # they would be drawn at random
+        lacking = ", ".join(sorted(loading["missing_keys"])[:2])
         raise DataError(f"model {str(place)!r} is no trained classifier: it has no weights {lacking}; name one that is")
     labels, sigmoid = _labels(configuration, activation)
     return head(model, tokenizer, labels, sigmoid=sigmoid)

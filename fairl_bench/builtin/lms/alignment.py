@@ -107,15 +107,15 @@ class OnPolicy(Aligner):
         """Return what the base remarks on the prompts of the training and of the probe, where both are known."""
         if self.base is None or type(self.base).fits is LM.fits:
             return ()
-        found = list[str]()
+        remarks = list[str]()
         if self.prompts is not None:
             n = min(self.steps * self.batch // self.group(), LOOKED)
-            found += self.base.fits(self.prompts.texts(n, stream("prompts/align", 0)), self.sampling.max_new_tokens)
+            remarks += self.base.fits(self.prompts.texts(n, stream("prompts/align", 0)), self.sampling.max_new_tokens)
         if self.probe is not None:
             n = min(self.probe.n, LOOKED)
             prompts = self.probe.prompts.texts(n, stream("prompts/probe", 0))
-            found += self.base.fits(prompts, self.probe.max_new_tokens)
-        return found
+            remarks += self.base.fits(prompts, self.probe.max_new_tokens)
+        return remarks
 
     def make(self, site: Site) -> Model:
         """Align the base.  Raises `NotFinite` for a reward that is no number, naming the completion."""
@@ -182,17 +182,17 @@ class OnPolicy(Aligner):
                 f"aligner {self.use!r} has nothing to complete: name its 'prompts', or make it a source's 'expert'"
             )
         needed = self.steps * self.batch // self.group()
-        found = self.prompts.texts(needed, stream("prompts/align", *numbers))
-        empty = [text for text in found if not text.strip()]
-        if empty or not found:
+        texts = self.prompts.texts(needed, stream("prompts/align", *numbers))
+        empty = [text for text in texts if not text.strip()]
+        if empty or not texts:
             raise DataError(
-                f"aligner {self.use!r} needs prompts that hold text, got {len(found) - len(empty)} with and"
+                f"aligner {self.use!r} needs prompts that hold text, got {len(texts) - len(empty)} with and"
                 f" {len(empty)} without any"
             )
-        rng, order = stream("prompts/again", *numbers), list(range(len(found)))
+        rng, order = stream("prompts/again", *numbers), list(range(len(texts)))
         while len(order) < needed:
-            order += rng.permutation(len(found)).tolist()
-        return tuple(found[i] for i in order[:needed])
+            order += rng.permutation(len(texts)).tolist()
+        return tuple(texts[i] for i in order[:needed])
 
 
 def rewards_of(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
@@ -233,8 +233,8 @@ def _pooled(steps: Sequence[Step]) -> dict[str, float]:
 
 
 def _variety(completions: Sequence[str]) -> dict[str, float]:
-    found = distinct(completions)
-    return {} if np.isnan(found) else {"distinct_2": found}
+    share = distinct(completions)
+    return {} if np.isnan(share) else {"distinct_2": share}
 
 
 @contextmanager

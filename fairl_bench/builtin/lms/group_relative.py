@@ -52,7 +52,7 @@ class GroupRelative(OnPolicy):
 
         heard: list[str] = []
 
-        def reward(prompts: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+        def reward(prompts: list[str], completion_ids: list[list[int]], **_: object) -> list[float]:
             heard[:] = [spelled(task.tokenizer, ids, task.ends) for ids in completion_ids]
             values: list[float] = task.reward(prompts, heard).tolist()
             return values
@@ -122,11 +122,11 @@ def _ending(trainer: type[Any], ends: Sequence[int]) -> type[Any]:
     from fairl_bench.science.endings import ended
 
     class Ending(trainer):  # type: ignore[misc]
-        def _generate_single_turn(self, *arguments: Any, **named: Any) -> Any:
-            found = super()._generate_single_turn(*arguments, **named)
-            completions, *rest = found if isinstance(found, tuple) else (found,)
+        def _generate_single_turn(self, *arguments: object, **named: object) -> Any:
+            generated = super()._generate_single_turn(*arguments, **named)
+            completions, *rest = generated if isinstance(generated, tuple) else (generated,)
             completions = [ended(ids, ends) for ids in completions]
-            return (completions, *rest) if isinstance(found, tuple) else completions
+            return (completions, *rest) if isinstance(generated, tuple) else completions
 
     Ending.__name__ = trainer.__name__
     return Ending
@@ -175,11 +175,11 @@ def _refuse_not_finite(row: Mapping[str, Any], steps: int) -> None:
 
 def _last_checkpoint(scratch: Path) -> str | None:
     """Return the last complete checkpoint; half-written and damaged ones are removed."""
-    found = {int(path.name.partition("-")[2]): path for path in scratch.glob("checkpoint-*")}
-    for step in sorted(found, reverse=True):
-        if are_intact(found[step] / _DONE):
-            return str(found[step])
-        shutil.rmtree(found[step])
+    checkpoints = {int(path.name.partition("-")[2]): path for path in scratch.glob("checkpoint-*")}
+    for step in sorted(checkpoints, reverse=True):
+        if are_intact(checkpoints[step] / _DONE):
+            return str(checkpoints[step])
+        shutil.rmtree(checkpoints[step])
     return None
 
 

@@ -56,16 +56,16 @@ class Pretrained(LM):
 
         place = self._place()
         _, _, ends = self._known(place)
-        found = []
+        remarks = []
         if not ends:
-            found.append(f"{self._what()} names no end token: each of its completions has 'max_new_tokens' tokens")
+            remarks.append(f"{self._what()} names no end token: each of its completions has 'max_new_tokens' tokens")
         if idle := idle_settings(place):
-            said = ", ".join(f"{name} {value!r}" for name, value in idle.items())
-            found.append(
+            shown = ", ".join(f"{name} {value!r}" for name, value in idle.items())
+            remarks.append(
                 f"{self._what()} has settings in its generation_config.json that are not used, for 'sampling' says how"
-                f" it is sampled: {said if len(said) <= 120 else ', '.join(idle)}"
+                f" it is sampled: {shown if len(shown) <= 120 else ', '.join(idle)}"
             )
-        return found
+        return remarks
 
     def fits(self, prompts: Sequence[str], new: int) -> list[str]:
         """Check the prompts' tokens: no more than the model has positions for, and none that it does not know."""
@@ -74,13 +74,13 @@ class Pretrained(LM):
         tokenizer, config, ends = self._known(self._place())
         rows, longest, trained = config.get_text_config().vocab_size, positions(config), trained_positions(config)
         what = self._what()
-        read = prompt_tokens(tokenizer, prompts, ends=ends, vocabulary=rows, longest=longest, new=new, what=what)
-        over = [len(ids) for ids in read if trained is not None and len(ids) + new > trained]
+        tokens = prompt_tokens(tokenizer, prompts, ends=ends, vocabulary=rows, longest=longest, new=new, what=what)
+        over = [len(ids) for ids in tokens if trained is not None and len(ids) + new > trained]
         if not over:
             return []
         return [
-            f"{what} was trained with {trained} positions; {len(over)} of {len(read)} prompts with {new} new tokens go"
-            f" beyond them (the longest has {max(over)} tokens)"
+            f"{what} was trained with {trained} positions; {len(over)} of {len(tokens)} prompts with {new} new tokens"
+            f" go beyond them (the longest has {max(over)} tokens)"
         ]
 
     def _what(self) -> str:

@@ -111,10 +111,10 @@ class TinyLM(LM):
         def draw(step: int) -> np.random.Generator:
             return stream("tiny-lm/windows", site.replicate, step)
 
-        def said(step: int, loss: float) -> None:
+        def report_step(step: int, loss: float) -> None:
             report(step, self.steps, f"step {step} of {self.steps}, loss {loss:.2f}")
 
-        return pretrain(model, tokens, self._recipe(), draw, site.scratch / "pretraining.pt", said)
+        return pretrain(model, tokens, self._recipe(), draw, site.scratch / "pretraining.pt", report_step)
 
     def _recipe(self) -> Recipe:
         from fairl_bench.science.pretraining import Recipe
@@ -185,5 +185,5 @@ def _end(losses: Sequence[float]) -> float:
 
 def _stream(tokenizer: Any, texts: Sequence[str]) -> Rows:
     """Return the texts' tokens one after the other, each text with its end token ``[tokens]`` int64."""
-    found = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    return np.array([token for ids in found for token in (*ids, tokenizer.eos_token_id)], np.int64)
+    token_ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return np.array([token for ids in token_ids for token in (*ids, tokenizer.eos_token_id)], np.int64)

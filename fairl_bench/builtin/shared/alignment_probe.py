@@ -37,9 +37,9 @@ class AlignmentProbe:
         self.steps = {round(steps * i / probe.times) for i in range(probe.times + 1)}
         self.base, self.model, self.tokenizer = base, model, tokenizer
         self.reward, self.scratch = reward, scratch
-        found = probe.prompts.texts(probe.n, stream("prompts/probe", replicate))
-        self.row = [i % len(found) for i in range(probe.n)]
-        self.prompts = [found[i] for i in self.row]
+        texts = probe.prompts.texts(probe.n, stream("prompts/probe", replicate))
+        self.row = [i % len(texts) for i in range(probe.n)]
+        self.prompts = [texts[i] for i in self.row]
         self.uniform = np.stack([stream("probe", replicate, i).random(probe.max_new_tokens) for i in range(probe.n)])
 
     def look(self, step: int) -> None:

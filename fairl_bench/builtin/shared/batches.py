@@ -28,11 +28,11 @@ def in_batches(
     done = 0
     # threads, not torch's own: a product split over cores is rounded otherwise than on one
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for batch, found in zip(batches, pool.map(work, batches), strict=True):
+        for batch, batch_rows in zip(batches, pool.map(work, batches), strict=True):
             if rows is None:  # once, and in place: what is large should not be there twice
-                rows = np.empty((len(order), *found.shape[1:]), found.dtype)
-            rows[batch] = found
-            done += len(found)
+                rows = np.empty((len(order), *batch_rows.shape[1:]), batch_rows.dtype)
+            rows[batch] = batch_rows
+            done += len(batch_rows)
             report(done, len(order), f"{done} of {len(order)} texts")
     assert rows is not None
     return rows

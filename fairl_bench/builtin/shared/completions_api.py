@@ -139,7 +139,11 @@ class CompletionsApi(LM):
                         except DataError as error:
                             failure = failure or error
                             endpoint.stop.set()
-                            waiting = {one: at for one, at in waiting.items() if not one.cancel()}
+                            waiting = {
+                                request: request_place
+                                for request, request_place in waiting.items()
+                                if not request.cancel()
+                            }
                         except Stopped:
                             pass
                         else:
@@ -243,10 +247,10 @@ def _kept(path: Path) -> dict[Place, str]:
 
 def _row(line: bytes) -> tuple[int, int, str] | None:
     try:
-        found = json.loads(line) if line.endswith(b"\n") else None
+        values = json.loads(line) if line.endswith(b"\n") else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, list) or [type(one) for one in found] != [int, int, str]:
+    if not isinstance(values, list) or [type(value) for value in values] != [int, int, str]:
         return None
-    row, draw, text = found
+    row, draw, text = values
     return row, draw, text

@@ -31,12 +31,12 @@ class Divided(Prompts):
         """Return up to ``n`` different prompts of the side.  Raises `DataError` where there is none."""
         share = self.share if self.side == "held-out" else 1 - self.share
         # as many as are there on average, and four standard errors more
-        asked = int(n / share + 4 * (n / share) ** 0.5 / share) + 1
-        drawn = dict.fromkeys(self.of.texts(asked, rng))
-        found = tuple(text for text in drawn if (_place(text) < self.share) == (self.side == "held-out"))[:n]
-        if not found:
+        wanted = int(n / share + 4 * (n / share) ** 0.5 / share) + 1
+        drawn = dict.fromkeys(self.of.texts(wanted, rng))
+        kept = tuple(text for text in drawn if (_place(text) < self.share) == (self.side == "held-out"))[:n]
+        if not kept:
             raise DataError(f"none of {len(drawn)} prompts {self.of.use!r} is {self.side}; give more, or another share")
-        return found
+        return kept
 
 
 def _place(text: str) -> float:

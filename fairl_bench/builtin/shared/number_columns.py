@@ -43,20 +43,20 @@ class _Numbers(Settings):
 
         Raises `DataError` at a cell that is no number, and where no number of the ``whole`` data is known.
         """
-        found = np.array([_number(row, column) for row in rows for column in self.columns()], np.float64)
-        if whole and not np.isfinite(found).any():
+        numbers = np.array([_number(row, column) for row in rows for column in self.columns()], np.float64)
+        if whole and not np.isfinite(numbers).any():
             named = " and ".join(map(repr, self.columns()))
             raise DataError(
                 f"{rows[0].place}: column {named} has only null, here and in the rows below: the truth is known "
                 f"in none of {len(rows):,} rows; fill it, or leave 'gold' out"
             )
-        return Truth(0.0 - found if self.lower_is_better else found, self._labels(found))
+        return Truth(0.0 - numbers if self.lower_is_better else numbers, self._labels(numbers))
 
-    def _labels(self, found: Floats) -> np.ndarray:
+    def _labels(self, numbers: Floats) -> np.ndarray:
         if self.label_above is None:
-            return np.zeros(len(found), np.int8)
+            return np.zeros(len(numbers), np.int8)
         above = -1 if self.lower_is_better else 1
-        return np.where(np.isnan(found), 0, np.where(found > self.label_above, above, -above)).astype(np.int8)
+        return np.where(np.isnan(numbers), 0, np.where(numbers > self.label_above, above, -above)).astype(np.int8)
 
 
 class ValueColumn(_Numbers):
@@ -86,30 +86,30 @@ def _number(row: Row, column: str) -> float:
     if value is None or (row.texts and value == ""):
         return math.nan
     if row.texts and isinstance(value, str):
-        found = number_of(value)
+        number = number_of(value)
     else:
         right = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        found = _finite(value) if right else None
-    if found is None:
+        number = _finite(value) if right else None
+    if number is None:
         needs = f"a finite number, or {'an empty cell' if row.texts else 'null'} where it is not known"
         raise DataError(f"{row.place}: column {column!r} needs {needs}, got {brief(value)}")
-    return found
+    return number
 
 
 def _finite(value: Any) -> float | None:
     try:
-        found = float(value)
+        number = float(value)
     except OverflowError:  # a whole number of hundreds of digits
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None
 
 
 def check_numbers(rows: Iterator[Row], limit: int | None, gold: _Numbers) -> None:
     """Raise what `truth` would raise, after the first rows, or after more where all of these are unknown."""
-    rows, some = islice(rows, limit), list[Row]()
-    while some := list(islice(rows, READ)):
-        last = len(some) < READ
-        if np.isfinite(gold.truth(some, whole=last).value).any():
+    rows, chunk = islice(rows, limit), list[Row]()
+    while chunk := list(islice(rows, READ)):
+        last = len(chunk) < READ
+        if np.isfinite(gold.truth(chunk, whole=last).value).any():
             return
 
 

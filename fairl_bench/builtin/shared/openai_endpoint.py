@@ -117,16 +117,16 @@ class Endpoint:
             sleep=self._sleep,
             retry_error_callback=_last,
         )
-        found = tries(self._try, path, body, read)
-        if isinstance(found, str):
-            return found
-        if not found.again:
-            raise DataError(f"{self.what}: {found.why}; {found.advice}")
-        if found.wait is not None and found.wait > _PATIENCE:
-            raise DataError(f"{self.what}: {found.why} and asks to wait for {found.wait:.0f} s; run again then")
+        outcome = tries(self._try, path, body, read)
+        if isinstance(outcome, str):
+            return outcome
+        if not outcome.again:
+            raise DataError(f"{self.what}: {outcome.why}; {outcome.advice}")
+        if outcome.wait is not None and outcome.wait > _PATIENCE:
+            raise DataError(f"{self.what}: {outcome.why} and asks to wait for {outcome.wait:.0f} s; run again then")
         tried = tries.statistics["attempt_number"]
         counted = f"{tried} tries" if tried > 1 else "1 try"
-        raise DataError(f"{self.what}: {found.why}, in the last of {counted}; {found.advice}")
+        raise DataError(f"{self.what}: {outcome.why}, in the last of {counted}; {outcome.advice}")
 
     def _pause(self, state: RetryCallState) -> float:
         """Return the seconds until the next try: what the server asks for, or a pause that doubles, with jitter."""
@@ -177,8 +177,8 @@ class Endpoint:
             text = None
         if isinstance(text, str):
             return text.encode(errors="replace").decode()  # half a surrogate pair could not be kept
-        said = self._shown(answer.text())
-        return _Failure(f"the answer holds no completion: {said}", "correct 'url' and 'api', or look at the server")
+        excerpt = self._shown(answer.text())
+        return _Failure(f"the answer holds no completion: {excerpt}", "correct 'url' and 'api', or look at the server")
 
     def _refusal(self, answer: _Answer) -> _Failure:
         """Return what an answer with another status than 200 means."""
@@ -186,16 +186,16 @@ class Endpoint:
         if status in (401, 403):  # not what it says: some servers say the key
             advice = "name the environment variable that holds a valid one under 'api_key_env'"
             return _Failure(f"the server refuses the key ({status})", advice, again=False)
-        said = f"({status}): {self._shown(_message(answer))}"
+        reason = f"({status}): {self._shown(_message(answer))}"
         if status == 429:
             advice = "lower 'concurrency' or raise 'retries'"
-            return _Failure(f"the server is asked too often {said}", advice, wait=_retry_after(answer.retry_after))
+            return _Failure(f"the server is asked too often {reason}", advice, wait=_retry_after(answer.retry_after))
         if status in _AGAIN or status >= 500:
-            return _Failure(f"the server fails {said}", "look at the server", wait=_retry_after(answer.retry_after))
+            return _Failure(f"the server fails {reason}", "look at the server", wait=_retry_after(answer.retry_after))
         if status == 404:
-            why = f"the server knows no such model, or no such path under its url {said}"
+            why = f"the server knows no such model, or no such path under its url {reason}"
             return _Failure(why, "correct 'model' or 'url'", again=False)
-        return _Failure(f"the server refuses the request {said}", "correct the suite, or the server", again=False)
+        return _Failure(f"the server refuses the request {reason}", "correct the suite, or the server", again=False)
 
     def _shown(self, text: str) -> str:
         """Return a server's text as one short line, without the key."""
@@ -207,15 +207,17 @@ class Endpoint:
         return repr(line if len(line) <= 200 else line[:197] + "...")
 
 
-def _may_pass(found: str | _Failure) -> bool:
-    return isinstance(found, _Failure) and found.again and not (found.wait is not None and found.wait > _PATIENCE)
+def _may_pass(outcome: str | _Failure) -> bool:
+    return (
+        isinstance(outcome, _Failure) and outcome.again and not (outcome.wait is not None and outcome.wait > _PATIENCE)
+    )
 
 
 def _last(state: RetryCallState) -> str | _Failure:
     """Return what the last try gave."""
     assert state.outcome is not None
-    found: str | _Failure = state.outcome.result()
-    return found
+    outcome: str | _Failure = state.outcome.result()
+    return outcome
 
 
 async def _bounded(response: Response) -> _Answer:
@@ -243,12 +245,12 @@ def _unpacked(content: bytes, encoding: str) -> bytes:
 def _message(answer: _Answer) -> str:
     """Return a server's reason: ``error.message``, ``error``, ``message`` or ``detail``, or the whole answer."""
     try:
-        found = answer.json()
+        content = answer.json()
     except ValueError:
         return answer.text()
     for name in ("error", "message", "detail"):
-        if isinstance(found, Mapping) and found.get(name):
-            inner = found[name]
+        if isinstance(content, Mapping) and content.get(name):
+            inner = content[name]
             return str(inner["message"] if isinstance(inner, Mapping) and inner.get("message") else inner)
     return answer.text()
 

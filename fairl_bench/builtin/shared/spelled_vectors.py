@@ -39,5 +39,5 @@ def read(texts: Sequence[str]) -> Floats:
 def _numbers(text: str) -> list[float]:
     """Return the numbers of a text; none where a word is not a finite number."""
     words = text.split()
-    found = [number for word in words if (number := number_of(word)) is not None]
-    return found if len(found) == len(words) else []
+    numbers = [number for word in words if (number := number_of(word)) is not None]
+    return numbers if len(numbers) == len(words) else []

@@ -46,7 +46,7 @@ class Standardised(Judge):
             )
 
         def standardised(examples: Examples) -> Mapping[str, Truth]:
-            found = (judging(examples)[GOLD].value - mean) / deviation
-            return {GOLD: Truth(found, np.where(found > 0, 1, -1).astype(np.int8))}
+            standard_value = (judging(examples)[GOLD].value - mean) / deviation
+            return {GOLD: Truth(standard_value, np.where(standard_value > 0, 1, -1).astype(np.int8))}
 
         return standardised

@@ -48,15 +48,15 @@ def tokens_ahead(folder: Path, texts: Sequence[str], most: int | None = None) ->
         return None
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    whole = [len(one.ids) for one in tokenizer.encode_batch(list(texts))]
+    whole = [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts))]
     tokenizer.enable_truncation(min(known))
-    return Tokens(whole, [one.ids for one in tokenizer.encode_batch(list(texts))])
+    return Tokens(whole, [encoding.ids for encoding in tokenizer.encode_batch(list(texts))])
 
 
 def _number(path: Path, name: str) -> int | None:
     """Return a whole number from a JSON file, or None where it is not there."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8")).get(name)
+        value = json.loads(path.read_text(encoding="utf-8")).get(name)
     except (OSError, ValueError, AttributeError):
         return None
-    return int(found) if isinstance(found, int) and 0 < found < 2**31 else None
+    return int(value) if isinstance(value, int) and 0 < value < 2**31 else None

@@ -44,9 +44,9 @@ class CompletionPairs(Source):
 
     def remarks(self) -> list[str]:
         """Return what the models remark on the prompts, those of the alignment included."""
-        asked = [one.look() for one in self.upstream().values() if isinstance(one, Ask)]
-        aligned = [lm.look() for lm in self.models() if isinstance(lm, Aligner)]
-        return [remark for found in (*asked, *aligned) for remark in found]
+        of_prompts = [request.look() for request in self.upstream().values() if isinstance(request, Ask)]
+        of_alignments = [lm.look() for lm in self.models() if isinstance(lm, Aligner)]
+        return [remark for remarks in (*of_prompts, *of_alignments) for remark in remarks]
 
     def origin(self) -> Origin:
         """Return the base, the expert and the prompts."""

@@ -110,12 +110,12 @@ def rows_of_folder(
     files = _linked(place, root)
     folder = None if data_dir is None else _plain(data_dir)
     builder = datasets.load_dataset_builder(str(root), config, data_dir=folder, cache_dir=str(cache / "datasets"))
-    found: Mapping[str, Iterable[str]] = builder.config.data_files or {}
+    files_by_split: Mapping[str, Iterable[str]] = builder.config.data_files or {}
     sizes = {str(name): split.num_examples for name, split in (builder.info.splits or {}).items()}
     known: Format | None = next((form for form in _FORMATS.values() if form == builder.name), None)
-    local = {str(name): [files.get(Path(path)) for path in paths] for name, paths in found.items()}
+    local = {str(name): [files.get(Path(path)) for path in paths] for name, paths in files_by_split.items()}
     if known is None or not all(path for paths in local.values() for path in paths):
-        return {str(name): partial(_streamed, builder, str(name), sizes) for name in found}
+        return {str(name): partial(_streamed, builder, str(name), sizes) for name in files_by_split}
     delimiter = _delimiter(place, builder.config)
     return {
         name: partial(_told, [path for path in paths if path], known, delimiter, sizes.get(name))
@@ -149,14 +149,14 @@ def _delimiter(place: Path, config: Any) -> str:
 
 def _linked(place: Path, root: Path) -> dict[Path, Path]:
     """Make a folder of links to the folder's files, with the letters escaped that would be read as a pattern."""
-    found = {}
+    links = {}
     for file in sorted(place.rglob("*")):
         if file.is_file():
             link = root / _plain(str(file.relative_to(place)))
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(file.resolve())
-            found[link] = file
-    return found
+            links[link] = file
+    return links
 
 
 def _plain(name: str) -> str:

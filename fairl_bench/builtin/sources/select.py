@@ -73,7 +73,9 @@ class Select(Source):
         preferred, rejected = of.pair_rows().T
         gold = _label(of, GOLD)
         change = list(zip(gold[rejected].tolist(), gold[preferred].tolist(), strict=True))
-        rows = [i for i, one in enumerate(change) if not self.keep or one in {_LABELS[name] for name in self.keep}]
+        rows = [
+            i for i, labels in enumerate(change) if not self.keep or labels in {_LABELS[name] for name in self.keep}
+        ]
         if self.subtype is not None:
             present = _label(of, f"subtype:{self.subtype}")[rejected] == 1
             rows = [i for i in rows if present[i]]

@@ -15,7 +15,7 @@ from fairl_bench.errors import DamagedArtefact, FairlError, StoreError, message_
 from fairl_bench.executor import Job, JobReport, Moved
 from fairl_bench.isolation import isolated
 from fairl_bench.progress import listening
-from fairl_bench.suite.drop_ins import no_neighbours
+from fairl_bench.suite.drop_ins import no_loose_imports
 
 Began = Callable[[int], None]  # how many stages work begins on: the time to wait for another process is over
 
@@ -51,7 +51,7 @@ def _locked(job: Job, worker: Worker, began: Began) -> None:
         if left:
             began(len(left))
             # inside the locks: a child that a part forks must not let go of them
-            with isolated(), no_neighbours(worker.registry.dropped_in(stage.parts for stage in left)):
+            with isolated(), no_loose_imports(worker.registry.dropped_in(stage.parts for stage in left)):
                 worker.perform(left)
 
 

@@ -1,0 +1,36 @@
+"""The metrics that a results folder declares, so that it is read without the plugins that measured them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from fairl_bench.kinds import Evaluator
+from fairl_bench.metrics import Metric, Metrics
+from fairl_bench.results.folder import ResultsFolder, readable
+from fairl_bench.suite.registry import Registry
+
+FILE: Final = "metrics.json"
+
+
+def read_metrics(files: ResultsFolder) -> Metrics:
+    """The metrics of a results folder; of one from before they were kept, those of the evaluators in the box.
+
+    Raises `ResultsError` for a file that is broken.
+    """
+    if not files.has(FILE):
+        return built_in_metrics()
+    with readable(files.path / FILE):
+        return Metrics.read(files.json(FILE)["metrics"])
+
+
+@cache
+def built_in_metrics() -> Metrics:
+    """What the evaluators in the box declare whatever their fields."""
+    registry = Registry(installed=False)
+    declared: list[tuple[str, Metric]] = []
+    for use in registry.names("evaluator"):
+        part = registry.find(Evaluator.kind, use)
+        if issubclass(part, Evaluator) and isinstance(part.metrics, tuple):  # else their names depend on fields
+            declared += [(use, metric) for metric in part.metrics]
+    return Metrics(declared)
