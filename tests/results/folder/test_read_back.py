@@ -115,7 +115,9 @@ def test_a_reader_opens_a_file_only_when_it_is_asked_for(ran: Finished) -> None:
     with reads(ran.folder) as names:
         results = read_results(ran.folder)
         assert results.records
-        assert sorted(set(names)) == ["intervals.parquet", "manifest.json", "records.parquet", "run.json", "suite.yaml"]
+        assert sorted(set(names)) == [
+            *("intervals.parquet", "manifest.json", "metrics.json", "records.parquet", "run.json", "suite.yaml"),
+        ]
         assert results.sheets(["shifted"])
         assert {name.partition("/")[0] for name in names} >= {"scores", "examples", "truths"}
         names.clear()
