@@ -16,7 +16,7 @@ from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.records import Record
 from fairl_bench.rows import selection_of
 from fairl_bench.science.moderated import half_width
-from fairl_bench.science.power import detectable, p_against, p_of_equivalence, power
+from fairl_bench.science.power import detectable, p_of_equivalence, power, two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.selections import named_variant, without_selection
@@ -236,7 +236,7 @@ def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, found:
     if count < 2:
         return _nothing(than, "an interval over runs needs at least 2, got 1")._replace(gain=gain, units=count, n=n)
     error, freedom = float(np.std(gains, ddof=1)) / math.sqrt(count), count - 1.0
-    half, p = half_width(error, freedom), p_against(gain, error, freedom)
+    half, p = half_width(error, freedom), float(two_sided(gain, error, freedom))
     unit = "replicate" if several else "seed"
     return Effect(than, gain, gain - half, gain + half, p, error, freedom, count, unit, n, "Student's t over runs")
 
@@ -260,10 +260,10 @@ def _p(claim: Claim, effect: Effect) -> float:
     if claim.within is not None:
         if _holds(claim, effect):
             return p_of_equivalence(effect.gain, effect.error, effect.freedom, claim.within)
-        return p_against(abs(effect.gain), effect.error, effect.freedom, claim.within)
+        return float(two_sided(abs(effect.gain), effect.error, effect.freedom, claim.within))
     if not claim.by_at_least:
         return effect.p
-    return p_against(effect.gain, effect.error, effect.freedom, claim.by_at_least)
+    return float(two_sided(effect.gain, effect.error, effect.freedom, claim.by_at_least))
 
 
 def _verdict(claim: Claim, metric: Metric, setting: Setting, effect: Effect, p: float, p_holm: float) -> Verdict:

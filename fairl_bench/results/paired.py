@@ -17,7 +17,8 @@ from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.results.resampled import Resampling
 from fairl_bench.science import resampling
 from fairl_bench.science.intervals import Estimate, bootstrap, bounded, cohens_d, defined
-from fairl_bench.science.moderated import differences, half_width, two_sided
+from fairl_bench.science.moderated import differences, half_width
+from fairl_bench.science.power import two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.science.resampling import Clustered, Draws
 from fairl_bench.science.streams import stream

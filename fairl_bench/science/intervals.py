@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import expit, ndtr, ndtri, stdtrit
 
 from fairl_bench.errors import Undefined
+from fairl_bench.science.power import two_sided
 
 Floats = NDArray[np.float64]
 
@@ -68,19 +69,6 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, floa
     return float(found.mean() - half), float(found.mean() + half)
 
 
-def t_test(values: ArrayLike) -> float:
-    """Two-sided p of Student's t for a mean of zero; `Undefined` below two values.
-
-    >>> round(t_test([1.0, 2.0, 3.0]), 4)
-    0.0742
-    """
-    found = np.asarray(values, np.float64)
-    if found.size < 2:
-        raise Undefined(f"a test over runs needs at least 2, got {found.size}")
-    error = found.std(ddof=1) / math.sqrt(found.size)
-    return _tail(float(found.mean()), float(error), found.size - 1)
-
-
 def bootstrap(value: float, draws: Floats, left: Floats, confidence: float = 0.95) -> Estimate:
     """A number of one run with its BCa interval over resampled examples, and the p that this interval inverts to.
 
@@ -97,7 +85,8 @@ def bootstrap(value: float, draws: Floats, left: Floats, confidence: float = 0.9
     low, high = (_quantile(ordered, z0, acceleration, end) for end in (tails, 1 - tails))
     error = float(ordered.std())
     beyond = min(np.count_nonzero(ordered <= 0), np.count_nonzero(ordered >= 0))
-    p = _tail(value, error, math.inf) if beyond < REACH and error > 0 else _inverted(ordered, z0, acceleration)
+    normal = beyond < REACH and error > 0
+    p = float(2 * ndtr(-abs(value / error))) if normal else _inverted(ordered, z0, acceleration)
     return Estimate(value, low, high, p, error)
 
 
@@ -130,7 +119,7 @@ def welch(one: Summary, other: Summary, confidence: float = 0.95) -> Estimate:
     freedom = error**4 / sum(parts) if sum(parts) else math.inf
     quantile = ndtri((1 + confidence) / 2) if math.isinf(freedom) else stdtrit(freedom, (1 + confidence) / 2)
     half = float(quantile) * error
-    return Estimate(value, value - half, value + half, _tail(value, error, freedom), error, freedom)
+    return Estimate(value, value - half, value + half, float(two_sided(value, error, freedom)), error, freedom)
 
 
 def cohens_d(differences: ArrayLike) -> float:
@@ -173,11 +162,3 @@ def _inverted(ordered: Floats, z0: float, acceleration: float) -> float:
     stretch = 1 + acceleration * w
     z = (w / stretch if stretch > 0 else math.copysign(math.inf, w)) - z0
     return float(min(1.0, 2 * min(ndtr(z), ndtr(-z))))
-
-
-def _tail(value: float, error: float, freedom: float) -> float:
-    """Return the two-sided p of Student's t; with no error, 1 at zero and 0 elsewhere."""
-    if not error:
-        return float(value == 0)
-    z = -abs(value / error)
-    return float(2 * (ndtr(z) if math.isinf(freedom) else stdtr(freedom, z)))

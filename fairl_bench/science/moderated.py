@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, polygamma, stdtr, stdtrit
+from scipy.special import digamma, polygamma, stdtrit
 
 from fairl_bench.science.power import MOST
 
@@ -126,18 +126,6 @@ def trigamma_inverse(value: float) -> float:
         if abs(step) < 1e-10 * x:
             break
     return x
-
-
-def two_sided(value: ArrayLike, error: ArrayLike, freedom: ArrayLike) -> Floats:
-    """Two-sided p of Student's t for a difference of zero; with no error, 1 at zero and 0 elsewhere; NaN of a NaN.
-
-    >>> two_sided([0.0, 1.0, 0.0, float("nan")], [1.0, 0.0, 0.0, 1.0], 3.0).tolist()
-    [1.0, 0.0, 1.0, nan]
-    """
-    found, spread = np.broadcast_arrays(np.asarray(value, np.float64), np.asarray(error, np.float64))
-    ratio = np.divide(np.abs(found), spread, out=np.where(found == 0, 0.0, np.inf), where=spread != 0)
-    ratio = np.where(np.isnan(found) | np.isnan(spread), np.nan, ratio)
-    return np.asarray(2 * stdtr(np.minimum(freedom, MOST), -ratio), np.float64)
 
 
 def half_width(error: float, freedom: float, confidence: float = 0.95) -> float:

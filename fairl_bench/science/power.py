@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import nctdtr, stdtr, stdtrit
+
+Floats = NDArray[np.float64]
 
 MOST = 1e7  # degrees of freedom: more are the normal distribution, and scipy wants a number
 
@@ -36,17 +40,20 @@ def detectable(error: float, freedom: float = math.inf, alpha: float = 0.05, wan
     return float(stdtrit(degrees, 1 - alpha / 2) + stdtrit(degrees, wanted)) * error
 
 
-def p_against(value: float, error: float, freedom: float, margin: float = 0.0) -> float:
+def two_sided(value: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: ArrayLike = 0.0) -> Floats:
     """Two-sided p of Student's t for a difference of ``margin``; with no error 1 where it is that, and 0 elsewhere.
 
-    >>> round(p_against(1.96, 1.0, math.inf), 3), p_against(0.5, 0.0, 4.0, margin=0.5)
+    NaN of a NaN.
+
+    >>> two_sided([0.0, 1.0, 0.0, math.nan], [1.0, 0.0, 0.0, 1.0], 3.0).tolist()
+    [1.0, 0.0, 1.0, nan]
+    >>> round(float(two_sided(1.96, 1.0, math.inf)), 3), float(two_sided(0.5, 0.0, 4.0, margin=0.5))
     (0.05, 1.0)
     """
-    if any(map(math.isnan, (value, error, freedom))):
-        return math.nan
-    if not error:
-        return float(value == margin)
-    return float(2 * stdtr(min(freedom, MOST), -abs((value - margin) / error)))
+    away, spread = np.broadcast_arrays(np.abs(np.subtract(value, margin)), np.asarray(error, np.float64))
+    ratio = np.divide(away, spread, out=np.where(away == 0, 0.0, np.inf), where=spread != 0)
+    ratio = np.where(np.isnan(away) | np.isnan(spread), np.nan, ratio)
+    return np.asarray(2 * stdtr(np.minimum(freedom, MOST), -ratio), np.float64)
 
 
 def p_of_equivalence(value: float, error: float, freedom: float, margin: float) -> float:

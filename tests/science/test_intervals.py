@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fairl_bench.errors import Undefined
-from fairl_bench.science.intervals import bootstrap, bounded, cohens_d, t_interval, t_test
+from fairl_bench.science.intervals import bootstrap, bounded, cohens_d, t_interval
 from fairl_bench.science.resampling import Clustered, accuracy, margin_snr, resampled
 
 Rng = np.random.Generator
@@ -38,18 +38,15 @@ def of_examples(right: np.ndarray, resamples: int = 4000, seed: int = 0) -> Draw
 # --- Student's t
 
 
-def test_the_t_interval_and_its_p_are_scipys() -> None:
+def test_the_t_interval_is_scipys() -> None:
     values = rng().normal(0.3, 1, 7)
     test = stats.ttest_1samp(values, 0)
     assert t_interval(values) == pytest.approx(tuple(test.confidence_interval()), abs=1e-12)
-    assert t_test(values) == pytest.approx(test.pvalue, abs=1e-12)
 
 
 def test_one_run_has_no_interval() -> None:
     with pytest.raises(Undefined, match="needs at least 2, got 1"):
         t_interval([0.5])
-    with pytest.raises(Undefined, match="needs at least 2, got 1"):
-        t_test([0.5])
 
 
 def test_an_effect_size_of_differences_that_do_not_differ_is_undefined() -> None:

@@ -16,8 +16,8 @@ from fairl_bench.science.moderated import (
     half_width,
     shrunk,
     trigamma_inverse,
-    two_sided,
 )
+from fairl_bench.science.power import two_sided
 from fairl_bench.science.ranks import holm
 
 Rng = np.random.Generator
