@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.comparison import ALPHA, Comparison
+from fairl_bench.metrics import Metric
 from fairl_bench.results.results import read_results
-from fairl_bench.rows import ARROWS, head, mean_and_spread, selection_of, summary
+from fairl_bench.rows import mean_and_spread, selection_of, summary
 from fairl_bench.suite.yaml import load
 
 
@@ -43,7 +44,10 @@ def gains(folder: Path, data: str, metric: str) -> str:
         for one in found.comparisons
         if (one.data, one.truth, one.metric) == (data, truth, metric) and one.other
     }
-    rows = [f"| {head(metric)} of {data} | {' | '.join(map(_called, variants))} |", "|" + "---|" * (len(variants) + 1)]
+    rows = [
+        f"| {found.metrics[metric].head} of {data} | {' | '.join(map(_called, variants))} |",
+        "|" + "---|" * (len(variants) + 1),
+    ]
     for base in controls:
         cells = []
         for variant in variants.values():
@@ -56,7 +60,8 @@ def gains(folder: Path, data: str, metric: str) -> str:
             cells.append(mean_and_spread(*summary(own)))
         rows.append(f"| {base} itself | {' | '.join(cells)} |")
     for method, control in learning.items():
-        cells = [_gain(known.get((variant, frozenset((method, control)))), method) for variant in variants.values()]
+        pairs = [known.get((variant, frozenset((method, control)))) for variant in variants.values()]
+        cells = [_gain(pair, method, found.metrics[metric]) for pair in pairs]
         rows.append(f"| {method} over {control} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
@@ -75,11 +80,11 @@ def _called(selection: str) -> str:
     return selection.replace("-", " ") or "as the suite says"
 
 
-def _gain(one: Comparison | None, method: str) -> str:
+def _gain(one: Comparison | None, method: str, metric: Metric) -> str:
     """How much better, with its interval; bold where it is shown, by p adjusted for all pairs of methods."""
     if one is None or math.isnan(one.value):
         return "n/a"
-    sign = (1 if one.method == method else -1) * (-1 if ARROWS[one.metric] == "↓" else 1)
+    sign = (1 if one.method == method else -1) * metric.sign
     low, high = sorted((sign * one.low, sign * one.high))
     shown = f"{sign * one.value:+.3f} [{low:+.3f}, {high:+.3f}]"
     return f"**{shown}**" if one.p_holm <= ALPHA else shown
