@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import calibration
@@ -25,47 +26,53 @@ from fairl_bench.kinds import KINDS
 from fairl_bench.suite.registry import Registry
 
 ROOT = Path(__file__).parents[2]
-BLOCK = re.compile(
-    r"(<!-- (table|file|parts|toy|theory|calibration|selection|gains|real)(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)",
-    re.S,
-)
 
 
 def filled(text: str, results: Path | None) -> str:
-    """The page with every block that can be made made anew."""
+    """Return the page with every block made anew that can be made; the others stay as they are."""
 
     def fill(match: re.Match[str]) -> str:
         start, what, name, old, end = match.groups()
-        if what == "file":
-            return f"{start}```python\n{(ROOT / name).read_text()}```\n{end}"
-        if what == "parts":
-            return f"{start}{parts()}{end}"
-        if what == "toy":
-            return f"{start}{toy_world.TABLES[name]()}{end}"
-        if what == "theory":
-            return f"{start}{theory.TABLES[name]()}{end}"
-        if what == "calibration":
-            return f"{start}{calibration.TABLES[name]()}{end}"
-        if what == "selection":
-            return f"{start}{selection.TABLES[name]()}{end}"
-        if what == "gains":
-            return f"{start}{gains.table(name, results) or old}{end}"
-        if what == "real":
-            return f"{start}{real_text.table(name, results) or old}{end}"
-        suite, _, which = name.partition(" ")
-        table = results / suite / "tables" / f"{which or 'table1'}.md" if results else None
-        return f"{start}{table.read_text()}{end}" if table and table.exists() else f"{start}{old}{end}"
+        made = MAKERS[what](name, results)
+        return f"{start}{old if made is None else made}{end}"
 
     return BLOCK.sub(fill, text)
 
 
-def parts() -> str:
-    """Every built-in part: its kind, its name, what it is."""
+def file(name: str, _: Path | None) -> str:
+    """Return a file of the project as a block of Python."""
+    return f"```python\n{(ROOT / name).read_text()}```\n"
+
+
+def table(name: str, results: Path | None) -> str | None:
+    """Return a table of a results folder, ``SUITE`` or ``SUITE TABLE``; None where there is none."""
+    suite, _, which = name.partition(" ")
+    path = results / suite / "tables" / f"{which or 'table1'}.md" if results else None
+    return path.read_text() if path and path.exists() else None
+
+
+def parts(*_: object) -> str:
+    """Return the table of the built-in parts: kind, name, and what each is."""
     registry = Registry(installed=False)
     rows = ["| kind | name | what it is |", "|---|---|---|"]
     for kind in KINDS:
         rows += [f"| {kind} | `{name}` | {registry.find(kind, name).help()} |" for name in registry.names(kind)]
     return "\n".join(rows) + "\n"
+
+
+MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
+    "table": table,
+    "file": file,
+    "parts": parts,
+    "toy": lambda name, _: toy_world.TABLES[name](),
+    "theory": lambda name, _: theory.TABLES[name](),
+    "calibration": lambda name, _: calibration.TABLES[name](),
+    "selection": lambda name, _: selection.TABLES[name](),
+    "gains": gains.table,
+    "real": real_text.table,
+}
+"""By the first word of a block, what makes it."""
+BLOCK = re.compile(rf"(<!-- ({'|'.join(MAKERS)})(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S)
 
 
 def main(*arguments: str) -> None:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.metrics import Metric
-from fairl_bench.results.results import read_results
+from fairl_bench.results.results import Results, read_results
 from fairl_bench.rows import mean_and_spread, selection_of, summary
 from fairl_bench.suite.yaml import load
 
 
+class Column(NamedTuple):
+    """The question of one column: a metric on one data set, under one selection of the kept epoch."""
+
+    data: str
+    truth: str
+    metric: Metric
+    variant: str
+
+
 def table(name: str, results: Path | None) -> str | None:
-    """The block ``SUITE DATA METRIC``; nothing where there are no results of that suite."""
+    """Return the block ``SUITE DATA METRIC``, or None where there are no results of that suite."""
     suite, data, metric = name.split()
     folder = results / suite if results else None
     if folder is None or not (folder / "records.parquet").exists():
@@ -23,68 +32,73 @@ def table(name: str, results: Path | None) -> str | None:
     return gains(folder, data, metric)
 
 
-def gains(folder: Path, data: str, metric: str) -> str:
-    """A line for each method that learns from failures, a column for each selection: its gain over its control.
+def gains(folder: Path, data: str, metric_name: str) -> str:
+    """Return a line for each method that learns from failures, with its gain over its control under each selection.
 
     The first lines are the baselines' own numbers, by which the selections themselves can be compared.
     """
-    found = read_results(folder)
+    results = read_results(folder)
     content = load(folder / "suite.yaml", variables=False).content
-    controls = {_base(method): method["name"] for method in content["methods"] if _learns_nothing(method)}
+    methods = [method for method in content["methods"] if method["use"] == "failure-aware"]
+    controls = {_base(method): method["name"] for method in methods if _learns_nothing(method)}
     learning = {
         method["name"]: controls[_base(method)]
-        for method in content["methods"]
-        if method["use"] == "failure-aware" and not _learns_nothing(method) and _base(method) in controls
+        for method in methods
+        if not _learns_nothing(method) and _base(method) in controls
     }
-    there = {selection_of(row.variant): row.variant for row in found.single_records}
-    variants = {selection: there[selection] for selection in content.get("selections") or there}
-    truth = found.truth_of(data)
-    known = {
-        (one.variant, frozenset((one.method, one.other))): one
-        for one in found.comparisons
-        if (one.data, one.truth, one.metric) == (data, truth, metric) and one.other
-    }
-    rows = [
-        f"| {found.metrics[metric].head} of {data} | {' | '.join(map(_called, variants))} |",
-        "|" + "---|" * (len(variants) + 1),
+    variants = {selection_of(record.variant): record.variant for record in results.single_records}
+    selections = list(content.get("selections") or variants)
+    metric = results.metrics[metric_name]
+    columns = [Column(data, results.truth_of(data), metric, variants[selection]) for selection in selections]
+    named = [selection.replace("-", " ") or "as the suite says" for selection in selections]
+    rows = [f"| {metric.head} of {data} | {' | '.join(named)} |", "|" + "---|" * (len(columns) + 1)]
+    rows += [
+        f"| {base} itself | {' | '.join(_own(results, base, column) for column in columns)} |" for base in controls
     ]
-    for base in controls:
-        cells = []
-        for variant in variants.values():
-            own = [
-                row
-                for row in found.single_records
-                if (row.method, row.variant, row.data, row.truth, row.metric, row.slice)
-                == (base, variant, data, truth, metric, "all")
-            ]
-            cells.append(mean_and_spread(*summary(own)))
-        rows.append(f"| {base} itself | {' | '.join(cells)} |")
     for method, control in learning.items():
-        pairs = [known.get((variant, frozenset((method, control)))) for variant in variants.values()]
-        cells = [_gain(pair, method, found.metrics[metric]) for pair in pairs]
+        cells = [_gain(_comparison(results, method, control, column), method, metric) for column in columns]
         rows.append(f"| {method} over {control} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
 
 def _base(method: Mapping[str, Any]) -> str:
-    """The name of the row that is a failure-aware method's base alone."""
+    """Return the name of the row that is a failure-aware method's base alone."""
     return str((method.get("base") or {}).get("use", ""))
 
 
 def _learns_nothing(method: Mapping[str, Any]) -> bool:
     sampling = method.get("sampling") or {}
-    return method["use"] == "failure-aware" and sampling.get("use") == "constant" and sampling.get("value") == 0
+    return sampling.get("use") == "constant" and sampling.get("value") == 0
 
 
-def _called(selection: str) -> str:
-    return selection.replace("-", " ") or "as the suite says"
+def _own(results: Results, method: str, column: Column) -> str:
+    """Return a method's own mean and spread."""
+    question = (method, column.variant, column.data, column.truth, column.metric.name, "all")
+    return mean_and_spread(
+        *summary(
+            [
+                record
+                for record in results.single_records
+                if (record.method, record.variant, record.data, record.truth, record.metric, record.slice) == question
+            ]
+        )
+    )
 
 
-def _gain(one: Comparison | None, method: str, metric: Metric) -> str:
-    """How much better, with its interval; bold where it is shown, by p adjusted for all pairs of methods."""
-    if one is None or math.isnan(one.value):
+def _comparison(results: Results, method: str, control: str, column: Column) -> Comparison | None:
+    """Return the paired difference of a method and its control, whichever of them it names first."""
+    question = (column.variant, column.data, column.truth, column.metric.name, {method, control})
+    for one in results.comparisons:
+        if (one.variant, one.data, one.truth, one.metric, {one.method, one.other}) == question:
+            return one
+    return None
+
+
+def _gain(comparison: Comparison | None, method: str, metric: Metric) -> str:
+    """Return how much better a method is, with its interval; bold where it is shown, by Holm over all pairs."""
+    if comparison is None or math.isnan(comparison.value):
         return "n/a"
-    sign = (1 if one.method == method else -1) * metric.sign
-    low, high = sorted((sign * one.low, sign * one.high))
-    shown = f"{sign * one.value:+.3f} [{low:+.3f}, {high:+.3f}]"
-    return f"**{shown}**" if one.p_holm <= ALPHA else shown
+    sign = metric.sign * (1 if comparison.method == method else -1)
+    low, high = sorted((sign * comparison.low, sign * comparison.high))
+    shown = f"{sign * comparison.value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"**{shown}**" if comparison.p_holm <= ALPHA else shown

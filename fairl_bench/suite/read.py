@@ -66,7 +66,7 @@ def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) ->
 _AXES = ("models", "encoders", "methods", "replicates", "seeds", "evaluate")
 
 
-def _written(value: Any) -> Any:
+def _written(value: object) -> Any:
     """A point of the product as its variant is named: a secret by its variable."""
     if isinstance(value, Mapping):
         return {name: _written(entry) for name, entry in value.items()}
