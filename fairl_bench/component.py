@@ -58,7 +58,7 @@ class PathText(str):
     written: str
 
 
-def _absolute(value: Any) -> Any:
+def _absolute(value: object) -> Any:
     return str(value.folder / value) if isinstance(value, PathText) and value else value
 
 
@@ -84,7 +84,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _prepare(cls, value: Any) -> Any:
+    def _prepare(cls, value: object) -> Any:
         """Refuse an unknown field with its near matches; take lists as tuples."""
         if not isinstance(value, Mapping):
             return value
@@ -112,7 +112,7 @@ class Component(Settings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _from_spec(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+    def _from_spec(cls, value: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         """Where a field's type is a kind, take ``{"use": name, ...}`` and build what is registered under that name."""
         if not isinstance(value, Mapping) or "use" not in value:
             if isinstance(value, Mapping) and inspect.isabstract(cls):
@@ -143,7 +143,7 @@ class Component(Settings):
         return built
 
     @classmethod
-    def named(cls, use: str, **fields: Any) -> Self:
+    def named(cls, use: str, **fields: object) -> Self:
         """A part made in Python as a suite would make it: ``use`` is the name that it is registered under."""
         built = cls(**fields)
         built._use = use
@@ -192,7 +192,7 @@ class Component(Settings):
 _SIMPLE = {str, int, float, bool, type(None)}
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Settings, tuples and mappings as the dicts and lists that JSON and YAML hold."""
     if type(value) in _SIMPLE:
         return value
@@ -207,7 +207,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def tuples(value: Any) -> Any:
+def tuples(value: object) -> Any:
     """The same data with every list a tuple, as frozen parts hold them.
 
     >>> tuples({"data": ["a", ["b"]]})
@@ -222,7 +222,7 @@ def tuples(value: Any) -> Any:
     return value
 
 
-def parts_within(value: Any) -> Iterator[Component]:
+def parts_within(value: object) -> Iterator[Component]:
     """Every part in a value, the inner ones first."""
     if isinstance(value, Settings):
         for name in type(value).model_fields:

@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from fairl_bench.errors import DataError
 from fairl_bench.textfiles import opened
@@ -20,7 +19,7 @@ from fairl_bench.untrusted import open_file
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces; floats in their shortest form, NaN refused.
 
     >>> canonical({"b": 1.0, "a": [True, None, "é"]})
@@ -29,7 +28,7 @@ def canonical(value: Any) -> str:
     return _CANONICAL.encode(value)
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """The SHA-256 of a value's canonical JSON."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 

@@ -53,7 +53,7 @@ def hidden(text: str) -> str:
     return _hide(text, _known())
 
 
-def hidden_in(value: Any, *, environment: bool = True) -> Any:
+def hidden_in(value: object, *, environment: bool = True) -> Any:
     """The same plain data with every text `hidden`; without ``environment``, only what the suite has used is hidden."""
     return _hide_in(value, _known(environment=environment))
 
@@ -64,7 +64,7 @@ def _hide(text: str, known: Sequence[tuple[str, str]]) -> str:
     return _QUERY.sub(rf"\1{MASK}", _USER.sub("", text))
 
 
-def _hide_in(value: Any, known: Sequence[tuple[str, str]]) -> Any:
+def _hide_in(value: object, known: Sequence[tuple[str, str]]) -> Any:
     if isinstance(value, str):
         return _hide(value, known)
     if isinstance(value, Mapping):
@@ -103,12 +103,12 @@ def is_secret(field: FieldInfo) -> bool:
     return Secret in field.metadata or "SecretStr" in str(field.annotation)
 
 
-def shown(value: Any, source: Any = None) -> Any:
+def shown(value: object, source: object = None) -> Any:
     """Settings as plain data; secrets are replaced by their names in ``source``, the data of the file."""
     return hidden_in(_shown(value, source))
 
 
-def _shown(value: Any, source: Any) -> Any:
+def _shown(value: object, source: object) -> Any:
     if isinstance(value, Settings):
         return dict(_fields(value, source if isinstance(source, Mapping) else {}))
     if isinstance(value, Mapping):
@@ -133,7 +133,7 @@ def _fields(value: Settings, source: Mapping[str, Any]) -> Iterator[tuple[str, A
             yield name, _shown(entry, source.get(name))
 
 
-def _secret(value: Any, source: Any) -> Any:
+def _secret(value: object, source: object) -> Any:
     """The name under which a secret is written; None where there is none."""
     if value is None:
         return None

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Mapping
 from io import BufferedReader
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import Final
 
 LONGEST: Final = 255  # bytes of a name that file systems allow
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -98,7 +98,7 @@ def remove(path: Path) -> None:
         return
 
 
-def depth(value: Any, most: int = 64) -> int:
+def depth(value: object, most: int = 64) -> int:
     """How deeply mappings and lists are nested, counted up to ``most``.
 
     >>> depth(3), depth([]), depth({"a": [1, {"b": 2}]})

@@ -71,7 +71,7 @@ def _fields(part: BaseModel, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _value(value: Any, registry: Registry) -> Any:
+def _value(value: object, registry: Registry) -> Any:
     if isinstance(value, FilePath):  # by its content: its place does not matter
         return {"sha256": file_digest(Path(value))}
     if isinstance(value, Component):

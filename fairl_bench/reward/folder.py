@@ -105,7 +105,7 @@ def _built(folder: Path, kind: type[P], made: Made, find: Find, changed: Mapping
     return part
 
 
-def _placed(value: Any) -> Any:
+def _placed(value: object) -> Any:
     return str(Path(value).resolve()) if isinstance(value, str) and lies_there(value) else value
 
 

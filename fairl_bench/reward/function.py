@@ -41,7 +41,7 @@ class RecoveredReward:
         return self.name
 
     def __call__(
-        self, completions: Sequence[Written], prompts: Sequence[Written] | None = None, **_: Any
+        self, completions: Sequence[Written], prompts: Sequence[Written] | None = None, **_: object
     ) -> list[float]:
         """The reward of each completion.  TRL gives these two by name, beside columns that are not read.
 
@@ -120,7 +120,7 @@ def text_of(value: Written) -> str:
     raise DataError(f"a reward needs a text or a list of messages, got {value!r:.60}")
 
 
-def _content(content: Any) -> str:
+def _content(content: object) -> str:
     if content is None:  # a message that only calls a tool
         return ""
     if isinstance(content, str):

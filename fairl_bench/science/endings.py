@@ -11,7 +11,7 @@ End = int | Sequence[int] | None
 """End tokens as a configuration writes them: one, several or none."""
 
 
-def each_end(end: Any) -> Iterator[int]:
+def each_end(end: object) -> Iterator[int]:
     """Return the tokens that a configuration names; what is not a whole number names none."""
     for token in end if isinstance(end, Sequence) and not isinstance(end, str) else (end,):
         if isinstance(token, int) and not isinstance(token, bool):

@@ -66,7 +66,7 @@ def plain_settings(tokenizer: Any, ends: Sequence[int]) -> Any:
     return _settings(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
 
 
-def _settings(**fields: Any) -> Any:
+def _settings(**fields: object) -> Any:
     from transformers import GenerationConfig
 
     return GenerationConfig(**fields)  # type: ignore[no-untyped-call]

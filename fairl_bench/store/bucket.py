@@ -14,7 +14,7 @@ from fairl_bench.store.store import Size
 
 
 class Bucket:
-    """Objects by name below a URL; every failure is a `StoreError` that says what to do."""
+    """The objects below a URL, by name; every failure is a `StoreError` that says what to do."""
 
     def __init__(self, url: str) -> None:
         import fsspec
@@ -32,10 +32,12 @@ class Bucket:
                 self.system.call_s3("list_objects_v2", Bucket=self.root.split("/")[0], MaxKeys=1)
 
     def _at(self, name: str) -> str:
+        """The full name of an object."""
         return f"{self.root.rstrip('/')}/{name}"
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
+        """Inside, errors of the backend are raised as `StoreError`."""
         try:
             yield
         except (StoreError, DamagedArtefact, KeyboardInterrupt):
@@ -46,14 +48,14 @@ class Bucket:
     def exists(self, name: str) -> bool:
         """Whether there is an object of this name."""
         with self._store_errors():
-            try:  # not fsspec's exists: to it a store that cannot be reached holds nothing
+            try:  # not fsspec's exists: it says no for a store that cannot be reached
                 self.system.info(self._at(name))
             except FileNotFoundError:
                 return False
             return True
 
     def read(self, name: str, most: int | None = None) -> bytes | None:
-        """An object's bytes, one more than ``most`` of a larger one; None where there is none."""
+        """The bytes of an object, at most one more than ``most``; None where there is none."""
         with self._store_errors():
             try:
                 if most is None:
@@ -63,6 +65,7 @@ class Bucket:
                 return None
 
     def _read_part(self, name: str, size: int) -> bytes:
+        """The first bytes of an object; all of them where the backend cannot read a part."""
         try:
             return bytes(self.system.cat_file(self._at(name), start=0, end=size))
         except FileNotFoundError:
@@ -73,8 +76,8 @@ class Bucket:
     def create(self, name: str, data: bytes) -> bool:
         """Make an object unless there is one; whether it was made.
 
-        Where the backend has no conditional put, another writer may come between the look and the put: then the later
-        of two equal answers stands.
+        Where the backend has no conditional put, another writer may come between test and put: then the later of two
+        equal answers stays.
         """
         with self._store_errors():
             try:
@@ -108,7 +111,7 @@ class Bucket:
         self.remove([name])
 
     def remove(self, names: list[str]) -> None:
-        """Remove objects; those that are gone already are none to remove."""
+        """Remove objects, if they are there."""
         for name in names:
             with self._store_errors(), suppress(FileNotFoundError):
                 self.system.rm_file(self._at(name))
@@ -117,39 +120,41 @@ class Bucket:
         """Size and age of every object below a name, by name."""
         with self._store_errors():
             try:
-                found = self.system.find(self._at(below), detail=True)
+                listing = self.system.find(self._at(below), detail=True)
             except FileNotFoundError:
                 return {}
         cut = len(self.root.rstrip("/")) + 1
-        return {name[cut:]: Size(int(info["size"] or 0), _made(info)) for name, info in sorted(found.items())}
+        return {name[cut:]: Size(int(info["size"] or 0), _made(info)) for name, info in sorted(listing.items())}
 
 
 def _made(info: Mapping[str, Any]) -> float:
-    """When an object was written, as its backend calls it; now where it does not say."""
+    """When an object was written, under the name that its backend has for it; now where it has none."""
     for name in ("LastModified", "last_modified", "updated", "mtime", "created"):
-        found = info.get(name)
-        if isinstance(found, datetime):
-            return found.timestamp()
-        if isinstance(found, int | float):
-            return float(found)
+        made = info.get(name)
+        if isinstance(made, datetime):
+            return made.timestamp()
+        if isinstance(made, int | float):
+            return float(made)
     return time.time()
 
 
 def _reason(error: Exception) -> str:
     """What went wrong with a store and what to do, for any backend."""
-    name, said = type(error).__name__, _first_line(error)
+    name, message = type(error).__name__, _first_line(error)
     if name in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError"):
         return (
-            f"needs credentials and found none ({said}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a "
+            f"needs credentials and found none ({message}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a "
             "profile in AWS_PROFILE"
         )
     if isinstance(error, PermissionError):
-        return f"does not let you: {said}; ask for the right to list, read and write it, or name another with --store"
+        return (
+            f"does not let you: {message}; ask for the right to list, read and write it, or name another with --store"
+        )
     if isinstance(error, FileNotFoundError):
-        return f"cannot be used: {said}; make its bucket, or name another store with --store"
-    return f"cannot be reached: {said}; run the same command again when it is back: finished work is kept"
+        return f"cannot be used: {message}; make its bucket, or name another store with --store"
+    return f"cannot be reached: {message}; run the same command again when it is back: finished work is kept"
 
 
 def _first_line(error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    return said[0] if said else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Numbers at the door of the store: what is NaN or infinite ends its stage, which says what, where and which rows."""
+"""Checks that numbers are finite before they are stored; the message names the rows with NaN or infinity."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fairl_bench.data import Examples
 from fairl_bench.errors import NotFinite
 from fairl_bench.training import Reward
 
-_FIRST = 3  # rows that are named
+_FIRST = 3  # rows that are listed
 
 
 def finite_rows(what: str, rows: NDArray[Any], texts: Sequence[str], advice: str) -> None:
     """Raise `NotFinite` where a row of ``rows [n, …]`` is not finite; ``texts [n]`` are what the rows are of."""
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))
     if len(bad):
-        raise NotFinite(f"{what} is NaN or infinite in {_told(bad, len(rows), texts)}; {advice}")
+        raise NotFinite(f"{what} is NaN or infinite in {_places(bad, len(rows), texts)}; {advice}")
 
 
-def _told(bad: NDArray[np.int64], n: int, texts: Sequence[str]) -> str:
+def _places(bad: NDArray[np.int64], n: int, texts: Sequence[str]) -> str:
     """``2 of 9 rows (3, 7), first of the text '…'``."""
     first = ", ".join(map(str, bad[:_FIRST].tolist())) + (", …" if len(bad) > _FIRST else "")
     return f"{len(bad)} of {n} rows ({first}), first of the text {texts[bad[0]][:60]!r}"
@@ -56,6 +56,7 @@ def finite_reward(reward: Reward) -> None:
 
 
 def _finite_history(name: str, column: Sequence[float]) -> None:
+    """Raise `NotFinite` where a column of the training history is not finite."""
     bad = np.flatnonzero(~np.isfinite(np.asarray(column, np.float64)))
     if len(bad):
         raise NotFinite(
@@ -65,6 +66,7 @@ def _finite_history(name: str, column: Sequence[float]) -> None:
 
 
 def _finite_facts(facts: Mapping[str, float | int | str | bool]) -> None:
+    """Raise `NotFinite` for a fact that is not finite."""
     for name, value in facts.items():
         if isinstance(value, float) and not np.isfinite(value):
             raise NotFinite(f"{name!r} of the fitted reward is {value}; leave out what is not defined")

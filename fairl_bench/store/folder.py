@@ -3,15 +3,15 @@
 ::
 
     STORE/ab/ab12…/        one artefact: its files and ``manifest.json`` (`fairl_bench.store.manifest`)
-    STORE/tmp/             half-written artefacts, renamed into place when complete; each has a lock while it is written
+    STORE/tmp/             unfinished artefacts, renamed into place when complete; each has a lock while it is written
     STORE/scratch/KEY/     checkpoints of unfinished work, gone when it is finished
     STORE/damaged/         artefacts that did not match their checksums, set aside
     STORE/locks/           one lock a key, so that two processes do not do one piece of work twice; gone with its run
     STORE/runs/            what runs now, and the keys that it uses
 
-What is written is forced to the disk together with what was written within half a second before, and all of it before
-a run ends.  A machine that crashes meanwhile has lost no more than that, or left an artefact torn: its checksums, or
-those of its manifest, say so when it is read, and it is made again.
+Artefacts are forced to the disk together with others of the same half second, and all of them before a run ends.  A
+crash of the machine loses no more than that, or leaves an artefact incomplete: its checksums, or that of its manifest,
+show it when the artefact is read, and it is made again.
 
 """
 
@@ -41,7 +41,7 @@ from fairl_bench.store.store import Size, Store
 from fairl_bench.untrusted import is_digest, is_name, kind_of, read_file, remove
 
 AT_RISK = 0.5
-"""Seconds of work, at most, that a crash of the machine undoes; thousands of short stages are forced down together."""
+"""Seconds of work that a crash of the machine loses, at most; thousands of short stages are forced to disk together."""
 
 
 class FolderStore(Store):
@@ -90,7 +90,7 @@ class FolderStore(Store):
             self.put(key, folder)
 
     def put(self, key: str, folder: Path) -> None:
-        """Rename a whole artefact into its place; another process may have been first, with the same answer."""
+        """Move a whole artefact into its place; another process may have been first, with the same answer."""
         place = self.path(key)
         place.parent.mkdir(exist_ok=True)
         if os.path.lexists(place) and not self.has(key):
@@ -134,24 +134,24 @@ class FolderStore(Store):
 
     def checked(self, key: str) -> tuple[str, Path]:
         """The kind and the folder of a finished artefact, checked as by `read`."""
-        told = self._whole(key)
-        if not is_sealed(told):
-            self._seal(key, told)
-        return str(told["kind"]), self.path(key)
+        manifest = self._whole(key)
+        if not is_sealed(manifest):
+            self._seal(key, manifest)
+        return str(manifest["kind"]), self.path(key)
 
     def _whole(self, key: str) -> dict[str, Any]:
-        """The manifest of an artefact whose files are what it says.  Raises `DamagedArtefact`."""
-        told = self.manifest(key)
-        check(key, self.path(key), told["files"])
-        return told
+        """The manifest of an artefact, all of whose files match it.  Raises `DamagedArtefact`."""
+        manifest = self.manifest(key)
+        check(key, self.path(key), manifest["files"])
+        return manifest
 
-    def _seal(self, key: str, told: Mapping[str, Any]) -> None:
-        """Give a manifest of an earlier version its checksum, where that can be written."""
+    def _seal(self, key: str, manifest: Mapping[str, Any]) -> None:
+        """Add the checksum to a manifest of an earlier version, if the store can be written."""
         place = self.path(key) / MANIFEST
-        half = self.root / "tmp" / uuid.uuid4().hex
+        new = self.root / "tmp" / uuid.uuid4().hex
         with suppress(OSError):
-            half.write_text(manifest_text(key, told))
-            half.replace(place)
+            new.write_text(manifest_text(key, manifest))
+            new.replace(place)
 
     def sealed(self, key: str) -> bool:
         """Whether a manifest has a checksum of its own: those of earlier versions had none."""
@@ -160,12 +160,12 @@ class FolderStore(Store):
     def changed(self, key: str) -> bool:
         """Whether something of a finished artefact is younger than its manifest, which is written last.
 
-        What a disk loses by itself looks the same as before: that is found when it is read.
+        Damage by the disk itself does not change any time; it is found when the artefact is read.
         """
         folder = f"{self.root}/{key[:2]}/{key}"
         try:
-            with os.scandir(folder) as found:
-                times = {one.name: one.stat(follow_symlinks=False).st_mtime_ns for one in found}
+            with os.scandir(folder) as entries:
+                times = {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries}
             return max(os.stat(folder).st_mtime_ns, *times.values()) > times[MANIFEST]  # noqa: PTH116  # as `has`
         except (OSError, KeyError):
             return False
@@ -220,21 +220,21 @@ class FolderStore(Store):
         return folder
 
     def clear(self, key: str) -> None:
-        """Forget the checkpoints of work that is finished."""
+        """Remove the checkpoints of work that is finished."""
         shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
 
     @contextmanager
     def unfinished(self) -> Iterator[Path]:
-        """An empty folder for what is not whole yet, gone at the end; its lock says that its process lives."""
+        """An empty folder for an unfinished artefact, removed at the end; its lock shows that its process is alive."""
         folder = self.root / "tmp" / uuid.uuid4().hex
         lock = lock_at(folder.with_suffix(".lock"))
-        lock.acquire()  # before the folder is there: `sweep` takes one without a lock for a dead process's
+        lock.acquire()  # before the folder is made: `sweep` removes folders without a lock
         try:
             folder.mkdir()
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # or it hides why
+            with suppress(OSError):  # or it would hide an error of the work
                 folder.with_suffix(".lock").unlink(missing_ok=True)
             lock.release()
 
@@ -254,8 +254,8 @@ class FolderStore(Store):
 
     def keys(self) -> list[str]:
         """The keys of all finished artefacts."""
-        found = (path.parent for path in self.root.glob(f"??/*/{MANIFEST}"))
-        return sorted(place.name for place in found if is_digest(place.name) and place.parent.name == place.name[:2])
+        places = (path.parent for path in self.root.glob(f"??/*/{MANIFEST}"))
+        return sorted(place.name for place in places if is_digest(place.name) and place.parent.name == place.name[:2])
 
     def sizes(self) -> dict[str, Size]:
         """The size and age of every finished artefact, by key."""
@@ -270,24 +270,23 @@ class FolderStore(Store):
     def leftovers(self) -> dict[str, Size]:
         """What no artefact is part of, by its place: ``damaged/``, ``scratch/KEY`` and what dead processes left in
         ``tmp/``."""
-        rooms = (_all_of(self.root / room) for room in ("damaged", "scratch"))
-        found = [*(path for room in rooms for path in room), *self.stale()]
-        return {path.relative_to(self.root).as_posix(): measured(path) for path in found}
+        kept = (path for name in ("damaged", "scratch") for path in _all_of(self.root / name))
+        return {path.relative_to(self.root).as_posix(): measured(path) for path in (*kept, *self.stale())}
 
     def discard(self, leftover: str) -> None:
         """Remove one of `leftovers`.  Raises `StoreError` for what is none."""
-        room, _, name = leftover.partition("/")
-        if room not in ("damaged", "scratch", "tmp") or not is_name(name):
+        folder, _, name = leftover.partition("/")
+        if folder not in ("damaged", "scratch", "tmp") or not is_name(name):
             raise StoreError(f"{leftover!r:.100} is no leftover of the store {self.root}")
-        remove(self.root / room / name)
-        if room == "tmp":
-            remove(self.root / room / f"{name}.lock")
+        remove(self.root / folder / name)
+        if folder == "tmp":
+            remove(self.root / folder / f"{name}.lock")
 
     def stale(self) -> list[Path]:
         """What dead processes left half-written."""
         with self.store_errors():
-            halves = (path for path in _all_of(self.root / "tmp") if path.suffix not in (".lock", HELD))
-            return [path for path in halves if is_free(path.with_suffix(".lock"))]
+            unfinished = (path for path in _all_of(self.root / "tmp") if path.suffix not in (".lock", HELD))
+            return [path for path in unfinished if is_free(path.with_suffix(".lock"))]
 
     def sweep(self, finished: Callable[[str], bool]) -> None:
         """Remove what dead processes left: what is half-written, and the checkpoints of what is finished."""
@@ -317,7 +316,7 @@ class FolderStore(Store):
             yield name
         finally:
             self.runs.end(name)
-            with suppress(OSError):  # they are in nobody's way
+            with suppress(OSError):  # locks that stay do no harm
                 remove_free(self.root / "locks")
 
     @contextmanager
@@ -332,22 +331,22 @@ class FolderStore(Store):
 
 
 def check(key: str, folder: Path, files: Mapping[str, str]) -> None:
-    """Hold every file against its checksum, and a folder against its files.  Raises `DamagedArtefact`."""
+    """Check every file against its checksum, and that the folder holds no other file.  Raises `DamagedArtefact`."""
     for name, expected in files.items():
         try:
-            found = file_digest(folder / name, follow=False)
+            digest = file_digest(folder / name, follow=False)
         except DataError as error:
             raise DamagedArtefact(key, str(error)) from error
-        if found != expected:
+        if digest != expected:
             raise DamagedArtefact(key, f"{name} does not match its checksum")
     for name in os.listdir(folder):  # noqa: PTH208  # asked at every read
-        # a model's folder is read by what lies in it; what a system hides there (.nfs…) is read by nobody
+        # all files in the folder of a model are read, but not those that a system hides there (.nfs…)
         if name not in files and name != MANIFEST and not name.startswith("."):
             raise DamagedArtefact(key, f"{name!r} was not written with it")
 
 
 def _digest_of(path: Path) -> str:
-    """The checksum of a file of an artefact, in which a link becomes the file that it leads to.
+    """The checksum of a file of an artefact; a link is replaced by the file that it leads to.
 
     Raises `DataError` for what an artefact cannot hold.
     """
@@ -363,8 +362,8 @@ def _digest_of(path: Path) -> str:
 
 
 def _in_the_way(error: BaseException, root: Path) -> str | None:
-    """What lies where the store has a file or a folder of its own and is none; None where it is something else."""
-    if not isinstance(error, OSError) or error.errno not in _WAYS or not isinstance(error.filename, str):
+    """What lies in the place of a file or folder of the store; None where that did not cause the error."""
+    if not isinstance(error, OSError) or error.errno not in _IN_THE_WAY or not isinstance(error.filename, str):
         return None
     place = Path(error.filename)
     try:
@@ -374,19 +373,20 @@ def _in_the_way(error: BaseException, root: Path) -> str | None:
     return f"something else lies in the place of {place}, or above it" if own else None
 
 
-_WAYS = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 
 
 def measured(folder: Path) -> Size:
-    """The bytes of all files of a folder, and when the folder was last changed; zeros where it is gone."""
+    """The bytes of all files in a folder, and when it was last changed; zeros where it is gone."""
     try:
-        found = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        return Size(sum(found), folder.stat().st_mtime)
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        return Size(sum(sizes), folder.stat().st_mtime)
     except OSError:
         return Size(0, 0.0)
 
 
 def _all_of(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where there is none."""
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
@@ -400,12 +400,12 @@ def _force(path: Path) -> None:
 
 
 def _found_syncfs() -> Callable[[int], int] | None:
-    """Linux's call that forces a whole file system at once; None elsewhere: each file is forced by itself."""
+    """Linux's call that forces a whole file system to disk; None elsewhere, where each file is forced by itself."""
     try:
-        found: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
+        syncfs: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
     except (AttributeError, OSError, TypeError):
         return None
-    return found
+    return syncfs
 
 
 _syncfs = _found_syncfs()

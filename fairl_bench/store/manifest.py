@@ -1,4 +1,4 @@
-"""The manifest of an artefact: what it is, its files with their checksums, what is told of it, and a checksum of all.
+"""The manifest of an artefact: its kind, its files with their checksums, facts about it, and a checksum of it all.
 
 ::
 
@@ -9,7 +9,8 @@
      "sha256": "<SHA-256 of the key and of every byte above>"
     }
 
-The last line covers the key too, so that a manifest in another's place is none.  Those of earlier versions lack it.
+The last line covers the key too, so that a manifest in the place of another is refused.  Manifests of earlier versions
+have no such line.
 """
 
 from __future__ import annotations
@@ -25,42 +26,42 @@ from fairl_bench.untrusted import is_digest, is_name
 
 MANIFEST: Final = "manifest.json"
 MOST_BYTES: Final = 64 * 2**20
-"""More is no manifest."""
+"""A longer file is no manifest."""
 
-_MARK = b',\n "sha256": "'  # no other line begins so: inside of a text, its quotes and its end have a backslash
-_AGES = 1e12  # seconds: below it, and no NaN
+_MARK = b',\n "sha256": "'  # no other line begins like this: inside a text, quotes and line ends have a backslash
+_AGES = 1e12  # seconds: the time of a stage must be less, and not NaN
 _FIELDS = {"kind", "files", "facts"}
 _SEAL = "sha256"
 _PLACE = "place"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-def manifest_text(key: str, told: Mapping[str, Any]) -> str:
-    """A manifest as it is kept: kind, files, facts, in an object store the place of its files, and its checksum."""
-    content = {name: value for name, value in told.items() if name != _SEAL}
+def manifest_text(key: str, manifest: Mapping[str, Any]) -> str:
+    """The text of a manifest: kind, files, facts, in an object store the place of its files, and its checksum."""
+    content = {name: value for name, value in manifest.items() if name != _SEAL}
     body = json.dumps(content, indent=1).removesuffix("\n}")
     return f'{body}{_MARK.decode()}{_checksum(key, body.encode())}"\n}}'
 
 
-def is_sealed(told: Mapping[str, Any]) -> bool:
+def is_sealed(manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest that was read has a checksum of its own."""
-    return _SEAL in told
+    return _SEAL in manifest
 
 
 def read_manifest(key: str, text: bytes) -> dict[str, Any]:
-    """A manifest's content, held against its checksum and its key.  Raises `DamagedArtefact` for a broken one."""
+    """The content of a manifest, checked against its checksum and its key.  Raises `DamagedArtefact`."""
     body, mark, end = text.rpartition(_MARK)
     if mark and end != f'{_checksum(key, body)}"\n}}'.encode():
         raise DamagedArtefact(key, "its manifest does not match its checksum")
     try:
-        found = json.loads(text)
+        manifest: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DamagedArtefact(key, f"its manifest cannot be read: {error}") from error
-    if not isinstance(found, dict) or not found.keys() >= _FIELDS:
+    if not isinstance(manifest, dict) or not manifest.keys() >= _FIELDS:
         raise DamagedArtefact(key, "its manifest lacks fields")
-    if wrong := _wrong(key, found):
+    if wrong := _wrong(key, manifest):
         raise DamagedArtefact(key, f"its manifest {wrong}")
-    return found
+    return manifest
 
 
 def _checksum(key: str, body: bytes) -> str:
@@ -68,7 +69,7 @@ def _checksum(key: str, body: bytes) -> str:
 
 
 def _wrong(key: str, told: Mapping[str, Any]) -> str:
-    """What of a manifest's content cannot be; empty where all can.  Whoever may write to a store may write one."""
+    """What is impossible in a manifest; empty where nothing is.  Everybody who may write to a store can write one."""
     if more := sorted(told.keys() - _FIELDS - {_PLACE, _SEAL}):
         return f"has a field {more[0]!r:.60}"
     if not is_name(told["kind"]):

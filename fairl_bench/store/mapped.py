@@ -1,4 +1,4 @@
-"""Arrays that may be larger than what memory has to spare: written without a copy, read by mapping the file.
+"""Arrays that may be larger than the free memory: written without a copy, read by mapping the file.
 
 The format is safetensors'; its own library copies every array on the way in and on the way out.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NAMES: Mapping[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
-_ALIGN = 64  # bytes: a row starts where a vector register likes it
+_ALIGN = 64  # bytes: rows are aligned to vector registers
 
 
 def save(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
@@ -35,10 +35,9 @@ def save(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a safetensors file, mapped: read where they are used, and read-only.
+    """The arrays of a safetensors file, mapped: their pages are read when they are used, and they are read-only.
 
-    A library that writes all the same changes a copy in this process's memory, never the file: were the pages
-    themselves protected, it would end the process.
+    A library that writes all the same changes a copy in memory, never the file.  Protected pages would end the process.
     """
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
@@ -49,8 +48,8 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
 
 def _mapped(path: Path, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
     dtype, shape = _NAMES[entry["dtype"]], tuple(entry["shape"])
-    if not math.prod(shape):  # nothing cannot be mapped
+    if not math.prod(shape):  # an empty array cannot be mapped
         return np.empty(shape, dtype)
-    found = np.memmap(path, dtype, mode="c", offset=start + entry["data_offsets"][0], shape=shape)
-    found.flags.writeable = False
-    return found
+    array = np.memmap(path, dtype, mode="c", offset=start + entry["data_offsets"][0], shape=shape)
+    array.flags.writeable = False
+    return array

@@ -1,11 +1,11 @@
-"""The table of answers in an object store, through fsspec; a folder on this machine holds what it has read and made.
+"""The store behind a URL, in an object store; a folder on this machine holds a copy of what was read and made here.
 
 ::
 
     PLACE/manifests/KEY.json       what makes an artefact exist: written last, names the folder of its files
     PLACE/files/KEY/ID/            its files, as one writer left them; two writers never share an ID
-    PLACE/damaged/KEY-ID/          what did not match its checksums, set aside
-    PLACE/runs/                    what runs now, and the keys that it uses
+    PLACE/damaged/KEY-ID/          artefacts that did not match their checksums, set aside
+    PLACE/runs/                    the runs that use the store now, and their keys
 
 Locks, checkpoints and half-written artefacts are those of the folder, so processes of one machine wait for one another.
 Of two machines each may do a stage: the first manifest stands, and both go on with its answer.
@@ -42,7 +42,7 @@ class ObjectStore(Store):
         self.objects = Bucket(url)
         self.copy = FolderStore(root or copy_of(url))
         self.place, self.root = url, self.copy.root
-        self._seen: set[str] | None = None
+        self._listed: set[str] | None = None
         self._held: set[str] = set()
 
     @property
@@ -59,14 +59,14 @@ class ObjectStore(Store):
 
         The store is listed once; what it lacked then is asked for again.
         """
-        if self._seen is None:
-            self._seen = set(self.keys())
-        if key not in self._seen and (self.objects.exists(_manifest(key)) or self._offered(key)):
-            self._seen.add(key)
-        return key in self._seen
+        if self._listed is None:
+            self._listed = set(self.keys())
+        if key not in self._listed and (self.objects.exists(_manifest(key)) or self._offered(key)):
+            self._listed.add(key)
+        return key in self._listed
 
     def _offered(self, key: str) -> bool:
-        """Put a whole artefact of this machine into the store: one that was made while the store was away, say."""
+        """Put a whole artefact of this machine into the store, if there is one: made while the store was away, say."""
         if not self.copy.has(key):
             return False
         if key in self._held:
@@ -78,6 +78,7 @@ class ObjectStore(Store):
             return False
 
     def _put_whole(self, key: str) -> bool:
+        """Put an artefact of this machine into the store, if it is not damaged; whether it was."""
         try:
             self.copy.read(key)
         except DamagedArtefact:
@@ -90,7 +91,7 @@ class ObjectStore(Store):
     def lock(self, key: str, *, wait: bool = True) -> Iterator[None]:
         """Held while an artefact is made; processes on this machine wait for one another, those of others do not."""
         with self.copy.lock(key, wait=wait):
-            self._unsee(key)  # what the list had may be gone, or damaged and set aside by another process
+            self._forget_listed(key)  # another process may have removed it, or set it aside, since the store was listed
             self._held.add(key)
             try:
                 yield
@@ -115,13 +116,14 @@ class ObjectStore(Store):
         self._put(key)
 
     def _put(self, key: str) -> None:
+        """Upload this machine's copy of an artefact, its manifest last."""
         folder, place = self.path(key), f"files/{key}/{uuid.uuid4().hex}"
-        told = self.copy.manifest(key)
-        for name in told["files"]:
+        manifest = self.copy.manifest(key)
+        for name in manifest["files"]:
             self.objects.upload(folder / name, f"{place}/{name}")
-        text = manifest_text(key, {**told, "place": place}).encode()
+        text = manifest_text(key, {**manifest, "place": place}).encode()
         if not self.objects.create(_manifest(key), text):  # another machine was first: its answer stands
-            self.objects.remove([f"{place}/{name}" for name in told["files"]])
+            self.objects.remove([f"{place}/{name}" for name in manifest["files"]])
             self._forget(key)
 
     def manifest(self, key: str) -> dict[str, Any]:
@@ -135,10 +137,10 @@ class ObjectStore(Store):
             raise DamagedArtefact(key, "its manifest is gone")
         if len(text) > MOST_BYTES:
             raise DamagedArtefact(key, f"its manifest holds more than {MOST_BYTES:,} bytes")
-        found = read_manifest(key, text)
-        if "place" not in found:
+        manifest = read_manifest(key, text)
+        if "place" not in manifest:
             raise DamagedArtefact(key, "its manifest lacks fields")
-        return found
+        return manifest
 
     def sealed(self, key: str) -> bool:
         """Whether a manifest has a checksum of its own: those of earlier versions had none."""
@@ -175,19 +177,20 @@ class ObjectStore(Store):
         return str(self.copy.manifest(key)["kind"]), folder
 
     def _fetch(self, key: str) -> None:
+        """Download an artefact into this machine's copy."""
         with self.store_errors(), self.copy.unfinished() as folder:
-            told = self._fetched(key, folder)
-            (folder / MANIFEST).write_text(manifest_text(key, told))
+            manifest = self._fetched(key, folder)
+            (folder / MANIFEST).write_text(manifest_text(key, manifest))
             self.copy.put(key, folder)
 
     def _fetched(self, key: str, folder: Path) -> dict[str, Any]:
-        """Fetch an artefact's files into a folder and check them; its manifest."""
-        told = self._remote_manifest(key)
-        for name in told["files"]:
-            if not self.objects.download(f"{told['place']}/{name}", folder / name):
+        """Download the files of an artefact into a folder and check them; its manifest."""
+        manifest = self._remote_manifest(key)
+        for name in manifest["files"]:
+            if not self.objects.download(f"{manifest['place']}/{name}", folder / name):
                 raise DamagedArtefact(key, f"{name} is gone")
-        check(key, folder, told["files"])
-        return told
+        check(key, folder, manifest["files"])
+        return manifest
 
     def verify(self, key: str) -> None:
         """Check an artefact as the store holds it, not this machine's copy.  Raises `DamagedArtefact`."""
@@ -203,7 +206,7 @@ class ObjectStore(Store):
         self.objects.remove([_manifest(key)])  # first: from here on it is to be made again
         for name in self.objects.sizes(f"files/{key}"):
             self.objects.move(name, f"{place}/{name.rpartition('/')[2]}")
-        self._unsee(key)
+        self._forget_listed(key)
         return f"{self.place.rstrip('/')}/{place}"
 
     # --- all of them
@@ -226,22 +229,22 @@ class ObjectStore(Store):
         self.objects.remove([_manifest(key)])
         self.objects.remove(list(self.objects.sizes(f"files/{key}")))
         self._forget(key)
-        self._unsee(key)
+        self._forget_listed(key)
 
     def leftovers(self) -> dict[str, Size]:
         """What no artefact is part of: this machine's, what was set aside, and files that no manifest names.
 
         A file of the last day may be one that another machine is writing.
         """
-        found: dict[str, Size] = {}
-        for room, depth in (("damaged", 2), ("files", 3)):
-            for path, size in self.objects.sizes(room).items():
+        sizes: dict[str, Size] = {}
+        for folder, depth in (("damaged", 2), ("files", 3)):
+            for path, size in self.objects.sizes(folder).items():
                 name = "/".join(path.split("/")[:depth])
-                before = found.get(name, Size(0, 0.0))
-                found[name] = Size(before.bytes + size.bytes, max(before.made, size.made))
+                before = sizes.get(name, Size(0, 0.0))
+                sizes[name] = Size(before.bytes + size.bytes, max(before.made, size.made))
         used = {self._place(key) for key in self.keys()}
         old = time.time() - _DAY
-        kept = {name: size for name, size in found.items() if name not in used and not _young(name, size, old)}
+        kept = {name: size for name, size in sizes.items() if name not in used and not _young(name, size, old)}
         return {**self.copy.leftovers(), **kept}
 
     def _place(self, key: str) -> str:
@@ -253,17 +256,17 @@ class ObjectStore(Store):
 
     def discard(self, leftover: str) -> None:
         """Remove one of `leftovers`."""
-        room, *names = leftover.split("/")
-        if room in ("damaged", "files") and names and all(map(is_name, names)):
+        folder, *names = leftover.split("/")
+        if folder in ("damaged", "files") and names and all(map(is_name, names)):
             self.objects.remove([name for name in self.objects.sizes(leftover) if name.startswith(f"{leftover}/")])
-        if room != "files":  # of this machine
+        if folder != "files":  # of this machine
             self.copy.discard(leftover)
 
     # --- who uses it
 
     @contextmanager
     def announce(self, suite: str, keys: Iterable[str]) -> Iterator[str]:
-        """Say that a suite runs, here and in the store; other machines believe it for a week unless it takes leave."""
+        """Announce a run, here and in the store; for other machines it counts for a week, unless it ends before."""
         used = frozenset(keys)
         with self.copy.announce(suite, used) as name:
             if name:
@@ -287,10 +290,11 @@ class ObjectStore(Store):
 
     def running(self) -> list[Running]:
         """The runs that use the store now, as far as they said so."""
-        told = (announced(self.objects.read(name, MOST_BYTES) or b"") for name in self.objects.sizes("runs"))
-        return [run for run in told if run is not None and self._alive(run)]
+        runs = (announced(self.objects.read(name, MOST_BYTES) or b"") for name in self.objects.sizes("runs"))
+        return [run for run in runs if run is not None and self._alive(run)]
 
     def _alive(self, run: Running) -> bool:
+        """Whether a run is alive: by its lock on this machine, else by its age."""
         if run.host == socket.gethostname() and self.copy.runs.folder.joinpath(f"{run.name}.json").exists():
             return self.copy.runs.holds(run.name)
         return time.time() - run.began < DOUBT
@@ -300,9 +304,10 @@ class ObjectStore(Store):
         with self.store_errors():
             self.copy.remove(key)
 
-    def _unsee(self, key: str) -> None:
-        if self._seen is not None:
-            self._seen.discard(key)
+    def _forget_listed(self, key: str) -> None:
+        """Forget that the store was seen to have this artefact."""
+        if self._listed is not None:
+            self._listed.discard(key)
 
 
 def copy_of(url: str) -> Path:
@@ -315,7 +320,7 @@ _DAY = 24 * 3600.0
 
 
 def _young(name: str, size: Size, old: float) -> bool:
-    """Whether files without a manifest may still get one."""
+    """Whether files without a manifest are so new that one may still come."""
     return name.startswith("files/") and size.made > old
 
 
@@ -323,7 +328,7 @@ def _manifest(key: str) -> str:
     return f"manifests/{key}.json"
 
 
-def _keys_of(found: Mapping[str, Size]) -> dict[str, Size]:
-    """The keys that a listing has manifests of; whatever else lies among them is none."""
-    keys = {name.removeprefix("manifests/").removesuffix(".json"): size for name, size in found.items()}
-    return {key: size for key, size in keys.items() if is_digest(key) and _manifest(key) in found}
+def _keys_of(listing: Mapping[str, Size]) -> dict[str, Size]:
+    """The keys of the manifests in a listing; other files in it are ignored."""
+    keys = {name.removeprefix("manifests/").removesuffix(".json"): size for name, size in listing.items()}
+    return {key: size for key, size in keys.items() if is_digest(key) and _manifest(key) in listing}

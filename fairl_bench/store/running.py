@@ -1,8 +1,8 @@
-"""Which runs use a store now: each says so in a file beside a lock that ends with its process.
+"""The runs that use a store now: each is announced by a file beside a lock that ends with its process.
 
 ::
 
-    RUNS/mutex             held while a run says so, and while a prune decides and removes
+    RUNS/mutex             held while a run is announced, and while a prune decides and removes
     RUNS/NAME.json         suite, machine, process, time, and the keys of its plan
     RUNS/NAME.lock         held by that process
 """
@@ -27,7 +27,7 @@ from fairl_bench.untrusted import read_file
 
 _NAME = re.compile(r"[0-9a-zA-Z]+")
 DOUBT = 7 * 24 * 3600.0
-"""Seconds for which a run on another machine counts as running whatever its lock says: not every network has locks."""
+"""Seconds for which a run of another machine counts as running, even without a lock: not every network has locks."""
 
 
 class Running(NamedTuple):
@@ -41,30 +41,29 @@ class Running(NamedTuple):
     keys: frozenset[str]
 
     def text(self) -> str:
-        """As it is kept."""
+        """The announcement as JSON."""
         return json.dumps({**self._asdict(), "keys": sorted(self.keys)})
 
 
 def announcement(suite: str, keys: Iterable[str], name: str = "") -> Running:
-    """What this process says of itself."""
-    who = name or uuid.uuid4().hex
-    return Running(who, suite, socket.gethostname(), os.getpid(), time.time(), frozenset(keys))
+    """The announcement of a run by this process."""
+    return Running(name or uuid.uuid4().hex, suite, socket.gethostname(), os.getpid(), time.time(), frozenset(keys))
 
 
 def announced(text: str | bytes) -> Running | None:
-    """A run from what it said; None for what is no announcement (cut off by a power failure, say)."""
+    """The run of an announcement; None for a text that is none (cut off by a power failure, say)."""
     try:
-        told = json.loads(text)
-        run = Running(**{**told, "keys": frozenset(told["keys"])})
+        fields = json.loads(text)
+        run = Running(**{**fields, "keys": frozenset(fields["keys"])})
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return run if _is_one(run) else None
+    return run if _is_valid(run) else None
 
 
-def _is_one(run: Running) -> bool:
-    """Whether an announcement has what each says: its name is joined to a folder, and whoever looks is shown it."""
-    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (run.pid, run.began))
-    words = all(isinstance(one, str) and one.isprintable() for one in (run.name, run.suite, run.host))
+def _is_valid(run: Running) -> bool:
+    """Whether the fields have their types; the name is joined to a folder, and the others are printed."""
+    numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in (run.pid, run.began))
+    words = all(isinstance(text, str) and text.isprintable() for text in (run.name, run.suite, run.host))
     return numbers and words and _NAME.fullmatch(run.name) is not None and all(isinstance(key, str) for key in run.keys)
 
 
@@ -72,18 +71,18 @@ _MOST = 256 * 2**20  # bytes of an announcement: two million keys
 
 
 class Runs:
-    """The runs of a folder."""
+    """The announcements in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.held: dict[str, BaseFileLock] = {}
 
     def mutex(self) -> BaseFileLock:
-        """Held while a run begins and while a prune works, so that neither sees half of the other."""
+        """Held while a run begins and while a prune works, so that they do not overlap."""
         return lock_at(self.folder / "mutex")
 
     def begin(self, suite: str, keys: Iterable[str]) -> str:
-        """Say that a run of this process uses these keys; its name.  Waits for a prune that is under way."""
+        """Announce that a run of this process uses these keys; its name.  Waits for a prune that is under way."""
         run = announcement(suite, keys)
         with self.mutex():
             lock = lock_at(self.folder / f"{run.name}.lock")
@@ -97,36 +96,37 @@ class Runs:
         return run.name
 
     def end(self, name: str) -> None:
-        """Take leave."""
+        """Remove the announcement."""
         self._remove(name)
         self.held.pop(name).release()
 
     def now(self) -> list[Running]:
-        """The runs that are alive; what the dead left is removed."""
-        found = (self._alive(path) for path in sorted(self.folder.glob("*.json")))
-        return [run for run in found if run is not None]
+        """The runs that are alive; announcements of dead ones are removed."""
+        runs = (self._alive(path) for path in sorted(self.folder.glob("*.json")))
+        return [run for run in runs if run is not None]
 
     def _alive(self, path: Path) -> Running | None:
+        """The run of an announcement, if it is alive; else the announcement is removed."""
         try:
             run = announced(read_file(path, _MOST, follow=False))
-        except FileNotFoundError:  # it took leave just now
+        except FileNotFoundError:  # it ended just now
             return None
         except OSError:  # a pipe, say
             run = None
-        if self.holds(path.stem) or (run and self.far(run)):
-            return run  # none only where `begin` is writing it, which it does under `mutex`
+        if self.holds(path.stem) or (run and self.is_believed(run)):
+            return run  # None only while `begin` is writing it, which it does under `mutex`
         self._remove(path.stem)
         return None
 
     def _remove(self, name: str) -> None:
         for ending in ("json", "lock", f"lock{HELD}"):
-            with suppress(OSError):  # what cannot be removed is without its lock, and so counts for nothing
+            with suppress(OSError):  # an announcement that stays has no lock, and so has no effect
                 (self.folder / f"{name}.{ending}").unlink(missing_ok=True)
 
     def holds(self, name: str) -> bool:
-        """Whether a process of this folder lives that announced itself under this name."""
+        """Whether the process is alive that announced itself under this name."""
         return not is_free(self.folder / f"{name}.lock")
 
-    def far(self, run: Running) -> bool:
-        """Whether a run is another machine's and young enough to be believed without its lock."""
+    def is_believed(self, run: Running) -> bool:
+        """Whether a run is of another machine, and began so lately that it counts without its lock."""
         return run.host != socket.gethostname() and time.time() - run.began < DOUBT

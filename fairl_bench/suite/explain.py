@@ -147,7 +147,7 @@ def _got(error: Mapping[str, Any]) -> str:
     return f", got {text if len(text) <= 60 else text[:57] + '...'}"
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> Any:
     """Tuples as the lists that a suite holds; the beginning of each, of which not all is shown either."""
     if isinstance(value, tuple | list):
         return [_listed(entry) for entry in value[:_SHOWN]]

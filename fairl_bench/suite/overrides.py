@@ -19,7 +19,7 @@ from fairl_bench.suite.yaml import Document, Lined, Listed, Where, parse_value
 _FIXED = ("name", "plugins", "defaults", "product", "exclude", "selections")  # read before there are points
 
 
-def assign(document: Document, path: str, value: Any, where: Where) -> Document:
+def assign(document: Document, path: str, value: object, where: Where) -> Document:
     """The document with one value replaced or added; mistakes in it are later explained at ``where``."""
     steps = _steps(document.content, path, where)
     return document._replace(content=_with(document.content, steps, path, value, where))
@@ -74,7 +74,7 @@ def with_defaults(document: Document) -> Document:
     return document._replace(content=content)
 
 
-def _values(value: Any) -> int:
+def _values(value: object) -> int:
     """How many values a value holds, itself included."""
     entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return 1 + sum(map(_values, entries))
@@ -174,7 +174,7 @@ def _steps(content: Any, path: str, where: Where) -> list[str | int]:
     return steps
 
 
-def _entries(content: Any) -> dict[str, str | int]:
+def _entries(content: object) -> dict[str, str | int]:
     """What a path may name next, and the key or number it stands for."""
     if isinstance(content, Mapping):
         return {str(key): key for key in content}

@@ -92,7 +92,7 @@ def _outermost(value: Any, place: Place) -> Iterator[tuple[Place, Component]]:
             yield from _outermost(entry, (*place, step))
 
 
-def placed_parts(value: Any, place: Place = ()) -> Iterator[tuple[Place, Component]]:
+def placed_parts(value: object, place: Place = ()) -> Iterator[tuple[Place, Component]]:
     """Every part in a value with its place, the inner ones first."""
     if isinstance(value, Settings):
         for name in type(value).model_fields:

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[^\W_][\w.+-]*")
 _LONGEST = 100  # letters of a name
 
 
-def check_hooks(module: Any, plugin: str) -> None:
+def check_hooks(module: object, plugin: str) -> None:
     """Raise `PluginError` for a function that is called like a hook and is none."""
     known = {name for name in vars(hookspecs) if name.startswith("fairl_")}
     for name, hook in list(vars(module).items()):
@@ -88,7 +88,7 @@ _INSTEAD: Mapping[Any, str] = {
 _PLAIN = (str, int, float, bool, type(None), object, Any, SecretStr)
 
 
-def _wrong(kind: Any, seen: set[Any]) -> Iterator[str]:
+def _wrong(kind: object, seen: set[Any]) -> Iterator[str]:
     """What is wrong with the type of a field: parts are frozen, and all that they hold can be written as YAML."""
     origin, given = get_origin(kind), get_args(kind)
     if origin is Annotated:
@@ -122,7 +122,7 @@ def _wrong_mapping(given: tuple[Any, ...], seen: set[Any]) -> Iterator[str]:
         yield from _wrong(one, seen)
 
 
-def _instead(kind: Any, origin: Any, given: tuple[Any, ...]) -> str:
+def _instead(kind: object, origin: object, given: tuple[Any, ...]) -> str:
     form = _INSTEAD.get(origin or kind)
     inner = _spelled(given[0]) if given else "float"
     advice = (
@@ -135,7 +135,7 @@ def _instead(kind: Any, origin: Any, given: tuple[Any, ...]) -> str:
     return f"is of the type {_spelled(kind)}; {advice}"
 
 
-def _spelled(kind: Any) -> str:
+def _spelled(kind: object) -> str:
     return getattr(kind, "__qualname__", str(kind)) if isinstance(kind, type) and not get_args(kind) else str(kind)
 
 
@@ -191,29 +191,29 @@ def _said_by(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:
     return found
 
 
-def _is_bool(found: Any) -> bool:
+def _is_bool(found: object) -> bool:
     return isinstance(found, bool)
 
 
-def _is_size(found: Any) -> bool:
+def _is_size(found: object) -> bool:
     return found is None or (isinstance(found, int) and not isinstance(found, bool) and found >= 0)
 
 
-def _is_count(found: Any) -> bool:
+def _is_count(found: object) -> bool:
     return isinstance(found, int) and not isinstance(found, bool) and found >= 1
 
 
-def _names(found: Any) -> bool:
+def _names(found: object) -> bool:
     return isinstance(found, set | frozenset | tuple | list) and all(isinstance(one, str) for one in found)
 
 
-def _are_parts(found: Any) -> bool:
+def _are_parts(found: object) -> bool:
     return isinstance(found, Mapping) and all(
         isinstance(role, str) and isinstance(one, Settings) for role, one in found.items()
     )
 
 
-def _is_hashable(found: Any) -> bool:
+def _is_hashable(found: object) -> bool:
     try:
         hash(found)
     except Exception:
@@ -221,7 +221,7 @@ def _is_hashable(found: Any) -> bool:
     return True
 
 
-def _is_json(found: Any) -> bool:
+def _is_json(found: object) -> bool:
     try:
         json.dumps(found, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -229,7 +229,7 @@ def _is_json(found: Any) -> bool:
     return isinstance(found, dict)
 
 
-def _shown(found: Any) -> str:
+def _shown(found: object) -> str:
     try:
         return f"{found!r:.60}"
     except Exception:

@@ -77,7 +77,7 @@ class Registry:
                 place = f"{point.name} (again)" if point.name in self.plugins else point.name
                 self.plugins[place] = plugin._replace(failure=_reason(error))
 
-    def _add(self, module: Any, plugin: Plugin) -> None:
+    def _add(self, module: object, plugin: Plugin) -> None:
         """Register one plugin with all its parts, or none of them."""
         if plugin.name in self.plugins:
             raise PluginError(f"another plugin is named {plugin.name!r} too")
@@ -101,7 +101,7 @@ class Registry:
                 raise
             raise PluginError(f"plugin {plugin.name} is broken: {_reason(error)}") from error
 
-    def _alone(self, hook: str, module: Any) -> Callable[..., Any]:
+    def _alone(self, hook: str, module: object) -> Callable[..., Any]:
         """What calls a hook of one plugin and of no other."""
         return self._manager.subset_hook_caller(hook, [one for one in self._manager.get_plugins() if one is not module])
 
@@ -175,7 +175,7 @@ class Registry:
             check_fields(kind, name, part, entry.plugin)
         return part
 
-    def check(self, settings: Any) -> None:
+    def check(self, settings: object) -> None:
         """Raise `PluginError` where a plugin's part within these settings says of itself what nothing can read."""
         for part in parts_within(settings):
             if part.use and not type(part).__module__.startswith("fairl_bench."):
@@ -208,7 +208,7 @@ def _digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _uses(spec: Any) -> Iterator[str]:
+def _uses(spec: object) -> Iterator[str]:
     """Every name after ``use`` in a spec."""
     if isinstance(spec, Mapping):
         if isinstance(use := spec.get("use"), str):

@@ -82,7 +82,7 @@ def _taken_in(schema: dict[str, Any], definitions: dict[str, Any], owner: str) -
     return pointed
 
 
-def _pointed(value: Any, owner: str) -> Any:
+def _pointed(value: object, owner: str) -> Any:
     """The same schema with every reference to a kind led to the parts of that kind, and others to the owner's."""
     if isinstance(value, dict):
         if isinstance(value.get("$ref"), str):

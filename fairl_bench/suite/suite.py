@@ -64,7 +64,7 @@ class Split(Settings):
         return self
 
 
-def _under_their_names(report: Any, info: ValidationInfo) -> Any:
+def _under_their_names(report: object, info: ValidationInfo) -> Any:
     """Each entry of ``report:`` as the spec of the table that its key names; one of a known name may be null."""
     if not isinstance(report, Mapping):
         return report
@@ -97,7 +97,7 @@ class Limits(Settings):
 class ReadFrom:
     """The file's data that a suite was read from: whatever it is, two suites that say the same are equal."""
 
-    def __init__(self, content: Any) -> None:
+    def __init__(self, content: object) -> None:
         self.content = content
 
     def __eq__(self, other: object) -> bool:

@@ -109,7 +109,7 @@ def _from_data(data: Mapping[str, Any], name: Path) -> tuple[Lined, int]:
     return content if isinstance(content, Lined) else Lined(), len(text.encode())
 
 
-def _parent(named: Any, seen: list[Path], where: Where) -> Path:
+def _parent(named: object, seen: list[Path], where: Where) -> Path:
     if not isinstance(named, PathText):
         raise SuiteError(f"'extends' needs a file name, got {named!r}", *where)
     parent = named.folder / named
@@ -302,7 +302,7 @@ def dump(content: Mapping[str, Any]) -> str:
     return out.getvalue()
 
 
-def _bare(value: Any) -> Any:
+def _bare(value: object) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _bare(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

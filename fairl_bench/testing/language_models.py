@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fairl_bench.kinds import LM, Prompts
 from fairl_bench.language_models import Asked, Sampling, Site
@@ -27,7 +27,11 @@ def check_prompts(prompts: Prompts, n: int = 5, *, registry: Registry | None = N
 
 
 def check_lm(
-    lm: LM, prompts: Sequence[str] = ("Well,", "I think", "Well,"), *, registry: Registry | None = None, **upstream: Any
+    lm: LM,
+    prompts: Sequence[str] = ("Well,", "I think", "Well,"),
+    *,
+    registry: Registry | None = None,
+    **upstream: object,
 ) -> None:
     """It makes a model and completes each prompt, in the same way whatever is asked beside it.
 

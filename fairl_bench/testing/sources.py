@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fairl_bench.component import Component
 from fairl_bench.data import Examples, Pairs
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def check_source(source: Source, *, registry: Registry | None = None, **upstream: Any) -> None:
+def check_source(source: Source, *, registry: Registry | None = None, **upstream: object) -> None:
     """Equal pairs for equal random numbers, and other ones for another replicate only where it says ``drawn``."""
 
     def drawn(replicate: int) -> Pairs:
@@ -29,7 +29,7 @@ def check_source(source: Source, *, registry: Registry | None = None, **upstream
     check_spec(source, registry)
 
 
-def check_testset(testset: TestSet, *, registry: Registry | None = None, **upstream: Any) -> None:
+def check_testset(testset: TestSet, *, registry: Registry | None = None, **upstream: object) -> None:
     """Equal texts for equal random numbers, and other ones for another replicate only where it says ``drawn``."""
 
     def drawn(replicate: int) -> Examples:

@@ -176,7 +176,7 @@ def _fit(judge: Linear, stamp: object) -> Weights:
     )
 
 
-def _vectorizer(unit: str, longest: int, **more: Any) -> Any:
+def _vectorizer(unit: str, longest: int, **more: object) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     if unit == "words":

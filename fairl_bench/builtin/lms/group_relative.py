@@ -52,7 +52,7 @@ class GroupRelative(OnPolicy):
 
         heard: list[str] = []
 
-        def reward(prompts: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+        def reward(prompts: list[str], completion_ids: list[list[int]], **_: object) -> list[float]:
             heard[:] = [spelled(task.tokenizer, ids, task.ends) for ids in completion_ids]
             values: list[float] = task.reward(prompts, heard).tolist()
             return values
@@ -122,7 +122,7 @@ def _ending(trainer: type[Any], ends: Sequence[int]) -> type[Any]:
     from fairl_bench.science.endings import ended
 
     class Ending(trainer):  # type: ignore[misc]
-        def _generate_single_turn(self, *arguments: Any, **named: Any) -> Any:
+        def _generate_single_turn(self, *arguments: object, **named: object) -> Any:
             generated = super()._generate_single_turn(*arguments, **named)
             completions, *rest = generated if isinstance(generated, tuple) else (generated,)
             completions = [ended(ids, ends) for ids in completions]

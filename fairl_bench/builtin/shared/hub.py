@@ -13,14 +13,14 @@ from fairl_bench.digests import is_folder
 from fairl_bench.errors import MissingExtra
 
 
-def _folder_or_name(value: Any) -> Any:
+def _folder_or_name(value: object) -> Any:
     """Return the full path of a folder beside the suite; any other name unchanged."""
     if isinstance(value, PathText) and value and is_folder(value.folder / value):
         return str(value.folder / value)
     return value
 
 
-def _beside(value: Any) -> Any:
+def _beside(value: object) -> Any:
     return str(value.folder / value) if isinstance(value, PathText) and value else value
 
 
