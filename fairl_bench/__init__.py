@@ -42,9 +42,18 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.data import Scored as Scored
     from fairl_bench.data import Truth as Truth
     from fairl_bench.data import Vectors as Vectors
+    from fairl_bench.errors import DamagedArtefact as DamagedArtefact
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
+    from fairl_bench.errors import StoreError as StoreError
     from fairl_bench.errors import Undefined as Undefined
+    from fairl_bench.executor import Attempt as Attempt
+    from fairl_bench.executor import Executor as Executor
+    from fairl_bench.executor import Job as Job
+    from fairl_bench.executor import JobReport as JobReport
+    from fairl_bench.executor import JobRunner as JobRunner
+    from fairl_bench.executor import Moved as Moved
+    from fairl_bench.executor import Workplace as Workplace
     from fairl_bench.given import GivenMaterial as GivenMaterial
     from fairl_bench.history import History as History
     from fairl_bench.hookspecs import Register as Register
@@ -98,6 +107,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.science.runs import Batch as Batch
     from fairl_bench.science.streams import stream as stream
     from fairl_bench.sheets import Sheet as Sheet
+    from fairl_bench.stage import Stage as Stage
     from fairl_bench.suite.registry import Plugin as Plugin
     from fairl_bench.suite.registry import Registry as Registry
     from fairl_bench.table import Table as Table

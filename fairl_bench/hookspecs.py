@@ -99,6 +99,11 @@ def fairl_panels(register: Register) -> None:
     """Register sections of the page ``report.html``."""
 
 
+@hookspec
+def fairl_executors(register: Register) -> None:
+    """Register what does the work of a run, by the name that ``--executor`` takes."""
+
+
 @dataclass(frozen=True)
 class RunStarted:
     """A run that is about to do its first stage."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from fairl_bench.component import Component, RunTime, Settings
 from fairl_bench.data import Examples, Floats, Pairs, Scored, Truth, Vectors
+from fairl_bench.executor import Executor
 from fairl_bench.language_models import Asked, Model, Sampling, Site
 from fairl_bench.metrics import Metric
 from fairl_bench.progress import report
@@ -415,6 +416,6 @@ KINDS: dict[str, type[Component]] = {
     kind.kind: kind
     for kind in (
         *(Source, TestSet, Prompts, LM, Judge, Encoder, Method, Detector, Schedule, Evaluator),
-        *(ReportTable, ReportFigure, Panel),
+        *(ReportTable, ReportFigure, Panel, Executor),
     )
 }

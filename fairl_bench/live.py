@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.stage import Stage
 from fairl_bench.notebook import NotebookProgress, in_notebook
 from fairl_bench.printable import safe
+from fairl_bench.stage import Stage
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

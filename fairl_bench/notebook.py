@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from fairl_bench.engine.execute import Watcher
-from fairl_bench.engine.stage import Stage
 from fairl_bench.printable import safe
+from fairl_bench.stage import Stage
 
 _OFTEN = 0.5  # seconds between two drawings
 _SHOWN = 8  # jobs that are shown at once

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
-from fairl_bench.engine.executors.here import Hands, Here
-from fairl_bench.engine.executors.pool import Pool
+from fairl_bench.engine.executors.here import perform
 from fairl_bench.engine.finished_work import finished_run
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.plan import Plan
@@ -22,6 +21,7 @@ from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
+from fairl_bench.executor import Executor, JobRunner, Workplace
 from fairl_bench.isolation import isolated
 from fairl_bench.preview.split_sizes import checked_sizes
 from fairl_bench.records import Record
@@ -30,6 +30,7 @@ from fairl_bench.results.write import RunFolder
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
+from fairl_bench.suite.registry import Registry
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import rendered_files
 from fairl_bench.verdicts import Verdict
@@ -68,7 +69,7 @@ def run(
     watcher: Watcher | None = None,
     *,
     jobs: int = 1,
-    cluster: str | None = None,
+    executor: Executor | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
     then: Callable[[Results], object] | None = None,
@@ -78,8 +79,8 @@ def run(
     """Answer a study: only what the store lacks is computed.  Failures of parts are in the outcome, not raised.
 
     With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
-    ``jobs`` processes work at once, or a Ray ``cluster`` does (``HOST:PORT`` of its head, or ``auto``); ``only`` does
-    the cells of these axes and leaves the records of the others.  ``then`` makes what else belongs into the results
+    ``jobs`` processes work at once, or an ``executor`` does the work its own way; ``only`` does the cells of these axes
+    and leaves the records of the others.  ``then`` makes what else belongs into the results
     folder, before plugins hear that the run is over.  ``command`` is what started it, for ``run.json``.
     """
     started = time.perf_counter()
@@ -102,7 +103,7 @@ def run(
     # before anything is asked of the store: `Store.announce` says why
     with store.announce(study.suite.name, whole.stages), followers.until_finished(results_folder.write_warnings):
         followers.started()
-        finished = work.answer(lambda: _hands(wanted, worker, work.watcher, jobs, cluster, isolate))
+        finished = work.answer(lambda: _runner(work, executor, jobs, isolate))
         followers.tables = finished.tables
     return finished
 
@@ -130,20 +131,20 @@ class _Work:
     started: float
     then: Callable[[Results], object] | None
 
-    def answer(self, hands: Callable[[], Hands]) -> Finished:
+    def answer(self, start: Callable[[], JobRunner]) -> Finished:
         """Do what is missing and write the results; what is found damaged on the way is made again."""
         store = self.worker.store
         check_changed(self.whole, store, self.watcher, self.outcome)
         while True:
-            self._execute(hands())
+            self._execute(start())
             try:
                 return self._write_results()
             except DamagedArtefact as error:
                 put_aside(error, store, self.watcher, self.outcome)
 
-    def _execute(self, hands: Hands) -> None:
+    def _execute(self, runner: JobRunner) -> None:
         try:
-            execute(self.wanted, self.worker.store, hands, self.watcher, self.outcome)
+            execute(self.wanted, self.worker.store, runner, self.watcher, self.outcome)
         except BaseException:  # whatever ends the work, what is finished can be read
             with suppress(StoreError, ResultsError):
                 self._write_interrupted()
@@ -180,19 +181,20 @@ class _Work:
         return time.perf_counter() - self.started
 
 
-def _hands(
-    wanted: Plan, worker: Worker, watcher: Watcher, jobs: int, cluster: str | None, isolate: bool = False
-) -> Hands:
-    """What does the work.  One job at a time has a process of its own where a limit or a plugin may end it."""
-    drop_ins = worker.registry.drop_ins
-    if cluster is not None and missing(wanted, worker.store):  # what is finished needs no cluster
-        from fairl_bench.engine.executors.ray import Cluster
+def _runner(work: _Work, executor: Executor | None, jobs: int, isolate: bool) -> JobRunner:
+    """What does the work: what was asked for, else this process or others."""
+    worker = work.worker
+    if executor is None or not missing(work.wanted, worker.store):  # what is finished needs no cluster
+        apart = isolate and worker.registry.foreign(stage.parts for stage in missing(work.wanted, worker.store))
+        executor = _local(worker.registry, jobs, apart=bool(apart) or limited(work.wanted.stages.values()))
+    store, drop_ins, moved = worker.store.place, worker.registry.drop_ins, work.watcher.moved
+    return executor.start(Workplace(store, drop_ins, lambda job: perform(job, worker, moved), moved))
 
-        return Cluster(cluster, worker.store, drop_ins, watcher.moved)
-    foreign = isolate and worker.registry.foreign(stage.parts for stage in missing(wanted, worker.store))
-    if jobs == 1 and not foreign and not limited(wanted.stages.values()):
-        return Here(worker, watcher.moved)
-    return Pool(jobs, worker.store.place, drop_ins, watcher.moved)
+
+def _local(registry: Registry, jobs: int, *, apart: bool) -> Executor:
+    """This process, or a pool of others: for several jobs at once, and where a limit or a plugin may end a process."""
+    spec = {"use": "pool", "jobs": jobs} if jobs > 1 or apart else {"use": "here"}
+    return registry.build(Executor, spec)
 
 
 def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:

@@ -12,8 +12,10 @@ from fairl_bench.errors import FairlError, suggest
 
 if TYPE_CHECKING:
     from fairl_bench.engine.execute import Watcher
+    from fairl_bench.executor import Executor
     from fairl_bench.pipeline import Finished
     from fairl_bench.suite.read import Study
+    from fairl_bench.suite.registry import Registry
 
 SuiteSource = str | Path | Mapping[str, Any]
 """The path of a YAML file, or its content as plain data."""
@@ -52,16 +54,16 @@ def run_suite(
     from fairl_bench.pipeline import run as run_study
     from fairl_bench.store.place import default_store, open_store
 
-    cluster = _cluster(executor, address, jobs)
     axes = _axes(only or {})
     study = read_suite(suite, set)
+    does = _executor(executor, address, jobs, study.registry)
     return run_study(
         study,
         open_store(store or default_store()),
         Path("results") / study.suite.name if results is None else Path(results),
         watcher,
         jobs=jobs,
-        cluster=cluster,
+        executor=does,
         only=axes or None,
         replace_results=replace_results,
         then=write_pages,
@@ -87,15 +89,22 @@ def _axes(only: Only) -> dict[str, list[str]]:
     return axes
 
 
-def _cluster(executor: str, address: str | None, jobs: int) -> str | None:
-    """The address of the cluster; None where there is none."""
-    if executor == "local":
-        if address is not None:
-            raise FairlError(f"--address {address}: the executor 'local' has none; add --executor ray")
+def _executor(name: str, address: str | None, jobs: int, registry: Registry) -> Executor | None:
+    """The executor of this name with what was set of it; None for ``local``, which is chosen by the work."""
+    from fairl_bench.executor import Executor
+
+    known = {"local", *registry.names("executor")}
+    if name not in known:
+        raise FairlError(f"--executor {name}: executor {name!r} is unknown; {suggest(name, known)}")
+    fields = set() if name == "local" else set(registry.find("executor", name).model_fields)
+    if address is not None and "address" not in fields:
+        raise FairlError(f"--address {address}: the executor {name!r} has none; add --executor ray")
+    if name == "local":
         return None
-    if jobs > 1:
-        raise FairlError(f"--jobs {jobs}: a Ray cluster does as many at once as it has cores for; leave it out")
-    return address or "auto"
+    if jobs > 1 and "jobs" not in fields:
+        raise FairlError(f"--jobs {jobs}: the executor {name!r} says itself how many it does at once; leave it out")
+    given = {"address": address, "jobs": jobs if "jobs" in fields else None}
+    return registry.build(Executor, {"use": name, **{key: value for key, value in given.items() if value is not None}})
 
 
 def name_of(suite: SuiteSource) -> str:

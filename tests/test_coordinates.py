@@ -20,7 +20,7 @@ from fairl_bench.coordinates import (
 )
 from fairl_bench.engine.plan import Cell
 from fairl_bench.records import COLUMNS, KEY, Record
-from fairl_bench.results.comparisons import Comparison
+from fairl_bench.results.interval_file import Comparison
 
 WORLD, RUN = World("toy", 1), Run("minilm", "mlp", "max-margin", '{"lr":0.1}', 3)
 CELL = Coordinates.of(WORLD, RUN)

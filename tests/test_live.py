@@ -13,10 +13,10 @@ import rich.console
 from rich.console import Console
 
 from fairl_bench import live as show
-from fairl_bench.engine.stage import Stage
 from fairl_bench.live import Progress
 from fairl_bench.pipeline import run
 from fairl_bench.printable import printable
+from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 

@@ -102,3 +102,55 @@ def test_a_drop_in_panel_is_on_the_page_with_nothing_but_text_of_its_own(tmp_pat
     assert '<iframe sandbox=""' in made
     assert made.count("<script") == 2
     assert "silent" not in made
+
+
+EXECUTOR = """
+from fairl_bench import Executor, Field, hookimpl
+
+
+class OneByOne(Executor):
+    jobs: int = Field(1, ge=1, description="how many it is said to do at once")
+
+    def start(self, workplace):
+        return Runner(workplace, self.jobs)
+
+
+class Runner:
+    def __init__(self, workplace, slots):
+        self.workplace, self.slots, self.waiting = workplace, slots, []
+
+    def submit(self, job):
+        self.waiting.append(job)
+
+    def next(self):
+        job = self.waiting.pop(0)
+        print("working on", job[0].title)
+        return job, self.workplace.perform(job)
+
+    def close(self, *, at_once):
+        print("closed")
+
+
+@hookimpl
+def fairl_executors(register):
+    register("one-by-one", OneByOne)
+"""
+
+
+def test_a_drop_in_executor_does_the_work_of_a_run(
+    cli: Cli, write_suite: Callable[..., Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(EXECUTOR)
+    suite = write_suite({**tiny, "plugins": [str(tmp_path / "mine.py")], "methods": tiny["methods"][:1]})
+    ran = cli("run", suite, "--executor", "one-by-one", "--jobs", "3")
+    assert ran.exit_code == 0
+    assert "working on" in ran.stdout
+    assert "closed" in ran.stdout
+    assert "Table 1" in ran.stdout
+
+
+def test_an_executor_that_there_is_not_is_refused(cli: Cli, write_suite: Callable[..., Path]) -> None:
+    from tests.conftest import TINY
+
+    ran = cli("run", write_suite(TINY), "--executor", "rey")
+    assert (ran.exit_code, "executor 'rey' is unknown; did you mean 'ray'?" in ran.stderr) == (2, True)

@@ -159,3 +159,11 @@ def fairl_panels(register: Register) -> None:
     register("records", "fairl_bench.html.panels:Records")
     register("suite", "fairl_bench.html.provenance:Suite")
     register("provenance", "fairl_bench.html.provenance:Provenance")
+
+
+@hookimpl
+def fairl_executors(register: Register) -> None:
+    """What does the work of a run."""
+    register("here", "fairl_bench.engine.executors.known:HereExecutor")
+    register("pool", "fairl_bench.engine.executors.known:PoolExecutor")
+    register("ray", "fairl_bench.engine.executors.known:RayExecutor")

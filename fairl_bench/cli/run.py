@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 @click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
 @click.option(
     "--executor",
-    type=click.Choice(["local", "ray"]),
+    metavar="NAME",
     default="local",
     show_default=True,
-    help="Work on this machine, or spread over a Ray cluster.",
+    help="What does the work: local, this machine; ray, a Ray cluster; or another by name.",
 )
-@click.option("--address", metavar="HOST:PORT", help="Head of the Ray cluster.  [default: auto, that of this machine]")
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Where it is: of ray, the head of the cluster.  [default: auto, that of this machine]",
+)
 @click.option("--results", type=click.Path(path_type=Path), help="Folder for the results.  [default: results/SUITE]")
 @STORE
 @click.option("--replace-results", is_flag=True, help="Overwrite the results of another suite.")

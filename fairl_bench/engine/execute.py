@@ -7,11 +7,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from fairl_bench.engine.executors.here import Attempt, Hands, Job, Report
 from fairl_bench.engine.plan import Plan
-from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.known import STAGE_KINDS
 from fairl_bench.errors import DamagedArtefact, StoreError
+from fairl_bench.executor import Attempt, Job, JobReport, JobRunner
+from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 
 _ORDER = {name: number for number, name in enumerate(STAGE_KINDS)}
@@ -69,21 +69,21 @@ def jobs(stages: Sequence[Stage], slots: int = 1) -> list[Job]:
     return sorted(parts, key=lambda job: _ORDER[job[0].kind])
 
 
-def execute(plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> None:
+def execute(plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> None:
     """Do every missing stage and note it in ``outcome``: failures with their reasons, and what is skipped for them.
 
     A damaged input is set aside and made again.  Raises `StoreError` where nothing can be stored at all.
     """
     try:
-        while damaged := _Pass(plan, store, hands, watcher, outcome).run():
+        while damaged := _Pass(plan, store, runner, watcher, outcome).run():
             for error in damaged:
                 put_aside(error, store, watcher, outcome)
     except BaseException:
-        hands.close(at_once=True)
+        runner.close(at_once=True)
         with suppress(StoreError):  # the first error is the one to report
             store.settle()
         raise
-    hands.close(at_once=False)
+    runner.close(at_once=False)
     store.settle()
 
 
@@ -114,10 +114,10 @@ def check_changed(plan: Plan, store: Store, watcher: Watcher, outcome: Outcome) 
 class _Pass:
     """One pass over the missing stages, which does all that can be done without a damaged artefact."""
 
-    def __init__(self, plan: Plan, store: Store, hands: Hands, watcher: Watcher, outcome: Outcome) -> None:
-        self.plan, self.hands, self.watcher, self.outcome = plan, hands, watcher, outcome
+    def __init__(self, plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> None:
+        self.plan, self.runner, self.watcher, self.outcome = plan, runner, watcher, outcome
         lost = outcome.lost()
-        self.waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], hands.slots))
+        self.waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], runner.slots))
         self.unfinished = {stage.key for job in self.waiting for stage in job}
         self.readers = _readers(self.waiting)
         self.total, self.running = len(self.waiting), 0
@@ -130,17 +130,17 @@ class _Pass:
             self._begin_ready_jobs()
             if not self.running:  # what is left needs something damaged
                 break
-            job, report = self.hands.next()
+            job, report = self.runner.next()
             self.running -= 1
             self._note(job, report)
         return list(self.damaged.values())
 
     def _begin_ready_jobs(self) -> None:
         """Begin the first jobs whose inputs are finished, as many as the executor takes."""
-        ready = self._ready(self.hands.slots - self.running)
+        ready = self._ready(self.runner.slots - self.running)
         for number, job in enumerate(ready, self.total - len(self.waiting) - len(ready)):
             self.watcher.started(job, number, self.total)
-            self.hands.submit(job)
+            self.runner.submit(job)
             self.running += 1
 
     def _ready(self, slots: int) -> list[Job]:
@@ -157,7 +157,7 @@ class _Pass:
                 ready.append(job)
         return ready
 
-    def _note(self, job: Job, report: Report) -> None:
+    def _note(self, job: Job, report: JobReport) -> None:
         """Note the end of a job.  Raises `StoreError` where the store is broken."""
         if report.broken_store:
             raise report.broken_store

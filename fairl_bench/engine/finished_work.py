@@ -12,12 +12,12 @@ from fairl_bench.data import PREFERRED
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
-from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DataError
 from fairl_bench.finished import FinishedCell, FinishedModel, FinishedReward, FinishedRun, FinishedWorld, Stored
 from fairl_bench.records import Measure, Record
 from fairl_bench.rows import Runs
+from fairl_bench.stage import Stage
 from fairl_bench.store.artefacts import EVIDENCE, PLACE, REWARD
 from fairl_bench.suite.suite import Suite
 

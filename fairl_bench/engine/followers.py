@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.engine.execute import Outcome, Watcher, missing
-from fairl_bench.engine.executors.here import Job
 from fairl_bench.engine.plan import Plan
-from fairl_bench.engine.stage import Stage
 from fairl_bench.errors import DamagedArtefact, FairlError, message_of
+from fairl_bench.executor import Job
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
 from fairl_bench.isolation import isolated
+from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study
 from fairl_bench.table import Table

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairl_bench.coordinates import Coordinates, World
-from fairl_bench.engine.stage import Stage
+from fairl_bench.stage import Stage
 
 
 @dataclass(frozen=True)

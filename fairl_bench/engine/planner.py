@@ -12,7 +12,6 @@ from fairl_bench.coordinates import World
 from fairl_bench.digests import canonical
 from fairl_bench.engine.keys import answering
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
-from fairl_bench.engine.stage import UPSTREAM
 from fairl_bench.engine.stage_list import NewStage, StageList
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
 from fairl_bench.engine.stages.kind import StageKind
@@ -34,6 +33,7 @@ from fairl_bench.kinds import (
     Source,
     TestSet,
 )
+from fairl_bench.stage import UPSTREAM
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import PAIRS, Named, Suite
 

@@ -10,7 +10,7 @@ from fairl_bench.kinds import LM, Source
 from fairl_bench.resources import Resources, size_in_bytes
 
 if TYPE_CHECKING:
-    from fairl_bench.engine.stage import Stage
+    from fairl_bench.stage import Stage
 
 
 def needs(parts: Iterable[Component]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from fairl_bench.digests import canonical
 from fairl_bench.engine.keys import stage_key_of
 from fairl_bench.engine.known_parts import KnownParts
 from fairl_bench.engine.resources import needs
-from fairl_bench.engine.stage import SHARD, Stage
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.errors import SuiteError
+from fairl_bench.stage import SHARD, Stage
 from fairl_bench.suite.read import Study
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

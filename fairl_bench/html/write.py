@@ -8,12 +8,12 @@ from pathlib import Path
 
 from fairl_bench.figures.draw import pictures
 from fairl_bench.html.page import page
-from fairl_bench.results import comparisons
+from fairl_bench.results import interval_file
 from fairl_bench.results.declared import FILE as METRICS
-from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE
 from fairl_bench.results.other_tables import saved_tables
 from fairl_bench.results.results import RECORDS, SUITE, Results
+from fairl_bench.results.writer import Writer
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import figures_of, panels_of
 
@@ -66,7 +66,7 @@ def _signature(results: Results) -> str:
     files = results.files
     whole = hashlib.sha256(f"{MEANING}\n".encode())
     names = [name for kind in ("scores", "examples", "truths", "histories", "realigned") for name in files.names(kind)]
-    for name in (*names, comparisons.FILE, SUITE, RECORDS, METRICS, *saved_tables(files)):
+    for name in (*names, interval_file.FILE, SUITE, RECORDS, METRICS, *saved_tables(files)):
         digest = files.digest(name) if files.has(name) else _sha256(files.path / name)
         whole.update(f"{name} {digest}\n".encode())
     run = {name: value for name, value in results.run.items() if name not in _PASSING}

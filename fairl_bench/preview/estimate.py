@@ -10,8 +10,8 @@ from typing import NamedTuple
 from fairl_bench.engine.execute import missing
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.shards import count_of
-from fairl_bench.engine.stage import Stage
 from fairl_bench.kinds import Source, TestSet
+from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 from fairl_bench.suite.registry import Registry
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from fairl_bench.data import Examples, Split
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.splits import divided
-from fairl_bench.engine.stage import Stage
 from fairl_bench.errors import DataError, StoreError
 from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Judge, Source
+from fairl_bench.stage import Stage
 from fairl_bench.store import artefacts
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import placed_error

@@ -19,9 +19,9 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import Realigned
 from fairl_bench.records import Measure, Record, measured
+from fairl_bench.results.csv_scores import Given, read_scores
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.known_labels import known_of
-from fairl_bench.results.outside import Given, read_scores
 from fairl_bench.results.statistics import Statistics, statistics
 from fairl_bench.rows import Runs
 from fairl_bench.science import agreement, classification, starc

@@ -6,7 +6,7 @@ import numpy as np
 
 from fairl_bench.history import History
 from fairl_bench.results.folder import ResultsFolder, readable
-from fairl_bench.results.scores import coordinates
+from fairl_bench.results.scores import cell_of
 
 
 def read_histories(files: ResultsFolder) -> list[History]:
@@ -16,7 +16,7 @@ def read_histories(files: ResultsFolder) -> list[History]:
 
 def _read(files: ResultsFolder, name: str) -> History:
     table = files.table(name)
-    cell, _ = coordinates(table, files.path / name)
+    cell, _ = cell_of(table, files.path / name)
     with readable(files.path / name):
         columns = {column: table[column].to_numpy() for column in table.column_names}
         series = {column: numbers[np.isfinite(numbers)] for column, numbers in columns.items()}

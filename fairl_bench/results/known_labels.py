@@ -1,10 +1,10 @@
-"""How many labels of each data set are known: said beside its numbers wherever some are not."""
+"""Of how many examples of each data set the label is known."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from fairl_bench.known import Known, OfValues
 from fairl_bench.results.folder import ResultsFolder
@@ -27,38 +27,47 @@ def known_of(sheets: Iterable[Sheet]) -> Known:
 
 def read_known(files: ResultsFolder) -> Known:
     """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
-    found: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    alone = set[tuple[str, str]]()
+    counts: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    of_values = set[tuple[str, str]]()
     for place in files.names("truths"):
         truths = files.table(place)
-        if 0 not in truths["label"].unique().to_pylist():
-            continue
-        of: dict[str, set[int]] = {}
-        examples = files.table(place.replace("truths", "examples", 1))
-        for dataset, split, number in zip(
-            *(examples[name].to_pylist() for name in ("dataset", "split", "example")), strict=True
-        ):
-            of.setdefault(f"{dataset}/{split}" if split else dataset, set()).add(number)
-        told: dict[tuple[str, str], set[int]] = {}
-        numbers_alone = _without_labels(truths)
-        alone |= numbers_alone
-        for dataset, number, truth, value, label in zip(
-            *(truths[name].to_pylist() for name in ("dataset", "example", "truth", "value", "label")), strict=True
-        ):
-            mine = told.setdefault((dataset, truth), set())
-            if label or ((dataset, truth) in numbers_alone and math.isfinite(value)):
-                mine.add(number)
-        for (dataset, truth), numbers in told.items():
-            for data, whole in of.items():
-                if data.partition("/")[0] == dataset:
-                    found.setdefault((data, truth), set()).add((len(numbers & whole), len(whole)))
+        if 0 in truths["label"].unique().to_pylist():  # else all are known
+            examples = _examples_by_data(files.table(place.replace("truths", "examples", 1)))
+            without_labels = _without_labels(truths)
+            of_values |= without_labels
+            for (dataset, truth), known in _known_by_truth(truths, without_labels).items():
+                for data, whole in examples.items():
+                    if data.partition("/")[0] == dataset:
+                        counts.setdefault((data, truth), set()).add((len(known & whole), len(whole)))
     return {
-        (data, truth): (OfValues if (data.partition("/")[0], truth) in alone else frozenset)(counts)
-        for (data, truth), counts in found.items()
+        (data, truth): (OfValues if (data.partition("/")[0], truth) in of_values else frozenset)(found)
+        for (data, truth), found in counts.items()
     }
+
+
+def _rows(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table[name].to_pylist() for name in columns), strict=True)
+
+
+def _examples_by_data(examples: pa.Table) -> dict[str, set[int]]:
+    """The numbers of the examples of each data set."""
+    numbers: dict[str, set[int]] = {}
+    for dataset, split, number in _rows(examples, "dataset", "split", "example"):
+        numbers.setdefault(f"{dataset}/{split}" if split else dataset, set()).add(number)
+    return numbers
+
+
+def _known_by_truth(truths: pa.Table, without_labels: Container[tuple[str, str]]) -> dict[tuple[str, str], set[int]]:
+    """The numbers of the examples that each truth of a data set knows."""
+    known: dict[tuple[str, str], set[int]] = {}
+    for dataset, number, truth, value, label in _rows(truths, "dataset", "example", "truth", "value", "label"):
+        mine = known.setdefault((dataset, truth), set())
+        if label or ((dataset, truth) in without_labels and math.isfinite(value)):
+            mine.add(number)
+    return known
 
 
 def _without_labels(truths: pa.Table) -> set[tuple[str, str]]:
     """The truths of a file, by data set, that have no label."""
-    rows = list(zip(*(truths[name].to_pylist() for name in ("dataset", "truth", "label")), strict=True))
+    rows = list(_rows(truths, "dataset", "truth", "label"))
     return {(dataset, truth) for dataset, truth, _ in rows} - {(dataset, truth) for dataset, truth, on in rows if on}

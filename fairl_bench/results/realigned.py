@@ -17,7 +17,7 @@ from fairl_bench.realigned import AFTER, DATA, Realigned, budget, placed
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.paired import RESAMPLES, Compared
-from fairl_bench.results.scores import coordinates
+from fairl_bench.results.scores import cell_of
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
 from fairl_bench.sheets import Place, Sheet, Values
 
@@ -35,7 +35,7 @@ def read_realigned(files: ResultsFolder) -> list[Realigned]:
     found = []
     for place in files.names(DATA):
         rows = files.table(place)
-        cell, _ = coordinates(rows, files.path / place)
+        cell, _ = cell_of(rows, files.path / place)
         if set(rows.column_names) >= _NEEDED:  # another evaluator's evidence has other columns
             found.append(Realigned(cell, rows))
     return found

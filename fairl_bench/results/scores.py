@@ -1,4 +1,4 @@
-"""Scores joined with what is known of their examples: from a results folder, or from anybody's CSV."""
+"""The scores of a results folder, joined with the examples that they are of."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ _ROLES = {"preferred": 1, "rejected": -1, None: 0}
 def read_sheets(files: ResultsFolder, suite: str, wanted: Iterable[str]) -> list[Sheet]:
     """The sheets of a results folder for these data.  Raises `ResultsError` where a file is missing or broken."""
     data = sorted(set(wanted))
-    if not data:
-        return []
     worlds: dict[tuple[str, World], dict[Run, pa.Table]] = {}
-    for place in files.names("scores"):
+    for place in files.names("scores") if data else ():
         table = files.table(place)
-        cell, examples = coordinates(table, files.path / place)
+        cell, examples = cell_of(table, files.path / place)
         worlds.setdefault((examples, cell.world), {})[cell.run] = table
     sheets = []
     for (name, world), runs in worlds.items():
         with readable(files.path / "examples" / name):
-            for known in _worlds(files, name, data):
-                scored = {run: found for run, table in runs.items() if (found := _aligned(table, *known)) is not None}
-                if scored:
-                    sheets.append(Sheet(suite, world.model, world.replicate, known[0], known[1], scored))
+            for dataset, examples_of, numbers in _examples_by_data(files, name, data):
+                scores = {run: _scores_of(table, dataset, numbers) for run, table in runs.items()}
+                rewards = {run: reward for run, reward in scores.items() if reward is not None}
+                if rewards:
+                    sheets.append(Sheet(suite, world.model, world.replicate, dataset, examples_of, rewards))
     return sheets
 
 
@@ -47,7 +46,7 @@ class OfCell(NamedTuple):
     examples: str  # the file of its world's examples; empty where it names none
 
 
-def coordinates(table: pa.Table, path: Path) -> OfCell:
+def cell_of(table: pa.Table, path: Path) -> OfCell:
     """Which cell the rows of a file are of.  Raises `ResultsError`."""
     try:
         text = {str(key, "utf-8"): str(value, "utf-8") for key, value in (table.schema.metadata or {}).items()}
@@ -59,8 +58,8 @@ def coordinates(table: pa.Table, path: Path) -> OfCell:
         raise ResultsError(f"{path} does not say which run it is of; run the suite again") from error
 
 
-def _worlds(files: ResultsFolder, name: str, wanted: Sequence[str]) -> Iterator[tuple[str, Examples, Rows]]:
-    """Each data set of a world: its name, its examples, and their numbers."""
+def _examples_by_data(files: ResultsFolder, name: str, wanted: Sequence[str]) -> Iterator[tuple[str, Examples, Rows]]:
+    """Each data set of a world: its name, its examples, and the numbers by which score files name them."""
     rows, truths = files.table(f"examples/{name}"), files.table(f"truths/{name}")
     for data in wanted:
         mine = rows.filter(_of(rows, data))
@@ -92,7 +91,7 @@ def _examples(rows: pa.Table, truths: Mapping[str, Truth]) -> Examples:
 
 
 def _truths(rows: pa.Table, number: Rows) -> Iterator[tuple[str, Truth]]:
-    """Each truth of a data set for these examples; one that is not told is unknown."""
+    """Each truth of a data set for these examples; one that has no row is unknown."""
     place = np.full(int(number.max(initial=-1)) + 1, -1)
     place[number] = np.arange(len(number))
     for name in sorted(set(rows["truth"].to_pylist())):
@@ -107,15 +106,18 @@ def _truths(rows: pa.Table, number: Rows) -> Iterator[tuple[str, Truth]]:
             yield name, Truth(value, label)
 
 
-def _aligned(table: pa.Table, data: str, examples: Examples, number: Rows) -> Floats | None:
-    """The rewards of these examples, in their order; None where the run has none of the data."""
+def _scores_of(table: pa.Table, data: str, number: Rows) -> Floats | None:
+    """The rewards of the examples with these numbers, in their order; None where the run has none of the data."""
     mine = table.filter(_of(table, data))
     if not mine.num_rows:
         return None
-    scored = dict(zip(mine["example"].to_pylist(), mine["reward"].to_pylist(), strict=True))
-    missing = [example for example in number.tolist() if example not in scored]
+    example, reward = mine["example"].to_numpy(), np.asarray(mine["reward"].to_numpy(), np.float64)
+    if np.array_equal(example, number):  # as a run writes them
+        return reward
+    place = dict(zip(example.tolist(), range(len(example)), strict=True))
+    missing = [one for one in number.tolist() if one not in place]
     if missing:
         raise ResultsError(
             f"scores of {data!r} lack example {missing[0]} and {len(missing) - 1} more; run the suite again"
         )
-    return np.array([scored[example] for example in number.tolist()], np.float64)
+    return reward[[place[one] for one in number.tolist()]]

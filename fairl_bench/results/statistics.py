@@ -11,7 +11,7 @@ from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError
 from fairl_bench.metrics import Metrics
 from fairl_bench.records import Record
-from fairl_bench.results import comparisons
+from fairl_bench.results import interval_file
 from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.views import Report, questions, seed_distances
 
@@ -34,10 +34,10 @@ def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Reco
 
     ``records`` are the folder's records of two runs; None where these cannot be trusted.
     """
-    if records is None or files.made_from(comparisons.FILE) != signature:
+    if records is None or files.made_from(interval_file.FILE) != signature:
         return None
     try:
-        compared = comparisons.rows(files.table(comparisons.FILE), files.path / comparisons.FILE)
+        compared = interval_file.rows(files.table(interval_file.FILE), files.path / interval_file.FILE)
     except ResultsError:  # they can be made again
         return None
     return Statistics(records, compared, signature)

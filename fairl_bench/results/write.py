@@ -1,7 +1,7 @@
 """A results folder as a run writes it: all that tables, figures and readers need of finished work, and nothing else.
 
 Everything can be made again from the store, and every table from the folder.  What is there and whole is left as it is;
-how files come into the folder is `fairl_bench.results.files`'s.
+how files come into the folder is `fairl_bench.results.writer`'s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fairl_bench.errors import ResultsError
 from fairl_bench.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
 from fairl_bench.records import Record
-from fairl_bench.results import comparisons, record_file
+from fairl_bench.results import interval_file, record_file
 from fairl_bench.results.data_files import (
     evidence_table,
     file_names,
@@ -26,12 +26,12 @@ from fairl_bench.results.data_files import (
     world_tables,
 )
 from fairl_bench.results.declared import FILE as METRICS
-from fairl_bench.results.files import Writer
 from fairl_bench.results.folder import PAGE
 from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, Results
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.results.statistics import kept_statistics, signature_of
 from fairl_bench.results.story import story
+from fairl_bench.results.writer import Writer
 from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
 from fairl_bench.secrets import hidden_in
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 WORLDS: Final = ("examples", "truths")
 CELLS: Final = ("scores", "histories", "realigned")
-LATER: Final = ("tables", "figures", PAGE, comparisons.FILE)  # made from the others, and made again with them
+LATER: Final = ("tables", "figures", PAGE, interval_file.FILE)  # made from the others, and made again with them
 
 
 def _unheard(message: str) -> None:
@@ -94,7 +94,7 @@ class RunFolder:
         """
         with self.held():
             worlds, cells = file_names(run.worlds, run.cells)
-            ours = {SUITE, RUN, RECORDS, METRICS, comparisons.FILE, "logs/x", "tables/x", "figures/x"}
+            ours = {SUITE, RUN, RECORDS, METRICS, interval_file.FILE, "logs/x", "tables/x", "figures/x"}
             ours |= {f"{kind}/{name}.parquet" for kind in (*WORLDS, *CELLS) for name in (*worlds, *cells)}
             ours |= {f"rewards/{name}/{file}" for name in cells for file in (REWARD, ARRAYS, CORPUS)}
             self.files.refuse(sorted(ours.difference(self.files.listed())))
@@ -250,9 +250,9 @@ class RunFolder:
         """Write what was judged: statistics, the verdicts of claims, and tables, a text for each file's name."""
         self._put_records(results.records)
         statistics = results.statistics
-        if not statistics.signature or not self.files.holds(comparisons.FILE, statistics.signature):
-            table = comparisons.table(statistics.comparisons, statistics.signature)
-            self.files.put_table(comparisons.FILE, statistics.signature, table)
+        if not statistics.signature or not self.files.holds(interval_file.FILE, statistics.signature):
+            table = interval_file.table(statistics.comparisons, statistics.signature)
+            self.files.put_table(interval_file.FILE, statistics.signature, table)
         if results.claims:
             self._tell({"claims": [_without_nan(verdict.plain()) for verdict in results.verdicts]})
         for name, text in tables.items():

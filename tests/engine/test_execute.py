@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 
 from fairl_bench.engine.execute import Outcome, Watcher, execute, jobs, missing
-from fairl_bench.engine.executors.here import Here, Report
+from fairl_bench.engine.executors.here import Here, perform
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
-from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.texts import Splits
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import StoreError
+from fairl_bench.executor import JobReport
 from fairl_bench.pipeline import Finished
 from fairl_bench.records import Record
+from fairl_bench.stage import Stage
 from fairl_bench.store.housekeeping import damage
 from fairl_bench.store.manifest import MANIFEST, manifest_text
 from fairl_bench.store.store import Store
@@ -373,8 +374,8 @@ def test_a_thousand_failures_are_skipped_for_in_one_pass() -> None:
         def submit(self, job: Any) -> None:
             self.job = job
 
-        def next(self) -> tuple[Any, Report]:
-            return self.job, Report(failed={self.job[0].key: ("no", "")})
+        def next(self) -> tuple[Any, JobReport]:
+            return self.job, JobReport(failed={self.job[0].key: ("no", "")})
 
         def close(self, *, at_once: bool) -> None:
             pass
@@ -426,7 +427,13 @@ def test_a_store_that_fails_ends_the_run(
     monkeypatch.setattr(store, "write", full)
     outcome = Outcome()
     with pytest.raises(StoreError, match="the store is full"):
-        execute(made, store, Here(Worker(store, study.registry), Watcher().moved), Watcher(), outcome)
+        execute(
+            made,
+            store,
+            Here(lambda job: perform(job, Worker(store, study.registry), Watcher().moved)),
+            Watcher(),
+            outcome,
+        )
     assert outcome == Outcome()
 
 
@@ -444,7 +451,7 @@ def test_what_another_process_has_made_meanwhile_is_not_made_again(
 
     monkeypatch.setattr(store, "has", has)
     outcome = Outcome()
-    execute(ran.plan, store, Here(worker, Watcher().moved), Watcher(), outcome)
+    execute(ran.plan, store, Here(lambda job: perform(job, worker, Watcher().moved)), Watcher(), outcome)
     assert seen == [True]
     assert not outcome.failed
 

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fairl_bench.engine.executors.here import Here, Report
+from fairl_bench.engine.executors.here import Here
 from fairl_bench.engine.executors.pool import Pool
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.resources import exceeded, limited, needs
-from fairl_bench.engine.stage import Stage
+from fairl_bench.executor import JobReport
 from fairl_bench.kinds import KINDS
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.resources import Resources, size_in_bytes
+from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
@@ -252,9 +253,9 @@ def test_one_job_at_a_time_has_a_process_of_its_own_only_where_there_is_a_limit(
     def watched(cls: type) -> None:
         before = cls.next  # type: ignore[attr-defined]
 
-        def note(self: Any) -> tuple[Any, Report]:
+        def note(self: Any) -> tuple[Any, JobReport]:
             seen.append(cls)
-            found: tuple[Any, Report] = before(self)
+            found: tuple[Any, JobReport] = before(self)
             return found
 
         monkeypatch.setattr(cls, "next", note)

@@ -17,7 +17,7 @@ from fairl_bench.coordinates import Run
 from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
 from fairl_bench.records import Record
-from fairl_bench.results import comparisons
+from fairl_bench.results import interval_file
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.folder import footer
 from fairl_bench.results.paired import compared
@@ -249,8 +249,8 @@ def test_clusters_are_groups_else_prompts_else_pairs_else_examples() -> None:
 
 def test_comparisons_are_read_back_as_they_were(tmp_path: Any) -> None:
     rows = answers(sheet(SEEDS), metrics=("auc", "kendall"))
-    pq.write_table(comparisons.table(rows, "made of this"), tmp_path / "x.parquet")
-    assert repr(comparisons.rows(pq.read_table(tmp_path / "x.parquet"), tmp_path)) == repr(rows)
+    pq.write_table(interval_file.table(rows, "made of this"), tmp_path / "x.parquet")
+    assert repr(interval_file.rows(pq.read_table(tmp_path / "x.parquet"), tmp_path)) == repr(rows)
     assert footer(tmp_path / "x.parquet") == "made of this"
     assert footer(tmp_path / "gone.parquet") is None
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairl_bench.engine import resources
-from fairl_bench.engine.executors.here import Attempt, Job, Moved, Report, perform
+from fairl_bench.engine.executors.here import perform
 from fairl_bench.engine.executors.parent import end_with_parent
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import FairlError
+from fairl_bench.executor import Attempt, Job, JobReport, Moved
 from fairl_bench.store.place import open_store
 from fairl_bench.suite.registry import Registry
 
@@ -50,7 +51,7 @@ class Pool:
         self.errands.append(_Errand(job, [job]))
         self._deal()
 
-    def next(self) -> tuple[Job, Report]:
+    def next(self) -> tuple[Job, JobReport]:
         """Wait for a job that is finished.  Raises `FairlError` where no process can be made a worker."""
         while True:
             self._deal()
@@ -99,7 +100,7 @@ class Pool:
             del self.busy[end]
             self._died(process, errand)
             return errand
-        if isinstance(message, Report):
+        if isinstance(message, JobReport):
             del self.busy[end]
             process.clock = None
             if process.over:  # told to end in the moment in which it finished
@@ -165,7 +166,7 @@ class _Errand:
 
     job: Job
     left: list[Job]
-    report: Report = field(default_factory=Report)
+    report: JobReport = field(default_factory=JobReport)
     again: bool = False
 
 

@@ -22,8 +22,8 @@ from typing import Any
 from fairl_bench.digests import digest
 from fairl_bench.engine import resources
 from fairl_bench.engine.executors import ray_node as node
-from fairl_bench.engine.executors.here import Attempt, Job, Moved, Report
 from fairl_bench.errors import FairlError, MissingExtra
+from fairl_bench.executor import Attempt, Job, JobReport, Moved
 from fairl_bench.resources import Resources, size_in_bytes
 from fairl_bench.store.store import Store
 
@@ -68,7 +68,7 @@ class Cluster:
         """Have Ray find a place for a job."""
         self._send(_Errand(job), job)
 
-    def next(self) -> tuple[Job, Report]:
+    def next(self) -> tuple[Job, JobReport]:
         """Wait for a job that is finished.  Raises `FairlError` for a node that cannot be worked on."""
         while True:
             ended, _ = self.ray.wait(list(self.tasks), num_returns=1, timeout=_LOOK)
@@ -203,7 +203,7 @@ class _Errand:
 
     job: Job
     left: int = 0
-    report: Report = field(default_factory=Report)
+    report: JobReport = field(default_factory=JobReport)
 
 
 @dataclass

@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import platformdirs
 
 from fairl_bench.engine import resources
-from fairl_bench.engine.executors.here import Job, Report, perform
+from fairl_bench.engine.executors.here import perform
 from fairl_bench.engine.executors.parent import watch_parent
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import FairlError, StoreError
+from fairl_bench.executor import Job, JobReport
 from fairl_bench.store.place import open_store
 from fairl_bench.suite.registry import Registry
 from fairl_bench.untrusted import is_name
@@ -86,7 +87,7 @@ class Held(NamedTuple):
 class Answer(NamedTuple):
     """What became of a task's stages, and in which process."""
 
-    report: Report
+    report: JobReport
     host: str
     pid: int
 

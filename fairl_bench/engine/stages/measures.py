@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from fairl_bench import answers
 from fairl_bench.data import Scored
 from fairl_bench.engine.slices import evaluate_slices, slices_of
-from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.kinds import Evaluator
 from fairl_bench.readonly import ReadOnly, read_only, unchanged_by
 from fairl_bench.records import Evidence, Measure
+from fairl_bench.stage import Stage
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from fairl_bench import answers
 from fairl_bench.engine.shards import rows_of
-from fairl_bench.engine.stage import Stage
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Prompts
 from fairl_bench.language_models import Asked, Completions, Sampling
 from fairl_bench.readonly import unchanged_by
 from fairl_bench.science.streams import stream
+from fairl_bench.stage import Stage
 from fairl_bench.store import artefacts
 
 

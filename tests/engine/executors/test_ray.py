@@ -19,6 +19,7 @@ import pytest
 
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.executors import ray as cluster
+from fairl_bench.engine.executors.known import RayExecutor
 from fairl_bench.errors import FairlError
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.store.folder import FolderStore
@@ -106,6 +107,10 @@ def fairl_methods(register):
 """
 
 
+def on(raylets: Any) -> RayExecutor:
+    return RayExecutor(address=raylets.address)
+
+
 @pytest.fixture(scope="module")
 def raylets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head and another raylet, started as processes; none of them is left afterwards."""
@@ -181,7 +186,7 @@ def test_one_process_two_and_a_cluster_leave_the_same_files(
     one = done("one")
     others = [done("two", jobs=2)]
     notes.clear()
-    others.append(done("ray", cluster=raylets.address))
+    others.append(done("ray", executor=on(raylets)))
     for other in others:
         assert contents(other.folder) == contents(one.folder)
         assert other.outcome.failed == one.outcome.failed
@@ -225,7 +230,10 @@ def test_only_a_stage_that_keeps_ending_its_process_fails(
         {"name": "innocent", "use": "deadly", "guilty": False},
     ]
     finished = run(
-        read_study(write_suite(light)), FolderStore(tmp_path / "store"), tmp_path / "results", cluster=raylets.address
+        read_study(write_suite(light)),
+        FolderStore(tmp_path / "store"),
+        tmp_path / "results",
+        executor=on(raylets),
     )
     ((title, why),) = reasons(finished).items()
     assert title == "deadly on toy, replicate 0, seed 0"
@@ -247,7 +255,10 @@ def test_a_stage_that_takes_too_much_fails_alone(
         },
     ]
     finished = run(
-        read_study(write_suite(light)), FolderStore(tmp_path / "store"), tmp_path / "results", cluster=raylets.address
+        read_study(write_suite(light)),
+        FolderStore(tmp_path / "store"),
+        tmp_path / "results",
+        executor=on(raylets),
     )
     found = reasons(finished)
     assert found["slow on toy, replicate 0, seed 0"] == (
@@ -275,17 +286,23 @@ def test_a_stage_that_no_node_has_room_for_says_what_it_waits_for(
         raise Enough
 
     with pytest.raises(Enough):
-        run(suite, FolderStore(tmp_path / "store"), tmp_path / "results", Watcher(moved=moved), cluster=raylets.address)
+        run(
+            suite,
+            FolderStore(tmp_path / "store"),
+            tmp_path / "results",
+            Watcher(moved=moved),
+            executor=on(raylets),
+        )
     assert said == ["waits for a node with 1 CPU, 1 GPU, 900TB"]
 
 
 def test_it_takes_a_few_more_than_there_is_room_for_and_leaves_no_mark(raylets: Any, store: Store) -> None:
-    hands = cluster.Cluster(raylets.address, store, (), lambda *move: None)
+    runner = cluster.Cluster(raylets.address, store, (), lambda *move: None)
     try:
-        assert hands.slots == 2 + 2
-        assert store.has(hands.mark)
+        assert runner.slots == 2 + 2
+        assert store.has(runner.mark)
     finally:
-        hands.close(at_once=True)
+        runner.close(at_once=True)
     assert list(store.root.glob("??/*")) == []
 
 
@@ -304,7 +321,7 @@ def test_a_drop_in_that_the_workers_cannot_load_ends_the_run(
             read_study(write_suite(light)),
             FolderStore(tmp_path / "store"),
             tmp_path / "results",
-            cluster=raylets.address,
+            executor=on(raylets),
         )
 
 
@@ -314,7 +331,7 @@ def test_a_node_that_does_not_see_the_store_ends_the_run_at_its_start(
     store, elsewhere = FolderStore(tmp_path / "store"), str(tmp_path / "elsewhere")
     store.place = elsewhere
     with pytest.raises(FairlError, match=rf"node \S+ does not see the store {elsewhere}; name a folder that all"):
-        run(read_study(write_suite(light)), store, tmp_path / "results", cluster=raylets.address)
+        run(read_study(write_suite(light)), store, tmp_path / "results", executor=on(raylets))
 
 
 def test_ctrl_c_ends_the_work_and_keeps_what_is_finished(

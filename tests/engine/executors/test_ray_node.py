@@ -16,6 +16,7 @@ from click.testing import Result
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.executors import ray as cluster
 from fairl_bench.engine.executors import ray_node as node
+from fairl_bench.engine.executors.known import RayExecutor
 from fairl_bench.engine.keys import identity
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import KINDS
@@ -110,7 +111,7 @@ def test_a_broken_drop_in_is_told_before_any_work(store: Store) -> None:
         ),
         (
             ["--executor", "ray", "--jobs", "2"],
-            "--jobs 2: a Ray cluster does as many at once as it has cores for; leave it out",
+            "--jobs 2: the executor 'ray' says itself how many it does at once; leave it out",
         ),
         (["--executor", "ray", "--address", "here"], "--address here: needs auto or HOST:PORT"),
         (["--executor", "ray", "--address", "here:x"], "--address here:x: needs auto or HOST:PORT"),
@@ -138,7 +139,7 @@ def test_a_mistake_is_answered_in_these_words(
 def test_what_is_finished_needs_no_cluster(
     ran: Finished, store: Store, tiny: dict[str, Any], write_suite: Callable[..., Path]
 ) -> None:
-    again = run(read_study(write_suite(tiny)), store, ran.folder, cluster="127.0.0.1:1")
+    again = run(read_study(write_suite(tiny)), store, ran.folder, executor=RayExecutor(address="127.0.0.1:1"))
     assert again.outcome == Outcome()
 
 

@@ -20,12 +20,12 @@ from results_files import content, plant
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.errors import ResultsError
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.results import files
 from fairl_bench.results import lock as alone
-from fairl_bench.results.files import Writer
+from fairl_bench.results import writer
 from fairl_bench.results.folder import ResultsFolder, note, read_manifest
 from fairl_bench.results.lock import locked
 from fairl_bench.results.results import read_results
+from fairl_bench.results.writer import Writer
 from fairl_bench.store.disk import refusal
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
@@ -181,13 +181,13 @@ def test_a_disk_that_fills_up_leaves_the_results_of_before(
 ) -> None:
     folder = run_suite(short).folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    write = files._write
+    write = writer._write
 
     def full(path: Path, content: bytes) -> None:
         write(path, content)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files, "_write", full)
+    monkeypatch.setattr(writer, "_write", full)
     short["split"] = {"test": 0.5}
     with pytest.raises(ResultsError, match="results cannot be written: No space left on device; make room"):
         run_suite(short)

@@ -13,7 +13,7 @@ import pytest
 
 from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.results import files
+from fairl_bench.results import writer
 from fairl_bench.results.results import Results, read_results
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
@@ -92,7 +92,7 @@ def test_what_it_holds_in_memory_is_what_a_reader_finds(first: Callable[..., Fin
 def test_what_is_too_much_to_remember_is_read_from_the_disk(
     first: Callable[..., Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MOST_REMEMBERED", 0)
+    monkeypatch.setattr(writer, "MOST_REMEMBERED", 0)
     with reads(tmp_path / "results") as names:
         finished = first()
     assert any(name.startswith("scores/") for name in names)
@@ -115,7 +115,9 @@ def test_a_reader_opens_a_file_only_when_it_is_asked_for(ran: Finished) -> None:
     with reads(ran.folder) as names:
         results = read_results(ran.folder)
         assert results.records
-        assert sorted(set(names)) == ["intervals.parquet", "manifest.json", "records.parquet", "run.json", "suite.yaml"]
+        assert sorted(set(names)) == [
+            *("intervals.parquet", "manifest.json", "metrics.json", "records.parquet", "run.json", "suite.yaml"),
+        ]
         assert results.sheets(["shifted"])
         assert {name.partition("/")[0] for name in names} >= {"scores", "examples", "truths"}
         names.clear()

@@ -49,7 +49,7 @@ _HALF = ".fairl-bench-half-"  # and a number: a folder of half-written files
 
 
 class Writer(ResultsFolder):
-    """A results folder that is written; nothing is, but between `held` and `commit`."""
+    """Writes into a results folder: files are staged inside of `held`, and put into place by `commit`."""
 
     def __init__(self, path: Path, suite: str | None = None) -> None:
         self.path, self.manifest = path, None
@@ -75,7 +75,7 @@ class Writer(ResultsFolder):
 
     @contextmanager
     def held(self, waits: Callable[[str], None] = lambda message: None) -> Iterator[None]:
-        """Held by one run at a time: another waits, which ``waits`` is told.  What is not committed is forgotten.
+        """Locks the folder: another run waits, after a call of ``waits``.  What is not committed is forgotten.
 
         Inside of itself it does nothing.
         """
@@ -83,7 +83,7 @@ class Writer(ResultsFolder):
             yield
             return
         with ExitStack() as stack:
-            with self.told():
+            with self.refusals_explained():
                 self.path.mkdir(parents=True, exist_ok=True)
                 alone = stack.enter_context(locked(self.path, waits))
             stack.callback(self._release)
@@ -181,7 +181,7 @@ class Writer(ResultsFolder):
 
     def stage(self, name: str, of: str, save: Callable[[Path], None], sha256: str | None = None) -> Entry:
         """Put a file into place at the next commit: ``save(path)`` writes or links it; ``sha256`` is known of it."""
-        with self.told():
+        with self.refusals_explained():
             path = self._half_written()
             save(path)
             entry = Entry(sha256 or self._digests.get(_inode(path)) or file_digest(path), of)
@@ -210,7 +210,7 @@ class Writer(ResultsFolder):
         self._remember(name, entry.sha256, table)
 
     def _write(self, name: str, entry: Entry, content: bytes | pa.Buffer) -> None:
-        with self.told():
+        with self.refusals_explained():
             path = self._half_written()
             _write(path, content)
             self._stage(name, path, entry)
@@ -280,7 +280,7 @@ class Writer(ResultsFolder):
         settled = {name: self._settled(name, entry) for name, entry in before.items() if name not in gone} | new
         meanwhile = settled | {name: entry._replace(was=self.there(name)) for name, entry in new.items()}
         meanwhile |= {name: Entry(NOTHING, before[name].of, self.there(name)) for name in gone}
-        with self.told():
+        with self.refusals_explained():
             self._note(meanwhile)
             for name, (path, _) in self._staged.items():
                 self._forget_digest(name)
@@ -340,8 +340,8 @@ class Writer(ResultsFolder):
             self._half = None
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Says what a disk refuses inside as one sentence.  Raises `ResultsError`."""
+    def refusals_explained(self) -> Iterator[None]:
+        """Turns an error of the disk inside into a `ResultsError` that says what to do about it."""
         try:
             yield
         except OSError as error:
