@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from fairl_bench.builtin.shared.judged_completions import JudgedCompletions, judged
 from fairl_bench.data import Floats
-from fairl_bench.kinds import Probe
+from fairl_bench.kinds import Judge, Probe
+from fairl_bench.language_models import Completions
 from fairl_bench.science.streams import stream
 
 FILE: Final = "along.parquet"
+NUMBERS: Final = ("reward", "kl_k1", "kl_k3", "surprise", "tokens")
+"""The columns of numbers in ``along.parquet``, one number a completion."""
 
 
 class AlignmentProbe:
@@ -89,3 +94,41 @@ class AlignmentProbe:
                 texts[i] = text
         reward = self.reward(self.prompts, texts)
         return {"row": self.row, "prompt": self.prompts, "text": texts, "reward": reward, **numbers}
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a probe saw: the completions of all looks, the step of each, and their numbers by column ``[n]``."""
+
+    step: tuple[int, ...]
+    completions: Completions
+    numbers: Mapping[str, Floats]
+
+    @classmethod
+    def read(cls, folder: Path) -> Looks:
+        """Read what `AlignmentProbe.keep` wrote; a look has its draws of each prompt one after another."""
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(folder / FILE)
+        step, row, prompt, text = (tuple(table[name].to_pylist()) for name in ("step", "row", "prompt", "text"))
+        draws_so_far: dict[tuple[int, int], int] = {}
+        draw = []
+        for place in zip(step, row, strict=True):
+            draw.append(draws_so_far.get(place, 0))
+            draws_so_far[place] = draw[-1] + 1
+        numbers = {name: table[name].to_numpy() for name in NUMBERS}
+        return cls(step, Completions(prompt, text, row, tuple(draw)), numbers)
+
+    def steps(self) -> list[int]:
+        """Return the steps that were looked at, in order."""
+        return sorted(set(self.step))
+
+    def at(self, step: int) -> dict[str, Floats]:
+        """Return the numbers of the look at one step."""
+        mask = np.asarray(self.step) == step
+        return {name: values[mask] for name, values in self.numbers.items()}
+
+    def judged_by_step(self, judge: Judge) -> dict[int, JudgedCompletions]:
+        """Return the completions of each look with what a judge says of them."""
+        all_looks = judged(judge, self.completions)
+        return {step: all_looks.take(np.asarray(self.step) == step) for step in self.steps()}

@@ -1,0 +1,198 @@
+"""The references within a suite: every name of data, truths, methods, fields and metrics must stand for something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
+
+from fairl_bench.data import GOLD, PREFERRED, Examples
+from fairl_bench.errors import SuiteError, suggest
+from fairl_bench.kinds import Evaluator, Judge, Recovered
+from fairl_bench.metrics import Metric
+from fairl_bench.suite.registry import Registry
+from fairl_bench.suite.suite import PAIRS, Suite
+from fairl_bench.suite.yaml import Place
+from fairl_bench.views import ReportTable
+
+Mistake = tuple[Place, str]
+"""Where a mistake stands, and a sentence about it."""
+
+
+def mistakes(suite: Suite, registry: Registry) -> Iterator[Mistake]:
+    """The mistakes of a suite, in the order in which it is written."""
+    yield from _in_data(suite)
+    yield from _in_defaults(suite, registry)
+    yield from _in_evaluators(suite)
+    yield from _in_methods(suite)
+    yield from _measured_twice(suite)
+    yield from _declared_otherwise(suite)
+    for name, table in suite.report.items():
+        yield from _in_table(suite, ("report", name), table)
+    if suite.slices:
+        yield from _unknown(("slices", "baseline"), "slices: method", [suite.slices.baseline], _methods(suite))
+    yield from _in_claims(suite)
+
+
+def _methods(suite: Suite) -> list[str]:
+    return [method.name for method in suite.methods]
+
+
+def _in_data(suite: Suite) -> Iterator[Mistake]:
+    """A test set whose name is taken."""
+    if "pairs" in suite.testsets:
+        yield ("testsets", "pairs"), "a test set cannot be named 'pairs'"
+
+
+def _in_defaults(suite: Suite, registry: Registry) -> Iterator[Mistake]:
+    """Methods and fields that do not exist."""
+    for use in suite.defaults:
+        if use not in registry.names("method"):
+            yield ("defaults", use), f"defaults: method {use!r} is unknown; {suggest(use, registry.names('method'))}"
+            continue
+        fields = registry.find("method", use).model_fields
+        for field in suite.defaults[use]:
+            yield from _unknown(("defaults", use, field), f"defaults.{use}: field", [field], fields)
+
+
+def _in_evaluators(suite: Suite) -> Iterator[Mistake]:
+    """Data and truths that an evaluator needs and the suite does not have."""
+    for index, evaluator in enumerate(suite.evaluate):
+        place = ("evaluate", index)
+        yield from _unknown(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
+        yield from _unknown(place, "evaluate: truth", sorted(evaluator.truths()), (PREFERRED, GOLD))
+        for data in sorted(evaluator.needs()):
+            yield from _empty_part(suite, place, data)
+            for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
+                yield place, f"evaluate: {_lack(suite, data, truth)}"
+        if evaluator.takes():
+            yield from _not_in_sources(suite, place, evaluator)
+
+
+def _in_methods(suite: Suite) -> Iterator[Mistake]:
+    """Truths that a method learns from and the training pairs do not have."""
+    for index, method in enumerate(suite.methods):
+        place = ("methods", index)
+        for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
+            yield place, f"methods: {method.name!r} asks for a truth: {_lack(suite, 'pairs/train', truth)}"
+        if GOLD in method.part.truths():
+            yield from _no_labels(suite, place, method.name)
+
+
+def _in_claims(suite: Suite) -> Iterator[Mistake]:
+    """Identifiers that are used twice; methods, data, metrics and selections that do not exist."""
+    ids = set[str]()
+    for index, claim in enumerate(suite.claims):
+        place = ("claims", index)
+        if claim.id in ids:
+            yield place, f"claims: the id {claim.id!r} is given twice"
+        ids.add(claim.id)
+        yield from _unknown(place, "claims: method", [claim.better, *claim.comparators()], _methods(suite))
+        yield from _unknown(place, "claims: data", [claim.data], suite.datasets())
+        yield from _unknown_metrics(suite, place, "claims", [claim.metric])
+        yield from _unknown((*place, "under"), "claims: selection", claim.under, suite.selections)
+
+
+def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[Mistake]:
+    """Models whose truth has only numbers, for a method that learns from labels."""
+    for model in suite.models:
+        if model.part.judged() and not model.part.labelled():
+            lack = f"model {model.name!r} has only numbers; give its 'gold' a 'label_above'"
+            yield place, f"methods: {method!r} asks for the labels of the truth 'gold': {lack}"
+
+
+def _empty_part(suite: Suite, place: Place, data: str) -> Iterator[Mistake]:
+    """A part of the pairs that is evaluated and is empty by ``split``."""
+    part = data.partition("/")[2]
+    if data in PAIRS and getattr(suite.split, part, 1) == 0:
+        yield place, f"evaluate: {data!r} holds no pair, for split.{part} is 0; raise it, or evaluate on other data"
+
+
+def _not_in_sources(suite: Suite, place: Place, evaluator: Evaluator) -> Iterator[Mistake]:
+    """What an evaluator takes from the sources of the models, and does not find there."""
+    for model in suite.models:
+        try:
+            evaluator.of(Recovered(model.part, _Unrecovered(), None, model.name))
+        except SuiteError as error:
+            yield place, str(error)
+
+
+class _Unrecovered(Judge):
+    """Stands for a reward that is yet to be recovered."""
+
+    def judge(self, examples: Examples) -> NoReturn:
+        """Nothing: a suite is only checked with it."""
+        raise NotImplementedError
+
+
+def _measured_twice(suite: Suite) -> Iterator[Mistake]:
+    """Two evaluators that give the same number of the same data, so that their records could not be told apart."""
+    seen: set[tuple[str, str, frozenset[str]]] = set()
+    for index, evaluator in enumerate(suite.evaluate):
+        for data in evaluator.data or ("what it makes itself",):
+            number = (evaluator.use, data, evaluator.measured())
+            if number in seen:
+                truths = ", ".join(sorted(evaluator.measured())) or "no truth"
+                yield ("evaluate", index), f"evaluate: {evaluator.use!r} measures {data!r} against {truths} twice"
+            seen.add(number)
+
+
+def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistake]:
+    """What a table of the report asks for and the suite does not have."""
+    what = ".".join(map(str, place))
+    yield from _unknown((*place, "data"), f"{what}: data", table.datasets(), suite.datasets())
+    yield from _unknown((*place, "truth"), f"{what}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
+    yield from _unknown_metrics(suite, (*place, "metrics"), what, table.measures())
+    yield from _unknown((*place, "methods"), f"{what}: method", table.pair() or (), _methods(suite))
+    yield from _without_threshold(suite, (*place, "data"), what, table)
+
+
+def _without_threshold(suite: Suite, place: Place, what: str, table: ReportTable) -> Iterator[Mistake]:
+    """Data without a threshold, so that nothing can be called right or wrong there."""
+    for _, data, truth, *_ in table.disagreements():
+        judges = [one for one in suite.evaluate if "threshold" in {metric.name for metric in one.metrics}]
+        if data in suite.datasets() and not any(data in one.data and truth in one.measured() for one in judges):
+            yield place, f"{what}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
+
+
+def _unknown_metrics(suite: Suite, place: Place, what: str, names: Sequence[str]) -> Iterator[Mistake]:
+    """Metrics that no evaluator of the suite declares."""
+    yield from _unknown(place, f"{what}: metric", names, sorted(suite.metrics()))
+
+
+def _declared_otherwise(suite: Suite) -> Iterator[Mistake]:
+    """Metrics that two evaluators declare, and not as the same number."""
+    declared: dict[str, tuple[str, Metric]] = {}
+    for index, evaluator in enumerate(suite.evaluate):
+        for metric in evaluator.metrics:
+            other, first = declared.setdefault(metric.name, (evaluator.use, metric))
+            if not metric.same_as(first):
+                message = (
+                    f"{evaluator.use!r} and {other!r} both declare the metric {metric.name!r}, and not as the same"
+                )
+                yield ("evaluate", index), f"evaluate: {message}: {metric.said} and {first.said}; rename one"
+
+
+def _unknown(place: Place, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[Mistake]:
+    """Names that are not known."""
+    known = tuple(known)
+    for name in names:
+        if name not in known:
+            yield place, f"{what} {name!r} is unknown; {suggest(name, known)}"
+
+
+def _known(suite: Suite, data: str) -> frozenset[str]:
+    """The truths that a data set has for every model."""
+    if data in PAIRS:
+        judged = all(model.part.judged() for model in suite.models)
+        return frozenset({PREFERRED, GOLD} if judged else {PREFERRED})
+    return frozenset({GOLD} if suite.testsets[data].judged() else ())
+
+
+def _lack(suite: Suite, data: str, truth: str) -> str:
+    """What is missing for a truth of this data."""
+    if truth == PREFERRED:
+        return f"test set {data!r} has no truth 'preferred': only pairs have; use 'gold'"
+    if data not in PAIRS:
+        return f"test set {data!r} has no truth {truth!r}; give it a 'gold:'"
+    bare = next(model.name for model in suite.models if not model.part.judged())
+    return f"data {data!r} has no truth 'gold': model {bare!r} has no judge; give it a 'gold:'"
