@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairl_bench.errors import UnknownName
+from fairl_bench.errors import FairlError, UnknownName
 from fairl_bench.start import Changes, SuiteSource, name_of, read_suite, run_suite
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def run(
     "seed": 0}``.  With ``isolate``, plugins work in a process of their own, as the command has it.  A part that fails
     is in `Results.failures`; what the user must change raises `FairlError`.
     """
-    from fairl_bench.live import shown
+    from fairl_bench.live import show_progress
 
-    with shown() as progress:
+    with show_progress() as progress:
         finished = run_suite(
             suite,
             progress.watcher(),
@@ -99,8 +99,8 @@ class Results:
     Everything is read when it is first asked for.
     """
 
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
+    def __init__(self, folder: Folder, *, intervals: bool = False) -> None:
+        self._folder, self._intervals = folder, intervals
 
     @property
     def folder(self) -> Path:
@@ -130,13 +130,45 @@ class Results:
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """The tables of the report, by name."""
-        return self._folder.tables
+        from fairl_bench.suite.report import tables_of
+        from fairl_bench.views import make_tables, with_intervals
+
+        if not self._intervals:
+            return self._folder.tables
+        report = with_intervals(self._folder.report)
+        return make_tables(tables_of(report, self._folder.asked.registry), self._folder)
 
     def table(self, name: str) -> Table:
-        """One of the tables.  Raises `UnknownName`."""
+        """One of the tables, by its name, a file of it, or its number.  Raises `FairlError` where there is none."""
+        from fairl_bench.results.folder import table_name
+
+        name = table_name(name)
         if name not in self.tables:
-            raise UnknownName(f"{self.folder}: table", name, self.tables)
+            raise self._no_table(name)
         return self.tables[name]
+
+    def _no_table(self, name: str) -> FairlError:
+        """Why there is no table of this name."""
+        from fairl_bench.suite.report import names_to_ask_for
+
+        registry = self._folder.asked.registry
+        registered = registry.names("table")
+        if name not in registered:
+            return UnknownName("table", name, {*registered, *self.tables})
+        reason = "no number on record belongs into it"
+        if name in self._folder.report:
+            reason = f"its suite asks for it, and {reason}"
+        elif name in names_to_ask_for(registry):
+            reason = "its suite does not ask for it under 'report:'"
+        return FairlError(f"{self.folder} has no table {name!r} (it has: {', '.join(self.tables) or 'none'}); {reason}")
+
+    def between(self, baseline: str, method: str) -> Results:
+        """The same with Tables 2 and 3 of two other methods.  Raises `UnknownName` for one that was not run."""
+        return Results(self._folder.between((baseline, method)), intervals=self._intervals)
+
+    def with_intervals(self) -> Results:
+        """The same with the 95 % interval of each number in Table 1."""
+        return Results(self._folder, intervals=True)
 
     @cached_property
     def figures(self) -> Mapping[str, Picture]:

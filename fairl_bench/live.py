@@ -1,4 +1,4 @@
-"""Where a long run is: a live line on a terminal, plain lines elsewhere."""
+"""The progress of a run: live bars on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Progress:
             self.bars.stop()
 
     def watcher(self) -> Watcher:
-        """What the engine calls."""
+        """The functions that the engine calls."""
         return Watcher(self._started, self._moved, self._finished, self._say, self._warned)
 
     def _say(self, message: str) -> None:
@@ -109,6 +109,6 @@ class _Running:
         self.spoke = self.began
 
 
-def shown() -> Progress | NotebookProgress:
-    """What shows the progress of a run here: in a notebook an output of its own, else the standard error."""
+def show_progress() -> Progress | NotebookProgress:
+    """The progress of a run as it is shown here: in a notebook as its output, else on the standard error."""
     return NotebookProgress() if in_notebook() else Progress(sys.stderr)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, PLUGIN, POSITIVE, Number, two_methods
 from fairl_bench.cli.tables import print_tables
-
-if TYPE_CHECKING:
-    from fairl_bench.errors import FairlError
-    from fairl_bench.results.results import Results
-    from fairl_bench.table import Table
 
 
 @click.command()
@@ -46,56 +40,32 @@ def report(
     show_page: bool,
 ) -> None:
     """Print the tables of RESULTS, a results folder, from what lies in it alone."""
-    from fairl_bench.results.folder import table_name
-    from fairl_bench.results.results import read_results
-    from fairl_bench.suite.registry import Registry
-    from fairl_bench.suite.report import tables_of
-    from fairl_bench.views import make_tables, with_intervals
+    from fairl_bench import api
 
-    _tell_first(results)
+    _print_note(results)
     if page or show_page:
         _page(results, plugin, again=page, show=show_page)
         return
-    registry = Registry(plugin)
-    read = read_results(results, registry)
+    found = api.read_results(results, plugins=plugin)
     if methods is not None:
-        read = read.between(two_methods(methods))
-    asked = with_intervals(read.report) if intervals else read.report
-    made = make_tables(tables_of(asked, registry), read)
-    names = tuple(map(table_name, names))
-    for name in names:
-        if name not in made:
-            raise _no_table(name, read, made)
-    print_tables([table for name, table in made.items() if not names or name in names], form)
+        found = found.between(*two_methods(methods))
+    if intervals:
+        found = found.with_intervals()
+    wanted = {found.table(name).name for name in names} or found.tables.keys()
+    print_tables([table for name, table in found.tables.items() if name in wanted], form)
 
 
-def _no_table(name: str, results: Results, made: Mapping[str, Table]) -> FairlError:
-    """Why there is no table of this name."""
-    from fairl_bench.errors import FairlError, UnknownName
-    from fairl_bench.suite.report import names_to_ask_for
-
-    registered = results.asked.registry.names("table")
-    if name not in registered:
-        return UnknownName("table", name, {*registered, *made})
-    why = "no number on record belongs into it"
-    if name in results.report:
-        why = f"its suite asks for it, and {why}"
-    elif name in names_to_ask_for(results.asked.registry):
-        why = "its suite does not ask for it under 'report:'"
-    return FairlError(f"{results.path} has no table {name!r} (it has: {', '.join(made) or 'none'}); {why}")
-
-
-def _tell_first(*places: Path) -> None:
-    """What a reader of these results folders should know before any number."""
+def _print_note(*folders: Path) -> None:
+    """Print what a reader of these results folders should know before any number."""
     from fairl_bench.results.folder import note
 
-    for place in dict.fromkeys(places):
-        if place.is_dir() and (said := note(place)):
-            click.echo(f"note: {said}", err=True)
+    for folder in dict.fromkeys(folders):
+        if folder.is_dir() and (sentence := note(folder)):
+            click.echo(f"note: {sentence}", err=True)
 
 
 def _page(results: Path, plugin: tuple[Path, ...], *, again: bool, show: bool) -> None:
-    """Write a folder's page and print where it lies; with ``show``, have the system open it."""
+    """Write the page of a results folder and print where it is; with ``show``, open it in a browser."""
     from fairl_bench.html.write import write_pages
     from fairl_bench.results.results import read_results
     from fairl_bench.suite.registry import Registry
@@ -119,7 +89,7 @@ def compare(first: str, second: str, form: str) -> None:
     from fairl_bench.results.compare import compare as compare_sides
     from fairl_bench.tables.comparison import comparison_tables
 
-    _tell_first(Side.read(first).folder, Side.read(second).folder)
+    _print_note(Side.read(first).folder, Side.read(second).folder)
     print_tables(comparison_tables(compare_sides(first, second)), form)
 
 
@@ -187,7 +157,7 @@ def regress(
     from fairl_bench.results.published import read_published
 
     published = read_published(against)
-    _tell_first(results)
+    _print_note(results)
     measured = regression.measured(results, truth, threshold=threshold, positive=positive)
     lines = regression.regress(measured, published)
     print_tables([regression.table(lines, published)], form)

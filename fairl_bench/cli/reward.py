@@ -48,11 +48,11 @@ def score(
     upstream: tuple[str, ...],
 ) -> None:
     """Print the reward of each line of the standard input by REWARD, a folder that a run wrote to RESULTS/rewards."""
-    from fairl_bench.cli.streams import given, pour
+    from fairl_bench.cli.streams import print_data, standard_input
     from fairl_bench.reward.score import score as scored
 
     found = _saved(reward, plugin, encoder, upstream)
-    pour(scored(found, given(), read=read, form=form, say=_say))
+    print_data(scored(found, standard_input(), read=read, form=form, say=_say))
 
 
 @click.command()

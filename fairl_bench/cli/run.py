@@ -84,7 +84,7 @@ def _axes(only: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _conclude(finished: Finished) -> None:
-    """Print what a run came to and leave with its exit code."""
+    """Print the tables of a run, its failures and where the results are; leave with its exit code."""
     from fairl_bench.printable import safe
 
     outcome = finished.outcome
@@ -97,9 +97,10 @@ def _conclude(finished: Finished) -> None:
             click.echo(safe(note))
     for reason in outcome.failed.values():
         click.echo(f"failed: {safe(reason)}", err=True)
-    unmet = [one for one in finished.claims if not one.met]
-    for one in unmet:
-        click.echo(f"claim {one.claim.id!r} is {one.verdict}, expected to be {one.claim.expect}", err=True)
+    unmet = [verdict for verdict in finished.claims if not verdict.met]
+    for verdict in unmet:
+        claim = verdict.claim
+        click.echo(f"claim {claim.id!r} is {verdict.verdict}, expected to be {claim.expect}", err=True)
     computed = f"computed {len(outcome.done)} of {len(finished.plan.stages)} stages in {finished.seconds:.1f} s"
     click.echo(f"{computed if outcome.done else 'nothing to compute: all was finished'}; results in {finished.folder}")
     if outcome.failed:

@@ -14,14 +14,14 @@ from fairl_bench.errors import FairlError
 
 
 def prepare_streams() -> None:
-    """Have both streams take any letter, and have a standard error that cannot be written end nothing.
+    """Make both streams take any letter, and make a command go on where the standard error cannot be written.
 
-    A letter that the terminal's encoding lacks is shown as its escape, such as ``\\u2191``.
+    A letter that the terminal's encoding does not have is shown as its escape, such as ``\\u2191``.
     """
     if sys.stdout is not None and sys.stdout is sys.__stdout__:
         sys.stdout = _wrapped(sys.stdout, _Remembering)
     if sys.stderr is not None and sys.stderr is sys.__stderr__:
-        sys.stderr = _wrapped(sys.stderr, _Careless)
+        sys.stderr = _wrapped(sys.stderr, _Forgiving)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -29,7 +29,7 @@ def prepare_streams() -> None:
 
 def _wrapped(stream: Any, kind: type[io.FileIO]) -> io.TextIOWrapper:
     stream.flush()
-    lines = kind is _Careless or stream.isatty()
+    lines = kind is _Forgiving or stream.isatty()
     raw = kind(stream.fileno(), "w", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, line_buffering=lines)
 
@@ -47,8 +47,8 @@ class _Remembering(io.FileIO):
             raise
 
 
-class _Careless(io.FileIO):
-    """A file whose failed writes are forgotten: who cannot be told is not told."""
+class _Forgiving(io.FileIO):
+    """A file whose failed writes are forgotten: a message that cannot be printed ends nothing."""
 
     def write(self, data: Any) -> int:
         try:
@@ -58,7 +58,7 @@ class _Careless(io.FileIO):
 
 
 def output_refusal() -> str:
-    """Why the standard output cannot be written; empty where it can.  What could not be written is given up then."""
+    """Why the standard output cannot be written, empty where it can; then what is left to write is dropped."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     if not isinstance(raw, _Remembering):
         return ""
@@ -70,15 +70,15 @@ def output_refusal() -> str:
     return "" if raw.refusal.errno == errno.EPIPE else raw.refusal.strerror or str(raw.refusal)
 
 
-def given() -> BinaryIO:
-    """The bytes that a command is fed.  Raises `FairlError` where its standard input is closed."""
+def standard_input() -> BinaryIO:
+    """The bytes of the standard input.  Raises `FairlError` where its standard input is closed."""
     if sys.stdin is None:
         raise FairlError("the standard input is closed; feed the texts to it: ... < texts.txt")
     return sys.stdin.buffer
 
 
-def pour(lines: Iterable[str]) -> None:
-    """Print each line of data as it comes, as UTF-8 whatever the locale.  Raises `FairlError` where nobody takes it.
+def print_data(lines: Iterable[str]) -> None:
+    """Print each line of data as it comes, as UTF-8 whatever the locale.  Raises `FairlError` without an output.
 
     Half of a surrogate pair, which UTF-8 does not know, is written as JSON writes it.
     """
