@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from matplotlib.figure import Figure
 
 from fairl_bench.given import GivenMaterial
 from fairl_bench.html.page import page
+from fairl_bench.material import Material
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
+from fairl_bench.table import Table
+from fairl_bench.testing import check_figure, check_panel, check_table, planted_material
+from fairl_bench.views import Drawn, Panel, ReportFigure, ReportTable
 
 Cli = Callable[..., Result]
 PLUGINS = Path(__file__).parent.parent / "plugins"
+BUILT_IN_PANELS = Registry(installed=False).names("panel")
 PANEL = """
 from fairl_bench import Panel, Section, Table, hookimpl
 
@@ -154,3 +160,72 @@ def test_an_executor_that_there_is_not_is_refused(cli: Cli, write_suite: Callabl
 
     ran = cli("run", write_suite(TINY), "--executor", "rey")
     assert (ran.exit_code, "executor 'rey' is unknown; did you mean 'ray'?" in ran.stderr) == (2, True)
+
+
+# --- the kit
+
+
+@pytest.fixture(scope="module")
+def every() -> Registry:
+    return Registry(sorted(PLUGINS.glob("*.py")), installed=False)
+
+
+@pytest.mark.parametrize("name", ["table1", "extremes"])
+def test_a_table_keeps_its_promises(name: str, every: Registry) -> None:
+    check_table(every.build(ReportTable, {"use": name, "data": ["pairs/test", "web"]}), registry=every)
+
+
+@pytest.mark.parametrize("name", ["leaderboard", "rewards", "reliability", "training", "dots"])
+def test_a_figure_keeps_its_promises(name: str, every: Registry) -> None:
+    table = every.build(ReportTable, {"use": "table1", "data": ["pairs/test", "web"]})
+    check_figure(every.build(ReportFigure, {"use": name}), planted_material({"table1": table}), registry=every)
+
+
+@pytest.mark.parametrize("name", BUILT_IN_PANELS)
+def test_a_panel_keeps_its_promises(name: str, every: Registry) -> None:
+    check_panel(every.build(Panel, {"use": name}), registry=every)
+
+
+class Wrong(ReportTable):
+    """A table that a test makes wrong."""
+
+    made: tuple[Any, ...] = ()
+
+    def tables(self, material: Material) -> Iterable[Table]:
+        return self.made if material.records else ()
+
+
+WHOLE = Table("t", (("", "a"),), (("1",),), ("note",))
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ((), "tables gave none of this material"),
+        (("no table",), "make it a fairl_bench.Table"),
+        ((WHOLE._replace(rows=(("1", "2"),)),), "has 2 cells below 1 heads"),
+        ((WHOLE._replace(rows=((1,),)),), "holds what is no text"),
+        ((WHOLE._replace(title=""),), "has no title"),
+        ((WHOLE._replace(bold=frozenset({(1, 0)})),), "is outside of the table"),
+        ((WHOLE, WHOLE), "two tables have the name of one"),
+        ((WHOLE._replace(name="a/b"),), "are no names of files"),
+    ],
+)
+def test_the_kit_refuses_a_table(made: tuple[Any, ...], said: str) -> None:
+    check_table(Wrong.model_construct(made=(WHOLE,)))
+    with pytest.raises(AssertionError, match=said):
+        check_table(Wrong.model_construct(made=made))
+
+
+def test_the_kit_refuses_a_figure_of_nothing_and_an_open_window() -> None:
+    class Anyway(ReportFigure):
+        def figures(self, material: Material) -> Iterable[Drawn]:
+            return [Drawn("a", "A figure", Figure())]
+
+    class Nameless(ReportFigure):
+        def figures(self, material: Material) -> Iterable[Drawn]:
+            return [Drawn("a/b", "A figure", Figure())]
+
+    for part, said in ((Anyway(), "of no material it drew a figure"), (Nameless(), "is no name of a file")):
+        with pytest.raises(AssertionError, match=said):
+            check_figure(part)

@@ -27,3 +27,7 @@ from fairl_bench.testing.texts import check_encoder as check_encoder
 from fairl_bench.testing.texts import check_judge as check_judge
 from fairl_bench.testing.training import check_detector as check_detector
 from fairl_bench.testing.training import check_schedule as check_schedule
+from fairl_bench.testing.views import check_figure as check_figure
+from fairl_bench.testing.views import check_panel as check_panel
+from fairl_bench.testing.views import check_table as check_table
+from fairl_bench.testing.views import planted_material as planted_material
