@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fairl_bench.secrets import hidden
-
 
 def printable(text: str) -> str:
     """A text without control characters, which could rewrite the terminal.
@@ -16,4 +14,6 @@ def printable(text: str) -> str:
 
 def safe(text: str) -> str:
     """A text of ours or of a part's without control characters and without secrets."""
+    from fairl_bench.secrets import hidden  # not at once: pydantic takes a moment, and `--help` prints no secret
+
     return printable(hidden(text))

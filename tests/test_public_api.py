@@ -183,6 +183,21 @@ def test_a_light_command_pulls_in_nothing_heavy(arguments: list[str]) -> None:
     assert quiet_import(code) == "pulled"
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["store", "--help"]])
+def test_help_comes_at_once(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from fairl_bench.cli.main import main
+try:
+    main({arguments})
+except SystemExit:
+    pass
+slow = {{"numpy", "pydantic", "pyarrow", "rich"}} & set(sys.modules)
+assert not slow, slow
+"""
+    assert quiet_import(code) == "pulled"
+
+
 def test_list_imports_no_part() -> None:
     code = """
 import sys

@@ -155,12 +155,13 @@ def regress(
     """
     from fairl_bench.results import regress as regression
     from fairl_bench.results.published import read_published
+    from fairl_bench.tables.regression import regression_table
 
     published = read_published(against)
     _print_note(results)
     measured = regression.measured(results, truth, threshold=threshold, positive=positive)
     lines = regression.regress(measured, published)
-    print_tables([regression.table(lines, published)], form)
+    print_tables([regression_table(lines, published)], form)
     if renew:
         against.write_text(regression.renewed(lines, against, published), encoding="utf-8")
         click.echo(f"{against} is renewed; say in its change log what changed the numbers", err=True)
@@ -177,7 +178,8 @@ def published(file: Path | None, form: str) -> None:
     Without FILE, every file of results/published.
     """
     from fairl_bench.errors import FairlError
-    from fairl_bench.results.published import check_table, number_table, read_published
+    from fairl_bench.results.published import read_published
+    from fairl_bench.tables.published import check_table, number_table
 
     files = [file] if file else sorted(Path("results/published").glob("*.yaml"))
     if not files:

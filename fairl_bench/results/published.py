@@ -18,7 +18,6 @@ from fairl_bench.errors import SuiteError, Undefined, suggest
 from fairl_bench.science.disagreement import Counts, difference_in_points, mcnemar, relative_gain
 from fairl_bench.suite.explain import explain
 from fairl_bench.suite.yaml import load
-from fairl_bench.table import Table, Value
 
 T = TypeVar("T")
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$")]
@@ -49,6 +48,11 @@ class Number(Settings):
     truth: Literal["preferred", "gold", ""] = ""
     source: Citation
     note: str = ""
+
+    @property
+    def printed(self) -> str:
+        """The value with as many decimals as the source prints."""
+        return f"{self.value:,.{self.digits}f}"
 
 
 class Margin(Settings):
@@ -237,7 +241,7 @@ def _outcome(check: Check, known: Mapping[str, Number]) -> Outcome:
     said = known[check.says] if check.says else None
     if check.op == "lowest" and said is not None:
         least = min(numbers, key=lambda number: number.value)
-        return Outcome(check, f"{_printed(least)} ({least.id})", f"{_printed(said)} ({said.id})", least.id == said.id)
+        return Outcome(check, f"{least.printed} ({least.id})", f"{said.printed} ({said.id})", least.id == said.id)
     if check.op == "smaller-sd":
         twos = list(_in(2, numbers))
         smaller = sum((one.sd or 0) < (other.sd or 0) for one, other in twos)
@@ -249,7 +253,7 @@ def _outcome(check: Check, known: Mapping[str, Number]) -> Outcome:
     room = 0.5 * 10**-said.digits + 1e-9
     holds = value <= said.value + room if check.relation == "at-most" else abs(value - said.value) <= room
     limit = "at most " if check.relation == "at-most" else ""
-    return Outcome(check, f"{value:.{max(said.digits, 2)}f}", f"{limit}{_printed(said)}", holds)
+    return Outcome(check, f"{value:.{max(said.digits, 2)}f}", f"{limit}{said.printed}", holds)
 
 
 def _computed(op: str, of: Sequence[float]) -> float:
@@ -276,49 +280,3 @@ def _computed(op: str, of: Sequence[float]) -> float:
 
 def _in(size: int, of: Sequence[T]) -> Iterator[Sequence[T]]:
     return (of[start : start + size] for start in range(0, len(of), size))
-
-
-def _printed(number: Number) -> str:
-    return f"{number.value:,.{number.digits}f}"
-
-
-def number_table(published: Published) -> Table:
-    """Every number with its source and our coordinates."""
-    rows, tidy = [], []
-    for number in published.numbers:
-        place = record_key(published, number)
-        spread = "" if number.sd is None else f" ± {number.sd:.{number.digits}f}"
-        ours = " ".join(filter(None, (place.method, place.other and f"/ {place.other}", place.metric)))
-        where = " ".join(filter(None, (place.data, "" if place.slice == "all" else place.slice, place.truth)))
-        source = ", ".join(filter(None, (number.source.table, number.source.row)))
-        rows.append((number.id, _printed(number) + spread, ours, where, source))
-        plain: dict[str, Value] = {"id": number.id, "value": number.value, "sd": number.sd, "n": number.n}
-        tidy.append({**plain, **place._asdict(), "source": source, "note": number.note})
-    heads = tuple(("", name) for name in ("number", "published", "our method and metric", "our data", "source"))
-    notes = (f"{published.title}.", "± is what the source prints.")
-    return Table("Published", heads, tuple(rows), notes, tuple(tidy))
-
-
-def check_table(published: Published) -> Table:
-    """Every check: what the numbers come to, beside what the source says."""
-    words = {True: "holds", False: "CONTRADICTS", None: "derived"}
-    found = checked(published)
-    rows = tuple(
-        (one.check.source.table, one.check.sentence, one.computed, one.said, words[one.holds]) for one in found
-    )
-    tidy: list[Mapping[str, Value]] = [
-        {
-            "id": one.check.id,
-            "sentence": one.check.sentence,
-            "computed": one.computed,
-            "said": one.said,
-            "outcome": words[one.holds].lower(),
-            "source": one.check.source.table,
-        }
-        for one in found
-    ]
-    wrong = sum(one.holds is False for one in found)
-    heads = tuple(("", name) for name in ("source", "it says", "its numbers give", "it prints", ""))
-    return Table(
-        "Arithmetic", heads, rows, (f"{wrong} of {len(found)} contradict the source's own numbers.",), tuple(tidy)
-    )

@@ -18,9 +18,8 @@ from fairl_bench.results.claims import ReadSheets, compared, effect_of
 from fairl_bench.results.evaluate import Class, evaluate
 from fairl_bench.results.published import Margin, Number, Ordering, Published, RecordKey, record_key
 from fairl_bench.results.results import read_results
-from fairl_bench.rows import differing, named, summary
+from fairl_bench.rows import summary
 from fairl_bench.science.intervals import Summary, welch
-from fairl_bench.table import Table, Value
 
 EQUIVALENCE = 0.9  # two one-sided tests at 5 % are this interval within the margin (Schuirmann 1987)
 _ANY = ""  # a number is looked for whatever its model
@@ -229,40 +228,6 @@ def _ordered(
 def _gap(ordering: Ordering, published: Published) -> str:
     better, than = (published.by_id[one] for one in (ordering.better, ordering.than))
     return f"{abs(better.value - than.value):+.3f}"
-
-
-def table(lines: Sequence[Line], published: Published) -> Table:
-    """A line a number; where several models, encoders or variants were measured, each is named."""
-    shown = differing(line.setting for line in lines if line.measured)
-    rows = tuple((*named(line.setting, shown), *_shown(line)) for line in lines)
-    heads = [*shown, "published number", "kind", "published", "measured", "difference", "interval", "verdict", "why"]
-    counts = {verdict: sum(line.verdict == verdict for line in lines) for verdict in _VERDICTS}
-    left = sum(not number.method for number in published.numbers)
-    notes = [
-        f"{published.title}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".",
-        "Value: measured less published, with Welch's 90 % interval (± as printed, over runs), which must lie within "
-        "the margin. Ordering: the gain of the first over the second, paired, with the 95 % interval of Table 1; it "
-        "holds where it is shown to be better still.",
-        *([f"{left} numbers of the file are no numbers of a run."] if left else []),
-    ]
-    return Table("Regression", tuple(("", name) for name in heads), rows, tuple(notes), tuple(map(_tidy, lines)))
-
-
-_VERDICTS = ("reproduced", "differs", "not comparable")
-
-
-def _shown(line: Line) -> tuple[str, ...]:
-    ends = "" if math.isnan(line.low) else f"[{line.low:+.3f}, {line.high:+.3f}]"
-    gap = "" if math.isnan(line.difference) else f"{line.difference:+.3g}" if line.kind == "exact" else ""
-    gap = gap or ("" if math.isnan(line.difference) else f"{line.difference:+.3f}")
-    return line.id, line.kind, line.published, line.measured, gap, ends, line.verdict, line.why
-
-
-def _tidy(line: Line) -> dict[str, Value]:
-    found: dict[str, Value] = {"number": line.id, "kind": line.kind, **line.setting._asdict()}
-    found |= {"published": line.published, "measured": line.measured}
-    found |= {"difference": line.difference, "low": line.low, "high": line.high}
-    return {**found, "verdict": line.verdict, "why": line.why}
 
 
 def renewed(lines: Sequence[Line], path: Path, published: Published) -> str:

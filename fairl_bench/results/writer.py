@@ -20,29 +20,23 @@ from typing import TYPE_CHECKING
 
 from fairl_bench.digests import file_digest
 from fairl_bench.errors import DataError, ResultsError
+from fairl_bench.results.before_manifests import BEFORE, files_of, owner_of
 from fairl_bench.results.folder import (
     MANIFEST,
     NOTHING,
-    PAGE,
     DamagedManifest,
     Entry,
     Manifest,
     ResultsFolder,
-    footer,
     read_manifest,
-    readable,
 )
 from fairl_bench.results.lock import locked
-from fairl_bench.reward.about import ARRAYS, CORPUS
-from fairl_bench.reward.about import FILE as REWARD
 from fairl_bench.secrets import hidden
 from fairl_bench.store.disk import refusal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BEFORE = "before"
-"""What a file was made from that was there before the manifest, and that nothing says more of."""
 MOST_REMEMBERED = 2**28
 """Bytes of written files that are kept in memory, so that the same process need not read them."""
 _HALF = ".fairl-bench-half-"  # and a number: a folder of half-written files
@@ -105,8 +99,8 @@ class Writer(ResultsFolder):
             self.manifest = read_manifest(self.path)
         except DamagedManifest:
             self.manifest, broken = None, True
-        if self.manifest is None and (owner := _owner(self.path)) is not None:
-            self.manifest, self.adopts = Manifest(owner, dict(_before(self.path, self.there))), True
+        if self.manifest is None and (owner := owner_of(self.path)) is not None:
+            self.manifest, self.adopts = Manifest(owner, dict(files_of(self.path, self.there))), True
         elif broken:
             raise ResultsError(
                 f"{self.path / MANIFEST} is damaged or none of ours, and nothing else in the folder says which run it "
@@ -356,39 +350,6 @@ def _below(error: OSError, root: Path) -> bool:
     """Whether it is about a place in the folder, or above it."""
     names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     return any(name.is_relative_to(root) or root.is_relative_to(name) for name in names)
-
-
-def _owner(folder: Path) -> str | None:
-    """The suite of a folder from before there were manifests; None for one that no run has written."""
-    plain = ResultsFolder.__new__(ResultsFolder)
-    plain.path, plain.manifest = folder, None
-    if plain.has("suite.yaml"):
-        with suppress(ResultsError), readable(folder):
-            return str(plain.json("run.json")["suite"])
-        with suppress(ResultsError), readable(folder):
-            rows = plain.table("records.parquet").select(["suite", "metric", "stage"])
-            return str(rows["suite"][0].as_py())
-    return None
-
-
-def _before(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, Entry]]:
-    """The files of a folder from before there were manifests that look like a run's."""
-    for pattern in _OURS:
-        for path in sorted(folder.glob(pattern)):
-            name = path.relative_to(folder).as_posix()
-            together = [path.with_suffix(f".{ending}") for ending in _TOGETHER.get(path.parent.name, ())]
-            if digest(name) and all(one.is_file() for one in together):
-                of = footer(path) if path.suffix == ".parquet" else None
-                yield name, Entry(digest(name), of or BEFORE)
-
-
-_OURS = (
-    *("suite.yaml", "run.json", "records.parquet", "metrics.json", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
-    *(f"{kind}/[!.]*.parquet" for kind in ("scores", "examples", "truths", "histories", "realigned")),
-    *(f"rewards/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
-    *("tables/[!.]*.*", "figures/[!.]*.*"),
-)
-_TOGETHER = {"tables": ("md", "csv", "tex", "json"), "figures": ("png", "svg")}
 
 
 def _write(path: Path, content: bytes | pa.Buffer) -> None:

@@ -44,17 +44,28 @@ class GroupRelative(OnPolicy):
 
     def align(self, task: AlignmentTask) -> list[Step]:
         """Train ``task.model`` in place, from the last checkpoint if there is one, to the same weights."""
+        trainer = self._trainer(task)
+        last = _last_checkpoint(task.scratch)
+        if last is not None:
+            _restore(task.model, last)
+        elif task.probe:
+            task.probe.look(0)
+        trainer.train(resume_from_checkpoint=last)
+        return [_step(row) for row in trainer.state.log_history if "reward" in row]
+
+    def _trainer(self, task: AlignmentTask) -> Any:
+        """Return TRL's trainer, with our reward, end tokens, reference and log."""
         from datasets import Dataset
         from transformers import PrinterCallback
 
         from fairl_bench.science.endings import spelled
         from fairl_bench.science.language_model import padding, vocabulary
 
-        heard: list[str] = []
+        completions: list[str] = []  # of the present step
 
         def reward(prompts: list[str], completion_ids: list[list[int]], **_: object) -> list[float]:
-            heard[:] = [spelled(task.tokenizer, ids, task.ends) for ids in completion_ids]
-            values: list[float] = task.reward(prompts, heard).tolist()
+            completions[:] = [spelled(task.tokenizer, ids, task.ends) for ids in completion_ids]
+            values: list[float] = task.reward(prompts, completions).tolist()
             return values
 
         trainer_class, _ = self.trainer()
@@ -65,18 +76,12 @@ class GroupRelative(OnPolicy):
             args=self._configuration(task),
             train_dataset=Dataset.from_dict({"prompt": list(task.prompts)}),
             processing_class=with_tokens(task.tokenizer, pad, task.ends),
-            callbacks=[_follower(heard, task)],
+            callbacks=[_follower(completions, task)],
         )
         _end_at(trainer, task.ends)
         self._refer(trainer)
         trainer.remove_callback(PrinterCallback)
-        last = _last_checkpoint(task.scratch)
-        if last is not None:
-            _restore(task.model, last)
-        elif task.probe:
-            task.probe.look(0)
-        trainer.train(resume_from_checkpoint=last)
-        return [_step(row) for row in trainer.state.log_history if "reward" in row]
+        return trainer
 
     def _refer(self, trainer: Any) -> None:
         """Give the trainer its penalty and the base to measure the KL from: the model as it is now.
@@ -138,7 +143,7 @@ def _end_at(trainer: Any, ends: Sequence[int]) -> None:
     trainer.eos_token_ids = list(ends) or [NO_TOKEN]
 
 
-def _follower(heard: Sequence[str], task: AlignmentTask) -> Any:
+def _follower(completions: Sequence[str], task: AlignmentTask) -> Any:
     """Return a callback that reports and records each step, and saves one every `CHECKPOINT_SECONDS`."""
     from transformers import TrainerCallback
 
@@ -149,7 +154,7 @@ def _follower(heard: Sequence[str], task: AlignmentTask) -> Any:
             row = state.log_history[-1]
             _refuse_not_finite(row, state.max_steps)
             if "reward" in row:
-                row[_TEXTS] = list(heard)  # with the log, it is in the checkpoints
+                row[_TEXTS] = list(completions)  # with the log, it is in the checkpoints
                 report(
                     row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}, reward {row['reward']:.2f}"
                 )

@@ -19,7 +19,7 @@ from fairl_bench.errors import MissingExtra
 from fairl_bench.progress import report
 
 
-class _Heard(NamedTuple):
+class _Completion(NamedTuple):
     """A completion and its number of tokens."""
 
     text: str
@@ -55,10 +55,10 @@ class Ppo(OnPolicy):
 
         from fairl_bench.science.language_model import settle
 
-        heard: list[_Heard] = []
+        step_completions: list[_Completion] = []
         # it says that it trains
         with redirect_stdout(io.StringIO()), _ending(task.ends):
-            trainer = self._trainer(task, heard)
+            trainer = self._trainer(task, step_completions)
             settle(task.model, task.tokenizer, task.ends)  # which TRL has given one end token
             trainer.callback_handler.remove_callback(PrinterCallback)
             if task.probe:
@@ -66,7 +66,7 @@ class Ppo(OnPolicy):
             trainer.train()
         return [_step(row) for row in trainer.state.log_history if "objective/scores" in row]
 
-    def _trainer(self, task: AlignmentTask, heard: list[_Heard]) -> Any:
+    def _trainer(self, task: AlignmentTask, step_completions: list[_Completion]) -> Any:
         import torch
         from datasets import Dataset
         from transformers import AutoModelForSequenceClassification
@@ -82,11 +82,11 @@ class Ppo(OnPolicy):
         length = max(map(len, ids))
         # TRL takes the padding token for padding wherever it stands: one that the model does not have stands nowhere
         pad = vocabulary(task.model)
-        padded = [[pad] * (length - len(one)) + one for one in ids]
+        padded = [[pad] * (length - len(prompt)) + prompt for prompt in ids]
 
-        def judge(prompts: Sequence[str], completions: Sequence[_Heard]) -> Floats:
-            heard.extend(completions)
-            return task.reward(prompts, [one.text for one in completions])
+        def judge(prompts: Sequence[str], completions: Sequence[_Completion]) -> Floats:
+            step_completions.extend(completions)
+            return task.reward(prompts, [completion.text for completion in completions])
 
         return PPOTrainer(
             args=self._configuration(task),
@@ -97,7 +97,7 @@ class Ppo(OnPolicy):
             value_model=value,
             data_collator=lambda rows: {"input_ids": torch.tensor([row["input_ids"] for row in rows])},
             train_dataset=Dataset.from_dict({"input_ids": padded}),
-            callbacks=[_listener(heard, task)],
+            callbacks=[_listener(step_completions, task)],
         )
 
     def _configuration(self, task: AlignmentTask) -> Any:
@@ -164,7 +164,7 @@ def _ending(ends: Sequence[int]) -> Iterator[None]:
         ppo_trainer.truncate_response, ppo_trainer.selective_log_softmax = truncate, log_softmax
 
 
-def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], task: AlignmentTask, length: int) -> Any:
+def _judged(judge: Callable[[Sequence[str], Sequence[_Completion]], Floats], task: AlignmentTask, length: int) -> Any:
     """Return the judge in the form of a reward model: its 'hidden state' at every token is the reward of the text."""
     import torch
     from transformers.modeling_outputs import BaseModelOutput
@@ -181,7 +181,7 @@ def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], task: Al
                 for side, end in zip(sides, ((), task.ends), strict=True)
             )
             counts = attention_mask[:, length:].sum(1).tolist()
-            completions = [_Heard(text, tokens) for text, tokens in zip(texts, counts, strict=True)]
+            completions = [_Completion(text, tokens) for text, tokens in zip(texts, counts, strict=True)]
             reward = torch.tensor(judge(prompts, completions), dtype=torch.float32, device=input_ids.device)  # [batch]
             return BaseModelOutput(hidden_states=(reward[:, None, None].expand(*input_ids.shape, 1),))
 
@@ -195,16 +195,16 @@ def _judged(judge: Callable[[Sequence[str], Sequence[_Heard]], Floats], task: Al
     return RewardModel()
 
 
-def _listener(heard: list[_Heard], task: AlignmentTask) -> Any:
+def _listener(step_completions: list[_Completion], task: AlignmentTask) -> Any:
     """Return a callback that reports each step and records it with its completions."""
     from transformers import TrainerCallback
 
     class Listener(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             row = state.log_history[-1]
-            row["texts"] = [one.text for one in heard]
-            row["length"] = sum(one.tokens for one in heard) / len(heard)
-            heard.clear()
+            row["texts"] = [completion.text for completion in step_completions]
+            row["length"] = sum(completion.tokens for completion in step_completions) / len(step_completions)
+            step_completions.clear()
             if task.probe:
                 task.probe.look(row["step"])
             report(row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}")

@@ -1,0 +1,48 @@
+"""Results folders of versions that wrote no manifest: whose they are, and which of their files a run wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from fairl_bench.errors import ResultsError
+from fairl_bench.results.folder import PAGE, Entry, ResultsFolder, footer, readable
+from fairl_bench.reward.about import ARRAYS, CORPUS
+from fairl_bench.reward.about import FILE as REWARD
+
+BEFORE = "before"
+"""What a file was made from that was there before the manifest, and that nothing says more of."""
+
+
+def owner_of(folder: Path) -> str | None:
+    """The suite of a folder from before there were manifests; None for one that no run has written."""
+    plain = ResultsFolder.__new__(ResultsFolder)
+    plain.path, plain.manifest = folder, None
+    if plain.has("suite.yaml"):
+        with suppress(ResultsError), readable(folder):
+            return str(plain.json("run.json")["suite"])
+        with suppress(ResultsError), readable(folder):
+            rows = plain.table("records.parquet").select(["suite", "metric", "stage"])
+            return str(rows["suite"][0].as_py())
+    return None
+
+
+def files_of(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, Entry]]:
+    """The files of a folder from before there were manifests that look like a run's."""
+    for pattern in _OURS:
+        for path in sorted(folder.glob(pattern)):
+            name = path.relative_to(folder).as_posix()
+            together = [path.with_suffix(f".{ending}") for ending in _TOGETHER.get(path.parent.name, ())]
+            if digest(name) and all(one.is_file() for one in together):
+                of = footer(path) if path.suffix == ".parquet" else None
+                yield name, Entry(digest(name), of or BEFORE)
+
+
+_OURS = (
+    *("suite.yaml", "run.json", "records.parquet", "metrics.json", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
+    *(f"{kind}/[!.]*.parquet" for kind in ("scores", "examples", "truths", "histories", "realigned")),
+    *(f"rewards/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
+    *("tables/[!.]*.*", "figures/[!.]*.*"),
+)
+_TOGETHER = {"tables": ("md", "csv", "tex", "json"), "figures": ("png", "svg")}
