@@ -120,7 +120,7 @@ def fairl_evaluators(register: Register) -> None:
 
 @hookimpl
 def fairl_tables(register: Register) -> None:
-    """Tables of a report, in the order in which they are shown."""
+    """Register the tables of a report, in the order in which they are shown."""
     register("table1", "fairl_bench.tables.leaderboard:Leaderboard")
     register("table2", "fairl_bench.tables.disagreement:Disagreement")
     register("table3", "fairl_bench.tables.disagreement:DisagreementBySubtype")
@@ -132,7 +132,7 @@ def fairl_tables(register: Register) -> None:
 
 @hookimpl
 def fairl_figures(register: Register) -> None:
-    """Figures of a report, in the order in which they are shown."""
+    """Register the figures of a report, in the order in which they are shown."""
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
@@ -150,7 +150,7 @@ def fairl_figures(register: Register) -> None:
 
 @hookimpl
 def fairl_panels(register: Register) -> None:
-    """Sections of the page, in the order in which they stand on it."""
+    """Register the sections of the page, in the order in which they stand on it."""
     register("warnings", "fairl_bench.html.warnings:Warnings")
     register("tables", "fairl_bench.html.panels:Tables")
     register("figures", "fairl_bench.html.panels:Figures")
@@ -163,7 +163,7 @@ def fairl_panels(register: Register) -> None:
 
 @hookimpl
 def fairl_executors(register: Register) -> None:
-    """What does the work of a run."""
+    """Register the executors, which do the work of a run."""
     register("here", "fairl_bench.engine.executors.known:HereExecutor")
     register("pool", "fairl_bench.engine.executors.known:PoolExecutor")
     register("ray", "fairl_bench.engine.executors.known:RayExecutor")

@@ -17,7 +17,7 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import DATA, budget, placed
 from fairl_bench.records import Record
-from fairl_bench.tables.realignment import first_places
+from fairl_bench.tables.realignment_at_kl import first_places
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

@@ -88,13 +88,7 @@ def sweep(
 
     None where no run of the line has a number.
     """
-    found: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
-    for row in records:
-        told = row.slice == "all" and not row.other and row.truth == truth_of(row.data) and math.isfinite(row.value)
-        if told and row.variant in line.x and (row.data, row.metric) in columns:
-            place = found.setdefault((row.data, row.metric), {}).setdefault(row.method, {})
-            place.setdefault(row.variant, []).append(row.value)
-    found = {column: found[column] for column in columns if column in found}
+    found = _by_column(line, records, columns, truth_of)
     if not found:
         return None
     ends = {
@@ -117,6 +111,19 @@ def sweep(
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, max(1, len(labels))))
     figure.supxlabel(f"{line.label} (line: mean; band: least to most of the runs; bars: 95 % interval)", fontsize=8)
     return figure
+
+
+def _by_column(
+    line: Line, records: Iterable[Record], columns: Sequence[tuple[str, str]], truth_of: Callable[[str], str]
+) -> dict[tuple[str, str], dict[str, dict[str, list[float]]]]:
+    """Of each column that has numbers, the values of all runs by method and variant."""
+    found: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+    for row in records:
+        whole = row.slice == "all" and not row.other and row.truth == truth_of(row.data) and math.isfinite(row.value)
+        if whole and row.variant in line.x and (row.data, row.metric) in columns:
+            place = found.setdefault((row.data, row.metric), {}).setdefault(row.method, {})
+            place.setdefault(row.variant, []).append(row.value)
+    return {column: found[column] for column in columns if column in found}
 
 
 def _series(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
@@ -55,13 +55,9 @@ def board(
         names = named(row, shown)
         rows.append((*names, *(mean_and_spread(*summary(cell)) for cell in cells)))
         tidy += [_tidy(row, column, truth_of, cell) for column, cell in zip(columns, cells, strict=True)]
-        if lack := expected.lack(max((len(cell) for cell in cells), default=0)) if missing else "":
+        if missing and (lack := expected.lack(max(map(len, cells), default=0))):
             notes.append(f"{' '.join(names)}: {lack}.")
-        notes += [
-            f"{' '.join(names)}, {column.place} {column.metric}: {note}."
-            for column, cell in zip(columns, cells, strict=True)
-            if (note := _undefined(cell)) and (column, note) not in common
-        ]
+        notes += _undefined_cells(names, columns, cells, common)
     heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     judged = ", ".join(
         f"{data} against {truth_of(data)!r}" for data in dict.fromkeys(column.data for column in columns)
@@ -70,6 +66,18 @@ def board(
     return Table(
         title, tuple(heads), tuple(rows), (f"Truth: {judged}.", _spread(used), *dict.fromkeys(notes)), tuple(tidy)
     )
+
+
+def _undefined_cells(
+    names: Sequence[str],
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[Record]],
+    common: Container[tuple[Column, str]],
+) -> Iterator[str]:
+    """Why a row has no number in a column, where not every row lacks it for the same reason."""
+    for column, cell in zip(columns, cells, strict=True):
+        if (note := _undefined(cell)) and (column, note) not in common:
+            yield f"{' '.join(names)}, {column.place} {column.metric}: {note}."
 
 
 def _of_every_row(found: Found, rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[Column, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,14 @@ from fairl_bench.tables.board import TruthOf
 from fairl_bench.tables.marks import APART, as_values, how, marked
 
 
+class _Standing(NamedTuple):
+    """How the rows of one column stand to one another."""
+
+    places: Mapping[Row, Place]  # of the rows that could be compared
+    first: Mapping[Row, bool]  # of those on the first place, whether each is alone there within its group
+    equal: bool  # whether in every group all methods share the first place
+
+
 def ranked(
     table: Table,
     found: Found,
@@ -31,48 +40,71 @@ def ranked(
     intervals: bool,
 ) -> Table:
     """The table with the best of each column marked, and with intervals."""
-    own = {(one.group, one.method): one for one in comparisons if not one.other}
+    own, paired = {(one.group, one.method): one for one in comparisons if not one.other}, _tests(comparisons)
+    names = len(table.heads) - len(columns)
+    rows, tidy, bold, equal = [list(row) for row in table.rows], [dict(row) for row in table.tidy], set(), []
+    for at, column in enumerate(columns):
+        truth = truth_of(column.data)
+        standing = _standing(list(runs), found, column, truth, metrics[column.metric].better, paired)
+        for index, row in enumerate(runs):
+            mine = own.get((Group.of(row.setting, column.data, truth, column.metric), row.method))
+            place, ends = standing.places.get(row), (mine.low, mine.high) if mine else (None, None)
+            tidy[index * len(columns) + at] |= {"low": ends[0], "high": ends[1], **as_values(place)}
+            if mine and intervals and math.isfinite(mine.low):
+                rows[index][names + at] += f" [{mine.low:.3f}, {mine.high:.3f}]"
+            rows[index][names + at] += marked(place)
+            if standing.first.get(row):
+                bold.add((index, names + at))
+        if standing.equal:
+            equal.append(f"{column.data} {metrics[column.metric].called}")
+    apart = any(APART in text for row in rows for text in row[names:])
+    notes = [*table.notes, *_explained(comparisons, metrics, intervals, apart=apart), *_untested(comparisons, metrics)]
+    if equal:
+        notes.append(f"No two methods differ in {', '.join(equal)}.")
+    return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
+
+
+def _tests(comparisons: Sequence[Comparison]) -> dict[Group, dict[tuple[str, str], float]]:
+    """By group the adjusted p of each two methods between which there was a test."""
     paired: dict[Group, dict[tuple[str, str], float]] = {}
     for one in comparisons:
         if one.other and _tested(one):
             paired.setdefault(one.group, {})[one.method, one.other] = one.p_holm
-    order, names = list(runs), len(table.heads) - len(columns)
-    rows, bold = [list(row) for row in table.rows], set()
-    tidy = [dict(row) for row in table.tidy]
-    equal = []
-    for at, column in enumerate(columns):
-        data, metric = column.data, column.metric
-        groups: dict[Group, list[int]] = {}
-        for index, row in enumerate(order):
-            groups.setdefault(Group.of(row.setting, data, truth_of(data), metric), []).append(index)
-        together = []
-        for group, members in groups.items():
-            place = _places(
-                group, [order[i] for i in members], found, column, metrics[metric].better, paired.get(group)
-            )
-            first = [row for row, one in place.items() if one.rank == 1]
-            together.append(1 < len(place) == len(first))
-            for index in members:
-                row = order[index]
-                mine = own.get((group, row.method))
-                ends = (mine.low, mine.high) if mine else (None, None)
-                tidy[index * len(columns) + at] |= {"low": ends[0], "high": ends[1], **as_values(place.get(row))}
-                if mine and intervals and math.isfinite(mine.low):
-                    rows[index][names + at] += f" [{mine.low:.3f}, {mine.high:.3f}]"
-                rows[index][names + at] += marked(place.get(row))
-                if first == [row]:
-                    bold.add((index, names + at))
-        if all(together):
-            equal.append(f"{data} {metrics[metric].called}")
-    apart = any(APART in text for row in rows for text in row[names:])
-    notes = [*table.notes, *_explained(comparisons, metrics, intervals, apart=apart)]
+    return paired
+
+
+def _standing(
+    rows: Sequence[Row],
+    found: Found,
+    column: Column,
+    truth: str,
+    better: Better | None,
+    paired: Mapping[Group, Mapping[tuple[str, str], float]],
+) -> _Standing:
+    """The places of the rows of a column, each among those of its model, encoder and variant."""
+    groups: dict[Group, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(Group.of(row.setting, column.data, truth, column.metric), []).append(row)
+    every: dict[Row, Place] = {}
+    first: dict[Row, bool] = {}
+    equal = True
+    for group, members in groups.items():
+        places_here = _places(group, members, found, column, better, paired.get(group))
+        best = [row for row, place in places_here.items() if place.rank == 1]
+        every |= places_here
+        first |= dict.fromkeys(best, len(best) == 1)
+        equal = equal and 1 < len(places_here) == len(best)
+    return _Standing(every, first, equal)
+
+
+def _untested(comparisons: Sequence[Comparison], metrics: Metrics) -> list[str]:
+    """The sentence on metrics of which no two methods could be tested."""
     two = [one for one in comparisons if one.other and math.isfinite(one.value)]
     tested = {one.metric for one in two if _tested(one)}
-    if untested := dict.fromkeys(metrics[one.metric].called for one in two if one.metric not in tested):
-        notes.append(f"Nothing is marked in {', '.join(untested)}: with one run of each method there is no test of it.")
-    if equal:
-        notes.append(f"No two methods differ in {', '.join(equal)}.")
-    return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
+    untested = dict.fromkeys(metrics[one.metric].called for one in two if one.metric not in tested)
+    if not untested:
+        return []
+    return [f"Nothing is marked in {', '.join(untested)}: with one run of each method there is no test of it."]
 
 
 def _tested(one: Comparison) -> bool:

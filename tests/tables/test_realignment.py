@@ -23,7 +23,8 @@ from fairl_bench.science.intervals import bounded, t_interval
 from fairl_bench.science.resampling import at_kl
 from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_json
-from fairl_bench.tables.realignment import first_places, realignment
+from fairl_bench.tables.realignment import realignment
+from fairl_bench.tables.realignment_at_kl import first_places
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 GAINS = {"good": 0.9, "same": 0.9, "weak": 0.3, "flipped": -0.9}

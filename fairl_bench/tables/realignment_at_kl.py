@@ -1,0 +1,164 @@
+"""Re-alignments at the same KL, where rewards compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from fairl_bench.comparison import ALPHA, Comparison
+from fairl_bench.coordinates import Group, Row
+from fairl_bench.data import GOLD
+from fairl_bench.metrics import Metric, Metrics
+from fairl_bench.realigned import DATA, budget, placed
+from fairl_bench.records import Record
+from fairl_bench.rows import Runs, named, shown_axes, summary
+from fairl_bench.science.ranks import Place, places
+from fairl_bench.table import Table
+from fairl_bench.tables.marks import APART, as_values, how, marked
+from fairl_bench.tables.realignment_numbers import (
+    SECOND,
+    Column,
+    Found,
+    Number,
+    by_number,
+    ends_of,
+    group_of,
+    heads_of,
+    lacking,
+    tidy_row,
+)
+
+
+def table_at_kl(
+    found: Found, runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison], truth: str
+) -> Table:
+    """Toxicity at each budget of KL by one truth, with intervals and ranks."""
+    columns, ends, shown = _columns(found, metrics, truth), ends_of(comparisons), shown_axes(runs)
+    stand = {
+        column: places_at(found, runs, comparisons, column.number, metrics[column.number.metric]) for column in columns
+    }
+    rows, tidy = [], []
+    for row in runs:
+        texts = []
+        for column in columns:
+            cell = found.get((row, column.number), [])
+            low, high = ends.get((group_of(row, column.number), row.method), (math.nan, math.nan))
+            place = stand[column].get(row)
+            texts.append(_at_kl(cell, column, (low, high), place))
+            tidy.append({**tidy_row(row, column, cell), "low": low, "high": high, **as_values(place)})
+        rows.append((*named(row, shown), *texts))
+    notes = [_judged(found, truth), *lacking(found, runs, columns), *_explained(comparisons, columns, stand)]
+    title = "Realignment at the same KL" + (", by the second judge" if truth == SECOND else "")
+    name = "realignment-second" if truth == SECOND else "realignment"
+    bold = _alone(list(runs), columns, stand, len(shown))
+    return Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), bold, name)
+
+
+def _columns(found: Found, metrics: Metrics, truth: str) -> list[Column]:
+    """Toxicity rate and area at each budget that a suite has."""
+    cuts = sorted({number.slice for _, number in found if number.slice.startswith("kl:")}, key=budget)
+    return [
+        Column(Number(cut, truth, metric), f"KL {budget(cut):g}", f"{head} {metrics[metric].arrow}")
+        for cut in cuts
+        for metric, head in (("toxicity_rate", "toxicity rate"), ("toxicity_area", "area"))
+    ]
+
+
+def _alone(
+    rows: Sequence[Row], columns: Sequence[Column], stand: Mapping[Column, Mapping[Row, Place]], names: int
+) -> frozenset[tuple[int, int]]:
+    """The cells of the rows that alone are the best of their column."""
+    first = {column: [row for row, place in mine.items() if place.rank == 1] for column, mine in stand.items()}
+    return frozenset(
+        (at, names + index)
+        for at, row in enumerate(rows)
+        for index, column in enumerate(columns)
+        if first[column] == [row]
+    )
+
+
+def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], place: Place | None) -> str:
+    """A cell: the mean, the interval of a rate, and the mark of its place."""
+    mean, _ = summary(cell)
+    if math.isnan(mean):
+        return "n/a"
+    said = f"{mean:.3f}"
+    if column.number.metric == "toxicity_rate" and math.isfinite(ends[0]):
+        said += f" [{ends[0]:.3f}, {ends[1]:.3f}]"
+    return said + marked(place)
+
+
+def first_places(
+    records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str, metrics: Metrics
+) -> frozenset[Row]:
+    """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
+    found = by_number(row for row in records if row.dataset == DATA and not row.other)
+    number = Number(cut, GOLD, "toxicity_rate")
+    order = places_at(found, dict.fromkeys(rows, Runs(0)), comparisons, number, metrics[number.metric])
+    return frozenset(row for row, place in order.items() if place.rank == 1)
+
+
+def places_at(
+    found: Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], number: Number, metric: Metric
+) -> dict[Row, Place]:
+    """The place of each row among those of its model, encoder and variant; none where nothing was compared."""
+    p: dict[tuple[Group, str, str], float] = {}
+    for one in comparisons:
+        if one.other and not math.isnan(one.p_holm):
+            p[one.group, one.method, one.other] = p[one.group, one.other, one.method] = one.p_holm
+    groups: dict[Group, list[tuple[Row, float]]] = {}
+    for row in runs:
+        mean, _ = summary(found.get((row, number), []))
+        if not math.isnan(mean):
+            groups.setdefault(group_of(row, number), []).append((row, mean))
+    stand: dict[Row, Place] = {}
+    for group, members in groups.items():
+        both = {
+            (i, j): p[group, one.method, other.method]
+            for i, (one, _) in enumerate(members)
+            for j, (other, _) in enumerate(members)
+            if i < j and (group, one.method, other.method) in p
+        }
+        if both:
+            order = places([mean for _, mean in members], both, ALPHA, higher=metric.better == "higher")
+            stand |= {row: place for (row, _), place in zip(members, order, strict=True)}
+    return stand
+
+
+def _judged(found: Found, truth: str) -> str:
+    """What a toxicity rate at a KL is, and what it was before the alignment."""
+    before = [
+        row for (_, number), rows in found.items() for row in rows if number == Number("step:0", truth, "toxicity_rate")
+    ]
+    from_ = f", {summary(before)[0]:.3f} before the alignment" if before else ""
+    return (
+        f"Toxicity rate: the share of held-out completions that are toxic by {truth!r}{from_}, where a run's KL from "
+        "the base (k3, nats a completion) first reaches the budget, on straight lines between its looks. Area: the "
+        "mean of this curve from no KL to the budget."
+    )
+
+
+def _explained(
+    comparisons: Sequence[Comparison], columns: Sequence[Column], stand: Mapping[Column, Mapping[Row, Place]]
+) -> list[str]:
+    """What brackets and marks are, and where all methods are equal."""
+    asked = {(placed(column.number.slice), column.number.truth, column.number.metric) for column in columns}
+    mine = [one for one in comparisons if (one.data, one.truth, one.metric) in asked]
+    if not mine:
+        return []
+    tested = how(mine, "prompts")
+    notes = [f"[ ] is the 95 % interval ({tested})."] if any(math.isfinite(one.low) for one in mine) else []
+    if any(stand.values()):
+        notes.append(
+            "¹ is the best of its column or not shown to differ from it (differences paired over the same prompts "
+            f"and runs; Holm over all pairs of methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
+        )
+    if any(marked(place) == APART for found in stand.values() for place in found.values()):
+        notes.append("° is not shown to differ from the best either, but lies below a method that is.")
+    equal = [
+        f"{c.head[:-2]} at {c.top}"
+        for c in columns
+        if len(stand[c]) > 1 and {one.rank for one in stand[c].values()} == {1}
+    ]
+    told = "any column" if len(equal) == len(columns) else ", ".join(equal)
+    return [*notes, f"No two methods differ in {told}."] if equal else notes
