@@ -26,7 +26,7 @@ from fairl_bench.isolation import isolated
 from fairl_bench.preview.split_sizes import checked_sizes
 from fairl_bench.records import Record
 from fairl_bench.results.results import Results
-from fairl_bench.results.write import RunFolder
+from fairl_bench.results.run_folder import RunFolder
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study

@@ -76,7 +76,12 @@ def _options(set: Changes) -> Sequence[str]:
     """Values by path as options of the command line: ``head.width=32``."""
     if isinstance(set, str):
         raise FairlError(f"set={set!r}: needs a mapping such as {{'head.width': 32}}")
-    return [f"{path}={json.dumps(value)}" for path, value in set.items()] if isinstance(set, Mapping) else list(set)
+    if not isinstance(set, Mapping):
+        return list(set)
+    try:
+        return [f"{path}={json.dumps(value)}" for path, value in set.items()]
+    except (TypeError, ValueError) as error:
+        raise FairlError(f"set={set!r:.60}: {error}; give plain data") from error
 
 
 def _axes(only: Only) -> dict[str, list[str]]:
