@@ -43,7 +43,7 @@ def compared(
         for model in dict.fromkeys(sheet.model for sheet in mine):
             worlds = [sheet for sheet in mine if sheet.model == model]
             for setting in dict.fromkeys(sheet.at(run).setting for sheet in worlds for run in sheet.rewards):
-                rows += Compared(worlds, setting, question, values, declared).comparisons(resamples)
+                rows += RunsOfSetting(worlds, setting, question, values, declared).comparisons(resamples)
     return rows
 
 
@@ -61,7 +61,7 @@ class _Unit(NamedTuple):
 _ByUnit = Mapping[int, _Unit]
 
 
-class Compared:
+class RunsOfSetting:
     """The runs of one model, encoder and variant on one data set."""
 
     def __init__(
@@ -69,7 +69,8 @@ class Compared:
     ) -> None:
         self.setting, self.question, self.values = setting, question, values
         self.metrics = [declared[name] for name in question.metrics]
-        chosen = [(sheet, [run for run in sheet.rewards if sheet.at(run).setting == setting]) for sheet in worlds]
+        within = (setting.encoder, setting.variant)
+        chosen = [(sheet, [run for run in sheet.rewards if run.within == within]) for sheet in worlds]
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
 
@@ -105,7 +106,8 @@ class Compared:
 
     def _of(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
         """One metric: each method's own, then each difference with its p over all of them."""
-        by_unit = [self._units(method, metric.name, draws) for method in self.methods]
+        recorded = {replicate: self._recorded(metric.name, *world) for replicate, world in self.worlds.items()}
+        by_unit = [self._units(method, recorded, draws) for method in self.methods]
         for method, own in zip(self.methods, by_unit, strict=True):
             yield self._row(metric.name, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
         differences_of = _apart(by_unit)
@@ -115,13 +117,17 @@ class Compared:
             gaps = [one.value - other.value for one, other in _both(by_unit[i], by_unit[j])]
             yield self._row(metric.name, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
 
-    def _units(self, method: str, metric: str, draws: Draws | None) -> _ByUnit:
+    def _recorded(self, metric: str, sheet: Sheet, runs: Sequence[Run]) -> list[float | None]:
+        """The number of each run; None where there is none on record."""
+        return [self.values.get(sheet, run, self.question.truth, metric) for run in runs]
+
+    def _units(self, method: str, recorded: Mapping[int, Sequence[float | None]], draws: Draws | None) -> _ByUnit:
         """A method's metric by replicate, the mean over its seeds; where there is one replicate, by seed."""
         by_unit = dict[int, _Unit]()
-        for replicate, (sheet, runs) in self.worlds.items():
-            recorded = [self.values.get(sheet, run, self.question.truth, metric) for run in runs]
-            columns = [at for at, run in enumerate(runs) if run.method == method and recorded[at] is not None]
-            value = np.array(recorded, np.float64)  # None becomes NaN
+        for replicate, (_, runs) in self.worlds.items():
+            numbers = recorded[replicate]
+            columns = [at for at, run in enumerate(runs) if run.method == method and numbers[at] is not None]
+            value = np.array(numbers, np.float64)  # None becomes NaN
             if self.several and columns:
                 by_unit[replicate] = _Unit(float(value[columns].mean()))
             elif not self.several:

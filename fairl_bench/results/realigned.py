@@ -16,7 +16,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import AFTER, DATA, Realigned, budget, placed
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.results.paired import RESAMPLES, Compared
+from fairl_bench.results.paired import RESAMPLES, RunsOfSetting
 from fairl_bench.results.scores import cell_of
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
 from fairl_bench.sheets import Place, Sheet, Values
@@ -63,7 +63,7 @@ def compared(
             measured = {row.metric for row in own if (row.slice, row.truth) == (cut, truth)}
             question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
             if sheets and question.metrics:
-                yield from _Group(sheets, setting, question, values, declared).comparisons(resamples)
+                yield from _AlignedRuns(sheets, setting, question, values, declared).comparisons(resamples)
 
 
 def _values(records: Iterable[Record]) -> Values:
@@ -140,7 +140,7 @@ def _numbers(rows: pa.Table, name: str) -> Floats:
     return np.asarray(rows[name].to_numpy(), np.float64)
 
 
-class _Group(Compared):
+class _AlignedRuns(RunsOfSetting):
     """The re-alignments of one model, encoder and variant, resampled by prompt."""
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:

@@ -16,11 +16,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, 
 from pydantic import SecretStr
 
 from fairl_bench import hookspecs
+from fairl_bench.comparison import Question, TwoMethods
 from fairl_bench.component import Component, Settings
 from fairl_bench.errors import FairlError, PluginError, message_of, suggest
 from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
+from fairl_bench.views import ReportTable
 
 _IMPL = "fairl_bench_impl"  # what pluggy puts on a function under @hookimpl
 _NAME = re.compile(r"[^\W_][\w.+-]*")
@@ -188,7 +190,21 @@ def _said_by(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:
         found |= {"members": (_is_count, "a whole number of at least 1"), "weighs": (_is_bool, "True or False")}
     if isinstance(part, Evaluator):
         found |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
+    if isinstance(part, ReportTable):
+        found |= dict.fromkeys(("datasets", "truths_by_data", "measures"), (_names, "a tuple of names"))
+        found |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
+        found["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
+        found["disagreements"] = (_all_are(TwoMethods), "a list of fairl_bench.TwoMethods")
     return found
+
+
+def _is_pair(found: object) -> bool:
+    return found is None or (isinstance(found, tuple) and len(found) == 2 and _names(found))
+
+
+def _all_are(kind: type) -> Callable[[Any], bool]:
+    """Whether an answer is a list of values of this type."""
+    return lambda found: isinstance(found, tuple | list) and all(isinstance(value, kind) for value in found)
 
 
 def _is_bool(found: object) -> bool:
