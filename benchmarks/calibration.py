@@ -1,9 +1,9 @@
 """How often the leaderboard and the claims are right, where the truth is known: ``python benchmarks/calibration.py``.
 
 Everything goes through `fairl_bench.results.paired.compared`, which writes Table 1's comparisons, and through
-`fairl_bench.results.claims.judge`.  Half an hour on two cores; the numbers go to ``benchmarks/calibration.json``, from
-which ``python docs/_fill/fill.py`` makes the tables of docs/statistics.md.  ``--deals RESULTS`` takes one method of a
-results folder instead and deals its seeds out under many names.
+`fairl_bench.results.claims.judge`.  It takes half an hour on two cores; the numbers go to
+``benchmarks/calibration.json``, from which ``python docs/_fill/fill.py`` makes the tables of docs/statistics.md.
+``--deals RESULTS`` takes one method of a results folder instead and deals its seeds out under many names.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 
 
 class Profile(NamedTuple):
-    """How methods differ: the sd of each one's interaction with blocks, and its true mean."""
+    """How methods differ: the standard deviation of each one's interaction with blocks, and its true mean."""
 
     sd: list[float]
     mean: list[float]
@@ -83,7 +83,7 @@ def drawn(rng: np.random.Generator, profile: Profile, blocks: int) -> Floats:
 
 
 def compare(values: Floats) -> list[Comparison]:
-    """What Table 1 rests on for ``values [methods, replicates]``."""
+    """Return what Table 1 rests on for ``values [methods, replicates]``."""
     examples = Examples(tuple("ab"))
     runs = [Run("e", "mlp", f"m{method}", "", None) for method in range(len(values))]
     sheets = [
@@ -132,7 +132,7 @@ class Cell(NamedTuple):
 
 
 def alarms(cell: Cell, repeats: int, seed: int) -> int:
-    """In how many repeats two methods that are truly equal are shown to differ."""
+    """Return in how many repeats two methods that are truly equal are shown to differ."""
     rng, profile = np.random.default_rng([seed, *cell[1].encode()]), profiles(cell.methods)[cell.profile]
     pairs = list(itertools.combinations(range(cell.methods), 2))
     found = 0
@@ -144,7 +144,7 @@ def alarms(cell: Cell, repeats: int, seed: int) -> int:
 
 
 def power(methods: int, blocks: int, gap: float, repeats: int, seed: int) -> tuple[int, int, int]:
-    """Of all differences of one method from the others, how many are found: by ours, and by a plain t a pair."""
+    """Return the share of one method's differences from the others that is found: by ours, and by a plain t a pair."""
     rng, found = np.random.default_rng([seed, methods, blocks]), [0, 0]
     profile = Profile([1.0] * methods, [gap] + [0.0] * (methods - 1))
     for _ in range(repeats):
@@ -161,7 +161,7 @@ CLAIMS, DEALS = 16, 200
 
 
 def false_claims(blocks: int, repeats: int, seed: int) -> int:
-    """In how many repeats some of 16 claims, each true just at its bound, is supported or refuted."""
+    """Return in how many repeats one of 16 claims, each true exactly at its bound, is supported or refuted."""
     rng, count = np.random.default_rng([seed, blocks]), 0
     profile = Profile([1.0] * 6, [5.0] + [0.0] * 5)
     asked = [
@@ -211,7 +211,7 @@ def deals(folder: Path, names: int = 11, each: int = 3, count: int = DEALS) -> d
 
 
 def grid() -> Iterator[Cell]:
-    """Every cell."""
+    """Return every cell of the grid."""
     for methods, blocks in itertools.product((6, 11), REPLICATES):
         yield from (Cell(methods, blocks, profile) for profile in profiles(methods))
 
@@ -244,7 +244,7 @@ def measured(parts: Collection[str], repeats: int, workers: int) -> Mapping[str,
 
 
 def main() -> None:
-    """The command."""
+    """Measure, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=5000, help="of each cell of the grid")
     parser.add_argument("--workers", type=int, default=2)

@@ -1,4 +1,4 @@
-"""Parts that do nothing, so that what a run of them takes is the engine's own."""
+"""Parts that do nothing, so that a run of them costs only what the engine itself takes."""
 
 import numpy as np
 

@@ -45,7 +45,7 @@ Floats = NDArray[np.float64]
 
 
 class Rule(NamedTuple):
-    """A rule: which epochs are admissible, and what of the validation pairs is watched."""
+    """A rule for the kept epoch: which epochs are admissible, and which number of the validation pairs decides."""
 
     selection: Selection
     watched: str = "base loss"  # or "pair accuracy", "AUC" of preferred against rejected texts, "calibrated loss"
@@ -70,14 +70,14 @@ def rules(epochs: int) -> dict[str, Rule]:
 
 
 class Trace(NamedTuple):
-    """One run, epoch by epoch."""
+    """One run, with what each of its epochs is worth."""
 
     weight: list[float]  # lambda_t
     watched: dict[str, list[float]]  # by what is watched; lower is better
     worth: dict[str, list[float]]  # by what is measured on the test data
 
     def kept(self, rule: Rule) -> int:
-        """The epoch that a rule keeps, from 0."""
+        """Return the epoch that a rule keeps, counted from 0."""
         choice = Choice(rule.selection)
         for epoch, loss in enumerate(self.watched[rule.watched], 1):
             choice.takes(epoch, loss, self.weight[epoch - 1])
@@ -213,7 +213,7 @@ def measured(found: Sequence[tuple[str, Trace]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The command."""
+    """Measure the rules on one suite, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("suite", type=Path)
     parser.add_argument("--replicates", type=int, default=6, help=f"how many, from {FIRST} on")

@@ -19,7 +19,7 @@ def _told() -> dict[str, Any]:
 
 
 def alarms() -> str:
-    """A line for each profile of methods, a column for each number of blocks: the share of false alarms."""
+    """Return the share of false alarms: a line for each profile of methods, a column for each number of blocks."""
     told = _told()
     rows = {(row["methods"], row["profile"], row["blocks"]): row["rate"] for row in told["alarms"]}
     blocks = list(dict.fromkeys(block for _, _, block in rows))
@@ -31,7 +31,7 @@ def alarms() -> str:
 
 
 def power() -> str:
-    """How many of one method's differences from the others are found, and what a plain t a pair finds."""
+    """Return the share of one method's differences from the others that is found, by ours and by a plain t."""
     lines = ["| methods | replicates | a gap of | found | by a plain t a pair |", "|---|---|---|---|---|"]
     for row in _told()["power"]:
         gap = f"{row['gap']:g} sd"
@@ -40,14 +40,14 @@ def power() -> str:
 
 
 def claims() -> str:
-    """The share of repeats in which some of 16 claims, each true just at its bound, is decided."""
+    """Return the share of repeats in which one of 16 claims, each true exactly at its bound, is decided."""
     lines = ["| replicates | decided |", "|---|---|"]
     lines += [f"| {row['replicates']} | {row['rate']:.3f} |" for row in _told()["claims"]]
     return "\n".join(lines) + "\n"
 
 
 def deals() -> str:
-    """In how many deals of one method under several names two of these are shown to differ, by column of Table 1."""
+    """Return in how many deals of one method under several names two names are shown to differ, by column."""
     found = _told()["deals"]
     lines = ["| column of Table 1 | deals with a false difference |", "|---|---|"]
     lines += [f"| {column} | {count} of {found['deals']} |" for column, count in found["columns"].items()]

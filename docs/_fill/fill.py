@@ -76,7 +76,7 @@ BLOCK = re.compile(rf"(<!-- ({'|'.join(MAKERS)})(?:: ([^\n]+))? -->\n)(.*?)(<!--
 
 
 def main(*arguments: str) -> None:
-    """Fill or check every page."""
+    """Fill every page, or with ``--check`` fail where one is out of date."""
     check = "--check" in arguments
     folders = [argument for argument in arguments if argument != "--check"]
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):

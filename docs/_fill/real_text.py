@@ -14,14 +14,14 @@ from fairl_bench.science.diversity import distinct
 
 
 def table(name: str, results: Path | None) -> str | None:
-    """The block ``NAME SUITE ...``; nothing where there are no results of that suite."""
+    """Return the block ``NAME SUITE ...``, or None where there are no results of that suite."""
     which, suite, *more = name.split()
     folder = results / suite if results else None
     return TABLES[which](folder, more) if folder and (folder / "run.json").exists() else None
 
 
 def alignment(folder: Path, _: Sequence[str]) -> str:
-    """The completions of the base and of the expert, and what the stages say of the training."""
+    """Return the numbers of the base's and the expert's completions, and a sentence about the training."""
     pairs = _pairs(folder)
     sides = [("base", "rejected"), ("aligned", "preferred")]
     rows = ["| | toxic, by the judge | mean reward | words | distinct-2 |", "|---|---|---|---|---|"]
@@ -47,7 +47,7 @@ def _training(folder: Path) -> str:
 
 
 def samples(folder: Path, numbers: Sequence[str]) -> str:
-    """What was written in the pairs of these numbers; not their prompts, which are data and stay where they are."""
+    """Return the completions of the pairs with these numbers, without their prompts, which are data."""
     pairs, rows = _pairs(folder), ["| pair | base | aligned |", "|---|---|---|"]
     for number in numbers:
         pair = pairs[int(number)]
@@ -57,7 +57,7 @@ def samples(folder: Path, numbers: Sequence[str]) -> str:
 
 
 def _pairs(folder: Path) -> dict[int, dict[str, Any]]:
-    """By number and role, each text of a pair with the judge's value."""
+    """Return, by number and role, each text of a pair with the judge's value."""
     truths = pq.read_table(folder / "truths").to_pylist()
     gold = {row["example"]: row["value"] for row in truths if (row["dataset"], row["truth"]) == ("pairs", "gold")}
     found: dict[int, dict[str, Any]] = {}
@@ -68,7 +68,7 @@ def _pairs(folder: Path) -> dict[int, dict[str, Any]]:
 
 
 def _cell(text: str) -> str:
-    """A text that holds to its cell of a table of Markdown."""
+    """Return a text with everything escaped that would break a cell of a Markdown table."""
     return "".join(f"\\{letter}" if letter in r"\`*_|<>[]~" else letter for letter in " ".join(text.split()))
 
 

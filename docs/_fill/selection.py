@@ -13,7 +13,7 @@ _MEASURED = Path(__file__).parents[2] / "benchmarks" / "selection.json"
 
 
 def rules() -> str:
-    """A line for each suite and rule: what its epochs are worth, and the method that it costs most."""
+    """Return a line for each suite and rule: what its epochs are worth, and the method that it serves worst."""
     lines = ["| suite | kept is the best by | kept epoch | mean AUC | costs most | AUC below its best rule |"]
     lines.append("|" + "---|" * 6)
     for suite, told in json.loads(_MEASURED.read_text()).items():
@@ -32,7 +32,7 @@ def rules() -> str:
 
 
 def _worth(row: dict[str, float]) -> float:
-    """The mean AUC over the data that a suite judges, which the rule has not seen."""
+    """Return the mean AUC over the data that a suite judges, which the rule has not seen."""
     found = [number for name, number in row.items() if name.endswith(" AUC")]
     return sum(found) / len(found)
 

@@ -19,7 +19,7 @@ M, STRICT, WORLDS = 0.8, 1.6, 10
 
 
 def _world(seed: int, n: int = 30, d: int = 3) -> tuple[Feasible, Feasible, np.ndarray]:
-    """F and F_FA of pairs that one reward ranks all right; the failures are its fifth of lowest margins."""
+    """Return F and F_FA of pairs that one reward ranks all right; the failures are the fifth of lowest margins."""
     rng = np.random.default_rng(seed)
     theta, x = rng.normal(size=d), rng.normal(size=(n, d))
     x *= np.sign(x @ theta)[:, None]
@@ -165,7 +165,7 @@ STATEMENTS: dict[str, Callable[[], tuple[bool, str]]] = {
 
 
 def statements() -> str:
-    """Each statement, whether it is true, and the computation that says so."""
+    """Return each statement of the paper, whether it is true, and the computation that decides it."""
     rows = ["| the paper says | it is | computed |", "|---|---|---|"]
     for statement, ask in STATEMENTS.items():
         true, why = ask()

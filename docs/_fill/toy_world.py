@@ -16,7 +16,7 @@ WORDS = re.compile(r"\b(?:" + "|".join(word for field in OVERT for word in SEVER
 
 
 def samples() -> str:
-    """A comment of each kind, those of the held-out words last."""
+    """Return a comment of each kind, those with held-out words last."""
     rng = np.random.default_rng(0)
 
     def drawn(toxic: float, hard: Hard, shift: float = 0.0) -> Comment:
@@ -36,7 +36,7 @@ def _row(shift: str, one: Comment) -> str:
 
 
 def cases() -> str:
-    """How often the truth, and a list of all toxic words, agree with what the writer of a comment meant."""
+    """Return how often the truth, and a list of all toxic words, agree with what the writer of a comment meant."""
     drawn = comments(6000, np.random.default_rng(0), shift=0.5)
     head = ["| hard case | comments | the truth agrees | a list of toxic words agrees |", "|---|---|---|---|"]
     rows = [_agreement(case or "none", [one for one in drawn if one.case == case]) for case in (None, *CASES)]

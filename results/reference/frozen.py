@@ -1,4 +1,4 @@
-"""Embeddings that were made once and are kept in a file: what a reference must not depend on is how they are made."""
+"""Embeddings kept in a file: a reference must not depend on how they are made."""
 
 from hashlib import sha256
 
@@ -18,7 +18,7 @@ class Frozen(Encoder):
     path: DataFile = Field(description="the file, relative to the suite")
 
     def encode(self, texts, corpus):
-        """One row a text ``[n, d]`` float32.  Raises `DataError` for a text that the file does not know."""
+        """Return one row a text ``[n, d]`` float32.  Raises `DataError` for a text that the file does not know."""
         with np.load(self.path) as kept:
             row = {int(code): at for at, code in enumerate(kept["key"])}
             vectors = kept["vectors"].astype(np.float32)
@@ -30,5 +30,5 @@ class Frozen(Encoder):
 
 @hookimpl
 def fairl_encoders(register):
-    """The encoder ``frozen``."""
+    """Register the encoder ``frozen``."""
     register("frozen", Frozen)
