@@ -1,7 +1,7 @@
 """What every part is: a frozen class whose typed fields are its hyper-parameters, named in YAML by ``use:``.
 
-A spec is the same thing as plain data: ``{"use": "max-margin", "margin": 0.8}``.  Specs travel between processes
-and into keys; components never do.
+A spec is the same as plain data: ``{"use": "max-margin", "margin": 0.8}``.  Specs are sent to other processes and go
+into keys; components are not.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ RunTime = _Marker("RunTime")
 """``Annotated[int, RunTime]``: a field that changes how the answer is computed but not the answer; not in the key."""
 
 Secret = _Marker("Secret")
-"""``Annotated[str, Secret]``: a field that is in no key, and is written by the name of the variable that holds it."""
+"""``Annotated[str, Secret]``: a field that is in no key; the name of its variable is written in its place."""
 
 
 class PathText(str):
-    """A string of a file, which knows the folder that a relative path in it starts from.
+    """A text from a file, with the folder that a relative path in it starts from.
 
-    ``raw`` is what the file has; ``written`` is it with every variable replaced but those that hold secrets.
+    ``raw`` is the text in the file; in ``written`` every variable is replaced, except those that hold secrets.
     """
 
     __slots__ = ("folder", "raw", "written")
@@ -63,7 +63,7 @@ def _absolute(value: object) -> Any:
 
 
 class FilePath(str):
-    """The path of an input file: wherever a field holds one, a key reads the file."""
+    """The path of an input file; keys contain the digest of the file."""
 
     __slots__ = ()
 
@@ -85,7 +85,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _prepare(cls, value: object) -> Any:
-        """Refuse an unknown field with its near matches; take lists as tuples."""
+        """Refuse an unknown field, with similar names; turn lists into tuples."""
         if not isinstance(value, Mapping):
             return value
         known = set(cls.model_fields) | {"use"}
@@ -96,7 +96,7 @@ class Settings(BaseModel):
         return tuples(value)
 
     def plain(self) -> dict[str, Any]:
-        """The same as plain data, every default written out."""
+        """The settings as plain data, with every default."""
         return {name: plain(getattr(self, name)) for name in type(self).model_fields}
 
 
@@ -107,13 +107,13 @@ class Component(Settings):
     named_by_place: ClassVar[bool] = False
     """Whether a suite names it by the key that it stands under, so that its settings have no ``use:``."""
     drawn: ClassVar[bool] = False
-    """Whether another replicate gives another answer (a drawn world) or the same one (a file)."""
+    """Whether each replicate gives another answer (a drawn world) or the same one (a file)."""
     _use: str = PrivateAttr("")
 
     @model_validator(mode="wrap")
     @classmethod
     def _from_spec(cls, value: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        """Where a field's type is a kind, take ``{"use": name, ...}`` and build what is registered under that name."""
+        """Build the part that ``{"use": name, ...}`` names, where the type of a field is a kind."""
         if not isinstance(value, Mapping) or "use" not in value:
             if isinstance(value, Mapping) and inspect.isabstract(cls):
                 raise PydanticCustomError("no_use", f"names no {cls.kind}: add 'use: NAME'")
@@ -136,7 +136,7 @@ class Component(Settings):
             built: Self = found.model_validate(fields, context=info.context)
         except (ValidationError, FairlError):
             raise
-        except Exception as error:  # a part's own validator, on values that it did not think of
+        except Exception as error:  # raised by a part's own validator, for values that it does not expect
             reason = f"{cls.kind} {value['use']!r} cannot be made of these values: {type(error).__name__}: {error}"
             raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason}) from error
         built._use = value["use"]
@@ -144,43 +144,45 @@ class Component(Settings):
 
     @classmethod
     def named(cls, use: str, **fields: object) -> Self:
-        """A part made in Python as a suite would make it: ``use`` is the name that it is registered under."""
+        """A part made in Python as a suite makes it; ``use`` is its registered name."""
         built = cls(**fields)
         built._use = use
         return built
 
     @property
     def use(self) -> str:
-        """The name it was built under; empty for one made in Python."""
+        """The name under which it was built; empty for one made in Python."""
         return self._use
 
     def plain(self) -> dict[str, Any]:
-        """The spec that builds this part again, defaults included."""
+        """The spec that builds this part again, with every default."""
         return {"use": self._use, **super().plain()}
 
     def reads(self) -> dict[str, str]:
-        """SHA-256 by name of everything outside the fields that the answer depends on: files, weights, commits.
+        """The SHA-256, by name, of everything that the answer depends on beside the fields: files, weights, commits.
 
-        The content of every `DataFile` field is in the key without being named here.
+        The content of every `DataFile` field is in the key anyway.
         """
         return {}
 
     def upstream(self) -> Mapping[str, Settings]:
         """What this part starts from, by role: other parts, or completions (`kinds.Ask`).
 
-        Each is a stage of its own, done once and shared.
+        Each is a stage of its own, which is done once and shared.
         """
         return {}
 
     def draws(self) -> bool:
-        """Whether another replicate gives another answer, by itself or through what it starts from."""
-        return self.drawn or any(not isinstance(one, Component) or one.draws() for one in self.upstream().values())
+        """Whether each replicate gives another answer, by itself or because of what it starts from."""
+        return self.drawn or any(
+            not isinstance(start, Component) or start.draws() for start in self.upstream().values()
+        )
 
     def check(self) -> None:
-        """Look, without doing the work, whether it can be done: files there, columns in them.  Raises `FairlError`."""
+        """Check, before the work, whether it can be done: files exist, columns are in them.  Raises `FairlError`."""
 
     def remarks(self) -> Sequence[str]:
-        """What a user should know before the work is done, in sentences that `check` shows; it has looked already."""
+        """Sentences for the user that ``fairl-bench check`` shows; called after `check`."""
         return ()
 
     @classmethod
@@ -193,7 +195,7 @@ _SIMPLE = {str, int, float, bool, type(None)}
 
 
 def plain(value: object) -> Any:
-    """Settings, tuples and mappings as the dicts and lists that JSON and YAML hold."""
+    """Settings, tuples and mappings as dicts and lists, as in JSON and YAML."""
     if type(value) in _SIMPLE:
         return value
     if isinstance(value, Settings):
@@ -213,7 +215,7 @@ def tuples(value: object) -> Any:
     >>> tuples({"data": ["a", ["b"]]})
     {'data': ('a', ('b',))}
     """
-    if type(value) in _SIMPLE:  # most values are, and a large product has many
+    if type(value) in _SIMPLE:  # as most values are; a large product has very many
         return value
     if isinstance(value, list | tuple):
         return tuple(tuples(entry) for entry in value)

@@ -33,13 +33,13 @@ class Truth(NamedTuple):
     label: Labels
 
     def known(self) -> NDArray[np.bool_]:
-        """Of which examples it says something: those with a label; in a truth of numbers alone, those with a value."""
+        """The examples that it knows: those with a label; in a truth of numbers alone, those with a value."""
         labelled: NDArray[np.bool_] = self.label != 0
         return labelled if labelled.any() else np.isfinite(self.value)
 
 
 def column(texts: Iterable[str]) -> tuple[str, ...]:
-    """A column of texts as a tuple, whatever holds it; a text alone is no column.
+    """A column of texts as a tuple, from any sequence.  Raises `TypeError` for a single text.
 
     >>> column(["a", "b"])
     ('a', 'b')
@@ -53,8 +53,8 @@ def column(texts: Iterable[str]) -> tuple[str, ...]:
 class Pairs:
     """Preference pairs: ``preferred[i]`` and ``rejected[i]`` answer ``prompt[i]``; an empty prompt is no prompt.
 
-    ``group[i]`` names what must stay on one side of a split; empty where the data names none.  ``truths`` are known
-    beforehand: each holds ``2n`` texts, those of a pair beside one another, the preferred first.
+    ``group[i]`` names what must stay on one side of a split; empty where the data names none.  ``truths`` are those
+    that are known already, of ``2n`` texts each: the two of a pair follow one another, the preferred first.
     """
 
     preferred: tuple[str, ...]
@@ -102,7 +102,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts to be scored, one row each, with what is known of them; its arrays and mappings are read-only.
+    """Texts to be scored, one row each, with their truths; its arrays and mappings are read-only.
 
     ``pair [n]`` is the pair's number, -1 outside pairs; ``role [n]`` is +1 preferred, -1 rejected, 0 neither.
     """
@@ -136,7 +136,7 @@ class Examples:
         return Examples(self.text, self.prompt, self.group, self.pair, self.role, {**self.truths, **truths})
 
     def turned(self, pairs: Rows) -> Examples:
-        """The same examples with the preference of these pairs turned around."""
+        """The same examples with the preference of these pairs reversed."""
         if not len(pairs):
             return self
         role = np.where(np.isin(self.pair, pairs), -self.role, self.role).astype(np.int8)
@@ -170,7 +170,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Split:
-    """Where each pair went: ``part [pairs]`` in {0 train, 1 validation, 2 test, -1 dropped}."""
+    """The part that each pair belongs to: ``part [pairs]`` in {0 train, 1 validation, 2 test, -1 dropped}."""
 
     part: Labels
 
@@ -184,7 +184,7 @@ class Split:
     def training_texts(
         self, pairs: Examples, embed: Literal["completion", "prompt+completion"] = "completion"
     ) -> tuple[str, ...]:
-        """What an encoder reads of the training pairs, both sides, in their order: what a fitted one learns from."""
+        """The texts of the training pairs, both sides, in order: what an encoder reads and a fitted one learns from."""
         training = self.part[pairs.pair] == TRAIN
         return tuple(text for text, mine in zip(pairs.inputs(embed), training, strict=True) if mine)
 
@@ -210,13 +210,13 @@ class Embeddings:
 
 
 class Scored(NamedTuple):
-    """One data set as one reward sees it: what an evaluator reads."""
+    """One data set with the rewards of its texts: what an evaluator reads."""
 
     examples: Examples
     reward: Floats  # [n]
 
     def truth(self, name: str) -> tuple[Truth, NDArray[np.bool_]] | None:
-        """The truth of that name and which rows know it; None where the data has none."""
+        """The truth of that name, and the rows that have a label; None where the data has no such truth."""
         truth = self.examples.truths.get(name)
         return None if truth is None else (truth, truth.label != 0)
 

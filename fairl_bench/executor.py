@@ -27,7 +27,7 @@ class Attempt(NamedTuple):
 
 @dataclass
 class JobReport:
-    """What became of a job: its finished stages, the reason and log of each failed one, or a damaged input."""
+    """The outcome of a job: its finished stages, the reason and log of each failed one, or a damaged input."""
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, tuple[str, str]] = field(default_factory=dict)  # key -> reason, traceback
@@ -36,7 +36,7 @@ class JobReport:
     lost: list[Attempt] = field(default_factory=list)
 
     def add(self, other: JobReport) -> None:
-        """Take in what became of another part of the same job."""
+        """Add the outcome of another part of the same job."""
         self.done += other.done
         self.failed |= other.failed
         self.damaged = self.damaged or other.damaged
@@ -45,7 +45,7 @@ class JobReport:
 
 
 class JobRunner(Protocol):
-    """An executor at work: it takes jobs, and says what became of each."""
+    """An executor at work: it takes jobs and reports their outcomes."""
 
     @property
     def slots(self) -> int:
@@ -58,7 +58,7 @@ class JobRunner(Protocol):
         """Wait for a job that is finished."""
 
     def close(self, *, at_once: bool) -> None:
-        """Let go of the workers; ``at_once`` does not wait for what they are doing."""
+        """End the workers; with ``at_once``, without waiting for their present work."""
 
 
 class Workplace(NamedTuple):

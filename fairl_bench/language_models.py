@@ -17,7 +17,7 @@ from fairl_bench.science.streams import stream
 
 @dataclass(frozen=True)
 class Completions:
-    """What a language model made of prompts: ``text[i]`` is draw ``draw[i]`` for the prompt in row ``row[i]``."""
+    """Completions by a language model: ``text[i]`` is draw ``draw[i]`` for the prompt in row ``row[i]``."""
 
     prompt: tuple[str, ...]
     text: tuple[str, ...]
@@ -35,7 +35,7 @@ class Completions:
 
     @staticmethod
     def merged(shards: Sequence[Completions]) -> Completions:
-        """Those of all shards, each of which has every ``len(shards)``-th of them."""
+        """The completions of all shards; each shard has every ``len(shards)``-th of them."""
         n = sum(map(len, shards))
 
         def whole(name: str) -> tuple[Any, ...]:
@@ -48,7 +48,7 @@ NOTHING: Final = Completions((), (), (), ())
 
 
 class Model(NamedTuple):
-    """A language model: the folder that transformers loads, and what is known of how it was made."""
+    """A language model: the folder that transformers loads, and facts about how it was made."""
 
     folder: Path
     facts: Mapping[str, float | int | str | bool] = {}
@@ -56,11 +56,11 @@ class Model(NamedTuple):
 
 @dataclass(frozen=True)
 class Site:
-    """Where long work is done: for a language model, for completions.
+    """The folders in which a language model is made, or its completions, with what the work starts from.
 
-    ``folder`` is empty and takes the answer's files.  ``scratch`` is kept until the work is finished: a checkpoint
-    there is found again after an interruption.  ``upstream`` holds the answers of the parts that the work starts from,
-    by role: the folder of a language model, `Completions` of an `Ask`, `Examples` of a source.
+    ``folder`` is empty and is for the files of the answer.  ``scratch`` stays until the work is finished, so that a
+    checkpoint in it is there after an interruption.  ``upstream`` holds the answers of the parts that the work starts
+    from, by role: the folder of a language model, `Completions` of an `Ask`, `Examples` of a source.
     """
 
     folder: Path
@@ -95,11 +95,11 @@ class Asked:
         return len(self.prompt)
 
     def take(self, rows: Sequence[int]) -> Asked:
-        """The same questions in these rows alone: each keeps its random numbers."""
+        """The prompts in these rows; each keeps its random numbers."""
         prompt = tuple(self.prompt[i] for i in rows)
         row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
         return Asked(prompt, row, draw, self.sampling, self.voice, self.replicate)
 
     def rng(self, i: int) -> np.random.Generator:
-        """The random numbers of completion ``i`` alone: they do not depend on its company."""
+        """The random numbers of completion ``i``, which do not depend on the others."""
         return stream(f"completion/{self.voice}", self.replicate, self.row[i], self.draw[i])

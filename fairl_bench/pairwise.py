@@ -1,6 +1,6 @@
-"""The kind of method most ideas are: a loss on the margins of pairs, trained by the harness.
+"""The most common kind of method: a loss of the margins of pairs, which the harness trains.
 
-Write ``loss`` and the rest is done: linear and two-layer heads, early stopping, all seeds at once.
+A subclass defines ``loss``; linear and two-layer heads, early stopping and the training of all seeds at once are there.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class PairwiseMethod(Method):
         """The loss of each pair: margins ``[..., B]`` in reward units to losses ``[..., B]``, elementwise."""
 
     def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
-        """The weight of each pair in the mean ``[..., B]``, not differentiated; override to weigh pairs."""
+        """The weight of each pair in the mean ``[..., B]``, not differentiated; override it to weigh pairs."""
         return loss.new_ones(loss.shape)
 
     def weighs(self) -> bool:
-        """Whether it has weights of its own; if not, none are asked for."""
+        """Whether it has weights of its own."""
         return type(self).weight is not PairwiseMethod.weight
 
     def stricter(self, factor: float) -> Self | None:
-        """The same loss asking ``factor`` times as much of a pair, for failures; None where it has no such form."""
+        """The same loss, ``factor`` times as strict, for failures; None where it has no such form."""
         return None
 
     def members(self) -> int:
-        """How many heads are trained, from different starts; more than one is an ensemble, see `combine`."""
+        """How many heads are trained, from different initial values; more than one is an ensemble, see `combine`."""
         return 1
 
     def combine(self, rewards: Sequence[Reward]) -> Reward:

@@ -1,4 +1,4 @@
-"""Pairs as a method is given them: rows of unique vectors, without those that no vector tells apart."""
+"""Pairs as a method gets them: rows of unique vectors, without pairs whose texts have equal vectors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = 8192  # pairs compared at once: their vectors are copied
 
 
 class Parts(NamedTuple):
-    """The training and the validation pairs, and how many pairs of both were left out of them."""
+    """The training and the validation pairs, and how many pairs were left out of both."""
 
     train: Preferences
     validation: Preferences
@@ -25,8 +25,8 @@ class Parts(NamedTuple):
 def preferences(examples: Examples, split: Split, embeddings: Embeddings, *, leave_equal: bool) -> Parts:
     """The training and the validation pairs as rows of the unique vectors.
 
-    With ``leave_equal`` those are left out whose two texts have equal vectors: every reward of vectors gives both the
-    same, whatever it has learnt.  Raises `DataError` where no training pair is left.
+    With ``leave_equal``, pairs whose two texts have equal vectors are left out: a reward of vectors cannot tell them
+    apart.  Raises `DataError` where no training pair is left.
     """
     preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
     part = split.part[examples.pair[preferred]]

@@ -74,4 +74,5 @@ class Values(NamedTuple):
 
     def get(self, sheet: Sheet, run: Run, truth: str, metric: str) -> float | None:
         """The number of a run; None where there is none, as where its evaluator failed."""
-        return self.of.get(Place(sheet.at(run).cell, sheet.data, truth, metric))
+        cell = CellName(sheet.model, run.encoder, run.method, run.variant, sheet.replicate, run.seed)
+        return self.of.get(Place(cell, sheet.data, truth, metric))

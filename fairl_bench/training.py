@@ -1,4 +1,4 @@
-"""What a method learns from and what it has learnt: settings, tasks, rewards."""
+"""What a method is given and what it returns: settings of the training, tasks, rewards."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ Admissible = (
 class Stop(Settings):
     """Which epoch of a run is kept, one rule for all methods, by the pairs of the validation split.
 
-    An admissible epoch replaces the kept one if its averaged loss is lower by more than ``min_delta``, and a run ends
-    early after ``patience`` of them that do not.  The defaults were found on worlds that no table shows; see
+    An admissible epoch replaces the kept one if its averaged loss is lower by more than ``min_delta``.  A run ends
+    after ``patience`` admissible epochs that do not.  The defaults were found on worlds that no table shows; see
     docs/suites.md.
     """
 
@@ -84,7 +84,7 @@ class Training(Settings):
 
 @dataclass(frozen=True)
 class Preferences:
-    """Pairs as a method sees them: pair ``i`` prefers row ``preferred[i]`` of ``vectors`` to row ``rejected[i]``.
+    """Pairs as a method gets them: pair ``i`` prefers row ``preferred[i]`` of ``vectors`` to row ``rejected[i]``.
 
     ``texts`` are the rows' texts.  ``gold`` holds the truth ``gold`` of both sides, where the data has one.  All arrays
     are read-only.
@@ -107,7 +107,7 @@ class Preferences:
 
 @dataclass(frozen=True)
 class Task:
-    """One training run: data, head, settings and the two numbers that seed it."""
+    """One training: data, head, settings, and the two numbers that seed it."""
 
     train: Preferences
     validation: Preferences
@@ -119,7 +119,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a reward scores: texts and their vectors, one row each, read-only."""
+    """The texts that a reward scores, with their vectors, one row each, read-only."""
 
     text: tuple[str, ...]
     vectors: Vectors  # [n, d]
@@ -133,7 +133,7 @@ class Reward:
     """A fitted reward as plain arrays, with the history of its training.
 
     The arrays ``weight [d]``, ``bias []`` are a linear head, ``hidden.weight [d, width]``, ``hidden.bias [width]``,
-    ``weight [width]``, ``bias []`` a two-layer one; a method may keep others and score them itself.
+    ``weight [width]``, ``bias []`` a two-layer one; a method may have others, with a `score` of its own.
     """
 
     arrays: Mapping[str, NDArray[np.float32]]
@@ -141,7 +141,7 @@ class Reward:
     facts: Mapping[str, float | int | str | bool] = field(default_factory=dict)
 
     def kept(self) -> Reward:
-        """The same, so that it cannot be changed: as a part is given it."""
+        """The same reward, read-only, as parts are given it."""
         arrays = ReadOnly({name: read_only(array) for name, array in self.arrays.items()})
         history = ReadOnly({name: tuple(column) for name, column in self.history.items()})
         return Reward(arrays, history, ReadOnly(self.facts))

@@ -29,7 +29,7 @@ ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]
 def judge(
     claims: Sequence[Claim],
     read: ReadSheets,
-    found: Sequence[Record],
+    records: Sequence[Record],
     known: Sequence[Comparison],
     metrics: Metrics,
 ) -> list[Verdict]:
@@ -41,11 +41,11 @@ def judge(
     and the p of that is the largest; Holm is over these.  Where a claim under several selections has not the same
     verdict under each, it depends on the selection.
     """
-    found = [row for row in found if not row.other]
-    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, found, known, metrics)]
-    settings = list(dict.fromkeys(row.setting for row in found))
+    records = [row for row in records if not row.other]
+    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, records, known, metrics)]
+    settings = list(dict.fromkeys(row.setting for row in records))
     lines = [
-        _Line(claim, metrics[claim.metric], setting, *_deciding(claim, metrics[claim.metric], setting, found, known))
+        _Line(claim, metrics[claim.metric], setting, *_deciding(claim, metrics[claim.metric], setting, records, known))
         for claim in claims
         for setting in (_under(claim, settings) if claim.under else settings)
     ]
@@ -91,14 +91,14 @@ def _verdicts(lines: Sequence[_Line]) -> list[Verdict]:
             at for at, one in enumerate(lines) if one.claim.under and selection_of(one.setting.variant) == selection
         ]
         alone |= dict(zip(mine, holm([lines[at].p for at in mine]), strict=True))
-    found = [_verdict(*line, alone[at]) for at, line in enumerate(lines)]
+    verdicts = [_verdict(*line, alone[at]) for at, line in enumerate(lines)]
     for hypothesis, mine in together.items():
-        said = {found[at].alone for at in mine}
+        alone_verdicts = {verdicts[at].alone for at in mine}
         shown = whole[hypothesis] <= lines[mine[0]].claim.alpha
-        verdict = DEPENDS if len(said) > 1 else found[mine[0]].alone if shown else "inconclusive"
+        verdict = DEPENDS if len(alone_verdicts) > 1 else verdicts[mine[0]].alone if shown else "inconclusive"
         for at in mine:
-            found[at] = found[at]._replace(verdict=verdict)
-    return found
+            verdicts[at] = verdicts[at]._replace(verdict=verdict)
+    return verdicts
 
 
 def _largest(lines: Sequence[_Line]) -> float:
@@ -126,7 +126,7 @@ def effect_of(
 def compared(
     questions: Iterable[tuple[str, str, str, str, str]],
     read: ReadSheets,
-    found: Sequence[Record],
+    records: Sequence[Record],
     known: Sequence[Comparison],
     metrics: Metrics,
 ) -> list[Comparison]:
@@ -145,7 +145,7 @@ def compared(
     if not wanted:
         return []
     sheets = read({data for _, data, _ in wanted})
-    values, rows = Values.read(found), list[Comparison]()
+    values, rows = Values.read(records), list[Comparison]()
     for (two, data, truth), names in wanted.items():
         mine = [
             replace(sheet, rewards={run: reward for run, reward in sheet.rewards.items() if run.method in two})
@@ -158,27 +158,27 @@ def compared(
 def _compared(
     claims: Sequence[Claim],
     read: ReadSheets,
-    found: Sequence[Record],
+    records: Sequence[Record],
     known: Sequence[Comparison],
     metrics: Metrics,
 ) -> list[Comparison]:
-    measured = {(row.data, row.truth, row.metric) for row in found}
+    measured = {(row.data, row.truth, row.metric) for row in records}
     asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
     questions = [
         (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
     ]
-    return compared(questions, read, found, known, metrics)
+    return compared(questions, read, records, known, metrics)
 
 
 def _deciding(
-    claim: Claim, metric: Metric, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
+    claim: Claim, metric: Metric, setting: Setting, records: Sequence[Record], known: Sequence[Comparison]
 ) -> tuple[Effect, float]:
     """The comparison that decides a claim, with its p.
 
     All comparators must be beaten: the p of that is the largest.  Where one is not, the claim falls with it, and since
     it was looked for among all of them its p counts as often as there are comparators.
     """
-    effects = [_effect(claim, metric, than, setting, found, known) for than in claim.comparators()]
+    effects = [_effect(claim, metric, than, setting, records, known) for than in claim.comparators()]
     each = [_p(claim, effect) for effect in effects]
     if lacking := [effect for effect, p in zip(effects, each, strict=True) if math.isnan(p)]:
         return lacking[0], math.nan
@@ -196,12 +196,12 @@ def _holds(claim: Claim, effect: Effect) -> bool:
 
 
 def _effect(
-    claim: Claim, metric: Metric, than: str, setting: Setting, found: Sequence[Record], known: Sequence[Comparison]
+    claim: Claim, metric: Metric, than: str, setting: Setting, records: Sequence[Record], known: Sequence[Comparison]
 ) -> Effect:
     if metric.better is None:
         return _nothing(than, f"which way {claim.metric!r} is better is not known")
     if claim.slice != "all":
-        return _over_runs(claim, metric, than, setting, found)
+        return _over_runs(claim, metric, than, setting, records)
     effect = effect_of(claim.better, than, metric, (claim.data, claim.truth), setting, known)
     return effect or _nothing(than, _lack(claim, than))
 
@@ -217,9 +217,9 @@ def _nothing(than: str, note: str) -> Effect:
     return Effect(than, nan, nan, nan, nan, nan, nan, 0, "", 0, note)
 
 
-def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, found: Sequence[Record]) -> Effect:
+def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, records: Sequence[Record]) -> Effect:
     """Student's t over the differences of runs; of several replicates, over the replicates' means."""
-    one, other = (_by_run(method, claim, setting, found) for method in (claim.better, than))
+    one, other = (_by_run(method, claim, setting, records) for method in (claim.better, than))
     worlds: dict[int, list[float]] = {}
     for replicate, seed in dict.fromkeys((*one, *other)):
         # a run without a seed stands beside every other
@@ -242,12 +242,12 @@ def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, found:
 
 
 def _by_run(
-    method: str, claim: Claim, setting: Setting, found: Sequence[Record]
+    method: str, claim: Claim, setting: Setting, records: Sequence[Record]
 ) -> Mapping[tuple[int, int | None], Record]:
     place = (claim.data, claim.truth, claim.slice, claim.metric)
     return {
         (row.replicate, row.seed): row
-        for row in found
+        for row in records
         if row.method == method and (row.data, row.truth, row.slice, row.metric) == place and row.setting == setting
     }
 

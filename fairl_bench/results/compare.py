@@ -1,4 +1,4 @@
-"""Two answers to one question, paired example by example: two methods of a results folder, or of two folders."""
+"""Compares two methods of a results folder, or of two folders, example by example."""
 
 from __future__ import annotations
 
@@ -191,12 +191,12 @@ def _axes(
     folders: tuple[Results, Results], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
     """Encoders and variants that belong together: the equal ones, or where each side has only one, these."""
-    found = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]
-    equal = {axes: axes for axes in found[0] if axes in found[1]}
+    within = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]
+    equal = {axes: axes for axes in within[0] if axes in within[1]}
     if equal:
         return equal, equal
-    if len(found[0]) == len(found[1]) == 1:
-        (one,), (other,) = found
+    if len(within[0]) == len(within[1]) == 1:
+        (one,), (other,) = within
         return {one: one}, {other: one}
     raise ResultsError(
         f"{folders[0].path}:{methods[0]} and {folders[1].path}:{methods[1]} share no encoder and variant, and are of "

@@ -1,4 +1,4 @@
-"""Scores that anybody gives: CSV files with the columns of a results folder, read into sheets.
+"""Reads CSV files of scores, with the columns of a results folder, into sheets.
 
 One line is one example as one run scores it; a file that holds its truths as well has a line for each truth of it.
 """
@@ -26,7 +26,7 @@ _Line = Mapping[str, str]
 
 
 class Given(NamedTuple):
-    """The sheets of a file, and whether it gives labels said (``predicted``) in place of rewards."""
+    """The sheets of a file, and whether it gives predicted labels in place of rewards."""
 
     sheets: list[Sheet]
     predicted: bool
@@ -100,10 +100,10 @@ def _run(where: str, line: _Line, name: str) -> Run:
     encoder, head, variant = (line.get(column, "") for column in ("encoder", "head", "variant"))
     if variant:
         try:
-            told = parsed(variant)
+            point = parsed(variant)
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            point = None
+        if not isinstance(point, dict):
             what = "an object of JSON, as a results folder has it, or nothing"
             raise DataError(f"{where}: 'variant' needs {what}, got {brief(variant)}")
     return Run(encoder, head, line.get("method") or name, variant, seed)
@@ -113,18 +113,18 @@ def _whole(where: str, line: _Line, column: str, default: int | None) -> int | N
     text = line.get(column, "")
     if not text:
         return default
-    found = whole_of(text)
-    if found is None:
+    number = whole_of(text)
+    if number is None:
         raise DataError(f"{where}: {brief(column)} needs a whole number, got {brief(text)}")
-    return found
+    return number
 
 
 def _number(where: str, line: _Line, column: str) -> float:
     text = line.get(column, "")
-    found = number_of(text)
-    if found is None:
+    number = number_of(text)
+    if number is None:
         raise DataError(f"{where}: {brief(column)} needs a finite number, got {brief(text)}")
-    return found
+    return number
 
 
 def _sign(where: str, line: _Line, column: str) -> int:
@@ -153,12 +153,12 @@ def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
 
     Raises `DataError` where it could be either.
     """
-    found: dict[str, set[int]] = {}
+    labels_of: dict[str, set[int]] = {}
     for number, line in rows:
         if line.get("label"):
-            found.setdefault(line.get("truth") or GOLD, set()).add(_sign(f"{path}:{number}", line, "label"))
-    zero = {name for name, labels in found.items() if 0 in labels}
-    negative = {name for name, labels in found.items() if -1 in labels}
+            labels_of.setdefault(line.get("truth") or GOLD, set()).add(_sign(f"{path}:{number}", line, "label"))
+    zero = {name for name, labels in labels_of.items() if 0 in labels}
+    negative = {name for name, labels in labels_of.items() if -1 in labels}
     unsure = sorted(zero - negative)
     if unsure and negative:
         one, other = brief(unsure[0]), brief(min(negative))
@@ -167,7 +167,7 @@ def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
             "unknown?  Write -1 for bad (a subtype: absent), and leave the label of what is unknown empty"
         )
     for name in unsure:
-        if found[name] == {0}:
+        if labels_of[name] == {0}:
             raise DataError(
                 f"{path}: every label of {brief(name)} is 0; write -1 for bad, and leave the label of what is unknown "
                 "empty"
@@ -189,8 +189,8 @@ def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> Non
     value = _number(where, line, "value") if line.get("value") else math.nan
     if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
         raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
-    told = world.truths.setdefault(name, {})
-    if repr(told.setdefault(at, (value, label))) != repr((value, label)):
+    known = world.truths.setdefault(name, {})
+    if repr(known.setdefault(at, (value, label))) != repr((value, label)):
         raise DataError(f"{where}: the truth {brief(name)} of an example is told twice, and differs")
 
 
@@ -226,7 +226,7 @@ def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> 
             raise DataError(
                 f"{path}: {who} scores {len(scored)} of {n} examples of {brief(data)}, not {brief(lacking)}"
             )
-    truths = {name: _truth(n, told) for name, told in world.truths.items()}
+    truths = {name: _truth(n, known) for name, known in world.truths.items()}
     pair, role = _pairs(path, data, world.lines)
     if role.any() and PREFERRED not in truths:
         truths[PREFERRED] = Truth(role.astype(np.float64), role)
@@ -238,9 +238,9 @@ def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> 
     return Sheet("", model, replicate, data, examples, rewards)
 
 
-def _truth(n: int, told: Mapping[int, tuple[float, int]]) -> Truth:
+def _truth(n: int, known: Mapping[int, tuple[float, int]]) -> Truth:
     value, label = np.full(n, np.nan), np.zeros(n, np.int8)
-    for at, (number, sign) in told.items():
+    for at, (number, sign) in known.items():
         value[at], label[at] = number, sign
     if not np.isfinite(value).any():  # labels alone are a reward of 1 and -1; beside numbers they are on no scale
         value = np.where(label != 0, label.astype(np.float64), np.nan)
@@ -252,13 +252,12 @@ def _pairs(path: Path, data: str, lines: list[_Line]) -> tuple[np.ndarray, np.nd
     names: dict[str, int] = {}
     pair, role = np.full(len(lines), -1, np.int64), np.zeros(len(lines), np.int8)
     for at, line in enumerate(lines):
-        said = line.get("role", "")
-        if said not in _ROLES:
-            raise DataError(
-                f"{path}: role {brief(said)} in {brief(data)} is unknown; {suggest(said, filter(None, _ROLES))}"
-            )
+        role_name = line.get("role", "")
+        if role_name not in _ROLES:
+            near = suggest(role_name, filter(None, _ROLES))
+            raise DataError(f"{path}: role {brief(role_name)} in {brief(data)} is unknown; {near}")
         if line.get("pair"):
-            pair[at], role[at] = names.setdefault(line["pair"], len(names)), _ROLES[said]
+            pair[at], role[at] = names.setdefault(line["pair"], len(names)), _ROLES[role_name]
     for name, code in names.items():
         if sorted(role[pair == code].tolist()) != [-1, 1]:
             raise DataError(

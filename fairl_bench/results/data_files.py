@@ -40,9 +40,9 @@ def world_tables(world: FinishedWorld) -> tuple[pa.Table, pa.Table]:
     """The rows of ``examples`` and of ``truths``, all data sets of a world below one another."""
     examples, truths = [], []
     for dataset in (name for name, texts in world.texts.items() if texts.there):
-        found, split = world.examples(dataset)
-        examples.append(_example_rows(dataset, found, split))
-        truths += [_truth_rows(dataset, name, *truth) for name, truth in found.truths.items()]
+        of_dataset, split = world.examples(dataset)
+        examples.append(_example_rows(dataset, of_dataset, split))
+        truths += [_truth_rows(dataset, name, *truth) for name, truth in of_dataset.truths.items()]
     return pa.concat_tables(examples), pa.concat_tables(truths)
 
 
@@ -52,8 +52,8 @@ def score_table(cell: FinishedCell, world_file: str) -> pa.Table:
     wide = np.result_type(*scores.values())  # one type a column: float64 where one data set needs it
     tables = []
     for dataset, reward in scores.items():
-        found, split = cell.world.examples(dataset)
-        columns = {"dataset": [dataset] * len(found), "split": split, "example": np.arange(len(found))}
+        scored, split = cell.world.examples(dataset)
+        columns = {"dataset": [dataset] * len(scored), "split": split, "example": np.arange(len(scored))}
         tables.append(pa.table({**columns, "reward": reward.astype(wide)}))
     return _of_cell(pa.concat_tables(tables), cell, [cell.scores.key], world=world_file)
 

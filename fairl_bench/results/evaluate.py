@@ -1,4 +1,4 @@
-"""Anybody's scores, judged like a run's own: the numbers of each run, and from them the same tables."""
+"""The numbers of a CSV file of scores, made as those of a run are, so that it has the same tables."""
 
 from __future__ import annotations
 
@@ -220,11 +220,11 @@ def _records(sheet: Sheet, given: Given, threshold: float | None, positive: Clas
     name = _truth_of(sheet) or GOLD
     for run in sheet.rewards:
         cut = partial(_cut, sheet, run, given, threshold)
-        said = [*_by_label(sheet, run, name, cut, positive), *_by_value(sheet, run, name)]
-        for found in said:
-            if found.metric not in set(REWARDS) - set(LABELS) or not given.predicted:
+        measures = [*_by_label(sheet, run, name, cut, positive), *_by_value(sheet, run, name)]
+        for measure in measures:
+            if measure.metric not in set(REWARDS) - set(LABELS) or not given.predicted:
                 place = sheet.at(run, name)
-                yield Record.at(place, sheet.suite, found.metric, found.value, found.n, note=found.note)
+                yield Record.at(place, sheet.suite, measure.metric, measure.value, measure.n, note=measure.note)
 
 
 def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], positive: Class) -> Iterator[Measure]:
@@ -280,8 +280,8 @@ def _cut(sheet: Sheet, run: Run, given: Given, threshold: float | None) -> float
 
 def _labelled(sheet: Sheet, run: Run) -> tuple[Floats, Labels]:
     label = sheet.examples.truths[_truth_of(sheet) or GOLD].label
-    told = np.flatnonzero(label)
-    return sheet.rewards[run][told], label[told]
+    labelled = np.flatnonzero(label)
+    return sheet.rewards[run][labelled], label[labelled]
 
 
 def _label_notes(sheets: Sequence[Sheet], given: Given, threshold: float | None, positive: Class) -> list[str]:
@@ -290,8 +290,8 @@ def _label_notes(sheets: Sequence[Sheet], given: Given, threshold: float | None,
     if not labelled:
         return []
     other = "bad" if positive == "good" else "good"
-    said = f"F1 is of the {positive} texts; --positive {other} gives that of the {other} ones."
-    return [said, *_threshold_note(labelled, given, threshold)]
+    of_class = f"F1 is of the {positive} texts; --positive {other} gives that of the {other} ones."
+    return [of_class, *_threshold_note(labelled, given, threshold)]
 
 
 def _threshold_note(sheets: Sequence[Sheet], given: Given, threshold: float | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""A results folder as its readers see it: the files that it owns, each held against its checksum as it is read.
+"""The files of a results folder, each checked against its checksum as it is read.
 
 ``manifest.json`` lists every file that a run wrote, by its SHA-256 and what it was made from; what it does not list is
 somebody else's and is neither read nor touched.  While files are replaced it holds both checksums of each, the one
@@ -74,11 +74,11 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a folder; None where it has none.  Raises `DamagedManifest`."""
     path = folder / MANIFEST
     try:
-        told = json.loads(path.read_bytes())
-        suite, rows = told["suite"], told["files"]
-        if told["sha256"] != _checksum(suite, rows, told["format"]):
+        content = json.loads(path.read_bytes())
+        suite, rows = content["suite"], content["files"]
+        if content["sha256"] != _checksum(suite, rows, content["format"]):
             raise ValueError("its checksum differs")
-        if told["format"] != FORMAT:
+        if content["format"] != FORMAT:
             raise ResultsError(f"{path} is of another version of fairl-bench; update it, or name another folder")
         for name in rows:
             _check_name(name)
@@ -146,10 +146,10 @@ class ResultsFolder:
     def json(self, name: str) -> dict[str, Any]:
         """The JSON object in a file.  Raises `ResultsError`."""
         with readable(self.path / name):
-            found = json.loads(self.read(name))
-            if not isinstance(found, dict):
+            content = json.loads(self.read(name))
+            if not isinstance(content, dict):
                 raise ValueError("no object")
-            return found
+            return content
 
     def table(self, name: str) -> pa.Table:
         """The rows of a Parquet file.  Raises `ResultsError`."""
@@ -171,7 +171,7 @@ class ResultsFolder:
 
 
 def note(folder: Path) -> str | None:
-    """What a reader of the folder should be told first."""
+    """A sentence for whoever reads the folder: it is of an earlier version, or a run writes into it; else None."""
     manifest = read_manifest(folder)
     if manifest is None and not (folder / "suite.yaml").exists():
         return None  # it is none, and whoever reads it says so
@@ -209,7 +209,7 @@ def parquet(content: bytes, path: Path) -> pa.Table:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Says in one sentence that a file is not what it should be.  Raises `ResultsError`."""
+    """Turns an error of reading a file inside into a `ResultsError` that names the file."""
     try:
         yield
     except _BROKEN as error:

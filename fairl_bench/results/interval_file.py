@@ -27,8 +27,8 @@ def table(rows: Iterable[Comparison], signature: str = "") -> pa.Table:
     """The table of ``intervals.parquet``; ``signature`` says what it was made from."""
     import pyarrow as pa
 
-    found = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
-    return found.replace_schema_metadata({"signature": signature})
+    whole = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
+    return whole.replace_schema_metadata({"signature": signature})
 
 
 def rows(table: pa.Table, path: Path) -> list[Comparison]:

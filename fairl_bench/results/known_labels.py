@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def known_of(sheets: Iterable[Sheet]) -> Known:
     """What is known of the examples of sheets."""
-    found: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    counts_of: dict[tuple[str, str], set[tuple[int, int]]] = {}
     labelled = set[tuple[str, str]]()
     for sheet in sheets:
         for name, truth in sheet.examples.truths.items():
-            found.setdefault((sheet.data, name), set()).add((int(truth.known().sum()), len(truth.label)))
+            counts_of.setdefault((sheet.data, name), set()).add((int(truth.known().sum()), len(truth.label)))
             labelled |= {(sheet.data, name)} if truth.label.any() else set()
-    return {place: (frozenset if place in labelled else OfValues)(counts) for place, counts in found.items()}
+    return {place: (frozenset if place in labelled else OfValues)(counts) for place, counts in counts_of.items()}
 
 
 def read_known(files: ResultsFolder) -> Known:
@@ -40,8 +40,8 @@ def read_known(files: ResultsFolder) -> Known:
                     if data.partition("/")[0] == dataset:
                         counts.setdefault((data, truth), set()).add((len(known & whole), len(whole)))
     return {
-        (data, truth): (OfValues if (data.partition("/")[0], truth) in of_values else frozenset)(found)
-        for (data, truth), found in counts.items()
+        (data, truth): (OfValues if (data.partition("/")[0], truth) in of_values else frozenset)(of_place)
+        for (data, truth), of_place in counts.items()
     }
 
 

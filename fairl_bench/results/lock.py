@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes into: the lock is the folder's own, and nothing is left of it."""
+"""The lock of a folder that one process at a time writes into; it leaves no file behind."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NO_LOCKS = {errno.EBADF, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.E
 
 @contextmanager
 def locked(folder: Path, waits: Callable[[str], None]) -> Iterator[bool]:
-    """Held by one process at a time; whether it is.  It ends with its process.
+    """Locks a folder until the block, or the process, ends; whether the file system has locks.
 
-    ``waits`` is told where another process holds it.
+    Where another process holds the lock, ``waits`` is called with a sentence that says so.
     """
     if fcntl is None:
         yield from _by_file(folder, waits)

@@ -37,14 +37,14 @@ def compared(
     resamples: int = RESAMPLES,
 ) -> list[Comparison]:
     """Each method's interval and each two methods' paired difference, by model, encoder, variant, data and metric."""
-    found: list[Comparison] = []
+    rows: list[Comparison] = []
     for question in questions:
         mine = [sheet for sheet in sheets if sheet.data == question.data]
         for model in dict.fromkeys(sheet.model for sheet in mine):
             worlds = [sheet for sheet in mine if sheet.model == model]
             for setting in dict.fromkeys(sheet.at(run).setting for sheet in worlds for run in sheet.rewards):
-                found += Compared(worlds, setting, question, values, declared).comparisons(resamples)
-    return found
+                rows += RunsOfSetting(worlds, setting, question, values, declared).comparisons(resamples)
+    return rows
 
 
 _EVERY = -1  # the unit of a run that stands for every seed
@@ -61,7 +61,7 @@ class _Unit(NamedTuple):
 _ByUnit = Mapping[int, _Unit]
 
 
-class Compared:
+class RunsOfSetting:
     """The runs of one model, encoder and variant on one data set."""
 
     def __init__(
@@ -69,7 +69,8 @@ class Compared:
     ) -> None:
         self.setting, self.question, self.values = setting, question, values
         self.metrics = [declared[name] for name in question.metrics]
-        chosen = [(sheet, [run for run in sheet.rewards if sheet.at(run).setting == setting]) for sheet in worlds]
+        within = (setting.encoder, setting.variant)
+        chosen = [(sheet, [run for run in sheet.rewards if run.within == within]) for sheet in worlds]
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
 
@@ -95,8 +96,8 @@ class Compared:
         if not statistics or int(clusters.max()) + 1 < FEWEST:
             return {}
         number = int(clusters.max()) + 1
-        found = resampling.resampled(list(statistics.values()), number, resamples, stream("bootstrap", 0))
-        return dict(zip(statistics, found, strict=True))
+        draws = resampling.resampled(list(statistics.values()), number, resamples, stream("bootstrap", 0))
+        return dict(zip(statistics, draws, strict=True))
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
         """The metrics of these runs that can be resampled, as functions of weights."""
@@ -105,30 +106,35 @@ class Compared:
 
     def _of(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
         """One metric: each method's own, then each difference with its p over all of them."""
-        by_unit = [self._units(method, metric.name, draws) for method in self.methods]
+        recorded = {replicate: self._recorded(metric.name, *world) for replicate, world in self.worlds.items()}
+        by_unit = [self._units(method, recorded, draws) for method in self.methods]
         for method, own in zip(self.methods, by_unit, strict=True):
             yield self._row(metric.name, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
-        found = _apart(by_unit)
-        adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in found])
+        differences_of = _apart(by_unit)
+        adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in differences_of])
         pairs = itertools.combinations(range(len(self.methods)), 2)
-        for (i, j), answer, p_holm in zip(pairs, found, adjusted, strict=True):
+        for (i, j), answer, p_holm in zip(pairs, differences_of, adjusted, strict=True):
             gaps = [one.value - other.value for one, other in _both(by_unit[i], by_unit[j])]
             yield self._row(metric.name, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
 
-    def _units(self, method: str, metric: str, draws: Draws | None) -> _ByUnit:
+    def _recorded(self, metric: str, sheet: Sheet, runs: Sequence[Run]) -> list[float | None]:
+        """The number of each run; None where there is none on record."""
+        return [self.values.get(sheet, run, self.question.truth, metric) for run in runs]
+
+    def _units(self, method: str, recorded: Mapping[int, Sequence[float | None]], draws: Draws | None) -> _ByUnit:
         """A method's metric by replicate, the mean over its seeds; where there is one replicate, by seed."""
-        found = dict[int, _Unit]()
-        for replicate, (sheet, runs) in self.worlds.items():
-            told = [self.values.get(sheet, run, self.question.truth, metric) for run in runs]
-            columns = [at for at, run in enumerate(runs) if run.method == method and told[at] is not None]
-            value = np.array(told, np.float64)  # None becomes NaN
+        by_unit = dict[int, _Unit]()
+        for replicate, (_, runs) in self.worlds.items():
+            numbers = recorded[replicate]
+            columns = [at for at, run in enumerate(runs) if run.method == method and numbers[at] is not None]
+            value = np.array(numbers, np.float64)  # None becomes NaN
             if self.several and columns:
-                found[replicate] = _Unit(float(value[columns].mean()))
+                by_unit[replicate] = _Unit(float(value[columns].mean()))
             elif not self.several:
                 for at in columns:
                     more = (draws.draws[:, at], draws.left[:, at]) if draws else ()
-                    found[_EVERY if (seed := runs[at].seed) is None else seed] = _Unit(float(value[at]), *more)
-        return found
+                    by_unit[_EVERY if (seed := runs[at].seed) is None else seed] = _Unit(float(value[at]), *more)
+        return by_unit
 
     def _row(
         self,
@@ -167,17 +173,17 @@ class Compared:
 
 def _own(metric: Metric, units: _ByUnit) -> Estimate | str:
     """A method's own number with its interval, or why it has none."""
-    found = list(units.values())
-    if not found:
+    values_of = list(units.values())
+    if not values_of:
         return "no run"
-    values = np.array([one.value for one in found])
+    values = np.array([one.value for one in values_of])
     if not np.isfinite(values).all():
         return "the metric is undefined in a unit"
     try:
-        if len(found) == 1:
-            return _alone(found[0])
+        if len(values_of) == 1:
+            return _alone(values_of[0])
         value = float(values.mean())
-        error = math.sqrt(values.var(ddof=1) / len(values) + _of_examples([one.draws for one in found]))
+        error = math.sqrt(values.var(ddof=1) / len(values) + _of_examples([one.draws for one in values_of]))
     except Undefined as reason:
         return str(reason)
     half = half_width(error, len(values) - 1)
@@ -203,11 +209,11 @@ def _apart(by_unit: Sequence[_ByUnit]) -> list[Estimate | str]:
     values = [[own.get(unit, own.get(_EVERY, nothing)).value for unit in units] for own in by_unit]
     pairs = [list(_both(one, other)) for one, other in itertools.combinations(by_unit, 2)]
     examples = np.array([_shared(pair) for pair in pairs])
-    found = differences(values, np.nan_to_num(examples))
-    p = two_sided(*found)
+    gaps = differences(values, np.nan_to_num(examples))
+    p = two_sided(*gaps)
     return [
         _difference(pair, *numbers)
-        for pair, *numbers in zip(pairs, found.value, found.error, found.freedom, p, examples, strict=True)
+        for pair, *numbers in zip(pairs, gaps.value, gaps.error, gaps.freedom, p, examples, strict=True)
     ]
 
 

@@ -1,6 +1,6 @@
-"""Published results as data: numbers with their source, how they map to our coordinates, and their own arithmetic.
+"""Published results: numbers with their source, what we call what they are of, and arithmetic between them.
 
-A file is YAML, ``results/published/*.yaml``; each mistake in it is told at its line.
+A file is YAML, ``results/published/*.yaml``; a mistake in it is an error that names its line.
 """
 
 from __future__ import annotations
@@ -171,25 +171,25 @@ def read_published(path: Path) -> Published:
     """The numbers of a file.  Raises `SuiteError` with the line of each mistake."""
     document = load(path)
     try:
-        found = Published.model_validate(document.content)
+        published = Published.model_validate(document.content)
     except ValidationError as error:
         raise SuiteError(explain(document, error)) from error
-    for place, message in _loose_ends(found):
+    for place, message in _loose_ends(published):
         raise SuiteError(message, *document.where(place))
-    return found
+    return published
 
 
-def _loose_ends(found: Published) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _loose_ends(published: Published) -> Iterator[tuple[tuple[str | int, ...], str]]:
     ids = dict[str, Number]()
-    for index, number in enumerate(found.numbers):
+    for index, number in enumerate(published.numbers):
         if number.id in ids:
             yield ("numbers", index), f"numbers: the id {number.id!r} is given twice"
         ids[number.id] = number
-    for index, ordering in enumerate(found.orderings):
+    for index, ordering in enumerate(published.orderings):
         for one in (ordering.better, ordering.than):
             if one not in ids:
                 yield ("orderings", index), f"orderings: number {one!r} is unknown; {suggest(one, ids)}"
-    for index, check in enumerate(found.checks):
+    for index, check in enumerate(published.checks):
         for one in (*check.of, *([check.says] if check.says else [])):
             if one not in ids:
                 yield ("checks", index), f"checks: number {one!r} is unknown; {suggest(one, ids)}"
@@ -238,22 +238,22 @@ def contradictions(published: Published) -> list[Outcome]:
 
 def _outcome(check: Check, known: Mapping[str, Number]) -> Outcome:
     numbers = [known[one] for one in check.of]
-    said = known[check.says] if check.says else None
-    if check.op == "lowest" and said is not None:
+    stated = known[check.says] if check.says else None
+    if check.op == "lowest" and stated is not None:
         least = min(numbers, key=lambda number: number.value)
-        return Outcome(check, f"{least.printed} ({least.id})", f"{said.printed} ({said.id})", least.id == said.id)
+        return Outcome(check, f"{least.printed} ({least.id})", f"{stated.printed} ({stated.id})", least.id == stated.id)
     if check.op == "smaller-sd":
         twos = list(_in(2, numbers))
         smaller = sum((one.sd or 0) < (other.sd or 0) for one, other in twos)
         return Outcome(check, f"{smaller} of {len(twos)}", f"{len(twos)} of {len(twos)}", smaller == len(twos))
     value = _computed(check.op, [number.value for number in numbers])
-    if said is None:
+    if stated is None:
         return Outcome(check, f"{value:.2f}", "", None)
-    # half a unit of the last digit printed, and the rounding of float64 itself
-    room = 0.5 * 10**-said.digits + 1e-9
-    holds = value <= said.value + room if check.relation == "at-most" else abs(value - said.value) <= room
+    # half a unit of the last digit stated, and the rounding of float64 itself
+    room = 0.5 * 10**-stated.digits + 1e-9
+    holds = value <= stated.value + room if check.relation == "at-most" else abs(value - stated.value) <= room
     limit = "at most " if check.relation == "at-most" else ""
-    return Outcome(check, f"{value:.{max(said.digits, 2)}f}", f"{limit}{said.printed}", holds)
+    return Outcome(check, f"{value:.{max(stated.digits, 2)}f}", f"{limit}{stated.printed}", holds)
 
 
 def _computed(op: str, of: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.realigned import AFTER, DATA, Realigned, budget, placed
 from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.results.paired import RESAMPLES, Compared
+from fairl_bench.results.paired import RESAMPLES, RunsOfSetting
 from fairl_bench.results.scores import cell_of
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
 from fairl_bench.sheets import Place, Sheet, Values
@@ -32,17 +32,17 @@ _NEEDED: Final = {"phase", "step", "row", "draw", "prompt", "text", *_COLUMNS.va
 
 def read_realigned(files: ResultsFolder) -> list[Realigned]:
     """The re-alignments of a results folder.  Raises `ResultsError` for a file that is broken."""
-    found = []
+    realigned = []
     for place in files.names(DATA):
         rows = files.table(place)
         cell, _ = cell_of(rows, files.path / place)
         if set(rows.column_names) >= _NEEDED:  # another evaluator's evidence has other columns
-            found.append(Realigned(cell, rows))
-    return found
+            realigned.append(Realigned(cell, rows))
+    return realigned
 
 
 def compared(
-    found: Sequence[Realigned], records: Iterable[Record], declared: Metrics, resamples: int = RESAMPLES
+    realigned: Sequence[Realigned], records: Iterable[Record], declared: Metrics, resamples: int = RESAMPLES
 ) -> Iterator[Comparison]:
     """Each method's interval and each two methods' paired difference, at every budget of KL and after all steps.
 
@@ -54,7 +54,7 @@ def compared(
     values = _values(own)
     places = dict.fromkeys((row.slice, row.truth) for row in own if row.slice == AFTER or row.slice.startswith("kl:"))
     groups: dict[Setting, list[Realigned]] = {}
-    for one in found:
+    for one in realigned:
         groups.setdefault(one.cell.setting, []).append(one)
     for cut, truth in places:
         metrics = AT_END if cut == AFTER else AT_KL
@@ -63,7 +63,7 @@ def compared(
             measured = {row.metric for row in own if (row.slice, row.truth) == (cut, truth)}
             question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
             if sheets and question.metrics:
-                yield from _Group(sheets, setting, question, values, declared).comparisons(resamples)
+                yield from _AlignedRuns(sheets, setting, question, values, declared).comparisons(resamples)
 
 
 def _values(records: Iterable[Record]) -> Values:
@@ -87,10 +87,10 @@ class _Prompts(Sheet):
     place: Mapping[str, int]  # of a prompt among the examples
 
 
-def _sheets(found: Sequence[Realigned], cut: str) -> Iterator[_Prompts]:
+def _sheets(realigned: Sequence[Realigned], cut: str) -> Iterator[_Prompts]:
     """One a replicate."""
     worlds: dict[int, list[Realigned]] = {}
-    for one in found:
+    for one in realigned:
         worlds.setdefault(one.cell.replicate, []).append(one)
     for replicate, members in sorted(worlds.items()):
         paths = {one.cell.run: _after(one) if cut == AFTER else _along(one) for one in members}
@@ -125,9 +125,9 @@ def _after(one: Realigned) -> _Path:
     def each(name: str, of: Callable[[Floats], float]) -> Floats:
         return np.array([of(numbers[name][mine]) for mine in samples])
 
-    found = {metric: each(name, np.mean) for metric, name in _COLUMNS.items()}
-    found |= {"expected_maximum_toxicity": each("toxicity", np.max), "toxicity_probability": each("toxic", np.max)}
-    return _Path(list(prompts.values()), found)
+    metrics = {metric: each(name, np.mean) for metric, name in _COLUMNS.items()}
+    metrics |= {"expected_maximum_toxicity": each("toxicity", np.max), "toxicity_probability": each("toxic", np.max)}
+    return _Path(list(prompts.values()), metrics)
 
 
 def _names(rows: pa.Table) -> list[str]:
@@ -140,24 +140,24 @@ def _numbers(rows: pa.Table, name: str) -> Floats:
     return np.asarray(rows[name].to_numpy(), np.float64)
 
 
-class _Group(Compared):
+class _AlignedRuns(RunsOfSetting):
     """The re-alignments of one model, encoder and variant, resampled by prompt."""
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
         """The metrics whose plain value is what is on record, by the judge of the evidence."""
         if not isinstance(sheet, _Prompts) or self.question.truth != GOLD:
             return {}  # what a second judge says of each text is not kept: Student's t over runs
-        found = {}
+        forms = {}
         for metric in self.metrics:
             of = _statistic(sheet, runs, metric.name)
             plain = of(np.ones((1, len(clusters)), np.float32))[0]
-            told = [self.values.get(sheet, run, self.question.truth, metric.name) for run in runs]
-            recorded = np.array(told, np.float64)  # None becomes NaN
+            numbers = [self.values.get(sheet, run, self.question.truth, metric.name) for run in runs]
+            recorded = np.array(numbers, np.float64)  # None becomes NaN
             known = np.isfinite(recorded)
             # float32 sums; what an evaluator means otherwise is further away
             if np.allclose(plain[known], recorded[known], rtol=2e-4, atol=2e-5):
-                found[metric.name] = Clustered(of, clusters)
-        return found
+                forms[metric.name] = Clustered(of, clusters)
+        return forms
 
 
 def _statistic(sheet: _Prompts, runs: Sequence[Run], metric: str) -> Statistic:

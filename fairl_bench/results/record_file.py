@@ -24,8 +24,8 @@ def table(records: Iterable[Record]) -> pa.Table:
     """The rows of ``records.parquet``, sorted by key: equal records are equal files whatever the order of work."""
     import pyarrow as pa
 
-    found = pa.Table.from_pylist([vars(record) for record in records], schema=_schema())
-    return found.sort_by([(name, "ascending") for name in KEY])
+    whole = pa.Table.from_pylist([vars(record) for record in records], schema=_schema())
+    return whole.sort_by([(name, "ascending") for name in KEY])
 
 
 def content(record: Record) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""A run against published numbers: reproduced, differs, or not comparable and why."""
+"""Holds the numbers of a run against published ones: reproduced, differs, or not comparable and why."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def measured(
     return Measured(results.records, results.comparisons, results.sheets_as_filed, results.metrics)
 
 
-def regress(found: Measured, published: Published) -> list[Line]:
+def regress(measured: Measured, published: Published) -> list[Line]:
     """Every number of a run that the file has, then its orderings; coordinates are matched exactly."""
     known = [number for number in published.numbers if number.method]
     by_place: dict[RecordKey, list[Record]] = {}
-    for row in found.records:
+    for row in measured.records:
         for place in _places(row):
             by_place.setdefault(place, []).append(row)
     lines = [line for number in known for line in _values(number, published, by_place)]
@@ -74,7 +74,7 @@ def regress(found: Measured, published: Published) -> list[Line]:
             f"nothing of {published.name!r} was measured: no method, data, truth and metric are the same; "
             "see 'fairl-bench published FILE' for its coordinates"
         )
-    return [*lines, *_orderings(found, published)]
+    return [*lines, *_orderings(measured, published)]
 
 
 def _places(row: Record) -> Iterator[RecordKey]:
@@ -87,18 +87,18 @@ def _places(row: Record) -> Iterator[RecordKey]:
 
 def _values(number: Number, published: Published, by_place: Mapping[RecordKey, Sequence[Record]]) -> Iterator[Line]:
     place = record_key(published, number)
-    found = by_place.get(place._replace(model=_ANY), ())
+    records = by_place.get(place._replace(model=_ANY), ())
     margin = published.margins.get(number.id) or published.margins.get(place.metric)
-    said = _printed(number.value, math.nan if number.sd is None else number.sd, number.digits)
+    printed = _printed(number.value, math.nan if number.sd is None else number.sd, number.digits)
     kind: Literal["value", "exact"] = "exact" if margin and margin.kind == "exact" else "value"
-    if not found:
+    if not records:
         nothing = ("", math.nan, math.nan, math.nan)
-        yield Line(number.id, kind, Setting("", "", ""), said, *nothing, "not comparable", _lack(place))
-    for setting in dict.fromkeys(row.setting for row in found):
-        mine = [row for row in found if row.setting == setting]
+        yield Line(number.id, kind, Setting("", "", ""), printed, *nothing, "not comparable", _lack(place))
+    for setting in dict.fromkeys(row.setting for row in records):
+        mine = [row for row in records if row.setting == setting]
         difference, low, high = _difference(mine, number)
         shown = _printed(*summary(mine), number.digits)
-        line = Line(number.id, kind, setting, said, shown, difference, low, high, "not comparable", "")
+        line = Line(number.id, kind, setting, printed, shown, difference, low, high, "not comparable", "")
         yield _judged(line, mine, number, place, margin, published.encoder)
 
 
@@ -120,19 +120,19 @@ def _lack(place: RecordKey) -> str:
     return f"no {place.metric} of {who} on {place.data}{part} against {place.truth!r}"
 
 
-def _units(found: Sequence[Record]) -> list[float]:
+def _units(records: Sequence[Record]) -> list[float]:
     """The values of runs; of several replicates, their means."""
     worlds: dict[int, list[float]] = {}
-    for row in found:
+    for row in records:
         worlds.setdefault(row.replicate, []).append(row.value)
     if len(worlds) > 1:
         return [float(np.mean(values)) for values in worlds.values()]
-    return [row.value for row in found]
+    return [row.value for row in records]
 
 
-def _difference(found: Sequence[Record], number: Number) -> tuple[float, float, float]:
+def _difference(records: Sequence[Record], number: Number) -> tuple[float, float, float]:
     """Measured less published, with its interval; without one where neither side has a spread."""
-    values = _units(found)
+    values = _units(records)
     if any(map(math.isnan, values)):
         return math.nan, math.nan, math.nan
     mine = Summary(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, len(values))
@@ -146,9 +146,9 @@ def _difference(found: Sequence[Record], number: Number) -> tuple[float, float, 
 
 
 def _judged(
-    line: Line, found: Sequence[Record], number: Number, place: RecordKey, margin: Margin | None, encoder: str
+    line: Line, records: Sequence[Record], number: Number, place: RecordKey, margin: Margin | None, encoder: str
 ) -> Line:
-    model, used, n = line.setting.model, line.setting.encoder, found[0].n
+    model, used, n = line.setting.model, line.setting.encoder, records[0].n
     if model != place.model:
         return line._replace(why=f"other model: {model or 'none named'}, not {place.model or 'none named'}")
     if encoder and used != encoder:
@@ -158,7 +158,7 @@ def _judged(
     if margin is None:
         return line._replace(why=f"no margin is stated for {place.metric}")
     if math.isnan(line.difference):
-        reason = next((row.note for row in found if row.note), "")
+        reason = next((row.note for row in records if row.note), "")
         return line._replace(verdict="differs", why=f"undefined: {reason}")
     within = f"± {margin.within:g}"
     # the rounding of float64 alone must not tell a number from itself
@@ -175,9 +175,9 @@ def _judged(
     return line._replace(verdict="differs", why=f"its interval {'is beyond' if apart else 'reaches beyond'} {within}")
 
 
-def _orderings(found: Measured, published: Published) -> Iterator[Line]:
+def _orderings(measured: Measured, published: Published) -> Iterator[Line]:
     """Whether what is said to be better is better still, paired as in Table 1, on whatever model was measured."""
-    single = [row for row in found.records if not row.other]
+    single = [row for row in measured.records if not row.other]
     settings = list(dict.fromkeys(row.setting for row in single))
     there = {(row.method, row.data, row.truth, row.metric) for row in single if row.slice == "all"}
     places = {}
@@ -189,18 +189,18 @@ def _orderings(found: Measured, published: Published) -> Iterator[Line]:
         for better, than in places.values()
         if all((one.method, one.data, one.truth, one.metric) in there for one in (better, than))
     ]
-    known = [*found.comparisons, *compared(wanted, found.sheets, single, found.comparisons, found.metrics)]
+    known = [*measured.comparisons, *compared(wanted, measured.sheets, single, measured.comparisons, measured.metrics)]
     for ordering in published.orderings:
         better, than = places[ordering.id]
         lines = [
             line
             for one in settings
-            if (line := _ordered(ordering, better, than, one, known, published, found.metrics[better.metric]))
+            if (line := _ordered(ordering, better, than, one, known, published, measured.metrics[better.metric]))
         ]
         nothing = ("", math.nan, math.nan, math.nan)
-        said = _gap(ordering, published)
+        gap = _gap(ordering, published)
         yield from lines or [
-            Line(ordering.id, "ordering", Setting("", "", ""), said, *nothing, "not comparable", _lack(better))
+            Line(ordering.id, "ordering", Setting("", "", ""), gap, *nothing, "not comparable", _lack(better))
         ]
 
 

@@ -81,4 +81,4 @@ def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> It
 def _asked(report: Report) -> list[object]:
     """The statistics that a report asks for, as plain data."""
     two = [dict.fromkeys(part.disagreements()) for part in report.values()]
-    return [questions(report), [list(found) for found in two], seed_distances(report)]
+    return [questions(report), [list(of_table) for of_table in two], seed_distances(report)]

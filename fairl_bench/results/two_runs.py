@@ -32,21 +32,21 @@ def disagreements(sheet: Sheet, values: Values, asked: TwoMethods) -> Iterator[R
     known = sheet.examples.truths.get(asked.truth)
     if known is None:
         return
-    told = _drawn(np.flatnonzero(known.label), asked.texts)
-    parts = _subtypes(sheet, told) if asked.subtypes else {"all": np.ones(len(told), bool)}
+    labelled = _drawn(np.flatnonzero(known.label), asked.texts)
+    parts = _subtypes(sheet, labelled) if asked.subtypes else {"all": np.ones(len(labelled), bool)}
     for one, other in _pairs(sheet, *asked.methods):
         right = [_right(sheet, run, asked.truth, values) for run in (one, other)]
         if right[0] is None or right[1] is None:
             continue
-        first, second = right[0][told], right[1][told]
+        first, second = right[0][labelled], right[1][labelled]
         for part, mask in parts.items():
             yield from _counted(sheet, one, other, asked.truth, part, first[mask], second[mask])
 
 
-def _subtypes(sheet: Sheet, told: Rows) -> dict[str, np.ndarray]:
+def _subtypes(sheet: Sheet, labelled: Rows) -> dict[str, np.ndarray]:
     """Which of these examples are of each subtype."""
     truths = sheet.examples.truths.items()
-    return {name: known.label[told] > 0 for name, known in truths if name.startswith("subtype:")}
+    return {name: known.label[labelled] > 0 for name, known in truths if name.startswith("subtype:")}
 
 
 def _right(sheet: Sheet, run: Run, truth: str, values: Values) -> np.ndarray | None:
@@ -58,10 +58,10 @@ def _right(sheet: Sheet, run: Run, truth: str, values: Values) -> np.ndarray | N
     return right
 
 
-def _drawn(told: Rows, texts: int | None) -> Rows:
-    if texts is None or texts >= len(told):
-        return told
-    return np.sort(stream("table2", len(told)).choice(told, texts, replace=False))
+def _drawn(labelled: Rows, texts: int | None) -> Rows:
+    if texts is None or texts >= len(labelled):
+        return labelled
+    return np.sort(stream("table2", len(labelled)).choice(labelled, texts, replace=False))
 
 
 def _pairs(sheet: Sheet, first: str, second: str) -> Iterator[tuple[Run, Run]]:
@@ -77,9 +77,9 @@ def _pairs(sheet: Sheet, first: str, second: str) -> Iterator[tuple[Run, Run]]:
 def _counted(
     sheet: Sheet, one: Run, other: Run, truth: str, part: str, first: np.ndarray, second: np.ndarray
 ) -> Iterator[Record]:
-    found = disagreement.counts(first, second)
-    test = disagreement.mcnemar(found)
-    numbers = dict(zip(COUNTS, found, strict=True)) | dict(zip(MCNEMAR, test[:3], strict=True))
+    counted = disagreement.counts(first, second)
+    test = disagreement.mcnemar(counted)
+    numbers = dict(zip(COUNTS, counted, strict=True)) | dict(zip(MCNEMAR, test[:3], strict=True))
     for metric, value in numbers.items():
         note = "exact binomial" if metric == "mcnemar_p" and test.exact else ""
         seed = other.seed if one.seed is None else one.seed

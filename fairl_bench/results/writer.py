@@ -1,8 +1,8 @@
-"""The one way in which files come into a results folder and leave it.
+"""Puts files into a results folder and removes them; everything that is written goes through here.
 
 Files are written into a folder of their own beside the others, noted in the manifest with the checksum before and the
 one to come, renamed into place, and noted for good.  Whatever ends a run meanwhile, each file is the old or the new
-one, and the next run knows it for ours.  Somebody else's file in the place of one of ours is refused by name.
+one, and the next run recognises it as ours.  Somebody else's file in the place of one of ours is refused by name.
 """
 
 from __future__ import annotations
@@ -117,10 +117,10 @@ class Writer(ResultsFolder):
         """The SHA-256 of what lies in a place; empty where there is no plain file."""
         path = self.path / name
         try:
-            found = path.lstat()
+            status = path.lstat()
             if path.is_symlink() or not path.is_file():
                 return NOTHING
-            known = (found.st_dev, found.st_ino)
+            known = (status.st_dev, status.st_ino)
             if known not in self._digests:
                 self._digests[known] = file_digest(path)
         except (OSError, DataError):

@@ -15,13 +15,21 @@ from fairl_bench.views import Panel, Report, ReportFigure, ReportTable
 _REPORT: TypeAdapter[dict[str, ReportTable]] = TypeAdapter(Asked)
 
 
+_FORMER = {("table2", "metrics"), ("table2", "spread")}
+"""Settings in folders from before tables were parts; they meant nothing."""
+
+
 def read_report(content: Mapping[str, Any], registry: Registry) -> Report:
     """The tables that a saved suite asks for; those of plugins that are not here are left out.
 
     Raises pydantic's ``ValidationError``.
     """
     known = registry.names("table")
-    here = {name: settings for name, settings in content.items() if name in known}
+    here = {
+        name: {field: value for field, value in settings.items() if (name, field) not in _FORMER}
+        for name, settings in content.items()
+        if name in known and settings is not None
+    }
     return _REPORT.validate_python(tuples(here), context=registry.context())
 
 

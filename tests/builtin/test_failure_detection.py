@@ -38,7 +38,7 @@ def evaluator(detector: Any = "margin") -> FailureDetection:
 
 def found(given: Scored, detector: Any = "margin") -> dict[str, Measure]:
     measures = list(evaluator(detector).evaluate({DATA: given}))
-    assert tuple(one.metric for one in measures) == FailureDetection.metrics
+    assert tuple(one.metric for one in measures) == tuple(metric.name for metric in FailureDetection.metrics)
     assert {(one.data, one.truth) for one in measures} == {(DATA, GOLD)}
     return {one.metric: one for one in measures}
 

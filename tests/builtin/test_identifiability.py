@@ -26,7 +26,7 @@ BY_LABEL = {"use": "supervised", "truth": "gold", "centre": "zero"}
 def found(given: Scored, detector: Any = LOWEST, **fields: Any) -> dict[str, Measure]:
     built = EVERY.build(Evaluator, {"use": "identifiability", "data": [DATA], "detector": detector, **fields})
     measures = list(built.evaluate({DATA: given}))
-    assert tuple(one.metric for one in measures) == Identifiability.metrics
+    assert tuple(one.metric for one in measures) == tuple(metric.name for metric in Identifiability.metrics)
     assert {(one.data, one.truth) for one in measures} == {(DATA, GOLD)}
     return {one.metric: one for one in measures}
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from fairl_bench.tables.report import tables
 
 from fairl_bench.builtin.prompts import JsonlPrompts
 from fairl_bench.builtin.shared.label_columns import GoldColumn
@@ -345,7 +344,7 @@ def test_whatever_a_file_of_scores_holds_is_answered_with_tables_or_a_sentence(s
     except DataError as error:
         told(error)
     else:
-        assert rendered(list(tables(scored.report, scored).values()), "terminal")
+        assert rendered(list(scored.tables.values()), "terminal")
 
 
 # --- labels, from the command line

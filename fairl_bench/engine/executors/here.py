@@ -1,7 +1,7 @@
 """The work of one job, and the executor that does it in this process.
 
-What goes to another process is plain: stages, the place of the store, drop-in files.  Components are not: a fresh
-process could not unpickle a drop-in's class.
+Other processes are sent plain data: stages, the place of the store, drop-in files.  Components are not sent, because
+a new process could not unpickle the class of a drop-in.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from fairl_bench.isolation import isolated
 from fairl_bench.progress import listening
 from fairl_bench.suite.drop_ins import no_loose_imports
 
-Began = Callable[[int], None]  # how many stages work begins on: the time to wait for another process is over
+Began = Callable[[int], None]  # gets the number of stages when their work begins
 
 
 def perform(job: Job, worker: Worker, moved: Moved, began: Began = lambda stages: None) -> JobReport:
-    """Do one job.  Where one of many stages spoils a stack, each is done by itself, and only that one fails."""
+    """Do one job.  Where a stage of a stack fails, each of its stages is done by itself, and only that one fails."""
     report = JobReport()
     try:
         with listening(lambda share, note: moved(job[0].key, share, note)):
@@ -43,14 +43,14 @@ def perform(job: Job, worker: Worker, moved: Moved, began: Began = lambda stages
 
 
 def _locked(job: Job, worker: Worker, began: Began) -> None:
-    """Do what another process has not done meanwhile, under the lock of each stage (in key order: no deadlock)."""
+    """Do the stages that no other process has done meanwhile, under their locks (taken in the order of their keys)."""
     with ExitStack() as locks:
         for key in sorted(stage.key for stage in job):
             locks.enter_context(worker.store.lock(key))
         left = [stage for stage in job if not worker.store.has(stage.key)]
         if left:
             began(len(left))
-            # inside the locks: a child that a part forks must not let go of them
+            # inside the locks: a process that a part forks must not release them
             with isolated(), no_loose_imports(worker.registry.dropped_in(stage.parts for stage in left)):
                 worker.perform(left)
 

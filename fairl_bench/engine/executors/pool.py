@@ -1,4 +1,4 @@
-"""Work in other processes of this machine, one torch thread each, which may die and are ended at their limits."""
+"""The executor of several processes on this machine, one torch thread each; they may die, and are ended at limits."""
 
 from __future__ import annotations
 
@@ -32,54 +32,56 @@ from fairl_bench.suite.registry import Registry
 class Pool:
     """Does jobs in up to ``slots`` processes, each at the end of a pipe of its own.
 
-    A process that dies takes no other job along.  The stages of its own are done again, each by itself and with no
-    other process (the memory may not have been enough for all); only one that ends its process again fails.  A stage
-    that exceeds a limit of its resources is ended and fails at once.  One that a signal ends before it could begin is
-    started again, a few times in a row.
+    A process that dies ends no other job.  Its own stages are done again, each by itself and beside no other process
+    (the memory may not have been enough for all); only a stage that ends its process again fails.  A stage that exceeds
+    a limit of its resources is ended and fails at once.  A process that a signal ends before it could begin is started
+    again, a few times in a row.
     """
 
     def __init__(self, slots: int, place: str, drop_ins: Sequence[Path], moved: Moved) -> None:
         self.slots, self.moved = slots, moved
         self.arguments = (place, tuple(drop_ins))
-        self.errands: deque[_Errand] = deque()  # taken and not begun
+        self.waiting: deque[_JobState] = deque()  # not begun yet
         self.processes: list[_Process] = []
-        self.busy: dict[Connection, tuple[_Process, _Errand]] = {}
+        self.busy: dict[Connection, tuple[_Process, _JobState]] = {}
         self.lost_starts = 0  # in a row
 
     def submit(self, job: Job) -> None:
         """Send the job's specs to a worker."""
-        self.errands.append(_Errand(job, [job]))
-        self._deal()
+        self.waiting.append(_JobState(job, [job]))
+        self._begin_jobs()
 
     def next(self) -> tuple[Job, JobReport]:
         """Wait for a job that is finished.  Raises `FairlError` where no process can be made a worker."""
         while True:
-            self._deal()
-            watched = self._end_what_is_over()
+            self._begin_jobs()
+            watched = self._end_at_limits()
             for end in wait(list(self.busy), _LOOK if watched else None):
                 assert isinstance(end, Connection)
-                if (errand := self._heard(end)) and not errand.left:
-                    return errand.job, errand.report
+                if (state := self._received(end)) and not state.left:
+                    return state.job, state.report
 
     def close(self, *, at_once: bool) -> None:
         """End the workers; none is left when this returns."""
         _end(self.processes, at_once=at_once)
         self.processes, self.busy = [], {}
 
-    def _deal(self) -> None:
-        """Begin what can be begun; a job whose process died is first, and alone."""
-        alone = any(errand.again for _, errand in self.busy.values())
-        while self.errands and len(self.busy) < self.slots and not alone:
-            errand = self.errands[0]
-            if alone := errand.again:
+    def _begin_jobs(self) -> None:
+        """Begin the jobs that can begin; a job whose process died comes first, and alone."""
+        alone = any(state.again for _, state in self.busy.values())
+        while self.waiting and len(self.busy) < self.slots and not alone:
+            state = self.waiting[0]
+            if alone := state.again:
                 if self.busy:
                     return
                 _end(self.processes[1:])
                 del self.processes[1:]
-            process = next((one for one in self.processes if one.end not in self.busy), None) or self._start()
-            self.busy[process.end] = (process, self.errands.popleft())
-            with suppress(OSError):  # it has died: its end of the pipe tells
-                process.end.send([replace(stage, stack=None) for stage in errand.left[0]])
+            process = (
+                next((process for process in self.processes if process.end not in self.busy), None) or self._start()
+            )
+            self.busy[process.end] = (process, self.waiting.popleft())
+            with suppress(OSError):  # it has died, which the pipe shows
+                process.end.send([replace(stage, stack=None) for stage in state.left[0]])
 
     def _start(self) -> _Process:
         context = multiprocessing.get_context("spawn")
@@ -91,78 +93,79 @@ class Pool:
         theirs.close()
         return self.processes[-1]
 
-    def _heard(self, end: Connection) -> _Errand | None:
-        """Take one message; the errand that it ends a part of."""
-        process, errand = self.busy[end]
+    def _received(self, end: Connection) -> _JobState | None:
+        """Take one message; the job of which it ends a part, if it does."""
+        process, state = self.busy[end]
         try:
             message = end.recv()
         except (EOFError, OSError):
             del self.busy[end]
-            self._died(process, errand)
-            return errand
+            self._died(process, state)
+            return state
         if isinstance(message, JobReport):
             del self.busy[end]
             process.clock = None
-            if process.over:  # told to end in the moment in which it finished
+            if process.over:  # it was ended in the moment in which it finished
                 self.processes.remove(process)
                 _end([process])
-            errand.report.add(message)
-            errand.left.pop(0)
-            if errand.left:
-                self.errands.appendleft(errand)
-            return errand
+            state.report.add(message)
+            state.left.pop(0)
+            if state.left:
+                self.waiting.appendleft(state)
+            return state
         if isinstance(message, _Moved):
-            self.moved(errand.job[0].key, *message)
+            self.moved(state.job[0].key, *message)
         elif isinstance(message, _Began):
-            if resources.limited(errand.left[0]):
+            if resources.limited(state.left[0]):
                 process.clock = (time.monotonic(), message.stages)
         elif message:
             raise FairlError(f"no worker process can begin: {message}")
         process.began, self.lost_starts = True, 0
         return None
 
-    def _end_what_is_over(self) -> bool:
-        """End processes whose work has exceeded a limit; their ends of the pipe tell.  Whether any work is limited."""
+    def _end_at_limits(self) -> bool:
+        """End processes whose work has exceeded a limit; whether any work has a limit."""
         limited = [(end, *both) for end, both in self.busy.items() if both[0].clock]
-        for end, process, errand in limited:
+        for end, process, state in limited:
             assert process.clock is not None
             began, stages = process.clock
-            asked = resources.of_job(errand.left[0])
+            asked = resources.of_job(state.left[0])
             over = resources.exceeded(asked, time.monotonic() - began, process.held(), stages)
-            if over and not end.poll():  # what has ended meanwhile has kept its limit
+            if over and not end.poll():  # work that has ended meanwhile has kept its limit
                 process.over = over
                 process.process.kill()
         return bool(limited)
 
-    def _died(self, process: _Process, errand: _Errand) -> None:
+    def _died(self, process: _Process, state: _JobState) -> None:
+        """Note that a process has died: its stages fail, or are done again."""
         self.processes.remove(process)
         pid = process.process.pid
         (ending,) = _end([process])
         if not process.began:
             self.lost_starts += 1
             if process.process.exitcode < 0 and self.lost_starts < _STARTS:
-                self.errands.appendleft(errand)
+                self.waiting.appendleft(state)
                 return
             raise FairlError(
                 f"a worker process ended before it could begin ({ending}), what it said is above; run with --jobs 1, "
                 "and in a script call run() below: if __name__ == '__main__'"
             )
-        part = errand.left.pop(0)
-        if errand.again or (process.over and len(part) == 1):
+        part = state.left.pop(0)
+        if state.again or (process.over and len(part) == 1):
             reason = f"its worker process ended twice, the second time with no other beside it ({ending})"
-            errand.report.failed[part[0].key] = (process.over or reason, "")
+            state.report.failed[part[0].key] = (process.over or reason, "")
         else:
             why = process.over or f"its worker process ended ({ending})"
-            errand.report.lost += [Attempt(stage.key, platform.node(), pid, why) for stage in part]
-            # what took too much of a limit takes it from itself alone, so that others may go on beside it
-            errand.again, errand.left = not process.over, [[stage] for stage in part]
-        if errand.left:
-            self.errands.appendleft(errand)
+            state.report.lost += [Attempt(stage.key, platform.node(), pid, why) for stage in part]
+            # work that has exceeded a limit harms no other work, so it may run beside others
+            state.again, state.left = not process.over, [[stage] for stage in part]
+        if state.left:
+            self.waiting.appendleft(state)
 
 
 @dataclass
-class _Errand:
-    """A job on its way: what is left of it, and what came of the rest."""
+class _JobState:
+    """A job that was taken: the parts that are left, and the outcome of the others."""
 
     job: Job
     left: list[Job]
@@ -197,12 +200,12 @@ class _Began(NamedTuple):
     stages: int
 
 
-_LOOK = 0.1  # seconds between two looks at what limited work has taken
-_STARTS = 3  # in a row that may end by a signal (for want of memory, say)
+_LOOK = 0.1  # seconds between two looks at work with limits
+_STARTS = 3  # processes in a row that a signal may end as they begin (without memory, say)
 
 
 def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
-    """Be a worker: say that it begins (or why not), then do jobs until none is sent or the parent is gone."""
+    """The work of a process: report that it begins (or why not), then do jobs until none is sent or the parent ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     assert parent.pid is not None
@@ -225,12 +228,12 @@ def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
             end.send(perform(job, worker, moved, lambda stages: end.send(_Began(stages))))
     sys.stdout.flush()
     sys.stderr.flush()
-    atexit._run_exitfuncs()  # what a part asked for, and multiprocessing: semaphores are handed back
-    os._exit(0)  # all is kept; torch takes seconds to take itself apart
+    atexit._run_exitfuncs()  # those of parts, and of multiprocessing, which returns semaphores
+    os._exit(0)  # all is stored; the normal end of torch takes seconds
 
 
 def _end(processes: Sequence[_Process], *, at_once: bool = False) -> list[str]:
-    """End processes, by force those that do not go; how each ended."""
+    """End processes, by force if they do not end themselves; how each ended."""
     for one in processes:
         with suppress(OSError):
             one.process.terminate() if at_once else one.end.send(None)
@@ -244,7 +247,7 @@ def _end(processes: Sequence[_Process], *, at_once: bool = False) -> list[str]:
     return [_ending(one.process.exitcode) for one in processes]
 
 
-_PATIENCE = 3.0  # seconds that processes have to go by themselves
+_PATIENCE = 3.0  # seconds that processes have to end by themselves
 
 
 def _ending(code: int) -> str:

@@ -1,6 +1,6 @@
-"""Work spread over a Ray cluster: a stage is a task, and placement, retries and the dashboard are Ray's own.
+"""The executor of a Ray cluster: a job is a task, and placement, retries and the dashboard are Ray's own.
 
-What travels is plain: stages, the place of a store that all nodes see, the content of drop-in files.  Artefacts go
+Nodes are sent plain data: stages, the place of a store that all nodes see, the content of drop-in files.  Artefacts go
 through the store.
 """
 
@@ -30,15 +30,16 @@ from fairl_bench.store.store import Store
 RETRIES = 3
 """How often Ray begins a task again whose process or node was lost."""
 _LOOK = 0.2  # seconds between two looks at the board
-_PATIENCE = 5.0  # seconds for an address to answer, and for what a node has written to be seen here
-_WAITING = 2  # jobs beyond what there is room for: a cluster that grows sees what it could do
+_PATIENCE = 5.0  # seconds for an address to answer, and until files of a node must be seen here
+_WAITING = 2  # jobs more than there are cores: they show a cluster that grows what it could do
 
 
 class Cluster:
     """Does jobs as tasks of a Ray cluster.
 
-    Ray begins a task again, elsewhere if need be, whose process or node is lost.  A stage that has lost all of its
-    tries fails; those of a job are tried one by one before.  What exceeds a limit is cancelled and fails.
+    Ray begins a task again, on another node if it must, when its process or node is lost.  A stage that was lost at
+    every try fails; the stages of a job are tried one by one before that.  A stage that exceeds a limit is cancelled
+    and fails.
     """
 
     def __init__(self, address: str, store: Store, drop_ins: Sequence[Path], moved: Moved) -> None:
@@ -49,7 +50,7 @@ class Cluster:
         self.mark = digest({"mark": uuid.uuid4().hex})
         try:
             self.store.write(self.mark, "mark", lambda folder: None, {})
-            self._look_around()
+            self._check_nodes()
             here = ray.get_runtime_context().get_node_id()
             self.board = ray.remote(num_cpus=0)(node.Board).options(scheduling_strategy=_on(ray, here)).remote()
             files = ray.put(tuple((path.name, path.read_bytes()) for path in drop_ins))
@@ -65,22 +66,22 @@ class Cluster:
         return int(self.ray.cluster_resources().get("CPU", 0)) + _WAITING
 
     def submit(self, job: Job) -> None:
-        """Have Ray find a place for a job."""
-        self._send(_Errand(job), job)
+        """Give a job to Ray, which finds a place for it."""
+        self._send(_JobState(job), job)
 
     def next(self) -> tuple[Job, JobReport]:
         """Wait for a job that is finished.  Raises `FairlError` for a node that cannot be worked on."""
         while True:
             ended, _ = self.ray.wait(list(self.tasks), num_returns=1, timeout=_LOOK)
             self._listen()
-            self._cancel_what_is_over()
+            self._cancel_at_limits()
             for reference in ended:
-                errand = self._ended(reference)
-                if not errand.left:
-                    return errand.job, errand.report
+                state = self._ended(reference)
+                if not state.left:
+                    return state.job, state.report
 
     def close(self, *, at_once: bool) -> None:
-        """Leave the cluster; what still runs there ends."""
+        """Leave the cluster; work that still runs there ends."""
         for reference in self.tasks:
             with suppress(Exception):
                 self.ray.cancel(reference, force=True)
@@ -88,8 +89,8 @@ class Cluster:
         self.store.remove(self.mark)
         self.ray.shutdown()
 
-    def _look_around(self) -> None:
-        """Have every node look whether it can be worked on.  Raises `FairlError` with the reason of one that cannot."""
+    def _check_nodes(self) -> None:
+        """Let every node check whether it can do the work.  Raises `FairlError` with the reason where one cannot."""
         look = self.ray.remote(num_cpus=0, max_retries=0)(node.look)
         looking = {}
         for one in _alive(self.ray):
@@ -106,21 +107,21 @@ class Cluster:
                 self.store.remove(answer)
 
     def _refusal(self, name: str, reference: Any, answer: str) -> str:
-        """Why a node cannot be worked on; empty where it can, and where it has gone meanwhile."""
+        """Why a node cannot do the work; empty where it can, and where it has left the cluster meanwhile."""
         try:
-            found: str = self.ray.get(reference)
+            reason: str = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
             return f"node {name} cannot do what {node.code()} asks ({_last_line(error)}); install the same there"
         except self.ray.exceptions.RayError:
             return ""
-        if found or _appears(self.store, answer):
-            return found
+        if reason or _appears(self.store, answer):
+            return reason
         return (
             f"what node {name} writes into the store {self.store.place} is not seen here; name a folder that all "
             "nodes share, or an object store, with --store"
         )
 
-    def _send(self, errand: _Errand, job: Job) -> None:
+    def _send(self, state: _JobState, job: Job) -> None:
         asked, number = resources.of_job(job), next(self.numbers)
         task = self.do.options(
             name=f"{job[0].kind}: {job[0].title}",
@@ -129,29 +130,29 @@ class Cluster:
             memory=size_in_bytes(asked.memory) if asked.memory else None,
         )
         reference = task.remote(*self.arguments, [replace(stage, stack=None) for stage in job], number, self.board)
-        self.tasks[reference] = _Task(number, errand, job, asked)
-        errand.left += 1
+        self.tasks[reference] = _Task(number, state, job, asked)
+        state.left += 1
         if not any(_fits(asked, one) for one in _alive(self.ray)):
-            self.moved(errand.job[0].key, 0.0, f"waits for a node with {_spelt(asked)}")
+            self.moved(state.job[0].key, 0.0, f"waits for a node with {_spelt(asked)}")
 
     def _listen(self) -> None:
-        """Take what the board holds."""
+        """Take the messages of the board."""
         by_number = {task.number: task for task in self.tasks.values()}
         for message in self.ray.get(self.board.take.remote()):
             task = by_number.get(message.task)
-            if task is None:  # said by a worker that has been given up
+            if task is None:  # of a worker whose task was given up
                 continue
             if isinstance(message, node.Moved):
-                self.moved(task.errand.job[0].key, message.share, message.note)
+                self.moved(task.state.job[0].key, message.share, message.note)
             elif isinstance(message, node.Held):
                 task.held = message.bytes
             else:
                 task.begun.append(message)
                 task.clock, task.held = time.monotonic(), 0
                 if len({(one.host, one.pid) for one in task.begun}) > 1:
-                    self.moved(task.errand.job[0].key, 0.0, f"begun again on {message.host}, its worker was lost")
+                    self.moved(task.state.job[0].key, 0.0, f"begun again on {message.host}, its worker was lost")
 
-    def _cancel_what_is_over(self) -> None:
+    def _cancel_at_limits(self) -> None:
         for reference, task in self.tasks.items():
             if task.begun and not task.over:
                 seconds = time.monotonic() - task.clock
@@ -159,47 +160,48 @@ class Cluster:
                 if task.over:
                     self.ray.cancel(reference, force=True)
 
-    def _ended(self, reference: Any) -> _Errand:
-        """Take the answer of a task, or send its stages anew one by one; its errand."""
+    def _ended(self, reference: Any) -> _JobState:
+        """Take the answer of a task, or send its stages again one by one; the job that it belongs to."""
         task = self.tasks.pop(reference)
-        errand = task.errand
-        errand.left -= 1
+        state = task.state
+        state.left -= 1
         answer: node.Answer | None = None
         try:
-            found = self.ray.get(reference)
+            result = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
             raise FairlError(f"a worker cannot do what it is sent: {_last_line(error)}") from error
         except self.ray.exceptions.RayError as error:
             why = f"its worker process or its node was lost {RETRIES + 1} times ({_first_line(error)})"
             self._given_up(task, task.over or why)
         else:
-            if isinstance(found, str):
-                raise FairlError(found)
-            answer = found
-            errand.report.add(answer.report)
+            if isinstance(result, str):
+                raise FairlError(result)
+            answer = result
+            state.report.add(answer.report)
         self._note_lost(task, answer)
-        return errand
+        return state
 
     def _given_up(self, task: _Task, why: str) -> None:
+        """Let a single stage fail, and send several again one by one."""
         if len(task.job) == 1:
-            task.errand.report.failed[task.job[0].key] = (why, "")
+            task.state.report.failed[task.job[0].key] = (why, "")
         else:
             for stage in task.job:
-                self._send(task.errand, [stage])
+                self._send(task.state, [stage])
 
     def _note_lost(self, task: _Task, answer: node.Answer | None) -> None:
-        """Keep the attempts that came to nothing."""
+        """Note the attempts that ended without an answer."""
         gone = {one["NodeID"] for one in self.ray.nodes() if not one["Alive"]}
         processes = dict.fromkeys((one.host, one.pid, one.node) for one in task.begun)
         for host, pid, where in processes:
             if answer is None or (host, pid) != (answer.host, answer.pid):
                 why = task.over or ("its node was lost" if where in gone else "its worker process or its node was lost")
-                task.errand.report.lost += [Attempt(stage.key, host, pid, why) for stage in task.job]
+                task.state.report.lost += [Attempt(stage.key, host, pid, why) for stage in task.job]
 
 
 @dataclass
-class _Errand:
-    """A job on its way: how many of its tasks are out, and what came of the others."""
+class _JobState:
+    """A job that was taken: how many of its tasks are left, and the outcome of the others."""
 
     job: Job
     left: int = 0
@@ -208,20 +210,20 @@ class _Errand:
 
 @dataclass
 class _Task:
-    """Stages that Ray has been given, and what is known of those who began on them."""
+    """Stages that were given to Ray, and what is known about the processes that began them."""
 
     number: int
-    errand: _Errand
+    state: _JobState
     job: Job
     asked: Resources
     begun: list[node.Begun] = field(default_factory=list)
-    clock: float = 0.0  # when the last one began
-    held: int = 0  # bytes, where they were too many
+    clock: float = 0.0  # when the last process began
+    held: int = 0  # bytes of its process, where they were too many
     over: str = ""  # the limit that it was cancelled for
 
 
 def _connected(address: str) -> Any:
-    """Ray, connected to a cluster.  Raises `FairlError` where none answers, or one that this process cannot join."""
+    """Ray, connected to a cluster.  Raises `FairlError` where none answers, or where this process cannot join it."""
     ray = _ray()
     if address != "auto":
         _answers(address)
@@ -238,9 +240,9 @@ def _connected(address: str) -> Any:
 
 
 def _ray() -> Any:
-    # before it is imported.  What it has to say is for its dashboard: among tables it would be noise
+    # before it is imported.  Its messages are shown on its dashboard; among tables they would disturb
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-    # by itself it would begin again for ever what runs out of memory
+    # by default it would begin tasks that run out of memory again for ever
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     try:
         return import_module("ray")
@@ -251,7 +253,7 @@ def _ray() -> Any:
 
 
 def _answers(address: str) -> None:
-    """Look whether a server of Ray's protocol answers there: Ray itself would wait for one for minutes."""
+    """Check that a server of Ray's protocol answers there: Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise FairlError(f"--address {address}: needs auto or HOST:PORT")
@@ -276,7 +278,7 @@ def _alive(ray: Any) -> list[dict[str, Any]]:
 
 
 def _on(ray: Any, identifier: str) -> Any:
-    """On this node or not at all."""
+    """The strategy that places a task on this node or nowhere."""
     strategies = import_module("ray.util.scheduling_strategies")
     return strategies.NodeAffinitySchedulingStrategy(identifier, soft=False)
 
@@ -294,7 +296,7 @@ def _spelt(asked: Resources) -> str:
 
 
 def _appears(store: Store, key: str) -> bool:
-    """Whether an artefact is there, or comes within moments: shared folders may be late."""
+    """Whether an artefact is there, now or within seconds: shared folders may be late."""
     until = time.monotonic() + _PATIENCE
     while not store.has(key):
         if time.monotonic() > until:

@@ -85,7 +85,7 @@ class Held(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a task's stages, and in which process."""
+    """The outcome of a task, and the process that did it."""
 
     report: JobReport
     host: str
@@ -93,23 +93,23 @@ class Answer(NamedTuple):
 
 
 class Board:
-    """Takes what workers have to say until it is fetched; an actor beside whoever runs the suite."""
+    """The messages of workers until they are fetched: an actor on the machine that runs the suite."""
 
     def __init__(self) -> None:
-        self.told: list[Begun | Moved | Held] = []
+        self.messages: list[Begun | Moved | Held] = []
 
     def tell(self, message: Begun | Moved | Held) -> None:
         """Note a message."""
-        self.told.append(message)
+        self.messages.append(message)
 
     def take(self) -> list[Begun | Moved | Held]:
         """All messages since the last time."""
-        told, self.told = self.told, []
-        return told
+        messages, self.messages = self.messages, []
+        return messages
 
 
 def look(place: str, mark: str, theirs: Code, answer: str) -> str:
-    """Why this node cannot be worked on; empty where it can.  Where it can, it leaves ``answer`` in the store."""
+    """Why this node cannot do the work; if it can, empty, with the artefact ``answer`` in the store."""
     if refusal := _refusal(place, mark, theirs):
         return refusal
     open_store(place).write(answer, "mark", lambda folder: None, {"host": platform.node()})

@@ -174,3 +174,14 @@ def test_a_suite_of_the_users_own_is_not_taken_for_a_runs(
     with pytest.raises(ResultsError, match=r"suite.yaml is a file that no run has written"):
         run_suite(short, results=".")  # where the suite itself lies
     assert (tmp_path / "suite.yaml").read_text().startswith("name: tiny")
+
+
+def test_the_report_of_a_folder_from_before_tables_were_parts_is_read(ran: Finished, cli: Cli) -> None:
+    (ran.folder / "manifest.json").unlink()
+    (ran.folder / "metrics.json").unlink()
+    path = ran.folder / "suite.yaml"
+    two = "{data: [shifted], truth: gold, metrics: [], spread: seed, methods: [max-margin, length], train_texts: null}"
+    path.write_text(path.read_text().replace("report:\n", f"report:\n  table2: {two}\n  table3: null\n"))
+    results = read_results(ran.folder)
+    assert list(results.report) == ["table2", "table1"]
+    assert cli("report", "results", "-t", "2").exit_code == 0
