@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fairl_bench import Encoder, Evaluator, Field, Measure, Method, Pairs, Reward, Source, hookimpl
+from fairl_bench import Encoder, Evaluator, Field, Measure, Method, Metric, Pairs, Reward, Source, hookimpl
 
 
 class Ten(Source):
@@ -22,6 +22,7 @@ class Zeros(Encoder):
 class Nothing(Method):
     """Learns nothing and scores every text 0."""
 
+    reads_vectors = False
     number: int = Field(0, ge=0, description="tells it from the others")
 
     def fit(self, task):
@@ -33,6 +34,8 @@ class Nothing(Method):
 
 class One(Evaluator):
     """The number 1."""
+
+    metrics = (Metric("one"),)
 
     def evaluate(self, scored):
         for name in self.data:

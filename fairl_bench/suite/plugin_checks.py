@@ -1,4 +1,4 @@
-"""What a plugin promises when it is loaded: hooks that are hooks, names that a suite can write, fields it can keep.
+"""Checks of a plugin when it is loaded: its hooks exist, a suite can write its names, and its fields can be stored.
 
 Each is refused with one sentence that says what to write instead.
 """
@@ -30,7 +30,7 @@ _LONGEST = 100  # letters of a name
 
 
 def check_hooks(module: object, plugin: str) -> None:
-    """Raise `PluginError` for a function that is called like a hook and is none."""
+    """Raise `PluginError` for a function with a name like a hook's that is no hook."""
     known = {name for name in vars(hookspecs) if name.startswith("fairl_")}
     for name, hook in list(vars(module).items()):
         if not isinstance(name, str) or not name.startswith("fairl_") or not callable(hook):
@@ -61,7 +61,7 @@ _NAMED = ("source", "encoder", "method")  # kinds whose entries of a suite have 
 
 
 def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> None:
-    """Raise `PluginError` for a field that a suite cannot give, or that hides what every part of the kind has."""
+    """Raise `PluginError` for a field that a suite cannot set, or that hides an attribute of its kind."""
     base, what = KINDS[kind], f"{kind} {name!r} of {plugin}"
     if part.kind != kind:
         raise PluginError(f"{what} has the kind {part.kind!r:.40}; leave 'kind' as {base.__name__} has it")
@@ -91,7 +91,7 @@ _PLAIN = (str, int, float, bool, type(None), object, Any, SecretStr)
 
 
 def _wrong(kind: object, seen: set[Any]) -> Iterator[str]:
-    """What is wrong with the type of a field: parts are frozen, and all that they hold can be written as YAML."""
+    """What is wrong with the type of a field: parts are frozen, and their values must be writable as YAML."""
     origin, given = get_origin(kind), get_args(kind)
     if origin is Annotated:
         yield from _wrong(given[0], seen)
@@ -145,7 +145,7 @@ def _spelled(kind: object) -> str:
 
 
 def check_part(part: Component, what: str) -> None:
-    """Raise `PluginError` where what a part says of itself, before any work, is not what the harness can read."""
+    """Raise `PluginError` where a part declares something about itself that cannot be read."""
     for verb, (fits, needed) in _said_by(part).items():
         try:
             found = getattr(part, verb)()
@@ -174,7 +174,7 @@ def _check_metrics(part: Evaluator, what: str) -> None:
 
 
 def _said_by(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    """By verb, whether an answer fits, and what is needed."""
+    """For each method of a part: a test of its answer, and what is needed."""
     found: dict[str, tuple[Callable[[Any], bool], str]] = {
         "plain": (_is_json, "what a suite can hold"),
         "upstream": (_are_parts, "a dict of parts by role"),
