@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fairl_bench import Encoder, Evaluator, Field, Measure, Method, Pairs, Reward, Source, hookimpl
+from fairl_bench import Encoder, Evaluator, Field, Measure, Method, Metric, Pairs, Reward, Source, hookimpl
 
 
 class Ten(Source):
@@ -33,6 +33,8 @@ class Nothing(Method):
 
 class One(Evaluator):
     """The number 1."""
+
+    metrics = (Metric("one"),)
 
     def evaluate(self, scored):
         for name in self.data:
