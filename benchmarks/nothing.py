@@ -22,6 +22,7 @@ class Zeros(Encoder):
 class Nothing(Method):
     """Learns nothing and scores every text 0."""
 
+    reads_vectors = False
     number: int = Field(0, ge=0, description="tells it from the others")
 
     def fit(self, task):

@@ -80,8 +80,8 @@ def run(
 
     With ``isolate``, the work of plugins is done in a process of its own, which may die without ending this one.
     ``jobs`` processes work at once, or an ``executor`` does the work its own way; ``only`` does the cells of these axes
-    and leaves the records of the others.  ``then`` makes what else belongs into the results
-    folder, before plugins hear that the run is over.  ``command`` is what started it, for ``run.json``.
+    and leaves the records of the others.  ``then`` makes what else belongs into the results folder, before plugins hear
+    that the run is over.  ``command`` is what started it, for ``run.json``.
     """
     started = time.perf_counter()
     with isolated():
@@ -90,16 +90,13 @@ def run(
     _check_before_work(study, wanted, store)
     outcome, own = Outcome(), watcher or Watcher()
     followers = Followers(study, wanted, store, folder, own, outcome)
-    heard = {"waits": own.warned, "mended": own.damaged, "lost": followers.warn}
-    results_folder = RunFolder(folder, study, replace=replace_results, **heard)
+    results_folder = RunFolder(
+        folder, study, replace=replace_results, waits=own.warned, mended=own.damaged, lost=followers.warn
+    )
     worker = Worker(store, study.registry)
     results_folder.claim(finished_run(study.suite, whole, worker, outcome))
     work = _Work(study, whole, wanted, worker, outcome, followers.watcher(), results_folder, command, started, then)
-    if not store.has_locks:
-        followers.warn(
-            f"the store {store.root} is on a file system that has no locks: files stand for them, and two machines may "
-            "do one stage twice"
-        )
+    _warn_of_missing_locks(store, followers)
     # before anything is asked of the store: `Store.announce` says why
     with store.announce(study.suite.name, whole.stages), followers.until_finished(results_folder.write_warnings):
         followers.started()
@@ -114,6 +111,14 @@ def _check_before_work(study: Study, wanted: Plan, store: Store) -> None:
     with isolated():
         check_parts(study, (stage.parts for stage in todo))
         checked_sizes(study, wanted, store, {stage.key for stage in todo if stage.kind == "split"})
+
+
+def _warn_of_missing_locks(store: Store, followers: Followers) -> None:
+    if not store.has_locks:
+        followers.warn(
+            f"the store {store.root} is on a file system that has no locks: files stand for them, and two machines may "
+            "do one stage twice"
+        )
 
 
 @dataclass

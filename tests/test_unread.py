@@ -23,7 +23,7 @@ from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Embeddings, Examples, Pairs, Split
 from fairl_bench.errors import DataError
-from fairl_bench.html.page import warnings
+from fairl_bench.html.warnings import warnings
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.pipeline import Finished
 from fairl_bench.preferences import equal_pairs, preferences

@@ -162,6 +162,25 @@ def test_an_executor_that_there_is_not_is_refused(cli: Cli, write_suite: Callabl
     assert (ran.exit_code, "executor 'rey' is unknown; did you mean 'ray'?" in ran.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("datasets", "datasets gave 'pairs/test'; it needs a tuple of names"),
+        ("pair", "pair gave 'pairs/test'; it needs two names, or None"),
+        ("questions", "questions gave 'pairs/test'; it needs a list of fairl_bench.Question"),
+    ],
+)
+def test_what_a_table_of_a_plugin_says_of_itself_is_looked_at_before_a_run(
+    verb: str, said: str, cli: Cli, write_suite: Callable[..., Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    table = (PLUGINS / "extremes_table.py").read_text()
+    wrong = f'    def {verb}(self):\n        return "pairs/test"\n\n    def tables('
+    (tmp_path / "wrong.py").write_text(table.replace("    def tables(", wrong, 1))
+    suite = {**tiny, "plugins": [str(tmp_path / "wrong.py")], "report": {"extremes": {"data": ["pairs/test"]}}}
+    ran = cli("check", write_suite(suite))
+    assert (ran.exit_code, said in ran.stderr) == (2, True)
+
+
 # --- the kit
 
 

@@ -25,6 +25,6 @@ def _renamed(figure: Drawn) -> Drawn:
 
 
 def pictures(parts: Iterable[ReportFigure], material: Material) -> dict[str, Picture]:
-    """The same as they are saved."""
+    """The figures of these parts as they are saved, by the names of their files."""
     drawn = draw(parts, material)
     return {name: Picture(name, title, render(figure)) for name, (_, title, figure) in drawn.items()}

@@ -90,13 +90,13 @@ def intervals(table: Table, metrics: Metrics) -> Figure | None:
 
 @styled
 def by_encoder(table: Table, metrics: Metrics) -> Figure | None:
-    """The same with one mark an encoder, so that encoders are compared method by method; None below two encoders."""
+    """Table 1 with a line for each method and a mark for each encoder on it; None below two encoders."""
     return _side_by_side(table, metrics, "encoder", brief)
 
 
 @styled
 def by_selection(table: Table, metrics: Metrics) -> Figure | None:
-    """The same with one mark a rule for the kept epoch; None below two of them."""
+    """Table 1 with a line for each method and a mark for each rule for the kept epoch; None below two of them."""
     return _side_by_side(table, metrics, "variant", selection_of)
 
 

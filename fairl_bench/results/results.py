@@ -226,7 +226,7 @@ class Results(Material):
     @property
     def is_judged(self) -> bool:
         """Whether the statistics need not be made."""
-        return self._kept is not None or "statistics" in self.__dict__
+        return self._kept is not None
 
     def unjudged(self) -> Results:
         """The same with neither statistics nor claims."""
@@ -258,7 +258,8 @@ def _between(report: Report, methods: tuple[str, str], registry: Registry) -> Re
 def read_results(path: Path, registry: Registry | None = None) -> Results:
     """What a results folder says.  Tables are made by the plugins of the ``registry``, else by the installed ones.
 
-    Raises `ResultsError` where it is none, one of an unfinished run, or damaged."""
+    Raises `ResultsError` where it is none, one of an unfinished run, or damaged.
+    """
     for name in (SUITE, RECORDS):
         if not (path / name).exists():
             raise ResultsError(f"{path} is no results folder: it has no {name}; name one that 'run' has written")

@@ -1,4 +1,4 @@
-"""What validation refuses, in words: one sentence a mistake, with its place in the suite and what stands there."""
+"""The mistakes that validation finds, in words: a sentence for each, with its place and what is there."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class _Mistake(NamedTuple):
 
 _SHOWN = 60  # characters of a value, and so entries too
 _MOST = 200
-"""How many mistakes are looked at; a file of thousands is told by its first."""
+"""How many mistakes are explained; of thousands, only the first ones."""
 
 
 def explain(document: Document, error: ValidationError) -> str:
-    """The mistakes as ``file:line: place: sentence``, a line each: the first of them, and how many more there are."""
+    """The first mistakes as ``file:line: place: sentence``, one in each line, and how many more there are."""
     every = error.errors()
     found = [_placed(document, one) for one in every[:_MOST]]
     # a list is not called too short for the entry that was refused
@@ -70,7 +70,7 @@ def explain(document: Document, error: ValidationError) -> str:
 
 
 def _placed(document: Document, error: Mapping[str, Any]) -> _Mistake:
-    """A mistake at its place in the suite: what the steps of a validator's own add is left out."""
+    """A mistake at its place in the suite, without the steps that validators add to it."""
     content: Any = document.content
     place, union, branch = list[str | int](), None, ""
     steps: Sequence[str | int] = error["loc"][:-1] if error["type"] == "missing" else error["loc"]
@@ -85,7 +85,7 @@ def _placed(document: Document, error: Mapping[str, Any]) -> _Mistake:
 
 
 def _of_union(document: Document, tried: Sequence[_Mistake]) -> str:
-    """What is wrong with a value that may be of several types: inside the one that fits it best, else what it needs."""
+    """What is wrong with a value of several allowed types: the mistake in the best fitting type, else what it needs."""
     inside = [one for one in tried if one.place != one.union]
     if inside:
         first = inside[0].branch
@@ -127,7 +127,7 @@ def _sentence(document: Document, mistake: _Mistake) -> str:
 
 
 def _need(error: Mapping[str, Any]) -> str:
-    """What type it needs; empty where that is not what is wrong."""
+    """The type that it needs; empty where the type is not wrong."""
     return _NEEDED.get(error["type"], "").format(**error.get("ctx", {}))
 
 
@@ -148,7 +148,7 @@ def _got(error: Mapping[str, Any]) -> str:
 
 
 def _listed(value: object) -> Any:
-    """Tuples as the lists that a suite holds; the beginning of each, of which not all is shown either."""
+    """Tuples as lists, as a suite has them; only the beginning of long ones, which is all that is shown."""
     if isinstance(value, tuple | list):
         return [_listed(entry) for entry in value[:_SHOWN]]
     if isinstance(value, Mapping):

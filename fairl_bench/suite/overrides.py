@@ -1,4 +1,4 @@
-"""Values set from outside a suite's own lines: ``--set``, ``defaults`` and the points of a ``product``.
+"""Values that replace those in the lines of a suite: by ``--set``, ``defaults`` and the points of a ``product``.
 
 A path names a value as the suite nests it, an entry of a list by its ``name`` or number:
 ``methods.max-entropy.temperature``, ``head.width``, ``evaluate.0.label``.
@@ -26,7 +26,7 @@ def assign(document: Document, path: str, value: object, where: Where) -> Docume
 
 
 def _with(content: Any, steps: Sequence[str | int], path: str, value: Any, where: Where) -> Any:
-    """The content with the value at these steps; what does not lie on the way is shared with what it was."""
+    """The content with the value at these steps; everything beside the way there is shared, not copied."""
     step, *rest = steps
     if isinstance(content, list) and not isinstance(step, int):
         raise SuiteError(f"{path!r} leads into a list; {suggest(str(step), _entries(content))}", *where)
@@ -49,7 +49,7 @@ def set_option(document: Document, option: str) -> Document:
 
 
 def with_defaults(document: Document) -> Document:
-    """Every method starts from the ``defaults`` of its ``use:``; its own fields win."""
+    """The document in which every method has the ``defaults`` of its ``use:``; its own fields take precedence."""
     defaults = document.content.get("defaults")
     methods = document.content.get("methods")
     if not isinstance(defaults, Mapping) or not isinstance(methods, Listed):
@@ -75,7 +75,7 @@ def with_defaults(document: Document) -> Document:
 
 
 def _values(value: object) -> int:
-    """How many values a value holds, itself included."""
+    """How many values are in a value, with itself."""
     entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return 1 + sum(map(_values, entries))
 
@@ -115,7 +115,7 @@ def points(document: Document, most: int) -> list[dict[str, Any]]:
 def _excluded(
     document: Document, product: Mapping[str, Sequence[Any]], exclude: Sequence[Mapping[str, Any]], n: int
 ) -> int:
-    """The points that are left out, as the bits of a number: many points times many exclusions are quick so."""
+    """The points that are left out, as the bits of a number, which is quick for many points and exclusions."""
     found, inner = 0, 1
     having: dict[str, list[int]] = {}  # of each path, the points that have each of its values
     for path in reversed(list(product)):
@@ -139,7 +139,7 @@ def _excluded(
 
 
 def refuse_many_cells(document: Document, cells: int, most: int) -> None:
-    """Raises `SuiteError` where a suite has more cells than its ``limits`` allow."""
+    """Raise `SuiteError` where a suite has more cells than its ``limits`` allow."""
     if cells > most:
         place = next(key for key in ("product", "seeds", "replicates", "methods") if key in document.content)
         raise SuiteError(_too_many(f"the suite has {cells:,} cells or more", most), *document.where((place,)))
@@ -157,7 +157,7 @@ def at_point(document: Document, point: Mapping[str, Any]) -> Document:
 
 
 def _steps(content: Any, path: str, where: Where) -> list[str | int]:
-    """The keys and numbers that lead to a value.  Names may hold dots: the longest that fits is taken."""
+    """The keys and numbers that lead to a value.  Names may contain dots: the longest name that fits is taken."""
     words, steps = path.split("."), list[str | int]()
     if len(words) > DEPTH:
         raise SuiteError(f"a path has at most {DEPTH} steps, got {len(words)}", *where)
@@ -175,7 +175,7 @@ def _steps(content: Any, path: str, where: Where) -> list[str | int]:
 
 
 def _entries(content: object) -> dict[str, str | int]:
-    """What a path may name next, and the key or number it stands for."""
+    """The names that may come next in a path, each with its key or number."""
     if isinstance(content, Mapping):
         return {str(key): key for key in content}
     if isinstance(content, Sequence) and not isinstance(content, str):

@@ -34,7 +34,7 @@ _LEFT_OUT = ("__pycache__", ".git", "node_modules")
 _OURS = Path(__file__).resolve().parent.parent
 _STANDARD = ("stdlib", "platstdlib")
 DROP_IN = "fairl_bench_drop_in_"
-"""How the name of a drop-in's module begins."""
+"""The beginning of the name of a drop-in's module."""
 
 
 class Import(NamedTuple):
@@ -52,7 +52,7 @@ class CodeRun(NamedTuple):
 
 
 def loose(file: Path) -> bool:
-    """Whether a file of code belongs to no distribution: not to Python, nor to an installed package, nor to us."""
+    """Whether a file of code is loose: neither of Python, nor of an installed package, nor of this one."""
     place = file.resolve()
     if place.is_relative_to(_OURS) or {"site-packages", "dist-packages"} & set(place.parts):
         return False
@@ -113,7 +113,7 @@ _READS = ("open", "read_text", "read_bytes", "read")
 
 
 def code_runs(tree: ast.AST) -> Iterator[CodeRun]:
-    """Every call that runs the code of another file: ``exec(open(...).read())``, ``runpy.run_path`` and their like."""
+    """Every call that runs the code of another file, such as ``exec(open(...).read())`` and ``runpy.run_path``."""
     for node in _running(tree):
         if isinstance(node, ast.Call):
             name = _called(node)
@@ -130,7 +130,7 @@ def _is_text(given: list[ast.expr]) -> bool:
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node but those that only a type checker reads."""
+    """Every node, without those that only a type checker reads."""
     waiting = [tree]
     while waiting:  # not by recursion: a file may be deep
         node = waiting.pop()
@@ -199,7 +199,7 @@ def _imported(path: Path) -> frozenset[str]:
 
 
 def parsed(path: Path) -> ast.AST:
-    """The syntax tree of a file; an empty one for what is no Python."""
+    """The syntax tree of a file; an empty one for a file that is not Python."""
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError, RecursionError):
@@ -208,7 +208,7 @@ def parsed(path: Path) -> ast.AST:
 
 @cache
 def _edited(top: str) -> tuple[Path, ...]:
-    """The files of a top-level module that no version stands for: of an editable install, or of no install."""
+    """The files of a top-level module that has no version: of an editable install, or not installed."""
     found = [place / "" if place.is_dir() else place for place in places(top)]
     if top in sys.stdlib_module_names or not any(loose(place) or in_editable(place) for place in found):
         return ()

@@ -1,4 +1,4 @@
-"""The parts that a suite names, each at its place: looked at before any work, and errors told at their lines."""
+"""The parts that a suite names, with their places: checked before any work, so that errors have a line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LINE = re.compile(r"\S.*?:\d+: ")
 
 
 def check_parts(study: Study, todo: Iterable[Mapping[str, Spec]] | None = None) -> list[str]:
-    """Have every part, however deep, look whether its work can be done; what they remark.
+    """Let every part, also nested ones, check whether its work can be done; their remarks.
 
     With ``todo``, the specs by role of each stage to do, those of these stages alone.  Raises `SuiteError` with the
     line of the part and what it said.
@@ -54,7 +54,7 @@ def _check(part: Component, place: Place, study: Study) -> None:
 
 
 MOST_ROWS = 100_000_000
-"""Pairs or texts of one data set: more would fill any memory before the first of them was embedded."""
+"""The most pairs or texts of one data set: more would fill any memory before they are embedded."""
 
 
 def _check_size(part: Source | TestSet) -> None:
@@ -68,7 +68,7 @@ def _check_size(part: Source | TestSet) -> None:
 
 
 def placed_error(error: FairlError, place: Place, study: Study) -> FairlError:
-    """The error with the line of the part that it is of; as it is where it has a line, of the data say."""
+    """The error with the line of its part; unchanged where it has a line already, of a data file say."""
     if _LINE.match(str(error)):
         return error
     steps = ".".join(map(str, place))

@@ -1,4 +1,4 @@
-"""What a plugin promises when it is loaded: hooks that are hooks, names that a suite can write, fields it can keep.
+"""Checks of a plugin when it is loaded: its hooks exist, a suite can write its names, and its fields can be stored.
 
 Each is refused with one sentence that says what to write instead.
 """
@@ -16,11 +16,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, 
 from pydantic import SecretStr
 
 from fairl_bench import hookspecs
+from fairl_bench.comparison import Question, TwoMethods
 from fairl_bench.component import Component, Settings
 from fairl_bench.errors import FairlError, PluginError, message_of, suggest
 from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
+from fairl_bench.views import ReportTable
 
 _IMPL = "fairl_bench_impl"  # what pluggy puts on a function under @hookimpl
 _NAME = re.compile(r"[^\W_][\w.+-]*")
@@ -28,7 +30,7 @@ _LONGEST = 100  # letters of a name
 
 
 def check_hooks(module: object, plugin: str) -> None:
-    """Raise `PluginError` for a function that is called like a hook and is none."""
+    """Raise `PluginError` for a function with a name like a hook's that is no hook."""
     known = {name for name in vars(hookspecs) if name.startswith("fairl_")}
     for name, hook in list(vars(module).items()):
         if not isinstance(name, str) or not name.startswith("fairl_") or not callable(hook):
@@ -59,7 +61,7 @@ _NAMED = ("source", "encoder", "method")  # kinds whose entries of a suite have 
 
 
 def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> None:
-    """Raise `PluginError` for a field that a suite cannot give, or that hides what every part of the kind has."""
+    """Raise `PluginError` for a field that a suite cannot set, or that hides an attribute of its kind."""
     base, what = KINDS[kind], f"{kind} {name!r} of {plugin}"
     if part.kind != kind:
         raise PluginError(f"{what} has the kind {part.kind!r:.40}; leave 'kind' as {base.__name__} has it")
@@ -89,7 +91,7 @@ _PLAIN = (str, int, float, bool, type(None), object, Any, SecretStr)
 
 
 def _wrong(kind: object, seen: set[Any]) -> Iterator[str]:
-    """What is wrong with the type of a field: parts are frozen, and all that they hold can be written as YAML."""
+    """What is wrong with the type of a field: parts are frozen, and their values must be writable as YAML."""
     origin, given = get_origin(kind), get_args(kind)
     if origin is Annotated:
         yield from _wrong(given[0], seen)
@@ -143,7 +145,7 @@ def _spelled(kind: object) -> str:
 
 
 def check_part(part: Component, what: str) -> None:
-    """Raise `PluginError` where what a part says of itself, before any work, is not what the harness can read."""
+    """Raise `PluginError` where a part declares something about itself that cannot be read."""
     for verb, (fits, needed) in _said_by(part).items():
         try:
             found = getattr(part, verb)()
@@ -172,7 +174,7 @@ def _check_metrics(part: Evaluator, what: str) -> None:
 
 
 def _said_by(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    """By verb, whether an answer fits, and what is needed."""
+    """For each method of a part: a test of its answer, and what is needed."""
     found: dict[str, tuple[Callable[[Any], bool], str]] = {
         "plain": (_is_json, "what a suite can hold"),
         "upstream": (_are_parts, "a dict of parts by role"),
@@ -188,7 +190,21 @@ def _said_by(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:
         found |= {"members": (_is_count, "a whole number of at least 1"), "weighs": (_is_bool, "True or False")}
     if isinstance(part, Evaluator):
         found |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
+    if isinstance(part, ReportTable):
+        found |= dict.fromkeys(("datasets", "truths_by_data", "measures"), (_names, "a tuple of names"))
+        found |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
+        found["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
+        found["disagreements"] = (_all_are(TwoMethods), "a list of fairl_bench.TwoMethods")
     return found
+
+
+def _is_pair(found: object) -> bool:
+    return found is None or (isinstance(found, tuple) and len(found) == 2 and _names(found))
+
+
+def _all_are(kind: type) -> Callable[[Any], bool]:
+    """Whether an answer is a list of values of this type."""
+    return lambda found: isinstance(found, tuple | list) and all(isinstance(value, kind) for value in found)
 
 
 def _is_bool(found: object) -> bool:

@@ -1,6 +1,6 @@
-"""Which parts exist: built-in, installed and drop-in plugins, loaded lazily and one by one.
+"""The registry of all parts: those of built-in, installed and drop-in plugins, each loaded when it is used.
 
-An installed plugin that is broken is reported and left out; a drop-in that a suite names is an error at once.
+A broken plugin that is installed is reported and left out; a broken drop-in, which a suite names, is an error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ C = TypeVar("C", bound=Component)
 
 
 class Plugin(NamedTuple):
-    """Where parts come from."""
+    """A plugin: where parts come from."""
 
     name: str
     origin: Literal["built-in", "installed", "drop-in"]
@@ -65,7 +65,7 @@ class Registry:
             self._add(load(path), Plugin(str(path), "drop-in", _digest_of(path)[:12]))
 
     def _load_installed(self) -> None:
-        """Load the entry points of `GROUP`, by name; one that fails is noted and takes nothing down."""
+        """Load the entry points of `GROUP`, by name; one that fails is noted, and the others are loaded."""
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
             version = point.dist.version if point.dist else ""
             plugin = Plugin(point.name, "installed", version)
@@ -102,11 +102,11 @@ class Registry:
             raise PluginError(f"plugin {plugin.name} is broken: {_reason(error)}") from error
 
     def _alone(self, hook: str, module: object) -> Callable[..., Any]:
-        """What calls a hook of one plugin and of no other."""
+        """A function that calls the hook of one plugin alone."""
         return self._manager.subset_hook_caller(hook, [one for one in self._manager.get_plugins() if one is not module])
 
     def followers(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
-        """The plugins with a hook, as they were registered: the name, and what calls the hook of this one alone."""
+        """The plugins with a hook, in the order of registration: the name, and a function that calls the hook."""
         names = [name for name, plugin in self.plugins.items() if hook in plugin.hooks]
         return [(name, self._alone(hook, self._manager.get_plugin(name))) for name in names]
 
@@ -176,7 +176,7 @@ class Registry:
         return part
 
     def check(self, settings: object) -> None:
-        """Raise `PluginError` where a plugin's part within these settings says of itself what nothing can read."""
+        """Check the parts of plugins within these settings.  Raises `PluginError` for a wrong declaration."""
         for part in parts_within(settings):
             if part.use and not type(part).__module__.startswith("fairl_bench."):
                 plugin = self.plugin_of(part.kind, part.use)
@@ -205,6 +205,7 @@ class Registry:
 
 
 def _digest_of(path: Path) -> str:
+    """The SHA-256 of a drop-in."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -220,6 +221,7 @@ def _uses(spec: object) -> Iterator[str]:
 
 
 def _resolved(path: Path) -> Path:
+    """The path without links.  Raises `PluginError` where it cannot be one of a file."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name with a zero in it
@@ -227,8 +229,9 @@ def _resolved(path: Path) -> Path:
 
 
 def _reason(error: BaseException) -> str:
+    """An error of a plugin in one line."""
     if isinstance(error, PartEnded):
         return str(error)
-    # pluggy says last what is wrong, and first where
+    # the last line of pluggy's message says what is wrong
     text = str(error).splitlines()[-1] if isinstance(error, pluggy.PluginValidationError) else message_of(error)
     return f"{type(error).__name__}: {text}"

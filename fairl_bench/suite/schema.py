@@ -1,4 +1,4 @@
-"""The JSON Schema of a suite, with the fields of every registered part: what an editor completes and checks by."""
+"""The JSON Schema of a suite, with the fields of every registered part, for editors that complete and check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairl_bench.suite.suite import Suite
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
-    """Draft 2020-12.  A ``${VAR}`` is taken for the text that it is: only fields of free text take one."""
+    """The schema, of draft 2020-12.  A ``${VAR}`` is a text in it, so that only fields of free text allow one."""
     definitions: dict[str, Any] = {}
     suite = _taken_in(Suite.model_json_schema(), definitions, "")
     for kind in KINDS:
@@ -60,7 +60,7 @@ def _report(section: dict[str, Any], registry: Registry, definitions: dict[str, 
 
 
 def _part(kind: str, name: str, registry: Registry, definitions: dict[str, Any], *, named: bool) -> dict[str, Any]:
-    """If ``use`` is this name, then these are the fields."""
+    """The condition: if ``use`` is this name, these are the fields."""
     schema = _taken_in(registry.find(kind, name).model_json_schema(), definitions, f"{kind} {name} ")
     properties = {"use": {"const": name}, **({"name": {"type": "string"}} if named else {}), **schema["properties"]}
     then = {
@@ -73,7 +73,7 @@ def _part(kind: str, name: str, registry: Registry, definitions: dict[str, Any],
 
 
 def _taken_in(schema: dict[str, Any], definitions: dict[str, Any], owner: str) -> dict[str, Any]:
-    """A schema whose own definitions have joined the others under its owner's name; those of kinds are left out."""
+    """A schema whose definitions are moved to the others, under the name of its owner; those of kinds are left out."""
     for name, found in schema.pop("$defs", {}).items():
         if not _kind(name) and not name.startswith("Named_"):
             definitions[owner + name] = _pointed(found, owner)
@@ -83,7 +83,7 @@ def _taken_in(schema: dict[str, Any], definitions: dict[str, Any], owner: str) -
 
 
 def _pointed(value: object, owner: str) -> Any:
-    """The same schema with every reference to a kind led to the parts of that kind, and others to the owner's."""
+    """The schema with every reference to a kind leading to the parts of the kind, and others to those of the owner."""
     if isinstance(value, dict):
         if isinstance(value.get("$ref"), str):
             target = value["$ref"].rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""The selections of a suite: its training under several rules for the epoch that is kept, each a variant of it."""
+"""The selections of a suite: variants of it with other rules for the epoch that is kept."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from fairl_bench.suite.yaml import Document
 
 
 def selections(document: Document) -> dict[str, Document]:
-    """A checked document under each of its ``selections``, by name; under the empty name as it is, where it has none.
+    """The document with each of its ``selections``, by name; without any, the document itself under the empty name.
 
-    The fields of a selection stand in the place of those of ``training.stop``.
+    The fields of a selection replace those of ``training.stop``.
     """
     named = document.content.get("selections") or {}
     return {str(name): _under(document, str(name), fields) for name, fields in named.items()} or {"": document}
 
 
 def _under(document: Document, name: str, fields: Mapping[str, Any]) -> Document:
+    """The document with one selection."""
     training = document.content.get("training")
     if fields and isinstance(training, Mapping) and "stop" in training and training["stop"] is None:
         what = "'selections' changes fields of training.stop, which is null; give it a mapping"
@@ -34,7 +35,7 @@ def _under(document: Document, name: str, fields: Mapping[str, Any]) -> Document
 
 
 def named_variant(point: Mapping[str, Any], selection: str) -> str:
-    """The name of a variant: its selection and its point of the product; empty where there is neither.
+    """The name of a variant: its selection and its point of the product; empty without both.
 
     >>> named_variant({"head.width": 32}, "last")
     '{"head.width":32,"selection":"last"}'
@@ -44,7 +45,7 @@ def named_variant(point: Mapping[str, Any], selection: str) -> str:
 
 
 def without_selection(variant: str) -> str:
-    """A variant's point of the product alone.
+    """The name of a variant without its selection.
 
     >>> without_selection('{"head.width":32,"selection":"last"}')
     '{"head.width":32}'

@@ -1,4 +1,4 @@
-"""What a run would not read of its texts, estimated from the first of them before it starts."""
+"""How much of its texts a run would not read, estimated before it starts from the first of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLE = 200  # pairs or texts
 
 
 def cut_off(study: Study) -> list[str]:
-    """One sentence for each data set and part that would cut texts off, where both are at hand."""
+    """A sentence for each data set and part that would cut texts off, as far as both can be read now."""
     return list(dict.fromkeys(_sentences(study)))
 
 

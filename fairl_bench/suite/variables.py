@@ -1,4 +1,4 @@
-"""``${VAR}`` in the texts of a suite: replaced by the environment's value, and kept by name where that is a secret."""
+"""``${VAR}`` in the texts of a suite: replaced by the value of the environment; secrets are written by name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def resolved(text: str, folder: Path) -> PathText:
 
 
 def as_written(text: str, folder: Path) -> PathText:
-    """The text with its variables left as they stand."""
+    """The text with its variables unchanged."""
     found = PathText(text)
     found.raw = found.written = text
     found.folder = folder

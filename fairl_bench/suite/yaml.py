@@ -18,44 +18,44 @@ Where = tuple[Path, int | None]  # a file and a line; no line for what was set f
 BYTES = 200_000
 """How long a file may be."""
 CHARACTERS = 4_000_000
-"""How many characters its texts may hold, each alias and variable written out."""
+"""How many characters its texts may have together, with each alias and variable written out."""
 FILES = 16
 """How many files may extend one another."""
 
 
 class Lined(dict[Any, Any]):
-    """A mapping that knows where its entries stand."""
+    """A mapping with the lines of its entries."""
 
     def __init__(self, entries: Mapping[Any, Any] | None = None, lines: Mapping[Any, Where] | None = None) -> None:
         super().__init__(entries or {})
         self.lines: dict[Any, Where] = dict(lines or {})
 
     def copy(self) -> Lined:
-        """The same entries and lines in a mapping of its own."""
+        """A copy with the same lines."""
         return Lined(self, self.lines)
 
 
 class Listed(list[Any]):
-    """A list that knows where its entries stand."""
+    """A list with the lines of its entries."""
 
     def __init__(self, entries: list[Any] | None = None, lines: Mapping[Any, Where] | None = None) -> None:
         super().__init__(entries or [])
         self.lines: dict[Any, Where] = dict(lines or {})
 
     def copy(self) -> Listed:
-        """The same entries and lines in a list of its own."""
+        """A copy with the same lines."""
         return Listed(self, self.lines)
 
 
 class Document(NamedTuple):
-    """A file's content as plain data, whose mappings and lists know the file and line of each entry."""
+    """The content of a file as plain data; its mappings and lists have the file and line of each entry."""
 
     content: Lined
     path: Path
     first: int | None = 1  # the line where it begins; None for data that was given and stands in no file
 
     def where(self, place: Place) -> Where:
-        """The file and line of a value, or of the nearest thing around it."""
+        """The file and line of a value, or of what is nearest around it."""
         found: Where = self.path, self.first
         content: Any = self.content
         for step in place:
@@ -124,7 +124,7 @@ def _parent(named: object, seen: list[Path], where: Where) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; there is none where no file can have the name."""
+    """Whether there is such a file; False for a name that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -158,7 +158,7 @@ def _read(path: Path, most: int, *, variables: bool) -> tuple[Lined, int]:
 
 
 def _bytes(path: Path, most: int) -> bytes:
-    """The bytes of a file.  A pipe or a device is not waited for, and what has no end is not read to it."""
+    """The bytes of a file, at most so many; a pipe or a device is refused without waiting for it."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
@@ -176,7 +176,7 @@ def _bytes(path: Path, most: int) -> bytes:
 
 
 class _Builder:
-    """Plain data from nodes: variables resolved, keys given once, relative paths from the folder."""
+    """Plain data from nodes: variables are replaced, keys may be given once, relative paths start from the folder."""
 
     def __init__(self, path: Path, folder: Path, *, lined: bool = True, variables: bool = True) -> None:
         self.path, self.folder, self.lined, self.variables = path, folder, lined, variables
@@ -276,7 +276,7 @@ class _Builder:
 
 
 def parse_value(text: str, where: Where) -> Any:
-    """One value of YAML, as an option gives it; relative paths start from the working directory."""
+    """The value of an option, which is YAML; relative paths start from the working directory."""
     if len(text) > BYTES:
         raise SuiteError("is too long for an option; write it into a file", *where)
     try:

@@ -34,7 +34,7 @@ class _Cell(NamedTuple):
 
 
 class _OfTwoMethods(ReportTable):
-    """What the two tables of two methods share: their settings but one."""
+    """The settings that both tables of two methods have."""
 
     methods: tuple[Name, Name] = Field(description="the baseline first")
     data: tuple[str, ...] = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""Ranks and intervals of a leaderboard: who leads a column, and who cannot be told from the leader."""
+"""Ranks and intervals of a leaderboard: the best row of each column, and the rows that do not differ from it."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _explained(comparisons: Sequence[Comparison], metrics: Metrics, intervals: b
 
 
 def _could_find(comparisons: Sequence[Comparison], metrics: Metrics, units: int) -> str:
-    """Which gaps a column of so few replicates finds four times in five, so that nobody takes a tie for a result."""
+    """The sentence on the smallest gap of each metric that so few replicates would find four times in five."""
     columns: dict[str, list[float]] = {}
     pairs = Counter(one.group for one in comparisons if one.other)
     for one in comparisons:
