@@ -184,7 +184,7 @@ class Results:
             raise UnknownName(f"{self.folder}: figure", name, self.figures)
         return self.figures[name]
 
-    @property
+    @cached_property
     def rewards(self) -> SavedRewards:
         """The recovered rewards, by cell; each is loaded when it is asked for."""
         from fairl_bench.reward.saved import SavedRewards

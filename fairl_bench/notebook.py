@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib import import_module
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.printable import safe
@@ -17,6 +17,13 @@ from fairl_bench.stage import Stage
 _OFTEN = 0.5  # seconds between two drawings
 _SHOWN = 8  # jobs that are shown at once
 _MESSAGES = 20  # messages that are kept
+
+
+class _Output(Protocol):
+    """What IPython gives for an output that can be written anew."""
+
+    def update(self, shown: object, /) -> None:
+        """Show this in its place."""
 
 
 def in_notebook() -> bool:
@@ -33,9 +40,10 @@ class NotebookProgress:
         self.running: dict[str, tuple[str, float, str]] = {}  # key -> title, share, note
         self.messages: list[str] = []
         self.drawn = 0.0
+        self.output: _Output | None = None
 
     def __enter__(self) -> Self:
-        self.handle = import_module("IPython.display").display(self, display_id=True)
+        self.output = import_module("IPython.display").display(self, display_id=True)
         return self
 
     def __exit__(
@@ -91,6 +99,6 @@ class NotebookProgress:
     def _draw(self, *, at_once: bool = False) -> None:
         """Write the output anew, not more often than anybody can read."""
         now = time.monotonic()
-        if self.handle is not None and (at_once or now > self.drawn + _OFTEN):
+        if self.output is not None and (at_once or now > self.drawn + _OFTEN):
             self.drawn = now
-            self.handle.update(self)
+            self.output.update(self)

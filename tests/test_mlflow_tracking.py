@@ -65,15 +65,15 @@ def row(method: str, mean: float, sd: float = math.nan, **axes: str) -> dict[str
     return {**place, "method": method, "mean": mean, "sd": sd}
 
 
-def numbers(plugin: ModuleType, *rows: dict[str, Any], title: str = "Table 1") -> dict[str, float]:
-    found: dict[str, float] = plugin.metrics([Table(title, (), (), (), rows)])
+def numbers(plugin: ModuleType, *rows: dict[str, Any], name: str = "table1") -> dict[str, float]:
+    found: dict[str, float] = plugin.metrics([Table("A title", (), (), (), rows, name=name)])
     return found
 
 
 def test_metrics_are_named_by_method_data_and_metric(plugin: ModuleType) -> None:
     found = numbers(plugin, row("a", 0.5, 0.1), row("b", 0.25), row("c", math.nan))
     assert found == {"a/pairs/test/auc": 0.5, "a/pairs/test/auc_sd": 0.1, "b/pairs/test/auc": 0.25}
-    assert numbers(plugin, row("a", 0.5), title="Slices") == {}
+    assert numbers(plugin, row("a", 0.5), name="slices") == {}
 
 
 def test_what_differs_stands_before_the_method(plugin: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""The sizes of training, validation and test, told before a run where the pairs can be had without work."""
+"""The sizes of training, validation and test, before a run, where the pairs can be read without work."""
 
 from __future__ import annotations
 

@@ -68,22 +68,22 @@ def _checksum(key: str, body: bytes) -> str:
     return hashlib.sha256(key.encode() + b"\n" + body).hexdigest()
 
 
-def _wrong(key: str, told: Mapping[str, Any]) -> str:
+def _wrong(key: str, manifest: Mapping[str, Any]) -> str:
     """What is impossible in a manifest; empty where nothing is.  Everybody who may write to a store can write one."""
-    if more := sorted(told.keys() - _FIELDS - {_PLACE, _SEAL}):
+    if more := sorted(manifest.keys() - _FIELDS - {_PLACE, _SEAL}):
         return f"has a field {more[0]!r:.60}"
-    if not is_name(told["kind"]):
-        return f"has no kind, but {told['kind']!r:.60}"
-    if not isinstance(told["files"], dict) or not isinstance(told["facts"], dict):
+    if not is_name(manifest["kind"]):
+        return f"has no kind, but {manifest['kind']!r:.60}"
+    if not isinstance(manifest["files"], dict) or not isinstance(manifest["facts"], dict):
         return "needs its files and its facts by name"
-    for name, expected in told["files"].items():
+    for name, expected in manifest["files"].items():
         if not is_name(name) or name == MANIFEST:
             return f"names a file {name!r:.60}, and a file of an artefact has a name without a folder"
         if not is_digest(expected):
             return f"has no SHA-256 of {name!r:.60}, but {expected!r:.60}"
-    if _PLACE in told and not _is_place(key, told[_PLACE]):
-        return f"says that its files lie in {told[_PLACE]!r:.60}, which is no place of this artefact"
-    return _wrong_facts(told["facts"])
+    if _PLACE in manifest and not _is_place(key, manifest[_PLACE]):
+        return f"says that its files lie in {manifest[_PLACE]!r:.60}, which is no place of this artefact"
+    return _wrong_facts(manifest["facts"])
 
 
 def _wrong_facts(facts: Mapping[str, Any]) -> str:

@@ -289,7 +289,7 @@ class ObjectStore(Store):
         return self.copy.pruning()
 
     def running(self) -> list[Running]:
-        """The runs that use the store now, as far as they said so."""
+        """The runs that use the store now, as far as they are announced."""
         runs = (announced(self.objects.read(name, MOST_BYTES) or b"") for name in self.objects.sizes("runs"))
         return [run for run in runs if run is not None and self._alive(run)]
 

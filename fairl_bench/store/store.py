@@ -139,4 +139,4 @@ class Store(ABC):
 
     @abstractmethod
     def running(self) -> list[Running]:
-        """The runs that use the store now, as far as they said so."""
+        """The runs that use the store now, as far as they are announced."""

@@ -57,12 +57,12 @@ def explain(document: Document, error: ValidationError) -> str:
     # a list is not called too short for the entry that was refused
     refused = {one.place[:end] for one in found for end in range(len(one.place))}
     found = [one for one in found if one.error["type"] != "too_short" or one.place not in refused]
-    told: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for mistake in found:
         others = [one for one in found if one.union is not None and one.union == mistake.union]
-        said = _sentence(document, mistake) if not others else _of_union(document, others)
-        told |= dict.fromkeys(said.splitlines())
-    lines = list(told)
+        sentence = _sentence(document, mistake) if not others else _of_union(document, others)
+        sentences |= dict.fromkeys(sentence.splitlines())
+    lines = list(sentences)
     if len(lines) > LINES:
         more = f"{len(lines) - LINES + 1}{' or more' if len(every) > _MOST else ''}"
         lines = [*lines[: LINES - 1], f"... and {more} other mistakes"]
@@ -116,8 +116,8 @@ def _sentence(document: Document, mistake: _Mistake) -> str:
         least = context["min_length"]
         return _at(document, place, "must not be empty" if least == 1 else f"needs at least {least} of them")
     if kind == "string_pattern_mismatch" and context["pattern"] == NAME:
-        said = "a name starts with a letter or digit and holds letters, digits, '.', '_', '+' and '-' alone"
-        return _at(document, place, said + _got(error))
+        sentence = "a name starts with a letter or digit and holds letters, digits, '.', '_', '+' and '-' alone"
+        return _at(document, place, sentence + _got(error))
     if need := _need(error):
         return _at(document, place, f"needs {need}{_got(error)}")
     if kind in _BOUNDS:

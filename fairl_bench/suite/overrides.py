@@ -102,8 +102,8 @@ def points(document: Document, most: int) -> list[dict[str, Any]]:
                 )
     n = math.prod(map(len, product.values()))
     if n > most:
-        told = f"{n:,}" if n < 10**12 else "more than a million million"  # Python writes no number of any length
-        raise SuiteError(_too_many(f"the product has {told} points", most), *document.where(("product",)))
+        count = f"{n:,}" if n < 10**12 else "more than a million million"  # Python writes no number of any length
+        raise SuiteError(_too_many(f"the product has {count} points", most), *document.where(("product",)))
     every = [dict(zip(product, values, strict=True)) for values in itertools.product(*product.values())]
     gone = _excluded(document, product, exclude, n)
     left = [point for index, point in enumerate(every) if not gone >> index & 1]

@@ -78,11 +78,11 @@ def editable() -> tuple[Path, ...]:
     """The folders of the distributions that are installed in place (PEP 610)."""
     found = []
     for one in distributions():
-        told = one.read_text("direct_url.json")
-        if told is None:
+        source = one.read_text("direct_url.json")
+        if source is None:
             continue
         try:
-            url = json.loads(told)
+            url = json.loads(source)
             if url.get("dir_info", {}).get("editable"):
                 found.append(Path(url2pathname(unquote(urlparse(url["url"]).path))).resolve())
         except (ValueError, KeyError, AttributeError):  # a file that is no record of an install

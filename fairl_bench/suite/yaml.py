@@ -282,8 +282,8 @@ def parse_value(text: str, where: Where) -> Any:
     try:
         node = nodes.nodes(text)
     except Unreadable as error:
-        said = str(error)
-        raise SuiteError(f"{text!r} is not YAML" if said.startswith("is not YAML") else said, *where) from error
+        message = str(error)
+        raise SuiteError(f"{text!r} is not YAML" if message.startswith("is not YAML") else message, *where) from error
     return None if node is None else _Builder(where[0], Path.cwd(), lined=False).built(node)
 
 

@@ -260,13 +260,13 @@ def _answers(address: str) -> None:
     try:
         with socket.create_connection((host, int(port)), _PATIENCE) as server:
             server.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
-            heard = server.recv(len(_SETTINGS))
+            reply = server.recv(len(_SETTINGS))
     except (OSError, OverflowError) as error:
         raise FairlError(
             f"nothing answers at {address} ({getattr(error, 'strerror', None) or error}); is the head of the Ray "
             "cluster there, and this its port?"
         ) from error
-    if heard[3:4] != _SETTINGS[3:4]:
+    if reply[3:4] != _SETTINGS[3:4]:
         raise FairlError(f"what answers at {address} is not the head of a Ray cluster; its port is 6379 unless set")
 
 

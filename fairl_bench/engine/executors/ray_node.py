@@ -159,15 +159,15 @@ def do(place: str, mark: str, theirs: Code, files: Files, job: Job, task: int, b
     import ray
 
     node = ray.get_runtime_context().get_node_id()
-    told = [0.0]
+    last = [0.0]
 
     def begun(stages: int) -> None:
         # waited for: whatever comes, it is known who had begun
         ray.get(board.tell.remote(Begun(task, stages, platform.node(), os.getpid(), node)))
 
     def moved(key: str, share: float, note: str) -> None:
-        if time.monotonic() - told[0] > _PAUSE:
-            told[0] = time.monotonic()
+        if time.monotonic() - last[0] > _PAUSE:
+            last[0] = time.monotonic()
             board.tell.remote(Moved(task, share, note))
 
     def held(size: int) -> None:
