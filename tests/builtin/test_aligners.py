@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 
 from fairl_bench.builtin.judges.known import Role
 from fairl_bench.builtin.lms import group_relative
-from fairl_bench.builtin.lms.alignment import OnPolicy, Step, training_facts
 from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
+from fairl_bench.builtin.lms.on_policy import OnPolicy, Step, training_facts
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.errors import DataError, MissingExtra, NotFinite, SuiteError
 from fairl_bench.kinds import Judge, Prompts, TestSet
@@ -376,7 +376,7 @@ def test_a_gpu_that_is_not_there_is_said_beforehand(monkeypatch: pytest.MonkeyPa
 
 def test_another_version_of_trl_is_another_aligner(monkeypatch: pytest.MonkeyPatch) -> None:
     before = small(Rloo).reads()
-    monkeypatch.setattr("fairl_bench.builtin.lms.alignment.version", lambda package: f"{package} 99")
+    monkeypatch.setattr("fairl_bench.builtin.lms.on_policy.version", lambda package: f"{package} 99")
     assert small(Rloo).reads() == {"trl": "trl 99"} != before
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.builtin.lms.alignment import OnPolicy
 from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
+from fairl_bench.builtin.lms.on_policy import OnPolicy
 from fairl_bench.builtin.lms.ppo import Ppo
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge, Probe, Prompts

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from fairl_bench.builtin.detectors.lowest_share import lowest
 from fairl_bench.builtin.detectors.margins import All, BottomFraction, MarginThreshold, Random
-from fairl_bench.builtin.detectors.share import lowest
 from fairl_bench.builtin.detectors.supervised import LineSix, Supervised
 from fairl_bench.builtin.detectors.uncertainty import Laplace, McDropout
 from fairl_bench.builtin.detectors.union import Union

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fairl_bench.builtin.sources.columns import Columns
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
+from fairl_bench.builtin.sources.pair_columns import Columns
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.values.data import Pairs
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.judges import linear
+from fairl_bench.builtin.judges.by_probability import log_odds
 from fairl_bench.builtin.judges.linear import Linear, LinearSaved, Weights
-from fairl_bench.builtin.judges.odds import log_odds
 from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.errors import DataError
 from fairl_bench.science.classification import auc

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from fairl_bench.builtin.detectors.share import Share, lowest
+from fairl_bench.builtin.detectors.lowest_share import Share, lowest
 from fairl_bench.science.failures import Signal
 
 if TYPE_CHECKING:

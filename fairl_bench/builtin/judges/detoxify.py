@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
+from fairl_bench.builtin.judges.by_classifier import ByClassifier, Head, head
 from fairl_bench.builtin.shared.hub import Beside, snapshot
 from fairl_bench.builtin.shared.token_window import tokens_ahead
 from fairl_bench.component import RunTime

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.judges.odds import ByProbability
+from fairl_bench.builtin.judges.by_probability import ByProbability
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row, jsonl_rows, read_jsonl
 from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
 from fairl_bench.component import DataFile

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.judges.classifier import ByClassifier, Head, head
+from fairl_bench.builtin.judges.by_classifier import ByClassifier, Head, head
 from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
 from fairl_bench.builtin.shared.token_window import tokens_ahead
 from fairl_bench.digests import content_sha256, is_folder, stamp

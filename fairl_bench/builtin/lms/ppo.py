@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.alignment import AlignmentTask, OnPolicy, Step
+from fairl_bench.builtin.lms.on_policy import AlignmentTask, OnPolicy, Step
 from fairl_bench.builtin.lms.training_environment import with_tokens
 from fairl_bench.errors import MissingExtra
 from fairl_bench.progress import report

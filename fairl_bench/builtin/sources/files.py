@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row, count_csv, count_rows, read_csv, read_jsonl
-from fairl_bench.builtin.sources.columns import Columns, TruthInRows
+from fairl_bench.builtin.sources.pair_columns import Columns, TruthInRows
 from fairl_bench.component import DataFile
 from fairl_bench.values.data import Pairs
 

@@ -16,8 +16,8 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row
 from fairl_bench.builtin.shared.hub import Beside, snapshot
-from fairl_bench.builtin.sources.columns import Columns, TruthInRows, refuse_identical
 from fairl_bench.builtin.sources.file_splits import SplitRows, file_format, rows_of_files, rows_of_folder
+from fairl_bench.builtin.sources.pair_columns import Columns, TruthInRows, refuse_identical
 from fairl_bench.component import RunTime
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError, suggest

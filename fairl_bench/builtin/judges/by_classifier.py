@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.builtin.judges.odds import ByProbability
+from fairl_bench.builtin.judges.by_probability import ByProbability
 from fairl_bench.builtin.shared.batches import in_batches
 from fairl_bench.builtin.shared.token_window import report_window
 from fairl_bench.component import RunTime
