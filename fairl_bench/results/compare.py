@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.paired import compared
-from fairl_bench.results.results import Results, read_results
+from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.results.two_runs import disagreements
 from fairl_bench.values.comparison import Comparison, Question, TwoMethods
 from fairl_bench.values.coordinates import Run
@@ -98,7 +98,7 @@ def _counted(duel: _Duel) -> Counted:
     return Counted(duel.labels, list(truth), records)
 
 
-def _methods(sides: tuple[Side, Side], folders: tuple[Results, Results]) -> list[tuple[str, str]]:
+def _methods(sides: tuple[Side, Side], folders: tuple[StudyResults, StudyResults]) -> list[tuple[str, str]]:
     """The methods to set against one another."""
     known = [list(dict.fromkeys(row.method for row in folder.single_records)) for folder in folders]
     for side, names in zip(sides, known, strict=True):
@@ -120,7 +120,7 @@ def _methods(sides: tuple[Side, Side], folders: tuple[Results, Results]) -> list
     return [(str(one), str(other))]
 
 
-def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
+def _duel(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> _Duel:
     labels = _labels(folders, methods)
     data = _shared_data(folders)
     sides = [
@@ -144,7 +144,7 @@ def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
     return _Duel(labels, sheets, records, questions, _declared(folders))
 
 
-def _questions(first: Results, data: Sequence[str], there: Set[str]) -> list[Question]:
+def _questions(first: StudyResults, data: Sequence[str], there: Set[str]) -> list[Question]:
     """What is compared on each of the data: what the first folder's report compares there, else some common metrics."""
     asked = questions(first.report)
     if not asked:
@@ -152,12 +152,12 @@ def _questions(first: Results, data: Sequence[str], there: Set[str]) -> list[Que
     return [question for name in data if name in there for question in asked if question.data == name]
 
 
-def _declared(folders: tuple[Results, Results]) -> Metrics:
+def _declared(folders: tuple[StudyResults, StudyResults]) -> Metrics:
     """The metrics of both; where they declare one name differently, as the first does."""
     return folders[0].metrics.or_else(folders[1].metrics)
 
 
-def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple[str, str]:
+def _labels(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> tuple[str, str]:
     """The methods' names, with their folders' where they are of two."""
     paths = [folder.path.resolve() for folder in folders]
     if paths[0] == paths[1] and methods[0] != methods[1]:
@@ -171,7 +171,7 @@ def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple
     return f"{names[0]}:{methods[0]}", f"{names[1]}:{methods[1]}"
 
 
-def _shared_data(folders: tuple[Results, Results]) -> list[str]:
+def _shared_data(folders: tuple[StudyResults, StudyResults]) -> list[str]:
     """The data that both have numbers of: of those that the first report compares, else of all."""
     both = [dict.fromkeys(row.data for row in folder.single_records) for folder in folders]
     asked = dict.fromkeys(question.data for question in questions(folders[0].report))
@@ -188,7 +188,7 @@ Axes = dict[tuple[str, str], tuple[str, str]]  # encoder and variant: as they ar
 
 
 def _axes(
-    folders: tuple[Results, Results], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
+    folders: tuple[StudyResults, StudyResults], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
     """Encoders and variants that belong together: the equal ones, or where each side has only one, these."""
     within = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]
