@@ -21,16 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from fairl_bench.comparison import ALPHA, Comparison, Question
-from fairl_bench.coordinates import Coordinates, Run, World
-from fairl_bench.data import Examples, Truth
-from fairl_bench.records import Record
 from fairl_bench.results import claims, record_file
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.paired import compared
 from fairl_bench.science.ranks import holm
-from fairl_bench.sheets import Sheet, Values
-from fairl_bench.verdicts import Claim
+from fairl_bench.values.comparison import ALPHA, Comparison, Question
+from fairl_bench.values.coordinates import Coordinates, Run, World
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Sheet, Values
+from fairl_bench.values.verdicts import Claim
 
 FILE = Path(__file__).with_suffix(".json")
 WORLD_SD = 2.0  # of what raises or lowers all methods of a block; the interaction's sd is the unit

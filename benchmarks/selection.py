@@ -19,14 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.data import GOLD, PREFERRED
 from fairl_bench.engine.plan import Plan, WorldKeys
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import Undefined
+from fairl_bench.pairs.preferences import preferences
 from fairl_bench.pairwise import PairwiseMethod, loop_form, recipe_of, run_of
 from fairl_bench.pipeline import run
-from fairl_bench.preferences import preferences
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.classification import auc
 from fairl_bench.science.failure_stack import FailureStack
@@ -36,7 +35,8 @@ from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.starc import starc
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import Study, read_study
-from fairl_bench.training import Task
+from fairl_bench.values.data import GOLD, PREFERRED
+from fairl_bench.values.training import Task
 
 FILE = Path(__file__).with_suffix(".json")
 FIRST = 100  # the first replicate: tables show those from 0

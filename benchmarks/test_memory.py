@@ -24,7 +24,7 @@ def train(folder: Path) -> None:
     from fairl_bench.kinds import Method
     from fairl_bench.store import artefacts
     from fairl_bench.suite.registry import Registry
-    from fairl_bench.training import Preferences, Task, Training
+    from fairl_bench.values.training import Preferences, Task, Training
 
     embeddings = artefacts.load_embeddings(folder)
     rows = np.arange(2 * PAIRS)
@@ -44,8 +44,8 @@ def train(folder: Path) -> None:
 
 
 def test_peak_memory(benchmark, tmp_path: Path) -> None:
-    from fairl_bench.data import Embeddings
     from fairl_bench.store import artefacts
+    from fairl_bench.values.data import Embeddings
 
     rng = np.random.default_rng(0)
     vectors = np.empty((2 * PAIRS, D), np.float32)

@@ -18,30 +18,12 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.api import check as check
     from fairl_bench.api import read_results as read_results
     from fairl_bench.api import run as run
-    from fairl_bench.comparison import Comparison as Comparison
-    from fairl_bench.comparison import Question as Question
-    from fairl_bench.comparison import TwoMethods as TwoMethods
     from fairl_bench.component import Component as Component
     from fairl_bench.component import DataFile as DataFile
     from fairl_bench.component import RunTime as RunTime
     from fairl_bench.component import Secret as Secret
     from fairl_bench.component import Settings as Settings
     from fairl_bench.component import Spec as Spec
-    from fairl_bench.coordinates import CellName as CellName
-    from fairl_bench.coordinates import Coordinates as Coordinates
-    from fairl_bench.coordinates import Group as Group
-    from fairl_bench.coordinates import Row as Row
-    from fairl_bench.coordinates import Run as Run
-    from fairl_bench.coordinates import Setting as Setting
-    from fairl_bench.coordinates import World as World
-    from fairl_bench.data import Examples as Examples
-    from fairl_bench.data import Floats as Floats
-    from fairl_bench.data import Labels as Labels
-    from fairl_bench.data import Pairs as Pairs
-    from fairl_bench.data import Rows as Rows
-    from fairl_bench.data import Scored as Scored
-    from fairl_bench.data import Truth as Truth
-    from fairl_bench.data import Vectors as Vectors
     from fairl_bench.errors import DamagedArtefact as DamagedArtefact
     from fairl_bench.errors import DataError as DataError
     from fairl_bench.errors import FairlError as FairlError
@@ -54,8 +36,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.executor import JobRunner as JobRunner
     from fairl_bench.executor import Moved as Moved
     from fairl_bench.executor import Workplace as Workplace
-    from fairl_bench.given import GivenMaterial as GivenMaterial
-    from fairl_bench.history import History as History
+    from fairl_bench.guards.truncation import Tokens as Tokens
+    from fairl_bench.guards.truncation import report_read as report_read
     from fairl_bench.hookspecs import Register as Register
     from fairl_bench.hookspecs import RunFinished as RunFinished
     from fairl_bench.hookspecs import RunStarted as RunStarted
@@ -77,12 +59,6 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.kinds import Schedule as Schedule
     from fairl_bench.kinds import Source as Source
     from fairl_bench.kinds import TestSet as TestSet
-    from fairl_bench.known import Known as Known
-    from fairl_bench.language_models import Asked as Asked
-    from fairl_bench.language_models import Completions as Completions
-    from fairl_bench.language_models import Model as Model
-    from fairl_bench.language_models import Sampling as Sampling
-    from fairl_bench.language_models import Site as Site
     from fairl_bench.material import Material as Material
     from fairl_bench.material import Picture as Picture
     from fairl_bench.metrics import Metric as Metric
@@ -90,39 +66,63 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.pairwise import PairwiseMethod as PairwiseMethod
     from fairl_bench.preview.checked import Checked as Checked
     from fairl_bench.progress import report as report
-    from fairl_bench.realigned import Realigned as Realigned
-    from fairl_bench.records import Evidence as Evidence
-    from fairl_bench.records import Measure as Measure
-    from fairl_bench.records import Record as Record
-    from fairl_bench.records import measured as measured
-    from fairl_bench.resources import Resources as Resources
+    from fairl_bench.results.given import GivenMaterial as GivenMaterial
     from fairl_bench.reward.function import RecoveredReward as RecoveredReward
     from fairl_bench.reward.load import load_reward as load_reward
     from fairl_bench.reward.saved import SavedRewards as SavedRewards
-    from fairl_bench.rows import Runs as Runs
     from fairl_bench.science.failures import FailurePlan as FailurePlan
     from fairl_bench.science.failures import Signal as Signal
     from fairl_bench.science.resampling import Form as Form
     from fairl_bench.science.resampling import Sample as Sample
     from fairl_bench.science.runs import Batch as Batch
     from fairl_bench.science.streams import stream as stream
-    from fairl_bench.sheets import Sheet as Sheet
-    from fairl_bench.stage import Stage as Stage
     from fairl_bench.suite.registry import Plugin as Plugin
     from fairl_bench.suite.registry import Registry as Registry
-    from fairl_bench.table import Table as Table
-    from fairl_bench.training import Head as Head
-    from fairl_bench.training import Inputs as Inputs
-    from fairl_bench.training import Preferences as Preferences
-    from fairl_bench.training import Reward as Reward
-    from fairl_bench.training import Stop as Stop
-    from fairl_bench.training import Task as Task
-    from fairl_bench.training import Training as Training
-    from fairl_bench.truncation import Tokens as Tokens
-    from fairl_bench.truncation import report_read as report_read
-    from fairl_bench.verdicts import Claim as Claim
-    from fairl_bench.verdicts import Effect as Effect
-    from fairl_bench.verdicts import Verdict as Verdict
+    from fairl_bench.values.comparison import Comparison as Comparison
+    from fairl_bench.values.comparison import Question as Question
+    from fairl_bench.values.comparison import TwoMethods as TwoMethods
+    from fairl_bench.values.coordinates import CellName as CellName
+    from fairl_bench.values.coordinates import Coordinates as Coordinates
+    from fairl_bench.values.coordinates import Group as Group
+    from fairl_bench.values.coordinates import Row as Row
+    from fairl_bench.values.coordinates import Run as Run
+    from fairl_bench.values.coordinates import Setting as Setting
+    from fairl_bench.values.coordinates import World as World
+    from fairl_bench.values.data import Examples as Examples
+    from fairl_bench.values.data import Floats as Floats
+    from fairl_bench.values.data import Labels as Labels
+    from fairl_bench.values.data import Pairs as Pairs
+    from fairl_bench.values.data import Rows as Rows
+    from fairl_bench.values.data import Scored as Scored
+    from fairl_bench.values.data import Truth as Truth
+    from fairl_bench.values.data import Vectors as Vectors
+    from fairl_bench.values.history import History as History
+    from fairl_bench.values.known import Known as Known
+    from fairl_bench.values.language_models import Asked as Asked
+    from fairl_bench.values.language_models import Completions as Completions
+    from fairl_bench.values.language_models import Model as Model
+    from fairl_bench.values.language_models import Sampling as Sampling
+    from fairl_bench.values.language_models import Site as Site
+    from fairl_bench.values.realigned import Realigned as Realigned
+    from fairl_bench.values.records import Evidence as Evidence
+    from fairl_bench.values.records import Measure as Measure
+    from fairl_bench.values.records import Record as Record
+    from fairl_bench.values.records import measured as measured
+    from fairl_bench.values.resources import Resources as Resources
+    from fairl_bench.values.rows import Runs as Runs
+    from fairl_bench.values.sheets import Sheet as Sheet
+    from fairl_bench.values.stage import Stage as Stage
+    from fairl_bench.values.table import Table as Table
+    from fairl_bench.values.training import Head as Head
+    from fairl_bench.values.training import Inputs as Inputs
+    from fairl_bench.values.training import Preferences as Preferences
+    from fairl_bench.values.training import Reward as Reward
+    from fairl_bench.values.training import Stop as Stop
+    from fairl_bench.values.training import Task as Task
+    from fairl_bench.values.training import Training as Training
+    from fairl_bench.values.verdicts import Claim as Claim
+    from fairl_bench.values.verdicts import Effect as Effect
+    from fairl_bench.values.verdicts import Verdict as Verdict
     from fairl_bench.views import Drawn as Drawn
     from fairl_bench.views import Panel as Panel
     from fairl_bench.views import Report as Report

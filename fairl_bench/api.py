@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from fairl_bench.preview.checked import Checked
     from fairl_bench.results.results import Results as Folder
     from fairl_bench.reward.saved import SavedRewards
-    from fairl_bench.table import Table
-    from fairl_bench.verdicts import Verdict
+    from fairl_bench.values.table import Table
+    from fairl_bench.values.verdicts import Verdict
 
 
 def check(
@@ -62,7 +62,7 @@ def run(
     "seed": 0}``.  With ``isolate``, plugins work in a process of their own, as the command has it.  A part that fails
     is in `Results.failures`; what the user must change raises `FairlError`.
     """
-    from fairl_bench.live import show_progress
+    from fairl_bench.display.live import show_progress
 
     with show_progress() as progress:
         finished = run_suite(

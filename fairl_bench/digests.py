@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fairl_bench.errors import DataError
+from fairl_bench.guards.untrusted import open_file
 from fairl_bench.textfiles import opened
-from fairl_bench.untrusted import open_file
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from fairl_bench.component import Component
 from fairl_bench.errors import DamagedArtefact, StoreError
-from fairl_bench.stage import Stage
+from fairl_bench.values.stage import Stage
 
 Job = Sequence[Stage]
 Moved = Callable[[str, float, str], None]  # key of a job's first stage, share done, note

@@ -21,7 +21,7 @@ import pluggy
 from fairl_bench.component import Component
 
 if TYPE_CHECKING:
-    from fairl_bench.table import Table
+    from fairl_bench.values.table import Table
 
 hookspec = pluggy.HookspecMarker("fairl_bench")
 hookimpl = pluggy.HookimplMarker("fairl_bench")

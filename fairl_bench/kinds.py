@@ -10,16 +10,16 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.component import Component, RunTime, Settings
-from fairl_bench.data import Examples, Floats, Pairs, Scored, Truth, Vectors
 from fairl_bench.executor import Executor
-from fairl_bench.language_models import Asked, Model, Sampling, Site
+from fairl_bench.guards.truncation import Tokens
 from fairl_bench.metrics import Metric
 from fairl_bench.progress import report
-from fairl_bench.records import Evidence, Measure
-from fairl_bench.resources import Resources
 from fairl_bench.science.streams import stream
-from fairl_bench.training import Head, Inputs, Reward, Task
-from fairl_bench.truncation import Tokens
+from fairl_bench.values.data import Examples, Floats, Pairs, Scored, Truth, Vectors
+from fairl_bench.values.language_models import Asked, Model, Sampling, Site
+from fairl_bench.values.records import Evidence, Measure
+from fairl_bench.values.resources import Resources
+from fairl_bench.values.training import Head, Inputs, Reward, Task
 from fairl_bench.views import Panel, ReportFigure, ReportTable
 
 if TYPE_CHECKING:

@@ -6,18 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fairl_bench.comparison import Comparison
 from fairl_bench.component import Component
-from fairl_bench.coordinates import Row
-from fairl_bench.history import History
-from fairl_bench.known import Known
 from fairl_bench.metrics import Metrics
-from fairl_bench.realigned import Realigned
-from fairl_bench.records import Record
-from fairl_bench.rows import Runs
-from fairl_bench.sheets import Sheet
-from fairl_bench.table import Table
-from fairl_bench.verdicts import Verdict
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.history import History
+from fairl_bench.values.known import Known
+from fairl_bench.values.realigned import Realigned
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.table import Table
+from fairl_bench.values.verdicts import Verdict
 
 
 class Picture(NamedTuple):

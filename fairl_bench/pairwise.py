@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import Method
-from fairl_bench.training import Reward, Stop, Task, Training
+from fairl_bench.values.training import Reward, Stop, Task, Training
 
 if TYPE_CHECKING:
     from torch import Tensor

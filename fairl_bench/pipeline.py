@@ -22,18 +22,18 @@ from fairl_bench.engine.resources import limited
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
 from fairl_bench.executor import Executor, JobRunner, Workplace
-from fairl_bench.isolation import isolated
+from fairl_bench.guards.isolation import isolated
 from fairl_bench.preview.split_sizes import checked_sizes
-from fairl_bench.records import Record
 from fairl_bench.results.results import Results
 from fairl_bench.results.run_folder import RunFolder
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.registry import Registry
-from fairl_bench.table import Table
 from fairl_bench.tables.formats import rendered_files
-from fairl_bench.verdicts import Verdict
+from fairl_bench.values.records import Record
+from fairl_bench.values.table import Table
+from fairl_bench.values.verdicts import Verdict
 
 
 class Finished(NamedTuple):

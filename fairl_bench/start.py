@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairl_bench.coordinates import MATRIX
 from fairl_bench.errors import FairlError, suggest
+from fairl_bench.values.coordinates import MATRIX
 
 if TYPE_CHECKING:
     from fairl_bench.engine.execute import Watcher
@@ -27,7 +27,7 @@ Only = Mapping[str, Any]
 
 def read_suite(suite: SuiteSource, set: Changes) -> Study:
     """The study of a suite with these values set."""
-    from fairl_bench.isolation import isolated
+    from fairl_bench.guards.isolation import isolated
     from fairl_bench.suite.read import read_study
 
     with isolated():

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
-from fairl_bench.comparison import Question, TwoMethods
 from fairl_bench.component import Component, Spec
-from fairl_bench.data import GOLD
 from fairl_bench.material import Material, Picture
-from fairl_bench.records import Record
-from fairl_bench.table import Table
+from fairl_bench.values.comparison import Question, TwoMethods
+from fairl_bench.values.data import GOLD
+from fairl_bench.values.records import Record
+from fairl_bench.values.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -182,7 +182,7 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a language model of one block, barely trained."""
     from fairl_bench.builtin.lms.tiny import TinyLM
     from fairl_bench.builtin.testsets import ToyTexts
-    from fairl_bench.language_models import Site
+    from fairl_bench.values.language_models import Site
 
     corpus = ToyTexts.named("toy-comments", n=80, shift=0.0)
     shape = {"layers": 1, "width": 16, "heads": 2, "vocab": 320, "context": 64, "length": 16, "batch": 4}
@@ -237,12 +237,12 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
 
     from fairl_bench.builtin.evaluators.realignment import Realignment
     from fairl_bench.builtin.shared.alignment_probe import FILE
-    from fairl_bench.coordinates import Coordinates, Run, World
-    from fairl_bench.data import Examples, Truth
     from fairl_bench.kinds import Judge
-    from fairl_bench.language_models import Completions
-    from fairl_bench.realigned import Realigned
-    from fairl_bench.records import Evidence, Measure, Record
+    from fairl_bench.values.coordinates import Coordinates, Run, World
+    from fairl_bench.values.data import Examples, Truth
+    from fairl_bench.values.language_models import Completions
+    from fairl_bench.values.realigned import Realigned
+    from fairl_bench.values.records import Evidence, Measure, Record
 
     class Spelled(Judge):
         def judge(self, examples: Examples) -> dict[str, Truth]:

@@ -16,13 +16,13 @@ from click.testing import Result
 
 import fairl_bench
 from fairl_bench import FairlError, Results, Table
-from fairl_bench.coordinates import CELL_AXES
+from fairl_bench.display.notebook import NotebookProgress, in_notebook
 from fairl_bench.errors import DataError, ResultsError, SuiteError, UnknownName
-from fairl_bench.notebook import NotebookProgress, in_notebook
-from fairl_bench.records import COLUMNS
 from fairl_bench.results.frames import SCORE_COLUMNS
-from fairl_bench.stage import Stage
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.coordinates import CELL_AXES
+from fairl_bench.values.records import COLUMNS
+from fairl_bench.values.stage import Stage
 
 Cli = Callable[..., Result]
 Write = Callable[..., Path]

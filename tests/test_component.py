@@ -11,10 +11,10 @@ import pytest
 from pydantic import Field, ValidationError
 
 from fairl_bench.component import Component, DataFile, PathText, RunTime, Settings, tuples
-from fairl_bench.data import Examples, Truth
 from fairl_bench.kinds import Encoder, Judge, Method, Source, TestSet
 from fairl_bench.suite.registry import Registry
-from fairl_bench.training import Head
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.training import Head
 
 REGISTRY = Registry(installed=False)
 

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from fairl_bench.component import Component, Settings
-from fairl_bench.data import GOLD, Pairs, Scored, Truth
 from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Method
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.pipeline import Finished
-from fairl_bench.records import Measure
 from fairl_bench.science.failures import Signal
 from fairl_bench.science.resampling import RIGHT_PAIRS
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_detector, check_encoder, check_evaluator, check_method, planted
-from fairl_bench.training import Head, Reward, Task
+from fairl_bench.values.data import GOLD, Pairs, Scored, Truth
+from fairl_bench.values.records import Measure
+from fairl_bench.values.training import Head, Reward, Task
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 BUILT_IN = Registry(installed=False)

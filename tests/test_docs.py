@@ -71,7 +71,7 @@ def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
 def test_the_page_of_inputs_names_what_there_is():
     import fairl_bench
     from fairl_bench.kinds import Encoder, Source
-    from fairl_bench.training import Training
+    from fairl_bench.values.training import Training
 
     page = (ROOT / "docs" / "inputs.md").read_text()
     assert set(re.findall(r"from fairl_bench import (\w+)", page)) <= set(fairl_bench.__all__)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fairl_bench.pipeline import run
-from fairl_bench.records import Record
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.records import Record
 
 SUITE = Path(__file__).parent.parent / "suites" / "identifiability.yaml"
 AXES = {"model": ["plain", "cone", "noisy"], "method": ["max-entropy"], "replicate": ["0"], "seed": ["0"]}

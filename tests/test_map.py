@@ -88,7 +88,9 @@ def test_what_is_not_there_is_noticed() -> None:
         "fairl_bench/room.py",
         "suites/nowhere.yaml",
     ]
-    assert missing_names("`fairl_bench.data.Pairs`, `fairl_bench.data.Couples`") == ["fairl_bench.data.Couples"]
-    assert missing_in_tree("<!-- map -->\n```\nfairl_bench/\n  data room   words\n  tables/  x\n```") == [
+    assert missing_names("`fairl_bench.values.data.Pairs`, `fairl_bench.values.data.Couples`") == [
+        "fairl_bench.values.data.Couples"
+    ]
+    assert missing_in_tree("<!-- map -->\n```\nfairl_bench/\n  kinds room   words\n  tables/  x\n```") == [
         "fairl_bench/room"
     ]

@@ -15,7 +15,7 @@ from click.testing import Result
 
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.registry import Registry
-from fairl_bench.table import Table
+from fairl_bench.values.table import Table
 
 PLUGIN = Path(__file__).parent.parent / "plugins" / "mlflow_tracking.py"
 Cli = Callable[..., Result]

@@ -15,11 +15,11 @@ from click.testing import Result
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.records import Record
 from fairl_bench.results import record_file
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.records import Record
 
 Write = Callable[..., Path]
 Cli = Callable[..., Result]

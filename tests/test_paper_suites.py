@@ -15,11 +15,11 @@ from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.testsets import ToyTexts
 from fairl_bench.digests import canonical
 from fairl_bench.kinds import LM
-from fairl_bench.language_models import Site
 from fairl_bench.results import record_file
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.yaml import load
+from fairl_bench.values.language_models import Site
 
 Cli = Callable[..., Result]
 

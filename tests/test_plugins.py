@@ -17,7 +17,7 @@ from fairl_bench.kinds import Method
 from fairl_bench.science.runs import Batch
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import Planted, check_method, planted
-from fairl_bench.training import Head, Inputs, Reward
+from fairl_bench.values.training import Head, Inputs, Reward
 
 PLUGINS = sorted((Path(__file__).parent.parent / "plugins").glob("*.py"))
 REGISTRY = Registry(PLUGINS, installed=False)

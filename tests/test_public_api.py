@@ -122,8 +122,8 @@ def test_every_type_in_a_public_signature_is_public() -> None:
 @pytest.mark.parametrize(
     "hidden",
     [
-        ("fairl_bench.records", "Evidence"),  # in a method
-        ("fairl_bench.training", "Training"),  # in a field
+        ("fairl_bench.values.records", "Evidence"),  # in a method
+        ("fairl_bench.values.training", "Training"),  # in a field
         ("fairl_bench.science.failures", "FailurePlan"),  # imported for types alone
         ("fairl_bench.reward.function", "RecoveredReward"),  # in a function
     ],

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from fairl_bench.pipeline import run
-from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.published import Published, read_published
 from fairl_bench.results.regress import Line, Measured, regress
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump, load
+from fairl_bench.values.records import Record
 
 FOLDER = Path(__file__).parent.parent / "results" / "reference"
 REFERENCE = FOLDER / "reference.yaml"

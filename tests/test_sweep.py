@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 
 from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.records import Record
 from fairl_bench.results import record_file
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
+from fairl_bench.values.records import Record
 
 Run = Callable[..., Finished]
 T, W = "methods.max-entropy.temperature", "head.width"

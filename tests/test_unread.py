@@ -21,18 +21,18 @@ from fairl_bench.builtin.judges.linear import Linear
 from fairl_bench.builtin.judges.sequence_classifier import SequenceClassifier
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.shared.label_columns import GoldColumn
-from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Embeddings, Examples, Pairs, Split
 from fairl_bench.errors import DataError
+from fairl_bench.guards.truncation import TextsRead, log_of_reads, report_read
 from fairl_bench.html.warnings import warnings
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.pairs.preferences import equal_pairs, preferences
 from fairl_bench.pipeline import Finished
-from fairl_bench.preferences import equal_pairs, preferences
 from fairl_bench.results.unread import unread
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.score import score
 from fairl_bench.testing import check_encoder
-from fairl_bench.training import Inputs, Reward, Training
-from fairl_bench.truncation import TextsRead, log_of_reads, report_read
+from fairl_bench.values.data import DROPPED, TEST, TRAIN, VALIDATION, Embeddings, Examples, Pairs, Split
+from fairl_bench.values.training import Inputs, Reward, Training
 
 SEED = random.Random(7)
 WINDOW = 12

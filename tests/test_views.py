@@ -10,13 +10,13 @@ import pytest
 from click.testing import Result
 from matplotlib.figure import Figure
 
-from fairl_bench.given import GivenMaterial
 from fairl_bench.html.page import page
 from fairl_bench.material import Material
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
-from fairl_bench.table import Table
 from fairl_bench.testing import check_figure, check_panel, check_table, planted_material
+from fairl_bench.values.table import Table
 from fairl_bench.views import Drawn, Panel, ReportFigure, ReportTable
 
 Cli = Callable[..., Result]

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairl_bench.comparison import ALPHA, Comparison
 from fairl_bench.metrics import Metric
 from fairl_bench.results.results import Results, read_results
-from fairl_bench.rows import mean_and_spread, selection_of, summary
 from fairl_bench.suite.yaml import load
+from fairl_bench.values.comparison import ALPHA, Comparison
+from fairl_bench.values.rows import mean_and_spread, selection_of, summary
 
 
 class Column(NamedTuple):

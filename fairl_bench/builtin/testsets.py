@@ -13,12 +13,12 @@ from fairl_bench.builtin.shared.file_rows import CHECKED, Row, count_rows, jsonl
 from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
 from fairl_bench.builtin.shared.number_columns import TextGold, ValueColumn, check_numbers
 from fairl_bench.component import DataFile
-from fairl_bench.data import GOLD, Examples, Labels, Rows, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Ask, Judge, Prompts, TestSet
-from fairl_bench.language_models import NOTHING, Completions, Sampling
 from fairl_bench.toy.frames import CASES, Case
 from fairl_bench.toy.grammar import Hard, comments
+from fairl_bench.values.data import GOLD, Examples, Labels, Rows, Truth
+from fairl_bench.values.language_models import NOTHING, Completions, Sampling
 
 
 class JsonlTexts(TestSet):

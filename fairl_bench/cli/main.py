@@ -62,7 +62,7 @@ class _Group(click.Group):
 def _sentence(error: Exception) -> str | None:
     """An expected error, or one of a plugin's code, as it is printed; None for a mistake of ours."""
     from fairl_bench.errors import FairlError, brief
-    from fairl_bench.printable import safe
+    from fairl_bench.guards.printable import safe
     from fairl_bench.suite.drop_ins import blame
 
     reason = str(error) if isinstance(error, FairlError) else blame(error)

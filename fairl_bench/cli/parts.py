@@ -19,7 +19,7 @@ def schema(plugin: tuple[Path, ...]) -> None:
     """Print the JSON Schema of suites, with the fields of every part, for an editor."""
     import json
 
-    from fairl_bench.isolation import isolated
+    from fairl_bench.guards.isolation import isolated
     from fairl_bench.suite.schema import json_schema
 
     registry = _registry(plugin)
@@ -56,7 +56,7 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
     from tabulate import tabulate
 
     from fairl_bench.errors import UnknownName
-    from fairl_bench.isolation import isolated
+    from fairl_bench.guards.isolation import isolated
     from fairl_bench.kinds import KINDS
     from fairl_bench.suite.schema import fields
 

@@ -93,7 +93,7 @@ def serve(
 
 
 def _say(message: str) -> None:
-    from fairl_bench.printable import printable
+    from fairl_bench.guards.printable import printable
 
     click.echo(printable(message), err=True)
 
@@ -101,7 +101,7 @@ def _say(message: str) -> None:
 def _saved(
     reward: Path, plugins: tuple[Path, ...], encoder: tuple[str, ...], upstream: tuple[str, ...]
 ) -> RecoveredReward:
-    from fairl_bench.isolation import isolated
+    from fairl_bench.guards.isolation import isolated
     from fairl_bench.reward.load import load_reward
 
     fields, started = _assigned("--encoder", encoder), _assigned("--upstream", upstream)

@@ -49,7 +49,7 @@ def run(
 
     The results folder gets records, tables, figures, and report.html, which opens offline in a browser.
     """
-    from fairl_bench.live import Progress
+    from fairl_bench.display.live import Progress
     from fairl_bench.start import run_suite
 
     with Progress(sys.stderr) as progress:
@@ -85,7 +85,7 @@ def _axes(only: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _conclude(finished: Finished) -> None:
     """Print the tables of a run, its failures and where the results are; leave with its exit code."""
-    from fairl_bench.printable import safe
+    from fairl_bench.guards.printable import safe
 
     outcome = finished.outcome
     for table in finished.tables:

@@ -43,7 +43,7 @@ def _open(place: str | None) -> Store:
 def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
     """List the artefacts: kind, title, size, age, key."""
     from fairl_bench.errors import FairlError, suggest
-    from fairl_bench.secrets import hidden
+    from fairl_bench.guards.secrets import hidden
     from fairl_bench.store.housekeeping import entries
     from fairl_bench.store.listing import listing
 
@@ -62,7 +62,7 @@ def ls(place: str | None, kinds: tuple[str, ...], form: str) -> None:
 @_FORMAT
 def size(place: str | None, form: str) -> None:
     """Show how much each kind takes up, checkpoints and damaged artefacts too."""
-    from fairl_bench.secrets import hidden
+    from fairl_bench.guards.secrets import hidden
     from fairl_bench.store.housekeeping import entries, leftovers
     from fairl_bench.store.listing import totals
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairl_bench.printable import printable
+from fairl_bench.guards.printable import printable
 
 if TYPE_CHECKING:
-    from fairl_bench.table import Table
+    from fairl_bench.values.table import Table
 
 
 def rendered(tables: Sequence[Table], form: str) -> str:

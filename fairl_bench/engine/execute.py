@@ -11,8 +11,8 @@ from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.stages.known import STAGE_KINDS
 from fairl_bench.errors import DamagedArtefact, StoreError
 from fairl_bench.executor import Attempt, Job, JobReport, JobRunner
-from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
+from fairl_bench.values.stage import Stage
 
 _ORDER = {name: number for number, name in enumerate(STAGE_KINDS)}
 

@@ -7,19 +7,19 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fairl_bench.coordinates import Coordinates, Row
-from fairl_bench.data import PREFERRED
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DataError
-from fairl_bench.finished import FinishedCell, FinishedModel, FinishedReward, FinishedRun, FinishedWorld, Stored
-from fairl_bench.records import Measure, Record
-from fairl_bench.rows import Runs
-from fairl_bench.stage import Stage
 from fairl_bench.store.artefacts import EVIDENCE, PLACE, REWARD
 from fairl_bench.suite.suite import Suite
+from fairl_bench.values.coordinates import Coordinates, Row
+from fairl_bench.values.data import PREFERRED
+from fairl_bench.values.finished import FinishedCell, FinishedModel, FinishedReward, FinishedRun, FinishedWorld, Stored
+from fairl_bench.values.records import Measure, Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.stage import Stage
 
 if TYPE_CHECKING:
     import pyarrow as pa

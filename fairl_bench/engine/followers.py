@@ -13,12 +13,12 @@ from fairl_bench.engine.execute import Outcome, Watcher, missing
 from fairl_bench.engine.plan import Plan
 from fairl_bench.errors import DamagedArtefact, FairlError, message_of
 from fairl_bench.executor import Job
+from fairl_bench.guards.isolation import isolated
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
-from fairl_bench.isolation import isolated
-from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study
-from fairl_bench.table import Table
+from fairl_bench.values.stage import Stage
+from fairl_bench.values.table import Table
 
 STARTED, STAGE, FINISHED = "fairl_run_started", "fairl_stage_finished", "fairl_run_finished"
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
 from fairl_bench.digests import canonical, file_digest
 from fairl_bench.errors import PluginError
-from fairl_bench.secrets import is_secret
+from fairl_bench.guards.secrets import is_secret
 from fairl_bench.suite.part_digest import source_digest
 from fairl_bench.suite.registry import Registry
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fairl_bench.coordinates import Coordinates, World
-from fairl_bench.stage import Stage
+from fairl_bench.values.coordinates import Coordinates, World
+from fairl_bench.values.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 from fairl_bench.component import Component, Settings
-from fairl_bench.coordinates import World
 from fairl_bench.digests import canonical
 from fairl_bench.engine.keys import answering
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
@@ -33,9 +32,10 @@ from fairl_bench.kinds import (
     Source,
     TestSet,
 )
-from fairl_bench.stage import UPSTREAM
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import PAIRS, Named, Suite
+from fairl_bench.values.coordinates import World
+from fairl_bench.values.stage import UPSTREAM
 
 
 def plan(study: Study) -> Plan:

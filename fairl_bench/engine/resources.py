@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from fairl_bench.component import Component, Settings
 from fairl_bench.kinds import LM, Source
-from fairl_bench.resources import Resources, size_in_bytes
+from fairl_bench.values.resources import Resources, size_in_bytes
 
 if TYPE_CHECKING:
-    from fairl_bench.stage import Stage
+    from fairl_bench.values.stage import Stage
 
 
 def needs(parts: Iterable[Component]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from fairl_bench.answers import measures
-from fairl_bench.data import Floats, Scored
+from fairl_bench.guards.answers import measures
 from fairl_bench.kinds import Evaluator
-from fairl_bench.records import Evidence, Measure
+from fairl_bench.values.data import Floats, Scored
+from fairl_bench.values.records import Evidence, Measure
 
 MISRANKED, NEAR_TIE = "misranked", "near-tie"
 _MARK = "@"  # between data and slice; no name of a data set has one

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fairl_bench.data import DROPPED, TEST, TRAIN, VALIDATION, Examples, Rows, Split
 from fairl_bench.errors import DataError
 from fairl_bench.science.division import codes, divide, sharing
 from fairl_bench.science.streams import stream
+from fairl_bench.values.data import DROPPED, TEST, TRAIN, VALIDATION, Examples, Rows, Split
 
 
 def split_pairs(

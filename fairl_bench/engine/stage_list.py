@@ -13,8 +13,8 @@ from fairl_bench.engine.known_parts import KnownParts
 from fairl_bench.engine.resources import needs
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.errors import SuiteError
-from fairl_bench.stage import SHARD, Stage
 from fairl_bench.suite.read import Study
+from fairl_bench.values.stage import SHARD, Stage
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

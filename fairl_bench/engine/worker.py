@@ -11,13 +11,13 @@ from typing import Any
 from fairl_bench.engine.stages.kind import Answer, StageInputs
 from fairl_bench.engine.stages.known import STAGE_KINDS
 from fairl_bench.errors import Changed
-from fairl_bench.isolation import end_forked_copy
-from fairl_bench.secrets import hidden_in
-from fairl_bench.stage import Stage
+from fairl_bench.guards.isolation import end_forked_copy
+from fairl_bench.guards.secrets import hidden_in
+from fairl_bench.guards.truncation import ReadLog, log_of_reads
 from fairl_bench.store.store import Store
 from fairl_bench.suite.drop_ins import refuse_loose_imports
 from fairl_bench.suite.registry import Registry
-from fairl_bench.truncation import ReadLog, log_of_reads
+from fairl_bench.values.stage import Stage
 
 
 class Worker:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fairl_bench.coordinates import Row
 from fairl_bench.figures.lines import beside, labels_of, line, titled
 from fairl_bench.figures.style import canvas, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
-from fairl_bench.records import Record
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.records import Record
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fairl_bench.coordinates import Row
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.rows import named, selection_of, shown_axes
-from fairl_bench.table import Table, Value
 from fairl_bench.tables.leaderboard import leaderboards
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.rows import named, selection_of, shown_axes
+from fairl_bench.values.table import Table, Value
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fairl_bench.coordinates import Row
-from fairl_bench.data import Floats
 from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, look
-from fairl_bench.rows import named, shown_axes
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.data import Floats
+from fairl_bench.values.rows import named, shown_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

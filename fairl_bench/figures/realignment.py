@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Group, Row
-from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.lines import beside, dark, labels_of, line, line_style, look_of, titled
 from fairl_bench.figures.style import MUTED, brief, canvas, grid, styled
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.realigned import DATA, budget, placed
-from fairl_bench.records import Record
 from fairl_bench.tables.realignment_at_kl import first_places
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Group, Row
+from fairl_bench.values.data import GOLD, Floats
+from fairl_bench.values.realigned import DATA, budget, placed
+from fairl_bench.values.records import Record
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.coordinates import Run
-from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled
 from fairl_bench.figures.variants import has_variants, in_file_name
 from fairl_bench.material import Material
-from fairl_bench.sheets import Sheet
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import GOLD, Floats, Scored
+from fairl_bench.values.sheets import Sheet
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fairl_bench.comparison import Comparison
 from fairl_bench.figures.style import Look, brief, canvas, look, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.records import Record
 from fairl_bench.tables.leaderboard import leaderboards
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.records import Record
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

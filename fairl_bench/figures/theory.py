@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.data import Floats
 from fairl_bench.figures.style import BAD, GOOD, MUTED, canvas, styled
 from fairl_bench.science.identifiability import Feasible, draw
+from fairl_bench.values.data import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.data import Floats
 from fairl_bench.figures.style import BAD, GOOD, brief, canvas, grid, styled
 from fairl_bench.figures.variants import has_variants
-from fairl_bench.history import History
 from fairl_bench.material import Material
+from fairl_bench.values.data import Floats
+from fairl_bench.values.history import History
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.data import GOLD, Floats
 from fairl_bench.figures.style import SHADES, brief, canvas, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
-from fairl_bench.sheets import Sheet
+from fairl_bench.values.data import GOLD, Floats
+from fairl_bench.values.sheets import Sheet
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fairl_bench.figures.leaderboard import number
-from fairl_bench.table import Table, Value
+from fairl_bench.values.table import Table, Value
 
 _WHERE = ("model", "encoder", "method", "variant", "data", "slice", "truth", "metric", "other")
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairl_bench.coordinates import Run
-from fairl_bench.data import Floats, Rows
 from fairl_bench.figures.rewards import standardised
-from fairl_bench.sheets import Sheet, Values
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import Floats, Rows
+from fairl_bench.values.sheets import Sheet, Values
 
 TEXTS: Final = 12_000  # of all data sets together, ...
 LETTERS: Final = 3_500_000  # ... and their letters: what keeps the page below 8 MB

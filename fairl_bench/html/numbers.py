@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fairl_bench.records import Record
+from fairl_bench.values.records import Record
 
 COLUMNS: Final = ("model", "encoder", "method", "variant", "data", "slice", "truth", "metric", "other", "note", "stage")
 _KEY: Final = 16  # letters of a stage's key that tell it apart, as the names of logs do

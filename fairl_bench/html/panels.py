@@ -11,7 +11,7 @@ from fairl_bench.html.page import inlined
 from fairl_bench.html.samples import samples
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
-from fairl_bench.sheets import Values
+from fairl_bench.values.sheets import Values
 from fairl_bench.views import Panel
 
 

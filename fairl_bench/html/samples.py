@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fairl_bench.coordinates import Row, Setting
 from fairl_bench.html.examples import cut
-from fairl_bench.realigned import Realigned
+from fairl_bench.values.coordinates import Row, Setting
+from fairl_bench.values.realigned import Realigned
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fairl_bench.engine.planner import plan
-from fairl_bench.isolation import isolated
+from fairl_bench.guards.isolation import isolated
 from fairl_bench.preview.estimate import Work, estimate
 from fairl_bench.preview.split_sizes import Sizes, checked_sizes
 from fairl_bench.store.store import Store

@@ -11,9 +11,9 @@ from fairl_bench.engine.execute import missing
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.shards import count_of
 from fairl_bench.kinds import Source, TestSet
-from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.stage import Stage
 
 _SECONDS_A_TEXT = 0.008  # all-MiniLM-L6-v2 on two cores, texts of 25 words
 _SECONDS_A_STEP = 0.0003  # a run's step on one core, 384 -> 64 -> 1, batch 32

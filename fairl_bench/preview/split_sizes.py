@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import NamedTuple
 
-from fairl_bench.data import Examples, Split
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.splits import divided
 from fairl_bench.errors import DataError, StoreError
-from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Judge, Source
-from fairl_bench.stage import Stage
+from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.store import artefacts
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import placed_error
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.data import Examples, Split
+from fairl_bench.values.stage import Stage
 
 MOST = 50_000
 """Pairs of a source that are read for their split alone; a larger one is divided when it is run."""

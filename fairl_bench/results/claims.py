@@ -10,17 +10,17 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison, Question
-from fairl_bench.coordinates import Group, Setting
 from fairl_bench.metrics import Metric, Metrics
-from fairl_bench.records import Record
-from fairl_bench.rows import selection_of
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_of_equivalence, power, two_sided
 from fairl_bench.science.ranks import holm
-from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.selections import named_variant, without_selection
-from fairl_bench.verdicts import Claim, Effect, Said, Verdict
+from fairl_bench.values.comparison import Comparison, Question
+from fairl_bench.values.coordinates import Group, Setting
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import selection_of
+from fairl_bench.values.sheets import Sheet, Values
+from fairl_bench.values.verdicts import Claim, Effect, Said, Verdict
 
 DEPENDS: Final = "depends on the selection"
 ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fairl_bench.comparison import Comparison, Question, TwoMethods
-from fairl_bench.coordinates import Run
-from fairl_bench.data import GOLD, PREFERRED, Floats
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.metrics import Metrics
-from fairl_bench.records import Record
 from fairl_bench.results.paired import compared
 from fairl_bench.results.results import Results, read_results
 from fairl_bench.results.two_runs import disagreements
-from fairl_bench.sheets import Sheet, Values
+from fairl_bench.values.comparison import Comparison, Question, TwoMethods
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import GOLD, PREFERRED, Floats
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.views import questions
 
 METRICS = ("accuracy", "f1", "auc", "starc")

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench.coordinates import CELL_AXES, Run
-from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.sheets import Sheet
 from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
+from fairl_bench.values.coordinates import CELL_AXES, Run
+from fairl_bench.values.data import GOLD, PREFERRED, Examples, Truth
+from fairl_bench.values.sheets import Sheet
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
 _EXAMPLE = ("dataset", "split", "example", "pair", "role", "group", "prompt", "text")

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from fairl_bench.data import Examples
 from fairl_bench.digests import digest
-from fairl_bench.finished import FinishedCell, FinishedWorld, Stored
 from fairl_bench.results.folder import alike, distinct
+from fairl_bench.values.data import Examples
+from fairl_bench.values.finished import FinishedCell, FinishedWorld, Stored
 
 ROLES = {1: "preferred", -1: "rejected", 0: None}
 

@@ -9,27 +9,27 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Row, Run
-from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.errors import DataError, Undefined, UnknownName
-from fairl_bench.history import History
-from fairl_bench.known import Known
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.realigned import Realigned
-from fairl_bench.records import Measure, Record, measured
 from fairl_bench.results.csv_scores import Given, read_scores
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.statistics import Statistics, statistics
-from fairl_bench.rows import Runs
 from fairl_bench.science import agreement, classification, starc
-from fairl_bench.sheets import Sheet
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import tables_of
-from fairl_bench.table import Table
-from fairl_bench.verdicts import Verdict
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row, Run
+from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
+from fairl_bench.values.history import History
+from fairl_bench.values.known import Known
+from fairl_bench.values.realigned import Realigned
+from fairl_bench.values.records import Measure, Record, measured
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.table import Table
+from fairl_bench.values.verdicts import Verdict
 from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
 
 LABELS = ("accuracy", "f1")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from fairl_bench.coordinates import CELL_AXES, Run
-from fairl_bench.data import GOLD
-from fairl_bench.records import COLUMNS, KEY, Record
-from fairl_bench.sheets import Sheet
+from fairl_bench.values.coordinates import CELL_AXES, Run
+from fairl_bench.values.data import GOLD
+from fairl_bench.values.records import COLUMNS, KEY, Record
+from fairl_bench.values.sheets import Sheet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairl_bench.history import History
 from fairl_bench.results.folder import ResultsFolder, readable
 from fairl_bench.results.scores import cell_of
+from fairl_bench.values.history import History
 
 
 def read_histories(files: ResultsFolder) -> list[History]:

@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairl_bench.comparison import Comparison
 from fairl_bench.results.folder import readable
+from fairl_bench.values.comparison import Comparison
 
 if TYPE_CHECKING:
     import pyarrow as pa

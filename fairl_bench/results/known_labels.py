@@ -6,9 +6,9 @@ import math
 from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from fairl_bench.known import Known, OfValues
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.sheets import Sheet
+from fairl_bench.values.known import Known, OfValues
+from fairl_bench.values.sheets import Sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from pathlib import PurePosixPath
 
 from fairl_bench.results.folder import ResultsFolder, readable
-from fairl_bench.table import Table
+from fairl_bench.values.table import Table
 
 
 def tables_besides(files: ResultsFolder, known: Container[str]) -> Iterator[Table]:

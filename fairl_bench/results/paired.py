@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison, Question
-from fairl_bench.coordinates import Run, Setting
-from fairl_bench.data import Floats, Rows
 from fairl_bench.errors import Undefined
 from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.results.resampled import Resampling
@@ -22,7 +19,10 @@ from fairl_bench.science.power import two_sided
 from fairl_bench.science.ranks import holm
 from fairl_bench.science.resampling import Clustered, Draws
 from fairl_bench.science.streams import stream
-from fairl_bench.sheets import Sheet, Values
+from fairl_bench.values.comparison import Comparison, Question
+from fairl_bench.values.coordinates import Run, Setting
+from fairl_bench.values.data import Floats, Rows
+from fairl_bench.values.sheets import Sheet, Values
 
 RESAMPLES = 10_000
 FEWEST = 10  # clusters below which resampling them says too little: Student's t over units is all there is

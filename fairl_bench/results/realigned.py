@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import Comparison, Question
-from fairl_bench.coordinates import Run, Setting
-from fairl_bench.data import GOLD, Examples, Floats, Rows
 from fairl_bench.errors import ResultsError
 from fairl_bench.metrics import Metrics
-from fairl_bench.realigned import AFTER, DATA, Realigned, budget, placed
-from fairl_bench.records import Record
 from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.paired import RESAMPLES, RunsOfSetting
 from fairl_bench.results.scores import cell_of
 from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
-from fairl_bench.sheets import Place, Sheet, Values
+from fairl_bench.values.comparison import Comparison, Question
+from fairl_bench.values.coordinates import Run, Setting
+from fairl_bench.values.data import GOLD, Examples, Floats, Rows
+from fairl_bench.values.realigned import AFTER, DATA, Realigned, budget, placed
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Place, Sheet, Values
 
 if TYPE_CHECKING:
     import pyarrow as pa

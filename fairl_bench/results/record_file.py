@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairl_bench.records import COLUMNS, KEY, Record
 from fairl_bench.results.folder import parquet, readable
+from fairl_bench.values.records import COLUMNS, KEY, Record
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,17 +9,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import ALPHA, Comparison
-from fairl_bench.coordinates import Setting
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.metrics import Metric, Metrics
-from fairl_bench.records import Record
 from fairl_bench.results.claims import ReadSheets, compared, effect_of
 from fairl_bench.results.evaluate import Class, evaluate
 from fairl_bench.results.published import Margin, Number, Ordering, Published, RecordKey, record_key
 from fairl_bench.results.results import read_results
-from fairl_bench.rows import summary
 from fairl_bench.science.intervals import Summary, welch
+from fairl_bench.values.comparison import ALPHA, Comparison
+from fairl_bench.values.coordinates import Setting
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import summary
 
 EQUIVALENCE = 0.9  # two one-sided tests at 5 % are this interval within the margin (Schuirmann 1987)
 _ANY = ""  # a number is looked for whatever its model

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairl_bench.coordinates import Run
-from fairl_bench.data import Floats, Rows
 from fairl_bench.metrics import Metric
 from fairl_bench.science.resampling import Clustered, Form, On, Sample
-from fairl_bench.sheets import Sheet, Values
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import Floats, Rows
+from fairl_bench.values.sheets import Sheet, Values
 
 
 class Resampling:

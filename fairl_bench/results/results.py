@@ -11,15 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Row, Run
 from fairl_bench.errors import ResultsError, UnknownName
-from fairl_bench.history import History
-from fairl_bench.known import Known
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.realigned import Realigned
-from fairl_bench.records import Record
 from fairl_bench.results import record_file
 from fairl_bench.results.declared import read_metrics
 from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
@@ -30,13 +24,19 @@ from fairl_bench.results.realigned import read_realigned
 from fairl_bench.results.scores import read_sheets
 from fairl_bench.results.statistics import Statistics, disagreements, kept_statistics, signature_of, statistics
 from fairl_bench.results.unread import unread
-from fairl_bench.rows import Runs
-from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import read_report, tables_of
 from fairl_bench.suite.yaml import load
-from fairl_bench.table import Table
-from fairl_bench.verdicts import Claim, Verdict
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row, Run
+from fairl_bench.values.history import History
+from fairl_bench.values.known import Known
+from fairl_bench.values.realigned import Realigned
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.sheets import Sheet, Values
+from fairl_bench.values.table import Table
+from fairl_bench.values.verdicts import Claim, Verdict
 from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
 
 SUITE: Final = "suite.yaml"

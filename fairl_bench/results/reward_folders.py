@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from fairl_bench.digests import digest
-from fairl_bench.finished import FinishedReward
 from fairl_bench.results.writer import Writer
 from fairl_bench.reward.about import ARRAYS, CORPUS, FILE, FORMAT
 from fairl_bench.reward.describe import Descriptions
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.finished import FinishedReward
 
 
 class RewardFolders:

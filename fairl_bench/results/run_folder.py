@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fairl_bench.errors import ResultsError
-from fairl_bench.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
-from fairl_bench.records import Record
+from fairl_bench.guards.secrets import hidden_in
 from fairl_bench.results import interval_file, record_file
 from fairl_bench.results.data_files import (
     evidence_table,
@@ -34,10 +33,11 @@ from fairl_bench.results.story import story
 from fairl_bench.results.writer import Writer
 from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
-from fairl_bench.secrets import hidden_in
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
-from fairl_bench.table import Value
+from fairl_bench.values.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
+from fairl_bench.values.records import Record
+from fairl_bench.values.table import Value
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fairl_bench.coordinates import Coordinates, Run, World
-from fairl_bench.data import Examples, Floats, Rows, Truth
 from fairl_bench.errors import ResultsError
 from fairl_bench.results.folder import ResultsFolder, readable
-from fairl_bench.sheets import Sheet
+from fairl_bench.values.coordinates import Coordinates, Run, World
+from fairl_bench.values.data import Examples, Floats, Rows, Truth
+from fairl_bench.values.sheets import Sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa

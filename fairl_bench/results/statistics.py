@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.comparison import Comparison
 from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError
 from fairl_bench.metrics import Metrics
-from fairl_bench.records import Record
 from fairl_bench.results import interval_file
 from fairl_bench.results.folder import ResultsFolder
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.records import Record
 from fairl_bench.views import Report, questions, seed_distances
 
 if TYPE_CHECKING:
-    from fairl_bench.sheets import Sheet, Values
+    from fairl_bench.values.sheets import Sheet, Values
 
 MEANING = 1  # raise it when equal inputs give other statistics
 
@@ -58,7 +58,7 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
     """The statistics that the tables of a report need, from scores and the records of single runs."""
     from fairl_bench.results import paired
     from fairl_bench.results.two_runs import ambiguities
-    from fairl_bench.sheets import Values
+    from fairl_bench.values.sheets import Values
 
     values = Values.read(records)
     rows = list(disagreements(sheets, report, values))

@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from fairl_bench.finished import FinishedRun
 from fairl_bench.suite.suite import Suite
+from fairl_bench.values.finished import FinishedRun
 
 _PACKAGES: Final = (
     *("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy"),

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fairl_bench.comparison import TwoMethods
-from fairl_bench.coordinates import Run
-from fairl_bench.data import Rows
 from fairl_bench.errors import Undefined
-from fairl_bench.records import Record
 from fairl_bench.science import agreement, disagreement, starc
 from fairl_bench.science.streams import stream
-from fairl_bench.sheets import Sheet, Values
+from fairl_bench.values.comparison import TwoMethods
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import Rows
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Sheet, Values
 
 COUNTS = ("both", "only_method", "only_other", "neither")
 MCNEMAR = ("mcnemar", "mcnemar_corrected", "mcnemar_p")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fairl_bench.truncation import TextsRead, capitalised
+from fairl_bench.guards.truncation import TextsRead, capitalised
 
 _PLACES = {
     **{"lm": "the language models", "completions": "the completions", "measures": "the evaluation"},

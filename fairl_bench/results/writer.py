@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from fairl_bench.digests import file_digest
 from fairl_bench.errors import DataError, ResultsError
+from fairl_bench.guards.secrets import hidden
 from fairl_bench.results.before_manifests import BEFORE, files_of, owner_of
 from fairl_bench.results.folder import (
     MANIFEST,
@@ -31,7 +32,6 @@ from fairl_bench.results.folder import (
     read_manifest,
 )
 from fairl_bench.results.lock import locked
-from fairl_bench.secrets import hidden
 from fairl_bench.store.disk import refusal
 
 if TYPE_CHECKING:

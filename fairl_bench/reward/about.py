@@ -19,8 +19,8 @@ from pydantic import AfterValidator, ValidationError
 
 from fairl_bench.component import Settings, plain
 from fairl_bench.errors import DataError
+from fairl_bench.guards.untrusted import is_digest
 from fairl_bench.reward.files import read_json
-from fairl_bench.untrusted import is_digest
 
 FILE: Final = "reward.json"
 ARRAYS: Final = "reward.safetensors"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fairl_bench.component import Component, Spec, parts_within, plain
-from fairl_bench.finished import FinishedModel, FinishedReward
 from fairl_bench.kinds import Encoder, Method
 from fairl_bench.reward.about import FORMAT, About, FromPlugin, Made, Start
 from fairl_bench.reward.identity import folder_sha256, identity, source
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.finished import FinishedModel, FinishedReward
 
 _OF_THE_RUN: Final = ("title", "seconds", "host", "pid", "trained_together", "read")  # facts that are not the reward's
 _PACKAGES: Final = ("fairl-bench", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")

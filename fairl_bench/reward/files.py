@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
+from fairl_bench.guards.untrusted import depth, open_file, read_file
 from fairl_bench.textfiles import parsed
-from fairl_bench.untrusted import depth, open_file, read_file
+from fairl_bench.values.data import Vectors
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData

@@ -19,7 +19,7 @@ from fairl_bench.reward.about import ARRAYS, CORPUS, About, FromPlugin, Made, St
 from fairl_bench.reward.files import MOST_ARRAYS, MOST_TEXT, check_file, read_arrays, read_corpus, refuse_endless
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.identity import difference, folder_sha256, identity, lies_there, source
-from fairl_bench.training import Reward
+from fairl_bench.values.training import Reward
 
 Find = Callable[[str, str], type[Component]]
 """The class of a part by kind and name."""

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fairl_bench.data import Examples, Floats, Vectors
 from fairl_bench.errors import DataError, FairlError, NotFinite
-from fairl_bench.isolation import prints_to_stderr
+from fairl_bench.guards.isolation import prints_to_stderr
+from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import Encoder, Method
-from fairl_bench.readonly import unchanged_by
-from fairl_bench.training import Inputs, Reward
+from fairl_bench.values.data import Examples, Floats, Vectors
+from fairl_bench.values.training import Inputs, Reward
 
 Written = str | Sequence[Mapping[str, Any]]
 """A text, or a conversation: messages with a ``content``."""

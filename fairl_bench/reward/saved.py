@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fairl_bench.coordinates import CellName
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.reward.about import FILE, read_about
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.load import load_reward
+from fairl_bench.values.coordinates import CellName
 
 
 class SavedRewards(Mapping[CellName, RecoveredReward]):

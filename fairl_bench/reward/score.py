@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from fairl_bench import textfiles
 from fairl_bench.errors import DataError, FairlError
+from fairl_bench.guards.truncation import ReadLog, log_of_reads
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.lines import chunks
-from fairl_bench.truncation import ReadLog, log_of_reads
 
 CHUNK = 1024  # texts scored at once
 _QUIET = 10.0  # seconds between two messages on how far it is

@@ -15,15 +15,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from fairl_bench.data import Embeddings, Examples, Split, Truth
 from fairl_bench.errors import DataError
-from fairl_bench.language_models import Completions
-from fairl_bench.readonly import ReadOnly, read_only
-from fairl_bench.records import Evidence, Measure
+from fairl_bench.guards.readonly import ReadOnly, read_only
+from fairl_bench.guards.secrets import hidden_in
 from fairl_bench.science.agreement import is_constant
-from fairl_bench.secrets import hidden_in
 from fairl_bench.store import mapped
-from fairl_bench.training import Reward
+from fairl_bench.values.data import Embeddings, Examples, Split, Truth
+from fairl_bench.values.language_models import Completions
+from fairl_bench.values.records import Evidence, Measure
+from fairl_bench.values.training import Reward
 
 EVIDENCE = "evidence.parquet"
 PLACE = "place.json"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.data import Examples
 from fairl_bench.errors import NotFinite
-from fairl_bench.training import Reward
+from fairl_bench.values.data import Examples
+from fairl_bench.values.training import Reward
 
 _FIRST = 3  # rows that are listed
 

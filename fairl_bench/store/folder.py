@@ -32,13 +32,13 @@ from filelock import Timeout
 
 from fairl_bench.digests import file_digest
 from fairl_bench.errors import DamagedArtefact, DataError, StoreError
+from fairl_bench.guards.untrusted import is_digest, is_name, kind_of, read_file, remove
 from fairl_bench.progress import report
 from fairl_bench.store.disk import refusal
 from fairl_bench.store.locks import HELD, has_locks, is_free, lock_at, remove_free
 from fairl_bench.store.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, read_manifest
 from fairl_bench.store.running import Running, Runs
 from fairl_bench.store.store import Size, Store
-from fairl_bench.untrusted import is_digest, is_name, kind_of, read_file, remove
 
 AT_RISK = 0.5
 """Seconds of work that a crash of the machine loses, at most; thousands of short stages are forced to disk together."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from fairl_bench.errors import FairlError
 from fairl_bench.store.housekeeping import Entry
-from fairl_bench.table import Table, Value
+from fairl_bench.values.table import Table, Value
 
 
 def listing(entries: Sequence[Entry], title: str) -> Table:

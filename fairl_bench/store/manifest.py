@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fairl_bench.errors import DamagedArtefact
-from fairl_bench.untrusted import is_digest, is_name
+from fairl_bench.guards.untrusted import is_digest, is_name
 
 MANIFEST: Final = "manifest.json"
 MOST_BYTES: Final = 64 * 2**20

@@ -27,12 +27,12 @@ from filelock import Timeout
 
 from fairl_bench.digests import digest
 from fairl_bench.errors import DamagedArtefact, StoreError
+from fairl_bench.guards.untrusted import is_digest, is_name
 from fairl_bench.store.bucket import Bucket
 from fairl_bench.store.folder import FolderStore, check
 from fairl_bench.store.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, read_manifest
 from fairl_bench.store.running import DOUBT, Running, announced, announcement
 from fairl_bench.store.store import Size, Store
-from fairl_bench.untrusted import is_digest, is_name
 
 
 class ObjectStore(Store):

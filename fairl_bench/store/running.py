@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 from filelock import BaseFileLock
 
+from fairl_bench.guards.untrusted import read_file
 from fairl_bench.store.locks import HELD, is_free, lock_at
-from fairl_bench.untrusted import read_file
 
 _NAME = re.compile(r"[0-9a-zA-Z]+")
 DOUBT = 7 * 24 * 3600.0

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fairl_bench.errors import PluginError, message_of
-from fairl_bench.isolation import PartEnded, isolated
+from fairl_bench.guards.isolation import PartEnded, isolated
 from fairl_bench.suite import part_code as sources
 from fairl_bench.suite.import_time import in_time
 

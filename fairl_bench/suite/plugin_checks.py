@@ -16,12 +16,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, 
 from pydantic import SecretStr
 
 from fairl_bench import hookspecs
-from fairl_bench.comparison import Question, TwoMethods
 from fairl_bench.component import Component, Settings
 from fairl_bench.errors import FairlError, PluginError, message_of, suggest
 from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
+from fairl_bench.values.comparison import Question, TwoMethods
 from fairl_bench.views import ReportTable
 
 _IMPL = "fairl_bench_impl"  # what pluggy puts on a function under @hookimpl

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
-from fairl_bench.data import GOLD, PREFERRED, Examples
 from fairl_bench.errors import SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
 from fairl_bench.metrics import Metric
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
+from fairl_bench.values.data import GOLD, PREFERRED, Examples
 from fairl_bench.views import ReportTable
 
 Mistake = tuple[Place, str]

@@ -19,7 +19,7 @@ import pluggy
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Spec, parts_within, tuples
 from fairl_bench.errors import PluginError, UnknownName, message_of
-from fairl_bench.isolation import PartEnded, isolated
+from fairl_bench.guards.isolation import PartEnded, isolated
 from fairl_bench.kinds import KINDS
 from fairl_bench.suite.drop_ins import imported, load, no_loose_imports
 from fairl_bench.suite.plugin_checks import check_fields, check_hooks, check_name, check_part

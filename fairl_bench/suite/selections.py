@@ -8,9 +8,9 @@ from typing import Any
 
 from fairl_bench.digests import canonical
 from fairl_bench.errors import SuiteError
-from fairl_bench.rows import SELECTION
 from fairl_bench.suite.overrides import assign
 from fairl_bench.suite.yaml import Document
+from fairl_bench.values.rows import SELECTION
 
 
 def selections(document: Document) -> dict[str, Document]:

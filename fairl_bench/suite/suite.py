@@ -8,13 +8,13 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench import secrets
 from fairl_bench.component import Component, DataFile, Name, RunTime, Settings
-from fairl_bench.data import SPLITS
+from fairl_bench.guards import secrets
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metrics
-from fairl_bench.training import Head, Stop, Training
-from fairl_bench.verdicts import Claim
+from fairl_bench.values.data import SPLITS
+from fairl_bench.values.training import Head, Stop, Training
+from fairl_bench.values.verdicts import Claim
 from fairl_bench.views import ReportTable
 
 C = TypeVar("C", bound=Component)

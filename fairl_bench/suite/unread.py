@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from fairl_bench.component import parts_within
-from fairl_bench.data import Examples, Pairs
 from fairl_bench.digests import canonical
 from fairl_bench.kinds import Encoder, Judge, Source, TestSet
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import Named
+from fairl_bench.values.data import Examples, Pairs
 
 SAMPLE = 200  # pairs or texts
 

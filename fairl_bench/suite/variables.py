@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from fairl_bench.component import PathText
-from fairl_bench.secrets import MASK, keep_secret, looks_secret
+from fairl_bench.guards.secrets import MASK, keep_secret, looks_secret
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fairl_bench.coordinates import Row
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.records import Record
-from fairl_bench.rows import Column, Runs, mean_and_spread, named, shown_axes
-from fairl_bench.table import Table, Value
 from fairl_bench.tables.notes import selected_apart
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Column, Runs, mean_and_spread, named, shown_axes
+from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
 
 METRICS = ("starc", "spearman", "kendall")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
-from fairl_bench.coordinates import Row
 from fairl_bench.errors import Undefined
 from fairl_bench.metrics import Metrics
-from fairl_bench.records import Record
-from fairl_bench.rows import (
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import (
     Column,
     Found,
     Runs,
@@ -18,7 +18,7 @@ from fairl_bench.rows import (
     shown_axes,
     summary,
 )
-from fairl_bench.table import Table, Value
+from fairl_bench.values.table import Table, Value
 
 TruthOf = Callable[[str], str]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from fairl_bench.coordinates import Setting
 from fairl_bench.material import Material
-from fairl_bench.rows import named
-from fairl_bench.table import Table
-from fairl_bench.verdicts import Verdict
+from fairl_bench.values.coordinates import Setting
+from fairl_bench.values.rows import named
+from fairl_bench.values.table import Table
+from fairl_bench.values.verdicts import Verdict
 from fairl_bench.views import ReportTable
 
 

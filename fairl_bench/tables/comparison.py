@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.compare import Compared, Difference
 from fairl_bench.science.ranks import holm
-from fairl_bench.table import Table, Value
 from fairl_bench.tables.disagreement import table2
 from fairl_bench.tables.marks import how
+from fairl_bench.values.table import Table, Value
 
 
 def comparison_tables(compared: Compared) -> list[Table]:

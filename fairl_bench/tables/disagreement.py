@@ -8,17 +8,17 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.comparison import ALPHA, TwoMethods
 from fairl_bench.component import Name
-from fairl_bench.coordinates import Row
-from fairl_bench.data import GOLD
 from fairl_bench.errors import Undefined
 from fairl_bench.material import Material
-from fairl_bench.records import Record
-from fairl_bench.rows import named, shown_axes
 from fairl_bench.science.disagreement import Counts, cohens_g, difference_in_points, relative_gain
-from fairl_bench.table import Table, Value
 from fairl_bench.tables.notes import explained
+from fairl_bench.values.comparison import ALPHA, TwoMethods
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.data import GOLD
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import named, shown_axes
+from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable, Truths, truth_of
 
 METRICS = ("both", "only_method", "only_other", "neither")

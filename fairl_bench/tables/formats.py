@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from fairl_bench.table import Table, Value
+from fairl_bench.values.table import Table, Value
 
 
 def as_markdown(table: Table) -> str:

@@ -7,17 +7,17 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from fairl_bench.comparison import Comparison, Question
 from fairl_bench.component import Spec
-from fairl_bench.coordinates import Row
-from fairl_bench.data import GOLD
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.records import Record
-from fairl_bench.rows import Column, Runs
-from fairl_bench.table import Table
 from fairl_bench.tables.board import board, cells
 from fairl_bench.tables.notes import explained, statistics_of_runs
+from fairl_bench.values.comparison import Comparison, Question
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.data import GOLD
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Column, Runs
+from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable, Truths, truth_of
 
 

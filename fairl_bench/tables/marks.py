@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fairl_bench.comparison import Comparison
 from fairl_bench.science.ranks import Place
-from fairl_bench.table import Value
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.table import Value
 
 BEST, APART = " ¹", " °"
 

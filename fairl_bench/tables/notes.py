@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.known import Known, OfValues
 from fairl_bench.material import Material
-from fairl_bench.realigned import DATA
-from fairl_bench.table import Table
 from fairl_bench.tables.selected import selected_differently
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.known import Known, OfValues
+from fairl_bench.values.realigned import DATA
+from fairl_bench.values.table import Table
 
 
 def explained(table: Table, material: Material, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:

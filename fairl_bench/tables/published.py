@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fairl_bench.results.published import Number, Outcome, Published, checked, record_key
-from fairl_bench.table import Table, Value
+from fairl_bench.values.table import Table, Value
 
 _WORDS: Final = {True: "holds", False: "CONTRADICTS", None: "derived"}
 

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench.comparison import ALPHA, Comparison
-from fairl_bench.coordinates import Group, Row
 from fairl_bench.metrics import Better, Metrics
-from fairl_bench.rows import Column, Found, Runs, summary
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
 from fairl_bench.science.ranks import Place, places
-from fairl_bench.table import Table
 from fairl_bench.tables.board import TruthOf
 from fairl_bench.tables.marks import APART, as_values, how, marked
+from fairl_bench.values.comparison import ALPHA, Comparison
+from fairl_bench.values.coordinates import Group, Row
+from fairl_bench.values.rows import Column, Found, Runs, summary
+from fairl_bench.values.table import Table
 
 
 class _Standing(NamedTuple):

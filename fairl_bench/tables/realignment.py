@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Row
-from fairl_bench.data import GOLD
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.realigned import DATA
-from fairl_bench.records import Record
-from fairl_bench.rows import Runs
-from fairl_bench.table import Table
 from fairl_bench.tables.realignment_after_steps import table_after_steps
 from fairl_bench.tables.realignment_at_kl import table_at_kl
 from fairl_bench.tables.realignment_numbers import SECOND, by_number
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.data import GOLD
+from fairl_bench.values.realigned import DATA
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable
 
 

@@ -6,13 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Row
-from fairl_bench.data import GOLD
-from fairl_bench.realigned import AFTER
-from fairl_bench.records import Record
-from fairl_bench.rows import Runs, mean_and_spread, named, shown_axes, summary
-from fairl_bench.table import Table
 from fairl_bench.tables.realignment_numbers import (
     SECOND,
     Column,
@@ -24,6 +17,13 @@ from fairl_bench.tables.realignment_numbers import (
     lacking,
     tidy_row,
 )
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.data import GOLD
+from fairl_bench.values.realigned import AFTER
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs, mean_and_spread, named, shown_axes, summary
+from fairl_bench.values.table import Table
 
 _STEPS: Final = (
     Column(Number(AFTER, GOLD, "toxicity_rate"), "toxicity", "rate"),

@@ -5,15 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from fairl_bench.comparison import ALPHA, Comparison
-from fairl_bench.coordinates import Group, Row
-from fairl_bench.data import GOLD
 from fairl_bench.metrics import Metric, Metrics
-from fairl_bench.realigned import DATA, budget, placed
-from fairl_bench.records import Record
-from fairl_bench.rows import Runs, named, shown_axes, summary
 from fairl_bench.science.ranks import Place, places
-from fairl_bench.table import Table
 from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.tables.realignment_numbers import (
     SECOND,
@@ -27,6 +20,13 @@ from fairl_bench.tables.realignment_numbers import (
     lacking,
     tidy_row,
 )
+from fairl_bench.values.comparison import ALPHA, Comparison
+from fairl_bench.values.coordinates import Group, Row
+from fairl_bench.values.data import GOLD
+from fairl_bench.values.realigned import DATA, budget, placed
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs, named, shown_axes, summary
+from fairl_bench.values.table import Table
 
 
 def table_at_kl(

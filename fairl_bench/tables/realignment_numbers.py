@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Group, Row
-from fairl_bench.realigned import DATA, placed
-from fairl_bench.records import Record
-from fairl_bench.rows import Runs, named, shown_axes, summary
-from fairl_bench.table import Value
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Group, Row
+from fairl_bench.values.realigned import DATA, placed
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs, named, shown_axes, summary
+from fairl_bench.values.table import Value
 
 SECOND: Final = "second"
 """The truth of a second judge, where a suite has one."""

@@ -8,8 +8,8 @@ from typing import Final
 
 from fairl_bench.results.published import Published
 from fairl_bench.results.regress import Line
-from fairl_bench.rows import differing, named
-from fairl_bench.table import Table, Value
+from fairl_bench.values.rows import differing, named
+from fairl_bench.values.table import Table, Value
 
 _VERDICTS: Final = ("reproduced", "differs", "not comparable")
 

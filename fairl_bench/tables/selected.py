@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fairl_bench.coordinates import Row, Setting
-from fairl_bench.records import Record
+from fairl_bench.values.coordinates import Row, Setting
+from fairl_bench.values.records import Record
 
 _METRIC = "admissible_from"
 

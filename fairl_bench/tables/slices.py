@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from fairl_bench.coordinates import Row
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.records import Record
-from fairl_bench.rows import Column, Runs
-from fairl_bench.table import Table
 from fairl_bench.tables.board import board, cells
 from fairl_bench.tables.leaderboard import Leaderboard
 from fairl_bench.tables.notes import explained
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Column, Runs
+from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable
 
 

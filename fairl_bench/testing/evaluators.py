@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fairl_bench.coordinates import Run
-from fairl_bench.data import Scored
+from fairl_bench.guards.readonly import ReadOnly, read_only
 from fairl_bench.kinds import Evaluator
-from fairl_bench.readonly import ReadOnly, read_only
-from fairl_bench.records import Evidence, Measure
 from fairl_bench.results.resampled import Resampling
-from fairl_bench.sheets import Place, Sheet, Values
 from fairl_bench.testing.promises import answer, check_spec, must
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import Scored
+from fairl_bench.values.records import Evidence, Measure
+from fairl_bench.values.sheets import Place, Sheet, Values
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry

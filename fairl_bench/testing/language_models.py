@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairl_bench.guards.readonly import ReadOnly
 from fairl_bench.kinds import LM, Prompts
-from fairl_bench.language_models import Asked, Sampling, Site
-from fairl_bench.readonly import ReadOnly
 from fairl_bench.science.streams import stream
 from fairl_bench.testing.promises import answer, check_spec, must
+from fairl_bench.values.language_models import Asked, Sampling, Site
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry

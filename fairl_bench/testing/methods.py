@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.data import Floats
 from fairl_bench.kinds import Method
 from fairl_bench.science.classification import auc
 from fairl_bench.testing.planted import Planted, planted
 from fairl_bench.testing.promises import answer, check_spec, must, same
-from fairl_bench.training import Head, Inputs, Reward, Task
+from fairl_bench.values.data import Floats
+from fairl_bench.values.training import Head, Inputs, Reward, Task
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry

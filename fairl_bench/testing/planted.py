@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench.data import Floats, Rows, Vectors
-from fairl_bench.training import Head, Preferences, Task, Training
+from fairl_bench.values.data import Floats, Rows, Vectors
+from fairl_bench.values.training import Head, Preferences, Task, Training
 
 
 class Planted(NamedTuple):

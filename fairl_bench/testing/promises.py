@@ -9,8 +9,8 @@ import numpy as np
 
 from fairl_bench.component import Component
 from fairl_bench.errors import Changed
+from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import KINDS
-from fairl_bench.readonly import unchanged_by
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import Encoder, Judge
 from fairl_bench.testing.promises import answer, check_spec, close, must, same
+from fairl_bench.values.data import GOLD, Examples, Truth
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.coordinates import Coordinates, Row, Run, World
-from fairl_bench.data import GOLD, PREFERRED, Examples, Truth
-from fairl_bench.given import GivenMaterial
-from fairl_bench.history import History
 from fairl_bench.material import Material
-from fairl_bench.records import Record
-from fairl_bench.rows import Runs
-from fairl_bench.sheets import Sheet
-from fairl_bench.table import Table
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.testing.promises import answer, check_spec, must
+from fairl_bench.values.coordinates import Coordinates, Row, Run, World
+from fairl_bench.values.data import GOLD, PREFERRED, Examples, Truth
+from fairl_bench.values.history import History
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.table import Table
 from fairl_bench.views import Drawn, Panel, Report, ReportFigure, ReportTable, Section
 
 if TYPE_CHECKING:

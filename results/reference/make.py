@@ -17,7 +17,7 @@ from fairl_bench.builtin.encoders.tfidf import Tfidf
 from fairl_bench.builtin.judges.known import ToyTruth
 from fairl_bench.builtin.sources.toy import ToyComments
 from fairl_bench.builtin.testsets import ToyTexts
-from fairl_bench.data import GOLD
+from fairl_bench.values.data import GOLD
 
 HERE = Path(__file__).parent
 PAIRS, TEXTS, DIMENSIONS = 320, 160, 32

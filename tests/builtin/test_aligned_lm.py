@@ -14,9 +14,9 @@ from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
-from fairl_bench.language_models import Completions
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.language_models import Completions
 
 PROMPTS = {"use": "toy-prompts"}
 TINY = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}

@@ -17,14 +17,14 @@ from fairl_bench.builtin.lms import group_relative
 from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
 from fairl_bench.builtin.lms.on_policy import OnPolicy, Step, training_facts
 from fairl_bench.builtin.lms.tiny import TinyLM
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError, MissingExtra, NotFinite, SuiteError
 from fairl_bench.kinds import Judge, Prompts, TestSet
-from fairl_bench.language_models import Model, Site
 from fairl_bench.progress import listening
 from fairl_bench.science.streams import stream
 from fairl_bench.toy.grammar import corpus
 from fairl_bench.toy.prompts import toy_prompts
+from fairl_bench.values.data import GOLD, Examples, Truth
+from fairl_bench.values.language_models import Model, Site
 
 BOTH = pytest.mark.parametrize("aligner", [Rloo, Grpo], ids=["rloo", "grpo"])
 

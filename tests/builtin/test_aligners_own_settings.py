@@ -15,12 +15,12 @@ import pytest
 from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
 from fairl_bench.builtin.lms.on_policy import OnPolicy
 from fairl_bench.builtin.lms.ppo import Ppo
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge, Probe, Prompts
-from fairl_bench.language_models import Model, Site
 from fairl_bench.science import endings
 from fairl_bench.toy.prompts import toy_prompts
+from fairl_bench.values.data import GOLD, Examples, Truth
+from fairl_bench.values.language_models import Model, Site
 
 TRL = Path((find_spec("trl") or ModuleSpec("trl", None)).submodule_search_locations[0])  # type: ignore[index]
 ALIGNERS = [Rloo, Grpo, *([Ppo] if (TRL / "experimental" / "ppo").is_dir() else [])]

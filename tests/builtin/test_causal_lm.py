@@ -10,14 +10,14 @@ import pytest
 
 from fairl_bench.builtin.encoders.causal_lm import CausalLM
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
-from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
-from fairl_bench.language_models import Model, Site
 from fairl_bench.pipeline import Finished
 from fairl_bench.progress import listening
 from fairl_bench.store.store import Store
 from fairl_bench.testing import TEXTS, check_encoder
+from fairl_bench.values.data import Vectors
+from fairl_bench.values.language_models import Model, Site
 
 torch = pytest.importorskip("torch")
 

@@ -11,10 +11,10 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from fairl_bench.builtin.evaluators.classification import Classification, Threshold
 from fairl_bench.builtin.evaluators.fidelity import Fidelity
-from fairl_bench.data import GOLD, PREFERRED, Examples, Pairs, Scored, Truth
 from fairl_bench.errors import DataError
-from fairl_bench.records import Measure
 from fairl_bench.science.starc import affine_residual, starc, starc_per_prompt
+from fairl_bench.values.data import GOLD, PREFERRED, Examples, Pairs, Scored, Truth
+from fairl_bench.values.records import Measure
 
 
 def texts(reward: list[float], gold: list[float], *, prompt: tuple[str, ...] = ()) -> Scored:

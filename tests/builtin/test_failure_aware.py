@@ -15,7 +15,7 @@ from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.science.runs import Batch
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import planted
-from fairl_bench.training import Head, Inputs, Reward, Task, Training
+from fairl_bench.values.training import Head, Inputs, Reward, Task, Training
 
 EVERY = Registry(installed=False)
 PROBLEM = planted(n=40)

@@ -16,8 +16,8 @@ import pytest
 
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.builtin.sources.pair_columns import Columns
-from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError, MissingExtra
+from fairl_bench.values.data import Pairs
 
 ROWS = [
     {"chosen": "kind", "rejected": "rude", "prompt": "hello", "thread": 7},

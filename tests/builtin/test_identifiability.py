@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from fairl_bench.builtin.evaluators.identifiability import Identifiability
 from fairl_bench.builtin.shared.spelled_vectors import read, spelled
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
-from fairl_bench.data import GOLD, Pairs, Scored, Truth
 from fairl_bench.kinds import Evaluator
-from fairl_bench.records import Measure
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.data import GOLD, Pairs, Scored, Truth
+from fairl_bench.values.records import Measure
 
 EVERY = Registry(installed=False)
 DATA = "pairs/train"

@@ -7,11 +7,11 @@ import pytest
 
 from fairl_bench.builtin.judges.combined import Combined
 from fairl_bench.builtin.judges.known import Role, ToyTruth
-from fairl_bench.data import GOLD, Examples, Pairs, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge
 from fairl_bench.toy import truth
 from fairl_bench.toy.lexicon import SUBTYPES
+from fairl_bench.values.data import GOLD, Examples, Pairs, Truth
 
 
 def test_role_takes_the_pairs_word_for_it() -> None:

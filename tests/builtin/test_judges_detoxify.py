@@ -12,8 +12,8 @@ import pytest
 
 from fairl_bench.builtin.judges import detoxify as module
 from fairl_bench.builtin.judges.detoxify import Detoxify
-from fairl_bench.data import GOLD, Examples
 from fairl_bench.errors import DataError, MissingExtra
+from fairl_bench.values.data import GOLD, Examples
 
 Tiny = Callable[..., Path]
 Save = Callable[..., Path]

@@ -13,10 +13,10 @@ from fairl_bench.builtin.judges import linear
 from fairl_bench.builtin.judges.by_probability import log_odds
 from fairl_bench.builtin.judges.linear import Linear, LinearSaved, Weights
 from fairl_bench.builtin.shared.label_columns import GoldColumn
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.science.classification import auc
 from fairl_bench.toy.grammar import comments
+from fairl_bench.values.data import GOLD, Examples, Truth
 
 UNSEEN = ("thank you, that was kind", "you are a numbskull", "", "zzz qqq", "thank you, that was kind")
 

@@ -10,16 +10,16 @@ import pytest
 
 from fairl_bench import load_reward
 from fairl_bench.builtin.judges.recovered import Recovered
-from fairl_bench.data import GOLD, Examples
 from fairl_bench.digests import digest
 from fairl_bench.engine.keys import identity
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError, PluginError
 from fairl_bench.kinds import LM, Judge
-from fairl_bench.language_models import Site
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.data import GOLD, Examples
+from fairl_bench.values.language_models import Site
 
 REGISTRY = Registry(installed=False)
 TEXTS = ("you are a numbskull", "thank you, that was kind", "")

@@ -11,9 +11,9 @@ import pytest
 
 from fairl_bench.builtin.judges import sequence_classifier
 from fairl_bench.builtin.judges.sequence_classifier import SequenceClassifier
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError, MissingExtra, NotFinite
 from fairl_bench.progress import listening
+from fairl_bench.values.data import GOLD, Examples, Truth
 
 Tiny = Callable[..., Path]
 

@@ -16,8 +16,8 @@ from fairl_bench.builtin.shared import label_columns
 from fairl_bench.builtin.shared.file_rows import Row
 from fairl_bench.builtin.shared.label_columns import GoldColumn, SubtypeColumn
 from fairl_bench.builtin.testsets import JsonlTexts
-from fairl_bench.data import GOLD
 from fairl_bench.errors import DataError
+from fairl_bench.values.data import GOLD
 
 
 def rows(values: list[Any]) -> list[Row]:

@@ -15,13 +15,13 @@ from fairl_bench.builtin.lms import training_environment
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.component import PathText
-from fairl_bench.data import Examples
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.kinds import TestSet
-from fairl_bench.language_models import Model, Site
 from fairl_bench.progress import listening
 from fairl_bench.science import pretraining
 from fairl_bench.toy.grammar import corpus
+from fairl_bench.values.data import Examples
+from fairl_bench.values.language_models import Model, Site
 
 SMALL: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "vocab": 300, "steps": 4, "batch": 4, "length": 16}
 

@@ -9,7 +9,7 @@ from fairl_bench.builtin.methods.length import Length
 from fairl_bench.builtin.methods.mean_difference import MeanDifference
 from fairl_bench.builtin.methods.pairwise import MaxEntropy, MaxMargin
 from fairl_bench.testing import planted
-from fairl_bench.training import Head, Inputs, Preferences, Stop, Task, Training
+from fairl_bench.values.training import Head, Inputs, Preferences, Stop, Task, Training
 
 EMPTY = np.empty(0, np.int64)
 

@@ -14,16 +14,16 @@ from click.testing import Result
 from jsonschema import Draft202012Validator
 
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError, SuiteError
-from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Source, TestSet
+from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.pipeline import Finished
-from fairl_bench.records import Record
 from fairl_bench.results.results import read_results
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.schema import json_schema
+from fairl_bench.values.data import GOLD, Examples, Truth
+from fairl_bench.values.records import Record
 
 Rows = Iterable[Mapping[str, Any]]
 BOTH = {"preferred": "up", "rejected": "down"}

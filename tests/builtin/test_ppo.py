@@ -12,12 +12,12 @@ import pytest
 
 from fairl_bench.builtin.lms.ppo import Ppo
 from fairl_bench.builtin.lms.tiny import TinyLM
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import MissingExtra, NotFinite
 from fairl_bench.kinds import Judge, Prompts, TestSet
-from fairl_bench.language_models import Site
 from fairl_bench.toy.grammar import corpus
 from fairl_bench.toy.prompts import toy_prompts
+from fairl_bench.values.data import GOLD, Examples, Truth
+from fairl_bench.values.language_models import Site
 
 TRL = Path((find_spec("trl") or ModuleSpec("trl", None)).submodule_search_locations[0])  # type: ignore[index]
 there = pytest.mark.skipif(not (TRL / "experimental" / "ppo").is_dir(), reason="this TRL has no PPO: run tox -e ppo")

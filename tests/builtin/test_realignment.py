@@ -14,15 +14,15 @@ import pytest
 from fairl_bench.builtin.evaluators.best_of_n import BestOfN
 from fairl_bench.builtin.evaluators.realignment import Realignment
 from fairl_bench.builtin.shared.alignment_probe import FILE
-from fairl_bench.data import GOLD, Examples, Scored, Truth
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Ask, Evaluator, Judge, Recovered, Source
-from fairl_bench.language_models import Completions
 from fairl_bench.pipeline import Finished
-from fairl_bench.records import Evidence, Measure
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.data import GOLD, Examples, Scored, Truth
+from fairl_bench.values.language_models import Completions
+from fairl_bench.values.records import Evidence, Measure
 
 REGISTRY = Registry(installed=False)
 LM = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 60}, "layers": 1, "width": 16, "heads": 2}

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from fairl_bench.builtin.sources.select import Select
 from fairl_bench.builtin.sources.toy import ToyComments
-from fairl_bench.data import Examples, Pairs, Truth
 from fairl_bench.errors import DataError
+from fairl_bench.values.data import Examples, Pairs, Truth
 
 # rejected, preferred: the label of each pair's two sides
 CHANGES = [(-1, 1)] * 6 + [(-1, -1)] * 3 + [(1, 1)] * 4 + [(1, -1)] * 2

@@ -10,10 +10,10 @@ import pytest
 
 from fairl_bench.builtin.sources.files import Columns, Csv, Jsonl
 from fairl_bench.builtin.sources.toy import ToyComments
-from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError
 from fairl_bench.toy.grammar import Hard
 from fairl_bench.toy.pairs import preference_pairs
+from fairl_bench.values.data import Pairs
 
 ROWS = [
     {"chosen": "kind", "rejected": "rude", "prompt": "hello", "thread": 7},

@@ -10,10 +10,10 @@ import pytest
 
 from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.builtin.shared.standardised_judge import Standardised
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Ask, Judge
-from fairl_bench.language_models import Completions, Model, Site
+from fairl_bench.values.data import GOLD, Examples, Truth
+from fairl_bench.values.language_models import Completions, Model, Site
 
 
 class Letters(Judge):

@@ -10,12 +10,12 @@ import pytest
 from fairl_bench.builtin.encoders.numbers import Numbers
 from fairl_bench.builtin.shared.spelled_vectors import read, spelled
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
-from fairl_bench.data import GOLD, Examples
 from fairl_bench.errors import DataError
-from fairl_bench.judged_pairs import judged_pairs
 from fairl_bench.kinds import Encoder
+from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_encoder
+from fairl_bench.values.data import GOLD, Examples
 
 EVERY = Registry(installed=False)
 

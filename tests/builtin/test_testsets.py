@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from fairl_bench.builtin.judges.known import ToyTruth
 from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.builtin.testsets import Joined, JsonlTexts, Judged, ToyTexts
-from fairl_bench.data import GOLD, Examples
 from fairl_bench.errors import DataError
 from fairl_bench.toy import truth
 from fairl_bench.toy.grammar import Hard, comments
+from fairl_bench.values.data import GOLD, Examples
 
 TOXIC = GoldColumn(column="toxic", good=0)
 

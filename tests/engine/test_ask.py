@@ -9,7 +9,7 @@ from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.engine.stages.models import ask
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Prompts
-from fairl_bench.language_models import Sampling
+from fairl_bench.values.language_models import Sampling
 
 
 class Three(Prompts):

@@ -21,12 +21,12 @@ from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import StoreError
 from fairl_bench.executor import JobReport
 from fairl_bench.pipeline import Finished
-from fairl_bench.records import Record
-from fairl_bench.stage import Stage
 from fairl_bench.store.housekeeping import damage
 from fairl_bench.store.manifest import MANIFEST, manifest_text
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.records import Record
+from fairl_bench.values.stage import Stage
 
 Run = Callable[..., Finished]
 KINDS = ("examples", "split", "embeddings", "reward", "scores", "measures")

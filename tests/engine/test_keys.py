@@ -355,7 +355,7 @@ def test_an_edit_of_what_a_part_computes_with_is_another_source(
         ("method", "max-margin", "fairl_bench.science.starc"),
         ("method", "max-margin", "fairl_bench.cli.main"),
         ("method", "max-margin", "fairl_bench.store.store"),
-        ("method", "max-margin", "fairl_bench.data"),
+        ("method", "max-margin", "fairl_bench.values.data"),
         ("method", "max-margin", "fairl_bench.kinds"),
         ("encoder", "tfidf", "fairl_bench.science.heads"),  # else texts are embedded again for another head
         ("source", "toy-comments", "fairl_bench.science.fit"),

@@ -20,11 +20,11 @@ from fairl_bench.engine.resources import exceeded, limited, needs
 from fairl_bench.executor import JobReport
 from fairl_bench.kinds import KINDS
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.resources import Resources, size_in_bytes
-from fairl_bench.stage import Stage
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.resources import Resources, size_in_bytes
+from fairl_bench.values.stage import Stage
 
 Write = Callable[..., Path]
 

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.data import Embeddings
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stages.embeddings import merged_vectors
 from fairl_bench.engine.worker import Worker
-from fairl_bench.language_models import Asked, Completions, Sampling
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.preview.estimate import estimate
-from fairl_bench.stage import Stage
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.testing import TEXTS
+from fairl_bench.values.data import Embeddings
+from fairl_bench.values.language_models import Asked, Completions, Sampling
+from fairl_bench.values.stage import Stage
 
 Write = Callable[..., Path]
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.data import Pairs, Scored
 from fairl_bench.engine.finished_work import SELECTED
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.pipeline import Finished
-from fairl_bench.records import Measure
+from fairl_bench.values.data import Pairs, Scored
+from fairl_bench.values.records import Measure
 
 Run = Callable[..., Finished]
 

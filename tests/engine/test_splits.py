@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairl_bench.data import Examples, Pairs, Split
 from fairl_bench.engine.splits import split_pairs
+from fairl_bench.values.data import Examples, Pairs, Split
 
 shares = st.sampled_from([0.0, 0.1, 0.2, 0.45])
 rows = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.sampled_from(["", *"pqrs"])), max_size=40)

@@ -23,10 +23,10 @@ from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.builtin.testsets import JsonlTexts
 from fairl_bench.cli.main import main
 from fairl_bench.cli.tables import rendered
-from fairl_bench.data import GOLD, Pairs
 from fairl_bench.errors import DataError
 from fairl_bench.results.csv_scores import read_scores
 from fairl_bench.results.evaluate import evaluate
+from fairl_bench.values.data import GOLD, Pairs
 
 LONG = os.environ.get("FAIRL_FAULTS") == "long"
 SEEDS = range(300 if LONG else 60)

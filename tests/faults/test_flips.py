@@ -36,7 +36,7 @@ PASSING = ("run.json", "report.html")  # they say when a run was
 
 PLUGIN = """
 from fairl_bench import Evaluator, Measure, Metric, Method, hookimpl
-from fairl_bench.records import Evidence
+from fairl_bench.values.records import Evidence
 
 
 class Shown(Evaluator):

@@ -26,7 +26,7 @@ import numpy as np
 from fairl_bench.cli import main as cli
 from fairl_bench.cli import reward as cli_reward
 from fairl_bench.builtin.methods.length import Length
-from fairl_bench.training import Reward
+from fairl_bench.values.training import Reward
 from fairl_bench.reward.function import RecoveredReward
 
 class Slow(Length):

@@ -13,8 +13,6 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score
 
-from fairl_bench.coordinates import Coordinates, Run, World
-from fairl_bench.data import Examples, Truth
 from fairl_bench.figures import letters
 from fairl_bench.figures.draw import draw
 from fairl_bench.figures.leaderboard import by_encoder, by_selection, intervals
@@ -23,16 +21,18 @@ from fairl_bench.figures.style import LOOKS, render
 from fairl_bench.figures.sweeps import lines, sweep
 from fairl_bench.figures.training import curves
 from fairl_bench.figures.transfer import auc, transfer, transferred
-from fairl_bench.given import GivenMaterial
-from fairl_bench.history import History
-from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
-from fairl_bench.rows import Runs
-from fairl_bench.sheets import Sheet
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import figures_of
-from fairl_bench.table import Table
 from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
+from fairl_bench.values.coordinates import Coordinates, Run, World
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.history import History
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.table import Table
 from fairl_bench.views import Drawn
 
 METRICS = built_in_metrics()

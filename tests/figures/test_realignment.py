@@ -11,21 +11,21 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Row
 from fairl_bench.figures.best_of_n import best_of_n
 from fairl_bench.figures.draw import draw
 from fairl_bench.figures.realignment import against_kl, over_steps, proxy_against_truth
 from fairl_bench.figures.style import LOOKS
-from fairl_bench.given import GivenMaterial
-from fairl_bench.realigned import Realigned
-from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.results.realigned import compared
-from fairl_bench.rows import Runs
 from fairl_bench.science.realignment import best_of_kl
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import figures_of
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.realigned import Realigned
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ROWS: list[Row] = [Row("toy", "e", name, "") for name in ("good", "weak", "flipped")]

@@ -15,16 +15,16 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from fairl_bench.coordinates import Run
-from fairl_bench.data import Examples, Truth
-from fairl_bench.given import GivenMaterial
 from fairl_bench.html import panels
 from fairl_bench.html.page import page
-from fairl_bench.records import Record
-from fairl_bench.sheets import Sheet
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
-from fairl_bench.table import Table
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.table import Table
 
 HOSTILE = (
     "<script>document.title='caught'</script>",

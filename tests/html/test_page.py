@@ -17,11 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
-from fairl_bench.coordinates import Run
-from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import ResultsError
 from fairl_bench.figures.rewards import standardised
-from fairl_bench.given import GivenMaterial
 from fairl_bench.html import write as pages
 from fairl_bench.html.board import board
 from fairl_bench.html.examples import LONGEST, blocks
@@ -31,14 +28,17 @@ from fairl_bench.html.warnings import warnings
 from fairl_bench.html.write import write_pages
 from fairl_bench.material import Picture
 from fairl_bench.pipeline import Finished
-from fairl_bench.records import Record
 from fairl_bench.results import record_file
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.results.results import read_results
-from fairl_bench.sheets import Sheet, Values
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
-from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Sheet, Values
+from fairl_bench.values.table import Table
 
 Cli = Callable[..., Result]
 
@@ -150,7 +150,7 @@ def test_hostile_names_notes_and_reasons_are_escaped(text: str) -> None:
 
 
 def test_hostile_cells_start_nothing_in_a_spreadsheet_or_a_terminal(cli: Cli) -> None:
-    from fairl_bench.printable import printable as shown
+    from fairl_bench.guards.printable import printable as shown
 
     table = Table("Table 9", (("", "text"),), tuple((text.replace("\ud800", ""),) for text in HOSTILE), ())
     cells = [row[0] for row in csv.reader(io.StringIO(as_csv(table)))]

@@ -8,16 +8,16 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fairl_bench.coordinates import Row
-from fairl_bench.given import GivenMaterial
 from fairl_bench.html import samples as module
 from fairl_bench.html.page import page
 from fairl_bench.html.samples import ROWS, samples
-from fairl_bench.realigned import Realigned
-from fairl_bench.records import Record
-from fairl_bench.rows import Runs
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.realigned import Realigned
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ORDER: list[Row] = [Row("toy", "e", name, "") for name in ("weak", "good")]

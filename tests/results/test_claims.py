@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Coordinates, Run, World
-from fairl_bench.records import Record
 from fairl_bench.results import claims
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.science.ranks import holm
-from fairl_bench.sheets import Sheet
 from fairl_bench.tables.claims import claims_table
-from fairl_bench.verdicts import Claim, Verdict
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Coordinates, Run, World
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.verdicts import Claim, Verdict
 
 Cli = Callable[..., Result]
 ERROR = 0.02 / 2.1788128  # the half-width of an interval in the quantile of t with 12 degrees of freedom

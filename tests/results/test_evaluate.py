@@ -14,8 +14,8 @@ import pytest
 from fairl_bench.errors import DataError, UnknownName
 from fairl_bench.results.evaluate import evaluate
 from fairl_bench.science import agreement, classification, starc
-from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_latex
+from fairl_bench.values.table import Table
 
 Row = dict[str, object]
 

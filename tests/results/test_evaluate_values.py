@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score
 from fairl_bench.errors import DataError
 from fairl_bench.results.evaluate import evaluate
 from fairl_bench.science import agreement, classification, starc
-from fairl_bench.table import Table
+from fairl_bench.values.table import Table
 
 N = 60
 RNG = np.random.default_rng(0)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from fairl_bench.data import Examples, Truth
 from fairl_bench.html.write import write_pages
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.results import read_results
-from fairl_bench.sheets import Sheet
-from fairl_bench.table import Table
 from fairl_bench.tables.notes import with_known
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.table import Table
 
 
 def sheet(labels: list[int], replicate: int = 0) -> Sheet:

@@ -12,11 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from fairl_bench.comparison import Comparison, Question, TwoMethods
-from fairl_bench.coordinates import Run
-from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import Undefined
-from fairl_bench.records import Record
 from fairl_bench.results import interval_file
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.folder import footer
@@ -24,8 +20,12 @@ from fairl_bench.results.paired import compared
 from fairl_bench.results.two_runs import ambiguities, disagreements
 from fairl_bench.science import agreement, classification, starc
 from fairl_bench.science.intervals import bounded, t_interval
-from fairl_bench.sheets import Sheet, Values
 from fairl_bench.tables.disagreement import table2, table3
+from fairl_bench.values.comparison import Comparison, Question, TwoMethods
+from fairl_bench.values.coordinates import Run
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.records import Record
+from fairl_bench.values.sheets import Sheet, Values
 
 N = 120
 CUT = 0.2

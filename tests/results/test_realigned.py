@@ -24,7 +24,7 @@ Cli = Callable[..., Result]
 # what a re-alignment says, without one
 PLANTED = """
 from fairl_bench import Evaluator, Metric, hookimpl
-from fairl_bench.records import Evidence, Measure
+from fairl_bench.values.records import Evidence, Measure
 
 
 class Planted(Evaluator):

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Coordinates, Run, World
 from fairl_bench.errors import ResultsError
-from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.published import Published
 from fairl_bench.results.regress import Line, Measured, regress
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Coordinates, Run, World
+from fairl_bench.values.records import Record
 
 Cli = Callable[..., Result]
 ROOT = Path(__file__).parent.parent.parent

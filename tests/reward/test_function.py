@@ -9,11 +9,11 @@ import pytest
 
 from fairl_bench.builtin.methods.length import Length
 from fairl_bench.builtin.methods.pairwise import MaxEntropy
-from fairl_bench.data import Examples, Vectors
 from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.kinds import Encoder
 from fairl_bench.reward.function import RecoveredReward
-from fairl_bench.training import Reward
+from fairl_bench.values.data import Examples, Vectors
+from fairl_bench.values.training import Reward
 
 
 class Vowels(Encoder):

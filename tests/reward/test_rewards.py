@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from fairl_bench import load_reward
-from fairl_bench.data import Examples
 from fairl_bench.errors import DataError, PluginError, ResultsError
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import reward_folders
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.data import Examples
 
 RunSuite = Callable[..., Finished]
 Write = Callable[..., Path]

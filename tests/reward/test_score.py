@@ -19,14 +19,14 @@ from click.testing import CliRunner, Result
 
 from fairl_bench.builtin.methods.length import Length
 from fairl_bench.cli.main import main
-from fairl_bench.data import Floats
 from fairl_bench.errors import DataError
 from fairl_bench.pipeline import Finished
 from fairl_bench.reward import lines as flow
 from fairl_bench.reward import score as module
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.score import score
-from fairl_bench.training import Inputs, Reward
+from fairl_bench.values.data import Floats
+from fairl_bench.values.training import Inputs, Reward
 
 MARGIN = "toy-tfidf-max-margin-r0-s0"
 
@@ -283,7 +283,7 @@ import numpy as np
 from fairl_bench.cli import main as cli
 from fairl_bench.cli import reward as cli_reward
 from fairl_bench.builtin.methods.length import Length
-from fairl_bench.training import Reward
+from fairl_bench.values.training import Reward
 from fairl_bench.reward.function import RecoveredReward
 
 reward = RecoveredReward(Length.named("length"), None, Reward({"sign": np.array(1, np.float32)}))

@@ -23,14 +23,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairl_bench.builtin.methods.length import Length
-from fairl_bench.data import Floats
 from fairl_bench.errors import DataError
 from fairl_bench.pipeline import Finished
 from fairl_bench.reward.answer import answer
 from fairl_bench.reward.app import Limits
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.serve import Server, server
-from fairl_bench.training import Inputs, Reward
+from fairl_bench.values.data import Floats
+from fairl_bench.values.training import Inputs, Reward
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -571,7 +571,7 @@ import numpy as np
 from fairl_bench.cli import main as cli
 from fairl_bench.cli import reward as cli_reward
 from fairl_bench.builtin.methods.length import Length
-from fairl_bench.training import Reward
+from fairl_bench.values.training import Reward
 from fairl_bench.reward.function import RecoveredReward
 
 class Slow(Length):

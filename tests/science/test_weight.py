@@ -14,7 +14,7 @@ from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.science.losses import bradley_terry
 from fairl_bench.science.runs import Batch, Comparisons, Recipe, Run
 from fairl_bench.science.stack import Data, Stack
-from fairl_bench.training import Head, Preferences, Reward, Task, Training
+from fairl_bench.values.training import Head, Preferences, Reward, Task, Training
 
 # odd on purpose: nothing is a multiple of a vector register, and the last batch is short
 D, WIDTH, BATCH, N = 7, 5, 3, 11

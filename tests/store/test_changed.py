@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from fairl_bench.builtin.sources.files import Jsonl
-from fairl_bench.data import Pairs
 from fairl_bench.pipeline import run
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.data import Pairs
 
 
 @pytest.mark.parametrize("when", ["before it is read", "after it is read"])

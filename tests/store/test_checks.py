@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.data import Examples, Truth
 from fairl_bench.errors import NotFinite
 from fairl_bench.pipeline import run
 from fairl_bench.store.checks import finite_reward, finite_rows, finite_truths
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
-from fairl_bench.training import Reward
+from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.training import Reward
 
 NAN, INF = math.nan, math.inf
 TEXTS = tuple(f"text {i}" for i in range(6))

@@ -11,8 +11,8 @@ from click.testing import Result
 
 from fairl_bench.errors import SuiteError
 from fairl_bench.pipeline import Finished
-from fairl_bench.records import Record
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.records import Record
 
 Write = Callable[..., Path]
 RULES = {"whole": {"admissible": "all"}, "late": {"admissible": {"from": 2}}, "last": {"admissible": "last"}}

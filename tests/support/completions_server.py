@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
-from fairl_bench.language_models import Asked, Sampling
+from fairl_bench.values.language_models import Asked, Sampling
 
 PROMPTS = ("you are", "the film was", "hello")
 

@@ -34,8 +34,8 @@ HEAD = """
 import math, os, random, signal, sys, threading, time, warnings
 import numpy as np
 from fairl_bench import *
-from fairl_bench.data import Pairs
-from fairl_bench.training import Reward
+from fairl_bench.values.data import Pairs
+from fairl_bench.values.training import Reward
 
 class Base(Method):
     def fit(self, task):

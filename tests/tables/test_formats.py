@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_json, as_latex, as_markdown
+from fairl_bench.values.table import Table
 
 HOSTILE = Table(
     "Table 1",

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Row
-from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
-from fairl_bench.rows import Runs
 from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
 from fairl_bench.tables.slices import slices
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
 
 METRICS = built_in_metrics()
 LAYOUT = Leaderboard(data=("pairs/test",), metrics=("auc",))

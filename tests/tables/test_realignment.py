@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.comparison import Comparison
-from fairl_bench.coordinates import Row
 from fairl_bench.errors import ResultsError, Undefined
-from fairl_bench.realigned import Realigned
-from fairl_bench.records import Record
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.realigned import compared
-from fairl_bench.rows import Runs
 from fairl_bench.science import realignment as science
 from fairl_bench.science.intervals import bounded, t_interval
 from fairl_bench.science.resampling import at_kl
-from fairl_bench.table import Table
 from fairl_bench.tables.formats import as_csv, as_json
 from fairl_bench.tables.realignment import realignment
 from fairl_bench.tables.realignment_at_kl import first_places
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.realigned import Realigned
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.table import Table
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 GAINS = {"good": 0.9, "same": 0.9, "weak": 0.3, "flipped": -0.9}

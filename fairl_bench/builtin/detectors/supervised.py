@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from fairl_bench.data import GOLD
 from fairl_bench.kinds import Detector
 from fairl_bench.science.failures import Signal
+from fairl_bench.values.data import GOLD
 
 if TYPE_CHECKING:
     from torch import Tensor

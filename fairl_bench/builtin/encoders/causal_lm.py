@@ -13,10 +13,10 @@ from pydantic import Field
 from fairl_bench.builtin.shared.batches import in_batches
 from fairl_bench.builtin.shared.token_window import report_window, tokens_ahead
 from fairl_bench.component import Component, RunTime
-from fairl_bench.data import Vectors
 from fairl_bench.errors import DataError
+from fairl_bench.guards.truncation import Tokens
 from fairl_bench.kinds import LM, Encoder
-from fairl_bench.truncation import Tokens
+from fairl_bench.values.data import Vectors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairl_bench.builtin.shared.spelled_vectors import read
-from fairl_bench.data import Vectors
 from fairl_bench.kinds import Encoder
+from fairl_bench.values.data import Vectors
 
 
 class Numbers(Encoder):

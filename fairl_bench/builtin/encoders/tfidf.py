@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.data import Floats, Vectors
 from fairl_bench.errors import DataError
+from fairl_bench.guards.truncation import reads_are_logged, report_read
 from fairl_bench.kinds import Encoder
-from fairl_bench.truncation import reads_are_logged, report_read
+from fairl_bench.values.data import Floats, Vectors
 
 _NOTHING = 1e-9  # of a vector of length 1
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import Undefined
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric
-from fairl_bench.records import Measure, measured
 from fairl_bench.science.realignment import best_of, best_of_kl
+from fairl_bench.values.data import GOLD, Floats, Scored
+from fairl_bench.values.records import Measure, measured
 
 
 class BestOfN(Evaluator):

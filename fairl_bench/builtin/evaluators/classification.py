@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.component import Settings
-from fairl_bench.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric
-from fairl_bench.records import Measure, measured
 from fairl_bench.science import agreement, classification, resampling
+from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
+from fairl_bench.values.records import Measure, measured
 
 Label = Literal["preferred", "gold"]
 

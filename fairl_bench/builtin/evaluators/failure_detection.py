@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Detector, Evaluator
 from fairl_bench.metrics import Metric
-from fairl_bench.records import Measure, measured
 from fairl_bench.science.failures import Signal
+from fairl_bench.values.data import GOLD, Floats, Scored
+from fairl_bench.values.records import Measure, measured
 
 
 class FailureDetection(Evaluator):

@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.data import GOLD, Floats, Rows, Scored
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric
-from fairl_bench.records import Measure, measured
 from fairl_bench.science import agreement, resampling, starc
+from fairl_bench.values.data import GOLD, Floats, Rows, Scored
+from fairl_bench.values.records import Measure, measured
 
 
 class Fidelity(Evaluator):

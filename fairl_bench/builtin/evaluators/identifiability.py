@@ -11,13 +11,13 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.spelled_vectors import read
-from fairl_bench.data import GOLD, Floats, Scored
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Detector, Evaluator
 from fairl_bench.metrics import Metric
-from fairl_bench.records import Measure
 from fairl_bench.science.failures import Signal
 from fairl_bench.science.streams import stream
+from fairl_bench.values.data import GOLD, Floats, Scored
+from fairl_bench.values.records import Measure
 
 if TYPE_CHECKING:
     from fairl_bench.science.identifiability import Sublevel

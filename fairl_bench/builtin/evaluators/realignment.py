@@ -20,13 +20,13 @@ from fairl_bench.builtin.shared.divided_prompts import Divided
 from fairl_bench.builtin.shared.judged_completions import judged
 from fairl_bench.builtin.shared.standardised_judge import Standardised
 from fairl_bench.component import Settings
-from fairl_bench.data import GOLD, Scored
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Aligner, Ask, Evaluator, Judge, Origin, Probe, Prompts, Recovered
-from fairl_bench.language_models import NOTHING, Completions, Sampling
 from fairl_bench.metrics import Metric
-from fairl_bench.realigned import AFTER
-from fairl_bench.records import Evidence, Measure
+from fairl_bench.values.data import GOLD, Scored
+from fairl_bench.values.language_models import NOTHING, Completions, Sampling
+from fairl_bench.values.realigned import AFTER
+from fairl_bench.values.records import Evidence, Measure
 
 
 class Refusals(Settings):

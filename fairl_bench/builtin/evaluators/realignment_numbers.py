@@ -9,12 +9,12 @@ import numpy as np
 
 from fairl_bench.builtin.shared.alignment_probe import NUMBERS, Looks
 from fairl_bench.builtin.shared.judged_completions import JudgedCompletions
-from fairl_bench.data import GOLD, Floats
-from fairl_bench.language_models import Completions
-from fairl_bench.realigned import AFTER, DATA
-from fairl_bench.records import Measure, measured
 from fairl_bench.science import realignment as science
 from fairl_bench.science.agreement import spearman
+from fairl_bench.values.data import GOLD, Floats
+from fairl_bench.values.language_models import Completions
+from fairl_bench.values.realigned import AFTER, DATA
+from fairl_bench.values.records import Measure, measured
 
 BASE: Final = "a base model refuses little: without instruction tuning this says nothing of its safety"
 

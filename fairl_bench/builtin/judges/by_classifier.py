@@ -12,7 +12,7 @@ from fairl_bench.builtin.judges.by_probability import ByProbability
 from fairl_bench.builtin.shared.batches import in_batches
 from fairl_bench.builtin.shared.token_window import report_window
 from fairl_bench.component import RunTime
-from fairl_bench.data import Floats
+from fairl_bench.values.data import Floats
 
 
 class Head(NamedTuple):

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fairl_bench.data import GOLD, Examples, Floats, Truth
 from fairl_bench.errors import NotFinite
 from fairl_bench.kinds import Judge
+from fairl_bench.values.data import GOLD, Examples, Floats, Truth
 
 
 def log_odds(probability: Floats, clip: float) -> Floats:

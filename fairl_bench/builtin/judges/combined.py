@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.kinds import Judge
+from fairl_bench.values.data import GOLD, Examples, Truth
 
 
 class Combined(Judge):

@@ -14,10 +14,10 @@ from fairl_bench.builtin.judges.by_classifier import ByClassifier, Head, head
 from fairl_bench.builtin.shared.hub import Beside, snapshot
 from fairl_bench.builtin.shared.token_window import tokens_ahead
 from fairl_bench.component import RunTime
-from fairl_bench.data import GOLD, Floats
 from fairl_bench.digests import content_sha256, is_folder, stamp
 from fairl_bench.errors import DataError, MissingExtra, suggest
-from fairl_bench.truncation import Tokens
+from fairl_bench.guards.truncation import Tokens
+from fairl_bench.values.data import GOLD, Floats
 
 _BASE = {"original": "bert-base-uncased", "unbiased": "roberta-base", "multilingual": "xlm-roberta-base"}
 # the older names of some labels; by these, all of the models share theirs

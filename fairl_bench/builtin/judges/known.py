@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fairl_bench.data import GOLD, Examples, Floats, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge
 from fairl_bench.toy import truth
 from fairl_bench.toy.lexicon import SUBTYPES
+from fairl_bench.values.data import GOLD, Examples, Floats, Truth
 
 
 class Role(Judge):

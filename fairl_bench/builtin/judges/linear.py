@@ -15,10 +15,10 @@ from fairl_bench.builtin.judges.by_probability import ByProbability
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row, jsonl_rows, read_jsonl
 from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
 from fairl_bench.component import DataFile
-from fairl_bench.data import GOLD, Floats, Labels
 from fairl_bench.digests import stamp
 from fairl_bench.errors import DataError
-from fairl_bench.truncation import reads_are_logged, report_read
+from fairl_bench.guards.truncation import reads_are_logged, report_read
+from fairl_bench.values.data import GOLD, Floats, Labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,6 @@ from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
 from fairl_bench.builtin.shared.hub import Beside
 from fairl_bench.component import RunTime
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.digests import is_folder, stamp
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import Judge
@@ -20,6 +19,7 @@ from fairl_bench.reward.about import read_about
 from fairl_bench.reward.folder import Find, read_reward
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.identity import source
+from fairl_bench.values.data import GOLD, Examples, Truth
 
 
 class Recovered(Judge):

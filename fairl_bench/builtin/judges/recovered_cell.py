@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.component import Settings
-from fairl_bench.data import GOLD, Examples, Split, Truth
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Artefact, Encoder, Judge, Judging, Method, nested, within
 from fairl_bench.reward.function import RecoveredReward
+from fairl_bench.values.data import GOLD, Examples, Split, Truth
 
 
 class RecoveredCell(Judge):

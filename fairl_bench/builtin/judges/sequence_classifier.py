@@ -13,10 +13,10 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.builtin.judges.by_classifier import ByClassifier, Head, head
 from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
 from fairl_bench.builtin.shared.token_window import tokens_ahead
-from fairl_bench.data import GOLD, Floats
 from fairl_bench.digests import content_sha256, is_folder, stamp
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.truncation import Tokens
+from fairl_bench.guards.truncation import Tokens
+from fairl_bench.values.data import GOLD, Floats
 
 _GOOD = {"neutral", "nontoxic", "nottoxic", "clean", "benign", "safe", "acceptable", "nothate", "nonhate",
          "nothatespeech", "normal", "nonoffensive", "notoffensive", "harmless"}  # fmt: skip

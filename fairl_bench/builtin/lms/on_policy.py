@@ -16,12 +16,12 @@ from pydantic import Field, model_validator
 
 from fairl_bench.builtin.lms.training_environment import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.builtin.shared.alignment_probe import AlignmentProbe
-from fairl_bench.data import GOLD, Examples, Floats
 from fairl_bench.errors import DataError, NotFinite, SuiteError
 from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within
-from fairl_bench.language_models import Model, Sampling, Site
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
+from fairl_bench.values.data import GOLD, Examples, Floats
+from fairl_bench.values.language_models import Model, Sampling, Site
 
 
 class Step(NamedTuple):

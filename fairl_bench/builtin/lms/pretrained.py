@@ -13,7 +13,7 @@ from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
 from fairl_bench.digests import content_sha256, is_folder, stamp
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
-from fairl_bench.language_models import Model, Site
+from fairl_bench.values.language_models import Model, Site
 
 # neither pickled weights nor those of other frameworks
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")

@@ -18,12 +18,12 @@ from fairl_bench.builtin.lms.training_environment import (
     quiet,
     seeded,
 )
-from fairl_bench.data import Rows
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, TestSet
-from fairl_bench.language_models import Model, Site
 from fairl_bench.progress import report
 from fairl_bench.science.streams import stream
+from fairl_bench.values.data import Rows
+from fairl_bench.values.language_models import Model, Site
 
 if TYPE_CHECKING:
     from fairl_bench.science.pretraining import Recipe

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.kinds import Detector, Schedule
 from fairl_bench.pairwise import PairwiseMethod
-from fairl_bench.training import Training
+from fairl_bench.values.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor

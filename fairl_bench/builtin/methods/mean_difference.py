@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from fairl_bench.kinds import Method
-from fairl_bench.training import Head, Reward, Task
+from fairl_bench.values.training import Head, Reward, Task
 
 
 class MeanDifference(Method):

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fairl_bench.data import GOLD, Examples, Floats
 from fairl_bench.kinds import Judge, Method
-from fairl_bench.training import Head, Inputs, Reward, Task
+from fairl_bench.values.data import GOLD, Examples, Floats
+from fairl_bench.values.training import Head, Inputs, Reward, Task
 
 
 class Oracle(Method):

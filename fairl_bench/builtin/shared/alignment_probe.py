@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from fairl_bench.builtin.shared.judged_completions import JudgedCompletions, judged
-from fairl_bench.data import Floats
 from fairl_bench.kinds import Judge, Probe
-from fairl_bench.language_models import Completions
 from fairl_bench.science.streams import stream
+from fairl_bench.values.data import Floats
+from fairl_bench.values.language_models import Completions
 
 FILE: Final = "along.parquet"
 NUMBERS: Final = ("reward", "kl_k1", "kl_k3", "surprise", "tokens")

@@ -19,8 +19,8 @@ from fairl_bench.builtin.shared.openai_endpoint import Endpoint, Stopped
 from fairl_bench.component import RunTime
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
-from fairl_bench.language_models import Asked, Model, Sampling, Site
 from fairl_bench.progress import report
+from fairl_bench.values.language_models import Asked, Model, Sampling, Site
 
 _KEPT = "completions.jsonl"
 Place = tuple[int, int]  # prompt row, draw

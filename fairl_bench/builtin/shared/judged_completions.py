@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.data import GOLD, Examples, Floats
 from fairl_bench.kinds import Judge
-from fairl_bench.language_models import Completions
+from fairl_bench.values.data import GOLD, Examples, Floats
+from fairl_bench.values.language_models import Completions
 
 
 class JudgedCompletions(NamedTuple):

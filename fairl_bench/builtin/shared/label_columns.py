@@ -13,9 +13,9 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.file_rows import Row
 from fairl_bench.component import Settings
-from fairl_bench.data import Labels
 from fairl_bench.errors import DataError
 from fairl_bench.textfiles import brief, shown
+from fairl_bench.values.data import Labels
 
 Value = int | str | bool | float
 Values = Value | Annotated[tuple[Value, ...], Field(min_length=1)]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairl_bench.data import Floats
 from fairl_bench.errors import DataError
 from fairl_bench.textfiles import number_of
+from fairl_bench.values.data import Floats
 
 DECIMALS = 3
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from fairl_bench.component import Settings
-from fairl_bench.data import GOLD, Examples, Truth
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Ask, Judge, Judging, nested, within
-from fairl_bench.language_models import Completions
 from fairl_bench.science.agreement import is_constant
+from fairl_bench.values.data import GOLD, Examples, Truth
+from fairl_bench.values.language_models import Completions
 
 
 class Standardised(Judge):

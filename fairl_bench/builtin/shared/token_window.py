@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairl_bench.component import Component
-from fairl_bench.truncation import Tokens, reads_are_logged, report_read
+from fairl_bench.guards.truncation import Tokens, reads_are_logged, report_read
 
 _CHUNK = 1024  # texts whose tokens are held at once
 

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.data import Pairs
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Aligner, Ask, Origin, Prompts, Source
-from fairl_bench.language_models import NOTHING, Completions, Sampling
+from fairl_bench.values.data import Pairs
+from fairl_bench.values.language_models import NOTHING, Completions, Sampling
 
 
 class CompletionPairs(Source):

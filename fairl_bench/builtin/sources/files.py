@@ -11,7 +11,7 @@ from pydantic import Field
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row, count_csv, count_rows, read_csv, read_jsonl
 from fairl_bench.builtin.sources.pair_columns import Columns, TruthInRows
 from fairl_bench.component import DataFile
-from fairl_bench.data import Pairs
+from fairl_bench.values.data import Pairs
 
 
 class _File(TruthInRows):

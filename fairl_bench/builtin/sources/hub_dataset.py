@@ -19,9 +19,9 @@ from fairl_bench.builtin.shared.hub import Beside, snapshot
 from fairl_bench.builtin.sources.file_splits import SplitRows, file_format, rows_of_files, rows_of_folder
 from fairl_bench.builtin.sources.pair_columns import Columns, TruthInRows, refuse_identical
 from fairl_bench.component import RunTime
-from fairl_bench.data import Pairs
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError, suggest
+from fairl_bench.values.data import Pairs
 
 _TURN = "\n\nAssistant:"
 

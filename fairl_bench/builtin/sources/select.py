@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.data import GOLD, PREFERRED, Examples, Labels, Pairs, Rows, Truth
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.kinds import Origin, Source
+from fairl_bench.values.data import GOLD, PREFERRED, Examples, Labels, Pairs, Rows, Truth
 
 Change = Literal["bad-to-good", "bad-to-bad", "good-to-good", "good-to-bad"]
 """What the truth ``gold`` says of a pair: of the rejected text, then of the preferred one."""

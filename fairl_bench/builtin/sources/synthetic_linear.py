@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from fairl_bench.builtin.shared.spelled_vectors import DECIMALS, spelled
-from fairl_bench.data import GOLD, Floats, Pairs, Truth
 from fairl_bench.kinds import Source
+from fairl_bench.values.data import GOLD, Floats, Pairs, Truth
 
 
 class SyntheticLinear(Source):

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, StoreError, message_of
 from fairl_bench.executor import Job, JobReport, Moved
-from fairl_bench.isolation import isolated
+from fairl_bench.guards.isolation import isolated
 from fairl_bench.progress import listening
 from fairl_bench.suite.drop_ins import no_loose_imports
 

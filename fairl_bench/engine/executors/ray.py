@@ -24,8 +24,8 @@ from fairl_bench.engine import resources
 from fairl_bench.engine.executors import ray_node as node
 from fairl_bench.errors import FairlError, MissingExtra
 from fairl_bench.executor import Attempt, Job, JobReport, Moved
-from fairl_bench.resources import Resources, size_in_bytes
 from fairl_bench.store.store import Store
+from fairl_bench.values.resources import Resources, size_in_bytes
 
 RETRIES = 3
 """How often Ray begins a task again whose process or node was lost."""

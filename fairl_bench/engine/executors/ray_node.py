@@ -26,9 +26,9 @@ from fairl_bench.engine.executors.parent import watch_parent
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import FairlError, StoreError
 from fairl_bench.executor import Job, JobReport
+from fairl_bench.guards.untrusted import is_name
 from fairl_bench.store.place import open_store
 from fairl_bench.suite.registry import Registry
-from fairl_bench.untrusted import is_name
 from fairl_bench.version import __version__
 
 Files = tuple[tuple[str, bytes], ...]

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench import answers
-from fairl_bench.data import Embeddings, Examples, Rows, Split, Vectors
 from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
+from fairl_bench.guards import answers
+from fairl_bench.guards.readonly import unchanged_by
+from fairl_bench.guards.truncation import TextsRead, report_texts_read
 from fairl_bench.kinds import Encoder
-from fairl_bench.preferences import equal_pairs
-from fairl_bench.readonly import unchanged_by
-from fairl_bench.stage import Stage
+from fairl_bench.pairs.preferences import equal_pairs
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_rows
-from fairl_bench.truncation import TextsRead, report_texts_read
+from fairl_bench.values.data import Embeddings, Examples, Rows, Split, Vectors
+from fairl_bench.values.stage import Stage
 
 
 class TextVectors(StageKind[Embeddings, Embeddings]):

@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from fairl_bench.data import Examples, Rows, Split
 from fairl_bench.errors import DamagedArtefact, DataError, FairlError
-from fairl_bench.language_models import Site
-from fairl_bench.readonly import ReadOnly
-from fairl_bench.stage import Stage
+from fairl_bench.guards.readonly import ReadOnly
 from fairl_bench.store.store import Store
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.data import Examples, Rows, Split
+from fairl_bench.values.language_models import Site
+from fairl_bench.values.stage import Stage
 
 Made = TypeVar("Made")
 Loaded = TypeVar("Loaded")

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench import answers
-from fairl_bench.data import Scored
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
+from fairl_bench.guards import answers
+from fairl_bench.guards.readonly import ReadOnly, read_only, unchanged_by
 from fairl_bench.kinds import Evaluator
-from fairl_bench.readonly import ReadOnly, read_only, unchanged_by
-from fairl_bench.records import Evidence, Measure
-from fairl_bench.stage import Stage
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
+from fairl_bench.values.data import Scored
+from fairl_bench.values.records import Evidence, Measure
+from fairl_bench.values.stage import Stage
 
 Numbers = Sequence[Measure | Evidence]
 AllScores = Mapping[str, NDArray[np.floating[Any]]]

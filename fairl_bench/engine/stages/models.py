@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairl_bench import answers
 from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
+from fairl_bench.guards import answers
+from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import LM, Prompts
-from fairl_bench.language_models import Asked, Completions, Sampling
-from fairl_bench.readonly import unchanged_by
 from fairl_bench.science.streams import stream
-from fairl_bench.stage import Stage
 from fairl_bench.store import artefacts
+from fairl_bench.values.language_models import Asked, Completions, Sampling
+from fairl_bench.values.stage import Stage
 
 
 class MadeModel(NamedTuple):

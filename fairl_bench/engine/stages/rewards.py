@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench import answers
-from fairl_bench.data import Embeddings, Examples, Floats
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
+from fairl_bench.guards import answers
+from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import Method
-from fairl_bench.preferences import Parts, preferences
-from fairl_bench.readonly import unchanged_by
-from fairl_bench.stage import Stage
+from fairl_bench.pairs.preferences import Parts, preferences
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_reward, finite_rows
-from fairl_bench.training import Head, Inputs, Reward, Task, Training
+from fairl_bench.values.data import Embeddings, Examples, Floats
+from fairl_bench.values.stage import Stage
+from fairl_bench.values.training import Head, Inputs, Reward, Task, Training
 
 
 def run_title(method: str, model: str, replicate: int, seed: int | None) -> str:

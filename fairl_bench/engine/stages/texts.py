@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairl_bench import answers
 from fairl_bench.component import Component
-from fairl_bench.data import Examples, Split
 from fairl_bench.engine.keys import identity, stage_key
 from fairl_bench.engine.splits import divided
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
-from fairl_bench.judged_pairs import judged_pairs
+from fairl_bench.guards import answers
+from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import Source, TestSet
-from fairl_bench.readonly import unchanged_by
+from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.science.streams import stream
-from fairl_bench.stage import Stage
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_truths
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.data import Examples, Split
+from fairl_bench.values.stage import Stage
 
 
 class JudgedTexts(StageKind[Examples, Examples]):

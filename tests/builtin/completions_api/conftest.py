@@ -10,7 +10,7 @@ import pytest
 from completions_server import Fake
 
 from fairl_bench.builtin.shared import openai_endpoint as endpoint
-from fairl_bench.language_models import Site
+from fairl_bench.values.language_models import Site
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from completions_server import Fake, Reply, Request, asked, completion, lm
 
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
-from fairl_bench.language_models import Site
+from fairl_bench.values.language_models import Site
 
 
 @pytest.fixture

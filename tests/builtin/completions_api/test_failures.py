@@ -11,7 +11,7 @@ from completions_server import Fake, Reply, Request, asked, completion, lm, text
 
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
-from fairl_bench.language_models import Site
+from fairl_bench.values.language_models import Site
 
 
 @pytest.mark.parametrize(

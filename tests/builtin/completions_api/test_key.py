@@ -9,9 +9,9 @@ import pytest
 from completions_server import Fake, Reply, asked, completion, lm
 
 from fairl_bench.errors import DataError
-from fairl_bench.language_models import Site
 from fairl_bench.pipeline import Finished
 from fairl_bench.store.store import Store
+from fairl_bench.values.language_models import Site
 
 KEY = "Sk-Very-Secret-0123456789"
 

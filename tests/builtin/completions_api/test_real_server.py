@@ -17,7 +17,7 @@ from completions_server import asked
 
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
-from fairl_bench.language_models import Site
+from fairl_bench.values.language_models import Site
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pytest
 from completions_server import Fake, Reply, Request, asked, completion, lm
 
 from fairl_bench.errors import DataError
-from fairl_bench.language_models import Site
 from fairl_bench.progress import listening
+from fairl_bench.values.language_models import Site
 
 
 def test_each_completion_is_asked_for_with_a_seed_of_its_own(fake: Fake, site: Site) -> None:

@@ -9,8 +9,8 @@ import pytest
 from completions_server import Fake, Reply, Request, asked, completion, lm
 
 from fairl_bench.errors import DataError
-from fairl_bench.language_models import Site
 from fairl_bench.progress import listening
+from fairl_bench.values.language_models import Site
 
 
 def test_after_a_failure_only_the_missing_completions_are_asked_again(fake: Fake, site: Site) -> None:

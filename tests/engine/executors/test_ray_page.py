@@ -13,9 +13,9 @@ import pytest
 
 from fairl_bench.cli.main import main
 from fairl_bench.engine.executors import ray as cluster
-from fairl_bench.resources import Resources
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import load
+from fairl_bench.values.resources import Resources
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text()
 BLOCKS = [(language, text) for language, text in re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)]

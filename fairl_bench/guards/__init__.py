@@ -1,0 +1,1 @@
+"""Care with what others have made: answers of parts, what parts change, secrets, and names and files from outside."""

@@ -1,0 +1,1 @@
+"""Pairs on their way from a source to a method."""

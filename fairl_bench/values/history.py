@@ -1,0 +1,16 @@
+"""What was noted of a training, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fairl_bench.values.coordinates import Coordinates
+from fairl_bench.values.data import Floats
+
+
+class History(NamedTuple):
+    """What was noted of one run as it trained, by epoch from 1."""
+
+    cell: Coordinates
+    series: Mapping[str, Floats]  # by name, one number an epoch

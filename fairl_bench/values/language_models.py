@@ -1,0 +1,105 @@
+"""What goes into a language model and what comes out: where it is made, how it samples, what it completes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.component import Settings
+from fairl_bench.science.streams import stream
+from fairl_bench.values.data import Rows
+
+
+@dataclass(frozen=True)
+class Completions:
+    """Completions by a language model: ``text[i]`` is draw ``draw[i]`` for the prompt in row ``row[i]``."""
+
+    prompt: tuple[str, ...]
+    text: tuple[str, ...]
+    row: tuple[int, ...]
+    draw: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def take(self, rows: Rows) -> Completions:
+        """The completions of these rows, in this order."""
+        prompt, text = (tuple(column[i] for i in rows) for column in (self.prompt, self.text))
+        row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
+        return Completions(prompt, text, row, draw)
+
+    @staticmethod
+    def merged(shards: Sequence[Completions]) -> Completions:
+        """The completions of all shards; each shard has every ``len(shards)``-th of them."""
+        n = sum(map(len, shards))
+
+        def whole(name: str) -> tuple[Any, ...]:
+            return tuple(getattr(shards[i % len(shards)], name)[i // len(shards)] for i in range(n))
+
+        return Completions(whole("prompt"), whole("text"), whole("row"), whole("draw"))
+
+
+NOTHING: Final = Completions((), (), (), ())
+
+
+class Model(NamedTuple):
+    """A language model: the folder that transformers loads, and facts about how it was made."""
+
+    folder: Path
+    facts: Mapping[str, float | int | str | bool] = {}
+
+
+@dataclass(frozen=True)
+class Site:
+    """The folders in which a language model is made, or its completions, with what the work starts from.
+
+    ``folder`` is empty and is for the files of the answer.  ``scratch`` stays until the work is finished, so that a
+    checkpoint in it is there after an interruption.  ``upstream`` holds the answers of the parts that the work starts
+    from, by role: the folder of a language model, `Completions` of an `Ask`, `Examples` of a source.
+    """
+
+    folder: Path
+    scratch: Path
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    replicate: int = 0
+
+
+class Sampling(Settings):
+    """How a language model draws its tokens."""
+
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1, description="the most likely tokens that hold this much probability")
+    top_k: int = Field(0, ge=0, description="the most likely tokens; 0: all")
+    max_new_tokens: int = Field(24, ge=1, description="tokens of a completion, at most")
+    batch: int = Field(64, ge=1, description="prompts completed at once; another number moves the logits' last bits")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Prompts to be completed: ``prompt[i]`` stands in row ``row[i]`` and is completed for the ``draw[i]``-th time."""
+
+    prompt: tuple[str, ...]
+    row: tuple[int, ...]
+    draw: tuple[int, ...]
+    sampling: Sampling
+    voice: str
+    replicate: int
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+    def take(self, rows: Sequence[int]) -> Asked:
+        """The prompts in these rows; each keeps its random numbers."""
+        prompt = tuple(self.prompt[i] for i in rows)
+        row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
+        return Asked(prompt, row, draw, self.sampling, self.voice, self.replicate)
+
+    def rng(self, i: int) -> np.random.Generator:
+        """The random numbers of completion ``i``, which do not depend on the others."""
+        return stream(f"completion/{self.voice}", self.replicate, self.row[i], self.draw[i])

@@ -1,0 +1,48 @@
+"""The completions of one re-alignment: what its records rest on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from fairl_bench.values.coordinates import Coordinates
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+DATA: Final = "realigned"
+"""What the data set of a re-alignment is called."""
+AFTER: Final = "all"
+"""The slice of what is completed after all steps."""
+
+
+class Realigned(NamedTuple):
+    """The completions of one cell's re-alignment, a row each (`records.Evidence`)."""
+
+    cell: Coordinates
+    rows: pa.Table
+
+    def phase(self, name: str) -> pa.Table:
+        """The rows ``before``, ``along`` or ``after``, look by look, each in the order of prompts and draws."""
+        import pyarrow.compute as pc
+
+        mine = self.rows.filter(pc.equal(self.rows["phase"], name))
+        return mine.sort_by([(column, "ascending") for column in ("step", "row", "draw")])
+
+
+def placed(cut: str) -> str:
+    """What comparisons call the data of a slice.
+
+    >>> placed("kl:0.5")
+    'realigned/kl:0.5'
+    """
+    return f"{DATA}/{cut}"
+
+
+def budget(cut: str) -> float:
+    """The KL of a slice, nats.
+
+    >>> budget("kl:0.5")
+    0.5
+    """
+    return float(cut.removeprefix("kl:"))

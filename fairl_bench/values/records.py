@@ -1,0 +1,80 @@
+"""The tidy row: one number with the coordinates that say where it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from fairl_bench.errors import Undefined
+from fairl_bench.values.coordinates import AXES, Coordinates
+
+
+class Measure(NamedTuple):
+    """What an evaluator says: a number of one data set, without the cell it belongs to."""
+
+    data: str  # pairs/test, or a test set
+    truth: str  # preferred, gold, or empty
+    metric: str
+    value: float
+    n: int
+    note: str = ""
+    slice: str = "all"
+
+
+class Evidence(NamedTuple):
+    """The rows that measures rest on, by column, for intervals and readers: kept as a table beside the numbers."""
+
+    columns: Mapping[str, Sequence[str | float | int | bool]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Coordinates):
+    """A row of ``records.parquet``: a number and where it stands."""
+
+    suite: str
+    metric: str
+    other: str = ""  # the second method, or seed, of a number of two runs
+    value: float  # NaN needs a note
+    n: int
+    note: str = ""
+    stage: str = ""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.value) and not self.note:
+            raise ValueError(f"{self.metric} on {self.data} is NaN without a note that says why")
+
+    @classmethod
+    def at(
+        cls,
+        place: Coordinates,
+        suite: str,
+        metric: str,
+        value: float,
+        n: int,
+        *,
+        other: str = "",
+        note: str = "",
+        stage: str = "",
+    ) -> Record:
+        """The record of a number that stands there."""
+        return Record(**place.axes(), suite=suite, metric=metric, other=other, value=value, n=n, note=note, stage=stage)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What no two records of a run share."""
+        return tuple(getattr(self, name) for name in KEY)
+
+
+KEY: Final = ("suite", *AXES, "metric", "other")
+COLUMNS: Final = (*KEY, "value", "n", "note", "stage")
+"""The columns of ``records.parquet``, in their order."""
+
+
+def measured(data: str, truth: str, metric: str, n: int, function: Callable[..., float], /, *args: object) -> Measure:
+    """The measure of ``function(*args)``: NaN with the reason where it is `Undefined`."""
+    try:
+        return Measure(data, truth, metric, float(function(*args)), n)
+    except Undefined as reason:
+        return Measure(data, truth, metric, math.nan, n, str(reason))

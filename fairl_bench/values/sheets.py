@@ -1,0 +1,78 @@
+"""Scores joined with what is known of their examples, one sheet a data set, and the numbers of single runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fairl_bench.values.coordinates import CellName, Coordinates, Run, World
+from fairl_bench.values.data import Examples, Floats, Rows
+from fairl_bench.values.records import Record
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One data set of one model in one replicate: its examples, and what each run scores them, in one order."""
+
+    suite: str
+    model: str
+    replicate: int
+    data: str
+    examples: Examples
+    rewards: Mapping[Run, Floats]
+
+    @property
+    def world(self) -> World:
+        """The world that its examples are of."""
+        return World(self.model, self.replicate)
+
+    def at(self, run: Run, truth: str = "", part: str = "all") -> Coordinates:
+        """Where the numbers of one of its runs stand."""
+        return Coordinates.of(self.world, run, self.data, truth, part)
+
+    def clusters(self) -> Rows:
+        """What is resampled together ``[n]``, codes from 0: a group, else a prompt, else a pair, else one example."""
+        found = self.examples
+        names = [
+            f"g{group}" if group else f"p{prompt}" if prompt else f"c{pair}" if pair >= 0 else i
+            for i, (group, prompt, pair) in enumerate(zip(found.group, found.prompt, found.pair.tolist(), strict=True))
+        ]
+        codes: dict[object, int] = {}
+        return np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)
+
+    def sample(self) -> str:
+        """Equal for sheets of equal examples: a test set that is a file is the same in every replicate."""
+        whole = hashlib.sha256(repr((self.data, len(self.examples))).encode())
+        for text in (*self.examples.text, *self.examples.group):
+            whole.update(f"{text}\0".encode("utf-8", "surrogatepass"))
+        return whole.hexdigest()
+
+
+class Place(NamedTuple):
+    """Where a number of all examples stands; the head is no part of it, since a method has one."""
+
+    cell: CellName
+    data: str
+    truth: str
+    metric: str
+
+
+class Values(NamedTuple):
+    """The numbers of single runs, by place."""
+
+    of: Mapping[Place, float]
+
+    @classmethod
+    def read(cls, records: Iterable[Record]) -> Values:
+        """The numbers of all examples."""
+        whole = (row for row in records if row.slice == "all" and not row.other)
+        return cls({Place(row.cell, row.data, row.truth, row.metric): row.value for row in whole})
+
+    def get(self, sheet: Sheet, run: Run, truth: str, metric: str) -> float | None:
+        """The number of a run; None where there is none, as where its evaluator failed."""
+        cell = CellName(sheet.model, run.encoder, run.method, run.variant, sheet.replicate, run.seed)
+        return self.of.get(Place(cell, sheet.data, truth, metric))

@@ -1,0 +1,63 @@
+"""A table as it is shown, and the tidy rows behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import NamedTuple, Protocol
+
+from fairl_bench.guards.printable import printable
+
+
+class Printer(Protocol):
+    """What IPython prints with."""
+
+    def text(self, text: str, /) -> None:
+        """Print a text."""
+
+
+Value = str | float | int | None
+
+
+class Table(NamedTuple):
+    """A table as it is shown: column heads (of one or two lines), rows of text, and the notes below.
+
+    ``tidy`` has the same numbers and more, one mapping a cell or a row; ``bold`` the (row, column) of what stands out.
+    ``name`` is what its files are called and what ``--table`` takes; ``caption`` stands on the page above its title.
+    """
+
+    title: str
+    heads: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+    tidy: tuple[Mapping[str, Value], ...] = ()
+    bold: frozenset[tuple[int, int]] = frozenset()
+    name: str = ""
+    caption: str = ""
+
+    def __str__(self) -> str:
+        """The table as a terminal shows it; the upper line of its heads once for each run of columns that share it."""
+        from tabulate import tabulate
+
+        tops = ["", *(head[0] for head in self.heads)]
+        heads = [
+            f"{'' if head[0] == before else head[0]}\n{head[1]}" for before, head in zip(tops, self.heads, strict=False)
+        ]
+        body = tabulate(self.rows, heads, tablefmt="simple", disable_numparse=True)
+        return printable("\n".join([self.title, "", body, "", *self.notes]))
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
+        """The same in IPython's terminal."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """The table as Jupyter shows it: texts are escaped, since names come from files of others."""
+        lines = ["".join(f"<th>{escape(head[at])}</th>" for head in self.heads) for at in range(2)]
+        lines += ["".join(self._cell(at, column) for column in range(len(row))) for at, row in enumerate(self.rows)]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        return f"<table><caption>{escape(self.title)}</caption>{body}</table>{notes}"
+
+    def _cell(self, row: int, column: int) -> str:
+        text = escape(self.rows[row][column])
+        return f"<td><b>{text}</b></td>" if (row, column) in self.bold else f"<td>{text}</td>"
