@@ -48,7 +48,8 @@ def _whole(files: Writer, signature: str) -> bool:
 
 def _draw(files: Writer, results: StudyResults, signature: str) -> None:
     registry = results.asked.registry
-    drawn = pictures(figures_of(registry), results)
+    guard = results.guard
+    drawn = pictures(figures_of(registry, guard), results, guard)
     wanted = set()
     for picture in drawn.values():
         for form, content in picture.formats.items():
@@ -57,7 +58,7 @@ def _draw(files: Writer, results: StudyResults, signature: str) -> None:
     for old in files.listed("figures/"):
         if old not in wanted:
             files.drop(old)
-    files.put(PAGE, signature, page(results, panels_of(registry), drawn, signature))
+    files.put(PAGE, signature, page(results, panels_of(registry, guard), drawn, signature, guard))
     files.commit()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.guards.views import ViewGuard
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import record_file
@@ -72,6 +73,7 @@ class StudyResults(Material):
     ) -> None:
         self.files, self.path = files, files.path
         self.asked, self.claims = asked, asked.claims
+        self.guard = ViewGuard(asked.registry.owners())
         self.single_records = records
         self._story = story
         self._kept = kept
@@ -140,7 +142,7 @@ class StudyResults(Material):
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """Every table by name, as it was made."""
-        return make_tables(tables_of(self.report, self.asked.registry), self)
+        return make_tables(tables_of(self.report, self.asked.registry, self.guard), self, self.guard)
 
     @cached_property
     def other_tables(self) -> Sequence[Table]:
@@ -173,6 +175,11 @@ class StudyResults(Material):
         """Sentences about the whole run: what it did not read."""
         with readable(self.path / RUN):
             return tuple(unread(self.run))
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What tables, figures and panels of plugins could not be shown so far, and why."""
+        return self.guard.warnings
 
     @property
     def run(self) -> Mapping[str, Any]:
