@@ -135,8 +135,8 @@ class Results:
 
         if not self._intervals:
             return self._folder.tables
-        report = with_intervals(self._folder.report)
         guard = self._folder.guard
+        report = with_intervals(self._folder.report, guard)
         return make_tables(tables_of(report, self._folder.asked.registry, guard), self._folder, guard)
 
     def table(self, name: str) -> Table:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from fairl_bench.component import Component, Spec
+from fairl_bench.errors import PluginError
 from fairl_bench.guards.views import UNGUARDED, ViewGuard, checked_table
 from fairl_bench.material import Material, Picture
 from fairl_bench.values.comparison import Question, TwoMethods
@@ -178,9 +179,20 @@ def seed_distances(report: Report) -> list[str]:
     return list(dict.fromkeys(data for part in report.values() for data in part.seed_distances()))
 
 
-def with_intervals(report: Report) -> Report:
+def with_intervals(report: Report, guard: ViewGuard) -> Report:
     """The same report with the interval of each number shown where a table can show it."""
-    return {name: part.with_intervals() for name, part in report.items()}
+    return changed(report, lambda part: part.with_intervals(), guard)
+
+
+def changed(report: Report, change: Callable[[ReportTable], ReportTable], guard: ViewGuard) -> Report:
+    """The report with each table changed; without one of a plugin's that cannot be."""
+    tables = {}
+    for name, part in report.items():
+        with guard.call(part.kind, name):
+            tables[name] = change(part)
+            if not isinstance(tables[name], ReportTable):
+                raise PluginError(f"it gave {tables.pop(name)!r:.60} for a table with other settings")
+    return tables
 
 
 def make_tables(parts: Iterable[ReportTable], material: Material, guard: ViewGuard = UNGUARDED) -> dict[str, Table]:

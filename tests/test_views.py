@@ -239,6 +239,20 @@ class Whole(Always):
         yield Table("Whole", HEADS, ROWS, ())
 
 
+class Stiff(ReportTable):
+    def tables(self, material):
+        yield Table("Stiff", HEADS, ROWS, ())
+
+    def between(self, methods):
+        raise ValueError("never between")
+
+    def for_two(self, methods):
+        return {"use": "table9"}
+
+    def with_intervals(self):
+        return None
+
+
 class Figures(ReportFigure):
     def figures(self, material):
         from matplotlib.figure import Figure
@@ -263,7 +277,7 @@ class Panels(Panel):
 
 @hookimpl
 def fairl_tables(register):
-    for part in (Raises, Leaves, Crooked, Outside, Thief, Needy, Whole):
+    for part in (Raises, Leaves, Crooked, Outside, Thief, Needy, Whole, Stiff):
         register(part.__name__.lower(), part)
     register("unloadable", "no_such_module:Table")
 
@@ -315,7 +329,9 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
 
     root = tmp_path_factory.mktemp("spoilt")
     (root / "wrong.py").write_text(WRONG)
-    (root / "suite.yaml").write_text(f"plugins: [wrong.py]\n{TINY}")
+    (root / "suite.yaml").write_text(
+        f"plugins: [wrong.py]\n{TINY.replace('report:', 'report:' + chr(10) + '  stiff: {}', 1)}"
+    )
     told: list[str] = []
     study, store = read_study(root / "suite.yaml"), FolderStore(root / "store")
     finished = run(study, store, root / "results", Watcher(warned=told.append), then=write_pages)
@@ -371,6 +387,25 @@ def test_a_report_tells_it_too_and_shows_the_other_tables(spoilt: Spoilt, cli: C
         assert f"warning: {about(part, spoilt.told)}\n" in told.stderr
     missing = cli("report", spoilt.folder, "--plugin", spoilt.plugin, "-t", "raises")
     assert (missing.exit_code, "no table 'raises'" in missing.stderr, "no luck" in missing.stderr) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--methods", "length,max-margin"], "failed and is left out: ValueError: never between"),
+        (["--methods", "length,max-margin"], "failed and is left out: table 'table9' is unknown"),
+        (["--intervals"], "failed and is left out: it gave None for a table with other settings"),
+    ],
+)
+def test_a_table_of_a_plugin_that_cannot_be_changed_is_left_out(
+    options: list[str], said: str, spoilt: Spoilt, cli: Cli
+) -> None:
+    assert "Stiff" in cli("report", spoilt.folder, "--plugin", spoilt.plugin).stdout
+    told = cli("report", spoilt.folder, "--plugin", spoilt.plugin, *options)
+    assert told.exit_code == 0
+    assert "Table 1" in told.stdout
+    assert "Stiff" not in told.stdout
+    assert said in told.stderr
 
 
 def test_python_is_told_what_could_not_be_made(spoilt: Spoilt) -> None:

@@ -138,7 +138,7 @@ def evaluate(
 
     two = None if methods is None else two_methods(methods)
     scored = judge(scores, truth, threshold=threshold, methods=two, positive=positive)
-    asked = with_intervals(scored.report) if intervals else scored.report
+    asked = with_intervals(scored.report, scored.guard) if intervals else scored.report
     tables = make_tables(tables_of(asked, scored.registry, scored.guard), scored, scored.guard)
     print_tables(list(tables.values()), form)
     _print_warnings(scored.warnings)

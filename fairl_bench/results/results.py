@@ -38,7 +38,7 @@ from fairl_bench.values.rows import Runs
 from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Claim, Verdict
-from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
+from fairl_bench.views import Report, ReportTable, changed, datasets_of, make_tables, truth_in, two_methods
 
 SUITE: Final = "suite.yaml"
 RECORDS: Final = "records.parquet"
@@ -247,20 +247,24 @@ class StudyResults(Material):
         for method in methods:
             if method not in known:
                 raise UnknownName(f"{self.path}: method", method, known)
-        report = _between(self.report, methods, self.asked.registry)
+        report = _between(self.report, methods, self.asked.registry, self.guard)
         sheets = self.sheets_as_filed(datasets_of(report))
         records = [row for row in self.statistics.records if row.other.startswith("seed:")]
         records += disagreements(sheets, report, Values.read(self.single_records))
         same = self.statistics._replace(records=records)
-        return StudyResults(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
+        others = StudyResults(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
+        others.guard = self.guard
+        return others
 
 
-def _between(report: Report, methods: tuple[str, str], registry: Registry) -> Report:
+def _between(report: Report, methods: tuple[str, str], registry: Registry, guard: ViewGuard) -> Report:
     """The report with its tables of two methods of these, and with the table of two methods that others know."""
-    asked = {name: part.between(methods) for name, part in report.items()}
-    for spec in [part.for_two(methods) for part in report.values()]:
-        if spec is not None and spec["use"] not in asked:
-            asked[str(spec["use"])] = registry.build(ReportTable, spec)
+    asked = dict(changed(report, lambda part: part.between(methods), guard))
+    for name, part in report.items():
+        with guard.call(part.kind, name):
+            spec = part.for_two(methods)
+            if spec is not None and spec["use"] not in asked:
+                asked[str(spec["use"])] = registry.build(ReportTable, spec)
     return asked
 
 
