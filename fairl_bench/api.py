@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fairl_bench.material import Picture
     from fairl_bench.preview.checked import Checked
-    from fairl_bench.results.results import Results as Folder
+    from fairl_bench.results.results import StudyResults
     from fairl_bench.reward.saved import SavedRewards
     from fairl_bench.values.table import Table
     from fairl_bench.values.verdicts import Verdict
@@ -99,7 +99,7 @@ class Results:
     Everything is read when it is first asked for.
     """
 
-    def __init__(self, folder: Folder, *, intervals: bool = False) -> None:
+    def __init__(self, folder: StudyResults, *, intervals: bool = False) -> None:
         self._folder, self._intervals = folder, intervals
 
     @property

@@ -24,7 +24,7 @@ from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreE
 from fairl_bench.executor import Executor, JobRunner, Workplace
 from fairl_bench.guards.isolation import isolated
 from fairl_bench.preview.split_sizes import checked_sizes
-from fairl_bench.results.results import Results
+from fairl_bench.results.results import StudyResults
 from fairl_bench.results.run_folder import RunFolder
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
@@ -41,7 +41,7 @@ class Finished(NamedTuple):
 
     plan: Plan
     outcome: Outcome
-    results: Results
+    results: StudyResults
     tables: Sequence[Table]
     folder: Path
     seconds: float
@@ -72,7 +72,7 @@ def run(
     executor: Executor | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     replace_results: bool = False,
-    then: Callable[[Results], object] | None = None,
+    then: Callable[[StudyResults], object] | None = None,
     isolate: bool = False,
     command: Sequence[str] = (),
 ) -> Finished:
@@ -134,7 +134,7 @@ class _Work:
     folder: RunFolder
     command: Sequence[str]  # what started it
     started: float
-    then: Callable[[Results], object] | None
+    then: Callable[[StudyResults], object] | None
 
     def answer(self, start: Callable[[], JobRunner]) -> Finished:
         """Do what is missing and write the results; what is found damaged on the way is made again."""
@@ -171,12 +171,12 @@ class _Work:
             results = self._written(None if all_is_replaced else self.wanted)
             self._judge(results if results.is_judged else results.unjudged())
 
-    def _written(self, part: Plan | None) -> Results:
+    def _written(self, part: Plan | None) -> StudyResults:
         """What finished stages say, written; ``part`` is the part of the plan that it is asked of, where not of all."""
         finished = finished_run(self.study.suite, self.whole, self.worker, self.outcome, part)
         return self.folder.write(finished, self.command, self._seconds())
 
-    def _judge(self, results: Results) -> list[Table]:
+    def _judge(self, results: StudyResults) -> list[Table]:
         """The tables of results, written with the statistics and verdicts that they show."""
         made = list(results.tables.values())
         self.folder.finish(results, rendered_files(made))

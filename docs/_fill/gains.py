@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairl_bench.metrics import Metric
-from fairl_bench.results.results import Results, read_results
+from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.suite.yaml import load
 from fairl_bench.values.comparison import ALPHA, Comparison
 from fairl_bench.values.rows import mean_and_spread, selection_of, summary
@@ -71,7 +71,7 @@ def _learns_nothing(method: Mapping[str, Any]) -> bool:
     return sampling.get("use") == "constant" and sampling.get("value") == 0
 
 
-def _own(results: Results, method: str, column: Column) -> str:
+def _own(results: StudyResults, method: str, column: Column) -> str:
     """Return a method's own mean and spread."""
     question = (method, column.variant, column.data, column.truth, column.metric.name, "all")
     return mean_and_spread(
@@ -85,7 +85,7 @@ def _own(results: Results, method: str, column: Column) -> str:
     )
 
 
-def _comparison(results: Results, method: str, control: str, column: Column) -> Comparison | None:
+def _comparison(results: StudyResults, method: str, control: str, column: Column) -> Comparison | None:
     """Return the paired difference of a method and its control, whichever of them it names first."""
     question = (column.variant, column.data, column.truth, column.metric.name, {method, control})
     for one in results.comparisons:

@@ -56,7 +56,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
+        finalize=lambda value: without_controls(value) if type(value) is str else value,
     )
 
 
@@ -101,6 +101,6 @@ def as_script(data: object) -> str:
     return text
 
 
-def printable(text: str) -> str:
+def without_controls(text: str) -> str:
     """A text without control characters but line ends, and without halves of surrogate pairs."""
     return "".join("\ufffd" if one not in "\n\t" and category(one) in ("Cc", "Cs") else one for one in text)

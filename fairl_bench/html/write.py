@@ -12,7 +12,7 @@ from fairl_bench.results import interval_file
 from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.folder import PAGE
 from fairl_bench.results.other_tables import saved_tables
-from fairl_bench.results.results import RECORDS, SUITE, Results
+from fairl_bench.results.results import RECORDS, SUITE, StudyResults
 from fairl_bench.results.writer import Writer
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import figures_of, panels_of
@@ -21,7 +21,7 @@ MEANING = 4  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
-def write_pages(results: Results, *, again: bool = False) -> Path:
+def write_pages(results: StudyResults, *, again: bool = False) -> Path:
     """Draw ``figures/`` and write ``report.html`` of a results folder, unless both are of what it holds now.
 
     The page's place.  Raises `ResultsError` where the folder cannot be written.
@@ -46,7 +46,7 @@ def _whole(files: Writer, signature: str) -> bool:
     return all(files.holds(name, signature) for name in drawn)
 
 
-def _draw(files: Writer, results: Results, signature: str) -> None:
+def _draw(files: Writer, results: StudyResults, signature: str) -> None:
     registry = results.asked.registry
     drawn = pictures(figures_of(registry), results)
     wanted = set()
@@ -61,7 +61,7 @@ def _draw(files: Writer, results: Results, signature: str) -> None:
     files.commit()
 
 
-def _signature(results: Results) -> str:
+def _signature(results: StudyResults) -> str:
     """What the figures and the page of a folder rest on."""
     files = results.files
     whole = hashlib.sha256(f"{MEANING}\n".encode())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from fairl_bench.errors import ResultsError
-from fairl_bench.results.folder import PAGE, Entry, ResultsFolder, footer, readable
+from fairl_bench.results.folder import PAGE, Entry, footer, parquet, readable
 from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
 
@@ -17,14 +18,14 @@ BEFORE = "before"
 
 def owner_of(folder: Path) -> str | None:
     """The suite of a folder from before there were manifests; None for one that no run has written."""
-    plain = ResultsFolder.__new__(ResultsFolder)
-    plain.path, plain.manifest = folder, None
-    if plain.has("suite.yaml"):
-        with suppress(ResultsError), readable(folder):
-            return str(plain.json("run.json")["suite"])
-        with suppress(ResultsError), readable(folder):
-            rows = plain.table("records.parquet").select(["suite", "metric", "stage"])
-            return str(rows["suite"][0].as_py())
+    if not (folder / "suite.yaml").is_file():
+        return None
+    story, records = folder / "run.json", folder / "records.parquet"
+    with suppress(ResultsError), readable(story):
+        return str(json.loads(story.read_bytes())["suite"])
+    with suppress(ResultsError), readable(records):
+        rows = parquet(records.read_bytes(), records).select(["suite", "metric", "stage"])
+        return str(rows["suite"][0].as_py())
     return None
 
 

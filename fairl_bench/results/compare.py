@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.paired import compared
-from fairl_bench.results.results import Results, read_results
+from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.results.two_runs import disagreements
 from fairl_bench.values.comparison import Comparison, Question, TwoMethods
 from fairl_bench.values.coordinates import Run
@@ -101,7 +101,7 @@ def _counted(duel: _Duel) -> Counted:
     return Counted(duel.labels, list(truth), records)
 
 
-def _methods(sides: tuple[Side, Side], folders: tuple[Results, Results]) -> list[tuple[str, str]]:
+def _methods(sides: tuple[Side, Side], folders: tuple[StudyResults, StudyResults]) -> list[tuple[str, str]]:
     """The methods to set against one another."""
     names_of = [list(dict.fromkeys(row.method for row in folder.single_records)) for folder in folders]
     for side, names in zip(sides, names_of, strict=True):
@@ -117,7 +117,7 @@ def _methods(sides: tuple[Side, Side], folders: tuple[Results, Results]) -> list
 
 
 def _shared_methods(
-    folders: tuple[Results, Results], first: Sequence[str], second: Sequence[str]
+    folders: tuple[StudyResults, StudyResults], first: Sequence[str], second: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Each method of both folders with itself."""
     if folders[0].path.resolve() == folders[1].path.resolve():
@@ -128,7 +128,7 @@ def _shared_methods(
     return [(name, name) for name in shared]
 
 
-def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
+def _duel(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> _Duel:
     """Two methods of two folders with the sheets, records and questions that they share."""
     labels = _labels(folders, methods)
     data = _shared_data(folders)
@@ -153,7 +153,7 @@ def _duel(folders: tuple[Results, Results], methods: tuple[str, str]) -> _Duel:
     return _Duel(labels, sheets, records, questions, _declared(folders))
 
 
-def _questions(first: Results, data: Sequence[str], judged: Set[str]) -> list[Question]:
+def _questions(first: StudyResults, data: Sequence[str], judged: Set[str]) -> list[Question]:
     """The questions of the first folder's report on the ``judged`` data, or common metrics if it has none."""
     every = questions(first.report)
     if not every:
@@ -161,12 +161,12 @@ def _questions(first: Results, data: Sequence[str], judged: Set[str]) -> list[Qu
     return [question for name in data if name in judged for question in every if question.data == name]
 
 
-def _declared(folders: tuple[Results, Results]) -> Metrics:
+def _declared(folders: tuple[StudyResults, StudyResults]) -> Metrics:
     """The metrics of both folders; where they declare one name differently, as the first does."""
     return folders[0].metrics.or_else(folders[1].metrics)
 
 
-def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple[str, str]:
+def _labels(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> tuple[str, str]:
     """The methods' names, with the folders' names where there are two folders."""
     paths = [folder.path.resolve() for folder in folders]
     if paths[0] == paths[1] and methods[0] != methods[1]:
@@ -180,7 +180,7 @@ def _labels(folders: tuple[Results, Results], methods: tuple[str, str]) -> tuple
     return f"{names[0]}:{methods[0]}", f"{names[1]}:{methods[1]}"
 
 
-def _shared_data(folders: tuple[Results, Results]) -> list[str]:
+def _shared_data(folders: tuple[StudyResults, StudyResults]) -> list[str]:
     """The data that both folders have numbers of, among those that the first report compares if it compares any."""
     first, second = (dict.fromkeys(row.data for row in folder.single_records) for folder in folders)
     in_report = dict.fromkeys(question.data for question in questions(folders[0].report))
@@ -197,7 +197,7 @@ Axes = dict[tuple[str, str], tuple[str, str]]  # encoder and variant: as they ar
 
 
 def _axes(
-    folders: tuple[Results, Results], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
+    folders: tuple[StudyResults, StudyResults], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
     """The encoders and variants that belong together: the equal ones, or where each side has only one, these."""
     within = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]

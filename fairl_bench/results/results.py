@@ -55,7 +55,7 @@ class Asked(NamedTuple):
     metrics: Metrics = Metrics()
 
 
-class Results(Material):
+class StudyResults(Material):
     """The finished work of a suite: what its folder holds, each part read when it is first asked for.
 
     ``records`` are those of single runs, ``story`` what ``run.json`` says; ``kept`` are the statistics that the folder
@@ -228,11 +228,13 @@ class Results(Material):
         """Whether the statistics need not be made."""
         return self._kept is not None
 
-    def unjudged(self) -> Results:
+    def unjudged(self) -> StudyResults:
         """The same with neither statistics nor claims."""
-        return Results(self.files, self.asked._replace(claims=()), self.single_records, self.run, Statistics((), ()))
+        return StudyResults(
+            self.files, self.asked._replace(claims=()), self.single_records, self.run, Statistics((), ())
+        )
 
-    def between(self, methods: tuple[str, str]) -> Results:
+    def between(self, methods: tuple[str, str]) -> StudyResults:
         """The same with Tables 2 and 3 of two other methods.  Raises `UnknownName` for one that it has not."""
         known = {row.method for row in self.single_records}
         for method in methods:
@@ -243,7 +245,7 @@ class Results(Material):
         records = [row for row in self.statistics.records if row.other.startswith("seed:")]
         records += disagreements(sheets, report, Values.read(self.single_records))
         same = self.statistics._replace(records=records)
-        return Results(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
+        return StudyResults(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
 
 
 def _between(report: Report, methods: tuple[str, str], registry: Registry) -> Report:
@@ -255,7 +257,7 @@ def _between(report: Report, methods: tuple[str, str], registry: Registry) -> Re
     return asked
 
 
-def read_results(path: Path, registry: Registry | None = None) -> Results:
+def read_results(path: Path, registry: Registry | None = None) -> StudyResults:
     """What a results folder says.  Tables are made by the plugins of the ``registry``, else by the installed ones.
 
     Raises `ResultsError` where it is none, one of an unfinished run, or damaged.
@@ -281,14 +283,14 @@ def read_results(path: Path, registry: Registry | None = None) -> Results:
     raise AssertionError("the last try returns or raises")
 
 
-def _read(files: ResultsFolder, registry: Registry) -> Results:
+def _read(files: ResultsFolder, registry: Registry) -> StudyResults:
     """What belongs together is read at once, so that all of it is of one run."""
     asked = _read_asked(files, registry)
     rows = record_file.rows(files.table(RECORDS), files.path / RECORDS)
     single, of_two = [row for row in rows if not row.other], [row for row in rows if row.other]
     story = files.json(RUN) if files.has(RUN) else {}
     kept = kept_statistics(files, signature_of(files, asked.report, single), of_two)
-    results = Results(files, asked, single, story, kept)
+    results = StudyResults(files, asked, single, story, kept)
     _ = results.rows, results.notes, results.statistics  # what cannot be read is told now
     return results
 

@@ -26,7 +26,7 @@ from fairl_bench.results.data_files import (
 )
 from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.folder import PAGE
-from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, Results
+from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, StudyResults
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.results.statistics import kept_statistics, signature_of
 from fairl_bench.results.story import story
@@ -104,7 +104,7 @@ class RunFolder:
 
     # --- what finished stages say
 
-    def write(self, run: FinishedRun, command: Sequence[str], seconds: float) -> Results:
+    def write(self, run: FinishedRun, command: Sequence[str], seconds: float) -> StudyResults:
         """Write everything that finished stages allow.  What the results say then, with the statistics that still hold.
 
         Of a run that was asked for some cells alone, the records and files of all others stay as they are; of a whole
@@ -125,7 +125,7 @@ class RunFolder:
         self.files.commit()
         asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
-        return Results(self.files, asked, records, self._story, kept)
+        return StudyResults(self.files, asked, records, self._story, kept)
 
     def _old_records(self) -> list[Record] | None:
         """The records that lie in the folder, none where there are none; None where they cannot be trusted."""
@@ -246,7 +246,7 @@ class RunFolder:
 
     # --- what results say
 
-    def finish(self, results: Results, tables: Mapping[str, str]) -> None:
+    def finish(self, results: StudyResults, tables: Mapping[str, str]) -> None:
         """Write what was judged: statistics, the verdicts of claims, and tables, a text for each file's name."""
         self._put_records(results.records)
         statistics = results.statistics

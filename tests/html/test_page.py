@@ -23,7 +23,7 @@ from fairl_bench.html import write as pages
 from fairl_bench.html.board import board
 from fairl_bench.html.examples import LONGEST, blocks
 from fairl_bench.html.numbers import packed
-from fairl_bench.html.page import as_script, page, printable
+from fairl_bench.html.page import as_script, page, without_controls
 from fairl_bench.html.warnings import warnings
 from fairl_bench.html.write import write_pages
 from fairl_bench.material import Picture
@@ -146,16 +146,16 @@ def test_hostile_names_notes_and_reasons_are_escaped(text: str) -> None:
     assert not {"onerror"} & set(seen.attributes)
     assert "caught" not in seen.attributes["id"]
     assert not set(made) & {"\x1b", "\x07", "\x00"}
-    assert any(printable(text) in word for word in seen.words)
+    assert any(without_controls(text) in word for word in seen.words)
 
 
 def test_hostile_cells_start_nothing_in_a_spreadsheet_or_a_terminal(cli: Cli) -> None:
-    from fairl_bench.guards.printable import printable as shown
+    from fairl_bench.guards.printable import printable
 
     table = Table("Table 9", (("", "text"),), tuple((text.replace("\ud800", ""),) for text in HOSTILE), ())
     cells = [row[0] for row in csv.reader(io.StringIO(as_csv(table)))]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in cells)
-    assert not set(shown(str(table))) & set("\x1b\x07\u202e\u202c\u2066\u200f")
+    assert not set(printable(str(table))) & set("\x1b\x07\u202e\u202c\u2066\u200f")
 
 
 def test_nothing_on_the_page_asks_for_anything_outside_it(drawn: Path) -> None:
@@ -167,7 +167,7 @@ def test_nothing_on_the_page_asks_for_anything_outside_it(drawn: Path) -> None:
 
 
 def test_a_control_character_is_replaced_and_a_line_end_stays() -> None:
-    assert printable("a\x1bb\x9bc\nd") == "a\ufffdb\ufffdc\nd"
+    assert without_controls("a\x1bb\x9bc\nd") == "a\ufffdb\ufffdc\nd"
 
 
 def test_json_in_a_script_says_what_it_said() -> None:

@@ -14,7 +14,7 @@ import pytest
 from fairl_bench.html.write import write_pages
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import writer
-from fairl_bench.results.results import Results, read_results
+from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 
@@ -107,7 +107,7 @@ def test_what_another_run_has_replaced_is_not_remembered(
     judged["models"][0]["n"] = 100
     run(read_study(write_suite(judged)), store, before.path)
     with before.files.held():  # type: ignore[attr-defined]
-        now = Results(before.files, before.asked, before.single_records, before.run, None)
+        now = StudyResults(before.files, before.asked, before.single_records, before.run, None)
         assert repr(now.sheets(["shifted"])) == repr(read_results(before.path).sheets(["shifted"]))
 
 
