@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 from fairl_bench.figures.draw import pictures
-from fairl_bench.html.page import page
 from fairl_bench.results import interval_file
 from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.folder import PAGE
@@ -47,6 +46,8 @@ def _whole(files: Writer, signature: str) -> bool:
 
 
 def _draw(files: Writer, results: StudyResults, signature: str) -> None:
+    from fairl_bench.html.page import page  # its templates take a moment, and most runs again draw nothing
+
     registry = results.asked.registry
     guard = results.guard
     drawn = pictures(figures_of(registry, guard), results, guard)

@@ -1,4 +1,4 @@
-"""Claims of a suite, judged from a results folder alone: whether they hold, and under which selection."""
+"""Judges the claims of a suite from a results folder alone: whether they hold, and under which selection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from fairl_bench.values.coordinates import Group, Setting
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import selection_of
 from fairl_bench.values.sheets import Sheet, Values
-from fairl_bench.values.verdicts import Claim, Effect, Said, Verdict
+from fairl_bench.values.verdicts import Claim, Effect, Outcome, Verdict
 
 DEPENDS: Final = "depends on the selection"
 ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]
+_Key = TypeVar("_Key")
 
 
 def judge(
@@ -61,17 +62,23 @@ class _Line(NamedTuple):
     effect: Effect
     p: float
 
+    @property
+    def selection(self) -> str | None:
+        """The selection that the claim names here; None where it names none."""
+        return selection_of(self.setting.variant) if self.claim.under else None
+
     def hypothesis(self) -> tuple[str, Setting]:
-        """What must hold together: the lines of one claim under its selections."""
+        """The key that the lines share which must hold together: those of one claim under its selections."""
         return self.claim.id, _apart_from_selection(self.setting) if self.claim.under else self.setting
 
 
 def _apart_from_selection(setting: Setting) -> Setting:
+    """The setting without the selection in its variant."""
     return setting._replace(variant=without_selection(setting.variant))
 
 
 def _under(claim: Claim, settings: Sequence[Setting]) -> list[Setting]:
-    """A claim's selections at each point of the suite, also those of which nothing is on record."""
+    """The settings of a claim's selections at each point of the suite, also where nothing is on record."""
     return [
         point._replace(variant=named_variant(json.loads(point.variant or "{}"), selection))
         for point in dict.fromkeys(map(_apart_from_selection, settings))
@@ -80,29 +87,42 @@ def _under(claim: Claim, settings: Sequence[Setting]) -> list[Setting]:
 
 
 def _verdicts(lines: Sequence[_Line]) -> list[Verdict]:
-    together: dict[tuple[str, Setting], list[int]] = {}
-    for at, line in enumerate(lines):
-        together.setdefault(line.hypothesis(), []).append(at)
-    largest = [_largest([lines[at] for at in mine]) for mine in together.values()]
-    whole = dict(zip(together, holm(largest), strict=True))
-    alone: dict[int, float] = {at: whole[line.hypothesis()] for at, line in enumerate(lines) if not line.claim.under}
-    for selection in dict.fromkeys(selection_of(line.setting.variant) for line in lines if line.claim.under):
-        mine = [
-            at for at, one in enumerate(lines) if one.claim.under and selection_of(one.setting.variant) == selection
-        ]
-        alone |= dict(zip(mine, holm([lines[at].p for at in mine]), strict=True))
-    verdicts = [_verdict(*line, alone[at]) for at, line in enumerate(lines)]
-    for hypothesis, mine in together.items():
-        alone_verdicts = {verdicts[at].alone for at in mine}
-        shown = whole[hypothesis] <= lines[mine[0]].claim.alpha
-        verdict = DEPENDS if len(alone_verdicts) > 1 else verdicts[mine[0]].alone if shown else "inconclusive"
-        for at in mine:
+    """The verdict of each line; the lines of one claim under its selections share the claim's own."""
+    lines_of = _positions(line.hypothesis() for line in lines)
+    largest = [_largest_p([lines[at] for at in positions]) for positions in lines_of.values()]
+    p_of_hypothesis = dict(zip(lines_of, holm(largest), strict=True))
+    adjusted = _adjusted(lines, p_of_hypothesis)
+    verdicts = [_verdict(*line, p_holm) for line, p_holm in zip(lines, adjusted, strict=True)]
+    for hypothesis, positions in lines_of.items():
+        first = positions[0]
+        alone = {verdicts[at].alone for at in positions}
+        shown = p_of_hypothesis[hypothesis] <= lines[first].claim.alpha
+        verdict = DEPENDS if len(alone) > 1 else verdicts[first].alone if shown else "inconclusive"
+        for at in positions:
             verdicts[at] = verdicts[at]._replace(verdict=verdict)
     return verdicts
 
 
-def _largest(lines: Sequence[_Line]) -> float:
-    """The p of all of them together: the largest; 1 where some hold and some do not, NaN where one is not known."""
+def _positions(keys: Iterable[_Key]) -> dict[_Key, list[int]]:
+    """The positions at which each key stands."""
+    positions: dict[_Key, list[int]] = {}
+    for at, key in enumerate(keys):
+        positions.setdefault(key, []).append(at)
+    return positions
+
+
+def _adjusted(lines: Sequence[_Line], p_of_hypothesis: Mapping[tuple[str, Setting], float]) -> list[float]:
+    """Holm's p of each line: over all hypotheses, or where its claim names selections over those under the same."""
+    adjusted = [p_of_hypothesis[line.hypothesis()] for line in lines]
+    for selection, positions in _positions(line.selection for line in lines).items():
+        if selection is not None:
+            for at, p in zip(positions, holm([lines[at].p for at in positions]), strict=True):
+                adjusted[at] = p
+    return adjusted
+
+
+def _largest_p(lines: Sequence[_Line]) -> float:
+    """The p of all lines together: the largest; 1 where some hold and some do not, NaN where one is not known."""
     every = [line.p for line in lines]
     if any(map(math.isnan, every)):
         return math.nan
@@ -110,16 +130,21 @@ def _largest(lines: Sequence[_Line]) -> float:
 
 
 def effect_of(
-    better: str, than: str, metric: Metric, place: tuple[str, str], setting: Setting, known: Sequence[Comparison]
+    better: str,
+    than: str,
+    metric: Metric,
+    place: tuple[str, str],
+    setting: Setting,
+    comparisons: Sequence[Comparison],
 ) -> Effect | None:
-    """The gain of one method over another on ``place``, data and truth, as compared; None where it was not."""
+    """The gain of one method over another on ``place`` (data, truth); None where the two were not compared there."""
     group = Group.of(setting, *place, metric.name)
-    for row in known:
+    for row in comparisons:
         if row.group == group and {row.method, row.other} == {better, than}:
             sign = (1 if row.method == better else -1) * metric.sign
             low, high = sorted((sign * row.low, sign * row.high))
-            own = row.p, row.error, row.freedom, row.units, row.unit, row.n, row.note
-            return Effect(than, sign * row.value, low, high, *own)
+            evidence = row.p, row.error, row.freedom, row.units, row.unit, row.n, row.note
+            return Effect(than, sign * row.value, low, high, *evidence)
     return None
 
 
@@ -130,7 +155,7 @@ def compared(
     known: Sequence[Comparison],
     metrics: Metrics,
 ) -> list[Comparison]:
-    """The comparisons that ``known`` lacks: of each question its two methods, metric, data and truth.
+    """The comparisons that ``known`` lacks; a question is two methods, a metric, data and a truth.
 
     ``read`` gives the sheets of some data.
     """
@@ -138,8 +163,8 @@ def compared(
 
     there = {(frozenset((row.method, row.other)), row.data, row.truth, row.metric) for row in known}
     wanted: dict[tuple[frozenset[str], str, str], dict[str, None]] = {}
-    for one, other, metric, data, truth in questions:
-        two = frozenset((one, other))
+    for first, second, metric, data, truth in questions:
+        two = frozenset((first, second))
         if (two, data, truth, metric) not in there:
             wanted.setdefault((two, data, truth), {})[metric] = None
     if not wanted:
@@ -147,11 +172,11 @@ def compared(
     sheets = read({data for _, data, _ in wanted})
     values, rows = Values.read(records), list[Comparison]()
     for (two, data, truth), names in wanted.items():
-        mine = [
+        of_two = [
             replace(sheet, rewards={run: reward for run, reward in sheet.rewards.items() if run.method in two})
             for sheet in sheets
         ]
-        rows += paired.compared(mine, values, [Question(data, truth, tuple(names))], metrics)
+        rows += paired.compared(of_two, values, [Question(data, truth, tuple(names))], metrics)
     return rows
 
 
@@ -162,76 +187,87 @@ def _compared(
     known: Sequence[Comparison],
     metrics: Metrics,
 ) -> list[Comparison]:
+    """The comparisons that claims need and ``known`` lacks, of what was measured."""
     measured = {(row.data, row.truth, row.metric) for row in records}
-    asked = [claim for claim in claims if (claim.data, claim.truth, claim.metric) in measured]
     questions = [
-        (claim.better, than, claim.metric, claim.data, claim.truth) for claim in asked for than in claim.comparators()
+        (claim.better, than, claim.metric, claim.data, claim.truth)
+        for claim in claims
+        if (claim.data, claim.truth, claim.metric) in measured
+        for than in claim.comparators()
     ]
     return compared(questions, read, records, known, metrics)
 
 
 def _deciding(
-    claim: Claim, metric: Metric, setting: Setting, records: Sequence[Record], known: Sequence[Comparison]
+    claim: Claim, metric: Metric, setting: Setting, records: Sequence[Record], comparisons: Sequence[Comparison]
 ) -> tuple[Effect, float]:
     """The comparison that decides a claim, with its p.
 
     All comparators must be beaten: the p of that is the largest.  Where one is not, the claim falls with it, and since
     it was looked for among all of them its p counts as often as there are comparators.
     """
-    effects = [_effect(claim, metric, than, setting, records, known) for than in claim.comparators()]
-    each = [_p(claim, effect) for effect in effects]
-    if lacking := [effect for effect, p in zip(effects, each, strict=True) if math.isnan(p)]:
+    effects = [_effect(claim, metric, than, setting, records, comparisons) for than in claim.comparators()]
+    p = [_p(claim, effect) for effect in effects]
+    if lacking := [effect for effect, p_of_effect in zip(effects, p, strict=True) if math.isnan(p_of_effect)]:
         return lacking[0], math.nan
     against = [at for at, effect in enumerate(effects) if not _holds(claim, effect)]
     if against:
-        worst, different = min(against, key=lambda at: each[at]), {effect._replace(than="") for effect in effects}
-        return effects[worst], min(1.0, len(different) * each[worst])
-    last = max(range(len(effects)), key=lambda at: each[at])
-    return effects[last], each[last]
+        worst, different = min(against, key=lambda at: p[at]), {effect._replace(than="") for effect in effects}
+        return effects[worst], min(1.0, len(different) * p[worst])
+    weakest = max(range(len(effects)), key=lambda at: p[at])
+    return effects[weakest], p[weakest]
 
 
 def _holds(claim: Claim, effect: Effect) -> bool:
-    """Whether a gain is, as measured, what is claimed."""
+    """True where a gain is, as measured, what is claimed."""
     return effect.gain > claim.by_at_least if claim.within is None else abs(effect.gain) < claim.within
 
 
 def _effect(
-    claim: Claim, metric: Metric, than: str, setting: Setting, records: Sequence[Record], known: Sequence[Comparison]
+    claim: Claim,
+    metric: Metric,
+    than: str,
+    setting: Setting,
+    records: Sequence[Record],
+    comparisons: Sequence[Comparison],
 ) -> Effect:
+    """The gain that a claim is judged by, or one without numbers and the reason."""
     if metric.better is None:
         return _nothing(than, f"which way {claim.metric!r} is better is not known")
     if claim.slice != "all":
         return _over_runs(claim, metric, than, setting, records)
-    effect = effect_of(claim.better, than, metric, (claim.data, claim.truth), setting, known)
+    effect = effect_of(claim.better, than, metric, (claim.data, claim.truth), setting, comparisons)
     return effect or _nothing(than, _lack(claim, than))
 
 
 def _lack(claim: Claim, than: str) -> str:
+    """The note of a claim on which nothing is on record."""
     part = "" if claim.slice == "all" else f" in slice {claim.slice!r}"
     both = f"both {claim.better!r} and {than!r}"
     return f"no {claim.metric} of {claim.data} against {claim.truth!r}{part} is on record for {both}"
 
 
 def _nothing(than: str, note: str) -> Effect:
+    """An effect without numbers."""
     nan = math.nan
     return Effect(than, nan, nan, nan, nan, nan, nan, 0, "", 0, note)
 
 
 def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, records: Sequence[Record]) -> Effect:
-    """Student's t over the differences of runs; of several replicates, over the replicates' means."""
-    one, other = (_by_run(method, claim, setting, records) for method in (claim.better, than))
+    """The gain by Student's t over the differences of runs; of several replicates, over the replicates' means."""
+    better, comparator = (_by_run(method, claim, setting, records) for method in (claim.better, than))
     worlds: dict[int, list[float]] = {}
-    for replicate, seed in dict.fromkeys((*one, *other)):
+    for replicate, seed in dict.fromkeys((*better, *comparator)):
         # a run without a seed stands beside every other
-        both = [runs.get((replicate, seed), runs.get((replicate, None))) for runs in (one, other)]
-        if both[0] is not None and both[1] is not None and (seed is not None or len(one) == len(other)):
+        both = [runs.get((replicate, seed), runs.get((replicate, None))) for runs in (better, comparator)]
+        if both[0] is not None and both[1] is not None and (seed is not None or len(better) == len(comparator)):
             worlds.setdefault(replicate, []).append(metric.sign * (both[0].value - both[1].value))
     several = len(worlds) > 1
     by_world = [[float(np.mean(world))] if several else world for world in worlds.values()]
     gains = [gain for world in by_world for gain in world]
     if not gains or any(map(math.isnan, gains)):
         return _nothing(than, _lack(claim, than) if not gains else "the metric is undefined in a run")
-    n = min(row.n for row in (*one.values(), *other.values()))
+    n = min(row.n for row in (*better.values(), *comparator.values()))
     gain, count = float(np.mean(gains)), len(gains)
     if count < 2:
         return _nothing(than, "an interval over runs needs at least 2, got 1")._replace(gain=gain, units=count, n=n)
@@ -244,6 +280,7 @@ def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, record
 def _by_run(
     method: str, claim: Claim, setting: Setting, records: Sequence[Record]
 ) -> Mapping[tuple[int, int | None], Record]:
+    """A method's records of what a claim is of, by replicate and seed."""
     place = (claim.data, claim.truth, claim.slice, claim.metric)
     return {
         (row.replicate, row.seed): row
@@ -253,7 +290,7 @@ def _by_run(
 
 
 def _p(claim: Claim, effect: Effect) -> float:
-    """Of a gain of ``by_at_least`` (the comparison's own at zero), or of methods further apart than ``within``.
+    """The p of a gain of ``by_at_least`` (the comparison's own at zero), or of methods further apart than ``within``.
 
     A gain outside of ``±within`` has the p of a gain that lies on the margin: it may refute the equivalence.
     """
@@ -267,11 +304,12 @@ def _p(claim: Claim, effect: Effect) -> float:
 
 
 def _verdict(claim: Claim, metric: Metric, setting: Setting, effect: Effect, p: float, p_holm: float) -> Verdict:
+    """A claim's verdict by its own numbers."""
     claimed = claim.by_at_least or math.nan if claim.effect is None else claim.effect
-    verdict: Said = "inconclusive"
+    outcome: Outcome = "inconclusive"
     if p_holm <= claim.alpha:
-        holds: Said = "supported" if claim.within is None else "equivalent"
-        verdict = holds if _holds(claim, effect) else "refuted"
-    finds = power(claimed, effect.error, effect.freedom, claim.alpha)
+        holds: Outcome = "supported" if claim.within is None else "equivalent"
+        outcome = holds if _holds(claim, effect) else "refuted"
+    power_of_claimed = power(claimed, effect.error, effect.freedom, claim.alpha)
     smallest = detectable(effect.error, effect.freedom, claim.alpha)
-    return Verdict(claim, metric, setting, effect, p, p_holm, finds, smallest, verdict, verdict)
+    return Verdict(claim, metric, setting, effect, p, p_holm, power_of_claimed, smallest, outcome, outcome)

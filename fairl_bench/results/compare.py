@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +24,14 @@ METRICS = ("accuracy", "f1", "auc", "starc")
 
 
 class Side(NamedTuple):
-    """One of the two: a results folder, and a method of it or all."""
+    """One side of the comparison: a results folder, and a method of it or all."""
 
     folder: Path
     method: str | None
 
     @classmethod
     def read(cls, text: str) -> Side:
-        """``FOLDER`` or ``FOLDER:METHOD``; a folder whose own name holds a colon is taken as it is."""
+        """The side that ``FOLDER`` or ``FOLDER:METHOD`` names; a folder with a colon in its name is taken as it is."""
         folder, colon, method = text.rpartition(":")
         return cls(Path(folder), method) if colon and not Path(text).exists() else cls(Path(text), None)
 
@@ -52,7 +53,7 @@ class Counted(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """What two sides differ in."""
+    """The differences of two sides."""
 
     metrics: Metrics
     differences: Sequence[Difference]
@@ -83,44 +84,52 @@ def compare(first: str, second: str) -> Compared:
 
 
 def _differences(duel: _Duel) -> Iterator[Difference]:
+    """The differences of two methods, each with the two values."""
     rows = compared(duel.sheets, Values.read(duel.records), duel.questions, duel.metrics)
-    own = {(row.group, row.method): row.value for row in rows if not row.other}
+    value_of = {(row.group, row.method): row.value for row in rows if not row.other}
     for row in rows:
         if row.other:
-            yield Difference(row, own[row.group, row.method], own[row.group, row.other])
+            yield Difference(row, value_of[row.group, row.method], value_of[row.group, row.other])
 
 
 def _counted(duel: _Duel) -> Counted:
+    """The counts of two methods on all data that they share."""
     truth = {question.data: question.truth for question in duel.questions}
     values = Values.read(duel.records)
-    asked = {data: TwoMethods(duel.labels, data, truth[data]) for data in truth}
-    records = [row for sheet in duel.sheets for row in disagreements(sheet, values, asked[sheet.data])]
+    two_methods = {data: TwoMethods(duel.labels, data, truth[data]) for data in truth}
+    records = [row for sheet in duel.sheets for row in disagreements(sheet, values, two_methods[sheet.data])]
     return Counted(duel.labels, list(truth), records)
 
 
 def _methods(sides: tuple[Side, Side], folders: tuple[StudyResults, StudyResults]) -> list[tuple[str, str]]:
     """The methods to set against one another."""
-    known = [list(dict.fromkeys(row.method for row in folder.single_records)) for folder in folders]
-    for side, names in zip(sides, known, strict=True):
+    names_of = [list(dict.fromkeys(row.method for row in folder.single_records)) for folder in folders]
+    for side, names in zip(sides, names_of, strict=True):
         if side.method is not None and side.method not in names:
             raise UnknownName(f"{side.folder}: method", side.method, names)
     if sides[0].method is None and sides[1].method is None:
-        shared = [name for name in known[0] if name in known[1]]
-        if folders[0].path.resolve() == folders[1].path.resolve():
-            raise ResultsError(f"{folders[0].path} is both sides; name a method of each: {folders[0].path}:METHOD")
-        if not shared:
-            raise ResultsError(
-                f"{folders[0].path} and {folders[1].path} share no method; name one of each: FOLDER:METHOD"
-            )
-        return [(name, name) for name in shared]
-    one, other = sides[0].method or sides[1].method, sides[1].method or sides[0].method
-    for folder, name, names in zip(folders, (one, other), known, strict=True):
+        return _shared_methods(folders, names_of[0], names_of[1])
+    first, second = sides[0].method or sides[1].method, sides[1].method or sides[0].method
+    for folder, name, names in zip(folders, (first, second), names_of, strict=True):
         if name not in names:
             raise UnknownName(f"{folder.path}: method", str(name), names)
-    return [(str(one), str(other))]
+    return [(str(first), str(second))]
+
+
+def _shared_methods(
+    folders: tuple[StudyResults, StudyResults], first: Sequence[str], second: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Each method of both folders with itself."""
+    if folders[0].path.resolve() == folders[1].path.resolve():
+        raise ResultsError(f"{folders[0].path} is both sides; name a method of each: {folders[0].path}:METHOD")
+    shared = [name for name in first if name in second]
+    if not shared:
+        raise ResultsError(f"{folders[0].path} and {folders[1].path} share no method; name one of each: FOLDER:METHOD")
+    return [(name, name) for name in shared]
 
 
 def _duel(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> _Duel:
+    """Two methods of two folders with the sheets, records and questions that they share."""
     labels = _labels(folders, methods)
     data = _shared_data(folders)
     sides = [
@@ -136,29 +145,29 @@ def _duel(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) 
         )
     records = [
         replace(row, method=label, encoder=new[0], variant=new[1])
-        for folder, method, label, old in zip(folders, methods, labels, axes, strict=True)
+        for folder, method, label, axes_of_side in zip(folders, methods, labels, axes, strict=True)
         for row in folder.single_records
-        if row.method == method and (new := old.get((row.encoder, row.variant))) is not None
+        if row.method == method and (new := axes_of_side.get((row.encoder, row.variant))) is not None
     ]
     questions = _questions(folders[0], data, {sheet.data for sheet in sheets})
     return _Duel(labels, sheets, records, questions, _declared(folders))
 
 
-def _questions(first: StudyResults, data: Sequence[str], there: Set[str]) -> list[Question]:
-    """What is compared on each of the data: what the first folder's report compares there, else some common metrics."""
-    asked = questions(first.report)
-    if not asked:
-        asked = [Question(name, PREFERRED if name.startswith("pairs/") else GOLD, METRICS) for name in data]
-    return [question for name in data if name in there for question in asked if question.data == name]
+def _questions(first: StudyResults, data: Sequence[str], judged: Set[str]) -> list[Question]:
+    """The questions of the first folder's report on the ``judged`` data, or common metrics if it has none."""
+    every = questions(first.report)
+    if not every:
+        every = [Question(name, PREFERRED if name.startswith("pairs/") else GOLD, METRICS) for name in data]
+    return [question for name in data if name in judged for question in every if question.data == name]
 
 
 def _declared(folders: tuple[StudyResults, StudyResults]) -> Metrics:
-    """The metrics of both; where they declare one name differently, as the first does."""
+    """The metrics of both folders; where they declare one name differently, as the first does."""
     return folders[0].metrics.or_else(folders[1].metrics)
 
 
 def _labels(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> tuple[str, str]:
-    """The methods' names, with their folders' where they are of two."""
+    """The methods' names, with the folders' names where there are two folders."""
     paths = [folder.path.resolve() for folder in folders]
     if paths[0] == paths[1] and methods[0] != methods[1]:
         return methods
@@ -172,14 +181,14 @@ def _labels(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]
 
 
 def _shared_data(folders: tuple[StudyResults, StudyResults]) -> list[str]:
-    """The data that both have numbers of: of those that the first report compares, else of all."""
-    both = [dict.fromkeys(row.data for row in folder.single_records) for folder in folders]
-    asked = dict.fromkeys(question.data for question in questions(folders[0].report))
-    return [data for data in (asked or both[0]) if data in both[0] and data in both[1]]
+    """The data that both folders have numbers of, among those that the first report compares if it compares any."""
+    first, second = (dict.fromkeys(row.data for row in folder.single_records) for folder in folders)
+    in_report = dict.fromkeys(question.data for question in questions(folders[0].report))
+    return [data for data in (in_report or first) if data in first and data in second]
 
 
 def _only(sheet: Sheet, method: str, label: str) -> Sheet:
-    """The sheet with one method's runs alone, under its label."""
+    """The sheet with the runs of one method alone, under its label."""
     runs = {run._replace(method=label): reward for run, reward in sheet.rewards.items() if run.method == method}
     return replace(sheet, rewards=runs)
 
@@ -190,14 +199,14 @@ Axes = dict[tuple[str, str], tuple[str, str]]  # encoder and variant: as they ar
 def _axes(
     folders: tuple[StudyResults, StudyResults], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
-    """Encoders and variants that belong together: the equal ones, or where each side has only one, these."""
+    """The encoders and variants that belong together: the equal ones, or where each side has only one, these."""
     within = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]
     equal = {axes: axes for axes in within[0] if axes in within[1]}
     if equal:
         return equal, equal
     if len(within[0]) == len(within[1]) == 1:
-        (one,), (other,) = within
-        return {one: one}, {other: one}
+        (first,), (second,) = within
+        return {first: first}, {second: first}
     raise ResultsError(
         f"{folders[0].path}:{methods[0]} and {folders[1].path}:{methods[1]} share no encoder and variant, and are of "
         "several; compare folders of one encoder each"
@@ -205,19 +214,20 @@ def _axes(
 
 
 def _joined(sides: Sequence[Sequence[Sheet]], axes: tuple[Axes, Axes]) -> Iterator[Sheet]:
-    """Sheets of equal examples, with the runs of both sides."""
+    """The sheets of equal examples, with the runs of both sides."""
     models = [dict.fromkeys(sheet.model for sheet in side) for side in sides]
-    alone = all(len(names) == 1 for names in models)  # one model each, whatever each suite calls it
-    for one in sides[0]:
-        for other in sides[1]:
-            place = (one.replicate, one.data) == (other.replicate, other.data)
-            if place and (alone or one.model == other.model) and one.sample() == other.sample():
-                rewards = {**_moved(one, axes[0]), **_moved(other, axes[1])}
-                if len({run.method for run in rewards}) == 2:
-                    yield replace(one, rewards=rewards)
+    one_model_each = all(len(names) == 1 for names in models)  # whatever each suite calls it
+    for first, second in itertools.product(*sides):
+        same_data = (first.replicate, first.data) == (second.replicate, second.data)
+        same_model = one_model_each or first.model == second.model
+        if same_data and same_model and first.sample() == second.sample():
+            rewards = {**_moved(first, axes[0]), **_moved(second, axes[1])}
+            if len({run.method for run in rewards}) == 2:
+                yield replace(first, rewards=rewards)
 
 
 def _moved(sheet: Sheet, axes: Axes) -> dict[Run, Floats]:
+    """The rewards of a sheet under the encoder and variant that both sides share."""
     return {
         run._replace(encoder=new[0], variant=new[1], head=""): reward
         for run, reward in sheet.rewards.items()

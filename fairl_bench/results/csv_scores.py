@@ -6,6 +6,7 @@ One line is one example as one run scores it; a file that holds its truths as we
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +26,8 @@ _KNOWN = (*CELL_AXES, *_EXAMPLE, "reward", "predicted", "truth", "value", "label
 _Line = Mapping[str, str]
 
 
-class Given(NamedTuple):
-    """The sheets of a file, and whether it gives predicted labels in place of rewards."""
+class CsvScores(NamedTuple):
+    """The sheets of a file; ``predicted`` where it gives labels in place of rewards."""
 
     sheets: list[Sheet]
     predicted: bool
@@ -34,53 +35,66 @@ class Given(NamedTuple):
 
 
 class _World:
-    """The examples of one data set as they are read, and what each run says of them."""
+    """The examples of one data set as they are read, with the truths and each run's rewards."""
 
     def __init__(self) -> None:
         self.row: dict[str, int] = {}  # example -> place
         self.lines: list[_Line] = []
         self.truths: dict[str, dict[int, tuple[float, int]]] = {}
         self.rewards: dict[Run, dict[int, float]] = {}
+        self._read: Counter[Run] = Counter()  # lines of each run
+
+    def place(self, run: Run, line: _Line) -> int:
+        """The place of a line's example; without a name it is the number of the line among those of its run."""
+        example = line.get("example") or str(self._read[run])
+        self._read[run] += 1
+        if example not in self.row:
+            self.row[example] = len(self.lines)
+            self.lines.append(line)
+        return self.row[example]
 
 
-def read_scores(path: Path, truth: Path | None = None) -> Given:
+_Worlds = dict[tuple[str, int, str], _World]  # by model, replicate and data
+
+
+def read_scores(path: Path, truth: Path | None = None) -> CsvScores:
     """The sheets of a CSV file of scores, joined with one of truths.  Raises `DataError` at the line of a mistake.
 
     ``reward`` or ``predicted`` (+1 or 1 good; -1 or 0 not) is needed; ``example`` defaults to the number of the line
     among those of its run and data, ``method`` to the file's name, ``dataset`` to ``texts``.
     """
-    worlds: dict[tuple[str, int, str], _World] = {}
-    numbered: dict[tuple[object, ...], int] = {}
-    predicted = False
     rows = list(_lines(path, ("reward", "predicted")))
     signs = _signs(path, rows)
+    worlds = _worlds(path, rows, signs)
+    notes = signs.notes
+    if truth is not None:
+        notes += _join(truth, worlds)
+    predicted = any("reward" not in line for _, line in rows)
+    return CsvScores([_sheet(path, *key, world) for key, world in worlds.items()], predicted, notes)
+
+
+def _worlds(path: Path, rows: Sequence[tuple[int, _Line]], signs: _Signs) -> _Worlds:
+    """The rewards and truths of a file's lines, by model, replicate and data."""
+    worlds: _Worlds = {}
     for number, line in rows:
         where = f"{path}:{number}"
-        predicted = predicted or "reward" not in line
         run = _run(where, line, path.stem)
         data = "/".join(filter(None, (line.get("dataset") or "texts", line.get("split"))))
         replicate = _whole(where, line, "replicate", 0)
         world = worlds.setdefault((line.get("model", ""), replicate or 0, data), _World())
-        count = (line.get("model", ""), replicate, data, run)
-        numbered[count] = numbered.get(count, -1) + 1
-        example = line.get("example") or str(numbered[count])
-        if example not in world.row:
-            world.row[example] = len(world.lines)
-            world.lines.append(line)
-        at, reward = world.row[example], _reward(where, line)
+        at = world.place(run, line)
+        reward = _reward(where, line)
         if world.rewards.setdefault(run, {}).setdefault(at, reward) != reward:
+            example = next(name for name, place in world.row.items() if place == at)
             raise DataError(
                 f"{where}: example {brief(example)} of {brief(data)} has two rewards of one run; give each once"
             )
         _note(where, world, at, line, signs)
-    notes = signs.notes
-    if truth is not None:
-        notes += _join(truth, worlds)
-    return Given([_sheet(path, *place, world) for place, world in worlds.items()], predicted, notes)
+    return worlds
 
 
 def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
-    """Each line with its number; known columns alone."""
+    """Each line of a file with its number.  Raises `DataError` for a column that is unknown."""
     columns, rows = csv_rows(path)
     if not set(one_of) & set(columns):
         wanted = " or ".join(map(repr, one_of))
@@ -96,6 +110,7 @@ def _lines(path: Path, one_of: tuple[str, ...]) -> Iterator[tuple[int, _Line]]:
 
 
 def _run(where: str, line: _Line, name: str) -> Run:
+    """The run of a line; without a method it has the ``name``."""
     seed = _whole(where, line, "seed", None) if line.get("seed") != "all" else None
     encoder, head, variant = (line.get(column, "") for column in ("encoder", "head", "variant"))
     if variant:
@@ -104,12 +119,15 @@ def _run(where: str, line: _Line, name: str) -> Run:
         except ValueError:
             point = None
         if not isinstance(point, dict):
-            what = "an object of JSON, as a results folder has it, or nothing"
-            raise DataError(f"{where}: 'variant' needs {what}, got {brief(variant)}")
+            raise DataError(
+                f"{where}: 'variant' needs an object of JSON, as a results folder has it, or nothing, "
+                f"got {brief(variant)}"
+            )
     return Run(encoder, head, line.get("method") or name, variant, seed)
 
 
 def _whole(where: str, line: _Line, column: str, default: int | None) -> int | None:
+    """The whole number in a column; the default where it is empty."""
     text = line.get(column, "")
     if not text:
         return default
@@ -120,6 +138,7 @@ def _whole(where: str, line: _Line, column: str, default: int | None) -> int | N
 
 
 def _number(where: str, line: _Line, column: str) -> float:
+    """The finite number in a column."""
     text = line.get(column, "")
     number = number_of(text)
     if number is None:
@@ -128,7 +147,7 @@ def _number(where: str, line: _Line, column: str) -> float:
 
 
 def _sign(where: str, line: _Line, column: str) -> int:
-    """A label as it stands there: 1, -1 or 0."""
+    """The label in a column: 1, -1 or 0."""
     number = _number(where, line, column)
     if number not in (1, -1, 0):
         raise DataError(f"{where}: {brief(column)} needs 1 (good), -1 or 0, got {brief(line[column])}")
@@ -136,13 +155,14 @@ def _sign(where: str, line: _Line, column: str) -> int:
 
 
 def _reward(where: str, line: _Line) -> float:
+    """The reward of a line; of a predicted label 1 for good and -1 for bad."""
     if "reward" in line:
         return _number(where, line, "reward")
     return 1.0 if _sign(where, line, "predicted") > 0 else -1.0
 
 
 class _Signs(NamedTuple):
-    """What the labels of a file mean: the truths of which 0 is bad, and how that is told."""
+    """How the labels of a file are read: the truths for which 0 is bad, and the notes that say so."""
 
     bad: frozenset[str]
     notes: tuple[str, ...]
@@ -161,9 +181,9 @@ def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
     negative = {name for name, labels in labels_of.items() if -1 in labels}
     unsure = sorted(zero - negative)
     if unsure and negative:
-        one, other = brief(unsure[0]), brief(min(negative))
+        without, with_negative = brief(unsure[0]), brief(min(negative))
         raise DataError(
-            f"{path}: the labels of {one} have 0 and no -1, and those of {other} have -1: is 0 bad or "
+            f"{path}: the labels of {without} have 0 and no -1, and those of {with_negative} have -1: is 0 bad or "
             "unknown?  Write -1 for bad (a subtype: absent), and leave the label of what is unknown empty"
         )
     for name in unsure:
@@ -179,7 +199,7 @@ def _signs(path: Path, rows: Sequence[tuple[int, _Line]]) -> _Signs:
 
 
 def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> None:
-    """What a line tells of its example: a truth by name, or under no name the truth ``gold``."""
+    """Add the truth in a line to its example: the one that the line names, else ``gold``."""
     if not (line.get("label") or line.get("value")):
         return
     name = line.get("truth") or GOLD
@@ -189,13 +209,13 @@ def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> Non
     value = _number(where, line, "value") if line.get("value") else math.nan
     if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
         raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
-    known = world.truths.setdefault(name, {})
-    if repr(known.setdefault(at, (value, label))) != repr((value, label)):
+    truth = world.truths.setdefault(name, {})
+    if repr(truth.setdefault(at, (value, label))) != repr((value, label)):
         raise DataError(f"{where}: the truth {brief(name)} of an example is told twice, and differs")
 
 
-def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> tuple[str, ...]:
-    """Add the truths of a file to every data set whose examples they name; how its labels were read."""
+def _join(path: Path, worlds: _Worlds) -> tuple[str, ...]:
+    """Add the truths of a file to every data set whose examples they name, and return the notes on them."""
     joined = set[int]()
     rows = list(_lines(path, ("label", "value")))
     signs = _signs(path, rows)
@@ -212,21 +232,22 @@ def _join(path: Path, worlds: Mapping[tuple[str, int, str], _World]) -> tuple[st
         raise DataError(
             f"{path}: none of its examples is among those of the scores; both name them by 'dataset' and 'example'"
         )
-    alone = len(rows) - len(joined)
-    lost = (f"{path.name}: {alone:,} of {len(rows):,} truths name no example that is scored.",) if alone else ()
-    return (*signs.notes, *lost)
+    unused = len(rows) - len(joined)
+    note = (f"{path.name}: {unused:,} of {len(rows):,} truths name no example that is scored.",) if unused else ()
+    return (*signs.notes, *note)
 
 
 def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> Sheet:
+    """The sheet of a world whose every run scores every example."""
     n = len(world.lines)
     for run, scored in world.rewards.items():
         if len(scored) < n:
             lacking = next(example for example, at in world.row.items() if at not in scored)
-            who = run.method[:60] + ("" if run.seed is None else f", seed {run.seed}")
+            name = run.method[:60] + ("" if run.seed is None else f", seed {run.seed}")
             raise DataError(
-                f"{path}: {who} scores {len(scored)} of {n} examples of {brief(data)}, not {brief(lacking)}"
+                f"{path}: {name} scores {len(scored)} of {n} examples of {brief(data)}, not {brief(lacking)}"
             )
-    truths = {name: _truth(n, known) for name, known in world.truths.items()}
+    truths = {name: _truth(n, by_place) for name, by_place in world.truths.items()}
     pair, role = _pairs(path, data, world.lines)
     if role.any() and PREFERRED not in truths:
         truths[PREFERRED] = Truth(role.astype(np.float64), role)
@@ -238,9 +259,10 @@ def _sheet(path: Path, model: str, replicate: int, data: str, world: _World) -> 
     return Sheet("", model, replicate, data, examples, rewards)
 
 
-def _truth(n: int, known: Mapping[int, tuple[float, int]]) -> Truth:
+def _truth(n: int, by_place: Mapping[int, tuple[float, int]]) -> Truth:
+    """The truth of n examples, from the value and label at each place that has one."""
     value, label = np.full(n, np.nan), np.zeros(n, np.int8)
-    for at, (number, sign) in known.items():
+    for at, (number, sign) in by_place.items():
         value[at], label[at] = number, sign
     if not np.isfinite(value).any():  # labels alone are a reward of 1 and -1; beside numbers they are on no scale
         value = np.where(label != 0, label.astype(np.float64), np.nan)
@@ -248,7 +270,7 @@ def _truth(n: int, known: Mapping[int, tuple[float, int]]) -> Truth:
 
 
 def _pairs(path: Path, data: str, lines: list[_Line]) -> tuple[np.ndarray, np.ndarray]:
-    """Pair numbers and roles; every pair needs one preferred and one rejected text."""
+    """The pair numbers and roles of lines; every pair needs one preferred and one rejected text."""
     names: dict[str, int] = {}
     pair, role = np.full(len(lines), -1, np.int64), np.zeros(len(lines), np.int8)
     for at, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""The numbers of a CSV file of scores, made as those of a run are, so that it has the same tables."""
+"""Computes the numbers of a CSV file of scores as those of a run are, so that it has the same tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairl_bench.errors import DataError, Undefined, UnknownName
 from fairl_bench.guards.views import ViewGuard
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.results.csv_scores import Given, read_scores
+from fairl_bench.results.csv_scores import CsvScores, read_scores
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.statistics import Statistics, statistics
@@ -39,7 +39,7 @@ Class = Literal["good", "bad"]
 
 
 class ScoredFile(Material):
-    """What a file of scores comes to, as a results folder says it of a run."""
+    """The numbers and tables of a file of scores, with the same properties as those of a run."""
 
     def __init__(
         self,
@@ -60,22 +60,22 @@ class ScoredFile(Material):
 
     @property
     def metrics(self) -> Metrics:
-        """What the evaluators in the box declare of the same numbers."""
+        """The metrics as the built-in evaluators declare them."""
         return built_in_metrics()
 
     @cached_property
     def statistics(self) -> Statistics:
-        """What tells the methods of the file apart."""
+        """The comparisons of the methods of the file."""
         return statistics(self._sheets, self.report, self.single_records, self.metrics)
 
     @cached_property
     def records(self) -> Sequence[Record]:
-        """Every number of single runs and of two."""
+        """Every record of single runs and of two."""
         return [*self.single_records, *self.statistics.records]
 
     @property
     def comparisons(self) -> Sequence[Comparison]:
-        """Intervals of each method, and paired differences of each two."""
+        """The interval of each method, and the paired difference of each two."""
         return self.statistics.comparisons
 
     @property
@@ -104,22 +104,22 @@ class ScoredFile(Material):
         return datasets_of(self.report)
 
     def truth_of(self, data: str) -> str:
-        """The truth that a data set has."""
+        """The truth that a data set is judged by."""
         return truth_in(self.report, data)
 
     @cached_property
     def methods(self) -> Sequence[str]:
-        """The two methods that are compared, else the first two of the file."""
+        """The two methods that tables compare, else the first two of the file."""
         return two_methods(self.report, self.single_records)
 
     @cached_property
     def known(self) -> Known:
-        """Of how many examples of each data set the label is known."""
+        """The number of examples of each data set whose label is known."""
         return known_of(self._sheets)
 
     @property
     def notes(self) -> Sequence[str]:
-        """How the file's labels were read, and where the threshold is from."""
+        """The notes on how the labels were read and where the threshold is from."""
         return self._notes
 
     @property
@@ -139,7 +139,7 @@ class ScoredFile(Material):
 
     @property
     def histories(self) -> Sequence[History]:
-        """Nothing is known of any training."""
+        """No training."""
         return ()
 
     @property
@@ -166,25 +166,24 @@ def evaluate(
     methods: tuple[str, str] | None = None,
     positive: Class = "good",
 ) -> ScoredFile:
-    """What a CSV file of scores comes to.  Raises `DataError` where no example has a known truth.
+    """The numbers and tables of a CSV file of scores.  Raises `DataError` where no example has a known truth.
 
     Texts above ``threshold`` are called good; where none is given, it is the one that is best on the split ``train`` of
     the same run, else on the data themselves, which the table then says.  F1 is of the class ``positive``.  Tables 2
     and 3 are of two ``methods``, by default the two that there are.
     """
-    given = read_scores(scores, truth)
-    known = [sheet for sheet in given.sheets if _truth_of(sheet)]
-    if not known:
+    file = read_scores(scores, truth)
+    sheets = [sheet for sheet in file.sheets if _truth_of(sheet)]
+    if not sheets:
         raise DataError(
             f"{scores}: no example has a known truth; add a column 'label' (1 good, -1 not) or 'value' (the true "
             "reward), or name a file with --truth"
         )
-    records = [record for sheet in known for record in _records(sheet, given, threshold, positive)]
+    records = [record for sheet in sheets for record in _records(sheet, file, threshold, positive)]
     registry = Registry()
-    report = _report(known, given.predicted, _two(known, methods, scores), registry)
-    return ScoredFile(
-        report, registry, known, records, [*_label_notes(known, given, threshold, positive), *given.notes]
-    )
+    report = _report(sheets, file.predicted, _two_methods(sheets, methods, scores), registry)
+    notes = [*_label_notes(sheets, file, threshold, positive), *file.notes]
+    return ScoredFile(report, registry, sheets, records, notes)
 
 
 def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:
@@ -196,46 +195,48 @@ def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:
 
 
 def _has_labels(sheet: Sheet) -> bool:
+    """True where a label of the truth that a sheet is judged by is known."""
     name = _truth_of(sheet)
     return name is not None and bool(sheet.examples.truths[name].label.any())
 
 
-def _two(sheets: Sequence[Sheet], asked: tuple[str, str] | None, path: Path) -> tuple[str, str] | None:
-    known = list(dict.fromkeys(run.method for sheet in sheets for run in sheet.rewards))
-    for method in asked or ():
-        if method not in known:
-            raise UnknownName(f"{path}: method", method, known)
-    return asked or ((known[0], known[1]) if len(known) == 2 else None)
+def _two_methods(sheets: Sequence[Sheet], chosen: tuple[str, str] | None, path: Path) -> tuple[str, str] | None:
+    """The chosen methods, else the two of the file; None where it has not two."""
+    methods = list(dict.fromkeys(run.method for sheet in sheets for run in sheet.rewards))
+    for method in chosen or ():
+        if method not in methods:
+            raise UnknownName(f"{path}: method", method, methods)
+    return chosen or ((methods[0], methods[1]) if len(methods) == 2 else None)
 
 
 def _report(sheets: Sequence[Sheet], predicted: bool, methods: tuple[str, str] | None, registry: Registry) -> Report:
-    """The report that the data can fill."""
+    """The report whose tables the data can fill."""
     truth = {sheet.data: name for sheet in sheets if (name := _truth_of(sheet)) is not None}
     parts = {sheet.data for sheet in sheets if any(name.startswith("subtype:") for name in sheet.examples.truths)}
-    asked: dict[str, dict[str, object]] = {
+    tables: dict[str, dict[str, object]] = {
         "table1": {"data": list(truth), "truth": truth, "metrics": LABELS if predicted else REWARDS}
     }
     if methods is not None:
-        asked["table2"] = {"data": list(truth), "truth": truth, "methods": methods}
+        tables["table2"] = {"data": list(truth), "truth": truth, "methods": methods}
     if methods is not None and parts:
-        asked["table3"] = {"data": sorted(parts), "truth": truth, "methods": methods}
-    return {name: registry.build(ReportTable, {"use": name, **settings}) for name, settings in asked.items()}
+        tables["table3"] = {"data": sorted(parts), "truth": truth, "methods": methods}
+    return {name: registry.build(ReportTable, {"use": name, **settings}) for name, settings in tables.items()}
 
 
-def _records(sheet: Sheet, given: Given, threshold: float | None, positive: Class) -> Iterator[Record]:
-    """The numbers of each run; of labels alone only those that need no reward."""
+def _records(sheet: Sheet, file: CsvScores, threshold: float | None, positive: Class) -> Iterator[Record]:
+    """The records of each run; where the file has predicted labels, only those that need no reward."""
     name = _truth_of(sheet) or GOLD
     for run in sheet.rewards:
-        cut = partial(_cut, sheet, run, given, threshold)
+        cut = partial(_threshold, sheet, run, file, threshold)
         measures = [*_by_label(sheet, run, name, cut, positive), *_by_value(sheet, run, name)]
         for measure in measures:
-            if measure.metric not in set(REWARDS) - set(LABELS) or not given.predicted:
-                place = sheet.at(run, name)
-                yield Record.at(place, sheet.suite, measure.metric, measure.value, measure.n, note=measure.note)
+            if measure.metric not in set(REWARDS) - set(LABELS) or not file.predicted:
+                coordinates = sheet.at(run, name)
+                yield Record.at(coordinates, sheet.suite, measure.metric, measure.value, measure.n, note=measure.note)
 
 
 def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], positive: Class) -> Iterator[Measure]:
-    """What needs labels; where the truth has numbers alone, each says so."""
+    """The measures that need labels; where the truth has only numbers, the note of each says so."""
     score, label = _labelled(sheet, run)
     side = 1 if positive == "good" else -1
     for metric, function in classification.by_label(score, label, cut, side, name).items():
@@ -243,23 +244,24 @@ def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], posit
 
 
 def _by_value(sheet: Sheet, run: Run, name: str) -> Iterator[Measure]:
-    """What compares the reward with the truth's values."""
+    """The measures that compare the reward with the truth's values."""
     valued = np.flatnonzero(np.isfinite(sheet.examples.truths[name].value))
     reward, true = sheet.rewards[run][valued], sheet.examples.truths[name].value[valued]
     prompts = [sheet.examples.prompt[i] for i in valued]
-    say = partial(measured, sheet.data, name)
-    yield say("starc", len(valued), starc.from_truth, reward, true)
-    yield say("starc_per_prompt", len(valued), lambda: starc.from_truth(reward, true, starc.prompt_codes(prompts)))
-    yield say("epic", len(valued), agreement.epic, reward, true)
-    yield say("spearman", len(valued), agreement.spearman, reward, true)
+    measure = partial(measured, sheet.data, name)
+    per_prompt = partial(starc.from_truth, reward, true)
+    yield measure("starc", len(valued), starc.from_truth, reward, true)
+    yield measure("starc_per_prompt", len(valued), lambda: per_prompt(starc.prompt_codes(prompts)))
+    yield measure("epic", len(valued), agreement.epic, reward, true)
+    yield measure("spearman", len(valued), agreement.spearman, reward, true)
     gaps = sheet.examples.gaps(name)
     ordered = np.flatnonzero(np.isfinite(gaps) & (gaps != 0))
     margins = Scored(sheet.examples, sheet.rewards[run]).margins()[ordered] * np.sign(gaps[ordered])
-    yield say("pair_accuracy", len(ordered), _pair_accuracy, margins, len(gaps))
+    yield measure("pair_accuracy", len(ordered), _pair_accuracy, margins, len(gaps))
 
 
 def _pair_accuracy(margins: Floats, pairs: int) -> float:
-    """Of the pairs that the truth orders."""
+    """The accuracy on the pairs that the truth orders."""
     if not pairs:
         raise Undefined("the data has no pairs")
     if not len(margins):
@@ -267,46 +269,49 @@ def _pair_accuracy(margins: Floats, pairs: int) -> float:
     return classification.pair_accuracy(margins)
 
 
-def _training(sheet: Sheet, given: Given) -> Sheet:
+def _training(sheet: Sheet, file: CsvScores) -> Sheet:
     """The sheet that sets a sheet's threshold: the split ``train`` of the same data set, else the sheet itself."""
     train = f"{sheet.data.partition('/')[0]}/train"
-    for other in given.sheets:
+    for other in file.sheets:
         if (other.model, other.replicate, other.data) == (sheet.model, sheet.replicate, train) and _has_labels(other):
             return other
     return sheet
 
 
-def _cut(sheet: Sheet, run: Run, given: Given, threshold: float | None) -> float:
-    if threshold is not None or given.predicted:
+def _threshold(sheet: Sheet, run: Run, file: CsvScores, threshold: float | None) -> float:
+    """The reward above which a run calls a text good."""
+    if threshold is not None or file.predicted:
         return threshold or 0.0
-    train = _training(sheet, given)
+    train = _training(sheet, file)
     if run not in train.rewards:
         raise Undefined(f"no threshold: the run does not score {train.data}")
     return classification.best_threshold(*_labelled(train, run))
 
 
 def _labelled(sheet: Sheet, run: Run) -> tuple[Floats, Labels]:
+    """The rewards and labels of the texts whose label is known."""
     label = sheet.examples.truths[_truth_of(sheet) or GOLD].label
     labelled = np.flatnonzero(label)
     return sheet.rewards[run][labelled], label[labelled]
 
 
-def _label_notes(sheets: Sequence[Sheet], given: Given, threshold: float | None, positive: Class) -> list[str]:
-    """Which class F1 is of, and where the threshold is from; nothing where no label is known."""
+def _label_notes(sheets: Sequence[Sheet], file: CsvScores, threshold: float | None, positive: Class) -> list[str]:
+    """The notes on the class of F1 and on the threshold; none where no label is known."""
     labelled = [sheet for sheet in sheets if _has_labels(sheet)]
     if not labelled:
         return []
     other = "bad" if positive == "good" else "good"
     of_class = f"F1 is of the {positive} texts; --positive {other} gives that of the {other} ones."
-    return [of_class, *_threshold_note(labelled, given, threshold)]
+    return [of_class, *_threshold_note(labelled, file, threshold)]
 
 
-def _threshold_note(sheets: Sequence[Sheet], given: Given, threshold: float | None) -> list[str]:
-    if given.predicted:
+def _threshold_note(sheets: Sequence[Sheet], file: CsvScores, threshold: float | None) -> list[str]:
+    """The note on where the threshold is from; none where the file has predicted labels."""
+    if file.predicted:
         return []
     if threshold is not None:
         return [f"A text is called good above {repr(threshold).removesuffix('.0')}."]
-    own = [sheet.data for sheet in sheets if _training(sheet, given) is sheet and not sheet.data.endswith("/train")]
+    own = [sheet.data for sheet in sheets if _training(sheet, file) is sheet and not sheet.data.endswith("/train")]
     if not own:
         return ["The threshold is the best one on the split 'train'."]
     return [

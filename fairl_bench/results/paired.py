@@ -36,12 +36,15 @@ def compared(
     declared: Metrics,
     resamples: int = RESAMPLES,
 ) -> list[Comparison]:
-    """Each method's interval and each two methods' paired difference, by model, encoder, variant, data and metric."""
+    """The interval of each method and the paired difference of each two methods, one `Comparison` each.
+
+    They are made for each model, encoder, variant, data and metric.
+    """
     rows: list[Comparison] = []
     for question in questions:
-        mine = [sheet for sheet in sheets if sheet.data == question.data]
-        for model in dict.fromkeys(sheet.model for sheet in mine):
-            worlds = [sheet for sheet in mine if sheet.model == model]
+        of_data = [sheet for sheet in sheets if sheet.data == question.data]
+        for model in dict.fromkeys(sheet.model for sheet in of_data):
+            worlds = [sheet for sheet in of_data if sheet.model == model]
             for setting in dict.fromkeys(sheet.at(run).setting for sheet in worlds for run in sheet.rewards):
                 rows += RunsOfSetting(worlds, setting, question, values, declared).comparisons(resamples)
     return rows
@@ -76,21 +79,21 @@ class RunsOfSetting:
 
     @property
     def several(self) -> bool:
-        """Whether replicates, and not seeds, are the units."""
+        """True where replicates, and not seeds, are the units."""
         return len(self.worlds) > 1
 
     def comparisons(self, resamples: int) -> Iterator[Comparison]:
-        """Every metric's."""
-        ((sheet, runs), *others) = self.worlds.values()
+        """The comparisons of every metric."""
+        ((sheet, runs), *further) = self.worlds.values()
         resamples = resamples if len(sheet.examples) * len(runs) < MANY else resamples // 5
         # where there are several replicates, the noise of examples is in what these differ by
-        draws = {} if others else self._draws(sheet, runs, resamples)
+        draws = {} if further else self._draws(sheet, runs, resamples)
         for metric in self.metrics:
             drawn = draws.get(metric.name)
-            yield from self._of(metric, drawn, resamples if drawn else 0)
+            yield from self._of_metric(metric, drawn, resamples if drawn else 0)
 
     def _draws(self, sheet: Sheet, runs: Sequence[Run], resamples: int) -> dict[str, Draws]:
-        """Every metric that can be resampled; runs as columns."""
+        """The resampled numbers of every metric that can be resampled, runs as columns."""
         clusters = sheet.clusters()
         statistics = self.statistics(sheet, runs, clusters)
         if not statistics or int(clusters.max()) + 1 < FEWEST:
@@ -101,21 +104,22 @@ class RunsOfSetting:
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
         """The metrics of these runs that can be resampled, as functions of weights."""
-        resampling = Resampling(sheet, runs, self.question.truth, self.values, clusters)
-        return {one.name: found for one in self.metrics if (found := resampling.of(one)) is not None}
+        forms = Resampling(sheet, runs, self.question.truth, self.values, clusters)
+        return {metric.name: form for metric in self.metrics if (form := forms.of(metric)) is not None}
 
-    def _of(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
-        """One metric: each method's own, then each difference with its p over all of them."""
+    def _of_metric(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
+        """The comparisons of one metric: first each method, then each two with Holm's p over all differences."""
         recorded = {replicate: self._recorded(metric.name, *world) for replicate, world in self.worlds.items()}
         by_unit = [self._units(method, recorded, draws) for method in self.methods]
-        for method, own in zip(self.methods, by_unit, strict=True):
-            yield self._row(metric.name, method, "", _own(metric, own), [one.value for one in own.values()], resamples)
-        differences_of = _apart(by_unit)
-        adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in differences_of])
+        for method, units in zip(self.methods, by_unit, strict=True):
+            values = [unit.value for unit in units.values()]
+            yield self._comparison(metric.name, method, "", _estimate(metric, units), values, resamples)
+        answers = _estimated_differences(by_unit)
+        adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in answers])
         pairs = itertools.combinations(range(len(self.methods)), 2)
-        for (i, j), answer, p_holm in zip(pairs, differences_of, adjusted, strict=True):
-            gaps = [one.value - other.value for one, other in _both(by_unit[i], by_unit[j])]
-            yield self._row(metric.name, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
+        for (i, j), answer, p_holm in zip(pairs, answers, adjusted, strict=True):
+            gaps = [first.value - second.value for first, second in _shared_units(by_unit[i], by_unit[j])]
+            yield self._comparison(metric.name, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
 
     def _recorded(self, metric: str, sheet: Sheet, runs: Sequence[Run]) -> list[float | None]:
         """The number of each run; None where there is none on record."""
@@ -136,7 +140,7 @@ class RunsOfSetting:
                     by_unit[_EVERY if (seed := runs[at].seed) is None else seed] = _Unit(float(value[at]), *more)
         return by_unit
 
-    def _row(
+    def _comparison(
         self,
         metric: str,
         method: str,
@@ -146,8 +150,8 @@ class RunsOfSetting:
         resamples: int,
         p_holm: float = math.nan,
     ) -> Comparison:
-        nothing = Estimate(float(np.mean(points)) if points else math.nan, *[math.nan] * 5)
-        estimate, note = (nothing, answer) if isinstance(answer, str) else (answer, "")
+        """A comparison; ``answer`` is the estimate or why there is none, ``points`` are the values of the units."""
+        estimate, note = _estimate_and_note(answer, points)
         return Comparison(
             **self.setting._asdict(),
             data=self.question.data,
@@ -171,89 +175,99 @@ class RunsOfSetting:
         )
 
 
-def _own(metric: Metric, units: _ByUnit) -> Estimate | str:
-    """A method's own number with its interval, or why it has none."""
-    values_of = list(units.values())
-    if not values_of:
+def _estimate_and_note(answer: Estimate | str, points: Sequence[float]) -> tuple[Estimate, str]:
+    """An answer as an estimate with an empty note, or as a mean without an interval and the note that says why."""
+    if isinstance(answer, Estimate):
+        return answer, ""
+    return Estimate(float(np.mean(points)) if points else math.nan, *[math.nan] * 5), answer
+
+
+def _estimate(metric: Metric, by_unit: _ByUnit) -> Estimate | str:
+    """The mean of a method over its units with its interval, or why it has none."""
+    units = list(by_unit.values())
+    if not units:
         return "no run"
-    values = np.array([one.value for one in values_of])
+    values = np.array([unit.value for unit in units])
     if not np.isfinite(values).all():
         return "the metric is undefined in a unit"
     try:
-        if len(values_of) == 1:
-            return _alone(values_of[0])
+        if len(units) == 1:
+            return _bootstrapped(units[0])
         value = float(values.mean())
-        error = math.sqrt(values.var(ddof=1) / len(values) + _of_examples([one.draws for one in values_of]))
+        variance = _variance_of_examples([unit.draws for unit in units])
+        error = math.sqrt(values.var(ddof=1) / len(values) + variance)
     except Undefined as reason:
         return str(reason)
     half = half_width(error, len(values) - 1)
     return Estimate(value, *bounded(value, half, metric.bounds), math.nan, error, len(values) - 1.0)
 
 
-def _alone(unit: _Unit) -> Estimate:
+def _bootstrapped(unit: _Unit) -> Estimate:
+    """The interval of a single unit, from its resampled examples."""
     if unit.draws is None or unit.left is None:
         raise Undefined("an interval over runs needs at least 2, got 1")
     return bootstrap(unit.value, unit.draws, unit.left)
 
 
-def _of_examples(draws: Sequence[Floats | None]) -> float:
-    """The variance of the mean over units by the examples that these share; 0 where they were not resampled."""
-    known = [one for one in draws if one is not None]
-    return float(defined(np.mean(known, axis=0)).var()) if known else 0.0
+def _variance_of_examples(draws: Sequence[Floats | None]) -> float:
+    """The variance that shared examples give the mean over units; 0 where they were not resampled."""
+    drawn = [draws_of_unit for draws_of_unit in draws if draws_of_unit is not None]
+    return float(defined(np.mean(drawn, axis=0)).var()) if drawn else 0.0
 
 
-def _apart(by_unit: Sequence[_ByUnit]) -> list[Estimate | str]:
+def _estimated_differences(by_unit: Sequence[_ByUnit]) -> list[Estimate | str]:
     """The difference of each two methods, or why there is none, in the order of `itertools.combinations`."""
-    units = sorted({unit for own in by_unit for unit in own} - {_EVERY}) or [_EVERY]
+    numbers = sorted({number for units in by_unit for number in units} - {_EVERY}) or [_EVERY]
     nothing = _Unit(math.nan)
-    values = [[own.get(unit, own.get(_EVERY, nothing)).value for unit in units] for own in by_unit]
-    pairs = [list(_both(one, other)) for one, other in itertools.combinations(by_unit, 2)]
-    examples = np.array([_shared(pair) for pair in pairs])
+    values = [[units.get(number, units.get(_EVERY, nothing)).value for number in numbers] for units in by_unit]
+    pairs = [list(_shared_units(first, second)) for first, second in itertools.combinations(by_unit, 2)]
+    examples = np.array([_variance_of_gaps(pair) for pair in pairs])
     gaps = differences(values, np.nan_to_num(examples))
     p = two_sided(*gaps)
     return [
-        _difference(pair, *numbers)
-        for pair, *numbers in zip(pairs, gaps.value, gaps.error, gaps.freedom, p, examples, strict=True)
+        _difference(pair, *moderated)
+        for pair, *moderated in zip(pairs, gaps.value, gaps.error, gaps.freedom, p, examples, strict=True)
     ]
 
 
-def _both(one: _ByUnit, other: _ByUnit) -> Iterator[tuple[_Unit, _Unit]]:
-    """The units that both have; a run that stands for every unit is set against each."""
-    for unit in sorted((set(one) | set(other)) - {_EVERY} or {_EVERY}):
-        both = one.get(unit, one.get(_EVERY)), other.get(unit, other.get(_EVERY))
+def _shared_units(first: _ByUnit, second: _ByUnit) -> Iterator[tuple[_Unit, _Unit]]:
+    """The units that both methods have; a run that stands for every unit is set against each."""
+    for number in sorted((set(first) | set(second)) - {_EVERY} or {_EVERY}):
+        both = first.get(number, first.get(_EVERY)), second.get(number, second.get(_EVERY))
         if both[0] is not None and both[1] is not None:
             yield both[0], both[1]
 
 
-def _shared(pair: Sequence[tuple[_Unit, _Unit]]) -> float:
-    """`_of_examples` of a difference; NaN where too many resamples have no value."""
+def _variance_of_gaps(pair: Sequence[tuple[_Unit, _Unit]]) -> float:
+    """`_variance_of_examples` of a difference; NaN where too many resamples have no value."""
     try:
-        return _of_examples([_gap(one.draws, other.draws) for one, other in pair])
+        return _variance_of_examples([_gap(first.draws, second.draws) for first, second in pair])
     except Undefined:
         return math.nan
 
 
-def _gap(one: Floats | None, other: Floats | None) -> Floats | None:
+def _gap(first: Floats | None, second: Floats | None) -> Floats | None:
     """The difference of resampled numbers, 0 where it is the rounding of float32: equal methods are to be equal."""
-    if one is None or other is None:
+    if first is None or second is None:
         return None
-    gap: Floats = one - other
-    gap[np.abs(gap) <= 2e-6 * np.abs(one)] = 0.0
+    gap: Floats = first - second
+    gap[np.abs(gap) <= 2e-6 * np.abs(first)] = 0.0
     return gap
 
 
 def _difference(
     pair: Sequence[tuple[_Unit, _Unit]], value: float, error: float, freedom: float, p: float, examples: float
 ) -> Estimate | str:
+    """The difference of two methods with its interval, or why it has none."""
     if not pair:
         return "no run of both"
     if not all(math.isfinite(unit.value) for both in pair for unit in both):
         return "the metric is undefined in a unit"
     if len(pair) == 1:
-        ((one, other),) = pair
-        draws, left = _gap(one.draws, other.draws), _gap(one.left, other.left)
+        ((first, second),) = pair
+        draws, left = _gap(first.draws, second.draws), _gap(first.left, second.left)
         try:
-            return _alone(_Unit(one.value - other.value, draws, left))
+            return _bootstrapped(_Unit(first.value - second.value, draws, left))
         except Undefined as reason:
             return str(reason)
     if math.isnan(examples):
@@ -265,6 +279,7 @@ def _difference(
 
 
 def _or_nan(function: Callable[..., float], *arguments: object) -> float:
+    """The number that a function gives, NaN where it is undefined."""
     try:
         return function(*arguments)
     except Undefined:

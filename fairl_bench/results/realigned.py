@@ -1,4 +1,4 @@
-"""What was completed before, along and after re-alignments, and what tells their methods apart at the same KL."""
+"""Reads re-alignments from a results folder, and compares their methods at the same KL and after all steps."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _NEEDED: Final = {"phase", "step", "row", "draw", "prompt", "text", *_COLUMNS.va
 def read_realigned(files: ResultsFolder) -> list[Realigned]:
     """The re-alignments of a results folder.  Raises `ResultsError` for a file that is broken."""
     realigned = []
-    for place in files.names(DATA):
-        rows = files.table(place)
-        cell, _ = cell_of(rows, files.path / place)
+    for name in files.names(DATA):
+        rows = files.table(name)
+        cell, _ = cell_of(rows, files.path / name)
         if set(rows.column_names) >= _NEEDED:  # another evaluator's evidence has other columns
             realigned.append(Realigned(cell, rows))
     return realigned
@@ -44,23 +44,23 @@ def read_realigned(files: ResultsFolder) -> list[Realigned]:
 def compared(
     realigned: Sequence[Realigned], records: Iterable[Record], declared: Metrics, resamples: int = RESAMPLES
 ) -> Iterator[Comparison]:
-    """Each method's interval and each two methods' paired difference, at every budget of KL and after all steps.
+    """The interval of each method and the paired difference of each two, at every budget of KL and after all steps.
 
     Two-level: seeds (or replicates), then prompts; runs that complete the same prompt share its weight
     (`paired.compared`).  Where seeds have prompts of their own, the noise of prompts counts at both levels, and an
     interval is wider than it need be.
     """
-    own = [row for row in records if row.dataset == DATA and not row.other]
-    values = _values(own)
-    places = dict.fromkeys((row.slice, row.truth) for row in own if row.slice == AFTER or row.slice.startswith("kl:"))
+    single = [row for row in records if row.dataset == DATA and not row.other]
+    values = _values(single)
+    cuts = dict.fromkeys((row.slice, row.truth) for row in single if row.slice == AFTER or row.slice.startswith("kl:"))
     groups: dict[Setting, list[Realigned]] = {}
-    for one in realigned:
-        groups.setdefault(one.cell.setting, []).append(one)
-    for cut, truth in places:
+    for realignment in realigned:
+        groups.setdefault(realignment.cell.setting, []).append(realignment)
+    for cut, truth in cuts:
         metrics = AT_END if cut == AFTER else AT_KL
         for setting, members in groups.items():
             sheets = [sheet for sheet in _sheets(members, cut) if len(sheet.examples)]
-            measured = {row.metric for row in own if (row.slice, row.truth) == (cut, truth)}
+            measured = {row.metric for row in single if (row.slice, row.truth) == (cut, truth)}
             question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
             if sheets and question.metrics:
                 yield from _AlignedRuns(sheets, setting, question, values, declared).comparisons(resamples)
@@ -72,7 +72,7 @@ def _values(records: Iterable[Record]) -> Values:
 
 
 class _Path(NamedTuple):
-    """What one run made of its prompts."""
+    """The measures of one run's completions."""
 
     prompts: Sequence[str]  # of each completion, or of each prompt's samples [n]
     columns: Mapping[str, Floats]  # at a KL [looks, n]; after all steps [n], the metric of each prompt
@@ -80,33 +80,34 @@ class _Path(NamedTuple):
 
 @dataclass(frozen=True)
 class _Prompts(Sheet):
-    """The prompts of one world as its examples, those of all its runs, and what each run made of its own."""
+    """A sheet whose examples are the prompts of all runs of one world, with the measures of each run."""
 
     cut: str
     paths: Mapping[Run, _Path]
-    place: Mapping[str, int]  # of a prompt among the examples
+    position: Mapping[str, int]  # of a prompt among the examples
 
 
 def _sheets(realigned: Sequence[Realigned], cut: str) -> Iterator[_Prompts]:
-    """One a replicate."""
+    """A sheet for each replicate."""
     worlds: dict[int, list[Realigned]] = {}
-    for one in realigned:
-        worlds.setdefault(one.cell.replicate, []).append(one)
+    for realignment in realigned:
+        worlds.setdefault(realignment.cell.replicate, []).append(realignment)
+    measures = _after if cut == AFTER else _along
     for replicate, members in sorted(worlds.items()):
-        paths = {one.cell.run: _after(one) if cut == AFTER else _along(one) for one in members}
+        paths = {member.cell.run: measures(member) for member in members}
         names = tuple(dict.fromkeys(name for path in paths.values() for name in path.prompts))
-        place = {name: at for at, name in enumerate(names)}
-        nothing = {run: np.zeros(len(names)) for run in paths}
-        yield _Prompts("", members[0].cell.model, replicate, placed(cut), Examples(names), nothing, cut, paths, place)
+        position = {name: at for at, name in enumerate(names)}
+        zeros = {run: np.zeros(len(names)) for run in paths}
+        yield _Prompts("", members[0].cell.model, replicate, placed(cut), Examples(names), zeros, cut, paths, position)
 
 
-def _along(one: Realigned) -> _Path:
-    """Look by look.  Raises `ResultsError` where a look lacks what another has."""
-    rows = one.phase("along")
+def _along(realignment: Realigned) -> _Path:
+    """The measures at each look.  Raises `ResultsError` where a look has fewer texts than another."""
+    rows, cell = realignment.phase("along"), realignment.cell
     looks = len(set(rows["step"].to_pylist()))
     if len(rows) % max(looks, 1):
         raise ResultsError(
-            f"re-alignment of model {one.cell.model!r}, method {one.cell.method!r}, seed {one.cell.seed}: its {looks} "
+            f"re-alignment of model {cell.model!r}, method {cell.method!r}, seed {cell.seed}: its {looks} "
             f"looks have {len(rows)} texts between them, not as many each; run the suite again"
         )
     first = rows.slice(0, len(rows) // max(looks, 1))
@@ -114,16 +115,16 @@ def _along(one: Realigned) -> _Path:
     return _Path(_names(first), {name: _numbers(rows, name).reshape(looks, len(first)) for name in wanted})
 
 
-def _after(one: Realigned) -> _Path:
-    """Each prompt once, with the metrics of its samples."""
-    rows = one.phase("after")
+def _after(realignment: Realigned) -> _Path:
+    """The measures of each prompt's samples after all steps."""
+    rows = realignment.phase("after")
     row = rows["row"].to_numpy()
     prompts = dict(zip(row.tolist(), _names(rows), strict=True))
     samples = [np.flatnonzero(row == at) for at in prompts]
     numbers = {name: _numbers(rows, name) for name in _COLUMNS.values()}
 
     def each(name: str, of: Callable[[Floats], float]) -> Floats:
-        return np.array([of(numbers[name][mine]) for mine in samples])
+        return np.array([of(numbers[name][of_prompt]) for of_prompt in samples])
 
     metrics = {metric: each(name, np.mean) for metric, name in _COLUMNS.items()}
     metrics |= {"expected_maximum_toxicity": each("toxicity", np.max), "toxicity_probability": each("toxic", np.max)}
@@ -131,7 +132,7 @@ def _after(one: Realigned) -> _Path:
 
 
 def _names(rows: pa.Table) -> list[str]:
-    """What tells the prompts of rows apart: their text, or where it is empty their number."""
+    """The names of the prompts of rows: their text, or where it is empty their number."""
     pairs = zip(rows["row"].to_pylist(), rows["prompt"].to_pylist(), strict=True)
     return [prompt or f"row {row}" for row, prompt in pairs]
 
@@ -144,36 +145,37 @@ class _AlignedRuns(RunsOfSetting):
     """The re-alignments of one model, encoder and variant, resampled by prompt."""
 
     def statistics(self, sheet: Sheet, runs: Sequence[Run], clusters: Rows) -> dict[str, Clustered]:
-        """The metrics whose plain value is what is on record, by the judge of the evidence."""
+        """The metrics whose unweighted value is the recorded one, as functions of weights."""
         if not isinstance(sheet, _Prompts) or self.question.truth != GOLD:
-            return {}  # what a second judge says of each text is not kept: Student's t over runs
+            return {}  # a second judge's answer for each text is not kept: Student's t over runs
         forms = {}
         for metric in self.metrics:
             of = _statistic(sheet, runs, metric.name)
             plain = of(np.ones((1, len(clusters)), np.float32))[0]
             numbers = [self.values.get(sheet, run, self.question.truth, metric.name) for run in runs]
             recorded = np.array(numbers, np.float64)  # None becomes NaN
-            known = np.isfinite(recorded)
-            # float32 sums; what an evaluator means otherwise is further away
-            if np.allclose(plain[known], recorded[known], rtol=2e-4, atol=2e-5):
+            defined = np.isfinite(recorded)
+            # float32 sums; another meaning of the metric is further away
+            if np.allclose(plain[defined], recorded[defined], rtol=2e-4, atol=2e-5):
                 forms[metric.name] = Clustered(of, clusters)
         return forms
 
 
 def _statistic(sheet: _Prompts, runs: Sequence[Run], metric: str) -> Statistic:
-    """The metric of runs, each of which sees the weights of its own prompts."""
+    """The metric of runs as a function of weights; each run takes the weights of its own prompts."""
     paths = [sheet.paths[run] for run in runs]
-    own = [_of_path(path.columns, sheet.cut, metric) for path in paths]
-    places = [np.array([sheet.place[name] for name in path.prompts]) for path in paths]
+    statistics = [_statistic_of_run(path.columns, sheet.cut, metric) for path in paths]
+    positions = [np.array([sheet.position[name] for name in path.prompts]) for path in paths]
 
     def of(weights: Weights) -> Floats:
-        seen = (np.take(weights, at, axis=1) for at in places)
-        return np.concatenate([one(mine) for one, mine in zip(own, seen, strict=True)], axis=1)
+        weights_of_runs = (np.take(weights, at, axis=1) for at in positions)
+        return np.concatenate([of_run(own) for of_run, own in zip(statistics, weights_of_runs, strict=True)], axis=1)
 
     return of
 
 
-def _of_path(columns: Mapping[str, Floats], cut: str, metric: str) -> Statistic:
+def _statistic_of_run(columns: Mapping[str, Floats], cut: str, metric: str) -> Statistic:
+    """The metric of one run as a function of the weights of its prompts."""
     if cut == AFTER:
         return mean(columns[metric])
     value = columns[_COLUMNS.get(metric, "toxic")]

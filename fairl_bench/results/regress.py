@@ -1,9 +1,9 @@
-"""Holds the numbers of a run against published ones: reproduced, differs, or not comparable and why."""
+"""Compares the numbers of a run with published ones: reproduced, differs, or not comparable and why."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,7 +22,7 @@ from fairl_bench.values.records import Record
 from fairl_bench.values.rows import summary
 
 EQUIVALENCE = 0.9  # two one-sided tests at 5 % are this interval within the margin (Schuirmann 1987)
-_ANY = ""  # a number is looked for whatever its model
+_ANY = ""  # stands for whatever model a number is of
 _SWAPPED = {"only_method": "only_other", "only_other": "only_method"}
 
 
@@ -36,7 +36,7 @@ class Measured(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One published number, or ordering of two, beside what was measured."""
+    """A published number, or the ordering of two, beside what was measured."""
 
     id: str
     kind: Literal["value", "exact", "ordering"]
@@ -62,13 +62,13 @@ def measured(
 
 
 def regress(measured: Measured, published: Published) -> list[Line]:
-    """Every number of a run that the file has, then its orderings; coordinates are matched exactly."""
-    known = [number for number in published.numbers if number.method]
-    by_place: dict[RecordKey, list[Record]] = {}
+    """The lines of every published number of a run, then those of the orderings; coordinates are matched exactly."""
+    numbers = [number for number in published.numbers if number.method]
+    by_key: dict[RecordKey, list[Record]] = {}
     for row in measured.records:
-        for place in _places(row):
-            by_place.setdefault(place, []).append(row)
-    lines = [line for number in known for line in _values(number, published, by_place)]
+        for key in _keys(row):
+            by_key.setdefault(key, []).append(row)
+    lines = [line for number in numbers for line in _values(number, published, by_key)]
     if not any(line.measured for line in lines):
         raise ResultsError(
             f"nothing of {published.name!r} was measured: no method, data, truth and metric are the same; "
@@ -77,29 +77,30 @@ def regress(measured: Measured, published: Published) -> list[Line]:
     return [*lines, *_orderings(measured, published)]
 
 
-def _places(row: Record) -> Iterator[RecordKey]:
-    """Where a record is looked for; of two methods, in either order."""
-    place = RecordKey(_ANY, row.method, row.other, row.data, row.slice, row.truth, row.metric)
-    yield place
+def _keys(row: Record) -> Iterator[RecordKey]:
+    """The keys of a record; of two methods there is one for either order."""
+    key = RecordKey(_ANY, row.method, row.other, row.data, row.slice, row.truth, row.metric)
+    yield key
     if row.metric in ("both", "neither", *_SWAPPED):
-        yield place._replace(method=row.other, other=row.method, metric=_SWAPPED.get(row.metric, row.metric))
+        yield key._replace(method=row.other, other=row.method, metric=_SWAPPED.get(row.metric, row.metric))
 
 
-def _values(number: Number, published: Published, by_place: Mapping[RecordKey, Sequence[Record]]) -> Iterator[Line]:
-    place = record_key(published, number)
-    records = by_place.get(place._replace(model=_ANY), ())
-    margin = published.margins.get(number.id) or published.margins.get(place.metric)
+def _values(number: Number, published: Published, by_key: Mapping[RecordKey, Sequence[Record]]) -> Iterator[Line]:
+    """The lines of a published number, one for each setting in which it was measured."""
+    key = record_key(published, number)
+    records = by_key.get(key._replace(model=_ANY), ())
+    margin = published.margins.get(number.id) or published.margins.get(key.metric)
     printed = _printed(number.value, math.nan if number.sd is None else number.sd, number.digits)
     kind: Literal["value", "exact"] = "exact" if margin and margin.kind == "exact" else "value"
     if not records:
         nothing = ("", math.nan, math.nan, math.nan)
-        yield Line(number.id, kind, Setting("", "", ""), printed, *nothing, "not comparable", _lack(place))
+        yield Line(number.id, kind, Setting("", "", ""), printed, *nothing, "not comparable", _lack(key))
     for setting in dict.fromkeys(row.setting for row in records):
-        mine = [row for row in records if row.setting == setting]
-        difference, low, high = _difference(mine, number)
-        shown = _printed(*summary(mine), number.digits)
+        of_setting = [row for row in records if row.setting == setting]
+        difference, low, high = _difference(of_setting, number)
+        shown = _printed(*summary(of_setting), number.digits)
         line = Line(number.id, kind, setting, printed, shown, difference, low, high, "not comparable", "")
-        yield _judged(line, mine, number, place, margin, published.encoder)
+        yield _judged(line, of_setting, number, key, margin, published.encoder)
 
 
 def _printed(mean: float, sd: float, digits: int) -> str:
@@ -114,10 +115,11 @@ def _printed(mean: float, sd: float, digits: int) -> str:
     return f"{mean:,.{digits}f}" + ("" if math.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
-def _lack(place: RecordKey) -> str:
-    who = place.method + (f" and {place.other}" if place.other else "")
-    part = "" if place.slice == "all" else f", {place.slice},"
-    return f"no {place.metric} of {who} on {place.data}{part} against {place.truth!r}"
+def _lack(key: RecordKey) -> str:
+    """The reason of a number that was not measured."""
+    methods = key.method + (f" and {key.other}" if key.other else "")
+    part = "" if key.slice == "all" else f", {key.slice},"
+    return f"no {key.metric} of {methods} on {key.data}{part} against {key.truth!r}"
 
 
 def _units(records: Sequence[Record]) -> list[float]:
@@ -135,39 +137,54 @@ def _difference(records: Sequence[Record], number: Number) -> tuple[float, float
     values = _units(records)
     if any(map(math.isnan, values)):
         return math.nan, math.nan, math.nan
-    mine = Summary(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, len(values))
-    theirs = Summary(number.value)
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    run = Summary(float(np.mean(values)), spread, len(values))
+    source = Summary(number.value)
     if number.sd is not None and number.runs:
-        theirs = Summary(number.value, number.sd, number.runs)
+        source = Summary(number.value, number.sd, number.runs)
     try:
-        return welch(mine, theirs, EQUIVALENCE)[:3]
+        return welch(run, source, EQUIVALENCE)[:3]
     except Undefined:
-        return mine.mean - number.value, math.nan, math.nan
+        return run.mean - number.value, math.nan, math.nan
 
 
 def _judged(
-    line: Line, records: Sequence[Record], number: Number, place: RecordKey, margin: Margin | None, encoder: str
+    line: Line, records: Sequence[Record], number: Number, key: RecordKey, margin: Margin | None, encoder: str
 ) -> Line:
-    model, used, n = line.setting.model, line.setting.encoder, records[0].n
-    if model != place.model:
-        return line._replace(why=f"other model: {model or 'none named'}, not {place.model or 'none named'}")
-    if encoder and used != encoder:
-        return line._replace(why=f"other encoder: {used or 'none named'}, not {encoder}")
-    if number.n is not None and n != number.n:
-        return line._replace(why=f"other N: {n:,}, not {number.n:,}")
+    """The line with its verdict and the reason."""
+    if reason := _other_conditions(line, records[0].n, number, key, encoder):
+        return line._replace(why=reason)
     if margin is None:
-        return line._replace(why=f"no margin is stated for {place.metric}")
+        return line._replace(why=f"no margin is stated for {key.metric}")
     if math.isnan(line.difference):
         reason = next((row.note for row in records if row.note), "")
         return line._replace(verdict="differs", why=f"undefined: {reason}")
+    return _within_margin(line, number, margin)
+
+
+def _other_conditions(line: Line, n: int, number: Number, key: RecordKey, encoder: str) -> str:
+    """What was measured under other conditions than the published number; empty where nothing was."""
+    model, used = line.setting.model, line.setting.encoder
+    if model != key.model:
+        return f"other model: {model or 'none named'}, not {key.model or 'none named'}"
+    if encoder and used != encoder:
+        return f"other encoder: {used or 'none named'}, not {encoder}"
+    if number.n is not None and n != number.n:
+        return f"other N: {n:,}, not {number.n:,}"
+    return ""
+
+
+def _within_margin(line: Line, number: Number, margin: Margin) -> Line:
+    """The line judged by its margin: by its interval, or where it has none or is to be exact by its difference."""
     within = f"± {margin.within:g}"
     # the rounding of float64 alone must not tell a number from itself
     near = margin.within + 1e-12 * max(1.0, abs(number.value))
     if margin.kind == "exact" or math.isnan(line.low):
         inside = abs(line.difference) <= near
-        alone = "" if margin.kind == "exact" else "; one run: no interval"
+        no_interval = "" if margin.kind == "exact" else "; one run: no interval"
         return line._replace(
-            verdict="reproduced" if inside else "differs", why=f"{'within' if inside else 'beyond'} {within}{alone}"
+            verdict="reproduced" if inside else "differs",
+            why=f"{'within' if inside else 'beyond'} {within}{no_interval}",
         )
     if -near <= line.low and line.high <= near:
         return line._replace(verdict="reproduced", why=f"its interval is within {within}")
@@ -176,26 +193,18 @@ def _judged(
 
 
 def _orderings(measured: Measured, published: Published) -> Iterator[Line]:
-    """Whether what is said to be better is better still, paired as in Table 1, on whatever model was measured."""
+    """The lines of the published orderings, each paired as in Table 1, on whatever model was measured."""
     single = [row for row in measured.records if not row.other]
     settings = list(dict.fromkeys(row.setting for row in single))
-    there = {(row.method, row.data, row.truth, row.metric) for row in single if row.slice == "all"}
-    places = {}
+    keys = {ordering.id: _keys_of_ordering(ordering, published) for ordering in published.orderings}
+    comparisons = [*measured.comparisons, *_missing_comparisons(keys.values(), single, measured)]
     for ordering in published.orderings:
-        better, than = (record_key(published, published.by_id[one]) for one in (ordering.better, ordering.than))
-        places[ordering.id] = better, than
-    wanted = [
-        (better.method, than.method, better.metric, better.data, better.truth)
-        for better, than in places.values()
-        if all((one.method, one.data, one.truth, one.metric) in there for one in (better, than))
-    ]
-    known = [*measured.comparisons, *compared(wanted, measured.sheets, single, measured.comparisons, measured.metrics)]
-    for ordering in published.orderings:
-        better, than = places[ordering.id]
+        better, than = keys[ordering.id]
+        metric = measured.metrics[better.metric]
         lines = [
             line
-            for one in settings
-            if (line := _ordered(ordering, better, than, one, known, published, measured.metrics[better.metric]))
+            for setting in settings
+            if (line := _ordered(ordering, better, than, setting, comparisons, published, metric))
         ]
         nothing = ("", math.nan, math.nan, math.nan)
         gap = _gap(ordering, published)
@@ -204,29 +213,50 @@ def _orderings(measured: Measured, published: Published) -> Iterator[Line]:
         ]
 
 
+def _keys_of_ordering(ordering: Ordering, published: Published) -> tuple[RecordKey, RecordKey]:
+    """The keys of the better number and of the one that it is better than."""
+    better, than = (published.by_id[number_id] for number_id in (ordering.better, ordering.than))
+    return record_key(published, better), record_key(published, than)
+
+
+def _missing_comparisons(
+    keys: Iterable[tuple[RecordKey, RecordKey]], records: Sequence[Record], measured: Measured
+) -> list[Comparison]:
+    """The comparisons that orderings need and that a run has not made, of what it measured."""
+    on_record = {(row.method, row.data, row.truth, row.metric) for row in records if row.slice == "all"}
+    wanted = [
+        (better.method, than.method, better.metric, better.data, better.truth)
+        for better, than in keys
+        if all((key.method, key.data, key.truth, key.metric) in on_record for key in (better, than))
+    ]
+    return compared(wanted, measured.sheets, records, measured.comparisons, measured.metrics)
+
+
 def _ordered(
     ordering: Ordering,
     better: RecordKey,
     than: RecordKey,
     setting: Setting,
-    known: Sequence[Comparison],
+    comparisons: Sequence[Comparison],
     published: Published,
     metric: Metric,
 ) -> Line | None:
-    effect = effect_of(better.method, than.method, metric, (better.data, better.truth), setting, known)
+    """The line of an ordering in one setting; None where its two methods were not compared there."""
+    effect = effect_of(better.method, than.method, metric, (better.data, better.truth), setting, comparisons)
     if effect is None:
         return None
     shown = f"{effect.gain:+.3f}"
     holds = effect.gain > 0 and effect.p <= ALPHA
-    other = effect.gain < 0 and effect.p <= ALPHA
-    why = "is better" if holds else "the other is better" if other else "no difference is shown"
+    reversed_order = effect.gain < 0 and effect.p <= ALPHA
+    why = "is better" if holds else "the other is better" if reversed_order else "no difference is shown"
     verdict: Literal["reproduced", "differs"] = "reproduced" if holds else "differs"
     ends = (effect.gain, effect.low, effect.high)
     return Line(ordering.id, "ordering", setting, _gap(ordering, published), shown, *ends, verdict, why)
 
 
 def _gap(ordering: Ordering, published: Published) -> str:
-    better, than = (published.by_id[one] for one in (ordering.better, ordering.than))
+    """The published difference of an ordering, as it is printed."""
+    better, than = (published.by_id[number_id] for number_id in (ordering.better, ordering.than))
     return f"{abs(better.value - than.value):+.3f}"
 
 

@@ -1,4 +1,4 @@
-"""A claim of a suite, and the verdict that a test came to on it."""
+"""A claim of a suite, and the verdict of a test on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairl_bench.values.coordinates import Setting
 from fairl_bench.values.data import GOLD
 from fairl_bench.values.table import Value
 
-Said = Literal["supported", "refuted", "equivalent", "inconclusive"]
+Outcome = Literal["supported", "refuted", "equivalent", "inconclusive"]
 
 
 class Claim(Settings):
@@ -79,23 +79,23 @@ class Verdict(NamedTuple):
     p_holm: float  # over all claims of the suite; of a claim under selections, over those under the same one
     power: float  # of finding the effect that the source reports; NaN where it reports none
     detectable: float  # the gain found with a power of 0.8
-    alone: Said  # by these numbers
-    verdict: Said | Literal["depends on the selection"]  # of the claim: under all of its selections
+    alone: Outcome  # by these numbers
+    verdict: Outcome | Literal["depends on the selection"]  # of the claim: under all of its selections
 
     @property
     def met(self) -> bool:
-        """Whether it came out as the suite expects."""
+        """True where it came out as the suite expects."""
         return self.claim.expect in ("any", self.verdict)
 
     def plain(self) -> dict[str, Value]:
         """A verdict as ``run.json`` and the tables' files keep it."""
         claim, effect = self.claim, self.effect
-        said: dict[str, Value] = {"claim": claim.id, **self.setting._asdict()}
-        said |= {"better": claim.better, "than": ",".join(claim.comparators()), "decided_by": effect.than}
-        said |= {"metric": claim.metric, "data": claim.data, "within": claim.within}
-        said |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}
-        said |= {"gain": effect.gain, "low": effect.low, "high": effect.high, "p": self.p, "p_holm": self.p_holm}
-        said |= {"power": self.power, "detectable": self.detectable, "n": effect.n, "units": effect.units}
-        said |= {"unit": effect.unit, "under": ",".join(claim.under), "alone": self.alone}
-        said |= {"verdict": self.verdict, "expect": claim.expect, "met": int(self.met)}
-        return {**said, "source": claim.source, "note": effect.note}
+        content: dict[str, Value] = {"claim": claim.id, **self.setting._asdict()}
+        content |= {"better": claim.better, "than": ",".join(claim.comparators()), "decided_by": effect.than}
+        content |= {"metric": claim.metric, "data": claim.data, "within": claim.within}
+        content |= {"truth": claim.truth, "slice": claim.slice, "by_at_least": claim.by_at_least, "alpha": claim.alpha}
+        content |= {"gain": effect.gain, "low": effect.low, "high": effect.high, "p": self.p, "p_holm": self.p_holm}
+        content |= {"power": self.power, "detectable": self.detectable, "n": effect.n, "units": effect.units}
+        content |= {"unit": effect.unit, "under": ",".join(claim.under), "alone": self.alone}
+        content |= {"verdict": self.verdict, "expect": claim.expect, "met": int(self.met)}
+        return {**content, "source": claim.source, "note": effect.note}
