@@ -148,10 +148,12 @@ def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistak
 
 def _without_threshold(suite: Suite, place: Place, what: str, table: ReportTable) -> Iterator[Mistake]:
     """Data without a threshold, so that nothing can be called right or wrong there."""
-    for _, data, truth, *_ in table.disagreements():
+    for two in table.disagreements():
         judges = [one for one in suite.evaluate if "threshold" in {metric.name for metric in one.metrics}]
-        if data in suite.datasets() and not any(data in one.data and truth in one.measured() for one in judges):
-            yield place, f"{what}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
+        judged = any(two.data in judge.data and two.truth in judge.measured() for judge in judges)
+        if two.data in suite.datasets() and not judged:
+            lacking = f"no evaluator gives {two.data!r} a threshold against {two.truth}"
+            yield place, f"{what}: {lacking}; add a 'classification'"
 
 
 def _unknown_metrics(suite: Suite, place: Place, what: str, names: Sequence[str]) -> Iterator[Mistake]:
