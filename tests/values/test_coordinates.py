@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from fairl_bench.values.comparison import Comparison
 
 from fairl_bench.engine.plan import Cell
+from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import (
     AXES,
     CELL_AXES,
