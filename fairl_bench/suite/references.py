@@ -12,6 +12,7 @@ from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
 from fairl_bench.values.data import GOLD, PREFERRED, Examples
+from fairl_bench.values.sheets import THRESHOLD
 from fairl_bench.views import ReportTable
 
 Mistake = tuple[Place, str]
@@ -149,7 +150,7 @@ def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistak
 def _without_threshold(suite: Suite, place: Place, what: str, table: ReportTable) -> Iterator[Mistake]:
     """Data without a threshold, so that nothing can be called right or wrong there."""
     for _, data, truth, *_ in table.disagreements():
-        judges = [one for one in suite.evaluate if "threshold" in {metric.name for metric in one.metrics}]
+        judges = [one for one in suite.evaluate if THRESHOLD in {metric.name for metric in one.metrics}]
         if data in suite.datasets() and not any(data in one.data and truth in one.measured() for one in judges):
             yield place, f"{what}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
 
