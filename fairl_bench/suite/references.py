@@ -12,6 +12,7 @@ from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
 from fairl_bench.values.data import GOLD, PREFERRED, Examples
+from fairl_bench.values.sheets import THRESHOLD
 from fairl_bench.views import ReportTable
 
 Mistake = tuple[Place, str]
@@ -149,7 +150,7 @@ def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistak
 def _without_threshold(suite: Suite, place: Place, what: str, table: ReportTable) -> Iterator[Mistake]:
     """Data without a threshold, so that nothing can be called right or wrong there."""
     for two in table.disagreements():
-        judges = [one for one in suite.evaluate if "threshold" in {metric.name for metric in one.metrics}]
+        judges = [one for one in suite.evaluate if THRESHOLD in {metric.name for metric in one.metrics}]
         judged = any(two.data in judge.data and two.truth in judge.measured() for judge in judges)
         if two.data in suite.datasets() and not judged:
             lacking = f"no evaluator gives {two.data!r} a threshold against {two.truth}"

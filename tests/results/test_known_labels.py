@@ -73,7 +73,7 @@ def test_a_run_its_report_and_its_page_say_how_many_labels_are_known(
 ) -> None:
     assert "shifted (10 of 30 known)" in half_known
     folder = tmp_path / "results"
-    monkeypatch.setattr("fairl_bench.html.write.pictures", lambda parts, material: {})
+    monkeypatch.setattr("fairl_bench.html.write.pictures", lambda parts, material, guard: {})
     write_pages(read_results(folder))
     assert read_results(folder).known["shifted", "gold"] == {Known(10, 30)}
     assert "shifted (10 of 30 known)" in cli("report", folder, "--table", "1").stdout
