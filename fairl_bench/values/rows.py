@@ -29,7 +29,7 @@ class Column(NamedTuple):
         return self.data if self.slice == "all" else f"{self.data} {self.slice}"
 
 
-Found = Mapping[tuple[Row, Column], Sequence[Record]]
+CellRecords = Mapping[tuple[Row, Column], Sequence[Record]]
 
 
 class Runs(NamedTuple):
