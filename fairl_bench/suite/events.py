@@ -125,7 +125,7 @@ class _Tree:
 
 
 def _events(text: str) -> Iterator[tuple[str, Any, int]]:
-    """The events of a single document: what each begins or ends, and its line."""
+    """The events of a single document, each with its kind and line."""
     from ruamel.yaml import YAML, events
     from ruamel.yaml.error import MarkedYAMLError
 
