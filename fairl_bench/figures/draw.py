@@ -15,12 +15,12 @@ def draw(parts: Iterable[ReportFigure], material: Material) -> dict[str, Drawn]:
     """The figures of these parts by the names of their files, each only where its data is there."""
     drawn = [figure for part in parts for figure in part.figures(material)]
     no_name = alike(figure.name for figure in drawn)
-    named = [_renamed(figure) if other else figure for figure, other in zip(drawn, no_name, strict=True)]
-    return {figure.name: figure for figure in named}
+    renamed = [_renamed(figure) if is_unusable else figure for figure, is_unusable in zip(drawn, no_name, strict=True)]
+    return {figure.name: figure for figure in renamed}
 
 
 def _renamed(figure: Drawn) -> Drawn:
-    """A figure whose files cannot have its name, under one that they can have."""
+    """A figure whose name no file can have, under one that a file can have."""
     return figure._replace(name=distinct(figure.name, hashlib.sha256(figure.title.encode()).hexdigest()))
 
 

@@ -1,4 +1,4 @@
-"""What a method is given and what it returns: settings of the training, tasks, rewards."""
+"""The inputs and outputs of a method: settings of the training, tasks, rewards."""
 
 from __future__ import annotations
 
