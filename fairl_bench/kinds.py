@@ -56,7 +56,7 @@ class Judge(Component, ABC):
         return None
 
     def badness(self, value: Floats) -> Floats:
-        """How surely a text of this ``gold`` value is bad (toxic), in [0, 1]; by default a value is log-odds."""
+        """The certainty in [0, 1] that a text of this ``gold`` value is bad (toxic); by default a value is log-odds."""
         return np.exp(-np.logaddexp(0.0, value))
 
 
@@ -348,7 +348,7 @@ class Detector(Component, ABC):
         """A mask ``[..., n]`` of the pairs that are failures, from what the reward says of them now."""
 
     def score(self, signal: Signal) -> Tensor:
-        """How surely each pair is a failure ``[..., n]``, higher is surer; by default the negative margin."""
+        """The certainty that each pair is a failure ``[..., n]``, higher is surer; by default the negative margin."""
         return -signal.margin
 
     def truths(self) -> frozenset[str]:

@@ -17,7 +17,7 @@ from fairl_bench.values.stage import Stage
 _ORDER = {name: number for number, name in enumerate(STAGE_KINDS)}
 
 TRIES = 3
-"""How often one artefact is made again because it was damaged."""
+"""The number of times that one artefact is made again because it was damaged."""
 
 
 @dataclass

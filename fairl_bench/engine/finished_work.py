@@ -29,7 +29,7 @@ SELECTED: Final = ("kept_epoch", "admissible_from")
 
 
 def finished_run(suite: Suite, plan: Plan, worker: Worker, outcome: Outcome, part: Plan | None = None) -> FinishedRun:
-    """What is finished of a plan; ``part`` is the part of it that was asked for, where that is not all."""
+    """The finished parts of a plan; ``part`` is the part of it that was asked for, where that is not all."""
     work = _Work(suite, plan, worker, part)
     return FinishedRun(
         worlds=list(work.worlds.values()),

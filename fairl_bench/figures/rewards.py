@@ -38,7 +38,7 @@ class Distributions(ReportFigure):
 
 
 class Reliability(ReportFigure):
-    """How often a pair is misranked, by the size of its margin."""
+    """The share of misranked pairs by the size of their margin."""
 
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One of the test pairs, where the report names them; none where the suite is run at several points."""
@@ -48,7 +48,7 @@ class Reliability(ReportFigure):
 
 
 class Subtypes(ReportFigure):
-    """How often each subtype occurs."""
+    """The frequency of each subtype."""
 
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One of the first replicate of each model; none where the suite is run at several points."""
@@ -114,7 +114,7 @@ def _classes(axis: Axes, good: Floats, bad: Floats) -> None:
 
 @styled
 def reliability(sheets: Sequence[Sheet]) -> Figure | None:
-    """How often the reward misranks a pair by ``gold``, by tenths of its pairs from the smallest margin to the largest.
+    """The share of pairs that the reward misranks by ``gold``, in tenths from the smallest margin to the largest.
 
     Mean over runs.  The margin is what a detector sees without labels: where the curve falls it knows its failures.
     None where no pair has a right order.

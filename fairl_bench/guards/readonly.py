@@ -183,7 +183,7 @@ _READ_ONLY = "read-only"  # stands in each of numpy's messages about it
 
 
 def _likeness(name: str, code: str) -> tuple[bool, int]:
-    """How much of a path is in a line of code: whether all of it is, and how many of its words are."""
+    """The likeness of a path and a line of code: whether all of the path is in it, and how many of its words are."""
     words = set(re.findall(r"\w+", code))
     return name in code.replace('"', "'"), len(words.intersection(re.findall(r"\w+", name)))
 

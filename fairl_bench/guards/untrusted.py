@@ -30,7 +30,7 @@ _KINDS = (
 
 
 def is_name(value: object) -> bool:
-    r"""Whether a value is the name of one file or folder: no path, and no invisible character.
+    r"""True where a value is the name of one file or folder: no path, and no invisible character.
 
     >>> is_name("a b.json"), is_name("../a"), is_name("/a"), is_name("a\n"), is_name(".."), is_name("\ud800")
     (True, False, False, False, False, False)
@@ -44,7 +44,7 @@ def is_name(value: object) -> bool:
 
 
 def is_digest(value: object) -> bool:
-    """Whether a value is a SHA-256 in hexadecimal digits, as keys of artefacts are.
+    """True where a value is a SHA-256 in hexadecimal digits, as keys of artefacts are.
 
     >>> is_digest("0" * 64), is_digest("0" * 63), is_digest("../" + "0" * 61)
     (True, False, False)

@@ -24,7 +24,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$")
 
 
 class Citation(Settings):
-    """Where in the source a number or sentence stands."""
+    """The place of a number or sentence in its source."""
 
     table: str = Field(min_length=1, description="table, figure or section")
     row: str = ""
@@ -56,7 +56,7 @@ class Number(Settings):
 
 
 class Margin(Settings):
-    """How near is near enough for a metric, and why."""
+    """The largest difference that counts as equal in a metric, and why."""
 
     within: float = Field(ge=0)
     kind: Literal["interval", "exact"] = Field(

@@ -286,7 +286,7 @@ def _places(kinds: Sequence[str], name: str) -> list[str]:
 
 
 def _lines(rows: Sequence[Record]) -> Counter[tuple[object, ...]]:
-    """How often each record is there, by its content."""
+    """The number of times that each record is there, by its content."""
     return Counter(map(record_file.content, rows))
 
 

@@ -47,7 +47,7 @@ class _Mistake(NamedTuple):
 
 _SHOWN = 60  # characters of a value, and so entries too
 _MOST = 200
-"""How many mistakes are explained; of thousands, only the first ones."""
+"""The most mistakes that are explained; of thousands, only the first ones."""
 
 
 def explain(document: Document, error: ValidationError) -> str:

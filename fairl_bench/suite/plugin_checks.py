@@ -92,7 +92,7 @@ _PLAIN = (str, int, float, bool, type(None), object, Any, SecretStr)
 
 
 def _wrong(kind: object, seen: set[Any]) -> Iterator[str]:
-    """What is wrong with the type of a field, in words: a suite must be able to write its values."""
+    """The problems of a field's type, in words: a suite must be able to write its values."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         yield from _wrong(arguments[0], seen)
@@ -119,7 +119,7 @@ def _wrong(kind: object, seen: set[Any]) -> Iterator[str]:
 
 
 def _wrong_mapping(arguments: tuple[Any, ...], seen: set[Any]) -> Iterator[str]:
-    """What is wrong with the types of a mapping, in words."""
+    """The problems of the types of a mapping, in words."""
     if arguments and arguments[0] is not str and get_origin(arguments[0]) is not Literal:
         yield f"is a mapping from {_spelled(arguments[0])}; let it be from str, as a suite writes it"
     for argument in arguments[1:]:

@@ -15,7 +15,7 @@ from fairl_bench.values.data import GOLD, PREFERRED, Examples
 from fairl_bench.views import ReportTable
 
 Mistake = tuple[Place, str]
-"""Where a mistake stands, and a sentence about it."""
+"""The place of a mistake, and a sentence about it."""
 
 
 def mistakes(suite: Suite, registry: Registry) -> Iterator[Mistake]:

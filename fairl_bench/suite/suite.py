@@ -44,7 +44,7 @@ class Named(Settings, Generic[C]):
 
 
 class Split(Settings):
-    """How pairs are divided.  Equal groups stay together; training never shares a text with what it is judged on."""
+    """The division of pairs.  Equal groups stay together; training never shares a text with what it is judged on."""
 
     by: Literal["auto", "group", "prompt", "text"] = Field(
         "auto", description="what stays together; auto: group, else prompt, else the rejected text"
@@ -88,7 +88,7 @@ class Slices(Settings):
 
 
 class Limits(Settings):
-    """How much a suite may ask for: more is refused before anything is planned, for it is mostly a slip."""
+    """The most that a suite may ask for: more is refused before anything is planned, for it is mostly a slip."""
 
     cells: int = Field(20_000, ge=1, description="models x encoders x methods x seeds, over all points of the product")
     stages: int = Field(100_000, ge=1, description="stages to plan, one that several cells share counted for each")

@@ -16,11 +16,11 @@ from fairl_bench.suite.variables import WrongVariable, as_written, resolved
 Place = tuple[str | int, ...]  # the path of a value in the document: ("methods", 0, "margin")
 Where = tuple[Path, int | None]  # a file and a line; no line for what was set from outside
 BYTES = 200_000
-"""How long a file may be."""
+"""The most bytes that a file may have."""
 CHARACTERS = 4_000_000
-"""How many characters its texts may have together, with each alias and variable written out."""
+"""The most characters that its texts may have together, with each alias and variable written out."""
 FILES = 16
-"""How many files may extend one another."""
+"""The most files that may extend one another."""
 
 
 class Lined(dict[Any, Any]):

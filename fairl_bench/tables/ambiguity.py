@@ -20,7 +20,7 @@ METRICS = ("starc", "spearman", "kendall")
 
 
 class Ambiguity(ReportTable):
-    """How far apart the rewards of a method's own seeds are."""
+    """The distances between the rewards of a method's own seeds."""
 
     always = True
 

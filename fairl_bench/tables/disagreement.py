@@ -64,7 +64,7 @@ class _OfTwoMethods(ReportTable):
 
 
 class Disagreement(_OfTwoMethods):
-    """Where two methods disagree: both right, only one, neither (the paper's Table 2)."""
+    """The disagreement of two methods: both right, only one, neither (the paper's Table 2)."""
 
     train_texts: int | None = Field(
         None, ge=1, description="how many texts of pairs/train, drawn once; none: all (the paper has 1,000)"
@@ -81,7 +81,7 @@ class Disagreement(_OfTwoMethods):
 
 
 class DisagreementBySubtype(_OfTwoMethods):
-    """Where two methods disagree, by subtype (the paper's Table 3)."""
+    """The disagreement of two methods by subtype (the paper's Table 3)."""
 
     by: Literal["subtype"] = "subtype"
 

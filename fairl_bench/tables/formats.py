@@ -72,7 +72,7 @@ def as_json(table: Table) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {"md": as_markdown, "csv": as_csv, "tex": as_latex, "json": as_json}
-"""What a table is saved as, by the ending of its file."""
+"""The formats in which a table is saved, by the ending of the file."""
 
 
 def rendered_files(tables: Iterable[Table]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where a number stands: the axes of a study, declared once, and the named groups of them that parts of it go by.
+"""The coordinates of a number: the axes of a study, declared once, and the named groups of them that its parts use.
 
 A cell, a record and the files of a cell are made from `Coordinates`; a row of a table, the runs of one data set and a
 comparison of methods go by some of the axes, which have names here too, so that nobody takes them apart by position.
@@ -68,7 +68,7 @@ class Run(NamedTuple):
 
 
 class CellName(NamedTuple):
-    """What names a cell in the matrix of its suite."""
+    """The name of a cell in the matrix of its suite."""
 
     model: str
     encoder: str
@@ -189,7 +189,7 @@ class Coordinates:
 
     @classmethod
     def from_text(cls, text: Mapping[str, str]) -> Coordinates:
-        """Those that a file's metadata has.  Raises `KeyError` or `ValueError` where they are not all there."""
+        """The coordinates in a file's metadata.  Raises `KeyError` or `ValueError` where they are not all there."""
         whole: dict[str, Any] = {name: text[name] for name in CELL_AXES}
         whole["replicate"] = int(whole["replicate"])
         whole["seed"] = None if whole["seed"] == _EVERY_SEED else int(whole["seed"])

@@ -149,7 +149,7 @@ class Examples:
         return np.stack([rows[np.argsort(self.pair[rows])] for rows in sides], 1)
 
     def gaps(self, truth: str) -> Floats:
-        """How much better each pair's preferred text is by the value of a truth ``[pairs]``; NaN: unknown."""
+        """The truth's value of each pair's preferred text less that of the rejected one ``[pairs]``; NaN: unknown."""
         preferred, rejected = self.pair_rows().T
         value = self.truths[truth].value
         gaps: Floats = value[preferred] - value[rejected]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Embedded = Literal["completion", "prompt+completion"]
-"""What of an example an encoder reads."""
+"""The texts of an example that an encoder reads."""
 
 
 @dataclass(frozen=True)
