@@ -135,8 +135,9 @@ class Results:
 
         if not self._intervals:
             return self._folder.tables
-        report = with_intervals(self._folder.report)
-        return make_tables(tables_of(report, self._folder.asked.registry), self._folder)
+        guard = self._folder.guard
+        report = with_intervals(self._folder.report, guard)
+        return make_tables(tables_of(report, self._folder.asked.registry, guard), self._folder, guard)
 
     def table(self, name: str) -> Table:
         """One of the tables, by its name, a file of it, or its number.  Raises `FairlError` where there is none."""
@@ -156,7 +157,9 @@ class Results:
         if name not in registered:
             return UnknownName("table", name, {*registered, *self.tables})
         reason = "no number on record belongs into it"
-        if name in self._folder.report:
+        if told := [warning for warning in self.warnings if f"table {name!r}" in warning]:
+            reason = "; ".join(told)
+        elif name in self._folder.report:
             reason = f"its suite asks for it, and {reason}"
         elif name in names_to_ask_for(registry):
             reason = "its suite does not ask for it under 'report:'"
@@ -176,7 +179,8 @@ class Results:
         from fairl_bench.figures.draw import pictures
         from fairl_bench.suite.report import figures_of
 
-        return pictures(figures_of(self._folder.asked.registry), self._folder)
+        guard = self._folder.guard
+        return pictures(figures_of(self._folder.asked.registry, guard), self._folder, guard)
 
     def figure(self, name: str) -> Picture:
         """One of the figures.  Raises `UnknownName`."""
@@ -206,6 +210,11 @@ class Results:
     def notes(self) -> Sequence[str]:
         """What to know beside the numbers, such as which texts were read only in part."""
         return self._folder.notes
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Which tables and figures of plugins could not be made when they were asked for, and why."""
+        return tuple(self._folder.warnings)
 
     def __repr__(self) -> str:
         parts = [f"results of suite {self.name!r} in {self.folder}: {len(self._folder.records):,} records"]

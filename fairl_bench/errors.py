@@ -114,6 +114,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"known: {shown}" if names else "nothing is known here"
 
 
+def one_line(error: BaseException) -> str:
+    """An error in one line: one that we expect by its sentence, any other by its class too."""
+    text = " ".join(message_of(error).split())
+    if isinstance(error, FairlError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def short(text: str, width: int = WIDTH) -> str:
     """A text of at most ``width`` characters; a longer one loses its middle.
 

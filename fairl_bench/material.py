@@ -110,6 +110,11 @@ class Material(ABC):
 
     @property
     @abstractmethod
+    def warnings(self) -> Sequence[str]:
+        """What tables, figures and panels of plugins could not be shown so far, and why."""
+
+    @property
+    @abstractmethod
     def verdicts(self) -> Sequence[Verdict]:
         """The verdicts on the suite's claims; empty where it makes none."""
 

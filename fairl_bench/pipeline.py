@@ -95,7 +95,19 @@ def run(
     )
     worker = Worker(store, study.registry)
     results_folder.claim(finished_run(study.suite, whole, worker, outcome))
-    work = _Work(study, whole, wanted, worker, outcome, followers.watcher(), results_folder, command, started, then)
+    work = _Work(
+        study,
+        whole,
+        wanted,
+        worker,
+        outcome,
+        followers.watcher(),
+        results_folder,
+        command,
+        started,
+        then,
+        followers.warn,
+    )
     _warn_of_missing_locks(store, followers)
     # before anything is asked of the store: `Store.announce` says why
     with store.announce(study.suite.name, whole.stages), followers.until_finished(results_folder.write_warnings):
@@ -135,6 +147,7 @@ class _Work:
     command: Sequence[str]  # what started it
     started: float
     then: Callable[[StudyResults], object] | None
+    warn: Callable[[str], None]
 
     def answer(self, start: Callable[[], JobRunner]) -> Finished:
         """Do what is missing and write the results; what is found damaged on the way is made again."""
@@ -162,6 +175,7 @@ class _Work:
             tables = self._judge(results)
             if self.then is not None:
                 self.then(results)
+            self._warn_of_views(results)
         return Finished(self.wanted, self.outcome, results, tables, self.folder.folder, self._seconds())
 
     def _write_interrupted(self) -> None:
@@ -169,7 +183,9 @@ class _Work:
         with self.folder.held():
             all_is_replaced = self.folder.replace and self.wanted is self.whole
             results = self._written(None if all_is_replaced else self.wanted)
-            self._judge(results if results.is_judged else results.unjudged())
+            shown = results if results.is_judged else results.unjudged()
+            self._judge(shown)
+            self._warn_of_views(shown)
 
     def _written(self, part: Plan | None) -> StudyResults:
         """What finished stages say, written; ``part`` is the part of the plan that it is asked of, where not of all."""
@@ -181,6 +197,13 @@ class _Work:
         made = list(results.tables.values())
         self.folder.finish(results, rendered_files(made))
         return made
+
+    def _warn_of_views(self, results: StudyResults) -> None:
+        """Say and note which tables, figures and panels of plugins could not be shown."""
+        for warning in results.warnings:
+            self.warn(warning)
+        if results.warnings:
+            self.folder.write_warnings(self.outcome.warnings)
 
     def _seconds(self) -> float:
         return time.perf_counter() - self.started
@@ -210,9 +233,9 @@ def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:
             known = {str(seed) for suite in study.variants.values() for seed in suite.seeds}
         for value in values:
             if value not in known:
-                raise FairlError(f"--only {axis}={value}: {axis} {value!r} is unknown; {suggest(value, known)}")
+                raise FairlError(f"only: {axis} {value!r} is unknown; {suggest(value, known)}")
     wanted = whole.only(only)
     if not wanted.cells:
-        named = " ".join(f"--only {axis}={','.join(values)}" for axis, values in only.items())
-        raise FairlError(f"{named}: no cell has all of these")
+        named = ", ".join(f"{axis} {' or '.join(map(repr, values))}" for axis, values in only.items())
+        raise FairlError(f"only: no cell has all of {named}")
     return wanted

@@ -88,9 +88,9 @@ def _axes(only: Only) -> dict[str, list[str]]:
     """The values wanted of each axis, as text.  Raises `FairlError` for an axis that there is not."""
     several = {axis: [each] if isinstance(each, str | int) else list(each) for axis, each in only.items()}
     axes = {axis: [str(value) for value in values] for axis, values in several.items()}
-    for axis, values in axes.items():
+    for axis in axes:
         if axis not in MATRIX:
-            raise FairlError(f"--only {axis}={','.join(values)}: axis {axis!r} is unknown; {suggest(axis, MATRIX)}")
+            raise FairlError(f"only: axis {axis!r} is unknown; {suggest(axis, MATRIX)}")
     return axes
 
 
@@ -100,14 +100,14 @@ def _executor(name: str, address: str | None, jobs: int, registry: Registry) -> 
 
     known = {"local", *registry.names("executor")}
     if name not in known:
-        raise FairlError(f"--executor {name}: executor {name!r} is unknown; {suggest(name, known)}")
+        raise FairlError(f"executor {name!r} is unknown; {suggest(name, known)}")
     fields = set() if name == "local" else set(registry.find("executor", name).model_fields)
     if address is not None and "address" not in fields:
-        raise FairlError(f"--address {address}: the executor {name!r} has none; add --executor ray")
+        raise FairlError(f"address {address!r}: the executor {name!r} has none; the one of a cluster is 'ray'")
     if name == "local":
         return None
     if jobs > 1 and "jobs" not in fields:
-        raise FairlError(f"--jobs {jobs}: the executor {name!r} says itself how many it does at once; leave it out")
+        raise FairlError(f"jobs {jobs}: the executor {name!r} says itself how many it does at once; leave it out")
     given = {"address": address, "jobs": jobs if "jobs" in fields else None}
     return registry.build(Executor, {"use": name, **{key: value for key, value in given.items() if value is not None}})
 

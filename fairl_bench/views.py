@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from fairl_bench.component import Component, Spec
+from fairl_bench.errors import PluginError
+from fairl_bench.guards.views import UNGUARDED, ViewGuard, checked_table
 from fairl_bench.material import Material, Picture
 from fairl_bench.values.comparison import Question, TwoMethods
 from fairl_bench.values.data import GOLD
@@ -177,16 +179,30 @@ def seed_distances(report: Report) -> list[str]:
     return list(dict.fromkeys(data for part in report.values() for data in part.seed_distances()))
 
 
-def with_intervals(report: Report) -> Report:
+def with_intervals(report: Report, guard: ViewGuard) -> Report:
     """The same report with the interval of each number shown where a table can show it."""
-    return {name: part.with_intervals() for name, part in report.items()}
+    return changed(report, lambda part: part.with_intervals(), guard)
 
 
-def make_tables(parts: Iterable[ReportTable], material: Material) -> dict[str, Table]:
+def changed(report: Report, change: Callable[[ReportTable], ReportTable], guard: ViewGuard) -> Report:
+    """The report with each table changed; without one of a plugin's that cannot be."""
+    tables = {}
+    for name, part in report.items():
+        with guard.call(part.kind, name):
+            tables[name] = change(part)
+            if not isinstance(tables[name], ReportTable):
+                raise PluginError(f"it gave {tables.pop(name)!r:.60} for a table with other settings")
+    return tables
+
+
+def make_tables(parts: Iterable[ReportTable], material: Material, guard: ViewGuard = UNGUARDED) -> dict[str, Table]:
     """The tables of these parts that have a row, by name."""
-    return {table.name: table for part in parts for table in _named(part, material) if table.rows}
-
-
-def _named(part: ReportTable, material: Material) -> Iterator[Table]:
-    for table in part.tables(material):
-        yield table if table.name else table._replace(name=part.use)
+    tables: dict[str, Table] = {}
+    for part in parts:
+        made: list[Table] = []
+        with guard.call(part.kind, part.use):
+            made = [checked_table(table, part.use) for table in part.tables(material)]
+        for table in made:
+            if table.rows and guard.may_call(part.kind, part.use, table.name, tables):
+                tables[table.name] = table
+    return tables

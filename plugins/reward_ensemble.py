@@ -20,9 +20,7 @@ class Ensemble(PairwiseMethod):
         {"use": "max-entropy"}, description="the method that trains each head; it must train one head itself"
     )
     heads: int = Field(3, ge=2, description="number of heads")
-    rule: Literal["mean", "worst-case", "variance"] = Field(
-        "mean", description="how the rewards of the heads become one"
-    )
+    rule: Literal["mean", "worst-case", "variance"] = Field("mean", description="how the heads' rewards become one")
     penalty: float = Field(0.5, ge=0, description="c of the rule 'variance': mean - c var")
 
     @field_validator("base")

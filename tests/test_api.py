@@ -96,11 +96,11 @@ def test_a_mistake_in_data_is_explained_without_a_line(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"only": {"methd": "a"}}, "axis 'methd' is unknown; did you mean 'method'"),
-        ({"only": {"method": "mx-margin"}}, "method 'mx-margin' is unknown; did you mean 'max-margin'"),
+        ({"only": {"methd": "a"}}, "^only: axis 'methd' is unknown; did you mean 'method'"),
+        ({"only": {"method": "mx-margin"}}, "^only: method 'mx-margin' is unknown; did you mean 'max-margin'"),
         ({"set": {"head.witdh": 8}}, "unknown field 'witdh'"),
         ({"set": {"head.width": {8}}}, "Object of type set is not JSON serializable; give plain data"),
-        ({"executor": "rey"}, "executor 'rey' is unknown; did you mean 'ray'"),
+        ({"executor": "rey"}, "^executor 'rey' is unknown; did you mean 'ray'"),
         ({"set": "head.width=8"}, "set='head.width=8': needs a mapping such as {'head.width': 32}"),
     ],
 )

@@ -350,12 +350,12 @@ CASES = [
     command("set-to-an-unset-variable", "check suite.yaml --set 'name=${FAIRL_NOT_SET}'",
             "--set name=${FAIRL_NOT_SET}: ${FAIRL_NOT_SET} is not set; set it: FAIRL_NOT_SET=... fairl-bench ..."),
     command("only-of-an-unknown-axis", "run suite.yaml --only methods=mm",
-            "--only methods=mm: axis 'methods' is unknown; did you mean 'method'?"),
+            "only: axis 'methods' is unknown; did you mean 'method'?"),
     command("only-of-nothing", "run suite.yaml --only method=", "--only method=: needs method=VALUE"),
     command("only-of-an-unknown-method", "run suite.yaml --only method=mm,lenght",
-            "--only method=lenght: method 'lenght' is unknown; did you mean 'length'?"),
+            "only: method 'lenght' is unknown; did you mean 'length'?"),
     command("only-of-an-unknown-seed", "run suite.yaml --only seed=7",
-            "--only seed=7: seed '7' is unknown; known: '0', '1'"),
+            "only: seed '7' is unknown; known: '0', '1'"),
     command("unknown-kind", "list encodr", "kind 'encodr' is unknown; did you mean 'encoder'?"),
     command("unknown-part", "show tfdif", "part 'tfdif' is unknown; did you mean 'tfidf'?"),
     # --- product, exclude, defaults
@@ -561,4 +561,4 @@ def test_only_what_no_cell_has_all_of_is_refused(spoil: Callable[[Case], None], 
     exclude = "exclude: [{models.0.name: a, methods.0.name: c}]\n"
     spoil(Case("", SUITE[SUITE.index("slices") :], product + exclude, ""))
     ran = cli("run", "suite.yaml", "--only", "model=a", "--only", "method=c")
-    assert (ran.exit_code, ran.stderr) == (2, "error: --only model=a --only method=c: no cell has all of these\n")
+    assert (ran.exit_code, ran.stderr) == (2, "error: only: no cell has all of model 'a', method 'c'\n")

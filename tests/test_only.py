@@ -244,11 +244,11 @@ def test_the_command_takes_several_axes_and_values(
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("methd=length", "--only methd=length: axis 'methd' is unknown; did you mean 'method'?"),
+        ("methd=length", "only: axis 'methd' is unknown; did you mean 'method'?"),
         ("method", "--only method: needs method=VALUE"),
         ("method=", "--only method=: needs method=VALUE"),
-        ("method=lenght", "--only method=lenght: method 'lenght' is unknown; did you mean 'length'?"),
-        ("seed=9", "--only seed=9: seed '9' is unknown; known: '0', '1'"),
+        ("method=lenght", "only: method 'lenght' is unknown; did you mean 'length'?"),
+        ("seed=9", "only: seed '9' is unknown; known: '0', '1'"),
     ],
 )
 def test_an_axis_or_value_that_is_not_there_is_refused(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import Result
 from matplotlib.figure import Figure
 
+import fairl_bench
+from fairl_bench.errors import PluginError
 from fairl_bench.html.page import page
+from fairl_bench.kinds import KINDS
 from fairl_bench.material import Material
+from fairl_bench.pipeline import Finished
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
@@ -181,6 +187,257 @@ def test_what_a_table_of_a_plugin_says_of_itself_is_looked_at_before_a_run(
     assert (ran.exit_code, said in ran.stderr) == (2, True)
 
 
+# --- what a plugin does wrong
+
+WRONG = """
+from fairl_bench import Drawn, Panel, ReportFigure, ReportTable, Section, Table, hookimpl
+
+HEADS, ROWS = (("", "a"),), (("1",),)
+
+
+class Always(ReportTable):
+    always = True
+
+
+class Raises(Always):
+    def tables(self, material):
+        yield Table("Of a part that fails", HEADS, ROWS, ())
+        raise ValueError("no\\nluck")
+
+
+class Leaves(Always):
+    def tables(self, material):
+        raise SystemExit(3)
+
+
+class Crooked(Always):
+    def tables(self, material):
+        yield Table("Crooked", HEADS, (("1", "2"),), ())
+
+
+class Outside(Always):
+    def tables(self, material):
+        yield Table("Outside", HEADS, ROWS, (), name="../outside")
+
+
+class Thief(Always):
+    def tables(self, material):
+        yield Table("Stolen", HEADS, ROWS, (), name="table1")
+        yield Table("Stolen", HEADS, ROWS, (), name="Whole")
+        yield Table("Of the thief", HEADS, ROWS, (), name="own")
+
+
+class Needy(Always):
+    data: str
+
+    def tables(self, material):
+        return ()
+
+
+class Whole(Always):
+    def tables(self, material):
+        yield Table("Whole", HEADS, ROWS, ())
+
+
+class Stiff(ReportTable):
+    def tables(self, material):
+        yield Table("Stiff", HEADS, ROWS, ())
+
+    def between(self, methods):
+        raise ValueError("never between")
+
+    def for_two(self, methods):
+        return {"use": "table9"}
+
+    def with_intervals(self):
+        return None
+
+
+class Figures(ReportFigure):
+    def figures(self, material):
+        from matplotlib.figure import Figure
+
+        if self.use == "no-figures":
+            raise KeyError("gone")
+        if self.use == "unsavable":
+            yield Drawn("unsavable", "Unsavable", None)
+        else:
+            yield Drawn("leaderboard", "Stolen", Figure())
+            yield Drawn("whole", "A whole figure", Figure())
+
+
+class Panels(Panel):
+    def section(self, material, pictures):
+        if self.use == "no-panel":
+            raise RuntimeError("no panel")
+        if self.use == "unshowable":
+            return Section("Unshowable", tables=(None,))
+        return Section("A whole panel", ["still there"])
+
+
+@hookimpl
+def fairl_tables(register):
+    for part in (Raises, Leaves, Crooked, Outside, Thief, Needy, Whole, Stiff):
+        register(part.__name__.lower(), part)
+    register("unloadable", "no_such_module:Table")
+
+
+@hookimpl
+def fairl_figures(register):
+    for name in ("no-figures", "unsavable", "thief", "unloadable"):
+        register(name, "no_such_module:Figure" if name == "unloadable" else Figures)
+
+
+@hookimpl
+def fairl_panels(register):
+    for name in ("no-panel", "unshowable", "whole"):
+        register(name, Panels)
+"""
+SAID = {
+    "table 'raises'": "failed and is left out: ValueError: no luck",
+    "table 'leaves'": "failed and is left out: SystemExit: 3",
+    "table 'crooked'": "failed and is left out: the row ('1', '2') has 2 cells below 1 heads",
+    "table 'outside'": "failed and is left out: the name '../outside' is no name of a file; use letters, digits, -",
+    "table 'thief'": "gave a table the name 'table1', which another table has; it is left out until it has a name",
+    "table 'needy'": "failed and is left out: data: Field required",
+    "table 'unloadable'": "failed and is left out: table 'unloadable' of",
+    "figure 'no-figures'": "failed and is left out: KeyError: 'gone'",
+    "figure 'unsavable'": "failed and is left out: AttributeError: ",
+    "figure 'thief'": "gave a figure the name 'leaderboard', which another figure has; it is left out until it has",
+    "figure 'unloadable'": "failed and is left out: figure 'unloadable' of",
+    "panel 'no-panel'": "failed and is left out: RuntimeError: no panel",
+    "panel 'unshowable'": "failed and is left out: UndefinedError: ",
+}
+
+
+class Spoilt(NamedTuple):
+    """A run with plugins that do wrong: its results folder, the plugin, and what its watcher was told."""
+
+    folder: Path
+    plugin: Path
+    told: list[str]
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
+    from fairl_bench.engine.execute import Watcher
+    from fairl_bench.html.write import write_pages
+    from fairl_bench.pipeline import run
+    from fairl_bench.store.folder import FolderStore
+    from fairl_bench.suite.read import read_study
+    from tests.conftest import TINY
+
+    root = tmp_path_factory.mktemp("spoilt")
+    (root / "wrong.py").write_text(WRONG)
+    (root / "suite.yaml").write_text(
+        f"plugins: [wrong.py]\n{TINY.replace('report:', 'report:' + chr(10) + '  stiff: {}', 1)}"
+    )
+    told: list[str] = []
+    study, store = read_study(root / "suite.yaml"), FolderStore(root / "store")
+    finished = run(study, store, root / "results", Watcher(warned=told.append), then=write_pages)
+    assert not finished.outcome.failed
+    return Spoilt(finished.folder, root / "wrong.py", told)
+
+
+def about(part: str, warnings: Iterable[str]) -> str:
+    """The first of the warnings that is about a part."""
+    return next(warning for warning in warnings if warning.startswith(f"{part} of plugin "))
+
+
+@pytest.mark.parametrize("part", SAID)
+def test_what_a_part_of_a_plugin_does_wrong_is_told_in_a_line(part: str, spoilt: Spoilt) -> None:
+    warning = about(part, spoilt.told)
+    assert SAID[part] in warning
+    assert str(spoilt.plugin) in warning
+    assert "\n" not in warning
+
+
+@pytest.mark.parametrize("part", SAID)
+def test_it_is_on_record_and_on_the_page(part: str, spoilt: Spoilt) -> None:
+    run = json.loads((spoilt.folder / "run.json").read_text())
+    assert run["warnings"] == spoilt.told
+    page = unescape((spoilt.folder / "report.html").read_text())
+    assert f"<b>left out</b> <bdi>{about(part, spoilt.told)}</bdi>" in page
+
+
+def test_everything_else_is_written_though_plugins_do_wrong(spoilt: Spoilt) -> None:
+    tables = {path.stem for path in (spoilt.folder / "tables").iterdir()}
+    assert {"table1", "whole", "own"} <= tables
+    assert not tables & {"raises", "leaves", "crooked", "outside", "thief"}
+    assert not (spoilt.folder / "outside.md").exists()
+    assert "Stolen" not in (spoilt.folder / "tables" / "table1.md").read_text()
+    assert (spoilt.folder / "intervals.parquet").exists()
+    assert (spoilt.folder / "records.parquet").exists()
+    figures = {path.stem for path in (spoilt.folder / "figures").iterdir()}
+    assert {"leaderboard", "whole"} <= figures
+    assert "unsavable" not in figures
+    page = (spoilt.folder / "report.html").read_text()
+    assert "still there" in page
+    assert "A whole figure" in page
+    assert "Stolen" not in page
+
+
+def test_a_report_tells_it_too_and_shows_the_other_tables(spoilt: Spoilt, cli: Cli) -> None:
+    told = cli("report", spoilt.folder, "--plugin", spoilt.plugin)
+    assert told.exit_code == 0
+    assert "Table 1" in told.stdout
+    assert "Of the thief" in told.stdout
+    assert "Stolen" not in told.stdout
+    for part in (name for name in SAID if name.startswith("table")):
+        assert f"warning: {about(part, spoilt.told)}\n" in told.stderr
+    missing = cli("report", spoilt.folder, "--plugin", spoilt.plugin, "-t", "raises")
+    assert (missing.exit_code, "no table 'raises'" in missing.stderr, "no luck" in missing.stderr) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--methods", "length,max-margin"], "failed and is left out: ValueError: never between"),
+        (["--methods", "length,max-margin"], "failed and is left out: table 'table9' is unknown"),
+        (["--intervals"], "failed and is left out: it gave None for a table with other settings"),
+    ],
+)
+def test_a_table_of_a_plugin_that_cannot_be_changed_is_left_out(
+    options: list[str], said: str, spoilt: Spoilt, cli: Cli
+) -> None:
+    assert "Stiff" in cli("report", spoilt.folder, "--plugin", spoilt.plugin).stdout
+    told = cli("report", spoilt.folder, "--plugin", spoilt.plugin, *options)
+    assert told.exit_code == 0
+    assert "Table 1" in told.stdout
+    assert "Stiff" not in told.stdout
+    assert said in told.stderr
+
+
+def test_python_is_told_what_could_not_be_made(spoilt: Spoilt) -> None:
+    results = fairl_bench.read_results(spoilt.folder, plugins=[spoilt.plugin])
+    assert results.warnings == ()
+    assert "own" in results.tables
+    assert SAID["table 'raises'"] in about("table 'raises'", results.warnings)
+
+
+@pytest.mark.parametrize("kind", ["table", "figure", "panel"])
+def test_no_plugin_can_register_a_second_part_of_a_name(kind: str, tmp_path: Path) -> None:
+    name = Registry(installed=False).names(kind)[0]
+    text = PANEL.replace("Greeting(Panel)", f"Greeting({KINDS[kind].__name__})")
+    text = text.replace("import Panel", f"import {KINDS[kind].__name__}, Panel").replace(
+        "fairl_panels", f"fairl_{kind}s"
+    )
+    (tmp_path / "second.py").write_text(text.replace('register("greeting"', f'register("{name}"'))
+    with pytest.raises(PluginError, match=f"{kind} '{name}' is registered by both fairl_bench.builtin and"):
+        Registry([tmp_path / "second.py"], installed=False)
+
+
+def test_a_built_in_table_that_fails_is_an_error(
+    ran: Finished, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(self: ReportTable, material: Material) -> Iterable[Table]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("fairl_bench.tables.leaderboard.Leaderboard.tables", broken)
+    told = cli("report", ran.folder)
+    assert isinstance(told.exception, ZeroDivisionError)
+
+
 # --- the kit
 
 
@@ -227,7 +484,7 @@ WHOLE = Table("t", (("", "a"),), (("1",),), ("note",))
         ((WHOLE._replace(title=""),), "has no title"),
         ((WHOLE._replace(bold=frozenset({(1, 0)})),), "is outside of the table"),
         ((WHOLE, WHOLE), "two tables have the name of one"),
-        ((WHOLE._replace(name="a/b"),), "are no names of files"),
+        ((WHOLE._replace(name="a/b"),), "is no name of a file"),
     ],
 )
 def test_the_kit_refuses_a_table(made: tuple[Any, ...], said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,7 @@ def report(
         found = found.with_intervals()
     wanted = {found.table(name).name for name in names} or found.tables.keys()
     print_tables([table for name, table in found.tables.items() if name in wanted], form)
+    _print_warnings(found.warnings)
 
 
 def _print_note(*folders: Path) -> None:
@@ -64,13 +66,21 @@ def _print_note(*folders: Path) -> None:
             click.echo(f"note: {sentence}", err=True)
 
 
+def _print_warnings(warnings: Sequence[str]) -> None:
+    """Print what of plugins could not be shown."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
 def _page(results: Path, plugin: tuple[Path, ...], *, again: bool, show: bool) -> None:
     """Write the page of a results folder and print where it is; with ``show``, open it in a browser."""
     from fairl_bench.html.write import write_pages
     from fairl_bench.results.results import read_results
     from fairl_bench.suite.registry import Registry
 
-    place = write_pages(read_results(results, Registry(plugin)), again=again)
+    read = read_results(results, Registry(plugin))
+    place = write_pages(read, again=again)
+    _print_warnings(read.warnings)
     click.echo(place)
     if show and click.launch(str(place)):
         click.echo("no browser was found; open the file in one", err=True)
@@ -128,8 +138,10 @@ def evaluate(
 
     two = None if methods is None else two_methods(methods)
     scored = judge(scores, truth, threshold=threshold, methods=two, positive=positive)
-    asked = with_intervals(scored.report) if intervals else scored.report
-    print_tables(list(make_tables(tables_of(asked, scored.registry), scored).values()), form)
+    asked = with_intervals(scored.report, scored.guard) if intervals else scored.report
+    tables = make_tables(tables_of(asked, scored.registry, scored.guard), scored, scored.guard)
+    print_tables(list(tables.values()), form)
+    _print_warnings(scored.warnings)
 
 
 @click.command()

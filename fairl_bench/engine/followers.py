@@ -11,7 +11,7 @@ from typing import Any
 
 from fairl_bench.engine.execute import Outcome, Watcher, missing
 from fairl_bench.engine.plan import Plan
-from fairl_bench.errors import DamagedArtefact, FairlError, message_of
+from fairl_bench.errors import DamagedArtefact, one_line
 from fairl_bench.executor import Job
 from fairl_bench.guards.isolation import isolated
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
@@ -58,7 +58,7 @@ class Followers:
         try:
             yield
         except BaseException as error:
-            self._finished(keep_warnings, _reason(error))
+            self._finished(keep_warnings, one_line(error))
             raise
         self._finished(keep_warnings)
 
@@ -119,17 +119,9 @@ class Followers:
                 if isinstance(error.__cause__, KeyboardInterrupt):
                     raise error.__cause__ from None
                 self.of[hook].remove((plugin, call))
-                self.warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {_reason(error)}")
+                self.warn(f"plugin {plugin}: {hook} failed and is not called again in this run: {one_line(error)}")
 
     def warn(self, message: str) -> None:
         """Note a warning and show it."""
         self.outcome.warnings.append(message)
         self.own.warned(message)
-
-
-def _reason(error: BaseException) -> str:
-    """An error in one line."""
-    text = " ".join(message_of(error).split())
-    if isinstance(error, FairlError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -16,6 +16,7 @@ from unicodedata import category
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from fairl_bench.guards.views import UNGUARDED, ViewGuard
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
 from fairl_bench.views import Panel, Section
@@ -32,10 +33,22 @@ class _Shown(NamedTuple):
     data: Mapping[str, Any]  # for the script of the page
 
 
-def page(material: Material, panels: Sequence[Panel], pictures: Mapping[str, Picture], signature: str) -> str:
+def page(
+    material: Material,
+    panels: Sequence[Panel],
+    pictures: Mapping[str, Picture],
+    signature: str,
+    guard: ViewGuard = UNGUARDED,
+) -> str:
     """The page.  Texts of data sets reach it as JSON alone, and names and notes escaped."""
     room = _environment()
-    shown = [made for panel in panels if (made := _shown(panel, material, pictures, room)) is not None]
+    # those of plugins first, so that ours can tell which of them failed
+    ours = [not guard.plugin_of(panel.kind, panel.use) for panel in panels]
+    sections: dict[int, _Shown | None] = {}
+    for at in sorted(range(len(panels)), key=ours.__getitem__):
+        with guard.call(panels[at].kind, panels[at].use):
+            sections[at] = _shown(panels[at], material, pictures, room, ours=ours[at])
+    shown = [section for at in range(len(panels)) if (section := sections.get(at)) is not None]
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return room.get_template("page.html").render(
         name=material.name,
@@ -60,12 +73,14 @@ def _environment() -> Environment:
     )
 
 
-def _shown(panel: Panel, material: Material, pictures: Mapping[str, Picture], room: Environment) -> _Shown | None:
+def _shown(
+    panel: Panel, material: Material, pictures: Mapping[str, Picture], room: Environment, *, ours: bool
+) -> _Shown | None:
     """What a panel gives, rendered: one of ours by its own template, any other by the plain one."""
     section = panel.section(material, pictures)
     if section is None:
         return None
-    if isinstance(section, OurSection):
+    if ours and isinstance(section, OurSection):
         markup = room.get_template(f"sections/{section.template}.html").render(section.values)
         return _Shown(section.anchor, section.title, Markup(markup), section.data)
     anchor = f"panel-{panel.use}"

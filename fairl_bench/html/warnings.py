@@ -16,7 +16,8 @@ class Warnings(Panel):
 
     def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection | None:
         """The section before all others, where there is anything to say."""
-        found = warnings(material.run)
+        _ = material.tables  # made now, because what fails with them is told here
+        found = [*warnings(material.run), *(Warned("left out", message) for message in material.warnings)]
         return OurSection("", template="warnings", values={"warnings": found}) if found else None
 
 

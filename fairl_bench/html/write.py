@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 from fairl_bench.figures.draw import pictures
-from fairl_bench.html.page import page
 from fairl_bench.results import interval_file
 from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.folder import PAGE
@@ -47,8 +46,11 @@ def _whole(files: Writer, signature: str) -> bool:
 
 
 def _draw(files: Writer, results: StudyResults, signature: str) -> None:
+    from fairl_bench.html.page import page  # its templates take a moment, and most runs again draw nothing
+
     registry = results.asked.registry
-    drawn = pictures(figures_of(registry), results)
+    guard = results.guard
+    drawn = pictures(figures_of(registry, guard), results, guard)
     wanted = set()
     for picture in drawn.values():
         for form, content in picture.formats.items():
@@ -57,7 +59,7 @@ def _draw(files: Writer, results: StudyResults, signature: str) -> None:
     for old in files.listed("figures/"):
         if old not in wanted:
             files.drop(old)
-    files.put(PAGE, signature, page(results, panels_of(registry), drawn, signature))
+    files.put(PAGE, signature, page(results, panels_of(registry, guard), drawn, signature, guard))
     files.commit()
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fairl_bench.errors import DataError, Undefined, UnknownName
+from fairl_bench.guards.views import ViewGuard
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.csv_scores import CsvScores, read_scores
@@ -49,6 +50,7 @@ class ScoredFile(Material):
         notes: Sequence[str] = (),
     ) -> None:
         self._report, self.registry = report, registry
+        self.guard = ViewGuard(registry.owners())
         self._sheets, self.single_records, self._notes = sheets, records, notes
 
     @property
@@ -89,7 +91,7 @@ class ScoredFile(Material):
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """Every table that the file can fill, by name."""
-        return make_tables(tables_of(self.report, self.registry), self)
+        return make_tables(tables_of(self.report, self.registry, self.guard), self, self.guard)
 
     @property
     def other_tables(self) -> Sequence[Table]:
@@ -119,6 +121,11 @@ class ScoredFile(Material):
     def notes(self) -> Sequence[str]:
         """The notes on how the labels were read and where the threshold is from."""
         return self._notes
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What tables, figures and panels of plugins could not be shown so far, and why."""
+        return self.guard.warnings
 
     @property
     def verdicts(self) -> Sequence[Verdict]:

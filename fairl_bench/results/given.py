@@ -39,6 +39,7 @@ class GivenMaterial(Material):
     other_tables: Sequence[Table] = ()
     known: Known = MappingProxyType({})
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     verdicts: Sequence[Verdict] = ()
     histories: Sequence[History] = ()
     realigned: Sequence[Realigned] = ()

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.guards.views import ViewGuard
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import record_file
@@ -37,7 +38,7 @@ from fairl_bench.values.rows import Runs
 from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Claim, Verdict
-from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
+from fairl_bench.views import Report, ReportTable, changed, datasets_of, make_tables, truth_in, two_methods
 
 SUITE: Final = "suite.yaml"
 RECORDS: Final = "records.parquet"
@@ -72,6 +73,7 @@ class StudyResults(Material):
     ) -> None:
         self.files, self.path = files, files.path
         self.asked, self.claims = asked, asked.claims
+        self.guard = ViewGuard(asked.registry.owners())
         self.single_records = records
         self._story = story
         self._kept = kept
@@ -140,7 +142,7 @@ class StudyResults(Material):
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """Every table by name, as it was made."""
-        return make_tables(tables_of(self.report, self.asked.registry), self)
+        return make_tables(tables_of(self.report, self.asked.registry, self.guard), self, self.guard)
 
     @cached_property
     def other_tables(self) -> Sequence[Table]:
@@ -173,6 +175,11 @@ class StudyResults(Material):
         """Sentences about the whole run: what it did not read."""
         with readable(self.path / RUN):
             return tuple(unread(self.run))
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What tables, figures and panels of plugins could not be shown so far, and why."""
+        return self.guard.warnings
 
     @property
     def run(self) -> Mapping[str, Any]:
@@ -240,20 +247,24 @@ class StudyResults(Material):
         for method in methods:
             if method not in known:
                 raise UnknownName(f"{self.path}: method", method, known)
-        report = _between(self.report, methods, self.asked.registry)
+        report = _between(self.report, methods, self.asked.registry, self.guard)
         sheets = self.sheets_as_filed(datasets_of(report))
         records = [row for row in self.statistics.records if row.other.startswith("seed:")]
         records += disagreements(sheets, report, Values.read(self.single_records))
         same = self.statistics._replace(records=records)
-        return StudyResults(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
+        others = StudyResults(self.files, self.asked._replace(report=report), self.single_records, self.run, same)
+        others.guard = self.guard
+        return others
 
 
-def _between(report: Report, methods: tuple[str, str], registry: Registry) -> Report:
+def _between(report: Report, methods: tuple[str, str], registry: Registry, guard: ViewGuard) -> Report:
     """The report with its tables of two methods of these, and with the table of two methods that others know."""
-    asked = {name: part.between(methods) for name, part in report.items()}
-    for spec in [part.for_two(methods) for part in report.values()]:
-        if spec is not None and spec["use"] not in asked:
-            asked[str(spec["use"])] = registry.build(ReportTable, spec)
+    asked = dict(changed(report, lambda part: part.between(methods), guard))
+    for name, part in report.items():
+        with guard.call(part.kind, name):
+            spec = part.for_two(methods)
+            if spec is not None and spec["use"] not in asked:
+                asked[str(spec["use"])] = registry.build(ReportTable, spec)
     return asked
 
 

@@ -150,6 +150,10 @@ class Registry:
         """The plugin that registered a part."""
         return self.plugins[self._entries[kind, name].plugin]
 
+    def owners(self) -> dict[tuple[str, str], str]:
+        """The plugin of every part by kind and name; empty for a built-in part."""
+        return {place: "" if entry.plugin == _BUILTIN else entry.plugin for place, entry in self._entries.items()}
+
     def find(self, kind: str, name: str) -> type[Component]:
         """The class of a part, imported now if it was registered by path."""
         entry = self._entries.get((kind, name))

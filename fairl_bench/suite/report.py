@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from fairl_bench.component import tuples
-from fairl_bench.suite.registry import Registry
+from fairl_bench.guards.views import UNGUARDED, ViewGuard
+from fairl_bench.suite.registry import C, Registry
 from fairl_bench.suite.suite import Asked
 from fairl_bench.views import Panel, Report, ReportFigure, ReportTable
 
@@ -33,15 +34,16 @@ def read_report(content: Mapping[str, Any], registry: Registry) -> Report:
     return _REPORT.validate_python(tuples(of_known_tables), context=registry.context())
 
 
-def tables_of(report: Report, registry: Registry) -> list[ReportTable]:
+def tables_of(report: Report, registry: Registry, guard: ViewGuard = UNGUARDED) -> list[ReportTable]:
     """The tables to make in the order of registration: those that a report names, and those that are always made."""
     tables = []
     for name in registry.in_order("table"):
-        part = report[name] if name in report else registry.find("table", name)
-        if isinstance(part, ReportTable):
-            tables.append(part)
-        elif issubclass(part, ReportTable) and part.always:
-            tables.append(part.named(name))
+        with guard.call("table", name):
+            part = report[name] if name in report else registry.find("table", name)
+            if isinstance(part, ReportTable):
+                tables.append(part)
+            elif issubclass(part, ReportTable) and part.always:
+                tables.append(part.named(name))
     return tables
 
 
@@ -51,11 +53,20 @@ def names_to_ask_for(registry: Registry) -> set[str]:
     return {name for name, part in parts.items() if issubclass(part, ReportTable) and not part.always}
 
 
-def figures_of(registry: Registry) -> list[ReportFigure]:
+def figures_of(registry: Registry, guard: ViewGuard = UNGUARDED) -> list[ReportFigure]:
     """The figures to draw, in the order in which they are registered."""
-    return [registry.build(ReportFigure, {"use": name}) for name in registry.in_order("figure")]
+    return _every(ReportFigure, registry, guard)
 
 
-def panels_of(registry: Registry) -> list[Panel]:
+def panels_of(registry: Registry, guard: ViewGuard = UNGUARDED) -> list[Panel]:
     """The sections of the page, in the order in which they are registered."""
-    return [registry.build(Panel, {"use": name}) for name in registry.in_order("panel")]
+    return _every(Panel, registry, guard)
+
+
+def _every(kind: type[C], registry: Registry, guard: ViewGuard) -> list[C]:
+    """Every part of a kind, as it is without settings."""
+    parts = []
+    for name in registry.in_order(kind.kind):
+        with guard.call(kind.kind, name):
+            parts.append(registry.build(kind, {"use": name}))
+    return parts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fairl_bench.guards.views import FILE_NAME, table_flaw
 from fairl_bench.material import Material
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.testing.promises import answer, check_spec, must
@@ -19,14 +19,12 @@ from fairl_bench.values.history import History
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.sheets import Sheet
-from fairl_bench.values.table import Table
 from fairl_bench.views import Drawn, Panel, Report, ReportFigure, ReportTable, Section
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry
 
 METHODS, SEEDS, DATA = ("first", "second"), (0, 1), ("pairs/test", "web")
-_NAME = re.compile(r"\w[\w.+-]*")
 
 
 def planted_material(report: Report | None = None) -> Material:
@@ -78,31 +76,18 @@ def check_table(table: ReportTable, material: Material | None = None, *, registr
     made = answer(table, lambda: list(table.tables(given)))
     must(bool(made), "tables gave none of this material; give check_table a material that it has a table for")
     for one in made:
-        must(isinstance(one, Table), f"tables gave {one!r:.60}; make it a fairl_bench.Table")
-        _check_whole(one)
+        flaw = table_flaw(one)
+        must(not flaw, flaw)
         for render in FORMATS.values():
             render(one)
     names = [one.name or name for one in made]
     must(len(set(names)) == len(names), f"two tables have the name of one, {names}; give each a name")
-    must(all(_NAME.fullmatch(one) for one in names), f"the names {names} are no names of files; use letters, digits, -")
     must(list(table.tables(given)) == made, "made twice, the tables differ; keep nothing from one call to the next")
     must(not [one for one in table.tables(GivenMaterial()) if one.rows], "of no material it made a row; make none")
     for verb in ("datasets", "measures"):
         said = getattr(table, verb)()
         must(_are_names(said), f"{verb}() gave {said!r:.60}; give a tuple of names")
     check_spec(table, registry)
-
-
-def _check_whole(table: Table) -> None:
-    """As many texts in each row as there are heads, and marks within the table."""
-    must(bool(table.title), "a table has no title; give it one")
-    for row in (*table.rows, *table.heads):
-        must(all(isinstance(text, str) for text in row), f"{row} holds what is no text; format it")
-    for row in table.rows:
-        must(len(row) == len(table.heads), f"the row {row} has {len(row)} cells below {len(table.heads)} heads")
-    inside = all(row < len(table.rows) and column < len(table.heads) for row, column in table.bold)
-    must(inside, f"bold {sorted(table.bold)} is outside of the table; count rows and columns from 0")
-    must(all(isinstance(note, str) for note in table.notes), f"the notes {table.notes!r:.60} are no texts")
 
 
 def _are_names(said: object) -> bool:
@@ -118,7 +103,7 @@ def check_figure(figure: ReportFigure, material: Material | None = None, *, regi
     must(bool(drawn), "figures gave none of this material; give check_figure a material that it has a figure for")
     for one in drawn:
         must(isinstance(one, Drawn), f"figures gave {one!r:.60}; make it a fairl_bench.Drawn")
-        must(bool(_NAME.fullmatch(one.name)), f"{one.name!r} is no name of a file; use letters, digits and -")
+        must(bool(FILE_NAME.fullmatch(one.name)), f"{one.name!r} is no name of a file; use letters, digits and -")
         must(bool(one.title), f"the figure {one.name!r} has no title; say what it shows")
         must(bool(render(one.figure)["svg"]), f"the figure {one.name!r} cannot be saved as SVG")
     must(not list(figure.figures(GivenMaterial())), "of no material it drew a figure; draw none")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from unittest import mock
 
@@ -17,6 +19,7 @@ import pytest
 
 from fairl_bench.html import panels
 from fairl_bench.html.page import page
+from fairl_bench.material import Material, Picture
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
@@ -25,6 +28,7 @@ from fairl_bench.values.data import Examples, Truth
 from fairl_bench.values.records import Record
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
+from fairl_bench.views import Panel, Section
 
 HOSTILE = (
     "<script>document.title='caught'</script>",
@@ -139,6 +143,68 @@ def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Opened:
 def test_the_page_opens_without_an_error_and_asks_for_nothing(opened: Opened) -> None:
     assert opened.said == []
     assert [url for url in opened.asked if not url.startswith("data:")] == [opened.page.url]
+
+
+class Evil(Panel):
+    """A panel whose HTML tries to run, to change the page around it and to ask a server for everything."""
+
+    server: str
+
+    def section(self, material: Material, pictures: Mapping[str, Picture]) -> Section:
+        there = self.server
+        change = (
+            f"document.getElementById('seen').textContent = 'ran'; top.document.title = 'caught'; fetch('{there}/f')"
+        )
+        html = f"""<meta http-equiv="refresh" content="0; url={there}/refresh"><base href="{there}/">
+            <link rel="stylesheet" href="{there}/style.css"><style>@import "{there}/import.css";
+            body {{ background: url({there}/background.png) }} @font-face {{ font-family: a; src: url({there}/font) }}
+            p {{ font-family: a }}</style><p id="seen">as it was written</p><script>{change}</script>
+            <script src="{there}/script.js"></script><img src="{there}/image.png" onerror="{change}">
+            <iframe src="{there}/frame"></iframe><object data="{there}/object"></object><video src="{there}/v"></video>
+            <form action="{there}/form"><button id="send" autofocus onfocus="{change}">send</button></form>
+            <a id="away" href="{there}/link" target="_top">away</a>"""
+        return Section("Evil", html=html)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str]]]:
+    """A server on loopback: its address, and what it was asked for."""
+    asked: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as listening:
+        thread = Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}", asked
+        listening.shutdown()
+        thread.join()
+
+
+def test_html_of_a_plugin_runs_no_script_and_asks_nobody(
+    browser: Any, tmp_path: Path, server: tuple[str, list[str]]
+) -> None:
+    place, asked = server
+    path = tmp_path / "report.html"
+    path.write_text(page(GivenMaterial(name="s"), [Evil(server=place)], {}, "ab"), encoding="utf-8")
+    with browser.new_context() as context:
+        shown = context.new_page()
+        shown.goto(path.as_uri())
+        frame = shown.frame_locator("iframe")
+        frame.locator("#send").click()
+        frame.locator("#away").click()
+        shown.wait_for_timeout(500)  # what it could ask for, it would have asked for by now
+        assert frame.locator("#seen").inner_text() == "as it was written"
+        assert (shown.url, shown.title()) == (path.as_uri(), "s · fairl-bench")
+        assert len(context.pages) == 1
+        shown.goto(f"{place}/reached")  # the server is there
+    assert asked[0] == "/reached"
 
 
 def test_a_press_on_a_head_sorts_and_a_second_one_the_other_way(opened: Opened) -> None:

@@ -232,8 +232,8 @@ def _connected(address: str) -> Any:
     except (RuntimeError, ValueError, OSError) as error:
         if address == "auto" and isinstance(error, ConnectionError):
             raise FairlError(
-                "no Ray cluster runs on this machine; start one with 'ray start --head', or name one with --address "
-                "HOST:PORT"
+                "no Ray cluster runs on this machine; start one with 'ray start --head', or give the address "
+                "HOST:PORT of another"
             ) from error
         raise FairlError(f"the Ray cluster at {address} cannot be joined: {_one_line(error)}") from error
     return ray
@@ -256,7 +256,7 @@ def _answers(address: str) -> None:
     """Check that a server of Ray's protocol answers there: Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise FairlError(f"--address {address}: needs auto or HOST:PORT")
+        raise FairlError(f"address {address!r}: needs auto or HOST:PORT")
     try:
         with socket.create_connection((host, int(port)), _PATIENCE) as server:
             server.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)

@@ -107,14 +107,14 @@ def test_a_broken_drop_in_is_told_before_any_work(store: Store) -> None:
     [
         (
             ["--address", "auto"],
-            "--address auto: the executor 'local' has none; add --executor ray",
+            "address 'auto': the executor 'local' has none; the one of a cluster is 'ray'",
         ),
         (
             ["--executor", "ray", "--jobs", "2"],
-            "--jobs 2: the executor 'ray' says itself how many it does at once; leave it out",
+            "jobs 2: the executor 'ray' says itself how many it does at once; leave it out",
         ),
-        (["--executor", "ray", "--address", "here"], "--address here: needs auto or HOST:PORT"),
-        (["--executor", "ray", "--address", "here:x"], "--address here:x: needs auto or HOST:PORT"),
+        (["--executor", "ray", "--address", "here"], "address 'here': needs auto or HOST:PORT"),
+        (["--executor", "ray", "--address", "here:x"], "address 'here:x': needs auto or HOST:PORT"),
         (
             ["--executor", "ray", "--address", "127.0.0.1:1"],
             "nothing answers at 127.0.0.1:1 (Connection refused); is the head of the Ray cluster there, and this its "
@@ -158,8 +158,8 @@ class Refusing:
     [
         (
             ConnectionError("Could not find any running Ray instance."),
-            "no Ray cluster runs on this machine; start one with 'ray start --head', or name one with --address "
-            "HOST:PORT",
+            "no Ray cluster runs on this machine; start one with 'ray start --head', or give the address "
+            "HOST:PORT of another",
         ),
         (
             RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.40.0\n    Python: 3.12.1"),
