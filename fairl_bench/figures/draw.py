@@ -15,12 +15,6 @@ from fairl_bench.views import Drawn, ReportFigure
 
 def draw(parts: Iterable[ReportFigure], material: Material, guard: ViewGuard = UNGUARDED) -> dict[str, Drawn]:
     """The figures of these parts by the names of their files, each only where its data is there."""
-<<<<<<< HEAD
-    drawn = [figure for part in parts for figure in part.figures(material)]
-    no_name = alike(figure.name for figure in drawn)
-    renamed = [_renamed(figure) if is_unusable else figure for figure, is_unusable in zip(drawn, no_name, strict=True)]
-    return {figure.name: figure for figure in renamed}
-=======
     return {figure.name: figure for _, figure in _drawn(parts, material, guard)}
 
 
@@ -28,15 +22,15 @@ def _drawn(parts: Iterable[ReportFigure], material: Material, guard: ViewGuard) 
     """Each figure, under the name of its files, with the part that has drawn it."""
     drawn: list[tuple[ReportFigure, Drawn]] = []
     for part in parts:
-        made: list[Drawn] = []
+        of_part: list[Drawn] = []
         with guard.call(part.kind, part.use):
-            made = list(map(_checked, part.figures(material)))
-        for figure in made:
+            of_part = list(map(_checked, part.figures(material)))
+        for figure in of_part:
             if guard.may_call(part.kind, part.use, figure.name, [other.name for _, other in drawn]):
                 drawn.append((part, figure))
     no_name = alike(figure.name for _, figure in drawn)
-    for (part, figure), other in zip(drawn, no_name, strict=True):
-        yield part, _renamed(figure) if other else figure
+    for (part, figure), is_unusable in zip(drawn, no_name, strict=True):
+        yield part, _renamed(figure) if is_unusable else figure
 
 
 def _checked(figure: object) -> Drawn:
@@ -48,7 +42,6 @@ def _checked(figure: object) -> Drawn:
     if not isinstance(figure.title, str) or not figure.title:
         raise PluginError(f"the figure {figure.name!r} has no title; say what it shows")
     return figure
->>>>>>> main
 
 
 def _renamed(figure: Drawn) -> Drawn:
