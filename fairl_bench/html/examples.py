@@ -119,7 +119,7 @@ def _view(
     for method, runs in methods.items():
         mean = np.mean([standardised(sheet.rewards[run]) for run in runs], 0)[rows]
         rewards[method] = _packed(mean.astype("<f4"))
-        found = [values.get(sheet, run, truth, "threshold") for run in runs]
+        found = [values.threshold(sheet, run, truth) for run in runs]
         cuts = [cut for cut in found if cut is not None]
         if len(cuts) == len(runs):
             good = np.mean([sheet.rewards[run] > cut for run, cut in zip(runs, cuts, strict=True)], 0)[rows]

@@ -56,7 +56,9 @@ class Resampling:
     def sample(self, form: Form) -> Sample:
         """The sample that a form is measured on."""
         rows = self.rows[form.on]
-        threshold = np.array([self._recorded(run, "threshold") for run in self.runs], np.float64)  # None: NaN
+        threshold = np.array(
+            [self.values.threshold(self.sheet, run, self.truth) for run in self.runs], np.float64
+        )  # None: NaN
         if form.on in ("labels", "values"):
             return Sample(self.score[:, rows], self.label[rows] > 0, self.value[rows], threshold)
         side: Floats = np.sign(self.gaps[rows]) if form.on == "ordered pairs" else np.ones(len(rows))

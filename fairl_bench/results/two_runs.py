@@ -19,9 +19,7 @@ from fairl_bench.values.coordinates import Run
 from fairl_bench.values.data import Rows
 from fairl_bench.values.records import Record
 from fairl_bench.values.sheets import Sheet, Values
-
-COUNTS = ("both", "only_method", "only_other", "neither")
-MCNEMAR = ("mcnemar", "mcnemar_corrected", "mcnemar_p")
+from fairl_bench.values.two_runs import AMBIGUITY, COUNTS, MCNEMAR
 
 
 def disagreements(sheet: Sheet, values: Values, two_methods: TwoMethods) -> Iterator[Record]:
@@ -51,10 +49,10 @@ def _subtypes(sheet: Sheet, labelled: Rows) -> dict[str, np.ndarray]:
 
 def _right(sheet: Sheet, run: Run, truth: str, values: Values) -> np.ndarray | None:
     """For each example, whether it is on its label's side of the run's threshold; None where the run has none."""
-    cut = values.get(sheet, run, truth, "threshold")
-    if cut is None or math.isnan(cut):
+    threshold = values.threshold(sheet, run, truth)
+    if threshold is None or math.isnan(threshold):
         return None
-    right: np.ndarray = (sheet.rewards[run] > cut) == (sheet.examples.truths[truth].label > 0)
+    right: np.ndarray = (sheet.rewards[run] > threshold) == (sheet.examples.truths[truth].label > 0)
     return right
 
 
@@ -91,15 +89,13 @@ def _counted(
 
 # --- ambiguity: how far the rewards of a method's own seeds are from one another
 
-AMBIGUITY = ("starc", "spearman", "kendall")
-
 
 def ambiguities(sheets: Sequence[Sheet]) -> Iterator[Record]:
     """STARC, Spearman and Kendall between each two seeds' rewards of one method in one replicate.
 
     ``other`` names the second seed, ``seed:3``; there is no truth in it.
     """
-    functions = {"starc": starc.starc, "spearman": agreement.spearman, "kendall": agreement.kendall}
+    functions = dict(zip(AMBIGUITY, (starc.starc, agreement.spearman, agreement.kendall), strict=True))
     for sheet in sheets:
         runs = sorted(run for run in sheet.rewards if run.seed is not None)
         for first, second in itertools.combinations(runs, 2):

@@ -12,6 +12,7 @@ from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
 from fairl_bench.values.data import GOLD, PREFERRED, Examples
+from fairl_bench.values.sheets import THRESHOLD
 from fairl_bench.views import ReportTable
 
 Mistake = tuple[Place, str]
@@ -159,7 +160,7 @@ def _has_threshold(suite: Suite, data: str, truth: str) -> bool:
     return any(
         data in evaluator.data
         and truth in evaluator.measured()
-        and any(metric.name == "threshold" for metric in evaluator.metrics)
+        and any(metric.name == THRESHOLD for metric in evaluator.metrics)
         for evaluator in suite.evaluate
     )
 

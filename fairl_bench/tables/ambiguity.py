@@ -14,9 +14,8 @@ from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Column, Runs, mean_and_spread, named, shown_axes
 from fairl_bench.values.table import Table, Value
+from fairl_bench.values.two_runs import AMBIGUITY
 from fairl_bench.views import ReportTable
-
-METRICS = ("starc", "spearman", "kendall")
 
 
 class Ambiguity(ReportTable):
@@ -38,7 +37,7 @@ def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row,
         if record.other.startswith("seed:"):
             values_of.setdefault((record.row, Column(record.data, "all", record.metric)), []).append(record.value)
     order = [row for row in runs if any(measured == row for measured, _ in values_of)]
-    columns = [Column(name, "all", metric) for name in data for metric in METRICS]
+    columns = [Column(name, "all", metric) for name in data for metric in AMBIGUITY]
     columns = [column for column in columns if any((row, column) in values_of for row in order)]
     shown = shown_axes(order) if order else []
     rows = tuple(

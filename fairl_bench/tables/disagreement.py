@@ -19,9 +19,8 @@ from fairl_bench.values.data import GOLD
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import named, shown_axes
 from fairl_bench.values.table import Table, Value
+from fairl_bench.values.two_runs import COUNTS, MCNEMAR
 from fairl_bench.views import ReportTable, Truths, truth_of
-
-METRICS = ("both", "only_method", "only_other", "neither")
 
 _Runs = Mapping[tuple[int, int | None], Mapping[str, float]]  # by replicate and seed, the numbers by metric
 
@@ -183,7 +182,7 @@ def _cells(records: Iterable[Record], methods: tuple[str, str]) -> dict[tuple[Ro
             runs = runs_of.setdefault((record.row, record.data, record.slice), {})
             runs.setdefault((record.replicate, record.seed), {})[record.metric] = record.value
     return {
-        key: _Cell(Counts(*(float(np.mean([run[name] for run in runs.values()])) for name in METRICS)), runs)
+        key: _Cell(Counts(*(float(np.mean([run[name] for run in runs.values()])) for name in COUNTS)), runs)
         for key, runs in runs_of.items()
     }
 
@@ -208,7 +207,7 @@ def _mcnemar(cell: _Cell) -> str:
     """The statistic and p of a single run; of several runs the number in which the test rejects."""
     runs = list(cell.runs.values())
     if len(runs) == 1:
-        plain, corrected, p = (runs[0][name] for name in ("mcnemar", "mcnemar_corrected", "mcnemar_p"))
+        plain, corrected, p = (runs[0][name] for name in MCNEMAR)
         return f"χ² {plain:.1f} ({corrected:.1f} corrected), p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
     better = [run["only_other"] > run["only_method"] for run in runs]
     rejected = [run["mcnemar_p"] < ALPHA for run in runs]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from fairl_bench.values.coordinates import CellName, Coordinates, Run, World
 from fairl_bench.values.data import Examples, Floats, Rows
 from fairl_bench.values.records import Record
+
+THRESHOLD: Final = "threshold"
+"""The metric above which the reward of a run calls a text good."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,7 @@ class Values(NamedTuple):
         """The number of a run; None where there is none, as where its evaluator failed."""
         cell = CellName(sheet.model, run.encoder, run.method, run.variant, sheet.replicate, run.seed)
         return self.of.get(Place(cell, sheet.data, truth, metric))
+
+    def threshold(self, sheet: Sheet, run: Run, truth: str) -> float | None:
+        """The reward above which a run calls a text good; None where no evaluator gives one."""
+        return self.get(sheet, run, truth, THRESHOLD)

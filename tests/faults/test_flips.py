@@ -142,7 +142,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             patch.setenv(name, "1")  # the command sets them; so that they are put back
         if not LONG:
-            patch.setattr(pages, "pictures", lambda parts, material: {})  # they take seconds
+            patch.setattr(pages, "pictures", lambda parts, material, guard: {})  # they take seconds
         root = tmp_path_factory.mktemp("kept")
         (root / "plugin.py").write_text(PLUGIN)
         (root / "suite.yaml").write_text(SUITE)

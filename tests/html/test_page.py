@@ -293,7 +293,7 @@ def test_nothing_is_drawn_again_where_nothing_changed(
     told = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps(told | {"finished": "later", "seconds": 9.0, "command": ["again"]}))
     relist(copy)
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: pytest.fail("drawn again"))
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: pytest.fail("drawn again"))
     assert write_pages(read_results(copy)) == copy / "report.html"
 
 
@@ -321,7 +321,7 @@ def test_all_is_drawn_again_where_something_changed(
         (copy / "report.html").unlink()
     (copy / "figures" / "photo.svg").write_text("somebody's own")
     relist(copy)
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: {})
     made = write_pages(read_results(copy)).read_text()
     assert [path.name for path in (copy / "figures").iterdir()] == ["photo.svg"]
     assert ("it broke" in made) == (change == "failed")
@@ -329,7 +329,7 @@ def test_all_is_drawn_again_where_something_changed(
 
 
 def test_a_half_written_page_is_none(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: {})
     (copy / "report.html").write_bytes(b"\xff\xfe")
     assert b"</html>" in write_pages(read_results(copy)).read_bytes()
 
@@ -340,7 +340,7 @@ def test_a_folder_that_is_no_results_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_in_the_way_of_the_page_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: {})
     (copy / "report.html").unlink()
     (copy / "report.html").mkdir()
     with pytest.raises(ResultsError, match=f"{copy}/report.html is a folder that no run has written, .*move it away"):
@@ -349,7 +349,7 @@ def test_what_is_in_the_way_of_the_page_is_named(copy: Path, monkeypatch: pytest
 
 def test_a_results_folder_of_an_older_version_has_a_page(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     histories: list[object] = []
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: histories.extend(material.histories) or {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: histories.extend(material.histories) or {})
     shutil.rmtree(copy / "histories")
     (copy / "manifest.json").unlink()
     (copy / "run.json").unlink()
@@ -361,7 +361,7 @@ def test_a_results_folder_of_an_older_version_has_a_page(copy: Path, monkeypatch
 def test_the_page_of_a_folder_with_hostile_texts_keeps_them_in(
     copy: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: {})
     path = next((copy / "examples").iterdir())
     table = pq.read_table(path)
     texts = [HOSTILE[i % 6] for i in range(table.num_rows)]
@@ -375,7 +375,7 @@ def test_the_page_of_a_folder_with_hostile_texts_keeps_them_in(
 
 def test_the_command_draws_the_page_and_opens_it(cli: Cli, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "write_pages", write_pages)
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: {})
     opened: list[str] = []
     monkeypatch.setattr("click.launch", lambda url: opened.append(url) or 0)
     ran = cli("report", copy, "--page")
@@ -387,6 +387,6 @@ def test_the_command_draws_the_page_and_opens_it(cli: Cli, copy: Path, monkeypat
 
 def test_a_run_leaves_a_page(cli: Cli, write_suite: Any, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "write_pages", write_pages)
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: {})
     assert cli("run", write_suite(tiny), "--results", "r").exit_code == 0
     assert "Leaderboard" in Path("r/report.html").read_text()

@@ -16,6 +16,7 @@ from fairl_bench.metrics import Metric
 from fairl_bench.science import agreement, classification, resampling
 from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.values.records import Measure, measured
+from fairl_bench.values.sheets import THRESHOLD
 
 Label = Literal["preferred", "gold"]
 
@@ -31,7 +32,7 @@ class Classification(Evaluator):
     """Accuracy, F1 and ROC-AUC of the reward against a label; beside them, on pairs, pair accuracy and margin SNR."""
 
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("threshold"),
+        Metric(THRESHOLD),
         Metric("accuracy", "higher", bounds=(0, 1), resampled=(resampling.ACCURACY,)),
         Metric("f1", "higher", "F1", (0, 1), resampled=(resampling.F1_GOOD, resampling.F1_BAD)),
         Metric("auc", "higher", "AUC", (0, 1), resampled=(resampling.AUC,)),

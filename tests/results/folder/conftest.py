@@ -23,4 +23,4 @@ def short(tiny: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds."""
-    monkeypatch.setattr(pages, "pictures", lambda parts, material: {})
+    monkeypatch.setattr(pages, "pictures", lambda parts, material, guard: {})
