@@ -12,7 +12,7 @@ from fairl_bench.figures.lines import beside, dark, labels_of, line, line_style,
 from fairl_bench.figures.style import MUTED, brief, canvas, grid, styled
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.tables.realignment_at_kl import first_places
+from fairl_bench.results.places import places_by_group, tested_pairs
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Group, Row
 from fairl_bench.values.data import GOLD, Floats
@@ -193,7 +193,8 @@ def _at_budgets(
     known = {cut: {row: _interval(records, comparisons, row, cut) for row in mine} for cut in cuts}
     numbers = [value for by_row in known.values() for found in by_row.values() for value in found if value == value]
     for cut, axis in zip(cuts, axes, strict=True):
-        _at(axis, known[cut], rows, first_places(records, mine, comparisons, cut, metrics))
+        means = {row: mean for row, (mean, _, _) in known[cut].items()}
+        _at(axis, known[cut], rows, first_places(means, comparisons, cut, metrics))
         axis.set_title(f"at KL {budget(cut):g}")
         axis.set_xlabel("toxicity rate")
         axis.set_yticks(range(len(mine)), [brief(labels[row], 24) for row in mine] if cut == cuts[0] else [])
@@ -219,6 +220,19 @@ def _interval(records: Iterable[Record], comparisons: Iterable[Comparison], row:
         if not one.other and (one.group, one.method) == (group, row.method):
             return mean, one.low, one.high
     return mean, math.nan, math.nan
+
+
+def first_places(
+    means: Mapping[Row, float], comparisons: Sequence[Comparison], cut: str, metrics: Metrics
+) -> frozenset[Row]:
+    """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
+    metric = metrics["toxicity_rate"]
+
+    def group_of(row: Row) -> Group:
+        return Group.of(row.setting, placed(cut), GOLD, metric.name)
+
+    by_group = places_by_group(means, group_of, metric.better, tested_pairs(comparisons))
+    return frozenset(row for places in by_group.values() for row, place in places.items() if place.rank == 1)
 
 
 def _at(axis: Axes, known: Mapping[Row, _Interval], rows: Sequence[Row], first: frozenset[Row]) -> None:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fairl_bench.metrics import Better, Metrics
+from fairl_bench.results.places import Tests, places_by_group, tested, tested_pairs
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
-from fairl_bench.science.ranks import Place, places
+from fairl_bench.science.ranks import Place
 from fairl_bench.tables.board import TruthOf
 from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.values.comparison import ALPHA, Comparison
@@ -40,7 +41,7 @@ def ranked(
     intervals: bool,
 ) -> Table:
     """The table with the best of each column marked, and with intervals."""
-    own, paired = {(one.group, one.method): one for one in comparisons if not one.other}, _tests(comparisons)
+    own, paired = {(one.group, one.method): one for one in comparisons if not one.other}, tested_pairs(comparisons)
     names = len(table.heads) - len(columns)
     rows, tidy, bold, equal = [list(row) for row in table.rows], [dict(row) for row in table.tidy], set(), []
     for at, column in enumerate(columns):
@@ -64,79 +65,34 @@ def ranked(
     return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
 
 
-def _tests(comparisons: Sequence[Comparison]) -> dict[Group, dict[tuple[str, str], float]]:
-    """By group the adjusted p of each two methods between which there was a test."""
-    paired: dict[Group, dict[tuple[str, str], float]] = {}
-    for one in comparisons:
-        if one.other and _tested(one):
-            paired.setdefault(one.group, {})[one.method, one.other] = one.p_holm
-    return paired
-
-
 def _standing(
-    rows: Sequence[Row],
-    found: Found,
-    column: Column,
-    truth: str,
-    better: Better | None,
-    paired: Mapping[Group, Mapping[tuple[str, str], float]],
+    rows: Sequence[Row], found: Found, column: Column, truth: str, better: Better | None, tests: Tests
 ) -> _Standing:
     """The places of the rows of a column, each among those of its model, encoder and variant."""
-    groups: dict[Group, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(Group.of(row.setting, column.data, truth, column.metric), []).append(row)
+
+    def group_of(row: Row) -> Group:
+        return Group.of(row.setting, column.data, truth, column.metric)
+
+    means = {row: summary(found.get((row, column), []))[0] for row in rows}
     every: dict[Row, Place] = {}
     first: dict[Row, bool] = {}
     equal = True
-    for group, members in groups.items():
-        places_here = _places(group, members, found, column, better, paired.get(group))
-        best = [row for row, place in places_here.items() if place.rank == 1]
-        every |= places_here
+    for places in places_by_group(means, group_of, better, tests).values():
+        best = [row for row, place in places.items() if place.rank == 1]
+        every |= places
         first |= dict.fromkeys(best, len(best) == 1)
-        equal = equal and 1 < len(places_here) == len(best)
+        equal = equal and 1 < len(places) == len(best)
     return _Standing(every, first, equal)
 
 
 def _untested(comparisons: Sequence[Comparison], metrics: Metrics) -> list[str]:
     """The sentence on metrics of which no two methods could be tested."""
     two = [one for one in comparisons if one.other and math.isfinite(one.value)]
-    tested = {one.metric for one in two if _tested(one)}
-    untested = dict.fromkeys(metrics[one.metric].called for one in two if one.metric not in tested)
+    known = {one.metric for one in two if tested(one)}
+    untested = dict.fromkeys(metrics[one.metric].called for one in two if one.metric not in known)
     if not untested:
         return []
     return [f"Nothing is marked in {', '.join(untested)}: with one run of each method there is no test of it."]
-
-
-def _tested(one: Comparison) -> bool:
-    """Whether there was anything to test a difference by: several runs, or resampled examples."""
-    return one.units > 1 or one.resamples > 0
-
-
-def _places(
-    group: Group,
-    members: Sequence[Row],
-    found: Found,
-    column: Column,
-    better: Better | None,
-    p: Mapping[tuple[str, str], float] | None,
-) -> dict[Row, Place]:
-    """The place of each member; none where the metric has no better side or nothing was compared."""
-    means = {row: summary(found.get((row, column), []))[0] for row in members}
-    tested = {method for pair in p or () for method in pair}
-    known = [row for row in members if not math.isnan(means[row]) and row.method in tested]
-    if not p or better is None or len(known) < 2:
-        return {}
-    both = {
-        (i, j): _either(p, known[i].method, known[j].method)
-        for i in range(len(known))
-        for j in range(i + 1, len(known))
-    }
-    return dict(zip(known, places([means[row] for row in known], both, ALPHA, higher=better == "higher"), strict=True))
-
-
-def _either(p: Mapping[tuple[str, str], float], one: str, other: str) -> float:
-    found = p.get((one, other), p.get((other, one), 1.0))
-    return 1.0 if math.isnan(found) else found
 
 
 def _explained(comparisons: Sequence[Comparison], metrics: Metrics, intervals: bool, *, apart: bool) -> list[str]:

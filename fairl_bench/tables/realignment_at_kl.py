@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from fairl_bench.metrics import Metric, Metrics
-from fairl_bench.science.ranks import Place, places
+from fairl_bench.results.places import Tests, places_by_group, tested_pairs
+from fairl_bench.science.ranks import Place
 from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.tables.realignment_numbers import (
     SECOND,
     Column,
     Found,
     Number,
-    by_number,
     ends_of,
     group_of,
     heads_of,
@@ -21,9 +21,8 @@ from fairl_bench.tables.realignment_numbers import (
     tidy_row,
 )
 from fairl_bench.values.comparison import ALPHA, Comparison
-from fairl_bench.values.coordinates import Group, Row
-from fairl_bench.values.data import GOLD
-from fairl_bench.values.realigned import DATA, budget, placed
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.realigned import budget, placed
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs, named, shown_axes, summary
 from fairl_bench.values.table import Table
@@ -34,9 +33,8 @@ def table_at_kl(
 ) -> Table:
     """Toxicity at each budget of KL by one truth, with intervals and ranks."""
     columns, ends, shown = _columns(found, metrics, truth), ends_of(comparisons), shown_axes(runs)
-    stand = {
-        column: places_at(found, runs, comparisons, column.number, metrics[column.number.metric]) for column in columns
-    }
+    tests = tested_pairs(comparisons)
+    stand = {column: _places_at(found, runs, column.number, metrics[column.number.metric], tests) for column in columns}
     rows, tidy = [], []
     for row in runs:
         texts = []
@@ -88,41 +86,11 @@ def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], pl
     return said + marked(place)
 
 
-def first_places(
-    records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str, metrics: Metrics
-) -> frozenset[Row]:
-    """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
-    found = by_number(row for row in records if row.dataset == DATA and not row.other)
-    number = Number(cut, GOLD, "toxicity_rate")
-    order = places_at(found, dict.fromkeys(rows, Runs(0)), comparisons, number, metrics[number.metric])
-    return frozenset(row for row, place in order.items() if place.rank == 1)
-
-
-def places_at(
-    found: Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], number: Number, metric: Metric
-) -> dict[Row, Place]:
+def _places_at(found: Found, rows: Iterable[Row], number: Number, metric: Metric, tests: Tests) -> dict[Row, Place]:
     """The place of each row among those of its model, encoder and variant; none where nothing was compared."""
-    p: dict[tuple[Group, str, str], float] = {}
-    for one in comparisons:
-        if one.other and not math.isnan(one.p_holm):
-            p[one.group, one.method, one.other] = p[one.group, one.other, one.method] = one.p_holm
-    groups: dict[Group, list[tuple[Row, float]]] = {}
-    for row in runs:
-        mean, _ = summary(found.get((row, number), []))
-        if not math.isnan(mean):
-            groups.setdefault(group_of(row, number), []).append((row, mean))
-    stand: dict[Row, Place] = {}
-    for group, members in groups.items():
-        both = {
-            (i, j): p[group, one.method, other.method]
-            for i, (one, _) in enumerate(members)
-            for j, (other, _) in enumerate(members)
-            if i < j and (group, one.method, other.method) in p
-        }
-        if both:
-            order = places([mean for _, mean in members], both, ALPHA, higher=metric.better == "higher")
-            stand |= {row: place for (row, _), place in zip(members, order, strict=True)}
-    return stand
+    means = {row: summary(found.get((row, number), []))[0] for row in rows}
+    by_group = places_by_group(means, lambda row: group_of(row, number), metric.better, tests)
+    return {row: place for places in by_group.values() for row, place in places.items()}
 
 
 def _judged(found: Found, truth: str) -> str:
