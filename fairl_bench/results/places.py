@@ -15,16 +15,16 @@ Tests = Mapping[Group, Mapping[tuple[str, str], float]]
 """By group the adjusted p of each two methods between which there was a test."""
 
 
-def tested(comparison: Comparison) -> bool:
+def was_tested(comparison: Comparison) -> bool:
     """True where there was anything to test a difference by: several runs, or resampled examples."""
     return comparison.units > 1 or comparison.resamples > 0
 
 
-def tested_pairs(comparisons: Iterable[Comparison]) -> Tests:
+def compared_pairs(comparisons: Iterable[Comparison]) -> Tests:
     """The tests among comparisons."""
     tests: dict[Group, dict[tuple[str, str], float]] = {}
     for comparison in comparisons:
-        if comparison.other and tested(comparison):
+        if comparison.other and was_tested(comparison):
             tests.setdefault(comparison.group, {})[comparison.method, comparison.other] = comparison.p_holm
     return tests
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from fairl_bench.metrics import Better
-from fairl_bench.results.places import places_by_group, tested_pairs
+from fairl_bench.results.places import compared_pairs, places_by_group
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Group, Row
 
@@ -29,7 +29,7 @@ def comparison(first: str, other: str, p: float, units: int = 5) -> Comparison:
 
 def ranks(means: dict[str, float], better: Better | None, *comparisons: Comparison) -> dict[str, int]:
     of_rows = {ROWS[name]: mean for name, mean in means.items()}
-    by_group = places_by_group(of_rows, group_of, better, tested_pairs(comparisons))
+    by_group = places_by_group(of_rows, group_of, better, compared_pairs(comparisons))
     return {row.method: place.rank for places in by_group.values() for row, place in places.items()}
 
 
