@@ -12,10 +12,11 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.history import History
-from fairl_bench.values.known import Known
+from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
@@ -23,7 +24,7 @@ from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, tru
 
 
 class GivenMaterial(Material):
-    """What is given by keyword; what is not given is empty.
+    """Material whose properties are given by keyword; those that are not given are empty.
 
     >>> GivenMaterial(name="mine").records
     ()
@@ -37,14 +38,14 @@ class GivenMaterial(Material):
     report: Report = MappingProxyType({})
     parts: Sequence[ReportTable] = ()
     other_tables: Sequence[Table] = ()
-    known: Known = MappingProxyType({})
+    known: KnownByData = MappingProxyType({})
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     verdicts: Sequence[Verdict] = ()
     histories: Sequence[History] = ()
     realigned: Sequence[Realigned] = ()
     suite: str = ""
-    run: Mapping[str, Any] = MappingProxyType({})
+    run: RunFacts = RunFacts()
 
     def __init__(self, *, sheets: Sequence[Sheet] = (), **given: Any) -> None:
         """``parts`` are the tables to make; by default those of ``report``."""

@@ -1,4 +1,4 @@
-"""Of how many examples of each data set the label is known."""
+"""Counts the examples of each data set whose label is known."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fairl_bench.results.folder import ResultsFolder
-from fairl_bench.values.known import Known, OfValues
+from fairl_bench.values.known import Known, KnownByData
 from fairl_bench.values.sheets import Sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def known_of(sheets: Iterable[Sheet]) -> Known:
+def known_of(sheets: Iterable[Sheet]) -> KnownByData:
     """What is known of the examples of sheets."""
     counts_of: dict[tuple[str, str], set[tuple[int, int]]] = {}
     labelled = set[tuple[str, str]]()
@@ -22,30 +22,36 @@ def known_of(sheets: Iterable[Sheet]) -> Known:
         for name, truth in sheet.examples.truths.items():
             counts_of.setdefault((sheet.data, name), set()).add((int(truth.known().sum()), len(truth.label)))
             labelled |= {(sheet.data, name)} if truth.label.any() else set()
-    return {place: (frozenset if place in labelled else OfValues)(counts) for place, counts in counts_of.items()}
+    return {
+        place: frozenset(Known(known, whole, place not in labelled) for known, whole in counts)
+        for place, counts in counts_of.items()
+    }
 
 
-def read_known(files: ResultsFolder) -> Known:
+def read_known(files: ResultsFolder) -> KnownByData:
     """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
     counts: dict[tuple[str, str], set[tuple[int, int]]] = {}
     of_values = set[tuple[str, str]]()
-    for place in files.names("truths"):
-        truths = files.table(place)
+    for name in files.names("truths"):
+        truths = files.table(name)
         if 0 in truths["label"].unique().to_pylist():  # else all are known
-            examples = _examples_by_data(files.table(place.replace("truths", "examples", 1)))
+            examples = _examples_by_data(files.table(name.replace("truths", "examples", 1)))
             without_labels = _without_labels(truths)
             of_values |= without_labels
-            for (dataset, truth), known in _known_by_truth(truths, without_labels).items():
+            for (dataset, truth), numbers in _known_by_truth(truths, without_labels).items():
                 for data, whole in examples.items():
                     if data.partition("/")[0] == dataset:
-                        counts.setdefault((data, truth), set()).add((len(known & whole), len(whole)))
+                        counts.setdefault((data, truth), set()).add((len(numbers & whole), len(whole)))
     return {
-        (data, truth): (OfValues if (data.partition("/")[0], truth) in of_values else frozenset)(of_place)
+        (data, truth): frozenset(
+            Known(known, whole, (data.partition("/")[0], truth) in of_values) for known, whole in of_place
+        )
         for (data, truth), of_place in counts.items()
     }
 
 
 def _rows(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The values of these columns, row by row."""
     return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
@@ -59,15 +65,16 @@ def _examples_by_data(examples: pa.Table) -> dict[str, set[int]]:
 
 def _known_by_truth(truths: pa.Table, without_labels: Container[tuple[str, str]]) -> dict[tuple[str, str], set[int]]:
     """The numbers of the examples that each truth of a data set knows."""
-    known: dict[tuple[str, str], set[int]] = {}
+    numbers_of: dict[tuple[str, str], set[int]] = {}
     for dataset, number, truth, value, label in _rows(truths, "dataset", "example", "truth", "value", "label"):
-        mine = known.setdefault((dataset, truth), set())
+        numbers = numbers_of.setdefault((dataset, truth), set())
         if label or ((dataset, truth) in without_labels and math.isfinite(value)):
-            mine.add(number)
-    return known
+            numbers.add(number)
+    return numbers_of
 
 
 def _without_labels(truths: pa.Table) -> set[tuple[str, str]]:
     """The truths of a file, by data set, that have no label."""
     rows = list(_rows(truths, "dataset", "truth", "label"))
-    return {(dataset, truth) for dataset, truth, _ in rows} - {(dataset, truth) for dataset, truth, on in rows if on}
+    with_labels = {(dataset, truth) for dataset, truth, label in rows if label}
+    return {(dataset, truth) for dataset, truth, _ in rows} - with_labels

@@ -29,13 +29,13 @@ def table(records: Iterable[Record]) -> pa.Table:
 
 
 def content(record: Record) -> tuple[object, ...]:
-    """What a record says, to compare: a number that is not defined is equal to another."""
+    """The values of a record, to compare: a number that is not defined is equal to another."""
     values = vars(record)
     return tuple(values.values()) if record.value == record.value else tuple({**values, "value": None}.values())
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a file as it is.  Raises `ResultsError` for one that is broken."""
+    """The records of a single file.  Raises `ResultsError` for one that is broken."""
     with readable(path):
         return rows(parquet(path.read_bytes(), path), path)
 

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,8 +29,8 @@ from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.folder import PAGE
 from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, StudyResults
 from fairl_bench.results.reward_folders import RewardFolders
+from fairl_bench.results.run_facts import run_facts
 from fairl_bench.results.statistics import kept_statistics, signature_of
-from fairl_bench.results.story import story
 from fairl_bench.results.writer import Writer
 from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
@@ -37,6 +38,7 @@ from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
 from fairl_bench.values.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
 from fairl_bench.values.records import Record
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.table import Value
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ LATER: Final = ("tables", "figures", PAGE, interval_file.FILE)  # made from the 
 
 
 def _unheard(message: str) -> None:
-    """Says a message to nobody."""
+    """Ignore a message."""
 
 
 class RunFolder:
@@ -72,12 +74,12 @@ class RunFolder:
         self.metrics = study.metrics()
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
-        self._story: dict[str, Any] = {}
+        self._facts: RunFacts | None = None
         self._lines: Counter[tuple[object, ...]] | None = None  # of records.parquet; None: nobody knows
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Held while the folder is written.  Raises `ResultsError` where it is another suite's."""
+        """Hold the folder while it is written.  Raises `ResultsError` where it is another suite's."""
         with self.files.held(self.waits):
             owner = self.files.owner()
             if owner not in (None, self.suite.name) and not self.replace:
@@ -105,7 +107,7 @@ class RunFolder:
     # --- what finished stages say
 
     def write(self, run: FinishedRun, command: Sequence[str], seconds: float) -> StudyResults:
-        """Write everything that finished stages allow.  What the results say then, with the statistics that still hold.
+        """Write everything that finished stages allow, and return the results with the statistics that still hold.
 
         Of a run that was asked for some cells alone, the records and files of all others stay as they are; of a whole
         run, what none of its stages says is removed.  What is damaged is written again, or where the store has
@@ -121,11 +123,11 @@ class RunFolder:
         for key, log in run.logs.items():
             self.files.put(f"logs/{key[:16]}.txt", key, f"{run.failed[key]}\n\n{log}")
         self._mend()
-        self._tell(story(self.suite, run, command, seconds))
+        facts = self._tell(run_facts(self.suite, run, command, seconds))
         self.files.commit()
         asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
-        return StudyResults(self.files, asked, records, self._story, kept)
+        return StudyResults(self.files, asked, records, facts, kept)
 
     def _old_records(self) -> list[Record] | None:
         """The records that lie in the folder, none where there are none; None where they cannot be trusted."""
@@ -143,7 +145,7 @@ class RunFolder:
         return rows
 
     def _single_records(self, run: FinishedRun, old: Sequence[Record] | None) -> list[Record]:
-        """The records of single runs: those of finished stages, and of a run of some cells those that stay."""
+        """The records of single runs: those of finished stages, and after a run of some cells older ones that stay."""
         wanted = [cell for cell in run.cells if cell.wanted]
         records = [row for cell in wanted for row in cell.records()]
         if run.whole or not self.files.there(RECORDS):
@@ -153,13 +155,14 @@ class RunFolder:
         return records + _still_answering([row for row in old if not row.other], records, wanted)
 
     def _put_records(self, rows: Sequence[Record]) -> None:
+        """Write the records, where they have changed."""
         lines = _lines(rows)
         if lines != self._lines:  # equal records are equal files
             self.files.put_table(RECORDS, "records", record_file.table(rows))
             self._lines = lines
 
     def _put_data(self, run: FinishedRun) -> None:
-        """The files of worlds, cells and rewards; those of others go where the run was asked for all."""
+        """Write the files of worlds, cells and rewards; after a whole run, those of others are removed."""
         rewards = RewardFolders(self.files, self.suite.name, self.registry)
         world_names, cell_names = file_names(run.worlds, run.cells)
         by_world = dict(zip(map(id, run.worlds), world_names, strict=True))
@@ -181,7 +184,7 @@ class RunFolder:
             rewards.forget(saved)
 
     def _put_world(self, name: str, world: FinishedWorld) -> None:
-        """``examples`` and ``truths`` of a model in a replicate."""
+        """Write ``examples`` and ``truths`` of a model in a replicate."""
         made_from = signature(*world.keys_there)
         places = _places(WORLDS, name)
         if not all(self.files.holds(place, made_from) for place in places):
@@ -189,12 +192,13 @@ class RunFolder:
                 self.files.put_table(place, made_from, table.replace_schema_metadata({"signature": made_from}))
 
     def _put_cell(self, name: str, cell: FinishedCell, world_name: str, *, whole: bool) -> None:
-        """The files of one cell; what it was before the suite changed goes."""
+        """Write the files of one cell, and remove what it was before the suite changed."""
         self._put_answer(f"scores/{name}.parquet", cell.scores, lambda: score_table(cell, f"{world_name}.parquet"))
         self._put_answer(f"histories/{name}.parquet", cell.reward, lambda: history_table(cell))
         self._put_evidence(f"realigned/{name}.parquet", cell, whole=whole)
 
     def _put_answer(self, place: str, answer: Stored[Any], table: Callable[[], pa.Table]) -> None:
+        """Write a file of a stage's answer, or remove the one of another answer."""
         made_from = signature(answer.key)
         if answer.there and not self.files.holds(place, made_from):
             self.files.put_table(place, made_from, table())
@@ -202,7 +206,7 @@ class RunFolder:
             self.files.drop(place)
 
     def _put_evidence(self, place: str, cell: FinishedCell, *, whole: bool) -> None:
-        """What the cell's re-alignment was judged by; what answers another question goes.
+        """Write the rows that the cell's re-alignment was judged by; rows that answer another question are removed.
 
         Of a run of some cells one of the same question stays, though the store may have forgotten it.
         """
@@ -214,6 +218,7 @@ class RunFolder:
             self.files.drop(place)
 
     def _made_of(self, place: str, keys: Sequence[str]) -> bool:
+        """True where a file was made from stages of these keys alone."""
         entry = self.files.entry(place)
         return entry is not None and set(entry.of.split()) <= {key[:16] for key in keys}
 
@@ -228,10 +233,11 @@ class RunFolder:
     # --- damage
 
     def _to_mend(self, places: Sequence[str]) -> bool:
+        """True where one of these files has to be written again."""
         return self.files.adopts or any(map(self.files.damaged, places))
 
     def _mend(self) -> None:
-        """Say what was damaged; remove what cannot be made again."""
+        """Report what was damaged, and remove what cannot be made again."""
         for name in self.files.listed():
             if name.partition("/")[0] in LATER or not self.files.damaged(name) or name in self.files.dropped:
                 continue
@@ -247,14 +253,15 @@ class RunFolder:
     # --- what results say
 
     def finish(self, results: StudyResults, tables: Mapping[str, str]) -> None:
-        """Write what was judged: statistics, the verdicts of claims, and tables, a text for each file's name."""
+        """Write statistics, the verdicts of claims, and tables, a text for each file's name."""
         self._put_records(results.records)
         statistics = results.statistics
         if not statistics.signature or not self.files.holds(interval_file.FILE, statistics.signature):
             table = interval_file.table(statistics.comparisons, statistics.signature)
             self.files.put_table(interval_file.FILE, statistics.signature, table)
         if results.claims:
-            self._tell({"claims": [_without_nan(verdict.plain()) for verdict in results.verdicts]})
+            claims = [_without_nan(verdict.plain()) for verdict in results.verdicts]
+            results.run_facts = self._tell(replace(results.run, claims=claims))
         for name, text in tables.items():
             self.files.put(f"tables/{name}", "tables", text)
         for place in self.files.listed("tables/"):
@@ -263,34 +270,39 @@ class RunFolder:
         self.files.commit()
 
     def write_warnings(self, warnings: Sequence[str]) -> None:
-        """Note in ``run.json`` what plugins came to after it was written; nothing where it cannot be written."""
-        if self._story:
+        """Add warnings that came after ``run.json`` was written; nothing is raised where it cannot be written."""
+        if self._facts is not None:
             with suppress(OSError, ResultsError), self.held():  # it was said; what ended the run is not to be hidden
-                self._tell({"warnings": list(warnings)})
+                self._tell(replace(self._facts, warnings=list(warnings)))
                 self.files.commit()
 
-    def _tell(self, more: Mapping[str, Any]) -> None:
-        """Write ``run.json`` with more in it; the results that were handed out say the same."""
+    def _tell(self, facts: RunFacts) -> RunFacts:
+        """Write ``run.json``.  The facts as they stand there, without secrets."""
         # the facts of stages were kept without secrets
-        self._story |= {name: value if name == "stages" else hidden_in(value) for name, value in more.items()}
-        self.files.put(RUN, "run", json.dumps(self._story, indent=1))
+        plain = {name: value if name == "stages" else hidden_in(value) for name, value in facts.plain().items()}
+        self.files.put(RUN, "run", json.dumps(plain, indent=1))
+        self._facts = RunFacts.read(plain)
+        return self._facts
 
 
 def _places(kinds: Sequence[str], name: str) -> list[str]:
+    """The place of a file of each kind."""
     return [f"{kind}/{name}.parquet" for kind in kinds]
 
 
 def _lines(rows: Sequence[Record]) -> Counter[tuple[object, ...]]:
+    """The number of times that each record is there, by its content."""
     return Counter(map(record_file.content, rows))
 
 
 def _still_answering(old: Sequence[Record], new: Sequence[Record], wanted: Sequence[FinishedCell]) -> list[Record]:
     """The old records of cells that have no new ones; of the wanted cells, those that answer the same question."""
     answered = {row.cell for row in new}
-    asked = {cell.place.cell: cell.answers for cell in wanted}
+    stages_of = {cell.place.cell: cell.answers for cell in wanted}
     left = [row for row in old if row.cell not in answered]
-    return [row for row in left if row.stage in asked.get(row.cell, (row.stage,))]
+    return [row for row in left if row.stage in stages_of.get(row.cell, (row.stage,))]
 
 
 def _without_nan(row: Mapping[str, Value]) -> dict[str, Value]:
+    """A row with None in place of NaN, which JSON does not have."""
     return {name: None if value != value else value for name, value in row.items()}

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairl_bench.science.endings import End
-from fairl_bench.science.endings import before_end as before_end
+from fairl_bench.science.endings import End, before_end
 from fairl_bench.science.generation import Drawn
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairl_bench.builtin.sources.files import Columns, Csv, Jsonl
+from fairl_bench.builtin.sources.files import Csv, Jsonl
+from fairl_bench.builtin.sources.pair_columns import Columns
 from fairl_bench.builtin.sources.toy import ToyComments
 from fairl_bench.errors import DataError
 from fairl_bench.toy.grammar import Hard

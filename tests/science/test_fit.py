@@ -10,8 +10,9 @@ from torch import Tensor
 from fairl_bench.errors import FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.calibrated import calibrated_loss
-from fairl_bench.science.fit import Comparisons, Fitted, Recipe, Run, fit
+from fairl_bench.science.fit import fit
 from fairl_bench.science.losses import bradley_terry, hinge
+from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run
 from fairl_bench.science.selection import Choice, Selection
 from fairl_bench.science.streams import stream
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from fairl_bench.science.endings import before_end
 from fairl_bench.science.generation import Drawn, draw, load
-from fairl_bench.science.likelihood import before_end, divergence, log_probabilities
+from fairl_bench.science.likelihood import divergence, log_probabilities
 
 PROMPTS = ("the", "a kind reader of every word", "to be", "so")
 

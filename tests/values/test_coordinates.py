@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairl_bench.engine.plan import Cell
-from fairl_bench.results.interval_file import Comparison
+from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import (
     AXES,
     CELL_AXES,
