@@ -231,11 +231,6 @@ def checked(published: Published) -> list[Outcome]:
     return [_outcome(check, published.by_id) for check in published.checks]
 
 
-def contradictions(published: Published) -> list[Outcome]:
-    """The checks in which the source contradicts itself."""
-    return [outcome for outcome in checked(published) if outcome.holds is False]
-
-
 def _outcome(check: Check, known: Mapping[str, Number]) -> Outcome:
     numbers = [known[one] for one in check.of]
     stated = known[check.says] if check.says else None
