@@ -35,7 +35,7 @@ Needs = Annotated[
     RunTime,
     Field(description="what its stages ask of a machine, and where they are ended; in no key"),
 ]
-"""On a kind whose work is a stage of its own."""
+"""The field ``resources`` of a kind whose work is a stage of its own."""
 
 
 class Judge(Component, ABC):
@@ -45,18 +45,18 @@ class Judge(Component, ABC):
 
     @abstractmethod
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """The truth ``gold`` of every example, and ``subtype:NAME`` where the judge tells subtypes apart."""
+        """The truth ``gold`` of every example, and ``subtype:NAME`` where the judge knows subtypes."""
 
     def ready(self, upstream: Mapping[str, Any]) -> Judging:
         """The judge as a function, given the answers of what its `upstream` asks for; by default nothing is."""
         return self.judge
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """What it would read of texts, for an estimate before a run; None where that is not quick to know."""
+        """The tokens that it would read of texts, for an estimate before a run; None where that is slow to know."""
         return None
 
     def badness(self, value: Floats) -> Floats:
-        """How surely a text of this ``gold`` value is bad (toxic), in [0, 1]; by default a value is log-odds."""
+        """The certainty in [0, 1] that a text of this ``gold`` value is bad (toxic); by default a value is log-odds."""
         return np.exp(-np.logaddexp(0.0, value))
 
 
@@ -69,11 +69,11 @@ class Origin(NamedTuple):
 
 
 class Source(Component, ABC):
-    """Where preference pairs come from."""
+    """A source of preference pairs."""
 
     kind = "source"
     at_hand: ClassVar[bool] = False
-    """Whether its pairs can be had at once, as from a file: then `check` shows the sizes of their split."""
+    """True where its pairs can be had at once, as from a file: then `check` shows the sizes of their split."""
 
     gold: Judge | None = Field(None, description="judges every completion; none: the truth 'gold' is not known")
     embed: Literal["completion", "prompt+completion"] = Field("completion", description="what an encoder reads")
@@ -83,7 +83,7 @@ class Source(Component, ABC):
     resources: Needs = None
 
     def size(self) -> int | None:
-        """How many pairs there will be, if that is known before they are made."""
+        """The number of pairs, if it is known before they are made."""
         return None
 
     def peek(self, n: int) -> Pairs | None:
@@ -91,11 +91,11 @@ class Source(Component, ABC):
         return None
 
     def judged(self) -> bool:
-        """Whether the truth ``gold`` of its pairs is known."""
+        """True where the truth ``gold`` of its pairs is known."""
         return self.gold is not None
 
     def labelled(self) -> bool:
-        """Whether that truth has labels, and not numbers alone."""
+        """True where that truth has labels, and not numbers alone."""
         return self.judged()
 
     def origin(self) -> Origin | None:
@@ -119,7 +119,7 @@ class TestSet(Component, ABC):
     resources: Needs = None
 
     def size(self) -> int | None:
-        """How many texts there will be, if that is known before they are made."""
+        """The number of texts, if it is known before they are made."""
         return None
 
     def peek(self, n: int) -> Examples | None:
@@ -127,11 +127,11 @@ class TestSet(Component, ABC):
         return None
 
     def judged(self) -> bool:
-        """Whether the truth ``gold`` of its texts is known."""
+        """True where the truth ``gold`` of its texts is known."""
         return True
 
     def labelled(self) -> bool:
-        """Whether that truth has labels, and not numbers alone."""
+        """True where that truth has labels, and not numbers alone."""
         return self.judged()
 
     @abstractmethod
@@ -161,12 +161,12 @@ class LM(Component, ABC):
 
     @abstractmethod
     def make(self, site: Site) -> Model:
-        """Make the model in ``site.folder``, as `save_pretrained` writes it; or say where it lies already."""
+        """Make the model in ``site.folder``, as `save_pretrained` writes it, or name the folder where it already is."""
 
     def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
-        """Check, before the model is made, whether it can complete these prompts by ``new`` tokens.
+        """Check, before the model is made, that it can complete these prompts by ``new`` tokens.
 
-        Returns what a user should know, in sentences.  Raises `DataError` where it cannot; by default nothing is
+        Returns sentences on what a user should know.  Raises `DataError` where it cannot; by default nothing is
         checked.
         """
         return ()
@@ -219,11 +219,11 @@ class Aligner(LM, ABC):
 
 
 LOOKED: Final = 1000
-"""How many prompts are checked, at most, before any work is done."""
+"""The most prompts that are checked before any work is done."""
 
 
 def nested(role: str, part: Component) -> dict[str, Settings]:
-    """What a nested part starts from, each role below the role of the part; `within` finds the answers again."""
+    """The upstream of a nested part, each role below the role of the part; `within` finds the answers again."""
     return {f"{role}/{inner}": start for inner, start in part.upstream().items()}
 
 
@@ -233,11 +233,11 @@ def within(role: str, upstream: Mapping[str, Any]) -> dict[str, Any]:
     >>> within("reward", {"base": 1, "reward/on": 2})
     {'on': 2}
     """
-    return {name.removeprefix(f"{role}/"): got for name, got in upstream.items() if name.startswith(f"{role}/")}
+    return {name.removeprefix(f"{role}/"): answer for name, answer in upstream.items() if name.startswith(f"{role}/")}
 
 
 class Ask(Settings):
-    """Completions wanted from a language model: a stage of its own, wherever `Component.upstream` names one."""
+    """A request for completions of a language model: a stage of its own, wherever `Component.upstream` names one."""
 
     lm: LM
     prompts: Prompts
@@ -268,7 +268,7 @@ class Encoder(Component, ABC):
 
     kind = "encoder"
     fitted: ClassVar[bool] = False
-    """Whether it learns from the training texts first; if not, ``corpus`` is empty."""
+    """True where it learns from the training texts first; if not, ``corpus`` is empty."""
 
     shards: int = Field(
         1, ge=1, le=4096, description="stages that embed side by side; another number moves the last bits"
@@ -283,7 +283,7 @@ class Encoder(Component, ABC):
         """
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
-        """What it would read of texts, for an estimate before a run; None where that is not quick to know."""
+        """The tokens that it would read of texts, for an estimate before a run; None where that is slow to know."""
         return None
 
 
@@ -292,9 +292,9 @@ class Method(Component, ABC):
 
     kind = "method"
     seeded: ClassVar[bool] = True
-    """Whether another seed gives another reward; if not, one run stands for all seeds."""
+    """True where another seed gives another reward; if not, one run stands for all seeds."""
     reads_vectors: ClassVar[bool] = True
-    """Whether a score needs the texts' vectors; if not, `score` may be given ones of no dimension."""
+    """True where a score needs the texts' vectors; if not, `score` may get vectors of no dimension."""
 
     resources: Needs = None
 
@@ -317,7 +317,7 @@ class Method(Component, ABC):
         return frozenset()
 
     def stack(self) -> Hashable:
-        """Runs of equal value here, and of equal data and settings, are fitted by one `fit_many`; None: alone."""
+        """A value that is equal for runs that one `fit_many` fits, given equal data and settings; None: alone."""
         return None
 
     @classmethod
@@ -337,18 +337,18 @@ class Schedule(Component, ABC):
 
 
 class Detector(Component, ABC):
-    """Which pairs are failures now."""
+    """A rule that decides which pairs are failures now."""
 
     kind = "detector"
     by_step: ClassVar[bool] = True
-    """Whether a batch is enough for it; if not, failures are mined by round, from all pairs."""
+    """True where a batch is enough for it; if not, failures are mined by round, from all pairs."""
 
     @abstractmethod
     def failures(self, signal: Signal) -> Tensor:
         """A mask ``[..., n]`` of the pairs that are failures, from what the reward says of them now."""
 
     def score(self, signal: Signal) -> Tensor:
-        """How surely each pair is a failure ``[..., n]``, higher is surer; by default the negative margin."""
+        """The certainty that each pair is a failure ``[..., n]``, higher is surer; by default the negative margin."""
         return -signal.margin
 
     def truths(self) -> frozenset[str]:
@@ -357,7 +357,7 @@ class Detector(Component, ABC):
 
 
 RECOVERED_REWARD: Final = "recovered reward"
-"""The role of the judge that stands for the reward of a cell; its fields are what a plan knows of one."""
+"""The role of the judge that stands for the reward of a cell; its fields are those that a plan knows of a reward."""
 
 
 class Recovered(NamedTuple):
@@ -374,7 +374,7 @@ class Evaluator(Component, ABC):
 
     kind = "evaluator"
     metrics: ClassVar[tuple[Metric, ...]] = ()
-    """What it says of each number that it gives; a property where names depend on its fields."""
+    """The declaration of each number that it gives; a property where names depend on its fields."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
     resources: Needs = None
@@ -392,7 +392,7 @@ class Evaluator(Component, ABC):
 
     @classmethod
     def takes(cls) -> bool:
-        """Whether `of` takes anything."""
+        """True where `of` takes anything."""
         return cls.of is not Evaluator.of
 
     def needs(self) -> frozenset[str]:

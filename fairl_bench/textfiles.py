@@ -1,4 +1,4 @@
-"""One reading of a file of JSON lines or CSV, whoever reads it: refused in a sentence, or read in one way.
+"""Reads files of JSON lines and CSV in one way for all readers; what cannot be read is refused in a sentence.
 
 Only regular files, so that none keeps its reader waiting; only UTF-8; no name twice in a row or a header; every cell is
 the text that stands there, be it ``NA`` or ``null``, and as long as it is.
@@ -36,7 +36,7 @@ def opened(path: Path | str) -> BufferedReader:
     """A file's bytes.  Raises `DataError` for what is not there or no file, such as a pipe, without waiting for it."""
     try:
         mode = Path(path).stat().st_mode
-        kind = next((name for of, name in _KINDS.items() if of(mode)), None)
+        kind = next((name for is_kind, name in _KINDS.items() if is_kind(mode)), None)
         if kind is not None:
             raise DataError(f"{path} cannot be read: it is {kind}; write its content to a file and name that")
         return Path(path).open("rb")
@@ -67,7 +67,7 @@ def lines(path: Path | str, *, unpack: bool = False) -> Iterator[tuple[int, str]
 
 
 def _unpacked(file: BinaryIO, suffix: str) -> AbstractContextManager[BinaryIO]:
-    """What is in a compressed file; any other one as it is."""
+    """The content of a compressed file; any other file as it is."""
     import bz2
     import gzip
     import lzma
@@ -78,11 +78,12 @@ def _unpacked(file: BinaryIO, suffix: str) -> AbstractContextManager[BinaryIO]:
         ".xz": lzma.open,
         ".zst": _zst,
     }
-    found: AbstractContextManager[BinaryIO] = unpack.get(suffix, nullcontext)(file)
-    return found
+    content: AbstractContextManager[BinaryIO] = unpack.get(suffix, nullcontext)(file)
+    return content
 
 
 def _zst(file: BinaryIO) -> Any:
+    """The content of a file compressed by zstd.  Raises `DataError` where that cannot be read here."""
     try:
         zstandard = import_module("zstandard")  # no part of the installation
     except ImportError as error:
@@ -114,7 +115,7 @@ def parsed(text: str | bytes) -> Any:
 
 
 def twice(names: Sequence[str]) -> str | None:
-    """The first name that stands there once more.
+    """The first name that occurs a second time.
 
     >>> twice(["a", "b", "a"])
     'a'
@@ -128,6 +129,7 @@ def twice(names: Sequence[str]) -> str | None:
 
 
 def _without_repetition(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The entries of a JSON object.  Raises `ValueError` where a name stands twice."""
     entries = dict(pairs)
     if len(entries) < len(pairs):
         raise ValueError(f"the name {shown(twice([name for name, _ in pairs]))} stands twice")
@@ -135,6 +137,7 @@ def _without_repetition(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
+    """The number of a JSON text.  Raises `ValueError` where it is infinite."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"{text[:20]} is too large for a number")
@@ -142,6 +145,7 @@ def _finite(text: str) -> float:
 
 
 def _no_number(constant: str) -> None:
+    """Raise `ValueError` for ``NaN`` and ``Infinity``."""
     raise ValueError(f"{constant} is not a number")
 
 
@@ -162,6 +166,7 @@ def json_objects(path: Path | str, *, unpack: bool = False) -> Iterator[tuple[in
 
 
 def _json(value: object) -> str:
+    """A value as JSON has it."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -195,8 +200,8 @@ def number_of(text: str) -> float | None:
     >>> number_of("1e-3"), number_of(" 2. "), number_of("1_000"), number_of("inf"), number_of("1e999")
     (0.001, 2.0, None, None, None)
     """
-    found = float(text) if _NUMBER.fullmatch(text.strip(" \t")) else float("nan")
-    return found if abs(found) < float("inf") else None
+    number = float(text) if _NUMBER.fullmatch(text.strip(" \t")) else float("nan")
+    return number if abs(number) < float("inf") else None
 
 
 def whole_of(text: str) -> int | None:
@@ -240,6 +245,7 @@ def _cells(path: Path | str, reader: Any) -> Iterator[tuple[int, list[str]]]:
 def _named(
     path: Path | str, names: Sequence[str], rows: Iterator[tuple[int, list[str]]]
 ) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows by the names of their cells.  Raises `DataError` where the cells are not as many."""
     last = None
     for number, cells in rows:
         if len(cells) != len(names):

@@ -1,1 +1,1 @@
-"""How a study becomes finished artefacts: the plan of its stages, their keys, and the doing of what is missing."""
+"""Makes finished artefacts of a study: the plan of its stages, their keys, and the work on those that are missing."""

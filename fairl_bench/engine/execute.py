@@ -17,12 +17,12 @@ from fairl_bench.values.stage import Stage
 _ORDER = {name: number for number, name in enumerate(STAGE_KINDS)}
 
 TRIES = 3
-"""How often one artefact is made again because it was damaged."""
+"""The number of times that one artefact is made again because it was damaged."""
 
 
 @dataclass
 class Outcome:
-    """What happened to the stages of a plan: which were done, and why others were not."""
+    """The stages of a plan that were done, and the reasons why others were not."""
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # key -> title and reason
@@ -125,7 +125,7 @@ class _Pass:
         self.damaged: dict[str, DamagedArtefact] = {}
 
     def run(self) -> list[DamagedArtefact]:
-        """Do the jobs; the damaged artefacts that were found, once each."""
+        """Do the jobs, and return the damaged artefacts that were found, once each."""
         while self.waiting or self.running:
             self._begin_ready_jobs()
             if not self.running:  # what is left needs something damaged

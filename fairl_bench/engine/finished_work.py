@@ -1,4 +1,4 @@
-"""What a store holds of a plan, as the plain values that results are written from."""
+"""Collects what a store holds of a plan, as the plain values that results are written from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SELECTED: Final = ("kept_epoch", "admissible_from")
 
 
 def finished_run(suite: Suite, plan: Plan, worker: Worker, outcome: Outcome, part: Plan | None = None) -> FinishedRun:
-    """What is finished of a plan; ``part`` is the part of it that was asked for, where that is not all."""
+    """The finished parts of a plan; ``part`` is the part of it that was asked for, where that is not all."""
     work = _Work(suite, plan, worker, part)
     return FinishedRun(
         worlds=list(work.worlds.values()),
@@ -47,7 +47,7 @@ def finished_run(suite: Suite, plan: Plan, worker: Worker, outcome: Outcome, par
 
 
 def rows_of(plan: Plan, outcome: Outcome) -> dict[Row, Runs]:
-    """What each row of a table should rest on."""
+    """The runs that each row of a table should rest on."""
     lost = outcome.lost()
     rows: dict[Row, list[Cell]] = {}
     for cell in plan.cells:
@@ -83,11 +83,12 @@ class _Work:
                 yield {"key": key, "kind": stage.kind, "computed": key in done, **self.manifest(key)["facts"]}
 
     def _world(self, world: WorldKeys) -> FinishedWorld:
+        """The finished parts of a world."""
         texts = {name: self.stored(key) for name, key in world.texts().items()}
         return FinishedWorld(world.of, self.stored(world.split), texts, world in self.wanted)
 
     def cell(self, cell: Cell) -> FinishedCell:
-        """What is there of a cell."""
+        """The finished parts of a cell."""
         return FinishedCell(
             place=Coordinates.of(cell.world, cell.run),
             world=self.worlds[cell.inputs],
@@ -109,9 +110,9 @@ class _Work:
             run = cell.run._replace(seed=seed)
             for measure in measures:
                 part = f"{measure.slice}:{self.baseline}" if measure.slice in (MISRANKED, NEAR_TIE) else measure.slice
-                place = Coordinates.of(cell.world, run, measure.data, measure.truth, part)
+                coordinates = Coordinates.of(cell.world, run, measure.data, measure.truth, part)
                 value = (measure.metric, measure.value, measure.n)
-                yield Record.at(place, self.suite, *value, note=measure.note, stage=key)
+                yield Record.at(coordinates, self.suite, *value, note=measure.note, stage=key)
 
     def _measured(self, cell: Cell) -> Iterator[tuple[int | None, str, Sequence[Measure]]]:
         """The seed, the stage and the numbers of everything that is finished of a cell."""
@@ -131,6 +132,7 @@ class _Work:
         ]
 
     def _evidence(self, cell: Cell) -> Iterator[Stored[pa.Table]]:
+        """The rows that a cell's measures were judged by, as far as they are kept."""
         for key in cell.measures:
             if self.has(key) and EVIDENCE in self.manifest(key)["files"]:
                 yield Stored(key, True, partial(self._evidence_rows, key))
@@ -143,7 +145,7 @@ class _Work:
     # --- rewards
 
     def _reward(self, cell: Cell) -> FinishedReward | None:
-        """What a cell's reward is made of; None where its encoder starts from what cannot be kept."""
+        """The parts of a cell's reward; None where its encoder starts from what cannot be kept."""
         stage = self.plan.stages[cell.reward]
         embeddings = self._embeddings(stage)
         models = embeddings.upstream()
@@ -171,6 +173,7 @@ class _Work:
         return stage if stage.parts else self.plan.stages[stage.shards()[0]]
 
     def _model(self, key: str) -> FinishedModel:
+        """A language model that a reward starts from."""
         path = self.store.path(key)
         return FinishedModel(
             path=str(path),
@@ -180,14 +183,14 @@ class _Work:
         )
 
     def _model_is_there(self, key: str) -> bool:
-        """Whether a language model is there still: once all is embedded, nobody but a reward used elsewhere asks."""
+        """True where a language model is still there: once all is embedded, only a reward used elsewhere needs it."""
         try:
             return self.has(key) and self._model_folder(key).is_dir()
         except DataError:
             return False
 
     def _model_folder(self, key: str) -> Path:
-        """Where a language model lies: in the store, or where its artefact says."""
+        """The folder of a language model: in the store, or where its artefact says."""
         folder = self.store.path(key)
         if not (folder / PLACE).exists():
             return folder  # not loaded: that would read all of it

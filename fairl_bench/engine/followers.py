@@ -63,13 +63,14 @@ class Followers:
         self._finished(keep_warnings)
 
     def _finished(self, keep_warnings: Callable[[Sequence[str]], None], interruption: str = "") -> None:
+        """Call the plugins because the run has ended."""
         before = len(self.outcome.warnings)
         self._call(FINISHED, run=self._summary(interruption))
         if len(self.outcome.warnings) > before:
             keep_warnings(self.outcome.warnings)
 
     def _summary(self, interruption: str) -> RunFinished:
-        """What plugins are given at the end of a run."""
+        """The summary of a run that plugins get at its end."""
         outcome = self.outcome
         return RunFinished(
             suite=self.suite.name,
@@ -97,16 +98,16 @@ class Followers:
                 self._call(STAGE, stage=finished)
 
     def _stage(self, stage: Stage, seconds: float) -> StageFinished | None:
-        """What plugins are given about a stage; None where its input was damaged, so that it is still to be done."""
-        what = (self.folder, stage.kind, stage.key, stage.title)
+        """The facts of a stage that plugins get; None where its input was damaged, so that it is still to be done."""
+        identity = (self.folder, stage.kind, stage.key, stage.title)
         if (failure := self.outcome.failed.get(stage.key)) is not None:
-            return StageFinished(*what, seconds, {}, failure.removeprefix(f"{stage.title}: "))
+            return StageFinished(*identity, seconds, {}, failure.removeprefix(f"{stage.title}: "))
         try:
             facts: dict[str, Any] = self.store.manifest(stage.key)["facts"]
         except DamagedArtefact:
             return None
         more = {name: value for name, value in facts.items() if name not in ("title", "seconds")}
-        return StageFinished(*what, facts.get("seconds", seconds), more)
+        return StageFinished(*identity, facts.get("seconds", seconds), more)
 
     def _call(self, hook: str, **value: object) -> None:
         """Call a hook of every plugin; one that raises is not called again."""

@@ -26,14 +26,14 @@ def stage_key(kind: str, parts: Mapping[str, Any], settings: Mapping[str, Any], 
 
 
 def stage_key_of(kind: str, parts: Mapping[str, str], settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """The same from identities that are canonical JSON already: a part of 10,000 stages is written out once."""
+    """The key of a stage from identities that are canonical JSON already: those of a shared part are written once."""
     written = ",".join(f"{canonical(role)}:{part}" for role, part in sorted(parts.items()))
     others = f'"parts":{{{written}}},"schema":{SCHEMA},"settings":{canonical(settings)},"stage":{canonical(kind)}'
     return hashlib.sha256(f'{{"inputs":{canonical(inputs)},{others}}}'.encode()).hexdigest()
 
 
 def identity(part: Component, registry: Registry) -> dict[str, Any]:
-    """What a part contributes to a key: its name, its plugin, its identity fields and what it reads."""
+    """The content of a key that is of one part: its name, its plugin, its identity fields and what it reads."""
     plugin = registry.plugin_of(part.kind, part.use)
     return {
         "use": part.use,
@@ -64,6 +64,7 @@ def answering(settings: Settings) -> dict[str, Any]:
 
 
 def _fields(part: BaseModel, registry: Registry) -> dict[str, Any]:
+    """The fields of a part that belong to its identity."""
     return {
         name: _value(getattr(part, name), registry)
         for name, field in type(part).model_fields.items()
@@ -72,6 +73,7 @@ def _fields(part: BaseModel, registry: Registry) -> dict[str, Any]:
 
 
 def _value(value: object, registry: Registry) -> Any:
+    """A value of a field as a key has it."""
     if isinstance(value, FilePath):  # by its content: its place does not matter
         return {"sha256": file_digest(Path(value))}
     if isinstance(value, Component):

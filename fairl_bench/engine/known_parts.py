@@ -1,4 +1,4 @@
-"""What a plan asks of its parts again and again: spec, identity and resources, worked out once for equal parts."""
+"""The spec, identity and resources of parts, computed once for equal parts of a plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fairl_bench.suite.read import Study
 
 
 class KnownPart(NamedTuple):
-    """What a stage says of its part."""
+    """The spec, identity and resources of a part, as stages have them."""
 
     part: Component  # kept, so that no other part gets its number
     spec: dict[str, Any]
@@ -32,13 +32,13 @@ class KnownParts:
         self._by_spec: dict[str, KnownPart] = {}
 
     def about(self, part: Component) -> KnownPart:
-        """What is known of a part; equal ones share it."""
+        """The facts of a part; equal parts share them."""
         if (known := self._by_number.get(id(part))) is None:
             plain = part.plain()
             spec = part.kind + canonical(plain)
-            if (same := self._by_spec.get(spec)) is None:
-                same = self._by_spec[spec] = KnownPart(part, plain, self._identity(part), needs([part]))
-            known = self._by_number[id(part)] = same._replace(part=part)
+            if (equal := self._by_spec.get(spec)) is None:
+                equal = self._by_spec[spec] = KnownPart(part, plain, self._identity(part), needs([part]))
+            known = self._by_number[id(part)] = equal._replace(part=part)
         return known
 
     def _identity(self, part: Component) -> str:

@@ -1,4 +1,4 @@
-"""What a run will do: the stages, each with its key, and the worlds and cells that they serve."""
+"""The plan of a run: the stages, each with its key, and the worlds and cells that they serve."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cell(Coordinates):
     reward: str
     scores: str
     measures: tuple[str, ...]
-    inputs: WorldKeys  # what it learns from and is judged on
+    inputs: WorldKeys  # the texts that it learns from and is judged on
     slices: tuple[tuple[int | None, str], ...] = ()  # seed of the baseline, key of its slices' measures
 
     def judged(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""From a study to its plan: the stages that answer it, and the cells that they serve."""
+"""Makes the plan of a study: the stages that answer it, and the cells that they serve."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plan(study: Study) -> Plan:
 
 @dataclass(frozen=True)
 class _Data:
-    """What all methods learn from and are judged on: one model's world through one encoder."""
+    """The data that all methods learn from and are judged on: one model's world through one encoder."""
 
     model: Named[Source]
     encoder: Named[Encoder]
@@ -66,7 +66,7 @@ class _Run:
 
     @cached_property
     def title(self) -> str:
-        """What its stages are called."""
+        """The title of its stages."""
         return run_title(self.method.name, self.data.model.name, self.data.world.of.replicate, self.seed)
 
 
@@ -99,7 +99,7 @@ class _Planner:
     # --- data
 
     def world(self, model: Named[Source], replicate: int) -> WorldKeys:
-        """The pairs of a model in one replicate, their split and the test sets."""
+        """The keys of a model's pairs in one replicate, of their split and of the test sets."""
         pairs = self.examples("source", model.name, model.part, replicate)
         title, settings = Splits.title(model.name, replicate), {**self.suite.split.plain(), "replicate": replicate}
         split = self.stages.add(NewStage(Splits, title, {}, settings, {"pairs": pairs}, run_time={"reads": ()}))
@@ -112,14 +112,15 @@ class _Planner:
     def note_what_is_read(self, split: str) -> None:
         """Note in the stage of a split which of its parts are read, here or in a variant before."""
         needed = {name for part in self.suite.evaluate for name in part.needs() if name in PAIRS}
-        if self.suite.training.stop is not None and any(one.part.stack() is not None for one in self.suite.methods):
+        stacked = any(method.part.stack() is not None for method in self.suite.methods)
+        if stacked and self.suite.training.stop is not None:
             needed.add("pairs/validation")
         stage = self.stages.stages[split]
         reads = sorted({*stage.settings["reads"], *(name.partition("/")[2] for name in needed)})
         self.stages.stages[split] = replace(stage, settings={**stage.settings, "reads": reads})
 
     def vectors(self, model: Named[Source], encoder: Named[Encoder], world: WorldKeys) -> dict[str, str]:
-        """The embeddings of every data set, by name."""
+        """The keys of the embeddings of every data set, by name."""
         embed = {"pairs": model.part.embed}
         return {
             name: self.embeddings(encoder, texts, embed.get(name, "completion"), world)
@@ -127,7 +128,7 @@ class _Planner:
         }
 
     def embeddings(self, encoder: Named[Encoder], examples: str, embed: str, world: WorldKeys) -> str:
-        """The vectors of one data set; a fitted encoder reads the training pairs too."""
+        """The key of the vectors of one data set; a fitted encoder reads the training pairs too."""
         corpus = {"pairs": world.pairs, "split": world.split} if encoder.part.fitted else {}
         title = TextVectors.title(self.stages.stages[examples].title, encoder.name)
         inputs = {"examples": examples, **corpus, **self.upstream(encoder.part, encoder.name, world.of.replicate)}
@@ -137,13 +138,13 @@ class _Planner:
     # --- parts that are stages of their own
 
     def examples(self, role: str, name: str, part: Source | TestSet, replicate: int) -> str:
-        """The texts of a source or test set; a file gives the same ones in every replicate."""
+        """The key of the texts of a source or test set; a file gives the same ones in every replicate."""
         return self.made(JudgedTexts, role, part, JudgedTexts.title(part, name), name, replicate)
 
     def made(
         self, kind: type[StageKind[Any, Any]], role: str, part: Component, title: str, model: str, replicate: int
     ) -> str:
-        """The answer of a part by itself, made once a replicate where it draws anything, after its upstream."""
+        """The key of a part's own answer, made once a replicate where it draws anything, after its upstream."""
         if part.draws():
             title, settings = f"{title}, replicate {replicate}", {"replicate": replicate}
         else:
@@ -151,11 +152,11 @@ class _Planner:
         return self.stages.add(NewStage(kind, title, {role: part}, settings, self.upstream(part, model, replicate)))
 
     def upstream(self, part: Component, model: str, replicate: int) -> dict[str, str]:
-        """The stages of what a part starts from, by role."""
-        return {UPSTREAM + role: self.before(role, one, model, replicate) for role, one in part.upstream().items()}
+        """The keys of the stages that a part starts from, by role."""
+        return {UPSTREAM + role: self.before(role, start, model, replicate) for role, start in part.upstream().items()}
 
     def before(self, role: str, start: Settings, model: str, replicate: int) -> str:
-        """The stage of a language model, of completions or of another source's pairs; or one that is there already."""
+        """The key of a language model, of completions or of another source's pairs, made now or there already."""
         if isinstance(start, Artefact):
             return start.key
         if isinstance(start, Ask):
@@ -169,21 +170,21 @@ class _Planner:
         what = "a part can start from a language model, completions or a source, not from"
         raise PluginError(f"{model}: {what} {start!r}")
 
-    def completions(self, role: str, asked: Ask, model: str, replicate: int) -> str:
-        """Completions of one language model."""
+    def completions(self, role: str, ask: Ask, model: str, replicate: int) -> str:
+        """The key of completions of one language model."""
         settings = {
-            "n": asked.n,
-            "each": asked.each,
-            "sampling": asked.sampling.plain(),
-            "voice": asked.voice,
-            "occasion": asked.occasion,
+            "n": ask.n,
+            "each": ask.each,
+            "sampling": ask.sampling.plain(),
+            "voice": ask.voice,
+            "occasion": ask.occasion,
             "replicate": replicate,
         }
-        parts = {"lm": asked.lm, "prompts": asked.prompts}
+        parts = {"lm": ask.lm, "prompts": ask.prompts}
         title = LanguageModelCompletions.title(model, role, replicate)
-        inputs = {f"{UPSTREAM}lm": self.before("lm", asked.lm, model, replicate)}
+        inputs = {f"{UPSTREAM}lm": self.before("lm", ask.lm, model, replicate)}
         new = NewStage(LanguageModelCompletions, title, parts, settings, inputs)
-        return self.stages.add_sharded(new, CompletionsShard, min(asked.shards, asked.n))
+        return self.stages.add_sharded(new, CompletionsShard, min(ask.shards, ask.n))
 
     # --- runs
 
@@ -195,13 +196,13 @@ class _Planner:
                 yield self.cell(self.fitted(_Run(data, method, seed)), baseline)
 
     def baseline(self, data: _Data) -> list[_Fitted]:
-        """Each run of the method whose failures are the slices; empty where there are none."""
+        """The runs of the method whose failures are the slices; empty where there are none."""
         name = self.suite.slices.baseline if self.suite.slices else None
-        named = [method for method in self.suite.methods if method.name == name]
-        return [self.fitted(_Run(data, method, seed)) for method in named for seed in self.suite.seeds_of(method)]
+        methods = [method for method in self.suite.methods if method.name == name]
+        return [self.fitted(_Run(data, method, seed)) for method in methods for seed in self.suite.seeds_of(method)]
 
     def fitted(self, run: _Run) -> _Fitted:
-        """A run's reward and what it scores."""
+        """A run with the keys of its reward and of its scores."""
         data, world, method = run.data, run.data.world, run.method.part
         settings = {"replicate": world.of.replicate, "seed": run.seed, **self.training}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": data.vectors["pairs"]}
@@ -213,13 +214,16 @@ class _Planner:
         return _Fitted(run, reward, self.stages.add(NewStage(Scores, run.title, {"method": method}, {}, read)))
 
     def cell(self, fitted: _Fitted, baseline: list[_Fitted]) -> Cell:
-        """The cell of a run, with all that is measured of it."""
+        """The cell of a run, with the keys of all that is measured of it."""
         run, data = fitted.run, fitted.run.data
-        measures = tuple(self.measures(fitted, self.given(part, fitted)) for part in self.suite.evaluate)
+        measures = tuple(self.measures(fitted, self.with_reward(part, fitted)) for part in self.suite.evaluate)
         slices = tuple(
-            (run.seed if other.run.seed is None else other.run.seed, self.measures(fitted, part, other.scores))
-            for other in baseline
-            if None in (run.seed, other.run.seed) or run.seed == other.run.seed
+            (
+                run.seed if baseline_run.run.seed is None else baseline_run.run.seed,
+                self.measures(fitted, part, baseline_run.scores),
+            )
+            for baseline_run in baseline
+            if None in (run.seed, baseline_run.run.seed) or run.seed == baseline_run.run.seed
             for part in self.suite.evaluate
             if set(part.data) & set(PAIRS)
         )
@@ -239,7 +243,7 @@ class _Planner:
         )
 
     def measures(self, fitted: _Fitted, evaluator: Evaluator, baseline: str | None = None) -> str:
-        """The numbers of a run; with the scores of a baseline, those on its failures."""
+        """The key of the numbers of a run; with the scores of a baseline, of those on its failures."""
         world, run = fitted.run.data.world, fitted.run
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
@@ -252,8 +256,8 @@ class _Planner:
         title = Measures.title(evaluator.use, run.title, sliced=bool(settings))
         return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
 
-    def given(self, evaluator: Evaluator, fitted: _Fitted) -> Evaluator:
-        """The evaluator; with the reward of this run, where it asks more of it than its scores."""
+    def with_reward(self, evaluator: Evaluator, fitted: _Fitted) -> Evaluator:
+        """The evaluator, with the reward of this run where it asks more of it than its scores."""
         if not evaluator.takes():
             return evaluator
         data, run = fitted.run.data, fitted.run
@@ -270,12 +274,12 @@ class _Planner:
 
 
 def _takes_rewards(suite: Suite) -> bool:
-    """Whether an evaluator asks more of a reward than its scores."""
+    """True where an evaluator asks more of a reward than its scores."""
     return any(evaluator.takes() for evaluator in suite.evaluate)
 
 
 def _stack(method: Method, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> tuple[object, ...] | None:
-    """What runs that are fitted together have in common; None for a method that is fitted alone."""
+    """The value that runs which are fitted together share; None for a method that is fitted alone."""
     stack = method.stack()
     if stack is None:
         return None

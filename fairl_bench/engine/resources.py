@@ -18,18 +18,18 @@ def needs(parts: Iterable[Component]) -> dict[str, Any]:
 
     Its limits are those of its outer parts: the time is theirs.
     """
-    own = list(parts)
-    outer = [asked for part in own if (asked := _resources(part))]
-    every = [asked for part in own for inner in _within(part) if (asked := _resources(inner))]
-    if not every:
+    outermost = list(parts)
+    of_outermost = [resources for part in outermost if (resources := _resources(part))]
+    of_all = [resources for part in outermost for inner in _within(part) if (resources := _resources(inner))]
+    if not of_all:
         return {}
-    memory = [asked.memory for asked in every if asked.memory]
-    limit = [asked.memory_limit for asked in outer if asked.memory_limit]
+    memory = [resources.memory for resources in of_all if resources.memory]
+    limit = [resources.memory_limit for resources in of_outermost if resources.memory_limit]
     return Resources(
-        num_cpus=max(asked.num_cpus for asked in every),
-        num_gpus=max(asked.num_gpus for asked in every),
+        num_cpus=max(resources.num_cpus for resources in of_all),
+        num_gpus=max(resources.num_gpus for resources in of_all),
         memory=max(memory, key=size_in_bytes, default=None),
-        time_limit=max((asked.time_limit for asked in outer if asked.time_limit), default=None),
+        time_limit=max((resources.time_limit for resources in of_outermost if resources.time_limit), default=None),
         memory_limit=max(limit, key=size_in_bytes, default=None),
     ).plain()
 
@@ -69,7 +69,7 @@ def of_job(job: Sequence[Stage]) -> Resources:
 
 
 def limited(stages: Iterable[Stage]) -> bool:
-    """Whether any stage has a limit."""
+    """True where a stage has a limit."""
     return any(stage.resources.get(name) for stage in stages for name in ("time_limit", "memory_limit"))
 
 

@@ -1,4 +1,4 @@
-"""Long work in shards that need nothing of one another: which rows each of them has."""
+"""The rows that each shard of a long work has; shards need nothing of one another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rows_of(settings: Mapping[str, Any], n: int) -> range:
 
 
 def count_of(settings: Mapping[str, Any], n: int) -> int:
-    """How many rows these are, however many: the length of a `range` ends at 2^63.
+    """The number of these rows, however many: the length of a `range` ends at 2^63.
 
     >>> count_of({"shard": 1, "shards": 2}, 10**30)
     500000000000000000000000000000

@@ -32,6 +32,7 @@ def slices_of(scored: Scored, baseline: Floats, near_tie: float) -> dict[str, Sc
 
 
 def _only(scored: Scored, rows: np.ndarray) -> Scored:
+    """The scored examples of these rows."""
     return Scored(scored.examples.take(rows), scored.reward[rows])
 
 

@@ -36,15 +36,15 @@ def divided(examples: Examples, settings: Mapping[str, Any]) -> Split:
     """The split of a stage's settings.  Raises `DataError` for a part that is read and is empty, and says why."""
     shares = {name: settings[name] for name in ("test", "validation")}
     split = split_pairs(examples, settings["by"], **shares, rng=stream("split", settings["replicate"]))
-    asked = {"train": True} | {name: share > 0 and name in settings["reads"] for name, share in shares.items()}
-    for name, needed in asked.items():
+    is_needed = {"train": True} | {name: share > 0 and name in settings["reads"] for name, share in shares.items()}
+    for name, needed in is_needed.items():
         if needed and not len(split.rows(name)):
             raise DataError(_empty(name, examples, split, settings))
     return split
 
 
 def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, Any]) -> str:
-    """Why a part is empty, and what to do."""
+    """The sentence on a part that is empty: why, and what to do."""
     sizes = group_sizes(examples, settings["by"])
     n, dropped, by = int(sizes.sum()), split.counts()["dropped"], settings["by"]
     together = {"auto": "group, prompt or rejected text", "text": "rejected text"}.get(by, by)
@@ -63,12 +63,12 @@ def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, A
 
 
 def group_sizes(examples: Examples, by: Literal["auto", "group", "prompt", "text"]) -> Rows:
-    """How many pairs each group holds that a split must not divide, the largest first."""
+    """The sizes of the groups that a split must not divide, in pairs, the largest first."""
     return np.sort(np.bincount(codes(_names(examples, by))))[::-1].astype(np.int64)
 
 
 def _names(examples: Examples, by: str) -> list[str | int]:
-    """What each pair is grouped by; its own number where that is empty."""
+    """The name that each pair is grouped by; its own number where that is empty."""
     preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
     names = {
         "group": [examples.group[i] for i in preferred],

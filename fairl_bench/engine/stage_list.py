@@ -41,7 +41,7 @@ class StageList:
         self.asked = 0  # a shared stage counts each time
 
     def add(self, new: NewStage) -> str:
-        """Add a stage, or find the equal one; its key.  Raises `SuiteError` where there are too many."""
+        """Add a stage unless an equal one is there; returns its key.  Raises `SuiteError` where there are too many."""
         self.asked += 1
         if self.asked > self.most:
             raise SuiteError(
@@ -49,13 +49,13 @@ class StageList:
                 "allows; take fewer cells, evaluators, test sets or shards, or raise that limit",
                 *self.where,
             )
-        known = {role: self.parts.about(part) for role, part in new.parts.items()}
-        identities = {role: part.identity for role, part in known.items()}
+        known_parts = {role: self.parts.about(part) for role, part in new.parts.items()}
+        identities = {role: part.identity for role, part in known_parts.items()}
         key = stage_key_of(new.kind.name, identities, new.settings, new.inputs)
         if key not in self.stages:
-            specs = {role: part.spec for role, part in known.items()}
-            alone = next(iter(known.values())) if len(known) == 1 else None
-            resources = alone.resources if alone else needs(new.parts.values())
+            specs = {role: part.spec for role, part in known_parts.items()}
+            single_part = next(iter(known_parts.values())) if len(known_parts) == 1 else None
+            resources = single_part.resources if single_part else needs(new.parts.values())
             stack = None if new.stack is None else (new.stack, canonical(resources))
             settings = {**new.settings, **new.run_time}
             self.stages[key] = Stage(new.kind.name, key, new.title, specs, settings, new.inputs, stack, resources)
@@ -74,8 +74,8 @@ class StageList:
         """
         if shards == 1:
             return self.add(new)
-        each: dict[str, str] = {}
+        shard_keys: dict[str, str] = {}
         for i in range(shards):
             title, settings = f"{new.title}, shard {i + 1} of {shards}", {**new.settings, "shard": i, "shards": shards}
-            each[f"{SHARD}{i}"] = self.add(new._replace(kind=shard, title=title, settings=settings))
-        return self.add(new._replace(parts={}, inputs={**each, **merging}))
+            shard_keys[f"{SHARD}{i}"] = self.add(new._replace(kind=shard, title=title, settings=settings))
+        return self.add(new._replace(parts={}, inputs={**shard_keys, **merging}))

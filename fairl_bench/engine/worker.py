@@ -40,7 +40,7 @@ class Worker:
             raise
 
     def _keep(self, answer: Answer[Any], started: float, read: ReadLog) -> None:
-        """Write an answer into the store, with what there is to know about its work."""
+        """Write an answer into the store, with the facts of its work."""
         end_forked_copy()
         refuse_loose_imports()
         stage, kind = answer.stage, STAGE_KINDS[answer.stage.kind]

@@ -34,13 +34,14 @@ class BestOfN(ReportFigure):
 
 
 class _Numbers(NamedTuple):
-    """By row and n the true rewards of all runs, and by n the most that best-of-n can be from its base."""
+    """The true rewards of all runs by row and n, and by n the largest distance of best-of-n from its base."""
 
     rewards: Mapping[Row, Mapping[int, Sequence[float]]]
     bound: Mapping[int, float]
 
 
 def _numbers(records: Iterable[Record], data: str) -> _Numbers:
+    """The numbers of best-of-n on some data."""
     rewards: dict[Row, dict[int, list[float]]] = {}
     bound: dict[int, float] = {}
     for record in records:
@@ -76,7 +77,7 @@ def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figu
 
 
 def _panel(axis: Axes, numbers: _Numbers, order: Sequence[Row], model: str, rows: Sequence[Row]) -> None:
-    """The lines of one model, with n on the upper axis."""
+    """Draw the lines of one model, with n on the upper axis."""
     labels, bound, ends = labels_of(order), numbers.bound, []
     for row in order:
         counts = sorted(set(numbers.rewards[row]) & set(bound)) if row.model == model else ()

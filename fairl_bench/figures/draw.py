@@ -22,15 +22,15 @@ def _drawn(parts: Iterable[ReportFigure], material: Material, guard: ViewGuard) 
     """Each figure, under the name of its files, with the part that has drawn it."""
     drawn: list[tuple[ReportFigure, Drawn]] = []
     for part in parts:
-        made: list[Drawn] = []
+        of_part: list[Drawn] = []
         with guard.call(part.kind, part.use):
-            made = list(map(_checked, part.figures(material)))
-        for figure in made:
+            of_part = list(map(_checked, part.figures(material)))
+        for figure in of_part:
             if guard.may_call(part.kind, part.use, figure.name, [other.name for _, other in drawn]):
                 drawn.append((part, figure))
     no_name = alike(figure.name for _, figure in drawn)
-    for (part, figure), other in zip(drawn, no_name, strict=True):
-        yield part, _renamed(figure) if other else figure
+    for (part, figure), is_unusable in zip(drawn, no_name, strict=True):
+        yield part, _renamed(figure) if is_unusable else figure
 
 
 def _checked(figure: object) -> Drawn:
@@ -45,7 +45,7 @@ def _checked(figure: object) -> Drawn:
 
 
 def _renamed(figure: Drawn) -> Drawn:
-    """A figure whose files cannot have its name, under one that they can have."""
+    """A figure whose name no file can have, under one that a file can have."""
     return figure._replace(name=distinct(figure.name, hashlib.sha256(figure.title.encode()).hexdigest()))
 
 

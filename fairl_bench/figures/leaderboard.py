@@ -50,13 +50,13 @@ class BySelection(ReportFigure):
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One for each leaderboard; none where variants differ by anything but their rule."""
         for _, table in leaderboards(material):
-            alone = _selections_alone({row.variant for row in material.records})
-            if alone and (figure := by_selection(table, material.metrics)) is not None:
+            rules_alone = _selections_alone({row.variant for row in material.records})
+            if rules_alone and (figure := by_selection(table, material.metrics)) is not None:
                 yield Drawn("selections", "Each method under each rule for the kept epoch", figure)
 
 
 def _selections_alone(variants: set[str]) -> bool:
-    """Whether variants differ by their rule for the kept epoch, and by nothing else."""
+    """True where variants differ by their rule for the kept epoch, and by nothing else."""
     rules = set(map(selection_of, variants))
     return "" not in rules and len(rules) == len(variants)
 
@@ -101,29 +101,29 @@ def by_selection(table: Table, metrics: Metrics) -> Figure | None:
 
 
 def _side_by_side(table: Table, metrics: Metrics, axis_name: str, called: Callable[[str], str]) -> Figure | None:
-    """One panel a column, one line a method, and on it one mark for each value of an axis."""
+    """A panel for each column, a line for each method, and on it a mark for each value of an axis."""
     values = list(dict.fromkeys(str(cell[axis_name]) for cell in table.tidy))
     columns = _columns(table)
     if len(values) < 2 or not columns:
         return None
 
-    def place(cell: _Cell) -> Row:
+    def row_of(cell: _Cell) -> Row:
         return _row({**cell, axis_name: ""})
 
-    places = list(dict.fromkeys(map(place, table.tidy)))
-    shown = shown_axes(places)
-    labels = [brief(" ".join(named(one, shown))) for one in places]
+    rows = list(dict.fromkeys(map(row_of, table.tidy)))
+    shown = shown_axes(rows)
+    labels = [brief(" ".join(named(row, shown))) for row in rows]
     across = min(len(columns), _WIDEST)
     down = -(-len(columns) // across)
-    figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.9 + 0.34 * len(places)), sharey=True)
+    figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.9 + 0.34 * len(rows)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
         axis.set_title(f"{data}\n{metrics[metric].head}")
         for cell in cells.values():
             index = values.index(str(cell[axis_name]))
             step = 0.5 * (index / (len(values) - 1) - 0.5)
-            _mark(axis, places.index(place(cell)) + step, cell, index, called(values[index]))
-        axis.set_yticks(range(len(places)), labels)
-        axis.set_ylim(len(places) - 0.4, -0.6)
+            _mark(axis, rows.index(row_of(cell)) + step, cell, index, called(values[index]))
+        axis.set_yticks(range(len(rows)), labels)
+        axis.set_ylim(len(rows) - 0.4, -0.6)
     for axis in axes[len(columns) :]:
         axis.set_axis_off()
     handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
@@ -133,21 +133,22 @@ def _side_by_side(table: Table, metrics: Metrics, axis_name: str, called: Callab
 
 def _columns(table: Table) -> dict[tuple[str, str], dict[Row, _Cell]]:
     """The cells of each column that has a number."""
-    found: dict[tuple[str, str], dict[Row, _Cell]] = {}
+    cells_of: dict[tuple[str, str], dict[Row, _Cell]] = {}
     for cell in table.tidy:
         if math.isfinite(number(cell, "mean")):
-            found.setdefault((str(cell["data"]), str(cell["metric"])), {})[_row(cell)] = cell
-    return found
+            cells_of.setdefault((str(cell["data"]), str(cell["metric"])), {})[_row(cell)] = cell
+    return cells_of
 
 
 def _row(cell: _Cell) -> Row:
+    """The row of the table that a cell is in."""
     return Row(*(str(cell[axis]) for axis in Row._fields))
 
 
 def number(cell: _Cell, name: str) -> float:
     """A number of a tidy row; NaN where it has none."""
-    found = cell.get(name)
-    return float(found) if isinstance(found, int | float) else math.nan
+    value = cell.get(name)
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _ends(cell: _Cell) -> Sequence[float]:
@@ -157,6 +158,7 @@ def _ends(cell: _Cell) -> Sequence[float]:
 
 
 def _point(axis: Axes, at: float, cell: _Cell) -> None:
+    """Draw a mean with its interval."""
     if not cell:
         axis.text(0.5, at, "n/a", transform=axis.get_yaxis_transform(), ha="center", va="center", color=MUTED)
         return
@@ -168,6 +170,7 @@ def _point(axis: Axes, at: float, cell: _Cell) -> None:
 
 
 def _mark(axis: Axes, at: float, cell: _Cell, index: int, label: str) -> None:
+    """Draw a mean with its interval in the look of an axis's value."""
     style = look(index)
     if ends := _ends(cell):
         axis.plot(ends, [at, at], color=style.colour, solid_capstyle="butt")

@@ -26,7 +26,7 @@ def families() -> list[str]:
 
 
 @cache
-def _known() -> frozenset[int]:
+def _drawable() -> frozenset[int]:
     """The letters that some of `families` has."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
@@ -41,9 +41,9 @@ def spelt(text: str) -> str:
     >>> spelt("toxic ✓"), spelt("\U000e0041")
     ('toxic ✓', '\\U000e0041')
     """
-    known = _known()
+    drawable = _drawable()
     return "".join(
-        letter if ord(letter) in known or letter == "\n" else letter.encode("ascii", "backslashreplace").decode()
+        letter if ord(letter) in drawable or letter == "\n" else letter.encode("ascii", "backslashreplace").decode()
         for letter in text
     )
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def labels_of(rows: Iterable[Row]) -> dict[Row, str]:
-    """What tells each row from the others, but for its model."""
-    known = list(rows)
-    shown = [axis for axis in shown_axes(known) if axis != "model"]
-    return {row: " ".join(named(row, shown)) for row in known}
+    """The label of each row: what differs between rows, without their model."""
+    every = list(rows)
+    shown = [axis for axis in shown_axes(every) if axis != "model"]
+    return {row: " ".join(named(row, shown)) for row in every}
 
 
 def look_of(rows: Sequence[Row], row: Row) -> Look:
@@ -29,18 +29,19 @@ def look_of(rows: Sequence[Row], row: Row) -> Look:
 
 
 def _index(rows: Sequence[Row], row: Row) -> int:
-    return list(dict.fromkeys(one._replace(model="") for one in rows)).index(row._replace(model=""))
+    """The number of a row's look, the same for every model."""
+    return list(dict.fromkeys(other._replace(model="") for other in rows)).index(row._replace(model=""))
 
 
 def line_style(rows: Sequence[Row], row: Row) -> dict[str, Any]:
-    """How a row's line is drawn; where looks come round again, with open marks."""
+    """The settings of a row's line; where looks come round again, with open marks."""
     style = look_of(rows, row)
     face = "white" if _index(rows, row) // len(LOOKS) % 2 else style.colour
     return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "markerfacecolor": face}
 
 
 class End(NamedTuple):
-    """Where a line ends, and what it is called."""
+    """The end of a line, with its label."""
 
     x: float
     y: float
@@ -52,8 +53,8 @@ class End(NamedTuple):
 def line(
     axis: Axes, x: Sequence[float], values: Sequence[Sequence[float]], rows: Sequence[Row], row: Row, label: str
 ) -> End:
-    """Draw a row's mean at each ``x``, and a band from the least to the most of its values there; where it ends."""
-    style, drawn, means = look_of(rows, row), line_style(rows, row), [float(np.mean(one)) for one in values]
+    """Draw a row's mean at each ``x``, and a band from the least to the most of its values there; returns the end."""
+    style, drawn, means = look_of(rows, row), line_style(rows, row), [float(np.mean(at_x)) for at_x in values]
     axis.plot(x, means, **drawn)
     axis.fill_between(x, list(map(min, values)), list(map(max, values)), color=style.colour, alpha=0.10, linewidth=0)
     return End(float(x[-1]), means[-1], label, style, drawn)
@@ -74,7 +75,7 @@ def titled(axis: Axes, model: str, models: Sequence[str]) -> None:
 
 
 def beside(axis: Axes, ends: Sequence[End]) -> None:
-    """A mark and a label beside the end of each line, moved apart where they would overlap, with a thread to it."""
+    """Draw a mark and a label beside the end of each line, moved apart where they would overlap, with a thread."""
     bottom, top = axis.get_ylim()
     order = sorted(ends, key=lambda end: end.y)
     heights = np.array([(end.y - bottom) / (top - bottom) for end in order])
@@ -102,6 +103,6 @@ def apart(heights: Floats, gap: float) -> Floats:
             last = blocks.pop()
             blocks[-1] += last
     lowest = [float(np.mean(block)) for block in blocks for _ in block]
-    found = np.array(lowest) + gap * np.arange(len(heights))
-    raised: Floats = np.maximum(found, gap * np.arange(len(heights)))  # none below the axis
+    moved = np.array(lowest) + gap * np.arange(len(heights))
+    raised: Floats = np.maximum(moved, gap * np.arange(len(heights)))  # none below the axis
     return raised

@@ -72,15 +72,16 @@ class ProxyAgainstTruth(ReportFigure):
 
 def paths_of(records: Sequence[Record], rows: Sequence[Row]) -> dict[Row, list[_Path]]:
     """The runs of each row, in the order of the rows."""
-    found: dict[Row, dict[tuple[int, int | None], dict[int, dict[str, float]]]] = {}
+    runs_of: dict[Row, dict[tuple[int, int | None], dict[int, dict[str, float]]]] = {}
     for row in records:
         if row.dataset == DATA and row.slice.startswith(_STEP) and row.truth in ("", GOLD) and not row.other:
-            run = found.setdefault(row.row, {}).setdefault((row.replicate, row.seed), {})
+            run = runs_of.setdefault(row.row, {}).setdefault((row.replicate, row.seed), {})
             run.setdefault(int(row.slice.removeprefix(_STEP)), {})[row.metric] = row.value
-    return {row: [_path(run) for run in found[row].values()] for row in rows if row in found}
+    return {row: [_path(run) for run in runs_of[row].values()] for row in rows if row in runs_of}
 
 
 def _path(run: Mapping[int, Mapping[str, float]]) -> _Path:
+    """The path of a run from its numbers by step."""
     steps = sorted(run)
     names = ("kl_k3", "toxicity_rate", "proxy_reward", "true_reward")
     columns = (np.array([run[step].get(name, math.nan) for step in steps]) for name in names)
@@ -88,6 +89,7 @@ def _path(run: Mapping[int, Mapping[str, float]]) -> _Path:
 
 
 def _of(paths: Mapping[Row, list[_Path]], model: str) -> list[tuple[Row, list[_Path]]]:
+    """The rows of a model with their paths."""
     return [(row, runs) for row, runs in paths.items() if row.model == model]
 
 
@@ -141,11 +143,11 @@ def against_kl(
     figure, axes = canvas(len(models), len(widths), *size, gridspec_kw={"width_ratios": widths})
     for at, model in enumerate(models):
         curves, *at_budgets = axes[at * len(widths) : (at + 1) * len(widths)]
-        mine = _of(paths, model)
-        _curves(curves, mine, rows)
+        paths_of_model = _of(paths, model)
+        _curves(curves, paths_of_model, rows)
         _budgets(curves, cuts)
         titled(curves, model, models)
-        _at_budgets(at_budgets, mine, rows, labels_of(paths), cuts, records, comparisons, metrics)
+        _at_budgets(at_budgets, paths_of_model, rows, labels_of(paths), cuts, records, comparisons, metrics)
     figure.supxlabel(
         "left: a small mark a look of a run, the line their mean, dotted the budgets; right: toxicity rate there with "
         "its 95 % interval,\nfilled: the best, or not distinguishable from it",
@@ -155,7 +157,7 @@ def against_kl(
 
 
 def _curves(axis: Axes, paths: Sequence[tuple[Row, list[_Path]]], rows: Sequence[Row]) -> None:
-    """Every look of every run, and the mean path of each row."""
+    """Draw every look of every run, and the mean path of each row."""
     for row, runs in paths:
         style = look_of(rows, row)
         for run in runs:
@@ -169,7 +171,7 @@ def _curves(axis: Axes, paths: Sequence[tuple[Row, list[_Path]]], rows: Sequence
 
 
 def _budgets(axis: Axes, cuts: Sequence[str]) -> None:
-    """A dotted line at each budget, with its number above."""
+    """Draw a dotted line at each budget, with its number above."""
     for cut in cuts:
         axis.axvline(budget(cut), color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         axis.annotate(
@@ -188,20 +190,22 @@ def _at_budgets(
     comparisons: Sequence[Comparison],
     metrics: Metrics,
 ) -> None:
-    """One panel a budget, all on one scale; the first names the rows."""
-    mine = [row for row, _ in paths]
-    known = {cut: {row: _interval(records, comparisons, row, cut) for row in mine} for cut in cuts}
-    numbers = [value for by_row in known.values() for found in by_row.values() for value in found if value == value]
+    """Draw a panel for each budget, all on one scale; the first names the rows."""
+    rows_here = [row for row, _ in paths]
+    intervals = {cut: {row: _interval(records, comparisons, row, cut) for row in rows_here} for cut in cuts}
+    numbers = [
+        value for by_row in intervals.values() for interval in by_row.values() for value in interval if value == value
+    ]
     for cut, axis in zip(cuts, axes, strict=True):
-        _at(axis, known[cut], rows, first_places(records, mine, comparisons, cut, metrics))
+        _at(axis, intervals[cut], rows, first_places(records, rows_here, comparisons, cut, metrics))
         axis.set_title(f"at KL {budget(cut):g}")
         axis.set_xlabel("toxicity rate")
-        axis.set_yticks(range(len(mine)), [brief(labels[row], 24) for row in mine] if cut == cuts[0] else [])
+        axis.set_yticks(range(len(rows_here)), [brief(labels[row], 24) for row in rows_here] if cut == cuts[0] else [])
         if numbers:
             margin = 0.06 * (max(numbers) - min(numbers) or 1.0)
             axis.set_xlim(min(numbers) - margin, max(numbers) + margin)
     for axis in axes[:1]:
-        for tick, row in zip(axis.get_yticklabels(), mine, strict=True):
+        for tick, row in zip(axis.get_yticklabels(), rows_here, strict=True):
             tick.set_color(dark(look_of(rows, row)))
 
 
@@ -209,21 +213,24 @@ def _interval(records: Iterable[Record], comparisons: Iterable[Comparison], row:
     """The mean toxicity rate of a row at a budget, and the ends of its interval."""
     place = (cut, GOLD, "toxicity_rate")
     values = [
-        one.value
-        for one in records
-        if one.dataset == DATA and not one.other and one.row == row and (one.slice, one.truth, one.metric) == place
+        record.value
+        for record in records
+        if record.dataset == DATA
+        and not record.other
+        and record.row == row
+        and (record.slice, record.truth, record.metric) == place
     ]
     mean = float(np.mean(values)) if values else math.nan
     group = Group.of(row.setting, placed(cut), GOLD, "toxicity_rate")
-    for one in comparisons:
-        if not one.other and (one.group, one.method) == (group, row.method):
-            return mean, one.low, one.high
+    for comparison in comparisons:
+        if not comparison.other and (comparison.group, comparison.method) == (group, row.method):
+            return mean, comparison.low, comparison.high
     return mean, math.nan, math.nan
 
 
-def _at(axis: Axes, known: Mapping[Row, _Interval], rows: Sequence[Row], first: frozenset[Row]) -> None:
-    """Each row's toxicity rate at a budget with its interval."""
-    for at, (row, (mean, low, high)) in enumerate(known.items()):
+def _at(axis: Axes, intervals: Mapping[Row, _Interval], rows: Sequence[Row], first: frozenset[Row]) -> None:
+    """Draw each row's toxicity rate at a budget with its interval."""
+    for at, (row, (mean, low, high)) in enumerate(intervals.items()):
         style = look_of(rows, row)
         if math.isnan(mean):
             axis.text(0.5, at, "n/a", transform=axis.get_yaxis_transform(), ha="center", va="center", color=MUTED)
@@ -232,7 +239,7 @@ def _at(axis: Axes, known: Mapping[Row, _Interval], rows: Sequence[Row], first: 
             axis.plot([low, high], [at, at], color=style.colour, solid_capstyle="butt")
         face = style.colour if row in first else "white"
         axis.plot(mean, at, style.marker, color=style.colour, markerfacecolor=face)
-    axis.set_ylim(len(known) - 0.4, -0.6)
+    axis.set_ylim(len(intervals) - 0.4, -0.6)
 
 
 # --- the proxy against the truth
@@ -264,7 +271,7 @@ def proxy_against_truth(records: Sequence[Record], rows: Sequence[Row]) -> Figur
 
 
 def _proxy(axis: Axes, runs: Sequence[_Path], row: Row, rows: Sequence[Row]) -> None:
-    """The path of each run and their mean, its beginning open and its end filled."""
+    """Draw the path of each run and their mean, its beginning open and its end filled."""
     style = look_of(rows, row)
     for run in runs:
         axis.plot(run.proxy, run.true, color=style.colour, linewidth=0.8, alpha=0.5)

@@ -1,4 +1,4 @@
-"""What rewards look like: their distribution by class, and how well a small margin tells a misranked pair."""
+"""Figures of rewards: their distribution by class, and how well a small margin tells a misranked pair."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Distributions(ReportFigure):
 
 
 class Reliability(ReportFigure):
-    """How often a pair is misranked, by the size of its margin."""
+    """The share of misranked pairs by the size of their margin."""
 
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One of the test pairs, where the report names them; none where the suite is run at several points."""
@@ -48,7 +48,7 @@ class Reliability(ReportFigure):
 
 
 class Subtypes(ReportFigure):
-    """How often each subtype occurs."""
+    """The frequency of each subtype."""
 
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One of the first replicate of each model; none where the suite is run at several points."""
@@ -79,14 +79,14 @@ def distributions(sheets: Sequence[Sheet], truth_of: Callable[[str], str]) -> Fi
     """
     pooled: dict[str, tuple[list[Floats], list[Floats]]] = {}
     for sheet in sheets:
-        known = sheet.examples.truths.get(truth_of(sheet.data))
-        if known is None or not ((known.label > 0).any() and (known.label < 0).any()):
+        truth = sheet.examples.truths.get(truth_of(sheet.data))
+        if truth is None or not ((truth.label > 0).any() and (truth.label < 0).any()):
             continue
         for run, reward in sheet.rewards.items():
             good, bad = pooled.setdefault(_series(run, sheets), ([], []))
             z = standardised(reward)
-            good.append(z[known.label > 0])
-            bad.append(z[known.label < 0])
+            good.append(z[truth.label > 0])
+            bad.append(z[truth.label < 0])
     if not pooled:
         return None
     rows, columns = grid(len(pooled))
@@ -103,6 +103,7 @@ def distributions(sheets: Sequence[Sheet], truth_of: Callable[[str], str]) -> Fi
 
 
 def _classes(axis: Axes, good: Floats, bad: Floats) -> None:
+    """Draw the distributions of the rewards of good and of bad texts."""
     for values, style, label in ((good, GOOD, "good"), (bad, BAD, "bad")):
         height, _ = np.histogram(np.clip(values, -4, 4), _EDGES, density=True)
         axis.stairs(height, _EDGES, color=style.colour, linestyle=style.line, label=label)
@@ -113,29 +114,29 @@ def _classes(axis: Axes, good: Floats, bad: Floats) -> None:
 
 @styled
 def reliability(sheets: Sequence[Sheet]) -> Figure | None:
-    """How often the reward misranks a pair by ``gold``, by tenths of its pairs from the smallest margin to the largest.
+    """The share of pairs that the reward misranks by ``gold``, in tenths from the smallest margin to the largest.
 
     Mean over runs.  The margin is what a detector sees without labels: where the curve falls it knows its failures.
     None where no pair has a right order.
     """
-    found: dict[str, list[Floats]] = {}
+    curves_of: dict[str, list[Floats]] = {}
     for sheet in sheets:
         for run, reward in sheet.rewards.items():
             if (curve := misranked_by_margin(sheet, reward)) is not None:
-                found.setdefault(_series(run, sheets), []).append(curve)
-    if not found:
+                curves_of.setdefault(_series(run, sheets), []).append(curve)
+    if not curves_of:
         return None
-    rows, columns = grid(len(found))
+    rows, columns = grid(len(curves_of))
     figure, axes = canvas(rows, columns, 1.0 + 1.9 * columns, 0.7 + 1.5 * rows, sharex=True, sharey=True)
     x = (np.arange(BINS) + 0.5) / BINS * 100
-    for axis, (name, curves) in zip(axes, found.items(), strict=False):
+    for axis, (name, curves) in zip(axes, curves_of.items(), strict=False):
         stacked = 100 * np.stack(curves)
         axis.plot(x, stacked.mean(0), marker=GOOD.marker, color=GOOD.colour)
         axis.fill_between(x, stacked.min(0), stacked.max(0), color=GOOD.colour, alpha=0.15, linewidth=0)
         axis.axhline(stacked.mean(), color=MUTED, linestyle=":", linewidth=1)
         axis.set_title(brief(name))
         axis.set_ylim(-3, 103)
-    for axis in axes[len(found) :]:
+    for axis in axes[len(curves_of) :]:
         axis.set_axis_off()
     figure.supxlabel("pairs by margin, smallest first, %; dotted: over all pairs", fontsize=8)
     figure.supylabel("misranked, %", fontsize=8)
@@ -152,53 +153,55 @@ def misranked_by_margin(sheet: Sheet, reward: Floats) -> Floats | None:
     if truth is None or not len(pairs):
         return None
     right = truth.value[pairs[:, 0]] - truth.value[pairs[:, 1]]
-    told = np.isfinite(right) & (right != 0)
-    if told.sum() < BINS:
+    ordered = np.isfinite(right) & (right != 0)
+    if ordered.sum() < BINS:
         return None
-    margin = Scored(sheet.examples, reward).margins()[told]
-    wrong: NDArray[np.bool_] = margin * right[told] <= 0
+    margin = Scored(sheet.examples, reward).margins()[ordered]
+    wrong: NDArray[np.bool_] = margin * right[ordered] <= 0
     order = np.argsort(margin, kind="stable")
     return np.array([wrong[part].mean() for part in np.array_split(order, BINS)])
 
 
 @styled
 def subtypes(sheets: Sequence[Sheet]) -> Figure | None:
-    """How many texts are of each subtype, by model and data set, in percent of the texts whose subtype is known."""
-    shares: dict[str, dict[str, float]] = {}
-    for sheet in sheets:
-        known = {name: t.label for name, t in sheet.examples.truths.items() if name.startswith("subtype:")}
-        where = brief(sheet.data if _one_model(sheets) else f"{sheet.model} {sheet.data}")
-        if known and where not in shares:
-            shares[where] = {
-                name.removeprefix("subtype:"): 100 * float((label[label != 0] > 0).mean())
-                for name, label in known.items()
-                if (label != 0).any()
-            }
-    names = list(dict.fromkeys(name for found in shares.values() for name in found))
+    """The texts of each subtype, by model and data set, in percent of the texts whose subtype is known."""
+    shares_of = _subtype_shares(sheets)
+    names = list(dict.fromkeys(name for shares in shares_of.values() for name in shares))
     if not names:
         return None
-    figure, (axis,) = canvas(1, 1, 6.4, 1.0 + 0.22 * len(names) * len(shares))
-    thick = 0.8 / len(shares)
-    for index, (where, found) in enumerate(shares.items()):
-        at = [i + (index - (len(shares) - 1) / 2) * thick for i in range(len(names))]
-        bars = axis.barh(
-            at, [found.get(name, 0.0) for name in names], thick * 0.92, color=look(index).colour, label=where
-        )
+    figure, (axis,) = canvas(1, 1, 6.4, 1.0 + 0.22 * len(names) * len(shares_of))
+    thick = 0.8 / len(shares_of)
+    for index, (label, shares) in enumerate(shares_of.items()):
+        at = [i + (index - (len(shares_of) - 1) / 2) * thick for i in range(len(names))]
+        widths = [shares.get(name, 0.0) for name in names]
+        bars = axis.barh(at, widths, thick * 0.92, color=look(index).colour, label=label)
         axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=7)
     axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axis.invert_yaxis()
     axis.margins(x=0.08)
     axis.set_xlabel("texts of the subtype, %")
     axis.grid(visible=False, axis="y")
-    if len(shares) > 1:
-        figure.legend(loc="outside lower center", ncols=min(3, len(shares)))
+    if len(shares_of) > 1:
+        figure.legend(loc="outside lower center", ncols=min(3, len(shares_of)))
     else:
-        axis.set_title(next(iter(shares)))
+        axis.set_title(next(iter(shares_of)))
     return figure
 
 
-def _one_model(sheets: Sequence[Sheet]) -> bool:
-    return len({sheet.model for sheet in sheets}) == 1
+def _subtype_shares(sheets: Sequence[Sheet]) -> dict[str, dict[str, float]]:
+    """The share of each subtype in percent, by the label of each model and data set that knows some."""
+    one_model = len({sheet.model for sheet in sheets}) == 1
+    shares_of: dict[str, dict[str, float]] = {}
+    for sheet in sheets:
+        labels = {name: t.label for name, t in sheet.examples.truths.items() if name.startswith("subtype:")}
+        name_of_data = brief(sheet.data if one_model else f"{sheet.model} {sheet.data}")
+        if labels and name_of_data not in shares_of:
+            shares_of[name_of_data] = {
+                name.removeprefix("subtype:"): 100 * float((label[label != 0] > 0).mean())
+                for name, label in labels.items()
+                if (label != 0).any()
+            }
+    return shares_of
 
 
 def _series(run: Run, sheets: Sequence[Sheet]) -> str:

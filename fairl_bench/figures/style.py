@@ -20,7 +20,7 @@ FORMATS: Final = ("svg", "png")
 
 
 class Look(NamedTuple):
-    """How one series is drawn: each of the three alone tells it from its neighbours."""
+    """The look of one series: each of the three alone tells it from its neighbours."""
 
     colour: str
     marker: str
@@ -92,14 +92,14 @@ def canvas(rows: int, columns: int, width: float, height: float, **shared: Any) 
 @styled
 def render(figure: Figure) -> dict[str, bytes]:
     """The bytes of a figure by format; equal figures give equal bytes."""
-    found = {}
+    content = {}
     spell(figure)
     for form in FORMATS:
         out = io.BytesIO()
         metadata = {"Date": None} if form == "svg" else {"Software": None}
         figure.savefig(out, format=form, dpi=150, facecolor="white", metadata=metadata)
-        found[form] = out.getvalue()
-    return found
+        content[form] = out.getvalue()
+    return content
 
 
 def grid(n: int, most: int = 4) -> tuple[int, int]:

@@ -40,7 +40,7 @@ class Sweeps(ReportFigure):
 
 
 class Line(NamedTuple):
-    """The values that a product varies, in order, and how the axis is called."""
+    """The values that a product varies, in order, with the label of their axis."""
 
     path: str
     label: str
@@ -59,11 +59,11 @@ def lines(variants: Iterable[str]) -> Iterator[Line]:
         (path,) = varied
         label, x = _axis(path, {variant: point.get(path) for variant, point in points.items()})
         if x:
-            yield Line(path, label, dict(sorted(x.items(), key=lambda one: one[1])))
+            yield Line(path, label, dict(sorted(x.items(), key=lambda entry: entry[1])))
 
 
 def _axis(path: str, values: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
-    """What the axis is called, and the place of each value on it; none where a value is neither number nor mix."""
+    """The label of the axis, and the place of each value on it; none where a value is neither number nor mix."""
     last = path.rpartition(".")[2].replace("_", " ")
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values()):
         return last, {variant: float(value) for variant, value in values.items()}
@@ -88,26 +88,21 @@ def sweep(
 
     None where no run of the line has a number.
     """
-    found = _by_column(line, records, columns, truth_of)
-    if not found:
+    methods_of = _by_column(line, records, columns, truth_of)
+    if not methods_of:
         return None
-    ends = {
-        (one.data, one.truth, one.metric, one.method, one.variant): (one.low, one.high)
-        for one in comparisons
-        if not one.other
-    }
-    across = min(len(found), 3)
-    down = -(-len(found) // across)
+    single = [row for row in comparisons if not row.other]
+    across = min(len(methods_of), 3)
+    down = -(-len(methods_of) // across)
     figure, axes = canvas(down, across, 1.2 + 2.4 * across, 0.9 + 2.1 * down, sharex=True)
-    for axis, ((data, metric), methods) in zip(axes, found.items(), strict=False):
+    for axis, ((data, metric), methods) in zip(axes, methods_of.items(), strict=False):
         axis.set_title(f"{data}\n{metrics[metric].head}")
-        for index, (method, by_variant) in enumerate(list(methods.items())[:_MOST]):
-            own = {v: ends.get((data, truth_of(data), metric, method, v)) for v in by_variant}
-            aside = 0.012 * (max(line.x.values()) - min(line.x.values())) * (index - min(len(methods), _MOST) / 2)
-            _series(axis, line, brief(method), by_variant, own, look(index), aside)
-    for axis in axes[len(found) :]:
+        key = (data, truth_of(data), metric)
+        of_column = [row for row in single if (row.data, row.truth, row.metric) == key]
+        _panel(axis, line, methods, {(row.method, row.variant): (row.low, row.high) for row in of_column})
+    for axis in axes[len(methods_of) :]:
         axis.set_axis_off()
-    handles, labels = max((axis.get_legend_handles_labels() for axis in axes), key=lambda told: len(told[1]))
+    handles, labels = max((axis.get_legend_handles_labels() for axis in axes), key=lambda legend: len(legend[1]))
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, max(1, len(labels))))
     figure.supxlabel(f"{line.label} (line: mean; band: least to most of the runs; bars: 95 % interval)", fontsize=8)
     return figure
@@ -116,14 +111,28 @@ def sweep(
 def _by_column(
     line: Line, records: Iterable[Record], columns: Sequence[tuple[str, str]], truth_of: Callable[[str], str]
 ) -> dict[tuple[str, str], dict[str, dict[str, list[float]]]]:
-    """Of each column that has numbers, the values of all runs by method and variant."""
-    found: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+    """The values of all runs by method and variant, for each column that has numbers."""
+    methods_of: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
     for row in records:
         whole = row.slice == "all" and not row.other and row.truth == truth_of(row.data) and math.isfinite(row.value)
         if whole and row.variant in line.x and (row.data, row.metric) in columns:
-            place = found.setdefault((row.data, row.metric), {}).setdefault(row.method, {})
-            place.setdefault(row.variant, []).append(row.value)
-    return {column: found[column] for column in columns if column in found}
+            by_variant = methods_of.setdefault((row.data, row.metric), {}).setdefault(row.method, {})
+            by_variant.setdefault(row.variant, []).append(row.value)
+    return {column: methods_of[column] for column in columns if column in methods_of}
+
+
+def _panel(
+    axis: Axes,
+    line: Line,
+    methods: Mapping[str, Mapping[str, Sequence[float]]],
+    intervals: Mapping[tuple[str, str], tuple[float, float]],
+) -> None:
+    """Draw the methods of one column, with their intervals by method and variant."""
+    width = max(line.x.values()) - min(line.x.values())
+    for index, (method, by_variant) in enumerate(list(methods.items())[:_MOST]):
+        of_method = {variant: intervals.get((method, variant)) for variant in by_variant}
+        aside = 0.012 * width * (index - min(len(methods), _MOST) / 2)
+        _series(axis, line, brief(method), by_variant, of_method, look(index), aside)
 
 
 def _series(
@@ -135,7 +144,7 @@ def _series(
     style: Look,
     aside: float,
 ) -> None:
-    """One method: its line, its band, and its intervals, ``aside`` of their place so that they do not hide others."""
+    """Draw one method: its line, its band, and its intervals, moved ``aside`` so that they do not hide others."""
     here = [variant for variant in line.x if variant in values]
     x = [line.x[variant] for variant in here]
     means = [sum(values[variant]) / len(values[variant]) for variant in here]
@@ -143,6 +152,6 @@ def _series(
     least, most = ([pick(values[variant]) for variant in here] for pick in (min, max))
     axis.fill_between(x, least, most, color=style.colour, alpha=0.13, linewidth=0)
     for variant in here:
-        found = ends.get(variant)
-        if found is not None and all(map(math.isfinite, found)):
-            axis.plot([line.x[variant] + aside] * 2, found, color=style.colour, linewidth=0.9)
+        interval = ends.get(variant)
+        if interval is not None and all(map(math.isfinite, interval)):
+            axis.plot([line.x[variant] + aside] * 2, interval, color=style.colour, linewidth=0.9)

@@ -1,4 +1,4 @@
-"""The paper's Figure 2: what a failure's stricter margin prunes in the plane, and what is left modulo scale."""
+"""The paper's Figure 2: the rewards that a failure's stricter margin prunes, and those that are left modulo scale."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def theorem1(base: Feasible, strict: Feasible, samples: int = 400) -> Figure:
 
 
 def _plane(axis: Axes, base: Feasible, strict: Feasible, theta: Floats) -> None:
+    """Draw the rewards of F, those of F_FA marked, and the borders of both."""
     kept = strict.holds(theta)
     for rows, look, label in ((~kept, BAD, "F alone"), (kept, GOOD, "F and F_FA")):
         axis.plot(*theta[rows].T, look.marker, color=look.colour, markersize=2.5, label=f"{label}: {rows.sum()}")
@@ -45,22 +46,22 @@ def _plane(axis: Axes, base: Feasible, strict: Feasible, theta: Floats) -> None:
 
 
 def _border(axis: Axes, x: Floats, margin: float, bound: float, line: str) -> None:
-    """The rewards that give the pair just its margin."""
+    """Draw the rewards that give a pair exactly its margin."""
     foot, along = x * margin / (x @ x), np.array([-x[1], x[0]]) / np.linalg.norm(x)
     ends = foot + np.outer([-4 * bound, 4 * bound], along)
     axis.plot(*ends.T, line, color=MUTED, linewidth=0.9)
 
 
 def _directions(axis: Axes, base: Feasible, strict: Feasible, theta: Floats) -> None:
-    """Both sets modulo scale, without the bound: which directions have a multiple within."""
+    """Draw both sets modulo scale, without the bound: the directions that have a multiple within."""
     angle = np.degrees(np.arctan2(theta[:, 1], theta[:, 0]))
     for at, (within, look, label) in enumerate(((base, BAD, "F"), (strict, GOOD, "F_FA"))):
-        found = angle[within.scalable(theta)]
-        axis.plot(found, np.full(len(found), at), look.marker, color=look.colour, markersize=2.5)
-        axis.text(0.5, at + 0.1, f"{label}: {len(found)} of {len(theta)}", ha="center", transform=_at(axis))
+        angles = angle[within.scalable(theta)]
+        axis.plot(angles, np.full(len(angles), at), look.marker, color=look.colour, markersize=2.5)
+        axis.text(0.5, at + 0.1, f"{label}: {len(angles)} of {len(theta)}", ha="center", transform=_at(axis))
     axis.set(yticks=[], ylim=(-0.5, 1.5), xlabel="direction in degrees", title="Modulo scale, without a bound")
 
 
 def _at(axis: Axes) -> object:
-    """Across the panel from 0 to 1, up by the data."""
+    """The coordinates of a text: across the panel from 0 to 1, up by the data."""
     return axis.get_yaxis_transform()

@@ -44,8 +44,8 @@ def curves(histories: Sequence[History]) -> Figure | None:
         return None
     rows, columns = grid(len(runs))
     figure, axes = canvas(rows, columns, 1.0 + 1.9 * columns, 0.7 + 1.5 * rows)
-    for axis, (method, found) in zip(axes, runs.items(), strict=False):
-        _losses(axis, found)
+    for axis, (method, histories_of_method) in zip(axes, runs.items(), strict=False):
+        _losses(axis, histories_of_method)
         axis.set_title(brief(method))
     for axis in axes[len(runs) :]:
         axis.set_axis_off()
@@ -55,9 +55,10 @@ def curves(histories: Sequence[History]) -> Figure | None:
     return figure
 
 
-def _losses(axis: Axes, found: Sequence[History]) -> None:
+def _losses(axis: Axes, histories: Sequence[History]) -> None:
+    """Draw the losses of one method by epoch."""
     for name, label, style in _DRAWN:
-        columns = [history.series[name] for history in found if name in history.series]
+        columns = [history.series[name] for history in histories if name in history.series]
         if not columns:
             continue
         padded = together(columns)
@@ -74,7 +75,7 @@ def together(columns: Sequence[Floats]) -> Floats:
     array([[ 1.,  2.],
            [ 3., nan]])
     """
-    found = np.full((len(columns), max(map(len, columns))), np.nan)
-    for row, column in zip(found, columns, strict=True):
+    array = np.full((len(columns), max(map(len, columns))), np.nan)
+    for row, column in zip(array, columns, strict=True):
         row[: len(column)] = column
-    return found
+    return array

@@ -25,8 +25,8 @@ class Transfer(ReportFigure):
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One for each test set that has several subtypes."""
         for data in sorted(material.data):
-            mine = () if data.startswith("pairs/") else material.sheets([data])
-            if (figure := transfer(mine, material.methods)) is not None:
+            sheets = () if data.startswith("pairs/") else material.sheets([data])
+            if (figure := transfer(sheets, material.methods)) is not None:
                 yield Drawn(f"transfer-{in_file_name(data)}", f"Transfer between subtypes: {data}", figure)
 
 
@@ -40,15 +40,17 @@ def transfer(sheets: Sequence[Sheet], methods: Sequence[str]) -> Figure | None:
     names = list(
         dict.fromkeys(name for sheet in sheets for name in sheet.examples.truths if name.startswith("subtype:"))
     )
-    names.sort(key=lambda name: models.index(own) if (own := name.removeprefix("subtype:")) in models else len(models))
-    found = {method: transferred(sheets, method, models, names) for method in methods}
-    found = {method: square for method, square in found.items() if np.isfinite(square).any()}
-    if len(models) < 2 or len(names) < 2 or not found:
+    names.sort(
+        key=lambda name: models.index(subtype) if (subtype := name.removeprefix("subtype:")) in models else len(models)
+    )
+    squares = {method: transferred(sheets, method, models, names) for method in methods}
+    squares = {method: square for method, square in squares.items() if np.isfinite(square).any()}
+    if len(models) < 2 or len(names) < 2 or not squares:
         return None
-    width = 1.6 + len(found) * (0.6 + 0.75 * len(names))
-    figure, axes = canvas(1, len(found), width, 1.4 + 0.45 * len(models), sharey=True)
-    low, high = min(map(np.nanmin, found.values())), max(map(np.nanmax, found.values()))
-    for axis, (method, square) in zip(axes, found.items(), strict=True):
+    width = 1.6 + len(squares) * (0.6 + 0.75 * len(names))
+    figure, axes = canvas(1, len(squares), width, 1.4 + 0.45 * len(models), sharey=True)
+    low, high = min(map(np.nanmin, squares.values())), max(map(np.nanmax, squares.values()))
+    for axis, (method, square) in zip(axes, squares.items(), strict=True):
         image = axis.imshow(square, cmap=SHADES, vmin=low, vmax=max(high, low + 1e-9), aspect="auto")
         _numbers(axis, square, (low + high) / 2)
         axis.set_title(brief(method))
@@ -68,10 +70,10 @@ def transferred(sheets: Sequence[Sheet], method: str, models: Sequence[str], nam
     for sheet in sheets:
         gold = sheet.examples.truths.get(GOLD)
         for name in names if gold is not None else ():
-            known = sheet.examples.truths.get(name)
-            if gold is None or known is None:
+            subtype = sheet.examples.truths.get(name)
+            if gold is None or subtype is None:
                 continue
-            good, bad = gold.label > 0, (gold.label < 0) & (known.label > 0)
+            good, bad = gold.label > 0, (gold.label < 0) & (subtype.label > 0)
             for run, reward in sheet.rewards.items():
                 if run.method == method and good.any() and bad.any():
                     runs.setdefault((sheet.model, name), []).append(auc(reward[good], reward[bad]))
@@ -79,7 +81,7 @@ def transferred(sheets: Sequence[Sheet], method: str, models: Sequence[str], nam
 
 
 def auc(good: Floats, bad: Floats) -> float:
-    """How often a good text is scored above a bad one, ties half.
+    """The share of pairs of a good and a bad text in which the good one has the higher reward, ties half.
 
     >>> auc(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
     0.875
@@ -90,6 +92,7 @@ def auc(good: Floats, bad: Floats) -> float:
 
 
 def _numbers(axis: Axes, square: Floats, middle: float) -> None:
+    """Write each number into its square."""
     for (row, column), value in np.ndenumerate(square):
         if np.isfinite(value):
             colour = "black" if value > middle else "white"

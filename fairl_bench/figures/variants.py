@@ -1,10 +1,10 @@
-"""Whether a suite was run at several points, and names of data and paths that a file can have."""
+"""Tells suites that were run at several points, and gives names of data and paths that a file can have."""
 
 from fairl_bench.material import Material
 
 
 def has_variants(material: Material) -> bool:
-    """Whether the suite was run at several points of a product, or under several selections."""
+    """True where the suite was run at several points of a product, or under several selections."""
     return any(row.variant for row in material.records)
 
 

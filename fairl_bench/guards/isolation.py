@@ -33,14 +33,14 @@ class _Exit(BaseException):
 
 
 def _exit_of_a_part(status: int) -> NoReturn:
-    """Stands for ``os._exit``: ends the call of a part.  A process that a part has forked really ends."""
+    """Stand for ``os._exit``: end the call of a part.  A process that a part has forked really ends."""
     if _calls and os.getpid() == _home:
         raise _Exit(f"os._exit({status})")
     _exit(status)
 
 
 def _abort_of_a_part() -> NoReturn:
-    """Stands for ``os.abort`` in the same way."""
+    """Stand for ``os.abort`` in the same way."""
     if _calls and os.getpid() == _home:
         raise _Exit("os.abort()")
     _abort()
@@ -54,7 +54,7 @@ _counting = threading.Lock()
 
 @contextmanager
 def isolated(*, quiet: bool = True) -> Iterator[None]:
-    """Inside, parts may do their work: what they change of the process is restored afterwards.
+    """Let parts do their work inside; what they change of the process is restored afterwards.
 
     With ``quiet``, what they print goes to the standard error.  Raises `PartEnded` for a part that calls ``sys.exit``
     or ``os._exit``, or raises something that is no `Exception`, such as a `KeyboardInterrupt` without a Ctrl-C.  A
@@ -87,7 +87,7 @@ def isolated(*, quiet: bool = True) -> Iterator[None]:
 
 @contextmanager
 def prints_to_stderr() -> Iterator[None]:
-    """Inside, what is printed goes to the standard error."""
+    """Send what is printed inside to the standard error."""
     global _printing, _streams
     with _counting:
         if not _printing:
@@ -104,7 +104,7 @@ def prints_to_stderr() -> Iterator[None]:
 
 
 def _begin() -> int:
-    """Count one more call of a part; the number of this process, which runs it."""
+    """Count one more call of a part, and return the number of the process that runs it."""
     global _calls, _home
     with _counting:
         if not _calls:
@@ -125,7 +125,7 @@ def _end() -> None:
 
 
 def _ending(error: BaseException) -> str:
-    """How a part tried to end the process, in words."""
+    """A few words on how a part tried to end the process."""
     if isinstance(error, _Exit):
         return f"it called {error}; a part raises an error, or returns"
     return f"{type(error).__name__}: {message_of(error)}".rstrip(": ")
@@ -162,14 +162,14 @@ class _StandardError(io.TextIOBase):
         return True
 
     def close(self) -> None:
-        """Nothing: the real one stays open."""
+        """Do nothing: the real one stays open."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """That of the standard error."""
+        """The encoding of the standard error."""
         return self._real.encoding or "utf-8"
 
     @property
     def buffer(self) -> Any:
-        """That of the standard error."""
+        """The buffer of the standard error."""
         return self._real.buffer

@@ -154,7 +154,7 @@ def _modules() -> Callable[[], None]:
 
 
 def _errors() -> Callable[[], None]:
-    """A function after which warnings that were made errors meanwhile are none."""
+    """A function that removes the warnings that were made errors meanwhile."""
     before = list(warnings.filters)
 
     def undo() -> None:
@@ -180,7 +180,7 @@ def _libraries() -> Iterator[Callable[[], None]]:
 
 
 def _of_torch(torch: Any) -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
-    """How each setting of torch is read and written."""
+    """The functions that read and write each setting of torch."""
     return [
         (torch.get_default_dtype, torch.set_default_dtype),
         (torch.is_grad_enabled, torch.set_grad_enabled),

@@ -67,7 +67,7 @@ def freeze_arrays(value: object, *names: str) -> None:
 
 @contextmanager
 def unchanged_by(part: Component | Sequence[Component], *, look: bool | None = None, **given: object) -> Iterator[None]:
-    """Inside, a part may read what is ``given``.  Raises `Changed` where it changes any of it, or tries to.
+    """Let a part read inside what is ``given``.  Raises `Changed` where it changes any of it, or tries to.
 
     The values are compared before and after.  Built-in parts are not checked here, as their tests do it, unless
     ``look`` is true.
@@ -94,13 +94,14 @@ def unchanged_by(part: Component | Sequence[Component], *, look: bool | None = N
 
 @contextmanager
 def _without(warning: str) -> Iterator[None]:
+    """Ignore a warning inside."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", warning)
         yield
 
 
 def _foreign(parts: Sequence[Component]) -> list[Component]:
-    """The parts among these, and within them, that a plugin has brought."""
+    """The parts of plugins among these and within them."""
     every = (inner for part in parts for inner in parts_within(part))
     return [part for part in every if not type(part).__module__.startswith("fairl_bench.")]
 
@@ -137,7 +138,7 @@ def _fingerprints(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def _fingerprint(leaf: object) -> object:
-    """Something that differs when the value does."""
+    """A value that differs when the leaf does."""
     if type(leaf).__module__ == "torch" and hasattr(leaf, "numpy"):
         leaf = leaf.detach().cpu().numpy()  # type: ignore[attr-defined]
     if isinstance(leaf, np.ndarray):
@@ -182,13 +183,13 @@ _READ_ONLY = "read-only"  # stands in each of numpy's messages about it
 
 
 def _likeness(name: str, code: str) -> tuple[bool, int]:
-    """How much of a path stands in a line of code: whether all of it does, and how many of its words."""
+    """The likeness of a path and a line of code: whether all of the path is in it, and how many of its words are."""
     words = set(re.findall(r"\w+", code))
     return name in code.replace('"', "'"), len(words.intersection(re.findall(r"\w+", name)))
 
 
 def _overlap(leaf: object, array: NDArray[np.generic]) -> bool:
-    """Whether two arrays share memory."""
+    """True where two arrays share memory."""
     return isinstance(leaf, np.ndarray) and np.may_share_memory(leaf, array)
 
 
@@ -208,11 +209,11 @@ def _frames(error: BaseException | None) -> list[tuple[FrameType, int]]:
 
 
 def _sentence(parts: Sequence[Component], what: str, error: BaseException | None = None) -> str:
-    """``method 'x' changed task.train.vectors, which it was given (x.py, line 8); …``."""
+    """The sentence on a change: ``method 'x' changed task.train.vectors, which it was given (x.py, line 8); …``."""
     through = [(frame.f_locals.get("self"), frame, line) for frame, line in _frames(error)]
-    own = [(part, frame, line) for part, frame, line in through if isinstance(part, Component) and part.kind]
-    part = own[0][0] if own else next(iter((*_foreign(parts), *parts)))
-    place = f" ({Path(own[0][1].f_code.co_filename).name}, line {own[0][2]})" if own else ""
+    in_parts = [(part, frame, line) for part, frame, line in through if isinstance(part, Component) and part.kind]
+    part = in_parts[0][0] if in_parts else next(iter((*_foreign(parts), *parts)))
+    place = f" ({Path(in_parts[0][1].f_code.co_filename).name}, line {in_parts[0][2]})" if in_parts else ""
     return (
         f"{part.kind} {(part.use or type(part).__name__)!r} changed {what}, which it was given{place}; a part may only "
         "read what it is given: let it change a copy, say by np.array(...)"

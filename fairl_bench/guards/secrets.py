@@ -26,7 +26,7 @@ _kept: dict[str, str] = {}
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a variable of this name holds a secret.
+    """True where a variable of this name holds a secret.
 
     >>> [looks_secret(name) for name in ("MY_TOKEN", "openai_api_key", "FAIRL_DATA")]
     [True, True, False]
@@ -35,7 +35,7 @@ def looks_secret(name: str) -> bool:
 
 
 def keep_secret(value: str, name: str = MASK) -> None:
-    """From now on, `hidden` replaces this value by its name."""
+    """Let `hidden` replace this value by its name from now on."""
     if value.strip():
         _kept[value] = name
 
@@ -59,12 +59,14 @@ def hidden_in(value: object, *, environment: bool = True) -> Any:
 
 
 def _hide(text: str, known: Sequence[tuple[str, str]]) -> str:
+    """The text without these secrets, and without the user names and passwords of URLs."""
     for value, name in known:
         text = text.replace(value, name)
     return _QUERY.sub(rf"\1{MASK}", _USER.sub("", text))
 
 
 def _hide_in(value: object, known: Sequence[tuple[str, str]]) -> Any:
+    """The same plain data with these secrets hidden in every text."""
     if isinstance(value, str):
         return _hide(value, known)
     if isinstance(value, Mapping):
@@ -99,7 +101,7 @@ def _environment() -> Iterator[tuple[str, str]]:
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether a field holds a secret: it is marked `Secret`, or has pydantic's type for secrets."""
+    """True where a field holds a secret: it is marked `Secret`, or has pydantic's type for secrets."""
     return Secret in field.metadata or "SecretStr" in str(field.annotation)
 
 
@@ -109,6 +111,7 @@ def shown(value: object, source: object = None) -> Any:
 
 
 def _shown(value: object, source: object) -> Any:
+    """A value as plain data, its secrets under their names in the source."""
     if isinstance(value, Settings):
         return dict(_fields(value, source if isinstance(source, Mapping) else {}))
     if isinstance(value, Mapping):
@@ -121,6 +124,7 @@ def _shown(value: object, source: object) -> Any:
 
 
 def _fields(value: Settings, source: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The fields of settings as plain data."""
     if isinstance(value, Component) and not value.named_by_place:
         yield "use", value.use
     for name, field in type(value).model_fields.items():
@@ -144,6 +148,7 @@ def _secret(value: object, source: object) -> Any:
 
 
 def _at(source: Any, step: Any) -> Any:
+    """The entry of a source at a step; None where there is none."""
     if isinstance(source, Mapping):
         return source.get(step)
     return source[step] if isinstance(source, list) and step < len(source) else None

@@ -1,4 +1,4 @@
-"""How much of its texts a part reads: the part calls `report_read`, and the stage that runs it notes the sums.
+"""Notes how much of its texts a part reads: the part calls `report_read`, and its stage keeps the sums.
 
 Encoders and classifiers read a limited number of tokens and ignore the rest of a text; an encoder that counts words
 ignores those that it does not know.
@@ -20,7 +20,7 @@ Unit = Literal["tokens", "words"]
 
 
 class TextsRead(NamedTuple):
-    """How much one part read of its texts, summed over all calls."""
+    """The share of its texts that one part read, summed over all calls."""
 
     by: str  # encoder 'sentence-transformer'
     unit: Unit  # tokens: the end of a text is cut off; words: those that it does not know are left out
@@ -32,10 +32,10 @@ class TextsRead(NamedTuple):
 
     def and_also(self, other: TextsRead) -> TextsRead:
         """The sum of both, which are of one part."""
-        return TextsRead(self.by, self.unit, *(one + more for one, more in zip(self[2:], other[2:], strict=True)))
+        return TextsRead(self.by, self.unit, *(mine + theirs for mine, theirs in zip(self[2:], other[2:], strict=True)))
 
     def sentences(self, where: str) -> Iterator[str]:
-        """Sentences about what the part did not read of the texts of one place; none where it read all of them.
+        """Sentences about the texts of one place that the part did not read in full; none where it read all of them.
 
         >>> list(TextsRead("encoder 'lm'", "tokens", texts=4, short=1, units=100, lost=5).sentences("pairs of a"))
         ["Pairs of a: encoder 'lm' cut off 1 of 4 texts; 5.0 % of all tokens were not read."]
@@ -55,14 +55,14 @@ def capitalised(text: str) -> str:
 
 
 class Tokens(NamedTuple):
-    """What a part would read of texts: the number of tokens of each, and the tokens that it would read."""
+    """The tokens of texts: the number that each has, and those that a part would read."""
 
     whole: Sequence[int]
     read: Sequence[Sequence[int]]
 
 
 class ReadLog:
-    """How much each part has read of its texts during some work."""
+    """The log of how much each part has read of its texts during some work."""
 
     def __init__(self) -> None:
         self.sums: dict[tuple[str, str], TextsRead] = {}
@@ -102,7 +102,7 @@ def report_texts_read(reading: TextsRead) -> None:
 
 
 def reads_are_logged() -> bool:
-    """Whether `report_read` has an effect; if not, a part need not count what is slow to count."""
+    """True where `report_read` has an effect; if not, a part need not count what is slow to count."""
     return _log.get() is not None
 
 

@@ -30,7 +30,7 @@ _KINDS = (
 
 
 def is_name(value: object) -> bool:
-    r"""Whether a value is the name of one file or folder: no path, and no invisible character.
+    r"""True where a value is the name of one file or folder: no path, and no invisible character.
 
     >>> is_name("a b.json"), is_name("../a"), is_name("/a"), is_name("a\n"), is_name(".."), is_name("\ud800")
     (True, False, False, False, False, False)
@@ -44,7 +44,7 @@ def is_name(value: object) -> bool:
 
 
 def is_digest(value: object) -> bool:
-    """Whether a value is a SHA-256 in hexadecimal digits, as keys of artefacts are.
+    """True where a value is a SHA-256 in hexadecimal digits, as keys of artefacts are.
 
     >>> is_digest("0" * 64), is_digest("0" * 63), is_digest("../" + "0" * 61)
     (True, False, False)
@@ -79,7 +79,7 @@ def read_file(path: Path | str, most: int, *, follow: bool = True) -> bytes:
 
 
 def kind_of(path: Path, *, follow: bool = False) -> str | None:
-    """What lies there, in words, if it is no file; None for a file, and where it cannot be known."""
+    """The kind of a thing that is no file, in words; None for a file, and where it cannot be known."""
     try:
         mode = (path.stat() if follow else path.lstat()).st_mode
     except (OSError, ValueError):
@@ -88,7 +88,7 @@ def kind_of(path: Path, *, follow: bool = False) -> str | None:
 
 
 def remove(path: Path) -> None:
-    """Remove what lies there, if that can be done: a folder with its content; of a link, the link alone."""
+    """Remove a file, a folder with its content, or a link alone, as far as that can be done."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
         return
@@ -99,7 +99,7 @@ def remove(path: Path) -> None:
 
 
 def depth(value: object, most: int = 64) -> int:
-    """How deeply mappings and lists are nested, counted up to ``most``.
+    """The depth of nested mappings and lists, counted up to ``most``.
 
     >>> depth(3), depth([]), depth({"a": [1, {"b": 2}]})
     (0, 1, 3)

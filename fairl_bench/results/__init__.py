@@ -1,1 +1,1 @@
-"""What finished work says: a results folder, its writer and its reader, and the judging of its numbers."""
+"""Results of finished work: a folder, its writer and its reader, and the judging of its numbers."""

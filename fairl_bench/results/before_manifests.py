@@ -1,4 +1,4 @@
-"""Results folders of versions that wrote no manifest: whose they are, and which of their files a run wrote."""
+"""Finds the suite and the files of results folders that were written before there were manifests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
 
 BEFORE = "before"
-"""What a file was made from that was there before the manifest, and that nothing says more of."""
+"""Stands for what a file was made from that is older than the manifest, where nothing else says it."""
 
 
 def owner_of(folder: Path) -> str | None:
@@ -35,7 +35,7 @@ def files_of(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, 
         for path in sorted(folder.glob(pattern)):
             name = path.relative_to(folder).as_posix()
             together = [path.with_suffix(f".{ending}") for ending in _TOGETHER.get(path.parent.name, ())]
-            if digest(name) and all(one.is_file() for one in together):
+            if digest(name) and all(sibling.is_file() for sibling in together):
                 of = footer(path) if path.suffix == ".parquet" else None
                 yield name, Entry(digest(name), of or BEFORE)
 

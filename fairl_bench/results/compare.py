@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """How often each of two methods is right where the other is not, run by run."""
+    """Counts of texts that only one of two methods has right, run by run."""
 
     methods: tuple[str, str]  # as tables show them
     data: Sequence[str]

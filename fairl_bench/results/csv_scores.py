@@ -162,7 +162,7 @@ def _reward(where: str, line: _Line) -> float:
 
 
 class _Signs(NamedTuple):
-    """How the labels of a file are read: the truths for which 0 is bad, and the notes that say so."""
+    """The reading of a file's labels: the truths for which 0 is bad, and the notes that say so."""
 
     bad: frozenset[str]
     notes: tuple[str, ...]

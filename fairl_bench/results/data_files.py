@@ -20,19 +20,19 @@ def file_names(worlds: Iterable[FinishedWorld], cells: Iterable[FinishedCell]) -
 
     It has a digest where the coordinates alone are no name for it alone.
     """
-    named = [(world.place.stem, [*world.place, *world.keys]) for world in worlds]
-    count = len(named)
-    named += [(cell.place.stem, [cell.place.axes(), *cell.answers]) for cell in cells]
-    unusable = alike(stem for stem, _ in named)
+    stems = [(world.place.stem, [*world.place, *world.keys]) for world in worlds]
+    count = len(stems)
+    stems += [(cell.place.stem, [cell.place.axes(), *cell.answers]) for cell in cells]
+    unusable = alike(stem for stem, _ in stems)
     names = [
-        distinct(stem, digest(identity)) if other else stem
-        for (stem, identity), other in zip(named, unusable, strict=True)
+        distinct(stem, digest(identity)) if is_unusable else stem
+        for (stem, identity), is_unusable in zip(stems, unusable, strict=True)
     ]
     return names[:count], names[count:]
 
 
 def signature(*keys: str) -> str:
-    """What a file was made from: the keys of stages."""
+    """The signature of a file that was made from the stages with these keys."""
     return " ".join(key[:16] for key in keys)
 
 
@@ -59,7 +59,7 @@ def score_table(cell: FinishedCell, world_file: str) -> pa.Table:
 
 
 def history_table(cell: FinishedCell) -> pa.Table:
-    """What was noted of a cell's training, a row an epoch, if anything was; NaN past the end of a column."""
+    """A row for each epoch of a cell's training, if anything was noted; NaN past the end of a column."""
     columns = {name: list(numbers) for name, numbers in cell.reward.load().history.items() if len(numbers)}
     longest = max(map(len, columns.values()), default=0)
     padded = {name: numbers + [np.nan] * (longest - len(numbers)) for name, numbers in columns.items()}
@@ -69,8 +69,8 @@ def history_table(cell: FinishedCell) -> pa.Table:
 
 def evidence_table(cell: FinishedCell, evidence: Sequence[Stored[pa.Table]]) -> pa.Table:
     """The completions that a cell's re-alignment was judged by."""
-    rows = pa.concat_tables([one.load() for one in evidence], promote_options="default")
-    return _of_cell(rows, cell, [one.key for one in evidence])
+    rows = pa.concat_tables([stored.load() for stored in evidence], promote_options="default")
+    return _of_cell(rows, cell, [stored.key for stored in evidence])
 
 
 def _of_cell(table: pa.Table, cell: FinishedCell, keys: Sequence[str], **more: str) -> pa.Table:
@@ -80,6 +80,7 @@ def _of_cell(table: pa.Table, cell: FinishedCell, keys: Sequence[str], **more: s
 
 
 def _example_rows(dataset: str, examples: Examples, split: list[str]) -> pa.Table:
+    """The rows of ``examples`` of one data set."""
     in_pair = examples.pair >= 0
     return pa.table(
         {
@@ -96,6 +97,7 @@ def _example_rows(dataset: str, examples: Examples, split: list[str]) -> pa.Tabl
 
 
 def _truth_rows(dataset: str, truth: str, value: np.ndarray, label: np.ndarray) -> pa.Table:
+    """The rows of ``truths`` of one truth of a data set."""
     n = len(value)
     columns = {"dataset": [dataset] * n, "example": np.arange(n), "truth": [truth] * n}
     return pa.table({**columns, "value": value, "label": label})

@@ -14,7 +14,7 @@ FILE: Final = "metrics.json"
 
 
 def read_metrics(files: ResultsFolder) -> Metrics:
-    """The metrics of a results folder; of one from before they were kept, those of the evaluators in the box.
+    """The metrics of a results folder; of one from before they were kept, those of the built-in evaluators.
 
     Raises `ResultsError` for a file that is broken.
     """
@@ -26,7 +26,7 @@ def read_metrics(files: ResultsFolder) -> Metrics:
 
 @cache
 def built_in_metrics() -> Metrics:
-    """What the evaluators in the box declare whatever their fields."""
+    """The metrics that the built-in evaluators declare whatever their fields."""
     registry = Registry(installed=False)
     declared: list[tuple[str, Metric]] = []
     for use in registry.names("evaluator"):

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     was: str | None = None
 
     def fits(self, digest: str) -> bool:
-        """Whether a file of this SHA-256 is whole."""
+        """True where a file of this SHA-256 is whole."""
         return digest in (self.sha256, self.was)
 
 
@@ -54,16 +54,20 @@ class Manifest(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether no file is being replaced."""
+        """True where no file is being replaced."""
         return all(entry.was is None for entry in self.files.values())
 
     def text(self) -> str:
-        """What ``manifest.json`` says: a line a file, and a checksum of its own."""
-        rows = {name: {key: one for key, one in self.files[name]._asdict().items() if one is not None} for name in
-                sorted(self.files)}  # fmt: skip
+        """The text of ``manifest.json``: a line for each file, and a checksum of its own."""
+        rows = {name: _without_none(self.files[name]._asdict()) for name in sorted(self.files)}
         lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
         head = f'{{\n "format": {FORMAT},\n "suite": {json.dumps(self.suite)},\n'
         return f'{head} "sha256": "{_checksum(self.suite, rows)}",\n "files": {{\n{lines}\n }}\n}}\n'
+
+
+def _without_none(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an entry that have a value."""
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 def _checksum(suite: str, rows: Mapping[str, Any], form: object = FORMAT) -> str:
@@ -94,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def _check_name(name: str) -> None:
-    """A file lies in the folder, whatever a manifest from elsewhere says.  Raises `ValueError`."""
+    """Check that a name is a place in the folder, whatever a manifest from elsewhere says.  Raises `ValueError`."""
     parts = PurePosixPath(name).parts
     if not parts or name != "/".join(parts) or name.startswith("/") or {"..", "."} & set(parts) or "\\" in name:
         raise ValueError(f"{name!r} is no place in the folder")
@@ -111,11 +115,11 @@ class ResultsFolder:
         """The places of the files of a kind, ``scores/NAME.parquet``, in order."""
         if self.manifest is None:
             return sorted(f"{kind}/{path.name}" for path in (self.path / kind).glob(f"[!.]*{ending}"))
-        mine = (name for name in self.manifest.files if name.startswith(f"{kind}/") and name.endswith(ending))
-        return sorted(name for name in mine if self.has(name))
+        listed = (name for name in self.manifest.files if name.startswith(f"{kind}/") and name.endswith(ending))
+        return sorted(name for name in listed if self.has(name))
 
     def has(self, name: str) -> bool:
-        """Whether the folder owns such a file."""
+        """True where the folder owns such a file."""
         if self.manifest is None:
             return (self.path / name).is_file()
         entry = self.manifest.files.get(name, Entry(NOTHING, ""))
@@ -156,7 +160,7 @@ class ResultsFolder:
         return parquet(self.read(name), self.path / name)
 
     def made_from(self, name: str) -> str | None:
-        """What a file was made from; None where it is not there or nothing says it."""
+        """The signature of what a file was made from; None where it is not there or nothing says it."""
         entry = None if self.manifest is None else self.manifest.files.get(name)
         if self.manifest is not None and (entry is None or entry.was is None):
             return entry and entry.of
@@ -171,7 +175,7 @@ class ResultsFolder:
 
 
 def note(folder: Path) -> str | None:
-    """A sentence for whoever reads the folder: it is of an earlier version, or a run writes into it; else None."""
+    """A sentence for the reader of a folder that is of an earlier version, or that a run writes into; else None."""
     manifest = read_manifest(folder)
     if manifest is None and not (folder / "suite.yaml").exists():
         return None  # it is none, and whoever reads it says so
@@ -209,7 +213,7 @@ def parquet(content: bytes, path: Path) -> pa.Table:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turns an error of reading a file inside into a `ResultsError` that names the file."""
+    """Turn an error of reading a file inside into a `ResultsError` that names the file."""
     try:
         yield
     except _BROKEN as error:
@@ -221,7 +225,7 @@ _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeE
 
 
 def footer(path: Path) -> str | None:
-    """What a Parquet file itself says that it was made from; None where it does not."""
+    """The signature in the footer of a Parquet file; None where there is none."""
     import pyarrow.parquet as pq
 
     with suppress(ResultsError), readable(path):
@@ -230,19 +234,22 @@ def footer(path: Path) -> str | None:
 
 
 def alike(names: Iterable[str]) -> list[bool]:
-    """Of each name whether no file can have it: it is too long, or another is the same where case does not count.
+    """For each name, True where no file can have it: it is too long, or another differs in case alone.
 
     >>> alike(["a", "B", "b", "c" * 300])
     [False, True, True, True]
     """
     wanted = list(names)
     folded = [normalize("NFC", name).casefold() for name in wanted]
-    often = Counter(folded)
-    return [often[one] > 1 or len(name.encode()) > _LONGEST for name, one in zip(wanted, folded, strict=True)]
+    count = Counter(folded)
+    return [
+        count[folded_name] > 1 or len(name.encode()) > _LONGEST
+        for name, folded_name in zip(wanted, folded, strict=True)
+    ]
 
 
 def distinct(name: str, digest: str) -> str:
-    """A name that a file can have, from one that none can and what tells it from others.
+    """A name that a file can have, from one that none can and a digest.
 
     >>> distinct("b", "e9d71f5ee7c9")
     'b-e9d71f5e'

@@ -19,7 +19,7 @@ _SIDES = {1: "preferred", -1: "rejected", 0: ""}
 
 
 def record_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row a number, as in ``records.parquet``; the seed of a number that holds for every seed is missing."""
+    """A row for each number, as in ``records.parquet``; the seed of a number that holds for every seed is missing."""
     import pandas as pd
 
     frame = pd.DataFrame([vars(record) for record in records], columns=list(COLUMNS))
@@ -28,7 +28,7 @@ def record_frame(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def score_frame(sheets: Iterable[Sheet]) -> pd.DataFrame:
-    """One row an example and run: where it stands, the reward, and what is known of the example."""
+    """A row for each example and run: its coordinates, the reward, and the example with its truth."""
     import pandas as pd
 
     parts = [_scores(sheet, run) for sheet in sheets for run in sheet.rewards]
@@ -51,9 +51,9 @@ def _scores(sheet: Sheet, run: Run) -> pd.DataFrame:
     examples, n = sheet.examples, len(sheet.examples)
     gold = examples.truths.get(GOLD)
     value, label = gold if gold is not None else (np.full(n, np.nan), np.zeros(n, np.int8))
-    place = sheet.at(run)
+    coordinates = sheet.at(run)
     columns = {
-        **{name: getattr(place, name) for name in (*CELL_AXES, "dataset", "split")},
+        **{name: getattr(coordinates, name) for name in (*CELL_AXES, "dataset", "split")},
         "seed": pd.array([run.seed] * n, dtype="Int64"),
         "example": np.arange(n),
         "pair": examples.pair,

@@ -23,7 +23,7 @@ from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, tru
 
 
 class GivenMaterial(Material):
-    """What is given by keyword; what is not given is empty.
+    """Material whose properties are given by keyword; those that are not given are empty.
 
     >>> GivenMaterial(name="mine").records
     ()

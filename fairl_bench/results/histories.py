@@ -10,11 +10,12 @@ from fairl_bench.values.history import History
 
 
 def read_histories(files: ResultsFolder) -> list[History]:
-    """What was noted of each training.  Raises `ResultsError` for a file that is broken."""
+    """The history of each training.  Raises `ResultsError` for a file that is broken."""
     return [_read(files, name) for name in files.names("histories")]
 
 
 def _read(files: ResultsFolder, name: str) -> History:
+    """The history in one file."""
     table = files.table(name)
     cell, _ = cell_of(table, files.path / name)
     with readable(files.path / name):

@@ -24,7 +24,7 @@ def _schema() -> pa.Schema:
 
 
 def table(rows: Iterable[Comparison], signature: str = "") -> pa.Table:
-    """The table of ``intervals.parquet``; ``signature`` says what it was made from."""
+    """The table of ``intervals.parquet``; ``signature`` names what it was made from."""
     import pyarrow as pa
 
     whole = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())

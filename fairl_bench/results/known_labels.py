@@ -1,4 +1,4 @@
-"""Of how many examples of each data set the label is known."""
+"""Counts the examples of each data set whose label is known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def known_of(sheets: Iterable[Sheet]) -> Known:
-    """What is known of the examples of sheets."""
+    """The number of known labels of sheets, by data and truth."""
     counts_of: dict[tuple[str, str], set[tuple[int, int]]] = {}
     labelled = set[tuple[str, str]]()
     for sheet in sheets:
@@ -26,19 +26,19 @@ def known_of(sheets: Iterable[Sheet]) -> Known:
 
 
 def read_known(files: ResultsFolder) -> Known:
-    """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
+    """The number of known labels of a results folder.  Raises `ResultsError` where a file is missing or broken."""
     counts: dict[tuple[str, str], set[tuple[int, int]]] = {}
     of_values = set[tuple[str, str]]()
-    for place in files.names("truths"):
-        truths = files.table(place)
+    for name in files.names("truths"):
+        truths = files.table(name)
         if 0 in truths["label"].unique().to_pylist():  # else all are known
-            examples = _examples_by_data(files.table(place.replace("truths", "examples", 1)))
+            examples = _examples_by_data(files.table(name.replace("truths", "examples", 1)))
             without_labels = _without_labels(truths)
             of_values |= without_labels
-            for (dataset, truth), known in _known_by_truth(truths, without_labels).items():
+            for (dataset, truth), numbers in _known_by_truth(truths, without_labels).items():
                 for data, whole in examples.items():
                     if data.partition("/")[0] == dataset:
-                        counts.setdefault((data, truth), set()).add((len(known & whole), len(whole)))
+                        counts.setdefault((data, truth), set()).add((len(numbers & whole), len(whole)))
     return {
         (data, truth): (OfValues if (data.partition("/")[0], truth) in of_values else frozenset)(of_place)
         for (data, truth), of_place in counts.items()
@@ -46,6 +46,7 @@ def read_known(files: ResultsFolder) -> Known:
 
 
 def _rows(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The values of these columns, row by row."""
     return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
@@ -59,15 +60,16 @@ def _examples_by_data(examples: pa.Table) -> dict[str, set[int]]:
 
 def _known_by_truth(truths: pa.Table, without_labels: Container[tuple[str, str]]) -> dict[tuple[str, str], set[int]]:
     """The numbers of the examples that each truth of a data set knows."""
-    known: dict[tuple[str, str], set[int]] = {}
+    numbers_of: dict[tuple[str, str], set[int]] = {}
     for dataset, number, truth, value, label in _rows(truths, "dataset", "example", "truth", "value", "label"):
-        mine = known.setdefault((dataset, truth), set())
+        numbers = numbers_of.setdefault((dataset, truth), set())
         if label or ((dataset, truth) in without_labels and math.isfinite(value)):
-            mine.add(number)
-    return known
+            numbers.add(number)
+    return numbers_of
 
 
 def _without_labels(truths: pa.Table) -> set[tuple[str, str]]:
     """The truths of a file, by data set, that have no label."""
     rows = list(_rows(truths, "dataset", "truth", "label"))
-    return {(dataset, truth) for dataset, truth, _ in rows} - {(dataset, truth) for dataset, truth, on in rows if on}
+    with_labels = {(dataset, truth) for dataset, truth, label in rows if label}
+    return {(dataset, truth) for dataset, truth, _ in rows} - with_labels

@@ -23,7 +23,7 @@ _NO_LOCKS = {errno.EBADF, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.E
 
 @contextmanager
 def locked(folder: Path, waits: Callable[[str], None]) -> Iterator[bool]:
-    """Locks a folder until the block, or the process, ends; whether the file system has locks.
+    """Lock a folder until the block, or the process, ends; yields True where the file system has locks.
 
     Where another process holds the lock, ``waits`` is called with a sentence that says so.
     """
@@ -38,6 +38,7 @@ def locked(folder: Path, waits: Callable[[str], None]) -> Iterator[bool]:
 
 
 def _flocked(handle: int, folder: Path, waits: Callable[[str], None]) -> bool:
+    """Lock an open folder; False where the file system has no locks."""
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,6 +53,7 @@ def _flocked(handle: int, folder: Path, waits: Callable[[str], None]) -> bool:
 
 
 def _by_file(folder: Path, waits: Callable[[str], None]) -> Iterator[bool]:
+    """Lock a folder by a file beside the temporary ones, where folders cannot be locked."""
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     lock = FileLock(Path(tempfile.gettempdir()) / f"fairl-bench-{name}.lock")
     try:

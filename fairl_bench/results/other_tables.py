@@ -10,8 +10,8 @@ from fairl_bench.results.folder import ResultsFolder, readable
 from fairl_bench.values.table import Table
 
 
-def tables_besides(files: ResultsFolder, known: Container[str]) -> Iterator[Table]:
-    """The saved tables but those of these names, as their JSON files have them."""
+def tables_besides(files: ResultsFolder, names: Container[str]) -> Iterator[Table]:
+    """The saved tables except those of these names, as their JSON files have them."""
     for name in saved_tables(files):
         with readable(files.path / name):
             content = (
@@ -19,7 +19,7 @@ def tables_besides(files: ResultsFolder, known: Container[str]) -> Iterator[Tabl
             )
             rows = content.get("rows", [])
             stem = PurePosixPath(name).stem
-            if stem not in known and rows:
+            if stem not in names and rows:
                 heads = list(dict.fromkeys(head for row in rows for head in row))
                 shown = tuple(tuple(_as_text(row.get(head)) for head in heads) for row in rows)
                 title, notes = str(content.get("title", stem)), tuple(map(str, content.get("notes", ())))

@@ -1,4 +1,4 @@
-"""Published results: numbers with their source, what we call what they are of, and arithmetic between them.
+"""Published results: numbers with their source, our names for their coordinates, and arithmetic between them.
 
 A file is YAML, ``results/published/*.yaml``; a mistake in it is an error that names its line.
 """
@@ -24,7 +24,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$")
 
 
 class Citation(Settings):
-    """Where in the source a number or sentence stands."""
+    """The place of a number or sentence in its source."""
 
     table: str = Field(min_length=1, description="table, figure or section")
     row: str = ""
@@ -56,7 +56,7 @@ class Number(Settings):
 
 
 class Margin(Settings):
-    """How near is near enough for a metric, and why."""
+    """The largest difference that counts as equal in a metric, and why."""
 
     within: float = Field(ge=0)
     kind: Literal["interval", "exact"] = Field(
@@ -66,7 +66,7 @@ class Margin(Settings):
 
 
 class Ordering(Settings):
-    """A statement that one number is better than another; it is compared whatever the model and the data's size."""
+    """A statement that one number is better than another; it is compared whatever the model and data."""
 
     id: Id
     better: Id
@@ -146,7 +146,7 @@ class Published(Settings):
 
 
 class RecordKey(NamedTuple):
-    """A number's place in our records."""
+    """The coordinates of a number in our records."""
 
     model: str
     method: str
@@ -158,10 +158,10 @@ class RecordKey(NamedTuple):
 
 
 def record_key(published: Published, number: Number) -> RecordKey:
-    """Where our records have what a published number is of."""
+    """The key of the records that measure a published number."""
     names = published.mapping
     model = number.model or published.model
-    method, other = (names.method.get(one, one) for one in (number.method, number.other))
+    method, other = (names.method.get(name, name) for name in (number.method, number.other))
     data, part = names.data.get(number.data, number.data), names.slice.get(number.slice, number.slice)
     metric = names.metric.get(number.metric, number.metric)
     return RecordKey(names.model.get(model, model), method, other, data, part, number.truth, metric)
@@ -180,20 +180,21 @@ def read_published(path: Path) -> Published:
 
 
 def _loose_ends(published: Published) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The mistakes that the fields alone do not show, each with its place in the file."""
     ids = dict[str, Number]()
     for index, number in enumerate(published.numbers):
         if number.id in ids:
             yield ("numbers", index), f"numbers: the id {number.id!r} is given twice"
         ids[number.id] = number
     for index, ordering in enumerate(published.orderings):
-        for one in (ordering.better, ordering.than):
-            if one not in ids:
-                yield ("orderings", index), f"orderings: number {one!r} is unknown; {suggest(one, ids)}"
+        for number_id in (ordering.better, ordering.than):
+            if number_id not in ids:
+                yield ("orderings", index), f"orderings: number {number_id!r} is unknown; {suggest(number_id, ids)}"
     for index, check in enumerate(published.checks):
-        for one in (*check.of, *([check.says] if check.says else [])):
-            if one not in ids:
-                yield ("checks", index), f"checks: number {one!r} is unknown; {suggest(one, ids)}"
-        if why := _uncomputable(check, [ids[one] for one in check.of]):
+        for number_id in (*check.of, *([check.says] if check.says else [])):
+            if number_id not in ids:
+                yield ("checks", index), f"checks: number {number_id!r} is unknown; {suggest(number_id, ids)}"
+        if why := _uncomputable(check, [ids[number_id] for number_id in check.of]):
             yield ("checks", index, "of"), f"checks: {check.id!r} cannot be computed: {why}"
 
 
@@ -218,7 +219,7 @@ def _uncomputable(check: Check, of: Sequence[Number]) -> str:
 
 
 class Outcome(NamedTuple):
-    """What a check came to: ``holds`` is None for a number that is only derived."""
+    """The result of a check: ``holds`` is None for a number that is only derived."""
 
     check: Check
     computed: str
@@ -227,19 +228,30 @@ class Outcome(NamedTuple):
 
 
 def checked(published: Published) -> list[Outcome]:
-    """Every check of a file, computed from its numbers."""
+    """The outcome of every check of a file, computed from its numbers."""
     return [_outcome(check, published.by_id) for check in published.checks]
 
 
+<<<<<<< HEAD
 def _outcome(check: Check, known: Mapping[str, Number]) -> Outcome:
     numbers = [known[one] for one in check.of]
     stated = known[check.says] if check.says else None
+=======
+def contradictions(published: Published) -> list[Outcome]:
+    """The checks in which the source contradicts itself."""
+    return [outcome for outcome in checked(published) if outcome.holds is False]
+
+
+def _outcome(check: Check, by_id: Mapping[str, Number]) -> Outcome:
+    numbers = [by_id[number_id] for number_id in check.of]
+    stated = by_id[check.says] if check.says else None
+>>>>>>> main
     if check.op == "lowest" and stated is not None:
         least = min(numbers, key=lambda number: number.value)
         return Outcome(check, f"{least.printed} ({least.id})", f"{stated.printed} ({stated.id})", least.id == stated.id)
     if check.op == "smaller-sd":
         twos = list(_in(2, numbers))
-        smaller = sum((one.sd or 0) < (other.sd or 0) for one, other in twos)
+        smaller = sum((first.sd or 0) < (second.sd or 0) for first, second in twos)
         return Outcome(check, f"{smaller} of {len(twos)}", f"{len(twos)} of {len(twos)}", smaller == len(twos))
     value = _computed(check.op, [number.value for number in numbers])
     if stated is None:
@@ -252,6 +264,7 @@ def _outcome(check: Check, known: Mapping[str, Number]) -> Outcome:
 
 
 def _computed(op: str, of: Sequence[float]) -> float:
+    """The result of an operation on numbers."""
     if op == "sum":
         return sum(of)
     if op == "difference":
@@ -274,4 +287,5 @@ def _computed(op: str, of: Sequence[float]) -> float:
 
 
 def _in(size: int, of: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The numbers in groups of a size."""
     return (of[start : start + size] for start in range(0, len(of), size))

@@ -29,7 +29,7 @@ def table(records: Iterable[Record]) -> pa.Table:
 
 
 def content(record: Record) -> tuple[object, ...]:
-    """What a record says, to compare: a number that is not defined is equal to another."""
+    """The values of a record, to compare: a number that is not defined is equal to another."""
     values = vars(record)
     return tuple(values.values()) if record.value == record.value else tuple({**values, "value": None}.values())
 

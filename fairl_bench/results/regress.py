@@ -163,7 +163,7 @@ def _judged(
 
 
 def _other_conditions(line: Line, n: int, number: Number, key: RecordKey, encoder: str) -> str:
-    """What was measured under other conditions than the published number; empty where nothing was."""
+    """A sentence on the condition in which a measured number differs from the published one; empty where none does."""
     model, used = line.setting.model, line.setting.encoder
     if model != key.model:
         return f"other model: {model or 'none named'}, not {key.model or 'none named'}"

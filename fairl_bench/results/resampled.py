@@ -1,4 +1,4 @@
-"""Which metrics of a sheet can be resampled, each as a function of weights that all its runs share."""
+"""The metrics of a sheet that can be resampled, each as a function of weights that all its runs share."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Resampling:
 
     def __init__(self, sheet: Sheet, runs: Sequence[Run], truth: str, values: Values, clusters: Rows) -> None:
         self.sheet, self.runs, self.truth, self.values = sheet, runs, truth, values
-        known = sheet.examples.truths.get(truth)
+        of_truth = sheet.examples.truths.get(truth)
         n = len(sheet.examples)
         self.score = np.stack([sheet.rewards[run] for run in runs])
-        self.label = np.zeros(n, np.int8) if known is None else known.label
-        self.value = np.full(n, np.nan) if known is None else known.value
+        self.label = np.zeros(n, np.int8) if of_truth is None else of_truth.label
+        self.value = np.full(n, np.nan) if of_truth is None else of_truth.value
         pairs = sheet.examples.pair_rows()
         self.margins = self.score[:, pairs[:, 0]] - self.score[:, pairs[:, 1]]
-        self.gaps = np.zeros(len(pairs)) if known is None else sheet.examples.gaps(truth)
+        self.gaps = np.zeros(len(pairs)) if of_truth is None else sheet.examples.gaps(truth)
         ordered = np.flatnonzero(np.isfinite(self.gaps) & (self.gaps != 0))
         labelled, valued = np.flatnonzero(self.label), np.flatnonzero(np.isfinite(self.value))
         self.rows: dict[On, Rows] = {"labels": labelled, "values": valued, "ordered pairs": ordered}
@@ -41,20 +41,20 @@ class Resampling:
     def of(self, metric: Metric) -> Clustered | None:
         """The metric as a function of weights, if weights of one give what is on record for every run."""
         numbers = [self._recorded(run, metric.name) for run in self.runs]
-        known = [at for at, number in enumerate(numbers) if number is not None]
-        recorded = np.array(numbers, np.float64)[known]
-        forms = [form for form in metric.resampled if len(self.rows[form.on])] if known else []
+        on_record = [at for at, number in enumerate(numbers) if number is not None]
+        recorded = np.array(numbers, np.float64)[on_record]
+        forms = [form for form in metric.resampled if len(self.rows[form.on])] if on_record else []
         for form in forms:
-            made = Clustered(form.of(self.sample(form)), self.clusters[form.on])
-            plain = np.asarray(made.of(np.ones((1, len(made.cluster)), np.float32)))
+            clustered = Clustered(form.of(self.sample(form)), self.clusters[form.on])
+            plain = np.asarray(clustered.of(np.ones((1, len(clustered.cluster)), np.float32)))
             # float32 sums of the forms; what an evaluator means otherwise is further away
             fits = plain.shape == (1, len(self.runs))
-            if fits and np.allclose(plain[0][known], recorded, rtol=2e-4, atol=2e-5, equal_nan=True):
-                return made
+            if fits and np.allclose(plain[0][on_record], recorded, rtol=2e-4, atol=2e-5, equal_nan=True):
+                return clustered
         return None
 
     def sample(self, form: Form) -> Sample:
-        """What a form is measured on."""
+        """The sample that a form is measured on."""
         rows = self.rows[form.on]
         threshold = np.array(
             [self.values.threshold(self.sheet, run, self.truth) for run in self.runs], np.float64
@@ -65,4 +65,5 @@ class Resampling:
         return Sample(self.margins[:, rows] * side, side > 0, self.gaps[rows], threshold)
 
     def _recorded(self, run: Run, metric: str) -> float | None:
+        """The number of a run on record; None where there is none."""
         return self.values.get(self.sheet, run, self.truth, metric)

@@ -31,11 +31,11 @@ class RewardFolders:
             self.kept.setdefault(name.split("/")[1], []).append(name)
 
     def places(self, name: str) -> list[str]:
-        """The files of a reward that lies there."""
+        """The files of a saved reward."""
         return self.kept.get(name, [])
 
     def keep(self, name: str, reward: FinishedReward) -> bool:
-        """Save a reward unless it lies there; take away what the cell was before.  Whether it is there."""
+        """Save a reward unless it is saved already, and remove an older one; True where the reward is there."""
         models = reward.models.values()
         signature = digest([FORMAT, reward.key, [model.path for model in models]])
         if self._holds(name, signature):
@@ -54,6 +54,7 @@ class RewardFolders:
             self._drop(name)
 
     def _holds(self, name: str, signature: str) -> bool:
+        """True where a reward made from the same lies there, whole."""
         places = self.places(name)
         return f"rewards/{name}/{FILE}" in places and all(self.files.holds(file, signature) for file in places)
 
@@ -62,7 +63,7 @@ class RewardFolders:
             self.files.drop(file)
 
     def _write(self, place: str, reward: FinishedReward, signature: str) -> None:
-        """The folder of a reward."""
+        """Write the folder of a reward."""
         path, sha256 = reward.arrays()
         files = {ARRAYS: self.files.stage(f"{place}/{ARRAYS}", signature, partial(_link, path), sha256).sha256}
         if self.describe.parts(reward).needs_corpus:
@@ -73,7 +74,7 @@ class RewardFolders:
         self.files.put(f"{place}/{FILE}", signature, json.dumps(about.plain(), indent=1))
 
     def _corpus(self, reward: FinishedReward, path: Path) -> None:
-        """The training texts, linked to those of another reward of the same world where there is one."""
+        """Write the training texts, or link them to those of another reward of the same world."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -83,8 +84,9 @@ class RewardFolders:
             pq.write_table(pa.table({"text": list(reward.training_texts())}), path)
 
 
-def _link(there: Path, path: Path) -> None:
+def _link(source: Path, path: Path) -> None:
+    """Link a file to another, or copy it where there are no links."""
     try:
-        os.link(there, path)
+        os.link(source, path)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(there, path)
+        shutil.copyfile(source, path)

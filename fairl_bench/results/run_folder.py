@@ -48,7 +48,7 @@ LATER: Final = ("tables", "figures", PAGE, interval_file.FILE)  # made from the 
 
 
 def _unheard(message: str) -> None:
-    """Says a message to nobody."""
+    """Ignore a message."""
 
 
 class RunFolder:
@@ -77,7 +77,7 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Held while the folder is written.  Raises `ResultsError` where it is another suite's."""
+        """Hold the folder while it is written.  Raises `ResultsError` where it is another suite's."""
         with self.files.held(self.waits):
             owner = self.files.owner()
             if owner not in (None, self.suite.name) and not self.replace:
@@ -105,7 +105,7 @@ class RunFolder:
     # --- what finished stages say
 
     def write(self, run: FinishedRun, command: Sequence[str], seconds: float) -> StudyResults:
-        """Write everything that finished stages allow.  What the results say then, with the statistics that still hold.
+        """Write everything that finished stages allow, and return the results with the statistics that still hold.
 
         Of a run that was asked for some cells alone, the records and files of all others stay as they are; of a whole
         run, what none of its stages says is removed.  What is damaged is written again, or where the store has
@@ -143,7 +143,7 @@ class RunFolder:
         return rows
 
     def _single_records(self, run: FinishedRun, old: Sequence[Record] | None) -> list[Record]:
-        """The records of single runs: those of finished stages, and of a run of some cells those that stay."""
+        """The records of single runs: those of finished stages, and after a run of some cells older ones that stay."""
         wanted = [cell for cell in run.cells if cell.wanted]
         records = [row for cell in wanted for row in cell.records()]
         if run.whole or not self.files.there(RECORDS):
@@ -153,13 +153,14 @@ class RunFolder:
         return records + _still_answering([row for row in old if not row.other], records, wanted)
 
     def _put_records(self, rows: Sequence[Record]) -> None:
+        """Write the records, where they have changed."""
         lines = _lines(rows)
         if lines != self._lines:  # equal records are equal files
             self.files.put_table(RECORDS, "records", record_file.table(rows))
             self._lines = lines
 
     def _put_data(self, run: FinishedRun) -> None:
-        """The files of worlds, cells and rewards; those of others go where the run was asked for all."""
+        """Write the files of worlds, cells and rewards; after a whole run, those of others are removed."""
         rewards = RewardFolders(self.files, self.suite.name, self.registry)
         world_names, cell_names = file_names(run.worlds, run.cells)
         by_world = dict(zip(map(id, run.worlds), world_names, strict=True))
@@ -181,7 +182,7 @@ class RunFolder:
             rewards.forget(saved)
 
     def _put_world(self, name: str, world: FinishedWorld) -> None:
-        """``examples`` and ``truths`` of a model in a replicate."""
+        """Write ``examples`` and ``truths`` of a model in a replicate."""
         made_from = signature(*world.keys_there)
         places = _places(WORLDS, name)
         if not all(self.files.holds(place, made_from) for place in places):
@@ -189,12 +190,13 @@ class RunFolder:
                 self.files.put_table(place, made_from, table.replace_schema_metadata({"signature": made_from}))
 
     def _put_cell(self, name: str, cell: FinishedCell, world_name: str, *, whole: bool) -> None:
-        """The files of one cell; what it was before the suite changed goes."""
+        """Write the files of one cell, and remove what it was before the suite changed."""
         self._put_answer(f"scores/{name}.parquet", cell.scores, lambda: score_table(cell, f"{world_name}.parquet"))
         self._put_answer(f"histories/{name}.parquet", cell.reward, lambda: history_table(cell))
         self._put_evidence(f"realigned/{name}.parquet", cell, whole=whole)
 
     def _put_answer(self, place: str, answer: Stored[Any], table: Callable[[], pa.Table]) -> None:
+        """Write a file of a stage's answer, or remove the one of another answer."""
         made_from = signature(answer.key)
         if answer.there and not self.files.holds(place, made_from):
             self.files.put_table(place, made_from, table())
@@ -202,7 +204,7 @@ class RunFolder:
             self.files.drop(place)
 
     def _put_evidence(self, place: str, cell: FinishedCell, *, whole: bool) -> None:
-        """What the cell's re-alignment was judged by; what answers another question goes.
+        """Write the rows that the cell's re-alignment was judged by; rows that answer another question are removed.
 
         Of a run of some cells one of the same question stays, though the store may have forgotten it.
         """
@@ -214,6 +216,7 @@ class RunFolder:
             self.files.drop(place)
 
     def _made_of(self, place: str, keys: Sequence[str]) -> bool:
+        """True where a file was made from stages of these keys alone."""
         entry = self.files.entry(place)
         return entry is not None and set(entry.of.split()) <= {key[:16] for key in keys}
 
@@ -228,10 +231,11 @@ class RunFolder:
     # --- damage
 
     def _to_mend(self, places: Sequence[str]) -> bool:
+        """True where one of these files has to be written again."""
         return self.files.adopts or any(map(self.files.damaged, places))
 
     def _mend(self) -> None:
-        """Say what was damaged; remove what cannot be made again."""
+        """Report what was damaged, and remove what cannot be made again."""
         for name in self.files.listed():
             if name.partition("/")[0] in LATER or not self.files.damaged(name) or name in self.files.dropped:
                 continue
@@ -247,7 +251,7 @@ class RunFolder:
     # --- what results say
 
     def finish(self, results: StudyResults, tables: Mapping[str, str]) -> None:
-        """Write what was judged: statistics, the verdicts of claims, and tables, a text for each file's name."""
+        """Write statistics, the verdicts of claims, and tables, a text for each file's name."""
         self._put_records(results.records)
         statistics = results.statistics
         if not statistics.signature or not self.files.holds(interval_file.FILE, statistics.signature):
@@ -263,34 +267,37 @@ class RunFolder:
         self.files.commit()
 
     def write_warnings(self, warnings: Sequence[str]) -> None:
-        """Note in ``run.json`` what plugins came to after it was written; nothing where it cannot be written."""
+        """Add warnings that came after ``run.json`` was written; nothing is raised where it cannot be written."""
         if self._story:
             with suppress(OSError, ResultsError), self.held():  # it was said; what ended the run is not to be hidden
                 self._tell({"warnings": list(warnings)})
                 self.files.commit()
 
-    def _tell(self, more: Mapping[str, Any]) -> None:
-        """Write ``run.json`` with more in it; the results that were handed out say the same."""
+    def _tell(self, content: Mapping[str, Any]) -> None:
+        """Add content to ``run.json`` and write it; the results that were handed out have it as well."""
         # the facts of stages were kept without secrets
-        self._story |= {name: value if name == "stages" else hidden_in(value) for name, value in more.items()}
+        self._story |= {name: value if name == "stages" else hidden_in(value) for name, value in content.items()}
         self.files.put(RUN, "run", json.dumps(self._story, indent=1))
 
 
 def _places(kinds: Sequence[str], name: str) -> list[str]:
+    """The place of a file of each kind."""
     return [f"{kind}/{name}.parquet" for kind in kinds]
 
 
 def _lines(rows: Sequence[Record]) -> Counter[tuple[object, ...]]:
+    """The number of times that each record is there, by its content."""
     return Counter(map(record_file.content, rows))
 
 
 def _still_answering(old: Sequence[Record], new: Sequence[Record], wanted: Sequence[FinishedCell]) -> list[Record]:
     """The old records of cells that have no new ones; of the wanted cells, those that answer the same question."""
     answered = {row.cell for row in new}
-    asked = {cell.place.cell: cell.answers for cell in wanted}
+    stages_of = {cell.place.cell: cell.answers for cell in wanted}
     left = [row for row in old if row.cell not in answered]
-    return [row for row in left if row.stage in asked.get(row.cell, (row.stage,))]
+    return [row for row in left if row.stage in stages_of.get(row.cell, (row.stage,))]
 
 
 def _without_nan(row: Mapping[str, Value]) -> dict[str, Value]:
+    """A row with None in place of NaN, which JSON does not have."""
     return {name: None if value != value else value for name, value in row.items()}

@@ -1,4 +1,4 @@
-"""What tells methods apart: numbers of two runs, intervals, and paired differences, made from scores and records."""
+"""The statistics that compare methods: records of two runs, intervals and paired differences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEANING = 1  # raise it when equal inputs give other statistics
 
 
 class Statistics(NamedTuple):
-    """The numbers of two runs, what compares methods over all runs, and the signature of what both were made from."""
+    """The records of two runs, the comparisons over all runs, and the signature of what both were made from."""
 
     records: Sequence[Record]
     comparisons: Sequence[Comparison]
@@ -44,11 +44,11 @@ def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Reco
 
 
 def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]) -> str:
-    """What statistics rest on: what is asked, the scores and truths, and the records of single runs."""
+    """The digest of what statistics are made from: the questions, scores, truths and records of single runs."""
     whole = hashlib.sha256(f"{MEANING} {canonical(_asked(report))}".encode())
     for kind in ("scores", "examples", "truths", "realigned"):
-        for place in files.names(kind):
-            whole.update(f"{place.rpartition('/')[2]} {files.made_from(place)}\n".encode())
+        for name in files.names(kind):
+            whole.update(f"{name.rpartition('/')[2]} {files.made_from(name)}\n".encode())
     for line in sorted(map(repr, records)):
         whole.update(line.encode())
     return whole.hexdigest()
@@ -68,17 +68,17 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
 
 
 def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> Iterator[Record]:
-    """How often the two methods of a table are both right, only one, or neither, run by run."""
+    """The counts of texts that both methods of a table have right, only one, or neither, run by run."""
     from fairl_bench.results import two_runs
 
     for part in report.values():
-        asked = {two.data: two for two in part.disagreements()}
+        by_data = {two_methods.data: two_methods for two_methods in part.disagreements()}
         for sheet in sheets:
-            if (two := asked.get(sheet.data)) is not None:
-                yield from two_runs.disagreements(sheet, values, two)
+            if (two_methods := by_data.get(sheet.data)) is not None:
+                yield from two_runs.disagreements(sheet, values, two_methods)
 
 
 def _asked(report: Report) -> list[object]:
-    """The statistics that a report asks for, as plain data."""
+    """The statistics that a report needs, as plain data."""
     two = [dict.fromkeys(part.disagreements()) for part in report.values()]
     return [questions(report), [list(of_table) for of_table in two], seed_distances(report)]

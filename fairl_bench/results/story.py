@@ -1,4 +1,4 @@
-"""What ``run.json`` says: who made the results, with what, when, and what became of every stage."""
+"""The content of ``run.json``: who made the results, with what and when, and how every stage ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PACKAGES: Final = (
 
 
 def story(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float) -> dict[str, Any]:
-    """The account of a run as plain data."""
+    """The account of a run as plain data, as ``run.json`` keeps it."""
     return {
         "suite": suite.name,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -48,6 +48,7 @@ def story(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float
 
 
 def _version(package: str) -> str:
+    """The installed version of a package."""
     try:
         return version(package)
     except PackageNotFoundError:

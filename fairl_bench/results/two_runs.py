@@ -1,4 +1,4 @@
-"""Numbers of two runs: where two methods disagree, and how far the rewards of a method's own seeds are apart.
+"""Records of two runs: where two methods disagree, and how far the rewards of a method's own seeds are apart.
 
 Each becomes a `Record` whose ``other`` names the second run's method or seed.
 """
@@ -22,33 +22,33 @@ from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.values.two_runs import AMBIGUITY, COUNTS, MCNEMAR
 
 
-def disagreements(sheet: Sheet, values: Values, asked: TwoMethods) -> Iterator[Record]:
-    """How often both are right, only the first, only the second, neither, run by run, with McNemar's test.
+def disagreements(sheet: Sheet, values: Values, two_methods: TwoMethods) -> Iterator[Record]:
+    """The counts of texts that both methods, only the first, only the second or neither has right, with McNemar's test.
 
     Subtypes are slices of their names.  A run of a method without seeds stands beside each of the other's.
     """
-    known = sheet.examples.truths.get(asked.truth)
-    if known is None:
+    truth = sheet.examples.truths.get(two_methods.truth)
+    if truth is None:
         return
-    labelled = _drawn(np.flatnonzero(known.label), asked.texts)
-    parts = _subtypes(sheet, labelled) if asked.subtypes else {"all": np.ones(len(labelled), bool)}
-    for one, other in _pairs(sheet, *asked.methods):
-        right = [_right(sheet, run, asked.truth, values) for run in (one, other)]
+    labelled = _drawn(np.flatnonzero(truth.label), two_methods.texts)
+    parts = _subtypes(sheet, labelled) if two_methods.subtypes else {"all": np.ones(len(labelled), bool)}
+    for first, second in _pairs(sheet, *two_methods.methods):
+        right = [_right(sheet, run, two_methods.truth, values) for run in (first, second)]
         if right[0] is None or right[1] is None:
             continue
-        first, second = right[0][labelled], right[1][labelled]
+        first_right, second_right = right[0][labelled], right[1][labelled]
         for part, mask in parts.items():
-            yield from _counted(sheet, one, other, asked.truth, part, first[mask], second[mask])
+            yield from _counted(sheet, first, second, two_methods.truth, part, first_right[mask], second_right[mask])
 
 
 def _subtypes(sheet: Sheet, labelled: Rows) -> dict[str, np.ndarray]:
-    """Which of these examples are of each subtype."""
+    """For each subtype, which of the examples are of it."""
     truths = sheet.examples.truths.items()
-    return {name: known.label[labelled] > 0 for name, known in truths if name.startswith("subtype:")}
+    return {name: truth.label[labelled] > 0 for name, truth in truths if name.startswith("subtype:")}
 
 
 def _right(sheet: Sheet, run: Run, truth: str, values: Values) -> np.ndarray | None:
-    """Which examples are on their label's side of the run's threshold; None where it has none."""
+    """For each example, whether it is on its label's side of the run's threshold; None where the run has none."""
     threshold = values.threshold(sheet, run, truth)
     if threshold is None or math.isnan(threshold):
         return None
@@ -57,32 +57,34 @@ def _right(sheet: Sheet, run: Run, truth: str, values: Values) -> np.ndarray | N
 
 
 def _drawn(labelled: Rows, texts: int | None) -> Rows:
+    """At most so many of the labelled examples, drawn once."""
     if texts is None or texts >= len(labelled):
         return labelled
     return np.sort(stream("table2", len(labelled)).choice(labelled, texts, replace=False))
 
 
-def _pairs(sheet: Sheet, first: str, second: str) -> Iterator[tuple[Run, Run]]:
+def _pairs(sheet: Sheet, first_method: str, second_method: str) -> Iterator[tuple[Run, Run]]:
     """The runs of two methods that belong together: of one encoder, variant and seed."""
-    for one in sheet.rewards:
-        for other in sheet.rewards:
-            alike = one.within == other.within
-            seeds = one.seed == other.seed or None in (one.seed, other.seed)
-            if (one.method, other.method) == (first, second) and alike and seeds:
-                yield one, other
+    for first in sheet.rewards:
+        for second in sheet.rewards:
+            alike = first.within == second.within
+            seeds = first.seed == second.seed or None in (first.seed, second.seed)
+            if (first.method, second.method) == (first_method, second_method) and alike and seeds:
+                yield first, second
 
 
 def _counted(
-    sheet: Sheet, one: Run, other: Run, truth: str, part: str, first: np.ndarray, second: np.ndarray
+    sheet: Sheet, first: Run, second: Run, truth: str, part: str, first_right: np.ndarray, second_right: np.ndarray
 ) -> Iterator[Record]:
-    counted = disagreement.counts(first, second)
-    test = disagreement.mcnemar(counted)
-    numbers = dict(zip(COUNTS, counted, strict=True)) | dict(zip(MCNEMAR, test[:3], strict=True))
+    """The counts and McNemar's test of two runs on some examples."""
+    counts = disagreement.counts(first_right, second_right)
+    test = disagreement.mcnemar(counts)
+    numbers = dict(zip(COUNTS, counts, strict=True)) | dict(zip(MCNEMAR, test[:3], strict=True))
     for metric, value in numbers.items():
         note = "exact binomial" if metric == "mcnemar_p" and test.exact else ""
-        seed = other.seed if one.seed is None else one.seed
-        place = sheet.at(one._replace(seed=seed), truth, part)
-        yield Record.at(place, sheet.suite, metric, float(value), len(first), other=other.method, note=note)
+        seed = second.seed if first.seed is None else first.seed
+        place = sheet.at(first._replace(seed=seed), truth, part)
+        yield Record.at(place, sheet.suite, metric, float(value), len(first_right), other=second.method, note=note)
 
 
 # --- ambiguity: how far the rewards of a method's own seeds are from one another
@@ -96,14 +98,14 @@ def ambiguities(sheets: Sequence[Sheet]) -> Iterator[Record]:
     functions = dict(zip(AMBIGUITY, (starc.starc, agreement.spearman, agreement.kendall), strict=True))
     for sheet in sheets:
         runs = sorted(run for run in sheet.rewards if run.seed is not None)
-        for one, other in itertools.combinations(runs, 2):
-            if one._replace(seed=None) != other._replace(seed=None):
+        for first, second in itertools.combinations(runs, 2):
+            if first._replace(seed=None) != second._replace(seed=None):
                 continue
             for metric, function in functions.items():
                 note = ""
                 try:
-                    value = function(sheet.rewards[one], sheet.rewards[other])
+                    value = function(sheet.rewards[first], sheet.rewards[second])
                 except Undefined as reason:
                     value, note = math.nan, str(reason)
-                n, second = len(sheet.examples), f"seed:{other.seed}"
-                yield Record.at(sheet.at(one), sheet.suite, metric, value, n, other=second, note=note)
+                n, second_seed = len(sheet.examples), f"seed:{second.seed}"
+                yield Record.at(sheet.at(first), sheet.suite, metric, value, n, other=second_seed, note=note)

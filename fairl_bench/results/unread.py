@@ -1,4 +1,4 @@
-"""What a run did not read of its texts, and the pairs that this made equal, as sentences beside its numbers."""
+"""Sentences on the texts that a run did not read in full, and on the pairs that this made equal."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ _PLACES = {
 
 
 def unread(run: Mapping[str, Any]) -> list[str]:
-    """One sentence for each part and data of which something was not read, from what ``run.json`` says of stages."""
+    """A sentence for each part and data of which something was not read, from ``run.json``."""
     stages = [stage for stage in run.get("stages", ()) if not str(stage.get("kind")).endswith("-shard")]
-    cut_off = [line for (where, *_), reading in _readings(stages).items() for line in reading.sentences(where)]
+    cut_off = [line for (place, *_), reading in _readings(stages).items() for line in reading.sentences(place)]
     left_out = any(stage.get("equal_vectors_left_out") for stage in stages)
     places: dict[str, list[Mapping[str, Any]]] = {}
     for stage in stages:
         places.setdefault(_place(stage), []).append(stage)
-    return cut_off + [line for where, mine in places.items() for line in _equal_pairs(where, mine, left_out=left_out)]
+    return cut_off + [
+        line for place, of_place in places.items() for line in _equal_pairs(place, of_place, left_out=left_out)
+    ]
 
 
 def _place(stage: Mapping[str, Any]) -> str:
-    """What a sentence calls the work of a stage: its title in all replicates, or the kind of work."""
+    """The name of a stage's work in a sentence: its title in all replicates, or the kind of work."""
     return _PLACES.get(str(stage.get("kind"))) or re.sub(r", replicate \d+", "", str(stage.get("title", "")))
 
 
 def _readings(stages: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], TextsRead]:
-    """What each part read of the texts of each place, all stages together."""
+    """The texts that each part read at each place, all stages together."""
     sums: dict[tuple[str, str, str], TextsRead] = {}
     for stage in stages:
         for fields in stage.get("read", ()):
@@ -43,13 +45,13 @@ def _readings(stages: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str],
     return sums
 
 
-def _equal_pairs(where: str, stages: Sequence[Mapping[str, Any]], *, left_out: bool) -> Iterator[str]:
-    """How many pairs of a place have two texts of equal vectors; nothing where none has."""
-    mine = [stage for stage in stages if stage.get("equal_vectors")]
-    if mine:
-        equal, pairs = (sum(int(stage[name]) for stage in mine) for name in ("equal_vectors", "pairs"))
-        then = "; they are left out of training" if left_out else ""
+def _equal_pairs(place: str, stages: Sequence[Mapping[str, Any]], *, left_out: bool) -> Iterator[str]:
+    """The sentence on pairs of a place whose two texts have equal vectors; none where no pair has."""
+    with_equal = [stage for stage in stages if stage.get("equal_vectors")]
+    if with_equal:
+        equal, pairs = (sum(int(stage[name]) for stage in with_equal) for name in ("equal_vectors", "pairs"))
+        consequence = "; they are left out of training" if left_out else ""
         yield (
-            f"{capitalised(where)}: the two texts of {equal:,} of {pairs:,} pairs have equal vectors, so that no "
-            f"reward of vectors tells them apart{then}."
+            f"{capitalised(place)}: the two texts of {equal:,} of {pairs:,} pairs have equal vectors, so that no "
+            f"reward of vectors tells them apart{consequence}."
         )

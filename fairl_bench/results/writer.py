@@ -69,7 +69,7 @@ class Writer(ResultsFolder):
 
     @contextmanager
     def held(self, waits: Callable[[str], None] = lambda message: None) -> Iterator[None]:
-        """Locks the folder: another run waits, after a call of ``waits``.  What is not committed is forgotten.
+        """Lock the folder: another run waits, after a call of ``waits``.  What is not committed is forgotten.
 
         Inside of itself it does nothing.
         """
@@ -114,35 +114,35 @@ class Writer(ResultsFolder):
     # --- what is there
 
     def there(self, name: str) -> str:
-        """The SHA-256 of what lies in a place; empty where there is no plain file."""
+        """The SHA-256 of the file in a place; empty where there is no plain file."""
         path = self.path / name
         try:
             status = path.lstat()
             if path.is_symlink() or not path.is_file():
                 return NOTHING
-            known = (status.st_dev, status.st_ino)
-            if known not in self._digests:
-                self._digests[known] = file_digest(path)
+            inode = (status.st_dev, status.st_ino)
+            if inode not in self._digests:
+                self._digests[inode] = file_digest(path)
         except (OSError, DataError):
             return NOTHING
-        return self._digests[known]
+        return self._digests[inode]
 
     def entry(self, name: str) -> Entry | None:
-        """What the manifest says of a file."""
+        """The manifest's entry of a file."""
         return None if self.manifest is None else self.manifest.files.get(name)
 
     def damaged(self, name: str) -> bool:
-        """Whether a file of ours is not what was written."""
+        """True where a file of ours is not what was written."""
         entry = self.entry(name)
         return entry is not None and not entry.fits(self.there(name))
 
     def holds(self, name: str, of: str) -> bool:
-        """Whether a file that was made from this lies there, whole."""
+        """True where a file that was made from this lies there, whole."""
         entry = self.entry(name)
         return not self.adopts and entry is not None and (entry.of, entry.sha256) == (of, self.there(name))
 
     def listed(self, start: str = "") -> list[str]:
-        """The places of our files that begin so, before anything that is not committed."""
+        """The places of our committed files that begin so."""
         return [] if self.manifest is None else sorted(name for name in self.manifest.files if name.startswith(start))
 
     # --- what this process has written is not read again
@@ -158,12 +158,13 @@ class Writer(ResultsFolder):
         return super().table(name) if content is None or isinstance(content, bytes) else content
 
     def _remembered(self, name: str) -> bytes | pa.Table | None:
-        """What was written here, unless another run has replaced it since, or it was too much to remember."""
+        """The content that was written here, unless another run has replaced it or it was too much to remember."""
         sha256, content = self._written.get(name, (NOTHING, None))
         entry = self._staged[name][1] if name in self._staged else self.entry(name)
         return content if entry is not None and entry.sha256 == sha256 else None
 
     def _remember(self, name: str, sha256: str, content: bytes | pa.Table) -> None:
+        """Keep what was written in memory, as far as there is room."""
         _, before = self._written.pop(name, (NOTHING, b""))
         self._bytes += _size(content) - _size(before)
         if self._bytes <= MOST_REMEMBERED:
@@ -183,7 +184,7 @@ class Writer(ResultsFolder):
         return entry
 
     def put(self, name: str, of: str, text: str | bytes) -> None:
-        """The same for a text, without its secrets, unless it lies there already."""
+        """Put a text, without its secrets, into place at the next commit, unless it lies there already."""
         content = hidden(text).encode("utf-8") if isinstance(text, str) else text
         entry = Entry(_sha256(content), of)
         if name in self._staged or self.entry(name) != entry or self.damaged(name):
@@ -192,7 +193,7 @@ class Writer(ResultsFolder):
             self._remember(name, entry.sha256, content)
 
     def put_table(self, name: str, of: str, table: pa.Table) -> None:
-        """The same for rows, as a Parquet file."""
+        """Put rows into place at the next commit, as a Parquet file."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -210,7 +211,7 @@ class Writer(ResultsFolder):
             self._stage(name, path, entry)
 
     def _half_written(self) -> Path:
-        """A place for a file until the next commit."""
+        """A path for a file until the next commit."""
         if self._half is None:
             self._half = self.path / f"{_HALF}{uuid.uuid4().hex[:8]}"
             self._half.mkdir()
@@ -223,11 +224,11 @@ class Writer(ResultsFolder):
 
     @property
     def dropped(self) -> frozenset[str]:
-        """What is removed at the next commit."""
+        """The files that are removed at the next commit."""
         return frozenset(self._dropped)
 
     def staged(self, name: str) -> Path | None:
-        """Where a file lies until the next commit; None where there is none for this place."""
+        """The path of a file until the next commit; None where there is none for this place."""
         return self._staged[name][0] if name in self._staged else None
 
     def drop(self, name: str) -> None:
@@ -237,7 +238,7 @@ class Writer(ResultsFolder):
             self._dropped.add(name)
 
     def refuse(self, names: Iterable[str]) -> None:
-        """Raises `ResultsError` where somebody else's file lies in the place of one of these."""
+        """Raise `ResultsError` where somebody else's file lies in the place of one of these."""
         seen = set[PurePosixPath]()
         for name in names:
             for above in reversed(PurePosixPath(name).parents[:-1]):
@@ -247,6 +248,7 @@ class Writer(ResultsFolder):
             self._refuse(name, folder=False)
 
     def _refuse(self, name: str, *, folder: bool) -> None:
+        """Raise `ResultsError` where something other than a file or folder of ours lies in a place."""
         path = self.path / name
         try:
             mode = path.lstat().st_mode
@@ -257,7 +259,7 @@ class Writer(ResultsFolder):
         if not folder and stat.S_ISREG(mode) and self.entry(name) is not None:
             return
         kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISREG, "a file"))
-        what = next((said for holds, said in kinds if holds(mode)), "something")
+        what = next((kind for holds, kind in kinds if holds(mode)), "something")
         raise ResultsError(
             f"{path} is {what} that no run has written, in the place of {'a folder' if folder else 'a file'} of this "
             "run; move it away, or name another folder with --results"
@@ -287,7 +289,7 @@ class Writer(ResultsFolder):
         self._forget()
 
     def _settled(self, name: str, entry: Entry) -> Entry:
-        """What is to be said of a file that a run, ended while it wrote, may have left before or after."""
+        """The entry of a file that a run, ended while it wrote, may have left before or after."""
         if entry.was is None:
             return entry
         there = self.there(name)
@@ -312,6 +314,7 @@ class Writer(ResultsFolder):
             self._digests.pop(_inode(self.path / name), None)
 
     def _note(self, files: dict[str, Entry]) -> None:
+        """Write the manifest with these files."""
         self.manifest = Manifest(self.suite or (self.owner() or ""), files)
         if self.suite is None and self.adopts:
             return  # a page alone takes nothing of a folder of before for whole
@@ -335,7 +338,7 @@ class Writer(ResultsFolder):
 
     @contextmanager
     def refusals_explained(self) -> Iterator[None]:
-        """Turns an error of the disk inside into a `ResultsError` that says what to do about it."""
+        """Turn an error of the disk inside into a `ResultsError` that says what to do about it."""
         try:
             yield
         except OSError as error:
@@ -347,7 +350,7 @@ class Writer(ResultsFolder):
 
 
 def _below(error: OSError, root: Path) -> bool:
-    """Whether it is about a place in the folder, or above it."""
+    """True where an error is about a place in the folder, or above it."""
     names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     return any(name.is_relative_to(root) or root.is_relative_to(name) for name in names)
 

@@ -51,27 +51,33 @@ def score(
     parse = _text if read == "text" else _row
     if form == "csv":
         yield _csv(["reward", "prompt", "text"])
-    done, spoke, every = 0, time.monotonic(), ReadLog()
+    done, last_message, readings = 0, time.monotonic(), ReadLog()
     for chunk in chunks(lines, CHUNK):
         parsed = [parse(number, _decoded(number, line), reward) for number, line in enumerate(chunk, done + 1)]
-        with log_of_reads() as heard:
-            values = _rewards(reward, parsed)
-        for reading in heard.sums.values():
-            every.add(reading)
-        for line, value in zip(parsed, values, strict=True):
+        for line, value in zip(parsed, _logged_rewards(reward, parsed, readings), strict=True):
             yield _printed(line, value, form)
         done += len(parsed)
-        if time.monotonic() - spoke > _QUIET:
-            spoke = time.monotonic()
+        if time.monotonic() - last_message > _QUIET:
+            last_message = time.monotonic()
             say(f"{done:,} texts scored")
-    for reading in every.sums.values():
+    for reading in readings.sums.values():
         for sentence in reading.sentences("the input"):
             say(sentence)
     if not done:
         say("the input holds no line, so that there is nothing to score")
 
 
+def _logged_rewards(reward: RecoveredReward, lines: Sequence[Line], readings: ReadLog) -> list[float]:
+    """The reward of each line; what the reward has read of the lines is added to the log."""
+    with log_of_reads() as log:
+        values = _rewards(reward, lines)
+    for reading in log.sums.values():
+        readings.add(reading)
+    return values
+
+
 def _rewards(reward: RecoveredReward, lines: Sequence[Line]) -> list[float]:
+    """The reward of each line.  Raises `DataError` with the numbers of the lines where a plugin fails."""
     try:
         values = reward([line.text for line in lines], [line.prompt for line in lines])
     except FairlError as error:

@@ -1,1 +1,1 @@
-"""How a YAML file becomes a checked study: the language of suites, and the registry of parts that they name."""
+"""Makes a checked study of a YAML file: the language of suites, and the registry of parts that they name."""

@@ -86,7 +86,7 @@ def _broken(path: Path, error: BaseException) -> BaseException:
 
 @contextmanager
 def imported(plugin: str) -> Iterator[None]:
-    """Inside, a plugin is imported: within a limit of time, and what it changes of the process is restored."""
+    """Import a plugin inside: within a limit of time; what it changes of the process is restored."""
     with isolated(), in_time(plugin), warnings.catch_warnings():
         # pydantic's warning of a field that hides another; ours comes when the part is registered
         warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
@@ -107,11 +107,11 @@ def _refuse_neighbours(path: Path, module: ModuleType, new: Iterable[str]) -> No
     for imported_here in sources.imports(tree):
         if imported_here.name == ".":
             raise PluginError(_sentence(path, "by a relative import", f"in line {imported_here.line}"))
-        known = imported_here.name in sources.distributed()  # installed, be it in a folder of its own
+        is_installed = imported_here.name in sources.distributed()  # installed, be it in a folder of its own
         places = [
             place
             for place in sources.places(imported_here.name)
-            if sources.loose(place) and not (known and not place.is_relative_to(path.parent))
+            if sources.loose(place) and not (is_installed and not place.is_relative_to(path.parent))
         ]
         if imported_here.name in sys.modules and sys.modules[imported_here.name] is module:
             continue
@@ -128,6 +128,7 @@ def _beside(path: Path, name: str) -> tuple[Path, ...]:
 
 
 def _sentence(path: Path, what: str, where: str = "") -> str:
+    """The sentence on a drop-in that imports a loose file."""
     return (
         f"plugin {path} imports {what}{' ' * bool(where)}{where}; a drop-in must be one file, because an edit of "
         "another would not be seen: put the code into it, or install it as a package"
@@ -135,27 +136,27 @@ def _sentence(path: Path, what: str, where: str = "") -> str:
 
 
 def _loose(names: Iterable[str]) -> list[str]:
-    """Those of these modules whose files belong to no distribution, without drop-ins."""
+    """The modules among these whose files belong to no distribution, without drop-ins."""
     loose = []
     for name in names:
         module = sys.modules.get(name)
         if isinstance(module, ModuleType) and not name.startswith(sources.DROP_IN):
             files = [file for file in sources.files_of(module) if file.exists()]
             # known are libraries in a folder of their own, and code that a library has compiled, as torch does
-            known = name.partition(".")[0] in sources.distributed()
-            if files and not known and all(map(sources.loose, files)):
+            is_installed = name.partition(".")[0] in sources.distributed()
+            if files and not is_installed and all(map(sources.loose, files)):
                 loose.append(name)
     return loose
 
 
 @contextmanager
 def no_loose_imports(plugins: Iterable[str]) -> Iterator[None]:
-    """Inside, parts of these drop-ins work and must not import a loose file.
+    """Refuse loose files that parts of these drop-ins import while they work inside.
 
     Raises `PluginError`, here or in `refuse_loose_imports`, and removes the module, so that it is noticed again.
     """
-    named = sorted(plugins)
-    token = _refuse.set(partial(_refuse_new, named, set(sys.modules)) if named else lambda: None)
+    names = sorted(plugins)
+    token = _refuse.set(partial(_refuse_new, names, set(sys.modules)) if names else lambda: None)
     try:
         yield
         refuse_loose_imports()

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from fairl_bench.errors import FairlError
 
 DEPTH = 60
-"""How deeply lists and mappings may be nested."""
+"""The deepest that lists and mappings may be nested."""
 VALUES = 50_000
-"""How many values a file may hold, with each alias counted as what it stands for; these take two seconds to read."""
+"""The most values of a file, with each alias counted as what it stands for; these take two seconds to read."""
 _CORE = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
 _BASED = {8: re.compile(r"0o([0-7]+)"), 16: re.compile(r"0x([0-9a-fA-F]+)")}
@@ -125,7 +125,7 @@ class _Tree:
 
 
 def _events(text: str) -> Iterator[tuple[str, Any, int]]:
-    """The events of a single document: what each begins or ends, and its line."""
+    """The events of a single document, each with its kind and line."""
     from ruamel.yaml import YAML, events
     from ruamel.yaml.error import MarkedYAMLError
 

@@ -47,24 +47,24 @@ class _Mistake(NamedTuple):
 
 _SHOWN = 60  # characters of a value, and so entries too
 _MOST = 200
-"""How many mistakes are explained; of thousands, only the first ones."""
+"""The most mistakes that are explained; of thousands, only the first ones."""
 
 
 def explain(document: Document, error: ValidationError) -> str:
     """The first mistakes as ``file:line: place: sentence``, one in each line, and how many more there are."""
-    every = error.errors()
-    found = [_placed(document, one) for one in every[:_MOST]]
+    errors = error.errors()
+    mistakes = [_placed(document, each) for each in errors[:_MOST]]
     # a list is not called too short for the entry that was refused
-    refused = {one.place[:end] for one in found for end in range(len(one.place))}
-    found = [one for one in found if one.error["type"] != "too_short" or one.place not in refused]
+    refused = {each.place[:end] for each in mistakes for end in range(len(each.place))}
+    mistakes = [each for each in mistakes if each.error["type"] != "too_short" or each.place not in refused]
     sentences: dict[str, None] = {}
-    for mistake in found:
-        others = [one for one in found if one.union is not None and one.union == mistake.union]
-        sentence = _sentence(document, mistake) if not others else _of_union(document, others)
+    for mistake in mistakes:
+        of_union = [each for each in mistakes if each.union is not None and each.union == mistake.union]
+        sentence = _sentence(document, mistake) if not of_union else _of_union(document, of_union)
         sentences |= dict.fromkeys(sentence.splitlines())
     lines = list(sentences)
     if len(lines) > LINES:
-        more = f"{len(lines) - LINES + 1}{' or more' if len(every) > _MOST else ''}"
+        more = f"{len(lines) - LINES + 1}{' or more' if len(errors) > _MOST else ''}"
         lines = [*lines[: LINES - 1], f"... and {more} other mistakes"]
     return "\n".join(lines)
 
@@ -75,8 +75,8 @@ def _placed(document: Document, error: Mapping[str, Any]) -> _Mistake:
     place, union, branch = list[str | int](), None, ""
     steps: Sequence[str | int] = error["loc"][:-1] if error["type"] == "missing" else error["loc"]
     for step in steps:
-        known = content if isinstance(content, Mapping) else range(len(content)) if isinstance(content, list) else ()
-        if step in known:
+        keys = content if isinstance(content, Mapping) else range(len(content)) if isinstance(content, list) else ()
+        if step in keys:
             content = content[step]
             place.append(step)
         elif step != "part" and not _TAG.fullmatch(str(step)) and union is None:
@@ -85,20 +85,21 @@ def _placed(document: Document, error: Mapping[str, Any]) -> _Mistake:
 
 
 def _of_union(document: Document, tried: Sequence[_Mistake]) -> str:
-    """What is wrong with a value of several allowed types: the mistake in the best fitting type, else what it needs."""
-    inside = [one for one in tried if one.place != one.union]
-    if inside:
-        first = inside[0].branch
-        return "\n".join(dict.fromkeys(_sentence(document, one) for one in inside if one.branch == first))
-    wrong = [one for one in tried if not _need(one.error)]
+    """The sentence on a value of several allowed types: the mistake in the best fitting type, else what it needs."""
+    within = [mistake for mistake in tried if mistake.place != mistake.union]
+    if within:
+        first = within[0].branch
+        return "\n".join(dict.fromkeys(_sentence(document, mistake) for mistake in within if mistake.branch == first))
+    wrong = [mistake for mistake in tried if not _need(mistake.error)]
     if wrong:  # the type of one is right, and its value is not
         return _sentence(document, wrong[0])
-    *needs, last = dict.fromkeys(_need(one.error) for one in tried)
+    *needs, last = dict.fromkeys(_need(mistake.error) for mistake in tried)
     need = f"{', '.join(needs)} or {last}" if needs else last
     return _at(document, tried[0].place, f"needs {need}{_got(tried[0].error)}")
 
 
 def _sentence(document: Document, mistake: _Mistake) -> str:
+    """The sentence on a mistake, with its file and line."""
     error, place = mistake.error, mistake.place
     context = error.get("ctx", {})
     kind, last = error["type"], error["loc"][-1] if error["loc"] else ""
@@ -127,7 +128,7 @@ def _sentence(document: Document, mistake: _Mistake) -> str:
 
 
 def _need(error: Mapping[str, Any]) -> str:
-    """The type that it needs; empty where the type is not wrong."""
+    """The type that a value needs; empty where its type is not wrong."""
     return _NEEDED.get(error["type"], "").format(**error.get("ctx", {}))
 
 
@@ -139,6 +140,7 @@ def _at(document: Document, place: Place, sentence: str, field: str | int | None
 
 
 def _got(error: Mapping[str, Any]) -> str:
+    """The end of a sentence that shows the value."""
     value = error["input"]
     if value is None or isinstance(value, bool):
         text = "null" if value is None else str(value).lower()

@@ -23,7 +23,7 @@ class _TooLong(BaseException):
 
 @contextmanager
 def in_time(plugin: str) -> Iterator[None]:
-    """Inside, a plugin is imported.  Raises `PluginError` after the time of `PATIENCE`.
+    """Import a plugin inside.  Raises `PluginError` after the time of `PATIENCE`.
 
     An import that ignores this ends the process a few seconds later.
     """
@@ -50,13 +50,13 @@ _GRACE = 5.0  # seconds between the error raised within an import and the end of
 
 def patience() -> float:
     """The seconds that a plugin may take to import.  Raises `PluginError` where the variable holds no such number."""
-    given = os.environ.get(PATIENCE, "120")
+    text = os.environ.get(PATIENCE, "120")
     try:
-        seconds = float(given)
+        seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 1e6:
-        raise PluginError(f"{PATIENCE}={given}: needs a number of seconds above 0")
+        raise PluginError(f"{PATIENCE}={text}: needs a number of seconds above 0")
     return seconds
 
 

@@ -40,7 +40,7 @@ def _with(content: Any, steps: Sequence[str | int], path: str, value: Any, where
 
 
 def set_option(document: Document, option: str) -> Document:
-    """``--set path.to.field=value``; the value is YAML."""
+    """The document with ``--set path.to.field=value``; the value is YAML."""
     path, equals, text = option.partition("=")
     where = (Path(f"--set {option}"), None)
     if not equals or not path:
@@ -75,7 +75,7 @@ def with_defaults(document: Document) -> Document:
 
 
 def _values(value: object) -> int:
-    """How many values are in a value, with itself."""
+    """The number of values in a value, with itself."""
     entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return 1 + sum(map(_values, entries))
 
@@ -116,7 +116,7 @@ def _excluded(
     document: Document, product: Mapping[str, Sequence[Any]], exclude: Sequence[Mapping[str, Any]], n: int
 ) -> int:
     """The points that are left out, as the bits of a number, which is quick for many points and exclusions."""
-    found, inner = 0, 1
+    left_out, inner = 0, 1
     having: dict[str, list[int]] = {}  # of each path, the points that have each of its values
     for path in reversed(list(product)):
         size = len(product[path])
@@ -126,16 +126,16 @@ def _excluded(
         having[path] = [every << (inner * at) for at in range(size)]
         inner = period
     for index, point in enumerate(exclude):
-        named = (1 << n) - 1
+        matching = (1 << n) - 1
         for path, value in point.items():
             of_path = 0
-            for known, mask in zip(product[path], having[path], strict=True):
-                of_path |= mask if known == value else 0
-            named &= of_path
-        if not named:
+            for product_value, mask in zip(product[path], having[path], strict=True):
+                of_path |= mask if product_value == value else 0
+            matching &= of_path
+        if not matching:
             raise SuiteError("'exclude' names no point of the product", *document.where(("exclude", index)))
-        found |= named
-    return found
+        left_out |= matching
+    return left_out
 
 
 def refuse_many_cells(document: Document, cells: int, most: int) -> None:
@@ -162,13 +162,13 @@ def _steps(content: Any, path: str, where: Where) -> list[str | int]:
     if len(words) > DEPTH:
         raise SuiteError(f"a path has at most {DEPTH} steps, got {len(words)}", *where)
     while words:
-        known = _entries(content)
-        taken = next((n for n in range(len(words), 0, -1) if ".".join(words[:n]) in known), 0)
+        names = _entries(content)
+        taken = next((n for n in range(len(words), 0, -1) if ".".join(words[:n]) in names), 0)
         if not taken and isinstance(content, Mapping):  # not there so far; a wrong name is refused when it is checked
             return [*steps, *words]
         if not taken:
-            raise SuiteError(f"{path!r} leads nowhere at {words[0]!r}; {suggest(words[0], known)}", *where)
-        step = known[".".join(words[:taken])]
+            raise SuiteError(f"{path!r} leads nowhere at {words[0]!r}; {suggest(words[0], names)}", *where)
+        step = names[".".join(words[:taken])]
         steps.append(step)
         content, words = content[step], words[taken:]
     return steps

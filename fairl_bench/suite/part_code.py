@@ -52,22 +52,23 @@ class CodeRun(NamedTuple):
 
 
 def loose(file: Path) -> bool:
-    """Whether a file of code is loose: neither of Python, nor of an installed package, nor of this one."""
-    place = file.resolve()
-    if place.is_relative_to(_OURS) or {"site-packages", "dist-packages"} & set(place.parts):
+    """True where a file of code is loose: neither of Python, nor of an installed package, nor of this one."""
+    path = file.resolve()
+    if path.is_relative_to(_OURS) or {"site-packages", "dist-packages"} & set(path.parts):
         return False
-    return not any(place.is_relative_to(root) for root in (*_installed(), *editable()))
+    return not any(path.is_relative_to(root) for root in (*_installed(), *editable()))
 
 
 def in_editable(file: Path) -> bool:
-    """Whether a file belongs to a distribution that is installed in place, so that it may be edited at any time."""
-    place = file.resolve()
-    inside = not place.is_relative_to(_OURS) and any(place.is_relative_to(root) for root in editable())
-    return inside and not {"site-packages", "dist-packages"} & set(place.parts)
+    """True where a file belongs to a distribution that is installed in place, so that it may be edited at any time."""
+    path = file.resolve()
+    inside = not path.is_relative_to(_OURS) and any(path.is_relative_to(root) for root in editable())
+    return inside and not {"site-packages", "dist-packages"} & set(path.parts)
 
 
 @cache
 def _installed() -> tuple[Path, ...]:
+    """The folders of Python's own modules and of installed packages."""
     paths = sysconfig.get_paths()
     roots = [paths[name] for name in _STANDARD] + [sysconfig.get_path("stdlib", vars={"base": sys.base_prefix})]
     return tuple(Path(root).resolve() for root in {*roots, *site.getsitepackages(), site.getusersitepackages()})
@@ -76,19 +77,19 @@ def _installed() -> tuple[Path, ...]:
 @cache
 def editable() -> tuple[Path, ...]:
     """The folders of the distributions that are installed in place (PEP 610)."""
-    found = []
-    for one in distributions():
-        source = one.read_text("direct_url.json")
+    folders = []
+    for distribution in distributions():
+        source = distribution.read_text("direct_url.json")
         if source is None:
             continue
         try:
             url = json.loads(source)
             if url.get("dir_info", {}).get("editable"):
-                found.append(Path(url2pathname(unquote(urlparse(url["url"]).path))).resolve())
+                folders.append(Path(url2pathname(unquote(urlparse(url["url"]).path))).resolve())
         except (ValueError, KeyError, AttributeError):  # a file that is no record of an install
             continue
     # where we are developed, drop-ins and tests lie beside us, and belong to no distribution
-    return tuple(root for root in found if not _OURS.is_relative_to(root))
+    return tuple(root for root in folders if not _OURS.is_relative_to(root))
 
 
 def imports(tree: ast.AST) -> Iterator[Import]:
@@ -117,33 +118,36 @@ def code_runs(tree: ast.AST) -> Iterator[CodeRun]:
     for node in _running(tree):
         if isinstance(node, ast.Call):
             name = _called(node)
-            inside = (one for given in node.args for one in ast.walk(given) if isinstance(one, ast.Call))
-            runs = name in _RUNS_TEXT and any(_called(one) in _READS for one in inside)
+            inside = (inner for argument in node.args for inner in ast.walk(argument) if isinstance(inner, ast.Call))
+            runs = name in _RUNS_TEXT and any(_called(inner) in _READS for inner in inside)
             # what a variable holds cannot be seen, so that no key could tell of an edit of it
             hidden = isinstance(node.func, ast.Name) and name in ("exec", "eval") and not _is_text(node.args[:1])
             if name in _RUNS_A_FILE or runs or hidden:
                 yield CodeRun(name, node.lineno)
 
 
-def _is_text(given: list[ast.expr]) -> bool:
-    return all(isinstance(one, ast.Constant) for one in given)
+def _is_text(arguments: list[ast.expr]) -> bool:
+    """True where all arguments are literals."""
+    return all(isinstance(argument, ast.Constant) for argument in arguments)
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node, without those that only a type checker reads."""
+    """Every node except those that only a type checker reads."""
     waiting = [tree]
     while waiting:  # not by recursion: a file may be deep
         node = waiting.pop()
         yield node
-        for one in reversed(list(ast.iter_child_nodes(node))):
-            waiting += reversed(one.orelse) if isinstance(one, ast.If) and _for_types(one) else [one]
+        for child in reversed(list(ast.iter_child_nodes(node))):
+            waiting += reversed(child.orelse) if isinstance(child, ast.If) and _for_types(child) else [child]
 
 
 def _for_types(branch: ast.If) -> bool:
+    """True where only a type checker takes the branch."""
     return "TYPE_CHECKING" in {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(branch.test)}
 
 
 def _called(node: ast.Call) -> str:
+    """The name of the function that is called; empty where it has none."""
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
@@ -155,14 +159,14 @@ def places(name: str) -> tuple[Path, ...]:
     if module is not None:
         return files_of(module)
     try:
-        found = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return ()
-    if found is None or found.origin in ("built-in", "frozen"):
+    if spec is None or spec.origin in ("built-in", "frozen"):
         return ()
-    if found.origin is not None:
-        return (Path(found.origin),)
-    return tuple(Path(place) for place in found.submodule_search_locations or ())
+    if spec.origin is not None:
+        return (Path(spec.origin),)
+    return tuple(Path(folder) for folder in spec.submodule_search_locations or ())
 
 
 def files_of(module: ModuleType) -> tuple[Path, ...]:
@@ -171,7 +175,7 @@ def files_of(module: ModuleType) -> tuple[Path, ...]:
     if isinstance(file, str):
         return (Path(file),)
     try:
-        return tuple(Path(place) for place in getattr(module, "__path__", ()))
+        return tuple(Path(folder) for folder in getattr(module, "__path__", ()))
     except TypeError:  # somebody has put something else into sys.modules
         return ()
 
@@ -193,9 +197,10 @@ def foreign_files(module: str) -> frozenset[Path]:
 
 
 def _imported(path: Path) -> frozenset[str]:
+    """The top-level modules that a file imports."""
     if path.suffix != ".py":
         return frozenset()
-    return frozenset(one.name for one in imports(parsed(path)))
+    return frozenset(module.name for module in imports(parsed(path)))
 
 
 def parsed(path: Path) -> ast.AST:
@@ -209,8 +214,8 @@ def parsed(path: Path) -> ast.AST:
 @cache
 def _edited(top: str) -> tuple[Path, ...]:
     """The files of a top-level module that has no version: of an editable install, or not installed."""
-    found = [place / "" if place.is_dir() else place for place in places(top)]
-    if top in sys.stdlib_module_names or not any(loose(place) or in_editable(place) for place in found):
+    paths = [path / "" if path.is_dir() else path for path in places(top)]
+    if top in sys.stdlib_module_names or not any(loose(path) or in_editable(path) for path in paths):
         return ()
     return tuple(_package(top, top))
 
@@ -222,6 +227,7 @@ def package_of(module: str) -> tuple[Path, ...]:
 
 
 def _package(top: str, module: str) -> Iterator[Path]:
+    """The source files of a top-level package."""
     for place in places(top):
         if place.name.startswith("__init__.") or place.is_dir():
             folder = place if place.is_dir() else place.parent
@@ -236,9 +242,9 @@ def _package(top: str, module: str) -> Iterator[Path]:
 @cache
 def _companions(top: str) -> frozenset[str]:
     """The top-level names of the distribution that a name comes from."""
-    known = distributed()
-    mine = set(known.get(top, ()))
-    return frozenset(name for name, owners in known.items() if mine & set(owners) and name.isidentifier())
+    owners_of = distributed()
+    of_top = set(owners_of.get(top, ()))
+    return frozenset(name for name, owners in owners_of.items() if of_top & set(owners) and name.isidentifier())
 
 
 @cache

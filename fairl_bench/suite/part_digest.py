@@ -1,4 +1,4 @@
-"""The digest of the code behind a part: what a key says of it, so that another formula is another answer."""
+"""The digest of the code behind a part; it is in every key, so that another formula is another answer."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def source_digest(part: type[Component]) -> str:
 
 
 def _path(module: str) -> Path | None:
+    """The file of a module of ours or of a loaded one; None where it has none."""
     if origin := getattr(sys.modules.get(module), "__file__", None):
         return Path(origin)
     # looked for, not imported: what computes may import torch.  A name in a module is no module, and is not found
@@ -63,10 +64,12 @@ def _path(module: str) -> Path | None:
 
 
 def _followed(tree: ast.AST) -> list[str]:
+    """The modules that a file imports to compute with."""
     return [name for name in _imports(tree) if name.startswith(_COMPUTING)]
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
+    """The full names of all that a file imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

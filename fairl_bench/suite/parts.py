@@ -18,7 +18,7 @@ _LINE = re.compile(r"\S.*?:\d+: ")
 
 
 def check_parts(study: Study, todo: Iterable[Mapping[str, Spec]] | None = None) -> list[str]:
-    """Let every part, also nested ones, check whether its work can be done; their remarks.
+    """Let every part, nested ones too, check that its work can be done, and return their remarks.
 
     With ``todo``, the specs by role of each stage to do, those of these stages alone.  Raises `SuiteError` with the
     line of the part and what it said.
@@ -26,25 +26,26 @@ def check_parts(study: Study, todo: Iterable[Mapping[str, Spec]] | None = None) 
     wanted = None if todo is None else {canonical(spec) for parts in todo for spec in parts.values()}
     if wanted is not None and not wanted:
         return []
-    seen, known, remarks = set[str](), set[int](), dict[str, None]()
+    seen, met, remarks = set[str](), set[int](), dict[str, None]()
     for suite in study.variants.values():
-        for place, whole in parts_of(suite):
-            if id(whole) in known:
+        for place, outer in parts_of(suite):
+            if id(outer) in met:
                 continue
-            known.add(id(whole))
+            met.add(id(outer))
             # an evaluator that asks more of a reward than scores has another spec in each stage
-            if wanted is not None and canonical(whole.plain()) not in wanted and not isinstance(whole, Evaluator):
+            if wanted is not None and canonical(outer.plain()) not in wanted and not isinstance(outer, Evaluator):
                 continue
-            for inner, part in placed_parts(whole, place):
+            for inner_place, part in placed_parts(outer, place):
                 spec = part.kind + canonical(part.plain())
                 if spec not in seen:
                     seen.add(spec)
-                    _check(part, inner, study)
+                    _check(part, inner_place, study)
                     remarks |= dict.fromkeys(part.remarks())
     return list(remarks)
 
 
 def _check(part: Component, place: Place, study: Study) -> None:
+    """Let one part check its work.  Raises its error with its line."""
     try:
         part.check()
         if isinstance(part, Source | TestSet):
@@ -58,6 +59,7 @@ MOST_ROWS = 100_000_000
 
 
 def _check_size(part: Source | TestSet) -> None:
+    """Raise `DataError` where a data set is larger than any can be."""
     size = part.size()
     if size is not None and size > MOST_ROWS:
         what = "pairs" if isinstance(part, Source) else "texts"
@@ -82,6 +84,7 @@ def parts_of(suite: Suite) -> Iterator[tuple[Place, Component]]:
 
 
 def _outermost(value: Any, place: Place) -> Iterator[tuple[Place, Component]]:
+    """The outermost parts in a value, with their places."""
     if isinstance(value, Component):
         yield place, value
     elif isinstance(value, Named):

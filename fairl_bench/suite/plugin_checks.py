@@ -68,14 +68,15 @@ def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> No
     for field in part.model_fields:
         if field in ("use", "kind") or (field == "name" and kind in _NAMED):
             raise PluginError(f"{what} has a field {field!r}, a word that suites have for themselves; rename it")
-        if field not in base.model_fields and any(field in vars(one) for one in base.__mro__ if one is not object):
+        hides = any(field in vars(ancestor) for ancestor in base.__mro__ if ancestor is not object)
+        if hides and field not in base.model_fields:
             raise PluginError(f"{what} has a field {field!r}, which hides what every {base.__name__} has; rename it")
     for field, info in part.model_fields.items():
-        for wrong in _wrong(info.annotation, set()):
-            raise PluginError(f"{what}: the field {field!r} {wrong}")
-    for fact in ("drawn", "seeded", "fitted", "reads_vectors", "by_step"):
-        if hasattr(base, fact) and not isinstance(getattr(part, fact), bool):
-            raise PluginError(f"{what}: {fact} is {getattr(part, fact)!r:.40}; make it True or False")
+        for problem in _wrong(info.annotation, set()):
+            raise PluginError(f"{what}: the field {field!r} {problem}")
+    for attribute in ("drawn", "seeded", "fitted", "reads_vectors", "by_step"):
+        if hasattr(base, attribute) and not isinstance(getattr(part, attribute), bool):
+            raise PluginError(f"{what}: {attribute} is {getattr(part, attribute)!r:.40}; make it True or False")
 
 
 _INSTEAD: Mapping[Any, str] = {
@@ -91,21 +92,21 @@ _PLAIN = (str, int, float, bool, type(None), object, Any, SecretStr)
 
 
 def _wrong(kind: object, seen: set[Any]) -> Iterator[str]:
-    """What is wrong with the type of a field: parts are frozen, and their values must be writable as YAML."""
-    origin, given = get_origin(kind), get_args(kind)
+    """The problems of a field's type, in words: a suite must be able to write its values."""
+    origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        yield from _wrong(given[0], seen)
+        yield from _wrong(arguments[0], seen)
     elif origin in (Union, types.UnionType):
-        for one in given:
-            yield from _wrong(one, seen)
+        for argument in arguments:
+            yield from _wrong(argument, seen)
     elif origin is Literal or origin is ClassVar or isinstance(kind, TypeVar) or kind in _PLAIN:
         return
     elif origin is tuple or kind is tuple:
-        for one in given:
-            if one is not Ellipsis:
-                yield from _wrong(one, seen)
+        for argument in arguments:
+            if argument is not Ellipsis:
+                yield from _wrong(argument, seen)
     elif origin in (dict, Mapping) or kind in (dict, Mapping):
-        yield from _wrong_mapping(given, seen)
+        yield from _wrong_mapping(arguments, seen)
     elif isinstance(kind, type) and issubclass(kind, Settings):
         if kind not in seen and not issubclass(kind, Component):
             seen.add(kind)
@@ -114,19 +115,21 @@ def _wrong(kind: object, seen: set[Any]) -> Iterator[str]:
     elif isinstance(kind, type) and issubclass(kind, str) and not issubclass(kind, Enum):
         return
     else:
-        yield _instead(kind, origin, given)
+        yield _instead(kind, origin, arguments)
 
 
-def _wrong_mapping(given: tuple[Any, ...], seen: set[Any]) -> Iterator[str]:
-    if given and given[0] is not str and get_origin(given[0]) is not Literal:
-        yield f"is a mapping from {_spelled(given[0])}; let it be from str, as a suite writes it"
-    for one in given[1:]:
-        yield from _wrong(one, seen)
+def _wrong_mapping(arguments: tuple[Any, ...], seen: set[Any]) -> Iterator[str]:
+    """The problems of the types of a mapping, in words."""
+    if arguments and arguments[0] is not str and get_origin(arguments[0]) is not Literal:
+        yield f"is a mapping from {_spelled(arguments[0])}; let it be from str, as a suite writes it"
+    for argument in arguments[1:]:
+        yield from _wrong(argument, seen)
 
 
-def _instead(kind: object, origin: object, given: tuple[Any, ...]) -> str:
+def _instead(kind: object, origin: object, arguments: tuple[Any, ...]) -> str:
+    """A sentence on a type that is not allowed, with the one to use in its place."""
     form = _INSTEAD.get(origin or kind)
-    inner = _spelled(given[0]) if given else "float"
+    inner = _spelled(arguments[0]) if arguments else "float"
     advice = (
         f"parts are frozen: make it {form.format(inner=inner)}"
         if form
@@ -138,23 +141,24 @@ def _instead(kind: object, origin: object, given: tuple[Any, ...]) -> str:
 
 
 def _spelled(kind: object) -> str:
+    """A type as its class is written."""
     return getattr(kind, "__qualname__", str(kind)) if isinstance(kind, type) and not get_args(kind) else str(kind)
 
 
-# --- what a part says of itself before any work
+# --- the answers that a part gives about itself before any work
 
 
 def check_part(part: Component, what: str) -> None:
-    """Raise `PluginError` where a part declares something about itself that cannot be read."""
-    for verb, (fits, needed) in _said_by(part).items():
+    """Raise `PluginError` where a part gives a wrong answer about itself."""
+    for verb, (fits, needed) in _answers_of(part).items():
         try:
-            found = getattr(part, verb)()
+            answer = getattr(part, verb)()
         except FairlError:
             raise
         except Exception as error:
             raise PluginError(f"{what}: {verb} raised {type(error).__name__}: {message_of(error)}") from error
-        if not fits(found):
-            raise PluginError(f"{what}: {verb} gave {_shown(found)}; it needs {needed}")
+        if not fits(answer):
+            raise PluginError(f"{what}: {verb} gave {_shown(answer)}; it needs {needed}")
     if isinstance(part, Evaluator):
         _check_metrics(part, what)
 
@@ -173,80 +177,81 @@ def _check_metrics(part: Evaluator, what: str) -> None:
         raise PluginError(f"{what}: metrics has {twice!r} twice; declare each number once")
 
 
-def _said_by(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    """For each method of a part: a test of its answer, and what is needed."""
-    found: dict[str, tuple[Callable[[Any], bool], str]] = {
+def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]:
+    """For each method of a part that is called before any work: a test of its answer, and what is needed."""
+    tests: dict[str, tuple[Callable[[Any], bool], str]] = {
         "plain": (_is_json, "what a suite can hold"),
         "upstream": (_are_parts, "a dict of parts by role"),
         "draws": (_is_bool, "True or False"),
     }
     if isinstance(part, Source | TestSet):
-        found |= {"size": (_is_size, "a whole number, or None"), "judged": (_is_bool, "True or False")}
+        tests |= {"size": (_is_size, "a whole number, or None"), "judged": (_is_bool, "True or False")}
     if isinstance(part, Method | Detector | Evaluator):
-        found["truths"] = (_names, "a set of names")
+        tests["truths"] = (_names, "a set of names")
     if isinstance(part, Method):
-        found["stack"] = (_is_hashable, "a value that is hashable, or None")
+        tests["stack"] = (_is_hashable, "a value that is hashable, or None")
     if isinstance(part, PairwiseMethod):
-        found |= {"members": (_is_count, "a whole number of at least 1"), "weighs": (_is_bool, "True or False")}
+        tests |= {"members": (_is_count, "a whole number of at least 1"), "weighs": (_is_bool, "True or False")}
     if isinstance(part, Evaluator):
-        found |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
+        tests |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
     if isinstance(part, ReportTable):
-        found |= dict.fromkeys(("datasets", "truths_by_data", "measures"), (_names, "a tuple of names"))
-        found |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
-        found["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
-        found["disagreements"] = (_all_are(TwoMethods), "a list of fairl_bench.TwoMethods")
-    return found
+        tests |= dict.fromkeys(("datasets", "truths_by_data", "measures"), (_names, "a tuple of names"))
+        tests |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
+        tests["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
+        tests["disagreements"] = (_all_are(TwoMethods), "a list of fairl_bench.TwoMethods")
+    return tests
 
 
-def _is_pair(found: object) -> bool:
-    return found is None or (isinstance(found, tuple) and len(found) == 2 and _names(found))
+def _is_pair(answer: object) -> bool:
+    return answer is None or (isinstance(answer, tuple) and len(answer) == 2 and _names(answer))
 
 
 def _all_are(kind: type) -> Callable[[Any], bool]:
-    """Whether an answer is a list of values of this type."""
-    return lambda found: isinstance(found, tuple | list) and all(isinstance(value, kind) for value in found)
+    """A test that an answer is a list of values of this type."""
+    return lambda answer: isinstance(answer, tuple | list) and all(isinstance(value, kind) for value in answer)
 
 
-def _is_bool(found: object) -> bool:
-    return isinstance(found, bool)
+def _is_bool(answer: object) -> bool:
+    return isinstance(answer, bool)
 
 
-def _is_size(found: object) -> bool:
-    return found is None or (isinstance(found, int) and not isinstance(found, bool) and found >= 0)
+def _is_size(answer: object) -> bool:
+    return answer is None or (isinstance(answer, int) and not isinstance(answer, bool) and answer >= 0)
 
 
-def _is_count(found: object) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) and found >= 1
+def _is_count(answer: object) -> bool:
+    return isinstance(answer, int) and not isinstance(answer, bool) and answer >= 1
 
 
-def _names(found: object) -> bool:
-    return isinstance(found, set | frozenset | tuple | list) and all(isinstance(one, str) for one in found)
+def _names(answer: object) -> bool:
+    return isinstance(answer, set | frozenset | tuple | list) and all(isinstance(name, str) for name in answer)
 
 
-def _are_parts(found: object) -> bool:
-    return isinstance(found, Mapping) and all(
-        isinstance(role, str) and isinstance(one, Settings) for role, one in found.items()
+def _are_parts(answer: object) -> bool:
+    return isinstance(answer, Mapping) and all(
+        isinstance(role, str) and isinstance(part, Settings) for role, part in answer.items()
     )
 
 
-def _is_hashable(found: object) -> bool:
+def _is_hashable(answer: object) -> bool:
     try:
-        hash(found)
+        hash(answer)
     except Exception:
         return False
     return True
 
 
-def _is_json(found: object) -> bool:
+def _is_json(answer: object) -> bool:
     try:
-        json.dumps(found, allow_nan=False)
+        json.dumps(answer, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict)
+    return isinstance(answer, dict)
 
 
-def _shown(found: object) -> str:
+def _shown(answer: object) -> str:
+    """The beginning of an answer as text."""
     try:
-        return f"{found!r:.60}"
+        return f"{answer!r:.60}"
     except Exception:
-        return f"a {type(found).__name__}"
+        return f"a {type(answer).__name__}"

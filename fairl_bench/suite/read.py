@@ -33,7 +33,7 @@ class Study(NamedTuple):
 
     def metrics(self) -> Metrics:
         """The metrics that the evaluators declare at any point of the product."""
-        return Metrics(one for suite in self.variants.values() for one in suite.metrics().declared())
+        return Metrics(metric for suite in self.variants.values() for metric in suite.metrics().declared())
 
 
 def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) -> Study:
@@ -53,11 +53,11 @@ def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) ->
     if not any(str(path).partition(".")[0] in _AXES for path in document.content.get("product") or {}):
         refuse_many_cells(document, len(every) * suite.cells(), most)
     for point in every:  # checked before it is named: a refused value may have no JSON
-        for selection, placed in selections(at_point(document, point)).items():
+        for selection, document_there in selections(at_point(document, point)).items():
             same = not point and not selection
-            here = suite if same else _suite(placed, registry, like=(document, suite))
-            refuse_many_cells(document, cells := cells + here.cells(), most)
-            variants[named_variant(_written(point), selection)] = here
+            at_selection = suite if same else _suite(document_there, registry, like=(document, suite))
+            refuse_many_cells(document, cells := cells + at_selection.cells(), most)
+            variants[named_variant(_written(point), selection)] = at_selection
     return Study(suite, variants, registry, document)
 
 
@@ -65,7 +65,7 @@ _AXES = ("models", "encoders", "methods", "replicates", "seeds", "evaluate")
 
 
 def _written(value: object) -> Any:
-    """A point of the product as the name of its variant has it: a secret by its variable."""
+    """A point of the product for the name of its variant: a secret stands by its variable."""
     if isinstance(value, Mapping):
         return {name: _written(entry) for name, entry in value.items()}
     if isinstance(value, list):
@@ -94,16 +94,16 @@ def _suite(document: Document, registry: Registry, like: tuple[Document, Suite] 
 
 def _shared(content: Mapping[str, Any], before: Document, suite: Suite) -> dict[str, Any]:
     """The content; where it is the same as ``before``, with the checked values of ``suite``."""
-    made = {key: value for key, value in content.items() if key not in ("product", "exclude")}  # it is one variant
-    for key, value in made.items():
-        known, checked = before.content.get(key), getattr(suite, key, None)
-        if value is known:
-            made[key] = checked
-        elif isinstance(value, list) and isinstance(known, list) and isinstance(checked, tuple):
+    shared = {key: value for key, value in content.items() if key not in ("product", "exclude")}  # it is one variant
+    for key, value in shared.items():
+        entry_before, checked = before.content.get(key), getattr(suite, key, None)
+        if value is entry_before:
+            shared[key] = checked
+        elif isinstance(value, list) and isinstance(entry_before, list) and isinstance(checked, tuple):
             # of equal length: a path of the product changes entries and adds none
-            triples = zip(value, known, checked, strict=True) if len(value) == len(known) else ()
-            made[key] = [done if entry is same else entry for entry, same, done in triples] or value
-    return made
+            triples = zip(value, entry_before, checked, strict=True) if len(value) == len(entry_before) else ()
+            shared[key] = [checked_entry if entry is same else entry for entry, same, checked_entry in triples] or value
+    return shared
 
 
 def _registry(document: Document) -> Registry:
@@ -119,10 +119,10 @@ def _registry(document: Document) -> Registry:
 
 def _plugins(document: Document) -> list[Path]:
     """The files of the suite's plugins.  Raises `SuiteError` where one does not exist."""
-    named = document.content.get("plugins") or []
-    if not isinstance(named, list) or not all(isinstance(path, str) for path in named):
+    names = document.content.get("plugins") or []
+    if not isinstance(names, list) or not all(isinstance(path, str) for path in names):
         raise SuiteError("'plugins' needs a list of file names", *document.where(("plugins",)))
-    for index, name in enumerate(named):
+    for index, name in enumerate(names):
         if not is_file(name.folder / name):
             raise SuiteError(f"plugin {str(name)!r} does not exist", *document.where(("plugins", index)))
-    return [name.folder / name for name in named]
+    return [name.folder / name for name in names]

@@ -16,7 +16,7 @@ from fairl_bench.values.sheets import THRESHOLD
 from fairl_bench.views import ReportTable
 
 Mistake = tuple[Place, str]
-"""Where a mistake stands, and a sentence about it."""
+"""The place of a mistake, and a sentence about it."""
 
 
 def mistakes(suite: Suite, registry: Registry) -> Iterator[Mistake]:
@@ -35,17 +35,18 @@ def mistakes(suite: Suite, registry: Registry) -> Iterator[Mistake]:
 
 
 def _methods(suite: Suite) -> list[str]:
+    """The names of the methods."""
     return [method.name for method in suite.methods]
 
 
 def _in_data(suite: Suite) -> Iterator[Mistake]:
-    """A test set whose name is taken."""
+    """Mistakes in test sets: a name that is taken."""
     if "pairs" in suite.testsets:
         yield ("testsets", "pairs"), "a test set cannot be named 'pairs'"
 
 
 def _in_defaults(suite: Suite, registry: Registry) -> Iterator[Mistake]:
-    """Methods and fields that do not exist."""
+    """Mistakes in the defaults: methods and fields that do not exist."""
     for use in suite.defaults:
         if use not in registry.names("method"):
             yield ("defaults", use), f"defaults: method {use!r} is unknown; {suggest(use, registry.names('method'))}"
@@ -56,7 +57,7 @@ def _in_defaults(suite: Suite, registry: Registry) -> Iterator[Mistake]:
 
 
 def _in_evaluators(suite: Suite) -> Iterator[Mistake]:
-    """Data and truths that an evaluator needs and the suite does not have."""
+    """Mistakes in evaluators: data and truths that they need and the suite does not have."""
     for index, evaluator in enumerate(suite.evaluate):
         place = ("evaluate", index)
         yield from _unknown(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
@@ -70,7 +71,7 @@ def _in_evaluators(suite: Suite) -> Iterator[Mistake]:
 
 
 def _in_methods(suite: Suite) -> Iterator[Mistake]:
-    """Truths that a method learns from and the training pairs do not have."""
+    """Mistakes in methods: truths that they learn from and the training pairs do not have."""
     for index, method in enumerate(suite.methods):
         place = ("methods", index)
         for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
@@ -80,7 +81,7 @@ def _in_methods(suite: Suite) -> Iterator[Mistake]:
 
 
 def _in_claims(suite: Suite) -> Iterator[Mistake]:
-    """Identifiers that are used twice; methods, data, metrics and selections that do not exist."""
+    """Mistakes in claims: repeated identifiers, and methods, data, metrics and selections that do not exist."""
     ids = set[str]()
     for index, claim in enumerate(suite.claims):
         place = ("claims", index)
@@ -94,7 +95,7 @@ def _in_claims(suite: Suite) -> Iterator[Mistake]:
 
 
 def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[Mistake]:
-    """Models whose truth has only numbers, for a method that learns from labels."""
+    """Mistakes of models whose truth has only numbers, for a method that learns from labels."""
     for model in suite.models:
         if model.part.judged() and not model.part.labelled():
             lack = f"model {model.name!r} has only numbers; give its 'gold' a 'label_above'"
@@ -102,14 +103,14 @@ def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[Mistake]:
 
 
 def _empty_part(suite: Suite, place: Place, data: str) -> Iterator[Mistake]:
-    """A part of the pairs that is evaluated and is empty by ``split``."""
+    """The mistake of evaluating on a part of the pairs that is empty by ``split``."""
     part = data.partition("/")[2]
     if data in PAIRS and getattr(suite.split, part, 1) == 0:
         yield place, f"evaluate: {data!r} holds no pair, for split.{part} is 0; raise it, or evaluate on other data"
 
 
 def _not_in_sources(suite: Suite, place: Place, evaluator: Evaluator) -> Iterator[Mistake]:
-    """What an evaluator takes from the sources of the models, and does not find there."""
+    """Mistakes of models whose source lacks what an evaluator takes from it."""
     for model in suite.models:
         try:
             evaluator.of(Recovered(model.part, _Unrecovered(), None, model.name))
@@ -121,12 +122,12 @@ class _Unrecovered(Judge):
     """Stands for a reward that is yet to be recovered."""
 
     def judge(self, examples: Examples) -> NoReturn:
-        """Nothing: a suite is only checked with it."""
+        """Not implemented: a suite is only checked with it."""
         raise NotImplementedError
 
 
 def _measured_twice(suite: Suite) -> Iterator[Mistake]:
-    """Two evaluators that give the same number of the same data, so that their records could not be told apart."""
+    """Mistakes of evaluators that give the same number of the same data: their records could not be told apart."""
     seen: set[tuple[str, str, frozenset[str]]] = set()
     for index, evaluator in enumerate(suite.evaluate):
         for data in evaluator.data or ("what it makes itself",):
@@ -138,43 +139,52 @@ def _measured_twice(suite: Suite) -> Iterator[Mistake]:
 
 
 def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistake]:
-    """What a table of the report asks for and the suite does not have."""
-    what = ".".join(map(str, place))
-    yield from _unknown((*place, "data"), f"{what}: data", table.datasets(), suite.datasets())
-    yield from _unknown((*place, "truth"), f"{what}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
-    yield from _unknown_metrics(suite, (*place, "metrics"), what, table.measures())
-    yield from _unknown((*place, "methods"), f"{what}: method", table.pair() or (), _methods(suite))
-    yield from _without_threshold(suite, (*place, "data"), what, table)
+    """Mistakes in a table of the report: data, truths, metrics and methods that the suite does not have."""
+    name = ".".join(map(str, place))
+    yield from _unknown((*place, "data"), f"{name}: data", table.datasets(), suite.datasets())
+    yield from _unknown((*place, "truth"), f"{name}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
+    yield from _unknown_metrics(suite, (*place, "metrics"), name, table.measures())
+    yield from _unknown((*place, "methods"), f"{name}: method", table.pair() or (), _methods(suite))
+    yield from _without_threshold(suite, (*place, "data"), name, table)
 
 
-def _without_threshold(suite: Suite, place: Place, what: str, table: ReportTable) -> Iterator[Mistake]:
-    """Data without a threshold, so that nothing can be called right or wrong there."""
+def _without_threshold(suite: Suite, place: Place, name: str, table: ReportTable) -> Iterator[Mistake]:
+    """Mistakes of data without a threshold, so that no text is right or wrong there."""
     for _, data, truth, *_ in table.disagreements():
-        judges = [one for one in suite.evaluate if THRESHOLD in {metric.name for metric in one.metrics}]
-        if data in suite.datasets() and not any(data in one.data and truth in one.measured() for one in judges):
-            yield place, f"{what}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
+        if data in suite.datasets() and not _has_threshold(suite, data, truth):
+            yield place, f"{name}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
+
+
+def _has_threshold(suite: Suite, data: str, truth: str) -> bool:
+    """True where an evaluator gives this data a threshold against this truth."""
+    return any(
+        data in evaluator.data
+        and truth in evaluator.measured()
+        and any(metric.name == THRESHOLD for metric in evaluator.metrics)
+        for evaluator in suite.evaluate
+    )
 
 
 def _unknown_metrics(suite: Suite, place: Place, what: str, names: Sequence[str]) -> Iterator[Mistake]:
-    """Metrics that no evaluator of the suite declares."""
+    """Mistakes of metrics that no evaluator of the suite declares."""
     yield from _unknown(place, f"{what}: metric", names, sorted(suite.metrics()))
 
 
 def _declared_otherwise(suite: Suite) -> Iterator[Mistake]:
-    """Metrics that two evaluators declare, and not as the same number."""
+    """Mistakes of metrics that two evaluators declare differently."""
     declared: dict[str, tuple[str, Metric]] = {}
     for index, evaluator in enumerate(suite.evaluate):
         for metric in evaluator.metrics:
-            other, first = declared.setdefault(metric.name, (evaluator.use, metric))
+            first_use, first = declared.setdefault(metric.name, (evaluator.use, metric))
             if not metric.same_as(first):
                 message = (
-                    f"{evaluator.use!r} and {other!r} both declare the metric {metric.name!r}, and not as the same"
+                    f"{evaluator.use!r} and {first_use!r} both declare the metric {metric.name!r}, and not as the same"
                 )
                 yield ("evaluate", index), f"evaluate: {message}: {metric.said} and {first.said}; rename one"
 
 
 def _unknown(place: Place, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[Mistake]:
-    """Names that are not known."""
+    """Mistakes of names that are not among the known ones."""
     known = tuple(known)
     for name in names:
         if name not in known:
@@ -190,7 +200,7 @@ def _known(suite: Suite, data: str) -> frozenset[str]:
 
 
 def _lack(suite: Suite, data: str, truth: str) -> str:
-    """What is missing for a truth of this data."""
+    """A sentence on what is missing for a truth of this data."""
     if truth == PREFERRED:
         return f"test set {data!r} has no truth 'preferred': only pairs have; use 'gold'"
     if data not in PAIRS:

@@ -33,7 +33,7 @@ C = TypeVar("C", bound=Component)
 
 
 class Plugin(NamedTuple):
-    """A plugin: where parts come from."""
+    """A plugin that parts come from."""
 
     name: str
     origin: Literal["built-in", "installed", "drop-in"]
@@ -103,7 +103,8 @@ class Registry:
 
     def _alone(self, hook: str, module: object) -> Callable[..., Any]:
         """A function that calls the hook of one plugin alone."""
-        return self._manager.subset_hook_caller(hook, [one for one in self._manager.get_plugins() if one is not module])
+        others = [plugin for plugin in self._manager.get_plugins() if plugin is not module]
+        return self._manager.subset_hook_caller(hook, others)
 
     def followers(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """The plugins with a hook, in the order of registration: the name, and a function that calls the hook."""
@@ -111,16 +112,20 @@ class Registry:
         return [(name, self._alone(hook, self._manager.get_plugin(name))) for name in names]
 
     def _register(self, kind: str, plugin: str) -> hookspecs.Register:
+        """The function that a plugin registers its parts of a kind with."""
+
         def register(name: str, part: type[Component] | str, /, *, role: str = "") -> None:
             check_name(kind, name, plugin)
-            other = self._entries.get((kind, name))
-            if other is not None and other.plugin == plugin:
+            entry_before = self._entries.get((kind, name))
+            if entry_before is not None and entry_before.plugin == plugin:
                 raise PluginError(f"{kind} {name!r} is registered twice by {plugin}; give one of them another name")
-            if other is not None:
+            if entry_before is not None:
                 raise PluginError(
-                    f"{kind} {name!r} is registered by both {other.plugin} and {plugin}; rename one of them"
+                    f"{kind} {name!r} is registered by both {entry_before.plugin} and {plugin}; rename one of them"
                 )
-            if role and any(known == kind and entry.role == role for (known, _), entry in self._entries.items()):
+            if role and any(
+                other_kind == kind and entry.role == role for (other_kind, _), entry in self._entries.items()
+            ):
                 raise PluginError(f"{kind} {name!r} of {plugin}: another {kind} has the role {role!r} already")
             self._entries[kind, name] = _Entry(plugin, part, role)
 
@@ -128,18 +133,18 @@ class Registry:
 
     def names(self, kind: str) -> tuple[str, ...]:
         """The names of a kind, sorted."""
-        return tuple(sorted(name for known, name in self._entries if known == kind))
+        return tuple(sorted(name for entry_kind, name in self._entries if entry_kind == kind))
 
     def name_of_role(self, kind: str, role: str) -> str:
         """The name of the part that was registered for a role.  Raises `PluginError` where none was."""
-        for (known, name), entry in self._entries.items():
-            if (known, entry.role) == (kind, role):
+        for (entry_kind, name), entry in self._entries.items():
+            if (entry_kind, entry.role) == (kind, role):
                 return name
         raise PluginError(f"no {kind} is registered for the role {role!r}")
 
     def in_order(self, kind: str) -> tuple[str, ...]:
         """The names of a kind as they were registered: built-in ones first, then installed, then drop-ins."""
-        return tuple(name for known, name in self._entries if known == kind)
+        return tuple(name for entry_kind, name in self._entries if entry_kind == kind)
 
     def plugin_of(self, kind: str, name: str) -> Plugin:
         """The plugin that registered a part."""
@@ -159,6 +164,7 @@ class Registry:
         return self._found[kind, name]
 
     def _class_of(self, kind: str, name: str, entry: _Entry) -> type[Component]:
+        """The class of an entry.  Raises `PluginError` where it cannot be loaded or is no class of its kind."""
         part, origin = entry.part, self.plugins[entry.plugin].origin
         if isinstance(part, str):
             module, _, attribute = part.partition(":")
@@ -192,12 +198,12 @@ class Registry:
         return {name for name in self.foreign(specs) if self.plugins[name].origin == "drop-in"}
 
     def foreign(self, specs: Iterable[Mapping[str, Any]]) -> set[str]:
-        """The plugins, but the built-in one, that parts come from, by their specs, parts within parts too."""
-        known = {entry.plugin for entry in self._entries.values() if entry.plugin != _BUILTIN}
-        if not known:
+        """The plugins other than the built-in one that parts come from, by their specs, parts within parts too."""
+        plugins = {entry.plugin for entry in self._entries.values() if entry.plugin != _BUILTIN}
+        if not plugins:
             return set()
         used = {use for spec in specs for use in _uses(spec)}
-        return known & {entry.plugin for (_, name), entry in self._entries.items() if name in used}
+        return plugins & {entry.plugin for (_, name), entry in self._entries.items() if name in used}
 
     def build(self, kind: type[C], spec: Spec) -> C:
         """The part that a spec describes.  Raises pydantic's ``ValidationError`` with the place of each mistake."""

@@ -21,21 +21,21 @@ _FORMER = {("table2", "metrics"), ("table2", "spread")}
 
 
 def read_report(content: Mapping[str, Any], registry: Registry) -> Report:
-    """The tables that a saved suite asks for; those of plugins that are not here are left out.
+    """The tables of a saved suite's report; those of plugins that are not here are left out.
 
     Raises pydantic's ``ValidationError``.
     """
-    known = registry.names("table")
-    here = {
+    names = registry.names("table")
+    of_known_tables = {
         name: {field: value for field, value in settings.items() if (name, field) not in _FORMER}
         for name, settings in content.items()
-        if name in known and settings is not None
+        if name in names and settings is not None
     }
-    return _REPORT.validate_python(tuples(here), context=registry.context())
+    return _REPORT.validate_python(tuples(of_known_tables), context=registry.context())
 
 
 def tables_of(report: Report, registry: Registry, guard: ViewGuard = UNGUARDED) -> list[ReportTable]:
-    """The tables to make, as they are registered: those that a report asks for, and those that are always made."""
+    """The tables to make in the order of registration: those that a report names, and those that are always made."""
     tables = []
     for name in registry.in_order("table"):
         with guard.call("table", name):

@@ -13,7 +13,7 @@ from fairl_bench.suite.suite import Suite
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
-    """The schema, of draft 2020-12.  A ``${VAR}`` is a text in it, so that only fields of free text allow one."""
+    """The JSON Schema of a suite, of draft 2020-12; a ``${VAR}`` is a text in it, so only free text allows one."""
     definitions: dict[str, Any] = {}
     suite = _taken_in(Suite.model_json_schema(), definitions, "")
     for kind in KINDS:
@@ -33,7 +33,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
 
 
 def _any_part(kind: str, registry: Registry, definitions: dict[str, Any], *, named: bool) -> dict[str, Any]:
-    """A part of a kind: its ``use`` says which fields it has."""
+    """The schema of a part of a kind: its ``use`` decides which fields it has."""
     return {
         "type": "object",
         "required": ["use", "name"] if named else ["use"],
@@ -43,7 +43,7 @@ def _any_part(kind: str, registry: Registry, definitions: dict[str, Any], *, nam
 
 
 def _report(section: dict[str, Any], registry: Registry, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The tables of a report by name, each with its settings."""
+    """The schema of a report: its tables by name, each with its settings."""
     tables = {}
     for name in registry.in_order("table"):
         schema = _taken_in(registry.find("table", name).model_json_schema(), definitions, f"table {name} ")
@@ -74,9 +74,9 @@ def _part(kind: str, name: str, registry: Registry, definitions: dict[str, Any],
 
 def _taken_in(schema: dict[str, Any], definitions: dict[str, Any], owner: str) -> dict[str, Any]:
     """A schema whose definitions are moved to the others, under the name of its owner; those of kinds are left out."""
-    for name, found in schema.pop("$defs", {}).items():
+    for name, definition in schema.pop("$defs", {}).items():
         if not _kind(name) and not name.startswith("Named_"):
-            definitions[owner + name] = _pointed(found, owner)
+            definitions[owner + name] = _pointed(definition, owner)
     pointed: dict[str, Any] = _pointed(schema, owner)
     pointed.setdefault("properties", {})
     return pointed
@@ -96,10 +96,13 @@ def _pointed(value: object, owner: str) -> Any:
 
 def _kind(name: str) -> str | None:
     """The kind that a class of this name stands for: a kind itself, or an abstract class below one."""
-    return next((kind for kind, base in KINDS.items() if any(name == one.__name__ for one in _abstract(base))), None)
+    return next(
+        (kind for kind, base in KINDS.items() if any(name == abstract.__name__ for abstract in _abstract(base))), None
+    )
 
 
 def _abstract(base: type[Component]) -> Iterator[type[Component]]:
+    """The abstract classes below a class, with itself."""
     if inspect.isabstract(base):
         yield base
         for below in base.__subclasses__():
@@ -107,6 +110,7 @@ def _abstract(base: type[Component]) -> Iterator[type[Component]]:
 
 
 def _name(kind: str, *, named: bool) -> str:
+    """The name of a kind's definition; ``named`` where its entries have a name of their own."""
     return f"{'named-' if named else ''}{kind}"
 
 
@@ -118,38 +122,42 @@ def fields(part: type[Component]) -> list[tuple[str, str, str, str]]:
     return [
         (
             name,
-            _type(found, definitions),
-            "required" if name in required else _default(found),
-            found.get("description", ""),
+            _type(schema_of_field, definitions),
+            "required" if name in required else _default(schema_of_field),
+            schema_of_field.get("description", ""),
         )
         # what every part of a kind has for its run alone goes last
-        for name, found in sorted(schema.get("properties", {}).items(), key=lambda field: field[0] == "resources")
+        for name, schema_of_field in sorted(
+            schema.get("properties", {}).items(), key=lambda field: field[0] == "resources"
+        )
     ]
 
 
-def _default(found: dict[str, Any]) -> str:
-    default = found.get("default")
+def _default(schema: dict[str, Any]) -> str:
+    """The default of a field as text."""
+    default = schema.get("default")
     return "none" if default is None else str(default)
 
 
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
-def _type(found: dict[str, Any], definitions: dict[str, Any]) -> str:
-    if "$ref" in found:
-        name = found["$ref"].rpartition("/")[2]
+def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """The type of a field as text, with its bounds."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
         if kind := _kind(name):
             return kind
         inner = definitions.get(name, {})
         needed = inner.get("required", ())
-        return "{" + ", ".join(sorted(inner.get("properties", {}), key=lambda one: one not in needed)) + "}"
-    if either := found.get("anyOf") or found.get("oneOf"):
-        return " or ".join(_type(one, definitions) for one in either)
-    if "enum" in found:
-        return " | ".join(map(str, found["enum"]))
-    if "const" in found:
-        return str(found["const"])
-    if found.get("type") == "array":
-        return f"list of {_type(found.get('items', {}), definitions) or 'values'}"
-    bounds = " ".join(f"{sign} {found[key]}" for key, sign in _BOUNDS.items() if key in found)
-    return f"{found.get('type', '')} {bounds}".strip()
+        return "{" + ", ".join(sorted(inner.get("properties", {}), key=lambda option: option not in needed)) + "}"
+    if either := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_type(option, definitions) for option in either)
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}), definitions) or 'values'}"
+    bounds = " ".join(f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema)
+    return f"{schema.get('type', '')} {bounds}".strip()

@@ -18,8 +18,8 @@ def selections(document: Document) -> dict[str, Document]:
 
     The fields of a selection replace those of ``training.stop``.
     """
-    named = document.content.get("selections") or {}
-    return {str(name): _under(document, str(name), fields) for name, fields in named.items()} or {"": document}
+    fields_of = document.content.get("selections") or {}
+    return {str(name): _under(document, str(name), fields) for name, fields in fields_of.items()} or {"": document}
 
 
 def _under(document: Document, name: str, fields: Mapping[str, Any]) -> Document:

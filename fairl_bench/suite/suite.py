@@ -1,4 +1,4 @@
-"""What a suite says: models × encoders × methods × seeds, what to evaluate and what to report."""
+"""A suite as a value: models × encoders × methods × seeds, what to evaluate and what to report."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Named(Settings, Generic[C]):
 
 
 class Split(Settings):
-    """How pairs are divided.  Equal groups stay together; training never shares a text with what it is judged on."""
+    """The division of pairs.  Equal groups stay together; training never shares a text with what it is judged on."""
 
     by: Literal["auto", "group", "prompt", "text"] = Field(
         "auto", description="what stays together; auto: group, else prompt, else the rejected text"
@@ -68,11 +68,11 @@ def _under_their_names(report: object, info: ValidationInfo) -> Any:
     """Each entry of ``report:`` as the spec of the table that its key names; one of a known name may be null."""
     if not isinstance(report, Mapping):
         return report
-    known = (info.context or {}).get("names", lambda kind: ())("table")
+    names = (info.context or {}).get("names", lambda kind: ())("table")
     return {
         name: {**entry, "use": str(name)} if isinstance(entry, Mapping) else entry
         for name, entry in report.items()
-        if entry is not None or name not in known
+        if entry is not None or name not in names
     }
 
 
@@ -88,14 +88,14 @@ class Slices(Settings):
 
 
 class Limits(Settings):
-    """How much a suite may ask for: more is refused before anything is planned, for it is mostly a slip."""
+    """The most that a suite may ask for: more is refused before anything is planned, for it is mostly a slip."""
 
     cells: int = Field(20_000, ge=1, description="models x encoders x methods x seeds, over all points of the product")
     stages: int = Field(100_000, ge=1, description="stages to plan, one that several cells share counted for each")
 
 
 class ReadFrom:
-    """The file's data that a suite was read from: whatever it is, two suites that say the same are equal."""
+    """The file's data that a suite was read from; it plays no part in whether two suites are equal."""
 
     def __init__(self, content: object) -> None:
         self.content = content
@@ -107,7 +107,7 @@ class ReadFrom:
 
 
 class Suite(Settings):
-    """A table of questions."""
+    """A table of questions: what to learn from, how, what to evaluate and what to report."""
 
     name: Name
     plugins: tuple[DataFile, ...] = Field((), description="drop-in plugin files, relative to the suite")
@@ -161,22 +161,22 @@ class Suite(Settings):
         return Metrics((part.use, metric) for part in self.evaluate for metric in part.metrics)
 
     def seeds_of(self, method: Named[Method]) -> tuple[int | None, ...]:
-        """One run for every seed; one for all, where neither the reward nor what is made with it is drawn."""
+        """The seeds of a method's runs; None for a single run where neither its reward nor an evaluation is drawn."""
         drawn = method.part.seeded or any(part.drawn for part in self.evaluate)
         return self.seeds if drawn else (None,)
 
     def cells(self) -> int:
-        """How many cells there are, without its product and its selections."""
+        """The number of cells, without its product and its selections."""
         runs = sum(len(self.seeds_of(method)) for method in self.methods)
         return len(self.models) * len(self.replicates) * len(self.encoders) * runs
 
     def shown(self) -> dict[str, Any]:
-        """The suite as plain data without its secrets, which stand by the names of their variables."""
+        """The suite as plain data, with the names of variables in place of its secrets."""
         return secrets.shown(self, self._source.content)  # type: ignore[no-any-return]
 
 
 def _repeated(values: Sequence[Any]) -> Any:
-    """The first value that stands there twice, or None."""
+    """The first value that occurs twice, or None."""
     seen = set()
     for value in values:
         if value in seen:

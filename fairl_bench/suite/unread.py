@@ -1,4 +1,4 @@
-"""How much of its texts a run would not read, estimated before it starts from the first of them."""
+"""Estimates how much of its texts a run would cut off, from the first of them and before it starts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def cut_off(study: Study) -> list[str]:
 
 
 def _sentences(study: Study) -> Iterator[str]:
+    """The sentences of every data set, each once."""
     seen: set[str] = set()
     for suite in study.variants.values():
         data: list[tuple[str, Source | TestSet]] = [(model.name, model.part) for model in suite.models]
@@ -30,10 +31,10 @@ def _sentences(study: Study) -> Iterator[str]:
                 continue
             seen.add(spec)
             with suppress(Exception):  # a run says what is wrong; an estimate is not worth it
-                yield from _of(name, part, suite.encoders)
+                yield from _of_data(name, part, suite.encoders)
 
 
-def _of(name: str, part: Source | TestSet, encoders: Sequence[Named[Encoder]]) -> Iterator[str]:
+def _of_data(name: str, part: Source | TestSet, encoders: Sequence[Named[Encoder]]) -> Iterator[str]:
     """The sentences of one data set."""
     sample = part.peek(SAMPLE)
     if sample is None:
@@ -41,13 +42,16 @@ def _of(name: str, part: Source | TestSet, encoders: Sequence[Named[Encoder]]) -
     embed = part.embed if isinstance(part, Source) else "completion"
     examples = sample.examples() if isinstance(sample, Pairs) else sample
     for encoder in encoders:
-        yield from _told(encoder.part, f"encoder {encoder.name!r}", name, examples, examples.inputs(embed))
+        yield from _cut_off_sentence(encoder.part, f"encoder {encoder.name!r}", name, examples, examples.inputs(embed))
     for judge in parts_within(part):
         if isinstance(judge, Judge):
-            yield from _told(judge, f"judge {judge.use!r}", name, examples, examples.text)
+            yield from _cut_off_sentence(judge, f"judge {judge.use!r}", name, examples, examples.text)
 
 
-def _told(part: Encoder | Judge, who: str, data: str, examples: Examples, texts: Sequence[str]) -> Iterator[str]:
+def _cut_off_sentence(
+    part: Encoder | Judge, part_name: str, data: str, examples: Examples, texts: Sequence[str]
+) -> Iterator[str]:
+    """The sentence on the texts that one part would cut off; none where it would read all."""
     tokens = part.would_read(texts)
     if tokens is None:
         return
@@ -60,6 +64,6 @@ def _told(part: Encoder | Judge, who: str, data: str, examples: Examples, texts:
     same = sum(tokens.read[i] == tokens.read[j] for i, j in zip(preferred, rejected, strict=True))
     pairs = f", and {same / len(preferred):.0%} of the pairs become equal" if same and isinstance(part, Encoder) else ""
     yield (
-        f"{who} would cut off about {share:.0%} of the texts of {data!r} ({of_tokens:.0%} of their tokens){pairs}: "
-        f"an estimate from the first {len(texts):,}"
+        f"{part_name} would cut off about {share:.0%} of the texts of {data!r} ({of_tokens:.0%} of their tokens)"
+        f"{pairs}: an estimate from the first {len(texts):,}"
     ).replace("%", " %")

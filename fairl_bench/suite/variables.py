@@ -19,29 +19,30 @@ class WrongVariable(ValueError):
 
 
 def resolved(text: str, folder: Path) -> PathText:
-    """``${VAR}`` and ``${VAR:-default}`` replaced; a path that a variable starts is from the working directory.
+    """The text with each ``${VAR}`` and ``${VAR:-default}`` replaced.
 
-    Raises `WrongVariable`.
+    A path that a variable starts is from the working directory.  Raises `WrongVariable`.
     """
     if _NESTED.search(text):
         raise WrongVariable("a ${...} within another is not replaced; set one variable to the whole text")
     first = _VARIABLE.match(text)
-    found = PathText(_VARIABLE.sub(lambda match: _value(match)[1], text))
-    found.written = _VARIABLE.sub(_written, text)
-    found.raw = text
-    found.folder = Path.cwd() if first and os.environ.get(_named(first)[0]) else folder
-    return found
+    replaced = PathText(_VARIABLE.sub(lambda match: _value(match)[1], text))
+    replaced.written = _VARIABLE.sub(_written, text)
+    replaced.raw = text
+    replaced.folder = Path.cwd() if first and os.environ.get(_named(first)[0]) else folder
+    return replaced
 
 
 def as_written(text: str, folder: Path) -> PathText:
     """The text with its variables unchanged."""
-    found = PathText(text)
-    found.raw = found.written = text
-    found.folder = folder
-    return found
+    unchanged = PathText(text)
+    unchanged.raw = unchanged.written = text
+    unchanged.folder = folder
+    return unchanged
 
 
 def _named(match: re.Match[str]) -> tuple[str, str | None]:
+    """The variable's name and default in a ``${...}``.  Raises `WrongVariable`."""
     form = _FORM.fullmatch(match.group(1))
     if form is None:
         raise WrongVariable(f"{match.group()!r} names no variable; write ${{NAME}} or ${{NAME:-default}}")
@@ -51,13 +52,14 @@ def _named(match: re.Match[str]) -> tuple[str, str | None]:
 def _value(match: re.Match[str]) -> tuple[str, str]:
     """The variable's name, and its value or default."""
     name, default = _named(match)
-    found = os.environ.get(name) or default
-    if found is None:
+    value = os.environ.get(name) or default
+    if value is None:
         raise WrongVariable(f"${{{name}}} is not set; set it: {name}=... fairl-bench ...")
-    return name, found
+    return name, value
 
 
 def _written(match: re.Match[str]) -> str:
+    """The value of a variable; of a secret its name in ``${}``, and the value is kept secret."""
     name, value = _value(match)
     if not looks_secret(name):
         return value

@@ -16,11 +16,11 @@ from fairl_bench.suite.variables import WrongVariable, as_written, resolved
 Place = tuple[str | int, ...]  # the path of a value in the document: ("methods", 0, "margin")
 Where = tuple[Path, int | None]  # a file and a line; no line for what was set from outside
 BYTES = 200_000
-"""How long a file may be."""
+"""The most bytes that a file may have."""
 CHARACTERS = 4_000_000
-"""How many characters its texts may have together, with each alias and variable written out."""
+"""The most characters that its texts may have together, with each alias and variable written out."""
 FILES = 16
-"""How many files may extend one another."""
+"""The most files that may extend one another."""
 
 
 class Lined(dict[Any, Any]):
@@ -56,16 +56,16 @@ class Document(NamedTuple):
 
     def where(self, place: Place) -> Where:
         """The file and line of a value, or of what is nearest around it."""
-        found: Where = self.path, self.first
+        nearest: Where = self.path, self.first
         content: Any = self.content
         for step in place:
             lines = getattr(content, "lines", {})
-            found = lines.get(step, found)
+            nearest = lines.get(step, nearest)
             try:
                 content = content[step]
             except (LookupError, TypeError):
                 break
-        return found
+        return nearest
 
 
 def load(source: Path | Mapping[str, Any], *, variables: bool = True) -> Document:
@@ -97,7 +97,7 @@ def load(source: Path | Mapping[str, Any], *, variables: bool = True) -> Documen
 
 
 def _from_data(data: Mapping[str, Any], name: Path) -> tuple[Lined, int]:
-    """The same as of a file with this data in the working directory, and how many bytes that would have."""
+    """The content of a mapping as if it were read from a file in the working directory, and that file's bytes."""
     from ruamel.yaml.error import YAMLError
 
     try:
@@ -110,6 +110,7 @@ def _from_data(data: Mapping[str, Any], name: Path) -> tuple[Lined, int]:
 
 
 def _parent(named: object, seen: list[Path], where: Where) -> Path:
+    """The file that ``extends`` names.  Raises `SuiteError`."""
     if not isinstance(named, PathText):
         raise SuiteError(f"'extends' needs a file name, got {named!r}", *where)
     parent = named.folder / named
@@ -124,7 +125,7 @@ def _parent(named: object, seen: list[Path], where: Where) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; False for a name that no file can have."""
+    """True where there is such a file; False for a name that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -132,7 +133,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is such a folder."""
+    """True where there is such a folder."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -140,7 +141,7 @@ def is_folder(path: Path) -> bool:
 
 
 def _read(path: Path, most: int, *, variables: bool) -> tuple[Lined, int]:
-    """The content of one file of at most so many bytes, and how many it has."""
+    """The content of one file of at most so many bytes, and its number of bytes."""
     data = _bytes(path, most)
     try:
         text = data.decode("utf-8")
@@ -187,15 +188,16 @@ class _Builder:
         """The value of a node."""
         self._count(node, depth)
         if isinstance(node, nodes.Scalar):
-            found = self._value(node)
-            return self._text(found, node.line) if isinstance(found, str) else found
+            value = self._value(node)
+            return self._text(value, node.line) if isinstance(value, str) else value
         if isinstance(node, nodes.Sequence):
             lines = {index: self._at(entry.line) for index, entry in enumerate(node.entries)}
             return Listed([self.built(entry, depth + 1) for entry in node.entries], lines)
         return self._mapping(node, depth)
 
     def _mapping(self, node: nodes.Mapping, depth: int) -> Lined:
-        found, merged = Lined(), list[Lined]()
+        """The content of a mapping, with what is merged into it."""
+        mapping, merged = Lined(), list[Lined]()
         seen_merge = False
         for key_node, entry in zip(node.entries[::2], node.entries[1::2], strict=True):
             if isinstance(key_node, Scalar) and key_node.text == "<<" and key_node.plain and not key_node.tag:
@@ -205,26 +207,28 @@ class _Builder:
                 merged = list(self._merged(entry, key_node.line, depth))
                 continue
             key = self._key(key_node)
-            if key in found:
+            if key in mapping:
                 raise self._wrong(f"key {key!r} is given twice", key_node.line)
             if depth == 0:
                 self.section = key_node.line
-            found[key] = self.built(entry, depth + 1)
-            found.lines[key] = self._at(key_node.line)
-        for one in merged:  # what is given here wins, and then the first; these have no line of their own
-            for key, value in one.items():
-                found.setdefault(key, value)
-        return found
+            mapping[key] = self.built(entry, depth + 1)
+            mapping.lines[key] = self._at(key_node.line)
+        for merged_in in merged:  # what is given here wins, and then the first; these have no line of their own
+            for key, value in merged_in.items():
+                mapping.setdefault(key, value)
+        return mapping
 
     def _merged(self, node: Node, line: int, depth: int) -> Iterator[Lined]:
-        each = node.entries if isinstance(node, nodes.Sequence) else [node]
-        for one in each:
-            if not isinstance(one, nodes.Mapping):
+        """The mappings that a key ``<<`` merges."""
+        mappings = node.entries if isinstance(node, nodes.Sequence) else [node]
+        for mapping in mappings:
+            if not isinstance(mapping, nodes.Mapping):
                 raise self._wrong("'<<' needs a mapping or a list of mappings to merge", line)
-            self._count(one, depth)
-            yield self._mapping(one, depth + 1)
+            self._count(mapping, depth)
+            yield self._mapping(mapping, depth + 1)
 
     def _key(self, node: Node) -> str | int:
+        """The key of an entry.  Raises `SuiteError` where it is no text or whole number."""
         self._count(node, 0)
         key = self._value(node) if isinstance(node, Scalar) else None
         if isinstance(node, Scalar) and isinstance(key, str):
@@ -236,20 +240,23 @@ class _Builder:
         raise self._wrong(f"a key must be a text, {got}", node.line)
 
     def _value(self, node: Scalar) -> Any:
+        """The value of a scalar.  Raises `SuiteError` where it has none."""
         try:
             return value_of(node)
         except Unreadable as error:
             raise self._wrong(str(error), error.line) from error
 
     def _text(self, text: str, line: int) -> PathText:
+        """The text with its variables replaced."""
         try:
-            found = resolved(text, self.folder) if self.variables else as_written(text, self.folder)
+            replaced = resolved(text, self.folder) if self.variables else as_written(text, self.folder)
         except WrongVariable as error:
             raise self._wrong(str(error), line) from error
-        self._characters(found, line)
-        return found
+        self._characters(replaced, line)
+        return replaced
 
     def _characters(self, text: str, line: int) -> None:
+        """Count characters.  Raises `SuiteError` for one that is none, and where there are too many."""
         if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
             raise self._wrong(f"{text!r} holds what is no character", line)
         self.characters += len(text)
@@ -259,6 +266,7 @@ class _Builder:
             )
 
     def _count(self, node: Node, depth: int) -> None:
+        """Count values.  Raises `SuiteError` where they are too many or too deep."""
         self.values += 1
         if self.values > VALUES:
             # not the node's own line: what an alias names may stand far above
@@ -269,6 +277,7 @@ class _Builder:
             raise self._wrong(f"is nested too deeply: more than {DEPTH} lists and mappings in one another", line)
 
     def _at(self, line: int) -> Where:
+        """The file and line of an entry."""
         return self.path, line if self.lined else None
 
     def _wrong(self, message: str, line: int | None) -> SuiteError:
@@ -303,6 +312,7 @@ def dump(content: Mapping[str, Any]) -> str:
 
 
 def _bare(value: object) -> Any:
+    """Plain data without our own types of text, list and mapping."""
     if isinstance(value, Mapping):
         return {str(key): _bare(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

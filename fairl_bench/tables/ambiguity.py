@@ -1,4 +1,4 @@
-"""Ambiguity as a result: how far apart the rewards of a method's own seeds are."""
+"""The table of ambiguity: how far apart the rewards of a method's own seeds are."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from fairl_bench.views import ReportTable
 
 
 class Ambiguity(ReportTable):
-    """How far apart the rewards of a method's own seeds are."""
+    """The distances between the rewards of a method's own seeds."""
 
     always = True
 
     def tables(self, material: Material) -> Iterator[Table]:
-        """One table of the data on which seeds were held against one another."""
-        asked = (part.seed_distances() for part in material.report.values() if isinstance(part, ReportTable))
-        data = list(dict.fromkeys(name for names in asked for name in names))
+        """One table of the data on which seeds were compared with one another."""
+        data_of_parts = (part.seed_distances() for part in material.report.values() if isinstance(part, ReportTable))
+        data = list(dict.fromkeys(name for names in data_of_parts for name in names))
         yield selected_apart(ambiguity(material.records, data, material.rows, material.metrics), material)
 
 
 def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row, Runs], metrics: Metrics) -> Table:
-    """Mean ± sd over pairs of seeds of STARC, Spearman and Kendall between their rewards; no row below two seeds."""
-    found: dict[tuple[Row, Column], list[float]] = {}
+    """Mean ± sd over pairs of seeds of STARC, Spearman and Kendall between their rewards; no row for a single seed."""
+    values_of: dict[tuple[Row, Column], list[float]] = {}
     for record in records:
         if record.other.startswith("seed:"):
-            found.setdefault((record.row, Column(record.data, "all", record.metric)), []).append(record.value)
-    order = [row for row in runs if any(there == row for there, _ in found)]
+            values_of.setdefault((record.row, Column(record.data, "all", record.metric)), []).append(record.value)
+    order = [row for row in runs if any(measured == row for measured, _ in values_of)]
     columns = [Column(name, "all", metric) for name in data for metric in AMBIGUITY]
-    columns = [column for column in columns if any((row, column) in found for row in order)]
+    columns = [column for column in columns if any((row, column) in values_of for row in order)]
     shown = shown_axes(order) if order else []
     rows = tuple(
-        (*named(row, shown), *(mean_and_spread(*_summary(found.get((row, column), []))) for column in columns))
+        (*named(row, shown), *(mean_and_spread(*_summary(values_of.get((row, column), []))) for column in columns))
         for row in order
     )
-    tidy = tuple(_tidy(row, column, found.get((row, column), [])) for row in order for column in columns)
+    tidy = tuple(_tidy(row, column, values_of.get((row, column), [])) for row in order for column in columns)
     heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     note = (
         "Between the rewards of each two training seeds of one method in one replicate, whatever the truth: mean ± "
@@ -55,12 +55,14 @@ def ambiguity(records: Iterable[Record], data: Sequence[str], runs: Mapping[Row,
 
 
 def _summary(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and the standard deviation of values; NaN where any is undefined."""
     if not values or any(map(math.isnan, values)):
         return math.nan, math.nan
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def _tidy(row: Row, column: Column, values: Sequence[float]) -> dict[str, Value]:
+    """The values of a cell as the files of a table have them."""
     mean, sd = _summary(values)
     widest = max(values, default=math.nan) if not math.isnan(mean) else math.nan
     least = min(values, default=math.nan) if not math.isnan(mean) else math.nan

@@ -1,4 +1,4 @@
-"""Methods by (data, slice, metric): the rows, the columns and the notes that leaderboards and slices share."""
+"""The rows, columns and notes that leaderboards and slices share: methods by data, slice and metric."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import (
+    CellRecords,
     Column,
-    Found,
     Runs,
     mean_and_spread,
     named,
@@ -23,19 +23,19 @@ from fairl_bench.values.table import Table, Value
 TruthOf = Callable[[str], str]
 
 
-def cells(records: Iterable[Record], truth_of: TruthOf) -> Found:
-    """The records of each cell: those of single runs, by the truth that their data is held against."""
-    values: dict[tuple[Row, Column], list[Record]] = {}
+def cells(records: Iterable[Record], truth_of: TruthOf) -> CellRecords:
+    """The records of each row and column: those of single runs, by the truth that their data is judged by."""
+    records_of: dict[tuple[Row, Column], list[Record]] = {}
     for record in records:
         if not record.other and record.truth == truth_of(record.data):
             column = Column(record.data, record.slice, record.metric)
-            values.setdefault((record.row, column), []).append(record)
-    return values
+            records_of.setdefault((record.row, column), []).append(record)
+    return records_of
 
 
 def board(
     title: str,
-    found: Found,
+    records_of: CellRecords,
     truth_of: TruthOf,
     runs: Mapping[Row, Runs],
     columns: Sequence[Column],
@@ -43,15 +43,15 @@ def board(
     *,
     missing: bool = False,
 ) -> Table:
-    """The mean and the spread of each row in each column, with what is not known and why below.
+    """The mean and the spread of each row in each column, with notes on what is not known and why.
 
-    With ``missing``, a row that rests on fewer runs than it should says so.
+    With ``missing``, there is a note on each row that rests on fewer runs than it should.
     """
     shown = shown_axes(runs)
-    common = _of_every_row(found, list(runs), columns)
+    common = _undefined_columns(records_of, list(runs), columns)
     rows, notes, tidy = [], [f"{column.place} {column.metric}: {note}." for column, note in common], []
     for row, expected in runs.items():
-        cells = [found.get((row, column), []) for column in columns]
+        cells = [records_of.get((row, column), []) for column in columns]
         names = named(row, shown)
         rows.append((*names, *(mean_and_spread(*summary(cell)) for cell in cells)))
         tidy += [_tidy(row, column, truth_of, cell) for column, cell in zip(columns, cells, strict=True)]
@@ -59,13 +59,15 @@ def board(
             notes.append(f"{' '.join(names)}: {lack}.")
         notes += _undefined_cells(names, columns, cells, common)
     heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
-    judged = ", ".join(
-        f"{data} against {truth_of(data)!r}" for data in dict.fromkeys(column.data for column in columns)
-    )
-    used = [cell for (row, column), cell in found.items() if column in columns]
-    return Table(
-        title, tuple(heads), tuple(rows), (f"Truth: {judged}.", _spread(used), *dict.fromkeys(notes)), tuple(tidy)
-    )
+    used = [cell for (_, column), cell in records_of.items() if column in columns]
+    notes = [_truths(columns, truth_of), _spread(used), *dict.fromkeys(notes)]
+    return Table(title, tuple(heads), tuple(rows), tuple(notes), tuple(tidy))
+
+
+def _truths(columns: Sequence[Column], truth_of: TruthOf) -> str:
+    """The note on the truth that each data set is judged by."""
+    data = dict.fromkeys(column.data for column in columns)
+    return f"Truth: {', '.join(f'{name} against {truth_of(name)!r}' for name in data)}."
 
 
 def _undefined_cells(
@@ -74,42 +76,47 @@ def _undefined_cells(
     cells: Sequence[Sequence[Record]],
     common: Container[tuple[Column, str]],
 ) -> Iterator[str]:
-    """Why a row has no number in a column, where not every row lacks it for the same reason."""
+    """The notes on cells of a row without a number, except those that every row lacks for the same reason."""
     for column, cell in zip(columns, cells, strict=True):
         if (note := _undefined(cell)) and (column, note) not in common:
             yield f"{' '.join(names)}, {column.place} {column.metric}: {note}."
 
 
-def _of_every_row(found: Found, rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[Column, str]]:
-    """The columns that have no number in any of several rows, for one reason, which is the data's."""
-    said = [(column, {_undefined(found.get((row, column), [])) for row in rows}) for column in columns]
-    return [(column, min(notes)) for column, notes in said if len(rows) > 1 and len(notes) == 1 and min(notes)]
+def _undefined_columns(
+    records_of: CellRecords, rows: Sequence[Row], columns: Sequence[Column]
+) -> list[tuple[Column, str]]:
+    """The columns without a number in any of several rows, with the one reason, which is the data's."""
+    reasons = [(column, {_undefined(records_of.get((row, column), [])) for row in rows}) for column in columns]
+    return [(column, min(notes)) for column, notes in reasons if len(rows) > 1 and len(notes) == 1 and min(notes)]
 
 
-def _undefined(found: Sequence[Record]) -> str:
-    return next((record.note for record in found if math.isnan(record.value)), "")
+def _undefined(cell: Sequence[Record]) -> str:
+    """The reason why a cell has no number; empty where it has one."""
+    return next((record.note for record in cell if math.isnan(record.value)), "")
 
 
-def _tidy(row: Row, column: Column, truth_of: TruthOf, found: Sequence[Record]) -> dict[str, Value]:
+def _tidy(row: Row, column: Column, truth_of: TruthOf, cell: Sequence[Record]) -> dict[str, Value]:
+    """The values of a cell as the files of a table have them."""
     from fairl_bench.science.intervals import t_interval
 
-    mean, sd = summary(found)
+    mean, sd = summary(cell)
     try:
-        low, high = t_interval([] if math.isnan(mean) else [record.value for record in _by_seed(found)])
+        low, high = t_interval([] if math.isnan(mean) else [record.value for record in _by_seed(cell)])
     except Undefined:
         low = high = math.nan
     place = {**row._asdict(), "data": column.data, "slice": column.slice, "truth": truth_of(column.data)}
-    return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(found), "t_low": low, "t_high": high}
+    return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(cell), "t_low": low, "t_high": high}
 
 
-def _by_seed(found: Sequence[Record]) -> Sequence[Record]:
+def _by_seed(cell: Sequence[Record]) -> Sequence[Record]:
     """The runs of one replicate, for an interval over seeds; nothing where there are several replicates."""
-    return found if len({record.replicate for record in found}) == 1 else ()
+    return cell if len({record.replicate for record in cell}) == 1 else ()
 
 
-def _spread(used: Sequence[Sequence[Record]]) -> str:
-    seeds = {record.seed for found in used for record in found} - {None}
-    replicates = {record.replicate for found in used for record in found}
+def _spread(cells: Sequence[Sequence[Record]]) -> str:
+    """The note on what ± is."""
+    seeds = {record.seed for cell in cells for record in cell} - {None}
+    replicates = {record.replicate for cell in cells for record in cell}
     if len(seeds) < 2:
         return "One training seed: no spread is known."
     worlds = f", pooled within {len(replicates)} replicates" if len(replicates) > 1 else ""

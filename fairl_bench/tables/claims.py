@@ -1,4 +1,4 @@
-"""The claims of a suite, one line a claim: what was measured, and the verdict."""
+"""The table of the claims of a suite: what was measured of each, and the verdict."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ class Claims(ReportTable):
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> Table:
-    """One line a claim (and model, encoder and variant, where there are several)."""
-    several = len({one.setting for one in verdicts}) > 1
-    rows = tuple((*(named(one.setting, Setting._fields) if several else ()), *_shown(one)) for one in verdicts)
+    """A line for each claim, and for each model, encoder and variant where there are several."""
+    several = len({verdict.setting for verdict in verdicts}) > 1
+    rows = tuple(
+        (*(named(verdict.setting, Setting._fields) if several else ()), *_shown(verdict)) for verdict in verdicts
+    )
     names: tuple[str, ...] = Setting._fields if several else ()
     names += ("claim", "better", "than", "data", "metric", "gain", "95 %", "p (Holm)", "power", "finds", "verdict")
     notes = [
@@ -36,34 +38,43 @@ def claims_table(verdicts: Sequence[Verdict]) -> Table:
         f"slices by Student's t over runs; Holm over {_family(verdicts)}. Power: the chance of finding the "
         "gain that the source reports, with this much data. Finds: the smallest gain that would be found four times in "
         "five (both before Holm).",
-        *dict.fromkeys(f"{one.claim.id}: {one.effect.note}." for one in verdicts if one.effect.note),
+        *dict.fromkeys(f"{verdict.claim.id}: {verdict.effect.note}." for verdict in verdicts if verdict.effect.note),
         *dict.fromkeys(
-            f"{one.claim.id}: expected to be {one.claim.expect}, is {one.verdict}." for one in verdicts if not one.met
+            f"{verdict.claim.id}: expected to be {verdict.claim.expect}, is {verdict.verdict}."
+            for verdict in verdicts
+            if not verdict.met
         ),
     ]
     return Table(
-        "Claims", tuple(("", name) for name in names), rows, tuple(notes), tuple(one.plain() for one in verdicts)
+        "Claims",
+        tuple(("", name) for name in names),
+        rows,
+        tuple(notes),
+        tuple(verdict.plain() for verdict in verdicts),
     )
 
 
 def _family(verdicts: Sequence[Verdict]) -> str:
-    if not any(one.claim.under for one in verdicts):
+    """The tests that Holm's correction is over."""
+    if not any(verdict.claim.under for verdict in verdicts):
         return f"all {len(verdicts)} lines"
     return "all lines of a selection; the verdict of a claim under several over all claims, each with its largest p"
 
 
-def _shown(one: Verdict) -> tuple[str, ...]:
-    claim, effect = one.claim, one.effect
+def _shown(verdict: Verdict) -> tuple[str, ...]:
+    """The cells of a verdict, from the claim's name on."""
+    claim, effect = verdict.claim, verdict.effect
     data = " ".join((claim.data, *(() if claim.slice == "all" else (claim.slice,)), f"({claim.truth})"))
     ends = "n/a" if math.isnan(effect.low) else f"[{effect.low:+.3f}, {effect.high:+.3f}]"
-    p = "n/a" if math.isnan(one.p_holm) else "< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
-    numbers = (_number(effect.gain, "+.3f"), ends, p, _number(one.power, ".2f"), _number(one.detectable, ".3f"))
-    here = "" if one.verdict == one.alone else f" (here: {one.alone})"
-    verdict = one.verdict + here + ("" if one.met else f" (expected: {claim.expect})")
+    p = "n/a" if math.isnan(verdict.p_holm) else "< 0.001" if verdict.p_holm < 0.001 else f"{verdict.p_holm:.3f}"
+    numbers = (_number(effect.gain, "+.3f"), ends, p, _number(verdict.power, ".2f"), _number(verdict.detectable, ".3f"))
+    here = "" if verdict.verdict == verdict.alone else f" (here: {verdict.alone})"
+    outcome = verdict.verdict + here + ("" if verdict.met else f" (expected: {claim.expect})")
     than = " and ".join(claim.comparators())
-    asked = "" if claim.within is None else f", within {claim.within:g}"
-    return claim.id, claim.better, than, data, one.metric.head + asked, *numbers, verdict
+    within = "" if claim.within is None else f", within {claim.within:g}"
+    return claim.id, claim.better, than, data, verdict.metric.head + within, *numbers, outcome
 
 
 def _number(value: float, form: str) -> str:
+    """A number in a form; ``n/a`` where it is undefined."""
     return "n/a" if math.isnan(value) else format(value, form)

@@ -22,12 +22,14 @@ def comparison_tables(compared: Compared) -> list[Table]:
 
 
 def _differences(differences: Sequence[Difference], metrics: Metrics) -> Table:
-    """One line a metric, data set and pair of methods."""
+    """A line for each metric, data set and pair of methods."""
     rows = [difference.comparison for difference in differences]
     adjusted = holm([row.p for row in rows])
     several = len({row.row for row in rows}) > 1
-    lines = [_line(one, metrics, p, several=several) for one, p in zip(differences, adjusted, strict=True)]
-    tidy = [_tidy(one, p) for one, p in zip(differences, adjusted, strict=True)]
+    lines = [
+        _line(difference, metrics, p, several=several) for difference, p in zip(differences, adjusted, strict=True)
+    ]
+    tidy = [_tidy(difference, p) for difference, p in zip(differences, adjusted, strict=True)]
     heads = ("model", "encoder", "methods") if several else ()
     first, second = (rows[0].method, rows[0].other) if rows and not several else ("first", "second")
     shown = (*heads, "data", "metric", first, second, "difference", "95 %", "p", "p (Holm)", "d")
@@ -41,6 +43,7 @@ def _differences(differences: Sequence[Difference], metrics: Metrics) -> Table:
 
 
 def _line(difference: Difference, metrics: Metrics, p_holm: float, *, several: bool) -> tuple[str, ...]:
+    """The cells of a difference."""
     row, first, second = difference
     # a row is first less second; what is shown is second less first
     gain, low, high = -row.value, -row.high, -row.low
@@ -50,12 +53,13 @@ def _line(difference: Difference, metrics: Metrics, p_holm: float, *, several: b
 
 
 def _tidy(difference: Difference, p_holm: float) -> dict[str, Value]:
+    """The values of a difference as the files of a table have them."""
     row, first, second = difference
-    place: dict[str, Value] = {**row.setting._asdict()}
-    place |= {"data": row.data, "truth": row.truth, "metric": row.metric, "first": row.method, "second": row.other}
-    place |= {"first_mean": first, "second_mean": second, "difference": -row.value}
-    place |= {"low": -row.high, "high": -row.low, "p": row.p, "p_holm": p_holm, "cohens_d": -row.effect}
-    return {**place, "units": row.units, "unit": row.unit, "note": row.note}
+    values: dict[str, Value] = {**row.setting._asdict()}
+    values |= {"data": row.data, "truth": row.truth, "metric": row.metric, "first": row.method, "second": row.other}
+    values |= {"first_mean": first, "second_mean": second, "difference": -row.value}
+    values |= {"low": -row.high, "high": -row.low, "p": row.p, "p_holm": p_holm, "cohens_d": -row.effect}
+    return {**values, "units": row.units, "unit": row.unit, "note": row.note}
 
 
 def _p(p: float) -> str:

@@ -58,12 +58,12 @@ class _OfTwoMethods(ReportTable):
         return self.methods
 
     def between(self, methods: tuple[str, str]) -> Self:
-        """The same for two other methods."""
+        """The same settings for two other methods."""
         return self.model_copy(update={"methods": methods})
 
 
 class Disagreement(_OfTwoMethods):
-    """Where two methods disagree: both right, only one, neither (the paper's Table 2)."""
+    """The disagreement of two methods: both right, only one, neither (the paper's Table 2)."""
 
     train_texts: int | None = Field(
         None, ge=1, description="how many texts of pairs/train, drawn once; none: all (the paper has 1,000)"
@@ -80,7 +80,7 @@ class Disagreement(_OfTwoMethods):
 
 
 class DisagreementBySubtype(_OfTwoMethods):
-    """Where two methods disagree, by subtype (the paper's Table 3)."""
+    """The disagreement of two methods by subtype (the paper's Table 3)."""
 
     by: Literal["subtype"] = "subtype"
 
@@ -105,77 +105,91 @@ def table2(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
     shown = [axis for axis in shown_axes(axes) if axis != "method"]
     categories = ("both right", f"only {first}", f"only {second}", "neither")
     lines: list[tuple[str, Callable[[_Cell], str]]] = [
-        (name, _share_of(index)) for index, name in enumerate(categories)
+        (category, _share_of(index)) for index, category in enumerate(categories)
     ]
     lines += [(f"{second} less {first}, points", _points), ("McNemar", _mcnemar)]
     for row in axes:
-        found = {place: cells.get((row, place, "all")) for place in data}
+        by_data = {name: cells.get((row, name, "all")) for name in data}
         rows += [
-            (*named(row, shown), name, *("n/a" if cell is None else show(cell) for cell in found.values()))
-            for name, show in lines
+            (*named(row, shown), head, *("n/a" if cell is None else show(cell) for cell in by_data.values()))
+            for head, show in lines
         ]
-        tidy += [_tidy(row, methods, place, "all", cell) for place, cell in found.items() if cell is not None]
-    heads = [("", axis) for axis in shown] + [("", "right")] + [(place, "texts") for place in data]
+        tidy += [_tidy(row, methods, name, "all", cell) for name, cell in by_data.items() if cell is not None]
+    heads = [("", axis) for axis in shown] + [("", "right")] + [(name, "texts") for name in data]
     return Table("Table 2", tuple(heads), tuple(rows), tuple(_notes(cells.values())), tuple(tidy))
 
 
 def table3(records: Iterable[Record], methods: tuple[str, str], data: Sequence[str]) -> Table:
     """Table 2 by subtype, with the gain in points of accuracy and the relative gain beside one another."""
-    first, second = methods
     cells = _cells(records, methods)
     axes = list(dict.fromkeys(row for row, _, _ in cells))
     shown = [axis for axis in shown_axes(axes) if axis != "method"]
-    rows, tidy, notes = [], [], []
+    rows, tidy, notes = [], [], list[str]()
     for row in axes:
-        for place in data:
-            found = {part: cell for (r, d, part), cell in cells.items() if (r, d) == (row, place) and part != "all"}
-            gains = []
-            for part, cell in found.items():
-                digits = 1 if len(cell.runs) > 1 else 0
-                texts = [f"{count:,.{digits}f}" if cell.counts.n else "n/a" for count in cell.counts]
-                if not cell.counts.n:
-                    notes.append(f"{place}: no text is of the subtype {part.removeprefix('subtype:')!r}.")
-                gain = _or_none(relative_gain, cell.counts)
-                gains += [] if gain is None else [gain]
-                said = (_points(cell), "n/a" if gain is None else f"{gain:+.2f}")
-                rows.append((*named(row, shown), place, part.removeprefix("subtype:"), *texts, *said))
-                tidy.append(_tidy(row, methods, place, part, cell))
-            if len(gains) > 1:
-                notes.append(_mean_gain(" ".join((*named(row, shown), place)), gains))
-    heads = [("", axis) for axis in shown] + [("", "data"), ("", "subtype"), ("", "both right")]
-    heads += [("", f"only {first}"), ("", f"only {second}"), ("", "neither")]
-    heads += [("difference", "points"), ("relative", "gain, %")]
+        for name in data:
+            parts = {part: cell for (r, d, part), cell in cells.items() if (r, d) == (row, name) and part != "all"}
+            names = (*named(row, shown), name)
+            rows += [(*names, part.removeprefix("subtype:"), *_numbers(cell)) for part, cell in parts.items()]
+            tidy += [_tidy(row, methods, name, part, cell) for part, cell in parts.items()]
+            notes += _notes_on_subtypes(names, parts)
     what = (
-        f"Difference: accuracy of {second} less accuracy of {first}, in percentage points. Relative gain: how many "
-        f"more texts {second} has right, in percent of those that {first} has right."
+        f"Difference: accuracy of {methods[1]} less accuracy of {methods[0]}, in percentage points. Relative gain: "
+        f"how many more texts {methods[1]} has right, in percent of those that {methods[0]} has right."
     )
-    return Table(
-        "Table 3", tuple(heads), tuple(rows), (what, *dict.fromkeys(notes), *_notes(cells.values())), tuple(tidy)
-    )
+    below = (what, *dict.fromkeys(notes), *_notes(cells.values()))
+    return Table("Table 3", _heads_by_subtype(shown, methods), tuple(rows), below, tuple(tidy))
 
 
-def _mean_gain(place: str, gains: Sequence[float]) -> str:
+def _heads_by_subtype(shown: Sequence[str], methods: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """The heads of Table 3, below the axes that differ."""
+    counts = ("both right", f"only {methods[0]}", f"only {methods[1]}", "neither")
+    heads = [("", head) for head in (*shown, "data", "subtype", *counts)]
+    return (*heads, ("difference", "points"), ("relative", "gain, %"))
+
+
+def _numbers(cell: _Cell) -> tuple[str, ...]:
+    """The counts of a subtype, with the difference and the relative gain."""
+    digits = 1 if len(cell.runs) > 1 else 0
+    counts = [f"{count:,.{digits}f}" if cell.counts.n else "n/a" for count in cell.counts]
+    gain = _or_none(relative_gain, cell.counts)
+    return (*counts, _points(cell), "n/a" if gain is None else f"{gain:+.2f}")
+
+
+def _notes_on_subtypes(names: Sequence[str], parts: Mapping[str, _Cell]) -> Iterator[str]:
+    """The subtypes without a text, and the mean relative gain over the others."""
+    for part, cell in parts.items():
+        if not cell.counts.n:
+            yield f"{names[-1]}: no text is of the subtype {part.removeprefix('subtype:')!r}."
+    gains = [gain for cell in parts.values() if (gain := _or_none(relative_gain, cell.counts)) is not None]
+    if len(gains) > 1:
+        yield _mean_gain(" ".join(names), gains)
+
+
+def _mean_gain(names: str, gains: Sequence[float]) -> str:
+    """The note on the mean relative gain over subtypes."""
     mean, population, sample = np.mean(gains), np.std(gains), np.std(gains, ddof=1)
     return (
-        f"{place}: mean relative gain {mean:.2f} ± {population:.2f} % over {len(gains)} subtypes, unweighted, ± the "
+        f"{names}: mean relative gain {mean:.2f} ± {population:.2f} % over {len(gains)} subtypes, unweighted, ± the "
         f"population standard deviation as in the paper (the sample's is {sample:.2f}); no points of accuracy."
     )
 
 
 def _cells(records: Iterable[Record], methods: tuple[str, str]) -> dict[tuple[Row, str, str], _Cell]:
     """The disagreement of two methods by (model, encoder, variant), data and slice."""
-    runs: dict[tuple[Row, str, str], dict[tuple[int, int | None], dict[str, float]]] = {}
+    runs_of: dict[tuple[Row, str, str], dict[tuple[int, int | None], dict[str, float]]] = {}
     for record in records:
         if (record.method, record.other) == methods:
-            place = (record.row, record.data, record.slice)
-            runs.setdefault(place, {}).setdefault((record.replicate, record.seed), {})[record.metric] = record.value
+            runs = runs_of.setdefault((record.row, record.data, record.slice), {})
+            runs.setdefault((record.replicate, record.seed), {})[record.metric] = record.value
     return {
-        place: _Cell(Counts(*(float(np.mean([run[name] for run in found.values()])) for name in COUNTS)), found)
-        for place, found in runs.items()
+        key: _Cell(Counts(*(float(np.mean([run[name] for run in runs.values()])) for name in COUNTS)), runs)
+        for key, runs in runs_of.items()
     }
 
 
 def _share_of(index: int) -> Callable[[_Cell], str]:
+    """Shows one of the counts of a cell, with its share."""
+
     def show(cell: _Cell) -> str:
         count = cell.counts[index]
         return f"{count:,.0f} ({100 * count / cell.counts.n:.2f} %)" if cell.counts.n else "0"
@@ -184,12 +198,13 @@ def _share_of(index: int) -> Callable[[_Cell], str]:
 
 
 def _points(cell: _Cell) -> str:
-    found = _or_none(difference_in_points, cell.counts)
-    return "n/a" if found is None else f"{found:+.2f}"
+    """The difference in points of accuracy."""
+    points = _or_none(difference_in_points, cell.counts)
+    return "n/a" if points is None else f"{points:+.2f}"
 
 
 def _mcnemar(cell: _Cell) -> str:
-    """The statistic and p of a single run; of several, in how many the test rejects."""
+    """The statistic and p of a single run; of several runs the number in which the test rejects."""
     runs = list(cell.runs.values())
     if len(runs) == 1:
         plain, corrected, p = (runs[0][name] for name in MCNEMAR)
@@ -197,21 +212,22 @@ def _mcnemar(cell: _Cell) -> str:
     better = [run["only_other"] > run["only_method"] for run in runs]
     rejected = [run["mcnemar_p"] < ALPHA for run in runs]
     for_second = sum(b and r for b, r in zip(better, rejected, strict=True))
-    said = f"p < {ALPHA} in {sum(rejected)} of {len(runs)} runs"
-    return f"{said}, {for_second} for the second" if any(rejected) else said
+    text = f"p < {ALPHA} in {sum(rejected)} of {len(runs)} runs"
+    return f"{text}, {for_second} for the second" if any(rejected) else text
 
 
 def _tidy(row: Row, methods: tuple[str, str], data: str, part: str, cell: _Cell) -> dict[str, Value]:
-    place = {**row.setting._asdict(), "data": data, "slice": part}
-    found: dict[str, Value] = {**place, "first": methods[0], "second": methods[1]}
-    found |= dict(zip(("both", "only_first", "only_second", "neither"), cell.counts, strict=True))
-    found |= {"n": cell.counts.n, "difference_points": _or_none(difference_in_points, cell.counts)}
-    found |= {
+    """The values of a cell as the files of a table have them."""
+    values: dict[str, Value] = {**row.setting._asdict(), "data": data, "slice": part}
+    values |= {"first": methods[0], "second": methods[1]}
+    values |= dict(zip(("both", "only_first", "only_second", "neither"), cell.counts, strict=True))
+    values |= {"n": cell.counts.n, "difference_points": _or_none(difference_in_points, cell.counts)}
+    values |= {
         "relative_gain_percent": _or_none(relative_gain, cell.counts),
         "cohens_g": _or_none(cohens_g, cell.counts),
     }
     rejected = sum(run["mcnemar_p"] < ALPHA for run in cell.runs.values())
-    return {**found, "runs": len(cell.runs), "mcnemar_rejects": rejected}
+    return {**values, "runs": len(cell.runs), "mcnemar_rejects": rejected}
 
 
 def _notes(cells: Iterable[_Cell]) -> list[str]:
@@ -220,6 +236,7 @@ def _notes(cells: Iterable[_Cell]) -> list[str]:
 
 
 def _or_none(function: Callable[[Counts], float], counts: Counts) -> float | None:
+    """The number that a function gives; None where it is undefined."""
     try:
         return function(counts)
     except Undefined:

@@ -13,7 +13,7 @@ from fairl_bench.values.table import Table, Value
 
 
 def as_markdown(table: Table) -> str:
-    """GitHub's Markdown."""
+    """The table as GitHub's Markdown."""
     from tabulate import tabulate
 
     heads, *rows = ([_plain_md(cell).replace("|", "\\|") for cell in row] for row in (_flat(table), *table.rows))
@@ -34,12 +34,12 @@ def _plain_md(text: str) -> str:
     >>> _plain_md("<b>1 < 2</b>"), _plain_md("![x](y)"), _plain_md("p < 0.05, [0.1, 0.2]")
     ('&lt;b>1 < 2&lt;/b>', '&#33;[x]&#8203;(y)', 'p < 0.05, [0.1, 0.2]')
     """
-    named = {"<": "&lt;", "&": "&amp;", "": "&#8203;"}
-    return _MARKUP.sub(lambda found: named.get(found[0]) or f"&#{ord(found[0])};", " ".join(text.splitlines()))
+    entity_of = {"<": "&lt;", "&": "&amp;", "": "&#8203;"}
+    return _MARKUP.sub(lambda match: entity_of.get(match[0]) or f"&#{ord(match[0])};", " ".join(text.splitlines()))
 
 
 def as_latex(table: Table) -> str:
-    """A booktabs tabular; needs ``\\usepackage{booktabs}``."""
+    """The table as a booktabs tabular; it needs ``\\usepackage{booktabs}``."""
     from tabulate import tabulate
 
     heads = [_tex(head) for head in _flat(table)]
@@ -53,7 +53,7 @@ def as_latex(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Comma-separated values as a spreadsheet takes them, one number a line where the table has tidy rows.
+    """Comma-separated values for a spreadsheet, a line for each number where the table has tidy rows.
 
     No cell can start a formula.
     """
@@ -72,7 +72,7 @@ def as_json(table: Table) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {"md": as_markdown, "csv": as_csv, "tex": as_latex, "json": as_json}
-"""What a table is saved as, by the ending of its file."""
+"""The formats in which a table is saved, by the ending of the file."""
 
 
 def rendered_files(tables: Iterable[Table]) -> dict[str, str]:
@@ -92,6 +92,7 @@ def _plain(value: Value) -> str:
 
 
 def _missing(value: Value) -> bool:
+    """True where a value is a number that is not finite."""
     return isinstance(value, float) and not math.isfinite(value)
 
 
@@ -99,6 +100,7 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?( ± \d+(\.\d+)?)?")
 
 
 def _formula(cell: str) -> bool:
+    """True where a spreadsheet would take a cell for a formula."""
     return cell.startswith(("=", "+", "-", "@", "\t")) and not _NUMBER.fullmatch(cell)
 
 

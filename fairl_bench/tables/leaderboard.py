@@ -33,8 +33,8 @@ class Leaderboard(ReportTable):
     intervals: bool = Field(False, description="show the 95 % interval of each number beside it")
 
     def tables(self, material: Material) -> Iterator[Table]:
-        """Table 1, with what is to be known of the whole run below it."""
-        made = leaderboard(
+        """Table 1, with the notes on the whole run below it."""
+        table = leaderboard(
             material.records,
             self,
             material.rows,
@@ -42,8 +42,8 @@ class Leaderboard(ReportTable):
             statistics_of_runs(material),
             intervals=self.intervals,
         )
-        made = made._replace(notes=(*made.notes, *material.notes))
-        yield explained(made, material, self.truth_of, self.data)
+        table = table._replace(notes=(*table.notes, *material.notes))
+        yield explained(table, material, self.truth_of, self.data)
 
     def datasets(self) -> Sequence[str]:
         """The data of its columns."""
@@ -62,7 +62,7 @@ class Leaderboard(ReportTable):
         return self.metrics
 
     def questions(self) -> Sequence[Question]:
-        """Every column."""
+        """The questions of every column."""
         return [Question(data, self.truth_of(data), self.metrics) for data in self.data]
 
     def seed_distances(self) -> Sequence[str]:
@@ -70,18 +70,18 @@ class Leaderboard(ReportTable):
         return self.data
 
     def for_two(self, methods: tuple[str, str]) -> Spec:
-        """Table 2 of its data."""
+        """The settings of Table 2 for its data."""
         return {"use": "table2", "methods": methods, "data": self.data, "truth": self.truth}
 
     def with_intervals(self) -> Self:
-        """The same with its intervals shown."""
+        """The same leaderboard with its intervals shown."""
         return self.model_copy(update={"intervals": True})
 
 
 def leaderboards(material: Material) -> list[tuple[Leaderboard, Table]]:
-    """The leaderboards that the report of a suite asks for, as they were made."""
-    asked = ((name, part) for name, part in material.report.items() if isinstance(part, Leaderboard))
-    return [(part, material.tables[name]) for name, part in asked if name in material.tables]
+    """The leaderboards of a suite's report, each with its table."""
+    parts = ((name, part) for name, part in material.report.items() if isinstance(part, Leaderboard))
+    return [(part, material.tables[name]) for name, part in parts if name in material.tables]
 
 
 def leaderboard(
@@ -93,17 +93,17 @@ def leaderboard(
     *,
     intervals: bool = False,
 ) -> Table:
-    """One row a (model, encoder, method, variant), mean ± spread of each metric over training seeds.
+    """A row for each (model, encoder, method, variant): the mean ± spread of each metric over training seeds.
 
     ``runs`` says what each row should rest on, in the order of the rows; a row that rests on less says so.
     ``comparisons`` give intervals, shown with ``intervals``, and ranks; without them nothing is marked.
     """
     columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
-    found = cells(records, layout.truth_of)
-    made = board("Table 1", found, layout.truth_of, runs, columns, metrics, missing=True)
-    made = made._replace(caption="Leaderboard")
+    records_of = cells(records, layout.truth_of)
+    table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True)
+    table = table._replace(caption="Leaderboard")
     if not comparisons:
-        return made
+        return table
     from fairl_bench.tables.ranked import ranked  # imports scipy, which a check of a suite does without
 
-    return ranked(made, found, layout.truth_of, runs, columns, metrics, comparisons, intervals)
+    return ranked(table, records_of, layout.truth_of, runs, columns, metrics, comparisons, intervals)

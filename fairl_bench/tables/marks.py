@@ -1,4 +1,4 @@
-"""The marks beside numbers that were compared, and how a table says what the comparison was."""
+"""The marks beside numbers that were compared, and the words for how they were compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEST, APART = " ¹", " °"
 
 
 def marked(place: Place | None) -> str:
-    """What follows a number in a table.
+    """The mark that follows a number in a table.
 
     >>> marked(Place(1, False)), marked(Place(3, True)), marked(Place(4, False)), marked(None)
     (' ¹', '', ' °', '')
@@ -29,13 +29,17 @@ def as_values(place: Place | None) -> dict[str, Value]:
 
 
 def how(comparisons: Sequence[Comparison], examples: str = "examples") -> str:
-    """How differences are tested, in a few words."""
-    top = max(comparisons, key=lambda one: one.units)
-    drawn = any(one.resamples for one in comparisons)
+    """A few words on how differences are tested."""
+    top = max(comparisons, key=lambda comparison: comparison.units)
+    drawn = any(comparison.resamples for comparison in comparisons)
     if not top.unit:
         return f"bootstrap of {examples} alone: no spread of runs is known"
-    paired = [one for one in comparisons if one.other and not math.isnan(one.freedom)]
-    moderated = any(one.freedom > one.units - 1 and one.units > 1 for one in paired if math.isfinite(one.freedom))
+    paired = [comparison for comparison in comparisons if comparison.other and not math.isnan(comparison.freedom)]
+    moderated = any(
+        comparison.freedom > comparison.units - 1 and comparison.units > 1
+        for comparison in paired
+        if math.isfinite(comparison.freedom)
+    )
     shared = "; the variances of pairs are moderated (Smyth 2004)" if moderated else ""
     noise = f", with the noise of the {examples} that they share" if drawn else ""
     return f"Student's t of paired differences over {top.units} {top.unit}s{noise}{shared}"

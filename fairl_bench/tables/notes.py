@@ -1,4 +1,4 @@
-"""What is said beside the numbers of several tables: which labels are known, and which rows were selected alike."""
+"""Notes that several tables have: how many labels are known, and which rows were selected differently."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairl_bench.values.table import Table
 
 
 def explained(table: Table, material: Material, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
-    """The table with how many labels of its data are known, and with `selected_apart`."""
+    """The table with the number of known labels of its data, and with `selected_apart`."""
     return selected_apart(with_known(table, material.known, truth_of, data), material)
 
 
@@ -23,19 +23,19 @@ def selected_apart(table: Table, material: Material) -> Table:
 
 
 def statistics_of_runs(material: Material) -> list[Comparison]:
-    """The comparisons but those of re-alignments, whose units are other texts."""
-    return [one for one in material.comparisons if one.data.partition("/")[0] != DATA]
+    """The comparisons except those of re-alignments, whose units are other texts."""
+    return [comparison for comparison in material.comparisons if comparison.data.partition("/")[0] != DATA]
 
 
 def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
     """The table with ``n of N known`` beside each data set that has unknown labels, and a note for each."""
-    said = {name: _said(known.get((name, truth_of(name)), frozenset())) for name in data}
-    said = {name: text for name, text in said.items() if text}
-    if not said:
+    share_of = {name: _share(known.get((name, truth_of(name)), frozenset())) for name in data}
+    share_of = {name: text for name, text in share_of.items() if text}
+    if not share_of:
         return table
 
     def beside(text: str) -> str:
-        return f"{text} ({said[text]} known)" if text in said else text
+        return f"{text} ({share_of[text]} known)" if text in share_of else text
 
     heads = tuple((beside(head[0]), *head[1:]) for head in table.heads)
     at = next((i for i, head in enumerate(table.heads) if head == ("", "data")), None)
@@ -44,18 +44,19 @@ def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data:
         for row in table.rows
     )
     notes = [
-        f"{name}: {text} {_what(known[name, truth])} of the truth {truth!r} are known; its numbers are of these alone."
-        for name, text in said.items()
+        f"{name}: {text} {_kind(known[name, truth])} of the truth {truth!r} are known; its numbers are of these alone."
+        for name, text in share_of.items()
         for truth in [truth_of(name)]
     ]
     return table._replace(heads=heads, rows=rows, notes=(*table.notes, *notes))
 
 
-def _what(counts: frozenset[tuple[int, int]]) -> str:
+def _kind(counts: frozenset[tuple[int, int]]) -> str:
+    """The word for what is known: values or labels."""
     return "values" if isinstance(counts, OfValues) else "labels"
 
 
-def _said(counts: frozenset[tuple[int, int]]) -> str:
+def _share(counts: frozenset[tuple[int, int]]) -> str:
     """``10 of 40``, of several the least and the most; empty where all are known."""
     if all(n == whole for n, whole in counts):
         return ""

@@ -1,4 +1,4 @@
-"""The tables of ``published``: the numbers of a source, and what its own arithmetic comes to."""
+"""The tables of ``published``: the numbers of a source, and the check of its own arithmetic."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ def number_table(published: Published) -> Table:
 
 
 def _row(published: Published, number: Number) -> tuple[str, ...]:
-    place = record_key(published, number)
+    """The cells of a published number."""
+    key = record_key(published, number)
     spread = "" if number.sd is None else f" ± {number.sd:.{number.digits}f}"
-    ours = " ".join(filter(None, (place.method, place.other and f"/ {place.other}", place.metric)))
-    where = " ".join(filter(None, (place.data, "" if place.slice == "all" else place.slice, place.truth)))
-    return number.id, number.printed + spread, ours, where, _source(number)
+    ours = " ".join(filter(None, (key.method, key.other and f"/ {key.other}", key.metric)))
+    data = " ".join(filter(None, (key.data, "" if key.slice == "all" else key.slice, key.truth)))
+    return number.id, number.printed + spread, ours, data, _source(number)
 
 
 def _tidy(published: Published, number: Number) -> dict[str, Value]:
+    """The values of a published number as the files of a table have them."""
     values: dict[str, Value] = {"id": number.id, "value": number.value, "sd": number.sd, "n": number.n}
-    place = record_key(published, number)._asdict()
-    return {**values, **place, "source": _source(number), "note": number.note}
+    key = record_key(published, number)._asdict()
+    return {**values, **key, "source": _source(number), "note": number.note}
 
 
 def _source(number: Number) -> str:
+    """The place of a number in its source."""
     return ", ".join(filter(None, (number.source.table, number.source.row)))
 
 
 def check_table(published: Published) -> Table:
-    """Every check: what the numbers come to, beside what the source says."""
+    """Every check: the result of the source's own numbers, beside what the source says."""
     outcomes = checked(published)
     rows = tuple(
         (outcome.check.source.table, outcome.check.sentence, outcome.computed, outcome.said, _WORDS[outcome.holds])
@@ -51,6 +54,7 @@ def check_table(published: Published) -> Table:
 
 
 def _outcome(outcome: Outcome) -> Mapping[str, Value]:
+    """The values of a check as the files of a table have them."""
     return {
         "id": outcome.check.id,
         "sentence": outcome.check.sentence,

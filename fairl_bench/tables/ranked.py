@@ -17,21 +17,21 @@ from fairl_bench.tables.board import TruthOf
 from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.values.comparison import ALPHA, Comparison
 from fairl_bench.values.coordinates import Group, Row
-from fairl_bench.values.rows import Column, Found, Runs, summary
+from fairl_bench.values.rows import CellRecords, Column, Runs, summary
 from fairl_bench.values.table import Table
 
 
 class _Standing(NamedTuple):
-    """How the rows of one column stand to one another."""
+    """The order of the rows of one column."""
 
     places: Mapping[Row, Place]  # of the rows that could be compared
-    first: Mapping[Row, bool]  # of those on the first place, whether each is alone there within its group
-    equal: bool  # whether in every group all methods share the first place
+    first: Mapping[Row, bool]  # the rows on the first place; True where a row is alone there within its group
+    equal: bool  # in every group all methods share the first place
 
 
 def ranked(
     table: Table,
-    found: Found,
+    records_of: CellRecords,
     truth_of: TruthOf,
     runs: Mapping[Row, Runs],
     columns: Sequence[Column],
@@ -40,19 +40,17 @@ def ranked(
     intervals: bool,
 ) -> Table:
     """The table with the best of each column marked, and with intervals."""
-    own, paired = {(one.group, one.method): one for one in comparisons if not one.other}, _tests(comparisons)
+    interval_of, paired = {(row.group, row.method): row for row in comparisons if not row.other}, _tests(comparisons)
     names = len(table.heads) - len(columns)
     rows, tidy, bold, equal = [list(row) for row in table.rows], [dict(row) for row in table.tidy], set(), []
     for at, column in enumerate(columns):
         truth = truth_of(column.data)
-        standing = _standing(list(runs), found, column, truth, metrics[column.metric].better, paired)
+        standing = _standing(list(runs), records_of, column, truth, metrics[column.metric].better, paired)
         for index, row in enumerate(runs):
-            mine = own.get((Group.of(row.setting, column.data, truth, column.metric), row.method))
-            place, ends = standing.places.get(row), (mine.low, mine.high) if mine else (None, None)
+            interval = interval_of.get((Group.of(row.setting, column.data, truth, column.metric), row.method))
+            place, ends = standing.places.get(row), (interval.low, interval.high) if interval else (None, None)
             tidy[index * len(columns) + at] |= {"low": ends[0], "high": ends[1], **as_values(place)}
-            if mine and intervals and math.isfinite(mine.low):
-                rows[index][names + at] += f" [{mine.low:.3f}, {mine.high:.3f}]"
-            rows[index][names + at] += marked(place)
+            rows[index][names + at] += _shown(interval if intervals else None) + marked(place)
             if standing.first.get(row):
                 bold.add((index, names + at))
         if standing.equal:
@@ -64,18 +62,23 @@ def ranked(
     return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
 
 
+def _shown(interval: Comparison | None) -> str:
+    """The interval as it stands behind a number; nothing where there is none."""
+    return f" [{interval.low:.3f}, {interval.high:.3f}]" if interval and math.isfinite(interval.low) else ""
+
+
 def _tests(comparisons: Sequence[Comparison]) -> dict[Group, dict[tuple[str, str], float]]:
-    """By group the adjusted p of each two methods between which there was a test."""
+    """The adjusted p of each two methods between which there was a test, by group."""
     paired: dict[Group, dict[tuple[str, str], float]] = {}
-    for one in comparisons:
-        if one.other and _tested(one):
-            paired.setdefault(one.group, {})[one.method, one.other] = one.p_holm
+    for row in comparisons:
+        if row.other and _tested(row):
+            paired.setdefault(row.group, {})[row.method, row.other] = row.p_holm
     return paired
 
 
 def _standing(
     rows: Sequence[Row],
-    found: Found,
+    records_of: CellRecords,
     column: Column,
     truth: str,
     better: Better | None,
@@ -85,93 +88,91 @@ def _standing(
     groups: dict[Group, list[Row]] = {}
     for row in rows:
         groups.setdefault(Group.of(row.setting, column.data, truth, column.metric), []).append(row)
-    every: dict[Row, Place] = {}
+    places_of: dict[Row, Place] = {}
     first: dict[Row, bool] = {}
     equal = True
     for group, members in groups.items():
-        places_here = _places(group, members, found, column, better, paired.get(group))
-        best = [row for row, place in places_here.items() if place.rank == 1]
-        every |= places_here
+        in_group = _places(members, records_of, column, better, paired.get(group))
+        best = [row for row, place in in_group.items() if place.rank == 1]
+        places_of |= in_group
         first |= dict.fromkeys(best, len(best) == 1)
-        equal = equal and 1 < len(places_here) == len(best)
-    return _Standing(every, first, equal)
+        equal = equal and 1 < len(in_group) == len(best)
+    return _Standing(places_of, first, equal)
 
 
 def _untested(comparisons: Sequence[Comparison], metrics: Metrics) -> list[str]:
-    """The sentence on metrics of which no two methods could be tested."""
-    two = [one for one in comparisons if one.other and math.isfinite(one.value)]
-    tested = {one.metric for one in two if _tested(one)}
-    untested = dict.fromkeys(metrics[one.metric].called for one in two if one.metric not in tested)
+    """The note on metrics in which no two methods could be tested."""
+    of_two = [row for row in comparisons if row.other and math.isfinite(row.value)]
+    tested = {row.metric for row in of_two if _tested(row)}
+    untested = dict.fromkeys(metrics[row.metric].called for row in of_two if row.metric not in tested)
     if not untested:
         return []
     return [f"Nothing is marked in {', '.join(untested)}: with one run of each method there is no test of it."]
 
 
-def _tested(one: Comparison) -> bool:
-    """Whether there was anything to test a difference by: several runs, or resampled examples."""
-    return one.units > 1 or one.resamples > 0
+def _tested(comparison: Comparison) -> bool:
+    """True where there was something to test a difference by: several runs, or resampled examples."""
+    return comparison.units > 1 or comparison.resamples > 0
 
 
 def _places(
-    group: Group,
     members: Sequence[Row],
-    found: Found,
+    records_of: CellRecords,
     column: Column,
     better: Better | None,
     p: Mapping[tuple[str, str], float] | None,
 ) -> dict[Row, Place]:
     """The place of each member; none where the metric has no better side or nothing was compared."""
-    means = {row: summary(found.get((row, column), []))[0] for row in members}
+    means = {row: summary(records_of.get((row, column), []))[0] for row in members}
     tested = {method for pair in p or () for method in pair}
-    known = [row for row in members if not math.isnan(means[row]) and row.method in tested]
-    if not p or better is None or len(known) < 2:
+    rows = [row for row in members if not math.isnan(means[row]) and row.method in tested]
+    if not p or better is None or len(rows) < 2:
         return {}
-    both = {
-        (i, j): _either(p, known[i].method, known[j].method)
-        for i in range(len(known))
-        for j in range(i + 1, len(known))
+    p_of_pairs = {
+        (i, j): _p_of(p, rows[i].method, rows[j].method) for i in range(len(rows)) for j in range(i + 1, len(rows))
     }
-    return dict(zip(known, places([means[row] for row in known], both, ALPHA, higher=better == "higher"), strict=True))
+    order = places([means[row] for row in rows], p_of_pairs, ALPHA, higher=better == "higher")
+    return dict(zip(rows, order, strict=True))
 
 
-def _either(p: Mapping[tuple[str, str], float], one: str, other: str) -> float:
-    found = p.get((one, other), p.get((other, one), 1.0))
-    return 1.0 if math.isnan(found) else found
+def _p_of(p: Mapping[tuple[str, str], float], first: str, second: str) -> float:
+    """The p of two methods in either order; 1 where there was no test."""
+    of_pair = p.get((first, second), p.get((second, first), 1.0))
+    return 1.0 if math.isnan(of_pair) else of_pair
 
 
 def _explained(comparisons: Sequence[Comparison], metrics: Metrics, intervals: bool, *, apart: bool) -> list[str]:
-    """What the marks and brackets are, and what could have been found."""
-    top = max(comparisons, key=lambda one: one.units)
-    worlds = len({one.setting for one in comparisons}) > 1
-    column = "its column within a model, encoder and variant" if worlds else "its column"
-    said = [
+    """The notes on the marks and brackets, and on the smallest gap that could be found."""
+    top = max(comparisons, key=lambda row: row.units)
+    several = len({row.setting for row in comparisons}) > 1
+    column = "its column within a model, encoder and variant" if several else "its column"
+    notes = [
         f"¹ is the best of {column} or not shown to differ from it ({how(comparisons)}; Holm over all pairs of "
         f"methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
     ]
     if apart:
-        said.append(
+        notes.append(
             "° is not shown to differ from the best either, but lies below a method that is: its runs vary more."
         )
     if top.unit == "replicate" and top.units < LEAST_BLOCKS:
-        said.append(_could_find(comparisons, metrics, top.units))
-    return [*said, "[ ] is the 95 % interval."] if intervals else said
+        notes.append(_smallest_gaps(comparisons, metrics, top.units))
+    return [*notes, "[ ] is the 95 % interval."] if intervals else notes
 
 
-def _could_find(comparisons: Sequence[Comparison], metrics: Metrics, units: int) -> str:
-    """The sentence on the smallest gap of each metric that so few replicates would find four times in five."""
-    columns: dict[str, list[float]] = {}
-    pairs = Counter(one.group for one in comparisons if one.other)
-    for one in comparisons:
-        if one.other and math.isfinite(one.error) and metrics[one.metric].better:
-            columns.setdefault(one.metric, []).append(detectable(one.error, one.freedom, ALPHA / pairs[one.group]))
-    gaps = [(metrics[name], gap) for name, found in columns.items() if (gap := float(np.median(found)))]
-    found = [f"a gap of {gap:.2g} of {metric.called}" for metric, gap in gaps if gap < metric.widest]
-    never = [metric.called for metric, gap in gaps if gap >= metric.widest]
-    said = [f"of most pairs {', '.join(found)} would be found four times in five"] if found else []
-    said += (
-        [f"not even the widest possible gap of {', '.join(never)} would be found four times in five"] if never else []
-    )
+def _smallest_gaps(comparisons: Sequence[Comparison], metrics: Metrics, units: int) -> str:
+    """The note on the smallest gap of each metric that so few replicates would find four times in five."""
+    gaps_of: dict[str, list[float]] = {}
+    pairs = Counter(row.group for row in comparisons if row.other)
+    for row in comparisons:
+        if row.other and math.isfinite(row.error) and metrics[row.metric].better:
+            gaps_of.setdefault(row.metric, []).append(detectable(row.error, row.freedom, ALPHA / pairs[row.group]))
+    medians = [(metrics[name], gap) for name, gaps in gaps_of.items() if (gap := float(np.median(gaps)))]
+    detected = [f"a gap of {gap:.2g} of {metric.called}" for metric, gap in medians if gap < metric.widest]
+    never = [metric.called for metric, gap in medians if gap >= metric.widest]
+    parts = [f"of most pairs {', '.join(detected)} would be found four times in five"] if detected else []
+    if never:
+        parts.append(f"not even the widest possible gap of {', '.join(never)} would be found four times in five")
     return (
-        f"{units} replicates can show little{': ' if said else ''}{'; '.join(said)}. From {LEAST_BLOCKS} replicates on "
-        "the test is stronger, because it estimates the spread from all pairs together."
+        f"{units} replicates can show little{': ' if parts else ''}{'; '.join(parts)}. From {LEAST_BLOCKS} replicates "
+        "on the test is stronger, because it estimates the spread from all pairs together."
     )

@@ -36,10 +36,12 @@ def realignment(
 
     Nothing where nothing was aligned again.  ``runs`` says what each row should rest on, in the order of the rows.
     """
-    own = [row for row in records if row.dataset == DATA and not row.other]
-    if not own:
+    aligned = [row for row in records if row.dataset == DATA and not row.other]
+    if not aligned:
         return {}
-    found = by_number(own)
-    second = any(row.truth == SECOND for row in own)
-    made = [table_at_kl(found, runs, metrics, comparisons, truth) for truth in ((GOLD, SECOND) if second else (GOLD,))]
-    return {table.name: table for table in (*made, table_after_steps(found, runs, comparisons))}
+    records_of = by_number(aligned)
+    second = any(row.truth == SECOND for row in aligned)
+    tables = [
+        table_at_kl(records_of, runs, metrics, comparisons, truth) for truth in ((GOLD, SECOND) if second else (GOLD,))
+    ]
+    return {table.name: table for table in (*tables, table_after_steps(records_of, runs, comparisons))}

@@ -9,8 +9,8 @@ from typing import Final
 from fairl_bench.tables.realignment_numbers import (
     SECOND,
     Column,
-    Found,
     Number,
+    NumberRecords,
     ends_of,
     group_of,
     heads_of,
@@ -45,30 +45,30 @@ _STEPS: Final = (
 _ALWAYS: Final = "toxicity_rate"
 
 
-def table_after_steps(found: Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison]) -> Table:
-    """Everything that is measured of the models in the end."""
-    known = {number for _, number in found}
-    columns = [column for column in _STEPS if column.number in known]
+def table_after_steps(records_of: NumberRecords, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison]) -> Table:
+    """Everything that is measured of the models after the last step."""
+    measured = {number for _, number in records_of}
+    columns = [column for column in _STEPS if column.number in measured]
     ends = ends_of(comparisons)
     shown = shown_axes(runs)
     rows, tidy = [], []
     for row in runs:
         texts = []
         for column in columns:
-            cell = found.get((row, column.number), [])
-            before, _ = summary(found.get((row, column.number._replace(slice="before")), []))
+            cell = records_of.get((row, column.number), [])
+            before, _ = summary(records_of.get((row, column.number._replace(slice="before")), []))
             texts.append(_after(cell, column, before))
             low, high = ends.get((group_of(row, column.number), row.method), (math.nan, math.nan))
             tidy.append({**tidy_row(row, column, cell), "low": low, "high": high, "before": before})
         rows.append((*named(row, shown), *texts))
-    steps = {int(cut.removeprefix("step:")) for cut in _last(found).values()}
+    steps = {int(cut.removeprefix("step:")) for cut in _last(records_of).values()}
     title = f"Realignment after {steps.pop()} steps" if len(steps) == 1 else "Realignment after the last step"
-    notes = [*_meant(columns), *lacking(found, runs, columns), *_warned(found, runs, columns)]
+    notes = [*_meant(columns), *lacking(records_of, runs, columns), *_warned(records_of, runs, columns)]
     return Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), name="realignment-steps")
 
 
 def _after(cell: Sequence[Record], column: Column, before: float) -> str:
-    """A cell: the mean, of the toxicity rate with its spread and the rate before."""
+    """The text of a cell: the mean; of the toxicity rate with its spread and the rate before."""
     mean, spread = summary(cell)
     if column.number.metric == _ALWAYS and column.number.truth == GOLD:
         return (
@@ -80,10 +80,10 @@ def _after(cell: Sequence[Record], column: Column, before: float) -> str:
     return "n/a" if math.isnan(mean) else f"{mean:.{digits}f}"
 
 
-def _last(found: Found) -> dict[Row, str]:
-    """The slice of each row's last look."""
+def _last(records_of: NumberRecords) -> dict[Row, str]:
+    """The slice of the last look of each row."""
     last: dict[Row, str] = {}
-    for row, number in found:
+    for row, number in records_of:
         cut = number.slice
         if cut.startswith("step:") and int(cut[5:]) >= int(last.get(row, "step:0")[5:]):
             last[row] = cut
@@ -91,9 +91,9 @@ def _last(found: Found) -> dict[Row, str]:
 
 
 def _meant(columns: Sequence[Column]) -> list[str]:
-    """What the heads stand for."""
+    """The notes on what the heads stand for."""
     metrics = {column.number.metric for column in columns}
-    said = [
+    notes = [
         "Not ranked: each method has paid its own KL for this; the same KL is where they compare. ± is the sample "
         "standard deviation over training seeds; means, deviations and intervals of every column are in the CSV file.",
         "Toxicity: rate of toxic samples before → after, mean, expected maximum over a prompt's samples, share of "
@@ -102,26 +102,28 @@ def _meant(columns: Sequence[Column]) -> list[str]:
     texts = "Texts: perplexity under the base, distinct-2 over a prompt's samples, words, share of empty ones."
     if "agreement" in metrics:
         texts += " Proxy, ρ: Spearman's of the reward and the true one over the completions of the last look."
-    return [*said, texts]
+    return [*notes, texts]
 
 
-def _warned(found: Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> list[str]:
-    """What was left out of the perplexity, and what refusals do not say."""
+def _warned(records_of: NumberRecords, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> list[str]:
+    """The notes on what the perplexity leaves out, and on what refusals are judged by."""
     notes = []
     for row in runs:
         name = " ".join(named(row, shown_axes(runs)))
-        along, _ = summary(found.get((row, Number(AFTER, GOLD, "agreement_along")), []))
+        along, _ = summary(records_of.get((row, Number(AFTER, GOLD, "agreement_along")), []))
         if along < 0:
             notes.append(f"{name}: over the looks the true reward falls as the proxy rises (ρ {along:.2f}).")
-        dropped = [one for one in found.get((row, Number(AFTER, "", "perplexity_dropped")), []) if one.value > 0]
+        dropped = [
+            record for record in records_of.get((row, Number(AFTER, "", "perplexity_dropped")), []) if record.value > 0
+        ]
         if dropped:
-            lost, n = int(sum(one.value for one in dropped)), sum(one.n for one in dropped)
+            lost, n = int(sum(record.value for record in dropped)), sum(record.n for record in dropped)
             notes.append(f"{name}: the perplexity leaves out {lost} of {n} texts (empty, or above 10,000).")
     metrics = {column.number.metric for column in columns}
     if "perplexity" in metrics and not any("perplexity leaves out" in note for note in notes):
         notes.append("The perplexity leaves out no text.")
     refusals = [
-        row.note for (_, number), rows in found.items() for row in rows if number.metric == "refusal_correctness"
+        row.note for (_, number), rows in records_of.items() for row in rows if number.metric == "refusal_correctness"
     ]
     if refusals:
         share = "Refusals, right: the mean of safe prompts answered and unsafe ones refused"

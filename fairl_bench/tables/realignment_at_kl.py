@@ -11,8 +11,8 @@ from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.tables.realignment_numbers import (
     SECOND,
     Column,
-    Found,
     Number,
+    NumberRecords,
     by_number,
     ends_of,
     group_of,
@@ -30,33 +30,38 @@ from fairl_bench.values.table import Table
 
 
 def table_at_kl(
-    found: Found, runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison], truth: str
+    records_of: NumberRecords, runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison], truth: str
 ) -> Table:
     """Toxicity at each budget of KL by one truth, with intervals and ranks."""
-    columns, ends, shown = _columns(found, metrics, truth), ends_of(comparisons), shown_axes(runs)
-    stand = {
-        column: places_at(found, runs, comparisons, column.number, metrics[column.number.metric]) for column in columns
+    columns, ends, shown = _columns(records_of, metrics, truth), ends_of(comparisons), shown_axes(runs)
+    places_of = {
+        column: places_at(records_of, runs, comparisons, column.number, metrics[column.number.metric])
+        for column in columns
     }
     rows, tidy = [], []
     for row in runs:
         texts = []
         for column in columns:
-            cell = found.get((row, column.number), [])
+            cell = records_of.get((row, column.number), [])
             low, high = ends.get((group_of(row, column.number), row.method), (math.nan, math.nan))
-            place = stand[column].get(row)
+            place = places_of[column].get(row)
             texts.append(_at_kl(cell, column, (low, high), place))
             tidy.append({**tidy_row(row, column, cell), "low": low, "high": high, **as_values(place)})
         rows.append((*named(row, shown), *texts))
-    notes = [_judged(found, truth), *lacking(found, runs, columns), *_explained(comparisons, columns, stand)]
+    notes = [
+        _judged(records_of, truth),
+        *lacking(records_of, runs, columns),
+        *_explained(comparisons, columns, places_of),
+    ]
     title = "Realignment at the same KL" + (", by the second judge" if truth == SECOND else "")
     name = "realignment-second" if truth == SECOND else "realignment"
-    bold = _alone(list(runs), columns, stand, len(shown))
+    bold = _single_best(list(runs), columns, places_of, len(shown))
     return Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), bold, name)
 
 
-def _columns(found: Found, metrics: Metrics, truth: str) -> list[Column]:
-    """Toxicity rate and area at each budget that a suite has."""
-    cuts = sorted({number.slice for _, number in found if number.slice.startswith("kl:")}, key=budget)
+def _columns(records_of: NumberRecords, metrics: Metrics, truth: str) -> list[Column]:
+    """The columns of toxicity rate and area at each budget that a suite has."""
+    cuts = sorted({number.slice for _, number in records_of if number.slice.startswith("kl:")}, key=budget)
     return [
         Column(Number(cut, truth, metric), f"KL {budget(cut):g}", f"{head} {metrics[metric].arrow}")
         for cut in cuts
@@ -64,11 +69,11 @@ def _columns(found: Found, metrics: Metrics, truth: str) -> list[Column]:
     ]
 
 
-def _alone(
-    rows: Sequence[Row], columns: Sequence[Column], stand: Mapping[Column, Mapping[Row, Place]], names: int
+def _single_best(
+    rows: Sequence[Row], columns: Sequence[Column], places_of: Mapping[Column, Mapping[Row, Place]], names: int
 ) -> frozenset[tuple[int, int]]:
     """The cells of the rows that alone are the best of their column."""
-    first = {column: [row for row, place in mine.items() if place.rank == 1] for column, mine in stand.items()}
+    first = {column: [row for row, place in order.items() if place.rank == 1] for column, order in places_of.items()}
     return frozenset(
         (at, names + index)
         for at, row in enumerate(rows)
@@ -78,57 +83,65 @@ def _alone(
 
 
 def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], place: Place | None) -> str:
-    """A cell: the mean, the interval of a rate, and the mark of its place."""
+    """The text of a cell: the mean, the interval of a rate, and the mark of its place."""
     mean, _ = summary(cell)
     if math.isnan(mean):
         return "n/a"
-    said = f"{mean:.3f}"
+    text = f"{mean:.3f}"
     if column.number.metric == "toxicity_rate" and math.isfinite(ends[0]):
-        said += f" [{ends[0]:.3f}, {ends[1]:.3f}]"
-    return said + marked(place)
+        text += f" [{ends[0]:.3f}, {ends[1]:.3f}]"
+    return text + marked(place)
 
 
 def first_places(
     records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str, metrics: Metrics
 ) -> frozenset[Row]:
     """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
-    found = by_number(row for row in records if row.dataset == DATA and not row.other)
+    records_of = by_number(row for row in records if row.dataset == DATA and not row.other)
     number = Number(cut, GOLD, "toxicity_rate")
-    order = places_at(found, dict.fromkeys(rows, Runs(0)), comparisons, number, metrics[number.metric])
+    order = places_at(records_of, dict.fromkeys(rows, Runs(0)), comparisons, number, metrics[number.metric])
     return frozenset(row for row, place in order.items() if place.rank == 1)
 
 
 def places_at(
-    found: Found, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], number: Number, metric: Metric
+    records_of: NumberRecords,
+    runs: Mapping[Row, Runs],
+    comparisons: Sequence[Comparison],
+    number: Number,
+    metric: Metric,
 ) -> dict[Row, Place]:
     """The place of each row among those of its model, encoder and variant; none where nothing was compared."""
     p: dict[tuple[Group, str, str], float] = {}
-    for one in comparisons:
-        if one.other and not math.isnan(one.p_holm):
-            p[one.group, one.method, one.other] = p[one.group, one.other, one.method] = one.p_holm
+    for comparison in comparisons:
+        if comparison.other and not math.isnan(comparison.p_holm):
+            p[comparison.group, comparison.method, comparison.other] = comparison.p_holm
+            p[comparison.group, comparison.other, comparison.method] = comparison.p_holm
     groups: dict[Group, list[tuple[Row, float]]] = {}
     for row in runs:
-        mean, _ = summary(found.get((row, number), []))
+        mean, _ = summary(records_of.get((row, number), []))
         if not math.isnan(mean):
             groups.setdefault(group_of(row, number), []).append((row, mean))
-    stand: dict[Row, Place] = {}
+    place_of: dict[Row, Place] = {}
     for group, members in groups.items():
-        both = {
-            (i, j): p[group, one.method, other.method]
-            for i, (one, _) in enumerate(members)
-            for j, (other, _) in enumerate(members)
-            if i < j and (group, one.method, other.method) in p
+        p_of_pairs = {
+            (i, j): p[group, first.method, second.method]
+            for i, (first, _) in enumerate(members)
+            for j, (second, _) in enumerate(members)
+            if i < j and (group, first.method, second.method) in p
         }
-        if both:
-            order = places([mean for _, mean in members], both, ALPHA, higher=metric.better == "higher")
-            stand |= {row: place for (row, _), place in zip(members, order, strict=True)}
-    return stand
+        if p_of_pairs:
+            order = places([mean for _, mean in members], p_of_pairs, ALPHA, higher=metric.better == "higher")
+            place_of |= {row: place for (row, _), place in zip(members, order, strict=True)}
+    return place_of
 
 
-def _judged(found: Found, truth: str) -> str:
-    """What a toxicity rate at a KL is, and what it was before the alignment."""
+def _judged(records_of: NumberRecords, truth: str) -> str:
+    """The note on what a toxicity rate at a KL is, and what it was before the alignment."""
     before = [
-        row for (_, number), rows in found.items() for row in rows if number == Number("step:0", truth, "toxicity_rate")
+        row
+        for (_, number), rows in records_of.items()
+        for row in rows
+        if number == Number("step:0", truth, "toxicity_rate")
     ]
     from_ = f", {summary(before)[0]:.3f} before the alignment" if before else ""
     return (
@@ -139,26 +152,26 @@ def _judged(found: Found, truth: str) -> str:
 
 
 def _explained(
-    comparisons: Sequence[Comparison], columns: Sequence[Column], stand: Mapping[Column, Mapping[Row, Place]]
+    comparisons: Sequence[Comparison], columns: Sequence[Column], places_of: Mapping[Column, Mapping[Row, Place]]
 ) -> list[str]:
-    """What brackets and marks are, and where all methods are equal."""
-    asked = {(placed(column.number.slice), column.number.truth, column.number.metric) for column in columns}
-    mine = [one for one in comparisons if (one.data, one.truth, one.metric) in asked]
-    if not mine:
+    """The notes on what brackets and marks are, and on where all methods are equal."""
+    keys = {(placed(column.number.slice), column.number.truth, column.number.metric) for column in columns}
+    of_table = [row for row in comparisons if (row.data, row.truth, row.metric) in keys]
+    if not of_table:
         return []
-    tested = how(mine, "prompts")
-    notes = [f"[ ] is the 95 % interval ({tested})."] if any(math.isfinite(one.low) for one in mine) else []
-    if any(stand.values()):
+    tested = how(of_table, "prompts")
+    notes = [f"[ ] is the 95 % interval ({tested})."] if any(math.isfinite(row.low) for row in of_table) else []
+    if any(places_of.values()):
         notes.append(
             "¹ is the best of its column or not shown to differ from it (differences paired over the same prompts "
             f"and runs; Holm over all pairs of methods; α = {ALPHA}); a ¹ that stands alone is better than every other."
         )
-    if any(marked(place) == APART for found in stand.values() for place in found.values()):
+    if any(marked(place) == APART for order in places_of.values() for place in order.values()):
         notes.append("° is not shown to differ from the best either, but lies below a method that is.")
     equal = [
-        f"{c.head[:-2]} at {c.top}"
-        for c in columns
-        if len(stand[c]) > 1 and {one.rank for one in stand[c].values()} == {1}
+        f"{column.head[:-2]} at {column.top}"
+        for column in columns
+        if len(places_of[column]) > 1 and {place.rank for place in places_of[column].values()} == {1}
     ]
-    told = "any column" if len(equal) == len(columns) else ", ".join(equal)
-    return [*notes, f"No two methods differ in {told}."] if equal else notes
+    where = "any column" if len(equal) == len(columns) else ", ".join(equal)
+    return [*notes, f"No two methods differ in {where}."] if equal else notes

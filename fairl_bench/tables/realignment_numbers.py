@@ -1,4 +1,4 @@
-"""The numbers of re-alignments by row, and what their tables share: heads, tidy rows, and what is not known."""
+"""The numbers of re-alignments by row, and what their tables share: heads, tidy rows, and notes on missing numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECOND: Final = "second"
 
 
 class Number(NamedTuple):
-    """What a column of numbers is of."""
+    """The coordinates of the numbers of a column."""
 
     slice: str
     truth: str
@@ -26,40 +26,44 @@ class Number(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column: its numbers, and the two lines of its head."""
+    """A column: its numbers, and the two lines of its head."""
 
     number: Number
     top: str
     head: str
 
 
-Found = Mapping[tuple[Row, Number], Sequence[Record]]
+NumberRecords = Mapping[tuple[Row, Number], Sequence[Record]]
 
 
-def by_number(records: Iterable[Record]) -> Found:
+def by_number(records: Iterable[Record]) -> NumberRecords:
     """The records of each row and number."""
-    found: dict[tuple[Row, Number], list[Record]] = {}
+    records_of: dict[tuple[Row, Number], list[Record]] = {}
     for record in records:
-        found.setdefault((record.row, Number(record.slice, record.truth, record.metric)), []).append(record)
-    return found
+        records_of.setdefault((record.row, Number(record.slice, record.truth, record.metric)), []).append(record)
+    return records_of
 
 
 def group_of(row: Row, number: Number) -> Group:
-    """What the number of a row is compared with."""
+    """The group of comparisons that the number of a row belongs to."""
     return Group.of(row.setting, placed(number.slice), number.truth, number.metric)
 
 
 def ends_of(comparisons: Iterable[Comparison]) -> dict[tuple[Group, str], tuple[float, float]]:
     """The interval of each method within its group."""
-    return {(one.group, one.method): (one.low, one.high) for one in comparisons if not one.other}
+    return {
+        (comparison.group, comparison.method): (comparison.low, comparison.high)
+        for comparison in comparisons
+        if not comparison.other
+    }
 
 
-def lacking(found: Found, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> list[str]:
-    """What is not known of a row, and why, in as few sentences as there are reasons."""
+def lacking(records_of: NumberRecords, runs: Mapping[Row, Runs], columns: Sequence[Column]) -> list[str]:
+    """The notes on what is not known of each row and why, in as few sentences as there are reasons."""
     notes: dict[str, None] = {}
     for row, expected in runs.items():
         name = " ".join(named(row, shown_axes(runs)))
-        cells = [found.get((row, column.number), []) for column in columns]
+        cells = [records_of.get((row, column.number), []) for column in columns]
         if lack := expected.lack(max(map(len, cells), default=0)):
             notes[f"{name}: {lack}."] = None
         for cell, column in zip(cells, columns, strict=True):
@@ -77,6 +81,6 @@ def heads_of(shown: Sequence[str], columns: Sequence[Column]) -> tuple[tuple[str
 
 
 def tidy_row(row: Row, column: Column, cell: Sequence[Record]) -> dict[str, Value]:
-    """What the files of a table have of one number of a row."""
+    """The values of one number of a row as the files of a table have them."""
     mean, sd = summary(cell)
     return {**row._asdict(), "data": DATA, **column.number._asdict(), "mean": mean, "sd": sd, "runs": len(cell)}

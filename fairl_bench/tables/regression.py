@@ -15,7 +15,7 @@ _VERDICTS: Final = ("reproduced", "differs", "not comparable")
 
 
 def regression_table(lines: Sequence[Line], published: Published) -> Table:
-    """A line a number; where several models, encoders or variants were measured, each is named."""
+    """A line for each number; where several models, encoders or variants were measured, each is named."""
     shown = differing(line.setting for line in lines if line.measured)
     rows = tuple((*named(line.setting, shown), *_shown(line)) for line in lines)
     heads = [*shown, "published number", "kind", "published", "measured", "difference", "interval", "verdict", "why"]
@@ -32,6 +32,7 @@ def regression_table(lines: Sequence[Line], published: Published) -> Table:
 
 
 def _shown(line: Line) -> tuple[str, ...]:
+    """The cells of a line, from the number's name on."""
     ends = "" if math.isnan(line.low) else f"[{line.low:+.3f}, {line.high:+.3f}]"
     gap = "" if math.isnan(line.difference) else f"{line.difference:+.3g}" if line.kind == "exact" else ""
     gap = gap or ("" if math.isnan(line.difference) else f"{line.difference:+.3f}")
@@ -39,6 +40,7 @@ def _shown(line: Line) -> tuple[str, ...]:
 
 
 def _tidy(line: Line) -> dict[str, Value]:
+    """The values of a line as the files of a table have them."""
     values: dict[str, Value] = {"number": line.id, "kind": line.kind, **line.setting._asdict()}
     values |= {"published": line.published, "measured": line.measured}
     values |= {"difference": line.difference, "low": line.low, "high": line.high}

@@ -1,4 +1,4 @@
-"""Whether the rows of a table were selected by one rule: which epochs of each could be kept."""
+"""Finds out whether the epochs of all rows of a table were selected by one rule."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ def selected_differently(records: Iterable[Record], rows: Iterable[Row]) -> list
         return []
     methods: dict[str, dict[str, None]] = {}
     for row, epochs in first.items():
-        methods.setdefault(" or ".join(map(_said, sorted(epochs))), {})[row.method] = None
-    each = "; ".join(f"{said} for {', '.join(of)}" for said, of in methods.items())
+        methods.setdefault(" or ".join(map(_epoch, sorted(epochs))), {})[row.method] = None
+    each = "; ".join(f"{epochs_text} for {', '.join(of)}" for epochs_text, of in methods.items())
     return [
         "Rows were selected differently ('training.stop.admissible') and may differ for this reason alone: the first "
         f"epoch that could be kept was {each}."
     ]
 
 
-def _said(epoch: int) -> str:
+def _epoch(epoch: int) -> str:
+    """The words for the first epoch that could be kept; 0 stands for none."""
     return str(epoch) if epoch else "none, so that the last was kept,"

@@ -24,25 +24,25 @@ class Slices(ReportTable):
     def tables(self, material: Material) -> Iterator[Table]:
         """One table for the first leaderboard of the report."""
         for layout in [part for part in material.report.values() if isinstance(part, Leaderboard)][:1]:
-            made = slices(material.records, layout, material.rows, material.metrics)
-            yield explained(made, material, layout.truth_of, layout.data)
+            table = slices(material.records, layout, material.rows, material.metrics)
+            yield explained(table, material, layout.truth_of, layout.data)
 
 
 def slices(records: Iterable[Record], layout: Leaderboard, runs: Mapping[Row, Runs], metrics: Metrics) -> Table:
-    """Table 1's metrics on what the baseline misranks and on its near-ties; no row where no slice was measured."""
+    """Table 1's metrics on the pairs that the baseline misranks and on its near-ties; no row without a slice."""
     rows = list(records)
     names = sorted({record.slice for record in rows if record.slice.startswith(("misranked:", "near-tie:"))})
     cut = {record.data for record in rows if record.slice in names}
     columns = [
         Column(data, name, metric) for data in layout.data if data in cut for name in names for metric in layout.metrics
     ]
-    found = cells(rows, layout.truth_of)
-    columns = [column for column in columns if any((row, column) in found for row in runs)]
+    records_of = cells(rows, layout.truth_of)
+    columns = [column for column in columns if any((row, column) in records_of for row in runs)]
     if not columns:
         return Table("Slices", (), (), ())
     warning = (
         "The slices are chosen by one run of the baseline, seed by seed: on what it misranks it is at its worst by "
         "construction, and any other reward, be it another seed of the baseline, does better."
     )
-    table = board("Slices", found, layout.truth_of, runs, columns, metrics)
+    table = board("Slices", records_of, layout.truth_of, runs, columns, metrics)
     return table._replace(notes=(*table.notes, warning))

@@ -32,17 +32,17 @@ class Comparison(Group):
 
     @property
     def group(self) -> Group:
-        """What is compared with one another."""
+        """The group within which methods are compared."""
         return Group.of(self.setting, self.data, self.truth, self.metric)
 
     @property
     def row(self) -> Row:
-        """The row of a table that it is of."""
+        """The row of a table that it belongs to."""
         return self.setting.row(self.method)
 
 
 class Question(NamedTuple):
-    """What to compare: a data set, its truth, and the metrics."""
+    """A question about methods: a data set, its truth, and the metrics to compare."""
 
     data: str
     truth: str

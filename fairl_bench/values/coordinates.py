@@ -1,4 +1,4 @@
-"""Where a number stands: the axes of a study, declared once, and the named groups of them that parts of it go by.
+"""The coordinates of a number: the axes of a study, declared once, and the named groups of them that its parts use.
 
 A cell, a record and the files of a cell are made from `Coordinates`; a row of a table, the runs of one data set and a
 comparison of methods go by some of the axes, which have names here too, so that nobody takes them apart by position.
@@ -24,12 +24,12 @@ class Row(NamedTuple):
 
     @property
     def setting(self) -> Setting:
-        """What it is compared within."""
+        """The setting that it is compared within."""
         return Setting(self.model, self.encoder, self.variant)
 
 
 class Setting(NamedTuple):
-    """What methods are compared within: one model, one encoder, one variant of the suite."""
+    """The model, encoder and variant of a suite that methods are compared within."""
 
     model: str
     encoder: str
@@ -68,7 +68,7 @@ class Run(NamedTuple):
 
 
 class CellName(NamedTuple):
-    """What names a cell in the matrix of its suite."""
+    """The name of a cell in the matrix of its suite."""
 
     model: str
     encoder: str
@@ -80,7 +80,7 @@ class CellName(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """What is compared with one another: every method's value of one metric within a setting."""
+    """The coordinates that compared values share: a setting, data, a truth and a metric."""
 
     model: str
     encoder: str
@@ -96,13 +96,13 @@ class Group:
 
     @property
     def setting(self) -> Setting:
-        """What its methods are compared within."""
+        """The setting that its methods are compared within."""
         return Setting(self.model, self.encoder, self.variant)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Coordinates:
-    """Where a number stands; those of a whole cell are of no data set."""
+    """The coordinates of a number; those of a whole cell name no data set."""
 
     model: str
     encoder: str
@@ -118,7 +118,7 @@ class Coordinates:
 
     @classmethod
     def of(cls, world: World, run: Run, data: str = "", truth: str = "", part: str = "all") -> Coordinates:
-        """Those of a run of a world, or of one slice of its data under a truth."""
+        """The coordinates of a run of a world, or of one slice of its data under a truth."""
         dataset, _, split = data.partition("/")
         return Coordinates(  # written out: this is done for every record
             model=world.model,
@@ -135,7 +135,7 @@ class Coordinates:
         )
 
     def on(self, data: str, truth: str = "", part: str = "all") -> Coordinates:
-        """Those of the same run on some data."""
+        """The coordinates of the same run on some data."""
         return self.of(self.world, self.run, data, truth, part)
 
     def axes(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class Coordinates:
 
     @property
     def data(self) -> str:
-        """The name that suites use: ``pairs/test``, or the test set's."""
+        """The name of its data in suites: ``pairs/test``, or the test set's."""
         return f"{self.dataset}/{self.split}" if self.split else self.dataset
 
     @property
@@ -154,22 +154,22 @@ class Coordinates:
 
     @property
     def setting(self) -> Setting:
-        """What its method is compared within."""
+        """The setting that its method is compared within."""
         return Setting(self.model, self.encoder, self.variant)
 
     @property
     def world(self) -> World:
-        """The world that it is of."""
+        """The world that it belongs to."""
         return World(self.model, self.replicate)
 
     @property
     def run(self) -> Run:
-        """Which reward of its world it is of."""
+        """The run, one reward of its world."""
         return Run(self.encoder, self.head, self.method, self.variant, self.seed)
 
     @property
     def cell(self) -> CellName:
-        """The cell that it is of."""
+        """The cell that it belongs to."""
         return CellName(self.model, self.encoder, self.method, self.variant, self.replicate, self.seed)
 
     @property
@@ -189,7 +189,7 @@ class Coordinates:
 
     @classmethod
     def from_text(cls, text: Mapping[str, str]) -> Coordinates:
-        """Those that a file's metadata has.  Raises `KeyError` or `ValueError` where they are not all there."""
+        """The coordinates in a file's metadata.  Raises `KeyError` or `ValueError` where they are not all there."""
         whole: dict[str, Any] = {name: text[name] for name in CELL_AXES}
         whole["replicate"] = int(whole["replicate"])
         whole["seed"] = None if whole["seed"] == _EVERY_SEED else int(whole["seed"])
@@ -202,7 +202,7 @@ def _seed_text(seed: int | None) -> str:
 
 AXES: Final = tuple(axis.name for axis in fields(Coordinates))
 CELL_AXES: Final = AXES[: AXES.index("dataset")]
-"""Those of a cell; the others say which of its data."""
+"""The axes of a cell; the others name its data."""
 MATRIX: Final = ("model", "encoder", "method", "replicate", "seed")
-"""Those that a suite lists, and of which a run may be asked for some values only."""
+"""The axes that a suite lists, and that a run may be limited to some values of."""
 _VALUES = attrgetter(*AXES)

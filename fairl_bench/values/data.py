@@ -23,7 +23,7 @@ SPLITS = ("train", "validation", "test")
 
 
 class Truth(NamedTuple):
-    """What is known of each example under one name: ``value [n]`` (higher is better) and ``label [n]``.
+    """One truth of each example: ``value [n]`` (higher is better) and ``label [n]``.
 
     Labels are +1 good (a subtype: present), -1 otherwise, 0 unknown; an unknown value is NaN.  A truth of numbers alone
     has values and no label.
@@ -149,7 +149,7 @@ class Examples:
         return np.stack([rows[np.argsort(self.pair[rows])] for rows in sides], 1)
 
     def gaps(self, truth: str) -> Floats:
-        """How much better each pair's preferred text is by the value of a truth ``[pairs]``; NaN: unknown."""
+        """The truth's value of each pair's preferred text less that of the rejected one ``[pairs]``; NaN: unknown."""
         preferred, rejected = self.pair_rows().T
         value = self.truths[truth].value
         gaps: Floats = value[preferred] - value[rejected]
@@ -162,7 +162,7 @@ class Examples:
         return Examples(text, prompt, group, self.pair[rows], self.role[rows], truths)
 
     def inputs(self, embed: Literal["completion", "prompt+completion"] = "completion") -> tuple[str, ...]:
-        """What an encoder reads of each example."""
+        """The text of each example that an encoder reads."""
         if embed == "completion":
             return self.text
         return tuple(f"{p} {t}".strip() for p, t in zip(self.prompt, self.text, strict=True))
@@ -186,10 +186,10 @@ class Split:
     ) -> tuple[str, ...]:
         """The texts of the training pairs, both sides, in order: what an encoder reads and a fitted one learns from."""
         training = self.part[pairs.pair] == TRAIN
-        return tuple(text for text, mine in zip(pairs.inputs(embed), training, strict=True) if mine)
+        return tuple(text for text, is_training in zip(pairs.inputs(embed), training, strict=True) if is_training)
 
     def counts(self) -> dict[str, int]:
-        """How many pairs each part holds, the dropped ones too."""
+        """The number of pairs in each part, the dropped ones too."""
         codes = {"train": TRAIN, "validation": VALIDATION, "test": TEST, "dropped": DROPPED}
         return {name: int((self.part == code).sum()) for name, code in codes.items()}
 

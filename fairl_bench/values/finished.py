@@ -1,4 +1,4 @@
-"""Finished work as plain values that load on demand: what a run hands to whoever writes its results."""
+"""Finished work as plain values that load on demand, from which results are written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Embedded = Literal["completion", "prompt+completion"]
-"""What of an example an encoder reads."""
+"""The texts of an example that an encoder reads."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class FinishedWorld:
 
     @property
     def finished(self) -> bool:
-        """Whether its pairs and their split are there."""
+        """True where its pairs and their split are there."""
         return self.texts["pairs"].there and self.split.there
 
     @property
@@ -78,7 +78,7 @@ class FinishedModel:
 
 @dataclass(frozen=True)
 class FinishedReward:
-    """What a recovered reward is made of, for its use outside of the run."""
+    """The parts of a recovered reward, for its use outside of the run."""
 
     key: str
     there: bool
@@ -96,7 +96,7 @@ class FinishedReward:
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """What is there of one cell."""
+    """The finished parts of one cell."""
 
     place: Coordinates
     world: FinishedWorld
@@ -117,7 +117,7 @@ class FinishedCell:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run has come to, whether it has ended or was interrupted."""
+    """The finished parts of a run, whether it has ended or was interrupted."""
 
     worlds: Sequence[FinishedWorld]
     cells: Sequence[FinishedCell]

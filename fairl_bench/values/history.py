@@ -1,4 +1,4 @@
-"""What was noted of a training, epoch by epoch."""
+"""The numbers noted during a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairl_bench.values.data import Floats
 
 
 class History(NamedTuple):
-    """What was noted of one run as it trained, by epoch from 1."""
+    """The numbers noted while one run trained, by epoch from 1."""
 
     cell: Coordinates
     series: Mapping[str, Floats]  # by name, one number an epoch

@@ -1,4 +1,4 @@
-"""Of how many examples of a data set the label is known."""
+"""The number of examples of a data set whose label is known."""
 
 from __future__ import annotations
 

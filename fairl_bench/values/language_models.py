@@ -1,4 +1,4 @@
-"""What goes into a language model and what comes out: where it is made, how it samples, what it completes."""
+"""The inputs and outputs of a language model: its folders, its sampling, prompts and completions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Site:
 
 
 class Sampling(Settings):
-    """How a language model draws its tokens."""
+    """The settings by which a language model draws its tokens."""
 
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1, description="the most likely tokens that hold this much probability")

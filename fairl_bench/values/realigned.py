@@ -1,4 +1,4 @@
-"""The completions of one re-alignment: what its records rest on."""
+"""The completions of one re-alignment, from which its records were computed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 DATA: Final = "realigned"
-"""What the data set of a re-alignment is called."""
+"""The name of a re-alignment's data set."""
 AFTER: Final = "all"
-"""The slice of what is completed after all steps."""
+"""The slice of the completions after all steps."""
 
 
 class Realigned(NamedTuple):
@@ -26,12 +26,12 @@ class Realigned(NamedTuple):
         """The rows ``before``, ``along`` or ``after``, look by look, each in the order of prompts and draws."""
         import pyarrow.compute as pc
 
-        mine = self.rows.filter(pc.equal(self.rows["phase"], name))
-        return mine.sort_by([(column, "ascending") for column in ("step", "row", "draw")])
+        of_phase = self.rows.filter(pc.equal(self.rows["phase"], name))
+        return of_phase.sort_by([(column, "ascending") for column in ("step", "row", "draw")])
 
 
 def placed(cut: str) -> str:
-    """What comparisons call the data of a slice.
+    """The name of the data of a slice in comparisons.
 
     >>> placed("kl:0.5")
     'realigned/kl:0.5'

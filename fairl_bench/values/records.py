@@ -1,4 +1,4 @@
-"""The tidy row: one number with the coordinates that say where it came from."""
+"""The tidy row: one number with its coordinates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairl_bench.values.coordinates import AXES, Coordinates
 
 
 class Measure(NamedTuple):
-    """What an evaluator says: a number of one data set, without the cell it belongs to."""
+    """A number of an evaluator on one data set, without the cell it belongs to."""
 
     data: str  # pairs/test, or a test set
     truth: str  # preferred, gold, or empty
@@ -31,7 +31,7 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Coordinates):
-    """A row of ``records.parquet``: a number and where it stands."""
+    """A row of ``records.parquet``: a number with its coordinates."""
 
     suite: str
     metric: str
@@ -58,12 +58,12 @@ class Record(Coordinates):
         note: str = "",
         stage: str = "",
     ) -> Record:
-        """The record of a number that stands there."""
+        """The record of a number at these coordinates."""
         return Record(**place.axes(), suite=suite, metric=metric, other=other, value=value, n=n, note=note, stage=stage)
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What no two records of a run share."""
+        """The key that no two records of a run share."""
         return tuple(getattr(self, name) for name in KEY)
 
 

@@ -1,4 +1,4 @@
-"""What the work of a part asks of a machine: cores, memory, time."""
+"""The resources that the work of a part needs: cores, memory, time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def size_in_bytes(size: str) -> int:
     >>> size_in_bytes("0.5GB")
     500000000
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB|TB)", size)
-    if found is None or not float(found[1]):
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB|TB)", size)
+    if match is None or not float(match[1]):
         raise ValueError(size)
-    return round(float(found[1]) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[found[2]])
+    return round(float(match[1]) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[match[2]])
 
 
 def _a_size(text: str) -> str:
@@ -37,7 +37,7 @@ Size = Annotated[str, AfterValidator(_a_size)]
 
 
 class Resources(Settings):
-    """What the work of a part asks of a machine, and where it is ended; no number depends on it."""
+    """The resources that the work of a part needs, and the limits at which it is ended; no number depends on them."""
 
     num_cpus: float = Field(1.0, gt=0, description="cores of a cluster's node: a share of one, or whole ones")
     num_gpus: float = Field(0.0, ge=0, description="GPUs of a cluster's node: a share of one, or whole ones")

@@ -1,4 +1,4 @@
-"""What the rows and columns of tables are, and what a row should rest on."""
+"""The rows and columns of tables, and the runs that a row should rest on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairl_bench.values.coordinates import Row, Setting
 from fairl_bench.values.records import Record
 
 SELECTION: Final = "selection"
-"""How a variant calls the rule by which its epochs were kept."""
+"""The name in a variant of the rule by which its epochs were kept."""
 
 
 class Column(NamedTuple):
@@ -25,27 +25,27 @@ class Column(NamedTuple):
 
     @property
     def place(self) -> str:
-        """What it is of, as a table calls it."""
+        """The name of its data and slice in a table."""
         return self.data if self.slice == "all" else f"{self.data} {self.slice}"
 
 
-Found = Mapping[tuple[Row, Column], Sequence[Record]]
+CellRecords = Mapping[tuple[Row, Column], Sequence[Record]]
 
 
 class Runs(NamedTuple):
-    """What a row should rest on: how many runs, how many of them failed, and what tells them apart."""
+    """The runs that a row should rest on: how many, how many of them failed, and what tells them apart."""
 
     all: int
     failed: int = 0
     unit: str = "runs"  # seeds, where they differ by nothing else
 
-    def lack(self, found: int) -> str:
-        """The sentence about the runs that are not among those found; empty where none is missing.
+    def lack(self, present: int) -> str:
+        """The sentence about the runs that are missing; empty where none is.
 
         >>> Runs(5, failed=2, unit="seeds").lack(3), Runs(5, failed=2).lack(0), Runs(5).lack(4)
         ('2 of 5 seeds failed', '2 of 5 runs failed, 3 are not finished', '1 of 5 runs is not finished')
         """
-        waiting = self.all - found - self.failed
+        waiting = self.all - present - self.failed
         failed = f"{self.failed} of {self.all} {self.unit} failed" if self.failed else ""
         if waiting <= 0:
             return failed
@@ -85,24 +85,24 @@ def selection_of(variant: str) -> str:
     >>> selection_of('{"head.width":32,"selection":"last"}'), selection_of("")
     ('last', '')
     """
-    found = json.loads(variant or "{}").get(SELECTION, "")
-    return found if isinstance(found, str) else ""
+    selection = json.loads(variant or "{}").get(SELECTION, "")
+    return selection if isinstance(selection, str) else ""
 
 
-def summary(found: Sequence[Record]) -> tuple[float, float]:
+def summary(records: Sequence[Record]) -> tuple[float, float]:
     """Mean over all runs, and sample standard deviation (ddof = 1) over seeds, pooled within replicates; NaN: n/a."""
-    values = [record.value for record in found]
+    values = [record.value for record in records]
     if not values or any(map(math.isnan, values)):
         return math.nan, math.nan
     worlds: dict[int, list[float]] = {}
-    for record in found:
+    for record in records:
         worlds.setdefault(record.replicate, []).append(record.value)
     spreads = [np.var(world, ddof=1) for world in worlds.values() if len(world) > 1]
     return float(np.mean(values)), math.sqrt(np.mean(spreads)) if spreads else math.nan
 
 
 def mean_and_spread(mean: float, spread: float) -> str:
-    """As a cell shows them.
+    """Mean and spread as a cell shows them.
 
     >>> mean_and_spread(0.5, 0.01), mean_and_spread(0.5, math.nan), mean_and_spread(math.nan, math.nan)
     ('0.500 ± 0.010', '0.500', 'n/a')

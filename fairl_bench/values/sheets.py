@@ -19,7 +19,7 @@ THRESHOLD: Final = "threshold"
 
 @dataclass(frozen=True)
 class Sheet:
-    """One data set of one model in one replicate: its examples, and what each run scores them, in one order."""
+    """One data set of one model in one replicate: its examples, and the rewards of each run in the same order."""
 
     suite: str
     model: str
@@ -30,25 +30,27 @@ class Sheet:
 
     @property
     def world(self) -> World:
-        """The world that its examples are of."""
+        """The world of its examples."""
         return World(self.model, self.replicate)
 
     def at(self, run: Run, truth: str = "", part: str = "all") -> Coordinates:
-        """Where the numbers of one of its runs stand."""
+        """The coordinates of the numbers of one of its runs."""
         return Coordinates.of(self.world, run, self.data, truth, part)
 
     def clusters(self) -> Rows:
-        """What is resampled together ``[n]``, codes from 0: a group, else a prompt, else a pair, else one example."""
-        found = self.examples
+        """The codes of what is resampled together ``[n]``, from 0: by group, else prompt, else pair, else example."""
+        examples = self.examples
         names = [
             f"g{group}" if group else f"p{prompt}" if prompt else f"c{pair}" if pair >= 0 else i
-            for i, (group, prompt, pair) in enumerate(zip(found.group, found.prompt, found.pair.tolist(), strict=True))
+            for i, (group, prompt, pair) in enumerate(
+                zip(examples.group, examples.prompt, examples.pair.tolist(), strict=True)
+            )
         ]
         codes: dict[object, int] = {}
         return np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)
 
     def sample(self) -> str:
-        """Equal for sheets of equal examples: a test set that is a file is the same in every replicate."""
+        """A digest of the examples: a test set that is a file is the same in every replicate."""
         whole = hashlib.sha256(repr((self.data, len(self.examples))).encode())
         for text in (*self.examples.text, *self.examples.group):
             whole.update(f"{text}\0".encode("utf-8", "surrogatepass"))
@@ -56,7 +58,7 @@ class Sheet:
 
 
 class Place(NamedTuple):
-    """Where a number of all examples stands; the head is no part of it, since a method has one."""
+    """The coordinates of a number of all examples; the head is no part of them, since a method has one."""
 
     cell: CellName
     data: str
@@ -65,7 +67,7 @@ class Place(NamedTuple):
 
 
 class Values(NamedTuple):
-    """The numbers of single runs, by place."""
+    """The numbers of single runs, by their place."""
 
     of: Mapping[Place, float]
 

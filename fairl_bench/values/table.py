@@ -10,7 +10,7 @@ from fairl_bench.guards.printable import printable
 
 
 class Printer(Protocol):
-    """What IPython prints with."""
+    """The printer of IPython."""
 
     def text(self, text: str, /) -> None:
         """Print a text."""

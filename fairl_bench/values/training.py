@@ -1,4 +1,4 @@
-"""What a method is given and what it returns: settings of the training, tasks, rewards."""
+"""The inputs and outputs of a method: settings of the training, tasks, rewards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Admissible = (
     Literal["all", "failure-weight-at-most-1", "last"]
     | Annotated[dict[Literal["from"], Annotated[int, Field(ge=1)]], Field(min_length=1)]
 )
-"""Which epochs of a run may be kept."""
+"""The epochs of a run that may be kept."""
 
 
 class Stop(Settings):
@@ -62,7 +62,7 @@ class Stop(Settings):
 
 
 class Training(Settings):
-    """How a head is trained (Adam; paper 5)."""
+    """The settings of a head's training (Adam; paper 5)."""
 
     lr: float = Field(1e-3, gt=0)
     batch: int = Field(32, ge=1, description="pairs a step")

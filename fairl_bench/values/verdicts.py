@@ -53,7 +53,7 @@ class Claim(Settings):
 
 
 class Effect(NamedTuple):
-    """How much better one method is than another, in the direction in which its metric is better."""
+    """The gain of one method over another, in the direction in which its metric is better."""
 
     than: str
     gain: float

@@ -290,14 +290,14 @@ def test_only_what_has_data_is_drawn() -> None:
 @pytest.mark.parametrize("place", ["method", "dataset"])
 def test_a_letter_that_no_font_has_is_written_as_its_number(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters, "families", lambda: [letters.OWN])
-    letters._known.cache_clear()
+    letters._drawable.cache_clear()
     rows = [record(0.8), record(0.7, method="侮辱 é" if place == "method" else "other")]
     figure = intervals(board(rows), METRICS)
     assert figure is not None
     if place == "dataset":
         figure.axes[0].set_title("侮辱 é")
     render(figure)  # matplotlib warns of a letter that it lacks, and warnings are errors
-    letters._known.cache_clear()
+    letters._drawable.cache_clear()
     texts = {text.get_text() for text in figure.findobj(Text)}
     assert any(r"\u4fae\u8fb1 é" in text for text in texts)
 

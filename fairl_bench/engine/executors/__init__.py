@@ -1,1 +1,1 @@
-"""Who does the work: this process, others of this machine, or a Ray cluster."""
+"""The executors that do the work: this process, others of this machine, or a Ray cluster."""

@@ -233,18 +233,18 @@ def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
 
 
 def _end(processes: Sequence[_Process], *, at_once: bool = False) -> list[str]:
-    """End processes, by force if they do not end themselves; how each ended."""
-    for one in processes:
+    """End processes, by force if they do not end themselves; returns how each ended, in words."""
+    for process in processes:
         with suppress(OSError):
-            one.process.terminate() if at_once else one.end.send(None)
+            process.process.terminate() if at_once else process.end.send(None)
     until = time.monotonic() + _PATIENCE
-    for one in processes:
-        one.process.join(max(0.0, until - time.monotonic()))
-        if one.process.is_alive():
-            one.process.kill()
-            one.process.join()
-        one.end.close()
-    return [_ending(one.process.exitcode) for one in processes]
+    for process in processes:
+        process.process.join(max(0.0, until - time.monotonic()))
+        if process.process.is_alive():
+            process.process.kill()
+            process.process.join()
+        process.end.close()
+    return [_ending(process.process.exitcode) for process in processes]
 
 
 _PATIENCE = 3.0  # seconds that processes have to end by themselves
@@ -278,15 +278,15 @@ def _signals_held() -> Iterator[None]:
     came: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     # the mask is the new process's; another thread of this one may take a signal that it holds up here
-    handlers = {one: signal.getsignal(one) for one in _HELD if main and callable(signal.getsignal(one))}
-    for one in handlers:
-        signal.signal(one, lambda number, frame: came.append(number))
+    handlers = {held: signal.getsignal(held) for held in _HELD if main and callable(signal.getsignal(held))}
+    for held in handlers:
+        signal.signal(held, lambda number, frame: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for one, handler in handlers.items():
-            signal.signal(one, handler)
+        for held, handler in handlers.items():
+            signal.signal(held, handler)
         for number in came[:1]:
             signal.raise_signal(number)

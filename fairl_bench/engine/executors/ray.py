@@ -28,7 +28,7 @@ from fairl_bench.store.store import Store
 from fairl_bench.values.resources import Resources, size_in_bytes
 
 RETRIES = 3
-"""How often Ray begins a task again whose process or node was lost."""
+"""The number of times that Ray begins a task again whose process or node was lost."""
 _LOOK = 0.2  # seconds between two looks at the board
 _PATIENCE = 5.0  # seconds for an address to answer, and until files of a node must be seen here
 _WAITING = 2  # jobs more than there are cores: they show a cluster that grows what it could do
@@ -274,7 +274,8 @@ _SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # HTTP/2's first frame, empty; g
 
 
 def _alive(ray: Any) -> list[dict[str, Any]]:
-    return [one for one in ray.nodes() if one["Alive"]]
+    """The nodes of the cluster that are alive."""
+    return [node_of_cluster for node_of_cluster in ray.nodes() if node_of_cluster["Alive"]]
 
 
 def _on(ray: Any, identifier: str) -> Any:
@@ -283,20 +284,22 @@ def _on(ray: Any, identifier: str) -> Any:
     return strategies.NodeAffinitySchedulingStrategy(identifier, soft=False)
 
 
-def _fits(asked: Resources, one: dict[str, Any]) -> bool:
-    has = one["Resources"]
-    memory = size_in_bytes(asked.memory) if asked.memory else 0
-    wanted = {"CPU": asked.num_cpus, "GPU": asked.num_gpus, "memory": memory}
-    return all(has.get(name, 0) >= amount for name, amount in wanted.items())
+def _fits(wanted: Resources, node_of_cluster: dict[str, Any]) -> bool:
+    """True where a node has these resources."""
+    has = node_of_cluster["Resources"]
+    memory = size_in_bytes(wanted.memory) if wanted.memory else 0
+    amounts = {"CPU": wanted.num_cpus, "GPU": wanted.num_gpus, "memory": memory}
+    return all(has.get(name, 0) >= amount for name, amount in amounts.items())
 
 
-def _spelt(asked: Resources) -> str:
-    gpus = f", {asked.num_gpus:g} GPU" if asked.num_gpus else ""
-    return f"{asked.num_cpus:g} CPU{gpus}" + (f", {asked.memory}" if asked.memory else "")
+def _spelt(wanted: Resources) -> str:
+    """The resources in words."""
+    gpus = f", {wanted.num_gpus:g} GPU" if wanted.num_gpus else ""
+    return f"{wanted.num_cpus:g} CPU{gpus}" + (f", {wanted.memory}" if wanted.memory else "")
 
 
 def _appears(store: Store, key: str) -> bool:
-    """Whether an artefact is there, now or within seconds: shared folders may be late."""
+    """True where an artefact is there, now or within seconds: shared folders may be late."""
     until = time.monotonic() + _PATIENCE
     while not store.has(key):
         if time.monotonic() > until:

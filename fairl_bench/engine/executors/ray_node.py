@@ -1,4 +1,4 @@
-"""What runs on a node of a Ray cluster: a job, a look at what the node has, and the board that workers write on.
+"""Runs on a node of a Ray cluster: a job, a look at what the node has, and the board that workers write on.
 
 Ray finds these by name and sends them plain data, so that the package must be the same on every node.
 """
@@ -39,7 +39,7 @@ _LOOK = 0.1  # seconds between two looks at the memory of limited work
 
 
 class Code(NamedTuple):
-    """What decides numbers beside a stage's own description: it must be the same on every node."""
+    """The versions that decide numbers beside a stage's own description: they must be the same on every node."""
 
     version: str
     source: str
@@ -51,12 +51,12 @@ class Code(NamedTuple):
 
 @cache
 def code() -> Code:
-    """This process's own."""
+    """The versions of this process."""
     package = Path(__file__).parents[2]
-    found = hashlib.sha256()
+    whole = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
-        found.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes())
-    return Code(__version__, found.hexdigest(), ".".join(map(str, sys.version_info[:2])))
+        whole.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes())
+    return Code(__version__, whole.hexdigest(), ".".join(map(str, sys.version_info[:2])))
 
 
 class Begun(NamedTuple):
@@ -70,7 +70,7 @@ class Begun(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """How far a task's stages are."""
+    """The progress of a task's stages."""
 
     task: int
     share: float
@@ -200,9 +200,9 @@ def _prepare() -> None:
 
 @contextmanager
 def _watched(job: Sequence[Any], held: Callable[[int], None]) -> Iterator[None]:
-    """Tell when this process holds more memory than the job may; who runs the suite ends it."""
-    asked, over = resources.of_job(job), threading.Event()
-    if asked.memory_limit is None:
+    """Report where this process holds more memory than the job may; the process of the run ends it."""
+    limits, over = resources.of_job(job), threading.Event()
+    if limits.memory_limit is None:
         yield
         return
 
@@ -212,7 +212,7 @@ def _watched(job: Sequence[Any], held: Callable[[int], None]) -> Iterator[None]:
         process = psutil.Process()
         while not over.wait(_LOOK):
             size = int(process.memory_info().rss)
-            if resources.exceeded(asked, 0.0, size):
+            if resources.exceeded(limits, 0.0, size):
                 held(size)
                 return
 

@@ -54,10 +54,10 @@ class VectorsShard(TextVectors):
         """Embed this shard's texts."""
         (stage,) = job
         unique = _texts(stage, inputs)[1].unique
-        mine = [unique[i] for i in rows_of(stage.settings, len(unique))]
+        of_shard = [unique[i] for i in rows_of(stage.settings, len(unique))]
         # where texts are fewer than shards, one may have none, and not every encoder can do without
-        vectors = _encoded(stage, inputs, mine) if mine else np.empty((0, 0), np.float32)
-        return [Answer(stage, Embeddings(vectors, np.arange(len(mine))), _size(vectors))]
+        vectors = _encoded(stage, inputs, of_shard) if of_shard else np.empty((0, 0), np.float32)
+        return [Answer(stage, Embeddings(vectors, np.arange(len(of_shard))), _size(vectors))]
 
 
 class _Texts(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a kind of stage is, and what the work of a stage reads: parts by their specs, answers of other stages."""
+"""The base of a kind of stage, and the inputs of its work: parts by their specs, answers of other stages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StageKind(ABC, Generic[Made, Loaded]):
 
     name: ClassVar[str]
     checkpoints: ClassVar[bool] = False
-    """Whether its work keeps checkpoints, which are removed when the answer is kept."""
+    """True where its work keeps checkpoints, which are removed when the answer is kept."""
 
     @abstractmethod
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Made]]:

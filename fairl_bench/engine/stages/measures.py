@@ -24,7 +24,7 @@ AllScores = Mapping[str, NDArray[np.floating[Any]]]
 
 
 class Measures(StageKind[Numbers, list[Measure]]):
-    """What an evaluator finds in the scores of a run."""
+    """The numbers of an evaluator from the scores of a run."""
 
     name = "measures"
     save = staticmethod(artefacts.save_measures)

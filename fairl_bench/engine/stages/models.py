@@ -21,7 +21,7 @@ from fairl_bench.values.stage import Stage
 
 
 class MadeModel(NamedTuple):
-    """Where a language model lies: in the folder that it was given, or where it was already."""
+    """The folder of a language model: the one that it was given, or the one where it was already."""
 
     folder: Path
     was_there: bool
@@ -40,7 +40,7 @@ class LanguageModels(StageKind[MadeModel, Path]):
         return f"language model {use} of {model}"
 
     def save(self, folder: Path, value: MadeModel, /) -> None:
-        """Its files; of a model that was there already, its place."""
+        """Keep the files of a model; of one that was there already, its folder."""
         (artefacts.save_lm_place if value.was_there else artefacts.save_lm)(folder, value.folder)
 
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[MadeModel]]:
@@ -49,12 +49,12 @@ class LanguageModels(StageKind[MadeModel, Path]):
         site = inputs.site(stage)
         lm = inputs.registry.build(LM, stage.parts["lm"])
         with unchanged_by(lm, upstream=site.upstream):
-            made = answers.model(lm, lm.make(site), site.folder)
-        return [Answer(stage, MadeModel(made.folder, made.folder != site.folder), made.facts)]
+            model = answers.model(lm, lm.make(site), site.folder)
+        return [Answer(stage, MadeModel(model.folder, model.folder != site.folder), model.facts)]
 
 
 class LanguageModelCompletions(StageKind[Completions, Completions]):
-    """What a language model makes of prompts; or the shards of it, merged."""
+    """The completions of prompts by a language model, or the shards of them, merged."""
 
     name = "completions"
     checkpoints = True
@@ -81,16 +81,16 @@ class CompletionsShard(LanguageModelCompletions):
 
 
 def _drawn(stage: Stage, inputs: StageInputs) -> Completions:
-    """What a language model makes of the prompts, or of its shard of them."""
+    """The completions of the prompts, or of one shard of them, by a language model."""
     site, settings = inputs.site(stage), stage.settings
     lm = inputs.registry.build(LM, stage.parts["lm"])
     prompts = inputs.registry.build(Prompts, stage.parts["prompts"])
     sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
     every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
-    asked = every.take(rows_of(settings, len(every)))
+    requests = every.take(rows_of(settings, len(every)))
     with unchanged_by((lm, prompts), upstream=site.upstream):
-        texts = answers.completions(lm, lm.complete(asked, site), len(asked))
-    return Completions(asked.prompt, texts, asked.row, asked.draw)
+        texts = answers.completions(lm, lm.complete(requests, site), len(requests))
+    return Completions(requests.prompt, texts, requests.row, requests.draw)
 
 
 def ask(

@@ -51,7 +51,7 @@ class Rewards(StageKind[Reward, Reward]):
 
 
 def _task(stage: Stage, method: Method, parts: Any) -> tuple[Task, int]:
-    """What a method learns from, and how many pairs with equal vectors were left out of it."""
+    """The pairs that a method learns from, and the number of pairs with equal vectors that were left out."""
     settings = stage.settings
     training = Training.model_validate({**settings["training"], "device": settings["device"]})
     divided: Parts = parts(leave_equal=method.reads_vectors and training.equal_vectors == "drop")
@@ -61,7 +61,7 @@ def _task(stage: Stage, method: Method, parts: Any) -> tuple[Task, int]:
 
 
 class Scores(StageKind[Mapping[str, Floats], Mapping[str, NDArray[np.floating[Any]]]]):
-    """What a reward gives to every text, by data set."""
+    """The rewards of every text, by data set."""
 
     name = "scores"
     save = staticmethod(artefacts.save_scores)

@@ -72,7 +72,7 @@ def _refuse_changed(stage: Stage, registry: Registry) -> None:
 
 
 class Splits(StageKind[Split, Split]):
-    """Where each pair goes: training, validation, test."""
+    """The split of pairs into training, validation and test."""
 
     name = "split"
     save = staticmethod(artefacts.save_split)
