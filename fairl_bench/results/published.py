@@ -232,20 +232,9 @@ def checked(published: Published) -> list[Outcome]:
     return [_outcome(check, published.by_id) for check in published.checks]
 
 
-<<<<<<< HEAD
-def _outcome(check: Check, known: Mapping[str, Number]) -> Outcome:
-    numbers = [known[one] for one in check.of]
-    stated = known[check.says] if check.says else None
-=======
-def contradictions(published: Published) -> list[Outcome]:
-    """The checks in which the source contradicts itself."""
-    return [outcome for outcome in checked(published) if outcome.holds is False]
-
-
 def _outcome(check: Check, by_id: Mapping[str, Number]) -> Outcome:
     numbers = [by_id[number_id] for number_id in check.of]
     stated = by_id[check.says] if check.says else None
->>>>>>> main
     if check.op == "lowest" and stated is not None:
         least = min(numbers, key=lambda number: number.value)
         return Outcome(check, f"{least.printed} ({least.id})", f"{stated.printed} ({stated.id})", least.id == stated.id)
