@@ -87,6 +87,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.values.coordinates import Row as Row
     from fairl_bench.values.coordinates import Run as Run
     from fairl_bench.values.coordinates import Setting as Setting
+    from fairl_bench.values.coordinates import Within as Within
     from fairl_bench.values.coordinates import World as World
     from fairl_bench.values.data import Examples as Examples
     from fairl_bench.values.data import Floats as Floats

@@ -11,7 +11,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.history import History
-from fairl_bench.values.known import Known
+from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
@@ -100,7 +100,7 @@ class Material(ABC):
 
     @property
     @abstractmethod
-    def known(self) -> Known:
+    def known(self) -> KnownByData:
         """Of how many examples of each data set the label is known, where it is not of all."""
 
     @property

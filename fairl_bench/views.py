@@ -169,8 +169,8 @@ def questions(report: Report) -> list[Question]:
     """What a report asks to be compared over all runs: every metric of a data set and truth once."""
     metrics: dict[tuple[str, str], dict[str, None]] = {}
     for part in report.values():
-        for data, truth, names in part.questions():
-            metrics.setdefault((data, truth), {}).update(dict.fromkeys(names))
+        for question in part.questions():
+            metrics.setdefault((question.data, question.truth), {}).update(dict.fromkeys(question.metrics))
     return [Question(data, truth, tuple(names)) for (data, truth), names in metrics.items()]
 
 

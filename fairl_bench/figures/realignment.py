@@ -12,7 +12,7 @@ from fairl_bench.figures.lines import beside, dark, labels_of, line, line_style,
 from fairl_bench.figures.style import MUTED, brief, canvas, grid, styled
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.tables.realignment_at_kl import first_places
+from fairl_bench.results.places import compared_pairs, places_by_group
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Group, Row
 from fairl_bench.values.data import GOLD, Floats
@@ -197,7 +197,8 @@ def _at_budgets(
         value for by_row in intervals.values() for interval in by_row.values() for value in interval if value == value
     ]
     for cut, axis in zip(cuts, axes, strict=True):
-        _at(axis, intervals[cut], rows, first_places(records, rows_here, comparisons, cut, metrics))
+        means = {row: mean for row, (mean, _, _) in intervals[cut].items()}
+        _at(axis, intervals[cut], rows, first_places(means, comparisons, cut, metrics))
         axis.set_title(f"at KL {budget(cut):g}")
         axis.set_xlabel("toxicity rate")
         axis.set_yticks(range(len(rows_here)), [brief(labels[row], 24) for row in rows_here] if cut == cuts[0] else [])
@@ -226,6 +227,19 @@ def _interval(records: Iterable[Record], comparisons: Iterable[Comparison], row:
         if not comparison.other and (comparison.group, comparison.method) == (group, row.method):
             return mean, comparison.low, comparison.high
     return mean, math.nan, math.nan
+
+
+def first_places(
+    means: Mapping[Row, float], comparisons: Sequence[Comparison], cut: str, metrics: Metrics
+) -> frozenset[Row]:
+    """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
+    metric = metrics["toxicity_rate"]
+
+    def group_of(row: Row) -> Group:
+        return Group.of(row.setting, placed(cut), GOLD, metric.name)
+
+    by_group = places_by_group(means, group_of, metric.better, compared_pairs(comparisons))
+    return frozenset(row for places in by_group.values() for row, place in places.items() if place.rank == 1)
 
 
 def _at(axis: Axes, intervals: Mapping[Row, _Interval], rows: Sequence[Row], first: frozenset[Row]) -> None:

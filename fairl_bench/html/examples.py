@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairl_bench.figures.rewards import standardised
-from fairl_bench.values.coordinates import Run
+from fairl_bench.values.coordinates import Run, Within
 from fairl_bench.values.data import Floats, Rows
 from fairl_bench.values.sheets import Sheet, Values
 
@@ -79,7 +79,7 @@ def _block(sheet: Sheet, rows: Rows, values: Values, truth: str) -> dict[str, An
     prompts = list(dict.fromkeys(examples.prompt[row] for row in rows))
     codes = {prompt: code for code, prompt in enumerate(prompts)}
     kinds = {name: told.label[rows] for name, told in examples.truths.items() if name.startswith("subtype:")}
-    views: dict[tuple[str, str], dict[str, list[Run]]] = {}
+    views: dict[Within, dict[str, list[Run]]] = {}
     for run in sheet.rewards:
         views.setdefault(run.within, {}).setdefault(run.method, []).append(run)
     return {
@@ -96,7 +96,7 @@ def _block(sheet: Sheet, rows: Rows, values: Values, truth: str) -> dict[str, An
         "label": (np.zeros(len(rows), np.int8) if known is None else known.label[rows]).tolist(),
         "value": None if known is None or known.label.any() else _plain(known.value[rows]),
         "subtypes": {name.removeprefix("subtype:"): np.flatnonzero(on > 0).tolist() for name, on in kinds.items()},
-        "views": [_view(sheet, rows, values, truth, *place, methods) for place, methods in views.items()],
+        "views": [_view(sheet, rows, values, truth, within, methods) for within, methods in views.items()],
     }
 
 
@@ -110,8 +110,7 @@ def _view(
     rows: Rows,
     values: Values,
     truth: str,
-    encoder: str,
-    variant: str,
+    within: Within,
     methods: Mapping[str, Sequence[Run]],
 ) -> dict[str, Any]:
     """What the methods of one encoder and variant say of these rows."""
@@ -124,7 +123,7 @@ def _view(
         if len(cuts) == len(runs):
             good = np.mean([sheet.rewards[run] > cut for run, cut in zip(runs, cuts, strict=True)], 0)[rows]
             called[method] = _packed(np.rint(255 * good).astype(np.uint8))
-    return {"encoder": encoder, "variant": variant, "rewards": rewards, "called": called}
+    return {**within._asdict(), "rewards": rewards, "called": called}
 
 
 def _packed(numbers: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from fairl_bench.results.paired import compared
 from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.results.two_runs import disagreements
 from fairl_bench.values.comparison import Comparison, Question, TwoMethods
-from fairl_bench.values.coordinates import Run
+from fairl_bench.values.coordinates import Run, Within
 from fairl_bench.values.data import GOLD, PREFERRED, Floats
 from fairl_bench.values.records import Record
 from fairl_bench.values.sheets import Sheet, Values
@@ -144,10 +144,10 @@ def _duel(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) 
             "that nothing is paired; compare runs of one model, replicate and split"
         )
     records = [
-        replace(row, method=label, encoder=new[0], variant=new[1])
+        replace(row, method=label, encoder=shared.encoder, variant=shared.variant)
         for folder, method, label, axes_of_side in zip(folders, methods, labels, axes, strict=True)
         for row in folder.single_records
-        if row.method == method and (new := axes_of_side.get((row.encoder, row.variant))) is not None
+        if row.method == method and (shared := axes_of_side.get(row.run.within)) is not None
     ]
     questions = _questions(folders[0], data, {sheet.data for sheet in sheets})
     return _Duel(labels, sheets, records, questions, _declared(folders))
@@ -193,7 +193,7 @@ def _only(sheet: Sheet, method: str, label: str) -> Sheet:
     return replace(sheet, rewards=runs)
 
 
-Axes = dict[tuple[str, str], tuple[str, str]]  # encoder and variant: as they are, and as they are set side by side
+Axes = dict[Within, Within]  # encoder and variant: as they are, and as they are set side by side
 
 
 def _axes(
@@ -229,7 +229,7 @@ def _joined(sides: Sequence[Sequence[Sheet]], axes: tuple[Axes, Axes]) -> Iterat
 def _moved(sheet: Sheet, axes: Axes) -> dict[Run, Floats]:
     """The rewards of a sheet under the encoder and variant that both sides share."""
     return {
-        run._replace(encoder=new[0], variant=new[1], head=""): reward
+        run._replace(encoder=shared.encoder, variant=shared.variant, head=""): reward
         for run, reward in sheet.rewards.items()
-        if (new := axes.get(run.within)) is not None
+        if (shared := axes.get(run.within)) is not None
     }

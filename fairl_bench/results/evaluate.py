@@ -24,7 +24,7 @@ from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row, Run
 from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.values.history import History
-from fairl_bench.values.known import Known
+from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Measure, Record, measured
 from fairl_bench.values.rows import Runs
@@ -113,7 +113,7 @@ class ScoredFile(Material):
         return two_methods(self.report, self.single_records)
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> KnownByData:
         """The number of examples of each data set whose label is known."""
         return known_of(self._sheets)
 

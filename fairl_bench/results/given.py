@@ -12,7 +12,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.history import History
-from fairl_bench.values.known import Known
+from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
@@ -37,7 +37,7 @@ class GivenMaterial(Material):
     report: Report = MappingProxyType({})
     parts: Sequence[ReportTable] = ()
     other_tables: Sequence[Table] = ()
-    known: Known = MappingProxyType({})
+    known: KnownByData = MappingProxyType({})
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     verdicts: Sequence[Verdict] = ()

@@ -8,26 +8,29 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from fairl_bench.results.folder import EXAMPLES, TRUTHS, ResultsFolder
-from fairl_bench.values.known import Known, OfValues
+from fairl_bench.values.known import Known, KnownByData
 from fairl_bench.values.sheets import Sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def known_of(sheets: Iterable[Sheet]) -> Known:
-    """The number of known labels of sheets, by data and truth."""
+def known_of(sheets: Iterable[Sheet]) -> KnownByData:
+    """What is known of the examples of sheets."""
     counts_of: dict[tuple[str, str], set[tuple[int, int]]] = {}
     labelled = set[tuple[str, str]]()
     for sheet in sheets:
         for name, truth in sheet.examples.truths.items():
             counts_of.setdefault((sheet.data, name), set()).add((int(truth.known().sum()), len(truth.label)))
             labelled |= {(sheet.data, name)} if truth.label.any() else set()
-    return {place: (frozenset if place in labelled else OfValues)(counts) for place, counts in counts_of.items()}
+    return {
+        place: frozenset(Known(known, whole, place not in labelled) for known, whole in counts)
+        for place, counts in counts_of.items()
+    }
 
 
-def read_known(files: ResultsFolder) -> Known:
-    """The number of known labels of a results folder.  Raises `ResultsError` where a file is missing or broken."""
+def read_known(files: ResultsFolder) -> KnownByData:
+    """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
     counts: dict[tuple[str, str], set[tuple[int, int]]] = {}
     of_values = set[tuple[str, str]]()
     for name in files.names(TRUTHS):
@@ -41,7 +44,9 @@ def read_known(files: ResultsFolder) -> Known:
                     if data.partition("/")[0] == dataset:
                         counts.setdefault((data, truth), set()).add((len(numbers & whole), len(whole)))
     return {
-        (data, truth): (OfValues if (data.partition("/")[0], truth) in of_values else frozenset)(of_place)
+        (data, truth): frozenset(
+            Known(known, whole, (data.partition("/")[0], truth) in of_values) for known, whole in of_place
+        )
         for (data, truth), of_place in counts.items()
     }
 

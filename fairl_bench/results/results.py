@@ -31,7 +31,7 @@ from fairl_bench.suite.yaml import load
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row, Run
 from fairl_bench.values.history import History
-from fairl_bench.values.known import Known
+from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
@@ -163,7 +163,7 @@ class StudyResults(Material):
     # --- beside the numbers
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> KnownByData:
         """Of how many examples of each data set the label is known, where it is not of all."""
         return read_known(self.files)
 

@@ -150,9 +150,10 @@ def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistak
 
 def _without_threshold(suite: Suite, place: Place, name: str, table: ReportTable) -> Iterator[Mistake]:
     """Mistakes of data without a threshold, so that no text is right or wrong there."""
-    for _, data, truth, *_ in table.disagreements():
-        if data in suite.datasets() and not _has_threshold(suite, data, truth):
-            yield place, f"{name}: no evaluator gives {data!r} a threshold against {truth}; add a 'classification'"
+    for two in table.disagreements():
+        if two.data in suite.datasets() and not _has_threshold(suite, two.data, two.truth):
+            lacking = f"no evaluator gives {two.data!r} a threshold against {two.truth}"
+            yield place, f"{name}: {lacking}; add a 'classification'"
 
 
 def _has_threshold(suite: Suite, data: str, truth: str) -> bool:

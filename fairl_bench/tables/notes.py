@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from fairl_bench.material import Material
 from fairl_bench.tables.selected import selected_differently
 from fairl_bench.values.comparison import Comparison
-from fairl_bench.values.known import Known, OfValues
+from fairl_bench.values.known import Known, KnownByData
 from fairl_bench.values.realigned import DATA
 from fairl_bench.values.table import Table
 
@@ -27,7 +27,7 @@ def statistics_of_runs(material: Material) -> list[Comparison]:
     return [comparison for comparison in material.comparisons if comparison.data.partition("/")[0] != DATA]
 
 
-def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
+def with_known(table: Table, known: KnownByData, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
     """The table with ``n of N known`` beside each data set that has unknown labels, and a note for each."""
     share_of = {name: _share(known.get((name, truth_of(name)), frozenset())) for name in data}
     share_of = {name: text for name, text in share_of.items() if text}
@@ -51,16 +51,16 @@ def with_known(table: Table, known: Known, truth_of: Callable[[str], str], data:
     return table._replace(heads=heads, rows=rows, notes=(*table.notes, *notes))
 
 
-def _kind(counts: frozenset[tuple[int, int]]) -> str:
+def _kind(counts: frozenset[Known]) -> str:
     """The word for what is known: values or labels."""
-    return "values" if isinstance(counts, OfValues) else "labels"
+    return "values" if any(count.of_values for count in counts) else "labels"
 
 
-def _share(counts: frozenset[tuple[int, int]]) -> str:
+def _share(counts: frozenset[Known]) -> str:
     """``10 of 40``, of several the least and the most; empty where all are known."""
-    if all(n == whole for n, whole in counts):
+    if all(count.known == count.whole for count in counts):
         return ""
     least, most = min(counts), max(counts)
     if len(counts) == 1:
-        return f"{least[0]:,} of {least[1]:,}"
-    return f"{least[0]:,} of {least[1]:,} to {most[0]:,} of {most[1]:,}"
+        return f"{least.known:,} of {least.whole:,}"
+    return f"{least.known:,} of {least.whole:,} to {most.known:,} of {most.whole:,}"

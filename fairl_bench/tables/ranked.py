@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fairl_bench.metrics import Better, Metrics
+from fairl_bench.results.places import Tests, compared_pairs, places_by_group, was_tested
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.power import detectable
-from fairl_bench.science.ranks import Place, places
+from fairl_bench.science.ranks import Place
 from fairl_bench.tables.board import TruthOf
 from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.values.comparison import ALPHA, Comparison
@@ -40,7 +41,10 @@ def ranked(
     intervals: bool,
 ) -> Table:
     """The table with the best of each column marked, and with intervals."""
-    interval_of, paired = {(row.group, row.method): row for row in comparisons if not row.other}, _tests(comparisons)
+    interval_of, paired = (
+        {(row.group, row.method): row for row in comparisons if not row.other},
+        compared_pairs(comparisons),
+    )
     names = len(table.heads) - len(columns)
     rows, tidy, bold, equal = [list(row) for row in table.rows], [dict(row) for row in table.tidy], set(), []
     for at, column in enumerate(columns):
@@ -67,32 +71,19 @@ def _shown(interval: Comparison | None) -> str:
     return f" [{interval.low:.3f}, {interval.high:.3f}]" if interval and math.isfinite(interval.low) else ""
 
 
-def _tests(comparisons: Sequence[Comparison]) -> dict[Group, dict[tuple[str, str], float]]:
-    """The adjusted p of each two methods between which there was a test, by group."""
-    paired: dict[Group, dict[tuple[str, str], float]] = {}
-    for row in comparisons:
-        if row.other and _tested(row):
-            paired.setdefault(row.group, {})[row.method, row.other] = row.p_holm
-    return paired
-
-
 def _standing(
-    rows: Sequence[Row],
-    records_of: CellRecords,
-    column: Column,
-    truth: str,
-    better: Better | None,
-    paired: Mapping[Group, Mapping[tuple[str, str], float]],
+    rows: Sequence[Row], records_of: CellRecords, column: Column, truth: str, better: Better | None, tests: Tests
 ) -> _Standing:
     """The places of the rows of a column, each among those of its model, encoder and variant."""
-    groups: dict[Group, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(Group.of(row.setting, column.data, truth, column.metric), []).append(row)
+
+    def group_of(row: Row) -> Group:
+        return Group.of(row.setting, column.data, truth, column.metric)
+
+    means = {row: summary(records_of.get((row, column), []))[0] for row in rows}
     places_of: dict[Row, Place] = {}
     first: dict[Row, bool] = {}
     equal = True
-    for group, members in groups.items():
-        in_group = _places(members, records_of, column, better, paired.get(group))
+    for in_group in places_by_group(means, group_of, better, tests).values():
         best = [row for row, place in in_group.items() if place.rank == 1]
         places_of |= in_group
         first |= dict.fromkeys(best, len(best) == 1)
@@ -103,42 +94,11 @@ def _standing(
 def _untested(comparisons: Sequence[Comparison], metrics: Metrics) -> list[str]:
     """The note on metrics in which no two methods could be tested."""
     of_two = [row for row in comparisons if row.other and math.isfinite(row.value)]
-    tested = {row.metric for row in of_two if _tested(row)}
+    tested = {row.metric for row in of_two if was_tested(row)}
     untested = dict.fromkeys(metrics[row.metric].called for row in of_two if row.metric not in tested)
     if not untested:
         return []
     return [f"Nothing is marked in {', '.join(untested)}: with one run of each method there is no test of it."]
-
-
-def _tested(comparison: Comparison) -> bool:
-    """True where there was something to test a difference by: several runs, or resampled examples."""
-    return comparison.units > 1 or comparison.resamples > 0
-
-
-def _places(
-    members: Sequence[Row],
-    records_of: CellRecords,
-    column: Column,
-    better: Better | None,
-    p: Mapping[tuple[str, str], float] | None,
-) -> dict[Row, Place]:
-    """The place of each member; none where the metric has no better side or nothing was compared."""
-    means = {row: summary(records_of.get((row, column), []))[0] for row in members}
-    tested = {method for pair in p or () for method in pair}
-    rows = [row for row in members if not math.isnan(means[row]) and row.method in tested]
-    if not p or better is None or len(rows) < 2:
-        return {}
-    p_of_pairs = {
-        (i, j): _p_of(p, rows[i].method, rows[j].method) for i in range(len(rows)) for j in range(i + 1, len(rows))
-    }
-    order = places([means[row] for row in rows], p_of_pairs, ALPHA, higher=better == "higher")
-    return dict(zip(rows, order, strict=True))
-
-
-def _p_of(p: Mapping[tuple[str, str], float], first: str, second: str) -> float:
-    """The p of two methods in either order; 1 where there was no test."""
-    of_pair = p.get((first, second), p.get((second, first), 1.0))
-    return 1.0 if math.isnan(of_pair) else of_pair
 
 
 def _explained(comparisons: Sequence[Comparison], metrics: Metrics, intervals: bool, *, apart: bool) -> list[str]:

@@ -20,7 +20,7 @@ from fairl_bench.tables.realignment_numbers import (
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import GOLD
-from fairl_bench.values.realigned import AFTER
+from fairl_bench.values.realigned import AFTER, steps_of
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.values.table import Table
@@ -61,7 +61,7 @@ def table_after_steps(records_of: NumberRecords, runs: Mapping[Row, Runs], compa
             low, high = ends.get((group_of(row, column.number), row.method), (math.nan, math.nan))
             tidy.append({**tidy_row(row, column, cell), "low": low, "high": high, "before": before})
         rows.append((*named(row, shown), *texts))
-    steps = {int(cut.removeprefix("step:")) for cut in _last(records_of).values()}
+    steps = {steps_of(cut) for cut in _last(records_of).values()}
     title = f"Realignment after {steps.pop()} steps" if len(steps) == 1 else "Realignment after the last step"
     notes = [*_meant(columns), *lacking(records_of, runs, columns), *_warned(records_of, runs, columns)]
     return Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), name="realignment-steps")
@@ -85,7 +85,7 @@ def _last(records_of: NumberRecords) -> dict[Row, str]:
     last: dict[Row, str] = {}
     for row, number in records_of:
         cut = number.slice
-        if cut.startswith("step:") and int(cut[5:]) >= int(last.get(row, "step:0")[5:]):
+        if cut.startswith("step:") and steps_of(cut) >= steps_of(last.get(row, "step:0")):
             last[row] = cut
     return last
 

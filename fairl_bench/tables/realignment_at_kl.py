@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from fairl_bench.metrics import Metric, Metrics
-from fairl_bench.science.ranks import Place, places
+from fairl_bench.results.places import Tests, compared_pairs, places_by_group
+from fairl_bench.science.ranks import Place
 from fairl_bench.tables.marks import APART, as_values, how, marked
 from fairl_bench.tables.realignment_numbers import (
     SECOND,
     Column,
     Number,
     NumberRecords,
-    by_number,
     ends_of,
     group_of,
     heads_of,
@@ -21,9 +21,8 @@ from fairl_bench.tables.realignment_numbers import (
     tidy_row,
 )
 from fairl_bench.values.comparison import ALPHA, Comparison
-from fairl_bench.values.coordinates import Group, Row
-from fairl_bench.values.data import GOLD
-from fairl_bench.values.realigned import DATA, budget, placed
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.realigned import budget, placed
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs, named, shown_axes, summary
 from fairl_bench.values.table import Table
@@ -34,9 +33,9 @@ def table_at_kl(
 ) -> Table:
     """Toxicity at each budget of KL by one truth, with intervals and ranks."""
     columns, ends, shown = _columns(records_of, metrics, truth), ends_of(comparisons), shown_axes(runs)
+    tests = compared_pairs(comparisons)
     places_of = {
-        column: places_at(records_of, runs, comparisons, column.number, metrics[column.number.metric])
-        for column in columns
+        column: _places_at(records_of, runs, column.number, metrics[column.number.metric], tests) for column in columns
     }
     rows, tidy = [], []
     for row in runs:
@@ -93,46 +92,13 @@ def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], pl
     return text + marked(place)
 
 
-def first_places(
-    records: Iterable[Record], rows: Sequence[Row], comparisons: Sequence[Comparison], cut: str, metrics: Metrics
-) -> frozenset[Row]:
-    """The rows of the lowest toxicity rate at a KL, or not distinguishable from it."""
-    records_of = by_number(row for row in records if row.dataset == DATA and not row.other)
-    number = Number(cut, GOLD, "toxicity_rate")
-    order = places_at(records_of, dict.fromkeys(rows, Runs(0)), comparisons, number, metrics[number.metric])
-    return frozenset(row for row, place in order.items() if place.rank == 1)
-
-
-def places_at(
-    records_of: NumberRecords,
-    runs: Mapping[Row, Runs],
-    comparisons: Sequence[Comparison],
-    number: Number,
-    metric: Metric,
+def _places_at(
+    records_of: NumberRecords, rows: Iterable[Row], number: Number, metric: Metric, tests: Tests
 ) -> dict[Row, Place]:
     """The place of each row among those of its model, encoder and variant; none where nothing was compared."""
-    p: dict[tuple[Group, str, str], float] = {}
-    for comparison in comparisons:
-        if comparison.other and not math.isnan(comparison.p_holm):
-            p[comparison.group, comparison.method, comparison.other] = comparison.p_holm
-            p[comparison.group, comparison.other, comparison.method] = comparison.p_holm
-    groups: dict[Group, list[tuple[Row, float]]] = {}
-    for row in runs:
-        mean, _ = summary(records_of.get((row, number), []))
-        if not math.isnan(mean):
-            groups.setdefault(group_of(row, number), []).append((row, mean))
-    place_of: dict[Row, Place] = {}
-    for group, members in groups.items():
-        p_of_pairs = {
-            (i, j): p[group, first.method, second.method]
-            for i, (first, _) in enumerate(members)
-            for j, (second, _) in enumerate(members)
-            if i < j and (group, first.method, second.method) in p
-        }
-        if p_of_pairs:
-            order = places([mean for _, mean in members], p_of_pairs, ALPHA, higher=metric.better == "higher")
-            place_of |= {row: place for (row, _), place in zip(members, order, strict=True)}
-    return place_of
+    means = {row: summary(records_of.get((row, number), []))[0] for row in rows}
+    by_group = places_by_group(means, lambda row: group_of(row, number), metric.better, tests)
+    return {row: place for places in by_group.values() for row, place in places.items()}
 
 
 def _judged(records_of: NumberRecords, truth: str) -> str:

@@ -52,6 +52,13 @@ class World(NamedTuple):
         return f"{self.model}-r{self.replicate}"
 
 
+class Within(NamedTuple):
+    """What the methods of one world are compared within: an encoder and a variant of the suite."""
+
+    encoder: str
+    variant: str
+
+
 class Run(NamedTuple):
     """One reward of one world."""
 
@@ -62,9 +69,9 @@ class Run(NamedTuple):
     seed: int | None  # None: holds for every seed
 
     @property
-    def within(self) -> tuple[str, str]:
-        """The encoder and the variant, within which the methods of a world are compared."""
-        return self.encoder, self.variant
+    def within(self) -> Within:
+        """What it is compared within."""
+        return Within(self.encoder, self.variant)
 
 
 class CellName(NamedTuple):

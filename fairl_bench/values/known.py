@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-Known = Mapping[tuple[str, str], frozenset[tuple[int, int]]]
-"""By data and truth, of how many examples of how many it is known; several where models or replicates differ.
-
-Known is the label; in a truth of numbers alone, which has none, the value: the counts are then `OfValues`.
-"""
+from typing import NamedTuple
 
 
-class OfValues(frozenset[tuple[int, int]]):
-    """Counts of values that are known, where there are no labels."""
+class Known(NamedTuple):
+    """Of how many examples the label is known, and of how many in all.
+
+    In a truth of numbers alone, which has no labels, the values are counted.
+    """
+
+    known: int
+    whole: int
+    of_values: bool = False
+
+
+KnownByData = Mapping[tuple[str, str], frozenset[Known]]
+"""What is known of a data set under a truth; several where models or replicates differ."""

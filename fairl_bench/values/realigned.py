@@ -39,6 +39,15 @@ def placed(cut: str) -> str:
     return f"{DATA}/{cut}"
 
 
+def steps_of(cut: str) -> int:
+    """The number of steps that a slice is looked at after.
+
+    >>> steps_of("step:40")
+    40
+    """
+    return int(cut.removeprefix("step:"))
+
+
 def budget(cut: str) -> float:
     """The KL of a slice, nats.
 

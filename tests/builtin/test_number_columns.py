@@ -261,7 +261,8 @@ def test_a_suite_measures_against_numbers_without_a_plugin(
     for data in ("pairs/test", "plain"):
         assert of[data, "gold", "auc"].note == "no label of the truth 'gold' is known"
     assert of["labelled", "gold", "starc"].value == of["plain", "gold", "starc"].value
-    ((known, whole),) = folder.known["pairs/test", "gold"]
+    ((known, whole, of_values),) = folder.known["pairs/test", "gold"]
+    assert of_values
     assert known < whole == of["pairs/test", "gold", "starc"].n + whole - known
     shown = "\n".join(note for table in finished.tables for note in table.notes)
     assert f"pairs/test: {known} of {whole} values of the truth 'gold' are known" in shown

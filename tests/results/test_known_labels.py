@@ -16,6 +16,7 @@ from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.results import read_results
 from fairl_bench.tables.notes import with_known
 from fairl_bench.values.data import Examples, Truth
+from fairl_bench.values.known import Known
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 
@@ -72,9 +73,9 @@ def test_a_run_its_report_and_its_page_say_how_many_labels_are_known(
 ) -> None:
     assert "shifted (10 of 30 known)" in half_known
     folder = tmp_path / "results"
-    monkeypatch.setattr("fairl_bench.html.write.pictures", lambda parts, material: {})
+    monkeypatch.setattr("fairl_bench.html.write.pictures", lambda parts, material, guard: {})
     write_pages(read_results(folder))
-    assert read_results(folder).known["shifted", "gold"] == {(10, 30)}
+    assert read_results(folder).known["shifted", "gold"] == {Known(10, 30)}
     assert "shifted (10 of 30 known)" in cli("report", folder, "--table", "1").stdout
     assert "shifted (10 of 30 known)" in (folder / "report.html").read_text()
     record = next(row for row in read_results(folder).records if row.data == "shifted" and row.metric == "accuracy")
