@@ -204,8 +204,7 @@ class Results:
     @property
     def failures(self) -> Mapping[str, str]:
         """Why the stages that failed did, by key; those that were skipped for it are not among them."""
-        failed: Mapping[str, str] = self._folder.run.get("failed", {})
-        return failed
+        return self._folder.run.failed
 
     @property
     def notes(self) -> Sequence[str]:

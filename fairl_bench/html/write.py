@@ -80,8 +80,8 @@ def _signature(results: StudyResults) -> str:
     for name in (*names, INTERVALS, SUITE, RECORDS, METRICS, *saved_tables(files)):
         digest = files.digest(name) if files.has(name) else _sha256(files.path / name)
         whole.update(f"{name} {digest}\n".encode())
-    run = {name: value for name, value in results.run.items() if name not in _PASSING}
-    run["stages"] = [{**stage, "computed": None} for stage in run.get("stages", [])]
+    run = {name: value for name, value in results.run.plain().items() if name not in _PASSING}
+    run["stages"] = [{**stage, "computed": None} for stage in results.run.stages]
     whole.update(json.dumps(run, sort_keys=True).encode())
     return whole.hexdigest()
 

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,8 @@ from fairl_bench.results.folder import (
 )
 from fairl_bench.results.results import Asked, StudyResults
 from fairl_bench.results.reward_folders import RewardFolders
+from fairl_bench.results.run_facts import run_facts
 from fairl_bench.results.statistics import kept_statistics, signature_of
-from fairl_bench.results.story import story
 from fairl_bench.results.writer import Writer
 from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
@@ -52,6 +53,7 @@ from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
 from fairl_bench.values.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
 from fairl_bench.values.records import Record
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.table import Value
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class RunFolder:
         self.metrics = study.metrics()
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
-        self._story: dict[str, Any] = {}
+        self._facts: RunFacts | None = None
         self._lines: Counter[tuple[object, ...]] | None = None  # of records.parquet; None: nobody knows
 
     @contextmanager
@@ -132,11 +134,11 @@ class RunFolder:
         for key, log in run.logs.items():
             self.files.put(f"{LOGS}/{key[:16]}.txt", key, f"{run.failed[key]}\n\n{log}")
         self._mend()
-        self._tell(story(self.suite, run, command, seconds))
+        facts = self._tell(run_facts(self.suite, run, command, seconds))
         self.files.commit()
         asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
-        return StudyResults(self.files, asked, records, self._story, kept)
+        return StudyResults(self.files, asked, records, facts, kept)
 
     def _old_records(self) -> list[Record] | None:
         """The records that lie in the folder, none where there are none; None where they cannot be trusted."""
@@ -269,7 +271,8 @@ class RunFolder:
             table = interval_file.table(statistics.comparisons, statistics.signature)
             self.files.put_table(INTERVALS, statistics.signature, table)
         if results.claims:
-            self._tell({"claims": [_without_nan(verdict.plain()) for verdict in results.verdicts]})
+            claims = [_without_nan(verdict.plain()) for verdict in results.verdicts]
+            results.run_facts = self._tell(replace(results.run, claims=claims))
         for name, text in tables.items():
             self.files.put(f"{TABLES}/{name}", TABLES, text)
         for place in self.files.listed("tables/"):
@@ -279,16 +282,18 @@ class RunFolder:
 
     def write_warnings(self, warnings: Sequence[str]) -> None:
         """Add warnings that came after ``run.json`` was written; nothing is raised where it cannot be written."""
-        if self._story:
+        if self._facts is not None:
             with suppress(OSError, ResultsError), self.held():  # it was said; what ended the run is not to be hidden
-                self._tell({"warnings": list(warnings)})
+                self._tell(replace(self._facts, warnings=list(warnings)))
                 self.files.commit()
 
-    def _tell(self, content: Mapping[str, Any]) -> None:
-        """Add content to ``run.json`` and write it; the results that were handed out have it as well."""
+    def _tell(self, facts: RunFacts) -> RunFacts:
+        """Write ``run.json``.  The facts as they stand there, without secrets."""
         # the facts of stages were kept without secrets
-        self._story |= {name: value if name == "stages" else hidden_in(value) for name, value in content.items()}
-        self.files.put(RUN, "run", json.dumps(self._story, indent=1))
+        plain = {name: value if name == "stages" else hidden_in(value) for name, value in facts.plain().items()}
+        self.files.put(RUN, "run", json.dumps(plain, indent=1))
+        self._facts = RunFacts.read(plain)
+        return self._facts
 
 
 def _places(kinds: Sequence[str], name: str) -> list[str]:
