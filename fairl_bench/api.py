@@ -192,9 +192,10 @@ class Results:
     @cached_property
     def rewards(self) -> SavedRewards:
         """The recovered rewards, by cell; each is loaded when it is asked for."""
+        from fairl_bench.results.folder import REWARDS
         from fairl_bench.reward.saved import SavedRewards
 
-        return SavedRewards(self.folder / "rewards", self._folder.asked.registry.drop_ins)
+        return SavedRewards(self.folder / REWARDS, self._folder.asked.registry.drop_ins)
 
     @property
     def findings(self) -> Sequence[Verdict]:
