@@ -27,7 +27,7 @@ from fairl_bench.results.data_files import (
 )
 from fairl_bench.results.declared import FILE as METRICS
 from fairl_bench.results.folder import PAGE
-from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, StudyResults
+from fairl_bench.results.results import RECORDS, RUN, SUITE, ReportSettings, StudyResults
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.results.run_facts import run_facts
 from fairl_bench.results.statistics import kept_statistics, signature_of
@@ -125,7 +125,7 @@ class RunFolder:
         self._mend()
         facts = self._tell(run_facts(self.suite, run, command, seconds))
         self.files.commit()
-        asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
+        asked = ReportSettings(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
         return StudyResults(self.files, asked, records, facts, kept)
 
