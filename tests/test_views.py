@@ -161,6 +161,21 @@ def test_a_drop_in_executor_does_the_work_of_a_run(
     assert "Table 1" in ran.stdout
 
 
+def test_an_executor_with_a_field_of_its_own_says_that_it_lacks_it_and_takes_it_from_python(
+    cli: Cli, write_suite: Callable[..., Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    needs_queue = EXECUTOR.replace("    jobs: int", "    queue: str\n    jobs: int")
+    assert needs_queue != EXECUTOR
+    (tmp_path / "mine.py").write_text(needs_queue)
+    suite = write_suite({**tiny, "plugins": [str(tmp_path / "mine.py")], "methods": tiny["methods"][:1]})
+    ran = cli("run", suite, "--executor", "one-by-one")
+    assert ran.exit_code == 2
+    assert "executor 'one-by-one', queue: Field required; from Python, give executor={'use': " in ran.stderr
+    spec = {"use": "one-by-one", "queue": "short"}
+    done = fairl_bench.run(suite, executor=spec, store=tmp_path / "other", results=tmp_path / "results")
+    assert len(done.records)
+
+
 def test_an_executor_that_there_is_not_is_refused(cli: Cli, write_suite: Callable[..., Path]) -> None:
     from tests.conftest import TINY
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import record_file
 from fairl_bench.results.declared import read_metrics
-from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
+from fairl_bench.results.folder import RECORDS, RUN, SUITE, ResultsFolder, read_manifest, readable
 from fairl_bench.results.histories import read_histories
 from fairl_bench.results.known_labels import read_known
 from fairl_bench.results.other_tables import tables_besides
@@ -41,9 +41,6 @@ from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Claim, Verdict
 from fairl_bench.views import Report, ReportTable, changed, datasets_of, make_tables, truth_in, two_methods
 
-SUITE: Final = "suite.yaml"
-RECORDS: Final = "records.parquet"
-RUN: Final = "run.json"
 _TRIES, _WAIT = 20, 0.05  # so often may a run write into a folder while it is being read; seconds
 
 
