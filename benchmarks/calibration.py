@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from fairl_bench.results import claims, record_file
+from fairl_bench.results import claims
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.paired import compared
+from fairl_bench.results.results import read_results
 from fairl_bench.science.ranks import holm
 from fairl_bench.values.comparison import ALPHA, Comparison, Question
 from fairl_bench.values.coordinates import Coordinates, Run, World
@@ -189,7 +190,7 @@ def deals(folder: Path, names: int = 11, each: int = 3, count: int = DEALS) -> d
 
     The folder holds many seeds of one method in every replicate; each name is dealt ``each`` of them in each.
     """
-    rows = [row for row in record_file.read(folder / "records.parquet") if row.slice == "all" and not row.other]
+    rows = [row for row in read_results(folder).single_records if row.slice == "all"]
     columns = {(row.data, row.truth, row.metric) for row in rows if row.metric in ("accuracy", "f1", "auc", "starc")}
     found = {}
     for data, truth, metric in sorted(columns):

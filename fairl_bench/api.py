@@ -191,9 +191,10 @@ class Results:
     @cached_property
     def rewards(self) -> SavedRewards:
         """The recovered rewards, by cell; each is loaded when it is asked for."""
+        from fairl_bench.results.folder import REWARDS
         from fairl_bench.reward.saved import SavedRewards
 
-        return SavedRewards(self.folder / "rewards", self._folder.asked.registry.drop_ins)
+        return SavedRewards(self.folder / REWARDS, self._folder.asked.registry.drop_ins)
 
     @property
     def findings(self) -> Sequence[Verdict]:
@@ -203,8 +204,7 @@ class Results:
     @property
     def failures(self) -> Mapping[str, str]:
         """Why the stages that failed did, by key; those that were skipped for it are not among them."""
-        failed: Mapping[str, str] = self._folder.run.get("failed", {})
-        return failed
+        return self._folder.run.failed
 
     @property
     def notes(self) -> Sequence[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fairl_bench.component import Component
 from fairl_bench.metrics import Metrics
@@ -15,6 +15,7 @@ from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
@@ -139,5 +140,5 @@ class Material(ABC):
 
     @property
     @abstractmethod
-    def run(self) -> Mapping[str, Any]:
+    def run(self) -> RunFacts:
         """What ``run.json`` says of the run: machine, packages, stages, failures."""

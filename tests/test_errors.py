@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from huggingface_hub import constants
 
-from fairl_bench.results import record_file
+from fairl_bench.results.results import read_results
 
 Cli = Callable[..., Result]
 
@@ -535,7 +535,7 @@ def test_a_threshold_of_one_class_is_no_number_with_its_reason(
     spoil(data("", "texts.jsonl", one_class, "", "data: pairs/train, label: gold", "data: texts, label: gold"))
     ran = cli("run", "suite.yaml")
     assert (ran.exit_code, ran.stdout.count("n/a")) == (0, 2)
-    found = {row.metric: row for row in record_file.read(tmp_path / "results" / "files" / "records.parquet")}
+    found = {row.metric: row for row in read_results(tmp_path / "results" / "files").records}
     assert found["threshold"].value != found["threshold"].value  # NaN
     reasons = {metric: found[metric].note for metric in ("threshold", "accuracy", "auc")}
     assert reasons == {
@@ -550,7 +550,7 @@ def test_a_test_set_of_one_class_has_an_accuracy_and_no_auc(
 ) -> None:
     spoil(data("", "texts.jsonl", TEXTS.replace('"toxic": 0', '"toxic": 1'), ""))
     assert cli("run", "suite.yaml").exit_code == 0
-    found = {row.metric: row for row in record_file.read(tmp_path / "results" / "files" / "records.parquet")}
+    found = {row.metric: row for row in read_results(tmp_path / "results" / "files").records}
     assert 0 <= found["accuracy"].value <= 1
     assert found["auc"].value != found["auc"].value  # NaN
     assert found["auc"].note == "AUC needs good and bad texts, got 2 all bad"

@@ -15,7 +15,8 @@ from fairl_bench.html.write import write_pages
 from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results.compare import compare
-from fairl_bench.results.declared import FILE, built_in_metrics
+from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.results.folder import METRICS
 from fairl_bench.results.results import read_results
 from fairl_bench.science.resampling import ACCURACY, F1_BAD, F1_GOOD, FORMS, Form, Sample, mean
 from fairl_bench.store.folder import FolderStore
@@ -283,7 +284,7 @@ def test_a_claim_may_be_of_a_plugins_metric(measured: tuple[Path, Finished]) -> 
 
 
 def test_the_folder_keeps_what_the_plugin_declares(measured: tuple[Path, Finished]) -> None:
-    kept = {one["name"]: one for one in json.loads((measured[0] / FILE).read_text())["metrics"]}
+    kept = {one["name"]: one for one in json.loads((measured[0] / METRICS).read_text())["metrics"]}
     assert kept["confidence_gap"] == {
         **{"name": "confidence_gap", "better": "higher", "label": "", "bounds": None},
         **{"forms": ["confidence gap"], "maker": "confidence-gap"},
@@ -308,7 +309,7 @@ def test_figures_and_the_page_call_a_plugins_metric_by_its_head(measured: tuple[
 def test_a_folder_from_before_declares_what_the_evaluators_in_the_box_do(
     ran: Finished, relist: Callable[[Path], None]
 ) -> None:
-    (ran.folder / FILE).unlink()
+    (ran.folder / METRICS).unlink()
     relist(ran.folder)
     results = read_results(ran.folder)
     assert results.metrics["auc"] == built_in_metrics()["auc"]

@@ -15,7 +15,7 @@ from click.testing import Result
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.results import record_file
+from fairl_bench.results.results import read_results
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
@@ -41,7 +41,7 @@ def cells(found: list[Record]) -> set[Cell]:
 
 
 def saved(folder: Path) -> list[Record]:
-    return record_file.read(folder / "records.parquet")
+    return read_results(folder).records
 
 
 def score_files(folder: Path) -> set[str]:

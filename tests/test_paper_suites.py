@@ -15,7 +15,7 @@ from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.testsets import ToyTexts
 from fairl_bench.digests import canonical
 from fairl_bench.kinds import LM
-from fairl_bench.results import record_file
+from fairl_bench.results.results import read_results
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.yaml import load
@@ -167,7 +167,7 @@ def test_the_base_is_aligned_again_with_three_rewards(
     assert checked.exit_code == 0, checked.stderr
     ran = cli("run", str(SUITES / "realign-smollm2-360m.yaml"), *options, "--results", "results")
     assert ran.exit_code == 0, ran.stderr
-    found = {row.method for row in record_file.read(tmp_path / "results" / "records.parquet") if row.truth == "second"}
+    found = {row.method for row in read_results(tmp_path / "results").records if row.truth == "second"}
     assert found == {"ground-truth", "max-entropy", "fa-me-margin", "no-failures"}
 
 

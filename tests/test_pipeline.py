@@ -18,6 +18,7 @@ from fairl_bench.engine.planner import plan
 from fairl_bench.errors import ResultsError
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results import record_file
+from fairl_bench.results.results import read_results
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.tables.formats import as_csv, as_json, as_latex, as_markdown
@@ -77,7 +78,7 @@ def test_records_are_sorted_by_their_key_and_no_key_comes_twice(done: Finished) 
 
 
 def test_records_are_read_back_as_they_were(done: Finished) -> None:
-    assert sorted(map(repr, record_file.read(done.folder / "records.parquet"))) == sorted(map(repr, done.records))
+    assert sorted(map(repr, read_results(done.folder).records)) == sorted(map(repr, done.records))
 
 
 def test_equal_records_are_one_table_whatever_their_order(done: Finished) -> None:
@@ -152,7 +153,7 @@ def test_examples_outside_pairs_have_no_pair_and_no_role(done: Finished) -> None
 
 def test_accuracy_can_be_rebuilt_from_scores_truths_and_the_threshold_alone(done: Finished) -> None:
     folder, checked = done.folder, 0
-    found = record_file.read(folder / "records.parquet")
+    found = read_results(folder).records
     thresholds = {(r.method, r.seed, r.data): r.value for r in found if (r.metric, r.truth) == ("threshold", "gold")}
     accuracies = {
         (r.method, r.seed, r.data): (r.value, r.n) for r in found if (r.metric, r.truth) == ("accuracy", "gold")
@@ -242,7 +243,7 @@ def test_records_that_are_not_those_of_the_run_are_written_anew(
     ran: Finished, run_suite: Run, tiny: dict[str, Any]
 ) -> None:
     path = ran.folder / "records.parquet"
-    whole, rows = path.read_bytes(), record_file.read(path)
+    whole, rows = path.read_bytes(), read_results(ran.folder).records
     for other in (rows[1:], [*rows[1:], replace(rows[0], value=-1.0)]):
         pq.write_table(record_file.table(other), path)
         run_suite(tiny)
@@ -273,7 +274,7 @@ def test_a_folder_of_another_suite_is_overwritten_on_request(
     study = read_study(write_suite(tiny))
     again = run(study, store, ran.folder, replace_results=True)
     assert again.outcome.done == []
-    assert {record.suite for record in record_file.read(ran.folder / "records.parquet")} == {"other"}
+    assert {record.suite for record in read_results(ran.folder).records} == {"other"}
     assert read_study(ran.folder / "suite.yaml").suite.name == "other"
 
 
@@ -306,7 +307,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_writes_its_records(
     with pytest.raises(KeyboardInterrupt):
         run_suite(tiny, watcher=stop_at("measures", 4))
     whole = {repr(record) for record in ran_once[1].records}
-    found = {repr(record) for record in record_file.read(tmp_path / "results" / "records.parquet")}
+    found = {repr(record) for record in read_results(tmp_path / "results").records}
     assert found < whole
     assert found
     run_json = json.loads((tmp_path / "results" / "run.json").read_text())
@@ -326,7 +327,7 @@ def test_an_interruption_leaves_what_an_earlier_run_wrote_where_the_store_has_fo
     with pytest.raises(KeyboardInterrupt):
         run_suite(tiny, watcher=stop_at("examples", 1))
     assert {path for path in whole.folder.rglob("*") if path.is_file()} == before
-    found = {repr(record) for record in record_file.read(whole.folder / "records.parquet")}
+    found = {repr(record) for record in read_results(whole.folder).records}
     assert found >= {repr(record) for record in whole.records}
 
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished, run
-from fairl_bench.results import record_file
+from fairl_bench.results.results import read_results
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
@@ -53,7 +53,7 @@ def numbers(found: list[Record], method: str, point: dict[str, Any]) -> dict[tup
 
 
 def test_a_record_names_its_point_in_canonical_json(swept: Finished) -> None:
-    found = record_file.read(swept.folder / "records.parquet")
+    found = read_results(swept.folder).records
     # max-margin and max-entropy by two seeds and length: 20 numbers each, and two epochs of a trained one
     single = [row for row in found if not row.other]
     assert Counter(row.variant for row in single) == {variant(point): 5 * 20 + 4 * 2 for point in (COLD, WIDE, HOT)}

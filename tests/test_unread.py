@@ -32,6 +32,7 @@ from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.score import score
 from fairl_bench.testing import check_encoder
 from fairl_bench.values.data import DROPPED, TEST, TRAIN, VALIDATION, Embeddings, Examples, Pairs, Split
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.training import Inputs, Reward, Training
 
 SEED = random.Random(7)
@@ -114,7 +115,7 @@ def test_a_run_says_what_was_cut_off_and_leaves_equal_pairs_out(
     (table,) = (table for table in finished.tables if table.name == "table1")
     assert list(table.notes[-2:]) == [short, equal] == list(finished.notes)
     told = json.loads((finished.folder / "run.json").read_text())
-    assert [one.said for one in warnings(told) if one.what == "not read"] == [short, equal]
+    assert [one.said for one in warnings(RunFacts.read(told)) if one.what == "not read"] == [short, equal]
     assert short in (finished.folder / "tables" / "table1.md").read_text()
     facts = {stage["title"]: stage for stage in told["stages"] if stage["kind"] == "reward"}
     inside = next(stage for stage in told["stages"] if stage["kind"] == "split")
@@ -339,15 +340,13 @@ def read(by: str, unit: str, *numbers: int) -> dict[str, Any]:
 def test_replicates_are_told_as_one_and_shards_through_what_merges_them() -> None:
     by = "judge 'detoxify'"
     told = unread(
-        {
-            "stages": [
-                stage("examples", "pairs of a, replicate 0", read=[read(by, "tokens", 10, 1, 0, 100, 10)]),
-                stage("examples", "pairs of a, replicate 1", read=[read(by, "tokens", 10, 2, 0, 100, 15)]),
-                stage("embeddings-shard", "pairs of a", read=[read("encoder 'e'", "tokens", 9, 9, 0, 9, 9)]),
-                stage("measures", "best-of-n of x", read=[read(by, "tokens", 1000, 1, 0, 1000, 1)]),
-                stage("measures", "best-of-n of y", read=[read(by, "tokens", 1000, 0, 0, 1000, 0)]),
-            ]
-        }
+        [
+            stage("examples", "pairs of a, replicate 0", read=[read(by, "tokens", 10, 1, 0, 100, 10)]),
+            stage("examples", "pairs of a, replicate 1", read=[read(by, "tokens", 10, 2, 0, 100, 15)]),
+            stage("embeddings-shard", "pairs of a", read=[read("encoder 'e'", "tokens", 9, 9, 0, 9, 9)]),
+            stage("measures", "best-of-n of x", read=[read(by, "tokens", 1000, 1, 0, 1000, 1)]),
+            stage("measures", "best-of-n of y", read=[read(by, "tokens", 1000, 0, 0, 1000, 0)]),
+        ]
     )
     assert told == [
         "Pairs of a: judge 'detoxify' cut off 3 of 20 texts; 12.5 % of all tokens were not read.",
@@ -357,14 +356,14 @@ def test_replicates_are_told_as_one_and_shards_through_what_merges_them() -> Non
 
 def test_unknown_words_are_told_only_of_texts_that_have_no_other() -> None:
     some, none = read("encoder 'tfidf'", "words", 10, 9, 0, 50, 9), read("encoder 'tfidf'", "words", 10, 10, 4, 50, 20)
-    assert unread({"stages": [stage("embeddings", "texts of t by tfidf", read=[some])]}) == []
-    assert unread({"stages": [stage("embeddings", "texts of t by tfidf", read=[none])]}) == [
+    assert unread([stage("embeddings", "texts of t by tfidf", read=[some])]) == []
+    assert unread([stage("embeddings", "texts of t by tfidf", read=[none])]) == [
         "Texts of t by tfidf: encoder 'tfidf' knows no word of 4 of 10 texts, and gives all of these the same."
     ]
 
 
 def test_what_an_older_run_did_not_note_is_not_told() -> None:
-    assert unread({}) == unread({"stages": [stage("embeddings", "pairs of a", texts=3)]}) == []
+    assert unread([]) == unread([stage("embeddings", "pairs of a", texts=3)]) == []
 
 
 # --- elsewhere

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.views import Panel
 
 
@@ -27,25 +27,25 @@ class Provenance(Panel):
         return OurSection("Provenance", anchor="provenance", template="provenance", values=values)
 
 
-def _described(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _described(run: RunFacts) -> list[tuple[str, str]]:
     """Who made the results, with what, and when."""
-    machine, packages, git = run.get("machine", {}), run.get("packages", {}), run.get("git") or {}
+    git = run.git or {}
     described = {
-        "finished": run.get("finished", ""),
-        "command": " ".join(run.get("command", ())),
-        "seconds": run.get("seconds", ""),
-        "replicates": ", ".join(map(str, run.get("replicates", ()))),
-        "seeds": ", ".join(map(str, run.get("seeds", ()))),
-        "machine": ", ".join(f"{name} {value}" for name, value in machine.items()),
-        "packages": ", ".join(f"{name} {value}" for name, value in packages.items()),
+        "finished": run.finished,
+        "command": " ".join(run.command),
+        "seconds": "" if run.seconds is None else run.seconds,
+        "replicates": ", ".join(map(str, run.replicates)),
+        "seeds": ", ".join(map(str, run.seeds)),
+        "machine": ", ".join(f"{name} {value}" for name, value in run.machine.items()),
+        "packages": ", ".join(f"{name} {value}" for name, value in run.packages.items()),
         "commit": f"{git.get('commit', '')}{', with changes' if git.get('dirty') else ''}",
     }
     return [(name, str(value)) for name, value in described.items() if value != ""]
 
 
-def _stages(run: Mapping[str, Any]) -> list[tuple[str, int, float]]:
+def _stages(run: RunFacts) -> list[tuple[str, int, float]]:
     """Of each kind of stage, how many there are and how long they took."""
     found: dict[str, list[float]] = {}
-    for stage in run.get("stages", ()):
+    for stage in run.stages:
         found.setdefault(str(stage.get("kind")), []).append(float(stage.get("seconds", 0.0)))
     return [(kind, len(seconds), sum(seconds)) for kind, seconds in found.items()]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
 from fairl_bench.results.unread import unread
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.views import Panel
 
 
@@ -28,17 +29,17 @@ class Warned(NamedTuple):
     said: str
 
 
-def warnings(run: Mapping[str, Any]) -> list[Warned]:
+def warnings(run: RunFacts) -> list[Warned]:
     """What a run says of parts that failed, were skipped or made again, and of rows that were dropped."""
-    titles = {stage["key"]: str(stage.get("title", stage["key"])) for stage in run.get("stages", ())}
-    found = [Warned("failed", str(reason)) for reason in run.get("failed", {}).values()]
-    if skipped := run.get("skipped", {}):
-        found.append(Warned("skipped", f"{len(skipped)} stages, because of what failed before them"))
-    found += [Warned("made again", f"{titles.get(key, key)} was damaged") for key in run.get("damaged", ())]
-    for stage in run.get("stages", ()):
+    titles = {stage["key"]: str(stage.get("title", stage["key"])) for stage in run.stages}
+    found = [Warned("failed", str(reason)) for reason in run.failed.values()]
+    if run.skipped:
+        found.append(Warned("skipped", f"{len(run.skipped)} stages, because of what failed before them"))
+    found += [Warned("made again", f"{titles.get(key, key)} was damaged") for key in run.damaged]
+    for stage in run.stages:
         dropped = {name: n for name, n in stage.items() if name.startswith("dropped") and n}
         why = ", ".join(f"{n:,} {name.removeprefix('dropped').strip('_') or 'pairs'}" for name, n in dropped.items())
         if dropped:
             found.append(Warned("dropped", f"{stage.get('title', '')}: {why}"))
-    found += [Warned("not read", sentence) for sentence in unread(run)]
+    found += [Warned("not read", sentence) for sentence in unread(run.stages)]
     return list(dict.fromkeys(found))

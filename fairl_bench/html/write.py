@@ -7,11 +7,20 @@ import json
 from pathlib import Path
 
 from fairl_bench.figures.draw import pictures
-from fairl_bench.results import interval_file
-from fairl_bench.results.declared import FILE as METRICS
-from fairl_bench.results.folder import PAGE
+from fairl_bench.results.folder import (
+    FIGURES,
+    HISTORIES,
+    INTERVALS,
+    METRICS,
+    PAGE,
+    REALIGNED,
+    RECORDS,
+    SCORES,
+    SUITE,
+    WORLDS,
+)
 from fairl_bench.results.other_tables import saved_tables
-from fairl_bench.results.results import RECORDS, SUITE, StudyResults
+from fairl_bench.results.results import StudyResults
 from fairl_bench.results.writer import Writer
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import figures_of, panels_of
@@ -41,7 +50,7 @@ def _drawn_by_plugins(registry: Registry) -> bool:
 
 def _whole(files: Writer, signature: str) -> bool:
     """Whether the page and the figures are there, and made from this."""
-    drawn = [PAGE, *files.listed("figures/")]
+    drawn = [PAGE, *files.listed(f"{FIGURES}/")]
     return all(files.holds(name, signature) for name in drawn)
 
 
@@ -54,9 +63,9 @@ def _draw(files: Writer, results: StudyResults, signature: str) -> None:
     wanted = set()
     for picture in drawn.values():
         for form, content in picture.formats.items():
-            files.put(f"figures/{picture.name}.{form}", signature, content)
-            wanted.add(f"figures/{picture.name}.{form}")
-    for old in files.listed("figures/"):
+            files.put(f"{FIGURES}/{picture.name}.{form}", signature, content)
+            wanted.add(f"{FIGURES}/{picture.name}.{form}")
+    for old in files.listed(f"{FIGURES}/"):
         if old not in wanted:
             files.drop(old)
     files.put(PAGE, signature, page(results, panels_of(registry, guard), drawn, signature, guard))
@@ -67,12 +76,12 @@ def _signature(results: StudyResults) -> str:
     """What the figures and the page of a folder rest on."""
     files = results.files
     whole = hashlib.sha256(f"{MEANING}\n".encode())
-    names = [name for kind in ("scores", "examples", "truths", "histories", "realigned") for name in files.names(kind)]
-    for name in (*names, interval_file.FILE, SUITE, RECORDS, METRICS, *saved_tables(files)):
+    names = [name for kind in (SCORES, *WORLDS, HISTORIES, REALIGNED) for name in files.names(kind)]
+    for name in (*names, INTERVALS, SUITE, RECORDS, METRICS, *saved_tables(files)):
         digest = files.digest(name) if files.has(name) else _sha256(files.path / name)
         whole.update(f"{name} {digest}\n".encode())
-    run = {name: value for name, value in results.run.items() if name not in _PASSING}
-    run["stages"] = [{**stage, "computed": None} for stage in run.get("stages", [])]
+    run = {name: value for name, value in results.run.plain().items() if name not in _PASSING}
+    run["stages"] = [{**stage, "computed": None} for stage in results.run.stages]
     whole.update(json.dumps(run, sort_keys=True).encode())
     return whole.hexdigest()
 

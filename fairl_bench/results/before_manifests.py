@@ -8,7 +8,24 @@ from contextlib import suppress
 from pathlib import Path
 
 from fairl_bench.errors import ResultsError
-from fairl_bench.results.folder import PAGE, Entry, footer, parquet, readable
+from fairl_bench.results.folder import (
+    CELLS,
+    FIGURES,
+    INTERVALS,
+    LOGS,
+    METRICS,
+    PAGE,
+    RECORDS,
+    REWARDS,
+    RUN,
+    SUITE,
+    TABLES,
+    WORLDS,
+    Entry,
+    footer,
+    parquet,
+    readable,
+)
 from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
 
@@ -18,9 +35,9 @@ BEFORE = "before"
 
 def owner_of(folder: Path) -> str | None:
     """The suite of a folder from before there were manifests; None for one that no run has written."""
-    if not (folder / "suite.yaml").is_file():
+    if not (folder / SUITE).is_file():
         return None
-    story, records = folder / "run.json", folder / "records.parquet"
+    story, records = folder / RUN, folder / RECORDS
     with suppress(ResultsError), readable(story):
         return str(json.loads(story.read_bytes())["suite"])
     with suppress(ResultsError), readable(records):
@@ -41,9 +58,9 @@ def files_of(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, 
 
 
 _OURS = (
-    *("suite.yaml", "run.json", "records.parquet", "metrics.json", "intervals.parquet", PAGE, "logs/[!.]*.txt"),
-    *(f"{kind}/[!.]*.parquet" for kind in ("scores", "examples", "truths", "histories", "realigned")),
-    *(f"rewards/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
-    *("tables/[!.]*.*", "figures/[!.]*.*"),
+    *(SUITE, RUN, RECORDS, METRICS, INTERVALS, PAGE, f"{LOGS}/[!.]*.txt"),
+    *(f"{kind}/[!.]*.parquet" for kind in (*WORLDS, *CELLS)),
+    *(f"{REWARDS}/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
+    *(f"{TABLES}/[!.]*.*", f"{FIGURES}/[!.]*.*"),
 )
-_TOGETHER = {"tables": ("md", "csv", "tex", "json"), "figures": ("png", "svg")}
+_TOGETHER = {TABLES: ("md", "csv", "tex", "json"), FIGURES: ("png", "svg")}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric, Metrics
-from fairl_bench.results.folder import ResultsFolder, readable
+from fairl_bench.results.folder import METRICS, ResultsFolder, readable
 from fairl_bench.suite.registry import Registry
-
-FILE: Final = "metrics.json"
 
 
 def read_metrics(files: ResultsFolder) -> Metrics:
@@ -18,10 +15,10 @@ def read_metrics(files: ResultsFolder) -> Metrics:
 
     Raises `ResultsError` for a file that is broken.
     """
-    if not files.has(FILE):
+    if not files.has(METRICS):
         return built_in_metrics()
-    with readable(files.path / FILE):
-        return Metrics.read(files.json(FILE)["metrics"])
+    with readable(files.path / METRICS):
+        return Metrics.read(files.json(METRICS)["metrics"])
 
 
 @cache

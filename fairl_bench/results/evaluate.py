@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Measure, Record, measured
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
@@ -153,9 +154,9 @@ class ScoredFile(Material):
         return ""
 
     @property
-    def run(self) -> Mapping[str, Any]:
+    def run(self) -> RunFacts:
         """No run."""
-        return {}
+        return RunFacts()
 
 
 def evaluate(

@@ -23,7 +23,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MANIFEST: Final = "manifest.json"
+SUITE: Final = "suite.yaml"
+RUN: Final = "run.json"
+RECORDS: Final = "records.parquet"
+METRICS: Final = "metrics.json"
+INTERVALS: Final = "intervals.parquet"
 PAGE: Final = "report.html"
+EXAMPLES: Final = "examples"
+TRUTHS: Final = "truths"
+SCORES: Final = "scores"
+HISTORIES: Final = "histories"
+REALIGNED: Final = "realigned"
+REWARDS: Final = "rewards"
+LOGS: Final = "logs"
+TABLES: Final = "tables"
+FIGURES: Final = "figures"
+WORLDS: Final = (EXAMPLES, TRUTHS)  # the folders with a file for each world
+CELLS: Final = (SCORES, HISTORIES, REALIGNED)  # the folders with a file for each cell
+LATER: Final = (TABLES, FIGURES, PAGE, INTERVALS)  # made from the others, and made again with them
 FORMAT: Final = 1
 NOTHING: Final = ""  # in place of a checksum: no file
 _TRIES = 20  # so often may a run replace a file while it is being read

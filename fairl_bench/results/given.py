@@ -16,6 +16,7 @@ from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
@@ -44,7 +45,7 @@ class GivenMaterial(Material):
     histories: Sequence[History] = ()
     realigned: Sequence[Realigned] = ()
     suite: str = ""
-    run: Mapping[str, Any] = MappingProxyType({})
+    run: RunFacts = RunFacts()
 
     def __init__(self, *, sheets: Sequence[Sheet] = (), **given: Any) -> None:
         """``parts`` are the tables to make; by default those of ``report``."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairl_bench.results.folder import ResultsFolder, readable
+from fairl_bench.results.folder import HISTORIES, ResultsFolder, readable
 from fairl_bench.results.scores import cell_of
 from fairl_bench.values.history import History
 
 
 def read_histories(files: ResultsFolder) -> list[History]:
     """The history of each training.  Raises `ResultsError` for a file that is broken."""
-    return [_read(files, name) for name in files.names("histories")]
+    return [_read(files, name) for name in files.names(HISTORIES)]
 
 
 def _read(files: ResultsFolder, name: str) -> History:

@@ -13,8 +13,6 @@ from fairl_bench.values.comparison import Comparison
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FILE = "intervals.parquet"
-
 
 def _schema() -> pa.Schema:
     import pyarrow as pa

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterable, Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from fairl_bench.results.folder import ResultsFolder
+from fairl_bench.results.folder import EXAMPLES, TRUTHS, ResultsFolder
 from fairl_bench.values.known import Known, KnownByData
 from fairl_bench.values.sheets import Sheet
 
@@ -32,10 +33,10 @@ def read_known(files: ResultsFolder) -> KnownByData:
     """What is known of the examples of a results folder.  Raises `ResultsError` where a file is missing or broken."""
     counts: dict[tuple[str, str], set[tuple[int, int]]] = {}
     of_values = set[tuple[str, str]]()
-    for name in files.names("truths"):
+    for name in files.names(TRUTHS):
         truths = files.table(name)
         if 0 in truths["label"].unique().to_pylist():  # else all are known
-            examples = _examples_by_data(files.table(name.replace("truths", "examples", 1)))
+            examples = _examples_by_data(files.table(f"{EXAMPLES}/{PurePosixPath(name).name}"))
             without_labels = _without_labels(truths)
             of_values |= without_labels
             for (dataset, truth), numbers in _known_by_truth(truths, without_labels).items():

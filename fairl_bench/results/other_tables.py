@@ -6,7 +6,7 @@ import json
 from collections.abc import Container, Iterator
 from pathlib import PurePosixPath
 
-from fairl_bench.results.folder import ResultsFolder, readable
+from fairl_bench.results.folder import TABLES, ResultsFolder, readable
 from fairl_bench.values.table import Table
 
 
@@ -28,7 +28,7 @@ def tables_besides(files: ResultsFolder, names: Container[str]) -> Iterator[Tabl
 
 def saved_tables(files: ResultsFolder) -> list[str]:
     """The tables in the folder, also those that somebody else has put there."""
-    return sorted(f"tables/{path.name}" for path in (files.path / "tables").glob("[!.]*.json") if path.is_file())
+    return sorted(f"{TABLES}/{path.name}" for path in (files.path / TABLES).glob("[!.]*.json") if path.is_file())
 
 
 def _as_text(value: object) -> str:

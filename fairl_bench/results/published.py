@@ -232,11 +232,6 @@ def checked(published: Published) -> list[Outcome]:
     return [_outcome(check, published.by_id) for check in published.checks]
 
 
-def contradictions(published: Published) -> list[Outcome]:
-    """The checks in which the source contradicts itself."""
-    return [outcome for outcome in checked(published) if outcome.holds is False]
-
-
 def _outcome(check: Check, by_id: Mapping[str, Number]) -> Outcome:
     numbers = [by_id[number_id] for number_id in check.of]
     stated = by_id[check.says] if check.says else None

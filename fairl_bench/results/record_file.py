@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairl_bench.results.folder import parquet, readable
+from fairl_bench.results.folder import readable
 from fairl_bench.values.records import COLUMNS, KEY, Record
 
 if TYPE_CHECKING:
@@ -32,12 +32,6 @@ def content(record: Record) -> tuple[object, ...]:
     """The values of a record, to compare: a number that is not defined is equal to another."""
     values = vars(record)
     return tuple(values.values()) if record.value == record.value else tuple({**values, "value": None}.values())
-
-
-def read(path: Path) -> list[Record]:
-    """The records of a single file.  Raises `ResultsError` for one that is broken."""
-    with readable(path):
-        return rows(parquet(path.read_bytes(), path), path)
 
 
 def rows(table: pa.Table, path: Path) -> list[Record]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import record_file
 from fairl_bench.results.declared import read_metrics
-from fairl_bench.results.folder import ResultsFolder, read_manifest, readable
+from fairl_bench.results.folder import RECORDS, RUN, SUITE, ResultsFolder, read_manifest, readable
 from fairl_bench.results.histories import read_histories
 from fairl_bench.results.known_labels import read_known
 from fairl_bench.results.other_tables import tables_besides
@@ -35,14 +35,12 @@ from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Claim, Verdict
 from fairl_bench.views import Report, ReportTable, changed, datasets_of, make_tables, truth_in, two_methods
 
-SUITE: Final = "suite.yaml"
-RECORDS: Final = "records.parquet"
-RUN: Final = "run.json"
 _TRIES, _WAIT = 20, 0.05  # so often may a run write into a folder while it is being read; seconds
 
 
@@ -59,7 +57,7 @@ class Asked(NamedTuple):
 class StudyResults(Material):
     """The finished work of a suite: what its folder holds, each part read when it is first asked for.
 
-    ``records`` are those of single runs, ``story`` what ``run.json`` says; ``kept`` are the statistics that the folder
+    ``records`` are those of single runs, ``run`` what ``run.json`` says; ``kept`` are the statistics that the folder
     holds, None where they are to be made from the scores.
     """
 
@@ -68,14 +66,14 @@ class StudyResults(Material):
         files: ResultsFolder,
         asked: Asked,
         records: Sequence[Record],
-        story: Mapping[str, Any],
+        run: RunFacts,
         kept: Statistics | None,
     ) -> None:
         self.files, self.path = files, files.path
         self.asked, self.claims = asked, asked.claims
         self.guard = ViewGuard(asked.registry.owners())
         self.single_records = records
-        self._story = story
+        self.run_facts = run
         self._kept = kept
         self._sheets: dict[str, list[Sheet]] = {}
 
@@ -129,10 +127,9 @@ class StudyResults(Material):
     @cached_property
     def rows(self) -> Mapping[Row, Runs]:
         """The rows of tables, each with the runs that it should rest on: as ``run.json`` says, else those found."""
-        if not self.run:
+        if self.run.rows is None:
             return {row: Runs(0) for row in dict.fromkeys(record.row for record in self.single_records)}
-        with readable(self.path / RUN):
-            return {Row(*row["row"]): Runs(row["all"], row["failed"], row["unit"]) for row in self.run["rows"]}
+        return self.run.rows
 
     @property
     def report(self) -> Report:
@@ -174,7 +171,7 @@ class StudyResults(Material):
     def notes(self) -> Sequence[str]:
         """Sentences about the whole run: what it did not read."""
         with readable(self.path / RUN):
-            return tuple(unread(self.run))
+            return tuple(unread(self.run.stages))
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -182,9 +179,9 @@ class StudyResults(Material):
         return self.guard.warnings
 
     @property
-    def run(self) -> Mapping[str, Any]:
+    def run(self) -> RunFacts:
         """What ``run.json`` says of the run; nothing where there is none."""
-        return self._story
+        return self.run_facts
 
     @cached_property
     def suite(self) -> str:
@@ -299,11 +296,18 @@ def _read(files: ResultsFolder, registry: Registry) -> StudyResults:
     asked = _read_asked(files, registry)
     rows = record_file.rows(files.table(RECORDS), files.path / RECORDS)
     single, of_two = [row for row in rows if not row.other], [row for row in rows if row.other]
-    story = files.json(RUN) if files.has(RUN) else {}
     kept = kept_statistics(files, signature_of(files, asked.report, single), of_two)
-    results = StudyResults(files, asked, single, story, kept)
+    results = StudyResults(files, asked, single, _read_run(files), kept)
     _ = results.rows, results.notes, results.statistics  # what cannot be read is told now
     return results
+
+
+def _read_run(files: ResultsFolder) -> RunFacts:
+    if not files.has(RUN):
+        return RunFacts()
+    content = files.json(RUN)
+    with readable(files.path / RUN):
+        return RunFacts.read(content)
 
 
 def _read_asked(files: ResultsFolder, registry: Registry) -> Asked:

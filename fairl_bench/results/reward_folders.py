@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from fairl_bench.digests import digest
+from fairl_bench.results.folder import REWARDS
 from fairl_bench.results.writer import Writer
 from fairl_bench.reward.about import ARRAYS, CORPUS, FILE, FORMAT
 from fairl_bench.reward.describe import Descriptions
@@ -27,7 +28,7 @@ class RewardFolders:
         self.files, self.describe = files, Descriptions(suite, registry)
         self.corpora: dict[tuple[str, ...], Path] = {}
         self.kept: dict[str, list[str]] = {}
-        for name in files.listed("rewards/"):
+        for name in files.listed(f"{REWARDS}/"):
             self.kept.setdefault(name.split("/")[1], []).append(name)
 
     def places(self, name: str) -> list[str]:
@@ -45,7 +46,7 @@ class RewardFolders:
             self._drop(name)
         if not reward.there or not all(model.there() for model in models):
             return same and bool(self.places(name))
-        self._write(f"rewards/{name}", reward, signature)
+        self._write(f"{REWARDS}/{name}", reward, signature)
         return True
 
     def forget(self, others_than: set[str]) -> None:
@@ -56,7 +57,7 @@ class RewardFolders:
     def _holds(self, name: str, signature: str) -> bool:
         """True where a reward made from the same lies there, whole."""
         places = self.places(name)
-        return f"rewards/{name}/{FILE}" in places and all(self.files.holds(file, signature) for file in places)
+        return f"{REWARDS}/{name}/{FILE}" in places and all(self.files.holds(file, signature) for file in places)
 
     def _drop(self, name: str) -> None:
         for file in self.places(name):

@@ -10,8 +10,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fairl_bench.errors import ResultsError
 from fairl_bench.guards.secrets import hidden_in
@@ -24,12 +25,27 @@ from fairl_bench.results.data_files import (
     signature,
     world_tables,
 )
-from fairl_bench.results.declared import FILE as METRICS
-from fairl_bench.results.folder import PAGE
-from fairl_bench.results.results import RECORDS, RUN, SUITE, Asked, StudyResults
+from fairl_bench.results.folder import (
+    CELLS,
+    FIGURES,
+    HISTORIES,
+    INTERVALS,
+    LATER,
+    LOGS,
+    METRICS,
+    REALIGNED,
+    RECORDS,
+    REWARDS,
+    RUN,
+    SCORES,
+    SUITE,
+    TABLES,
+    WORLDS,
+)
+from fairl_bench.results.results import Asked, StudyResults
 from fairl_bench.results.reward_folders import RewardFolders
+from fairl_bench.results.run_facts import run_facts
 from fairl_bench.results.statistics import kept_statistics, signature_of
-from fairl_bench.results.story import story
 from fairl_bench.results.writer import Writer
 from fairl_bench.reward.about import ARRAYS, CORPUS
 from fairl_bench.reward.about import FILE as REWARD
@@ -37,14 +53,11 @@ from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
 from fairl_bench.values.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
 from fairl_bench.values.records import Record
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.table import Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-WORLDS: Final = ("examples", "truths")
-CELLS: Final = ("scores", "histories", "realigned")
-LATER: Final = ("tables", "figures", PAGE, interval_file.FILE)  # made from the others, and made again with them
 
 
 def _unheard(message: str) -> None:
@@ -72,7 +85,7 @@ class RunFolder:
         self.metrics = study.metrics()
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
-        self._story: dict[str, Any] = {}
+        self._facts: RunFacts | None = None
         self._lines: Counter[tuple[object, ...]] | None = None  # of records.parquet; None: nobody knows
 
     @contextmanager
@@ -94,9 +107,9 @@ class RunFolder:
         """
         with self.held():
             worlds, cells = file_names(run.worlds, run.cells)
-            ours = {SUITE, RUN, RECORDS, METRICS, interval_file.FILE, "logs/x", "tables/x", "figures/x"}
+            ours = {SUITE, RUN, RECORDS, METRICS, INTERVALS, f"{LOGS}/x", f"{TABLES}/x", f"{FIGURES}/x"}
             ours |= {f"{kind}/{name}.parquet" for kind in (*WORLDS, *CELLS) for name in (*worlds, *cells)}
-            ours |= {f"rewards/{name}/{file}" for name in cells for file in (REWARD, ARRAYS, CORPUS)}
+            ours |= {f"{REWARDS}/{name}/{file}" for name in cells for file in (REWARD, ARRAYS, CORPUS)}
             self.files.refuse(sorted(ours.difference(self.files.listed())))
             if self.files.owner() is None:
                 self.files.put(SUITE, "suite", dump(self.suite.shown()))
@@ -119,13 +132,13 @@ class RunFolder:
         self.files.put(METRICS, "metrics", json.dumps({"metrics": self.metrics.plain()}, indent=1))
         self._put_data(run)
         for key, log in run.logs.items():
-            self.files.put(f"logs/{key[:16]}.txt", key, f"{run.failed[key]}\n\n{log}")
+            self.files.put(f"{LOGS}/{key[:16]}.txt", key, f"{run.failed[key]}\n\n{log}")
         self._mend()
-        self._tell(story(self.suite, run, command, seconds))
+        facts = self._tell(run_facts(self.suite, run, command, seconds))
         self.files.commit()
         asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
-        return StudyResults(self.files, asked, records, self._story, kept)
+        return StudyResults(self.files, asked, records, facts, kept)
 
     def _old_records(self) -> list[Record] | None:
         """The records that lie in the folder, none where there are none; None where they cannot be trusted."""
@@ -191,9 +204,9 @@ class RunFolder:
 
     def _put_cell(self, name: str, cell: FinishedCell, world_name: str, *, whole: bool) -> None:
         """Write the files of one cell, and remove what it was before the suite changed."""
-        self._put_answer(f"scores/{name}.parquet", cell.scores, lambda: score_table(cell, f"{world_name}.parquet"))
-        self._put_answer(f"histories/{name}.parquet", cell.reward, lambda: history_table(cell))
-        self._put_evidence(f"realigned/{name}.parquet", cell, whole=whole)
+        self._put_answer(f"{SCORES}/{name}.parquet", cell.scores, lambda: score_table(cell, f"{world_name}.parquet"))
+        self._put_answer(f"{HISTORIES}/{name}.parquet", cell.reward, lambda: history_table(cell))
+        self._put_evidence(f"{REALIGNED}/{name}.parquet", cell, whole=whole)
 
     def _put_answer(self, place: str, answer: Stored[Any], table: Callable[[], pa.Table]) -> None:
         """Write a file of a stage's answer, or remove the one of another answer."""
@@ -254,13 +267,14 @@ class RunFolder:
         """Write statistics, the verdicts of claims, and tables, a text for each file's name."""
         self._put_records(results.records)
         statistics = results.statistics
-        if not statistics.signature or not self.files.holds(interval_file.FILE, statistics.signature):
+        if not statistics.signature or not self.files.holds(INTERVALS, statistics.signature):
             table = interval_file.table(statistics.comparisons, statistics.signature)
-            self.files.put_table(interval_file.FILE, statistics.signature, table)
+            self.files.put_table(INTERVALS, statistics.signature, table)
         if results.claims:
-            self._tell({"claims": [_without_nan(verdict.plain()) for verdict in results.verdicts]})
+            claims = [_without_nan(verdict.plain()) for verdict in results.verdicts]
+            results.run_facts = self._tell(replace(results.run, claims=claims))
         for name, text in tables.items():
-            self.files.put(f"tables/{name}", "tables", text)
+            self.files.put(f"{TABLES}/{name}", TABLES, text)
         for place in self.files.listed("tables/"):
             if place.removeprefix("tables/") not in tables:
                 self.files.drop(place)
@@ -268,16 +282,18 @@ class RunFolder:
 
     def write_warnings(self, warnings: Sequence[str]) -> None:
         """Add warnings that came after ``run.json`` was written; nothing is raised where it cannot be written."""
-        if self._story:
+        if self._facts is not None:
             with suppress(OSError, ResultsError), self.held():  # it was said; what ended the run is not to be hidden
-                self._tell({"warnings": list(warnings)})
+                self._tell(replace(self._facts, warnings=list(warnings)))
                 self.files.commit()
 
-    def _tell(self, content: Mapping[str, Any]) -> None:
-        """Add content to ``run.json`` and write it; the results that were handed out have it as well."""
+    def _tell(self, facts: RunFacts) -> RunFacts:
+        """Write ``run.json``.  The facts as they stand there, without secrets."""
         # the facts of stages were kept without secrets
-        self._story |= {name: value if name == "stages" else hidden_in(value) for name, value in content.items()}
-        self.files.put(RUN, "run", json.dumps(self._story, indent=1))
+        plain = {name: value if name == "stages" else hidden_in(value) for name, value in facts.plain().items()}
+        self.files.put(RUN, "run", json.dumps(plain, indent=1))
+        self._facts = RunFacts.read(plain)
+        return self._facts
 
 
 def _places(kinds: Sequence[str], name: str) -> list[str]:

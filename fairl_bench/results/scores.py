@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fairl_bench.errors import ResultsError
-from fairl_bench.results.folder import ResultsFolder, readable
+from fairl_bench.results.folder import EXAMPLES, SCORES, ResultsFolder, readable
 from fairl_bench.values.coordinates import Coordinates, Run, World
 from fairl_bench.values.data import Examples, Floats, Rows, Truth
 from fairl_bench.values.sheets import Sheet
@@ -24,13 +24,13 @@ def read_sheets(files: ResultsFolder, suite: str, wanted: Iterable[str]) -> list
     """The sheets of a results folder for these data.  Raises `ResultsError` where a file is missing or broken."""
     data = sorted(set(wanted))
     worlds: dict[tuple[str, World], dict[Run, pa.Table]] = {}
-    for name in files.names("scores") if data else ():
+    for name in files.names(SCORES) if data else ():
         table = files.table(name)
         cell, examples = cell_of(table, files.path / name)
         worlds.setdefault((examples, cell.world), {})[cell.run] = table
     sheets = []
     for (examples_name, world), runs in worlds.items():
-        with readable(files.path / "examples" / examples_name):
+        with readable(files.path / EXAMPLES / examples_name):
             for dataset, examples_of, numbers in _examples_by_data(files, examples_name, data):
                 scores = {run: _scores_of(table, dataset, numbers) for run, table in runs.items()}
                 rewards = {run: reward for run, reward in scores.items() if reward is not None}

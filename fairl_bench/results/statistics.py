@@ -10,7 +10,7 @@ from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import interval_file
-from fairl_bench.results.folder import ResultsFolder
+from fairl_bench.results.folder import EXAMPLES, INTERVALS, REALIGNED, SCORES, TRUTHS, ResultsFolder
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.records import Record
 from fairl_bench.views import Report, questions, seed_distances
@@ -34,10 +34,10 @@ def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Reco
 
     ``records`` are the folder's records of two runs; None where these cannot be trusted.
     """
-    if records is None or files.made_from(interval_file.FILE) != signature:
+    if records is None or files.made_from(INTERVALS) != signature:
         return None
     try:
-        compared = interval_file.rows(files.table(interval_file.FILE), files.path / interval_file.FILE)
+        compared = interval_file.rows(files.table(INTERVALS), files.path / INTERVALS)
     except ResultsError:  # they can be made again
         return None
     return Statistics(records, compared, signature)
@@ -46,7 +46,7 @@ def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Reco
 def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]) -> str:
     """The digest of what statistics are made from: the questions, scores, truths and records of single runs."""
     whole = hashlib.sha256(f"{MEANING} {canonical(_asked(report))}".encode())
-    for kind in ("scores", "examples", "truths", "realigned"):
+    for kind in (SCORES, EXAMPLES, TRUTHS, REALIGNED):
         for name in files.names(kind):
             whole.update(f"{name.rpartition('/')[2]} {files.made_from(name)}\n".encode())
     for line in sorted(map(repr, records)):

@@ -14,9 +14,9 @@ _PLACES = {
 }
 
 
-def unread(run: Mapping[str, Any]) -> list[str]:
-    """A sentence for each part and data of which something was not read, from ``run.json``."""
-    stages = [stage for stage in run.get("stages", ()) if not str(stage.get("kind")).endswith("-shard")]
+def unread(every_stage: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each part and data of which something was not read, from the facts of the stages of a run."""
+    stages = [stage for stage in every_stage if not str(stage.get("kind")).endswith("-shard")]
     cut_off = [line for (place, *_), reading in _readings(stages).items() for line in reading.sentences(place)]
     left_out = any(stage.get("equal_vectors_left_out") for stage in stages)
     places: dict[str, list[Mapping[str, Any]]] = {}

@@ -289,18 +289,6 @@ def angles(theta: ArrayLike, truth: ArrayLike) -> Floats:
     return np.asarray(np.degrees(2 * half), np.float64)
 
 
-def angle_spread(theta: ArrayLike) -> float:
-    """Mean angle in degrees between rewards ``[k, d]`` and their mean direction; `Undefined` below two.
-
-    >>> round(angle_spread([[1, 0], [0, 5]]), 9)
-    45.0
-    """
-    every = np.asarray(theta, np.float64)
-    if len(every) < 2:
-        raise Undefined(f"a spread needs two rewards, got {len(every)}")
-    return float(angles(every, (every / np.linalg.norm(every, axis=1, keepdims=True)).mean(0)).mean())
-
-
 def squared_distances(theta: Floats) -> Floats:
     """Return each reward's squared distance from their mean, ``[k, d]`` to ``[k]``; its mean is the total variance."""
     distance: Floats = ((theta - theta.mean(0)) ** 2).sum(-1)

@@ -80,8 +80,3 @@ class Fitted(NamedTuple):
     def train_loss(self) -> list[float]:
         """The mean base loss over the batches of each epoch."""
         return self.history["train_loss"]
-
-    @property
-    def validation_loss(self) -> list[float]:
-        """The base loss of the whole reward after each epoch; empty without validation pairs."""
-        return self.history["validation_loss"]

@@ -37,6 +37,7 @@ from fairl_bench.tables.formats import as_csv
 from fairl_bench.values.coordinates import Run
 from fairl_bench.values.data import Examples, Truth
 from fairl_bench.values.records import Record
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.values.table import Table
 
@@ -92,13 +93,11 @@ def record(value: float, **changed: Any) -> Record:
     return Record(**{**plain, "value": value, **changed})
 
 
-def written(
-    sheets: list[Sheet], run: dict[str, Any] | None = None, tables: tuple[Table, ...] = (), name: str = "s"
-) -> str:
+def written(sheets: list[Sheet], run: RunFacts | None = None, tables: tuple[Table, ...] = (), name: str = "s") -> str:
     material = GivenMaterial(
         name=name,
         suite=name,
-        run=run or {},
+        run=run or RunFacts(),
         records=[record(0.0)],
         sheets=sheets,
         methods=("mm", "me"),
@@ -135,11 +134,8 @@ def test_hostile_texts_are_on_the_page_as_texts_alone() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_notes_and_reasons_are_escaped(text: str) -> None:
     table = Table("Table 9", ((text, text),), ((text,),), (text,))
-    run = {
-        "failed": {"k": text},
-        "command": [text],
-        "stages": [{"key": "k", "kind": text, "title": text, "dropped": 1}],
-    }
+    stages = [{"key": "k", "kind": text, "title": text, "dropped": 1}]
+    run = RunFacts(failed={"k": text}, command=[text], stages=stages)
     made = written([], run, (table,), text)
     seen = Seen(made)
     assert seen.tags.count("script") == 2
@@ -265,7 +261,7 @@ def test_a_shared_rank_is_marked_and_a_bar_lies_within_its_column() -> None:
 
 def test_failures_and_dropped_rows_are_told() -> None:
     stages = [{"key": "k", "kind": "split", "title": "split of toy", "dropped": 3}, {"key": "d", "title": "a reward"}]
-    run = {"failed": {"x": "it broke"}, "skipped": {"y": "x"}, "damaged": ["d"], "stages": stages}
+    run = RunFacts(failed={"x": "it broke"}, skipped={"y": "x"}, damaged=["d"], stages=stages)
     assert [tuple(one) for one in warnings(run)] == [
         ("failed", "it broke"),
         ("skipped", "1 stages, because of what failed before them"),
@@ -302,7 +298,7 @@ def test_all_is_drawn_again_where_something_changed(
     change: str, copy: Path, relist: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if change == "records":
-        rows = record_file.read(copy / "records.parquet")
+        rows = read_results(copy).records
         fewer = record_file.table(row for row in rows if row.metric != "kendall")
         pq.write_table(fewer, copy / "records.parquet")
     elif change == "scores":

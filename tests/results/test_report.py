@@ -96,7 +96,7 @@ def test_statistics_are_made_anew_where_what_they_rest_on_changed(
 ) -> None:
     (copy / "manifest.json").unlink()  # it would say that the files are damaged
     if change == "records":
-        rows = record_file.read(copy / "records.parquet")
+        rows = read_results(copy).records
         fewer = record_file.table(row for row in rows if row.metric != "kendall")
         pq.write_table(fewer, copy / "records.parquet")
     elif change == "scores":
@@ -141,7 +141,7 @@ def test_a_folder_without_run_json_still_has_its_tables(copy: Path) -> None:
 
 
 def test_the_counts_of_table_2_are_in_the_records_run_by_run(folder: Path) -> None:
-    rows = [row for row in record_file.read(folder / "records.parquet") if row.other == "max-margin"]
+    rows = [row for row in read_results(folder).records if row.other == "max-margin"]
     assert {(row.method, row.seed) for row in rows} == {("max-entropy", 0), ("max-entropy", 1)}
     assert {row.metric for row in rows} == {
         *("both", "only_method", "only_other", "neither", "mcnemar", "mcnemar_corrected", "mcnemar_p")

@@ -42,7 +42,7 @@ def test_mining_by_step_and_by_round_agree_where_all_pairs_fail(width: int | Non
         for by_step in (False, True)
     ]
     assert by[0].train_loss == by[1].train_loss
-    assert by[0].validation_loss == by[1].validation_loss
+    assert by[0].history["validation_loss"] == by[1].history["validation_loss"]
     assert all(np.array_equal(by[0].arrays[name], by[1].arrays[name]) for name in by[0].arrays)
 
 
@@ -189,8 +189,10 @@ def test_no_run_stops_or_is_kept_while_lambda_is_above_1() -> None:
         assert fitted.kept_epoch > below
         assert below + 1 < len(fitted.train_loss) < 40
         assert len(fitted.train_loss) == fitted.kept_epoch + 1
-        best = int(np.argmin(fitted.validation_loss[below:]))
-        assert fitted.validation_loss[fitted.kept_epoch - 1] == pytest.approx(fitted.validation_loss[below + best])
+        best = int(np.argmin(fitted.history["validation_loss"][below:]))
+        assert fitted.history["validation_loss"][fitted.kept_epoch - 1] == pytest.approx(
+            fitted.history["validation_loss"][below + best]
+        )
 
 
 def test_the_kept_epoch_after_lambda_has_fallen_is_kept_however_good_an_earlier_one_was() -> None:
@@ -199,7 +201,7 @@ def test_the_kept_epoch_after_lambda_has_fallen_is_kept_however_good_an_earlier_
         recipe(WIDTH, lr=0.1, epochs=30, selection=Selection(patience=None, most_weight=1.0)),
     )
     (fitted,) = train_on(given, [run(plan(weight=falling(10.0, 0.85)))], how)
-    losses = fitted.validation_loss
+    losses = fitted.history["validation_loss"]
     assert min(losses[:15]) < min(losses[15:])
     assert fitted.kept_epoch == 16 + int(np.argmin(losses[15:]))
     assert fitted.admissible_from == 16
@@ -208,7 +210,7 @@ def test_the_kept_epoch_after_lambda_has_fallen_is_kept_however_good_an_earlier_
 def test_the_best_epoch_of_the_whole_run_is_kept_where_all_are_admissible() -> None:
     given, how = problem(n=20, held_out=20, seed=2), recipe(WIDTH, lr=0.1, epochs=30)
     (fitted,) = train_on(given, [run(plan(weight=falling(10.0, 0.85)))], how)
-    assert fitted.kept_epoch == 1 + int(np.argmin(fitted.validation_loss)) < 16
+    assert fitted.kept_epoch == 1 + int(np.argmin(fitted.history["validation_loss"])) < 16
     assert fitted.admissible_from == 1
 
 

@@ -265,7 +265,9 @@ def test_the_reward_kept_has_the_validation_loss_of_its_epoch(width: int | None)
     (fitted,) = train_on(given, [run(plan(weight=falling(2)))], recipe(width, epochs=10))
     reward = heads.score(fitted.arrays, given.vectors)
     margin = torch.from_numpy(reward[given.validation.preferred] - reward[given.validation.rejected])
-    assert entropy(margin).mean().item() == pytest.approx(fitted.validation_loss[fitted.kept_epoch - 1], rel=1e-5)
+    assert entropy(margin).mean().item() == pytest.approx(
+        fitted.history["validation_loss"][fitted.kept_epoch - 1], rel=1e-5
+    )
 
 
 @SHAPES

@@ -127,7 +127,7 @@ def test_fit_equals_a_plain_pytorch_loop(loss: Callable[[Tensor], Tensor], l2: f
     for name, expected in zip(names, arrays, strict=True):
         np.testing.assert_allclose(last.arrays[name], expected, rtol=0, atol=1e-5)  # float32
     np.testing.assert_allclose(last.train_loss, trained, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(best.validation_loss, watched, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(best.history["validation_loss"], watched, rtol=0, atol=1e-5)
     assert N % BATCH != 0  # so that a short batch was among them
 
 
@@ -277,10 +277,12 @@ def test_a_run_stops_after_patience_epochs_without_a_new_best_and_keeps_the_best
     vectors, train, validation = problem(n=20, held_out=20, seed=2)
     recipe = Recipe(width=width, lr=5e-2, batch=BATCH, epochs=80, selection=Selection(patience=patience))
     (one,) = fit([run()], vectors, train, validation, recipe)
-    assert len(one.validation_loss) == len(one.train_loss) < recipe.epochs
-    assert one.kept_epoch == 1 + int(np.argmin(one.validation_loss))
-    assert len(one.validation_loss) == one.kept_epoch + patience
-    assert mean_loss(entropy, one, vectors, validation) == pytest.approx(min(one.validation_loss), abs=1e-6)  # float32
+    assert len(one.history["validation_loss"]) == len(one.train_loss) < recipe.epochs
+    assert one.kept_epoch == 1 + int(np.argmin(one.history["validation_loss"]))
+    assert len(one.history["validation_loss"]) == one.kept_epoch + patience
+    assert mean_loss(entropy, one, vectors, validation) == pytest.approx(
+        min(one.history["validation_loss"]), abs=1e-6
+    )  # float32
     # the weights are those of a run that ends there
     (ended,) = fit([run()], vectors, train, NONE, recipe._replace(epochs=one.kept_epoch))
     assert all(np.array_equal(one.arrays[name], ended.arrays[name]) for name in one.arrays)
@@ -292,8 +294,10 @@ def test_stopping_changes_nothing_before_the_stop() -> None:
     (stopped,) = fit([run()], vectors, train, validation, recipe)
     (whole,) = fit([run()], vectors, train, validation, recipe._replace(selection=Selection(patience=None)))
     assert whole.train_loss[: len(stopped.train_loss)] == stopped.train_loss
-    assert len(whole.train_loss) == len(whole.validation_loss) == 80
-    assert whole.kept_epoch == 1 + int(np.argmin(whole.validation_loss))  # the best is kept without stopping, too
+    assert len(whole.train_loss) == len(whole.history["validation_loss"]) == 80
+    assert whole.kept_epoch == 1 + int(
+        np.argmin(whole.history["validation_loss"])
+    )  # the best is kept without stopping, too
 
 
 def test_an_equal_validation_loss_is_no_new_best() -> None:
@@ -301,7 +305,7 @@ def test_an_equal_validation_loss_is_no_new_best() -> None:
     recipe = Recipe(width=None, lr=1e-2, batch=BATCH, epochs=9, selection=Selection(patience=3))
     (one,) = fit([run(lambda margin: 0 * margin + 1)], vectors, train, validation, recipe)
     assert one.kept_epoch == 1
-    assert one.validation_loss == [1.0] * 4
+    assert one.history["validation_loss"] == [1.0] * 4
 
 
 def test_without_validation_pairs_the_last_epoch_is_kept_whatever_the_patience() -> None:
@@ -309,7 +313,7 @@ def test_without_validation_pairs_the_last_epoch_is_kept_whatever_the_patience()
     recipe = Recipe(width=WIDTH, lr=0.3, batch=BATCH, epochs=12, selection=Selection(patience=1))
     (one,) = fit([run()], vectors, train, NONE, recipe)
     assert one.kept_epoch == len(one.train_loss) == 12
-    assert one.validation_loss == []
+    assert one.history["validation_loss"] == []
     assert min(one.train_loss) < one.train_loss[-1] + 1  # no stopping on the training loss either
 
 
@@ -321,8 +325,10 @@ def test_no_epoch_before_the_first_admissible_one_is_kept_or_ends_a_run() -> Non
     late = recipe._replace(selection=Selection(patience=2, start=free.kept_epoch + 10))
     (one,) = fit([run()], vectors, train, validation, late)
     assert one.admissible_from == free.kept_epoch + 10
-    assert one.kept_epoch == one.admissible_from + int(np.argmin(one.validation_loss[one.admissible_from - 1 :]))
-    assert len(one.validation_loss) == one.kept_epoch + 2
+    assert one.kept_epoch == one.admissible_from + int(
+        np.argmin(one.history["validation_loss"][one.admissible_from - 1 :])
+    )
+    assert len(one.history["validation_loss"]) == one.kept_epoch + 2
 
 
 def test_where_the_last_epoch_alone_is_admissible_every_run_keeps_it() -> None:
@@ -429,9 +435,11 @@ def test_a_gain_below_min_delta_is_no_new_best() -> None:
     held = fit(
         [run()], vectors, train, validation, recipe._replace(selection=Selection(patience=None, min_delta=0.05))
     )[0]
-    assert free.validation_loss == held.validation_loss  # it chooses an epoch, it does not train otherwise
+    assert (
+        free.history["validation_loss"] == held.history["validation_loss"]
+    )  # it chooses an epoch, it does not train otherwise
     best, at = np.inf, 0
-    for epoch, loss in enumerate(held.validation_loss, 1):
+    for epoch, loss in enumerate(held.history["validation_loss"], 1):
         if loss < best - 0.05:
             best, at = loss, epoch
     assert held.kept_epoch == at < free.kept_epoch
@@ -443,12 +451,12 @@ def test_where_the_calibrated_loss_is_watched_its_best_epoch_is_kept() -> None:
     found = fit([run(), run(margin_of_one), run(cold)], vectors, train, validation, recipe)
     for one in found:
         watched = one.history["calibrated_loss"]
-        assert len(watched) == len(one.validation_loss) == 30
+        assert len(watched) == len(one.history["validation_loss"]) == 30
         assert one.kept_epoch == 1 + int(np.argmin(watched))
         reward = heads.score(one.arrays, vectors)
         margin = reward[validation.preferred] - reward[validation.rejected]
         assert calibrated_loss(margin) == pytest.approx(min(watched), abs=1e-5)  # summed in another order
-    assert any(one.kept_epoch != 1 + int(np.argmin(one.validation_loss)) for one in found)
+    assert any(one.kept_epoch != 1 + int(np.argmin(one.history["validation_loss"])) for one in found)
 
 
 def test_the_base_loss_alone_is_noted_where_it_is_watched() -> None:

@@ -11,7 +11,6 @@ from scipy import optimize
 from fairl_bench.errors import Undefined
 from fairl_bench.science.identifiability import (
     Feasible,
-    angle_spread,
     angles,
     chebyshev,
     draw,
@@ -199,8 +198,6 @@ def test_angles_at_the_edges() -> None:
     assert angles([[1e-9, 1.0], [0.0, 3.0]], [0, 1]) == pytest.approx([math.degrees(1e-9), 0], rel=1e-6)
     assert np.isnan(angles([[0.0, 0.0]], [0, 1])).all()
     assert angles([5.0, 0.0], [0.0, -2.0]) == pytest.approx(90, abs=1e-12)
-    with pytest.raises(Undefined, match="a spread needs two rewards, got 1"):
-        angle_spread([[1, 2]])
 
 
 def test_squared_distances_average_to_the_variance() -> None:

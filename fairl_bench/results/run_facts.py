@@ -1,4 +1,4 @@
-"""The content of ``run.json``: who made the results, with what and when, and how every stage ended."""
+"""Collects what ``run.json`` says of a run."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from typing import Any, Final
 
 from fairl_bench.suite.suite import Suite
 from fairl_bench.values.finished import FinishedRun
+from fairl_bench.values.run_facts import RunFacts
 
 _PACKAGES: Final = (
     *("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy"),
 )
 
 
-def story(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float) -> dict[str, Any]:
-    """The account of a run as plain data, as ``run.json`` keeps it."""
-    return {
-        "suite": suite.name,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 2),
-        "command": list(command),
-        "machine": {
+def run_facts(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float) -> RunFacts:
+    """The account of a run, as ``run.json`` keeps it."""
+    return RunFacts(
+        suite=suite.name,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 2),
+        command=list(command),
+        machine={
             "platform": platform.platform(),
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
             "python": sys.version.split()[0],
         },
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "git": _git(),
-        "seeds": list(suite.seeds),
-        "replicates": list(suite.replicates),
-        "failed": dict(run.failed),
-        "skipped": dict(run.skipped),
-        "damaged": list(run.damaged),
-        "warnings": list(run.warnings),
-        "lost": list(run.lost),
-        "stages": list(run.stages()),
-        "rows": [{"row": list(row), **runs._asdict()} for row, runs in run.rows.items()],
-    }
+        packages={name: _version(name) for name in _PACKAGES},
+        git=_git(),
+        seeds=list(suite.seeds),
+        replicates=list(suite.replicates),
+        failed=dict(run.failed),
+        skipped=dict(run.skipped),
+        damaged=list(run.damaged),
+        warnings=list(run.warnings),
+        lost=list(run.lost),
+        stages=list(run.stages()),
+        rows=run.rows,
+    )
 
 
 def _version(package: str) -> str:
