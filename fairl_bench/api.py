@@ -156,6 +156,8 @@ class Results:
         registry = self._folder.asked.registry
         registered = registry.names("table")
         if name not in registered:
+            if self._kept("tables", name):
+                return _of_a_plugin("table", name)
             return UnknownName("table", name, {*registered, *self.tables})
         reason = "no number on record belongs into it"
         if told := [warning for warning in self.warnings if f"table {name!r}" in warning]:
@@ -165,6 +167,10 @@ class Results:
         elif name in names_to_ask_for(registry):
             reason = "its suite does not ask for it under 'report:'"
         return FairlError(f"{self.folder} has no table {name!r} (it has: {', '.join(self.tables) or 'none'}); {reason}")
+
+    def _kept(self, room: str, name: str) -> bool:
+        """True where the run left a file of this name."""
+        return any(path.stem == name for path in (self.folder / room).glob("*"))
 
     def between(self, baseline: str, method: str) -> Results:
         """The same with Tables 2 and 3 of two other methods.  Raises `UnknownName` for one that was not run."""
@@ -186,6 +192,8 @@ class Results:
     def figure(self, name: str) -> Picture:
         """One of the figures.  Raises `UnknownName`."""
         if name not in self.figures:
+            if self._kept("figures", name):
+                raise _of_a_plugin("figure", name)
             raise UnknownName(f"{self.folder}: figure", name, self.figures)
         return self.figures[name]
 
@@ -233,3 +241,8 @@ class Results:
         yield f"{len(self.rewards)} rewards"
         if self.failures:
             yield f"{len(self.failures)} stages failed"
+
+
+def _of_a_plugin(what: str, name: str) -> FairlError:
+    """The error of a table or a figure that a run has left and that no known part makes."""
+    return FairlError(f"{what} {name!r} was made by a plugin: name its file with --plugin (plugins= from Python)")

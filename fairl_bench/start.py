@@ -75,10 +75,10 @@ def run_suite(
 
 def _options(set: Changes) -> Sequence[str]:
     """Values by path as options of the command line: ``head.width=32``."""
-    if isinstance(set, str):
-        raise FairlError(f"set={set!r}: needs a mapping such as {{'head.width': 32}}")
-    if not isinstance(set, Mapping):
+    if isinstance(set, list | tuple) and all(isinstance(option, str) for option in set):
         return list(set)
+    if not isinstance(set, Mapping):
+        raise FairlError(f"set={set!r:.60}: needs a mapping such as {{'head.width': 32}}")
     try:
         return [f"{path}={json.dumps(value)}" for path, value in set.items()]
     except (TypeError, ValueError) as error:
@@ -87,6 +87,11 @@ def _options(set: Changes) -> Sequence[str]:
 
 def _axes(only: Only) -> dict[str, list[str]]:
     """The values wanted of each axis, as text.  Raises `FairlError` for an axis that there is not."""
+    if not isinstance(only, Mapping):
+        raise FairlError(f"only={only!r:.60}: needs a mapping such as {{'method': ['a', 'b'], 'seed': 0}}")
+    for axis, each in only.items():
+        if not isinstance(each, str | int | list | tuple):
+            raise FairlError(f"only: {axis} is {each!r:.60}; needs a value or a list of them")
     several = {axis: [each] if isinstance(each, str | int) else list(each) for axis, each in only.items()}
     axes = {axis: [str(value) for value in values] for axis, values in several.items()}
     for axis in axes:

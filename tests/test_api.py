@@ -107,6 +107,9 @@ def test_a_mistake_in_data_is_explained_without_a_line(
         ),
         ({"executor": {"jobs": 2}}, "^executor None is unknown"),
         ({"set": "head.width=8"}, "set='head.width=8': needs a mapping such as {'head.width': 32}"),
+        ({"set": 8}, "set=8: needs a mapping such as {'head.width': 32}"),
+        ({"only": "method=focal"}, "^only='method=focal': needs a mapping such as {'method': "),
+        ({"only": {"method": None}}, "^only: method is None; needs a value or a list of them"),
     ],
 )
 def test_what_must_be_changed_is_raised(
@@ -114,6 +117,18 @@ def test_what_must_be_changed_is_raised(
 ) -> None:
     with pytest.raises(FairlError, match=reason):
         fairl_bench.run(content, store=tmp_path / "store", results=tmp_path / "results", **arguments)
+
+
+def test_a_table_or_figure_that_a_plugin_left_names_the_way_to_it(content: dict[str, Any], tmp_path: Path) -> None:
+    results = fairl_bench.run(content | {"seeds": [0]}, store=tmp_path / "store", results=tmp_path / "results")
+    for room, file in (("tables", "above.md"), ("figures", "doubts.svg")):
+        (results.folder / room).mkdir(exist_ok=True)
+        (results.folder / room / file).write_text("made elsewhere")
+    for find, name in ((results.table, "above"), (results.figure, "doubts")):
+        with pytest.raises(FairlError, match=rf"{name}' was made by a plugin: name its file with --plugin"):
+            find(name)
+    with pytest.raises(FairlError, match="'abov' is unknown"):
+        results.table("abov")
 
 
 def test_a_part_that_fails_is_told_and_not_raised(content: dict[str, Any], tmp_path: Path) -> None:

@@ -363,6 +363,8 @@ CASES = [
     command("only-of-an-unknown-axis", "run suite.yaml --only methods=mm",
             "only: axis 'methods' is unknown; did you mean 'method'?"),
     command("only-of-nothing", "run suite.yaml --only method=", "--only method=: needs method=VALUE"),
+    command("only-without-an-axis", "run suite.yaml --only focal",
+            "--only focal: needs AXIS=VALUE, with an AXIS of model, encoder, method, replicate, seed"),
     command("only-of-an-unknown-method", "run suite.yaml --only method=mm,lenght",
             "only: method 'lenght' is unknown; did you mean 'length'?"),
     command("only-of-an-unknown-seed", "run suite.yaml --only seed=7",

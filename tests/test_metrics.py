@@ -11,7 +11,9 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.errors import FairlError
+from fairl_bench.guards import answers
 from fairl_bench.html.write import write_pages
+from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results.compare import compare
@@ -22,6 +24,7 @@ from fairl_bench.science.resampling import ACCURACY, F1_BAD, F1_GOOD, FORMS, For
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.tables.comparison import comparison_tables
+from fairl_bench.values.records import Measure
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = ROOT / "plugins" / "confidence_gap.py"
@@ -192,6 +195,7 @@ def test_a_misspelt_metric_is_refused_whoever_else_is_in_the_suite(
     [
         ("", r"metrics is \(\); it needs a tuple of fairl_bench.Metric, one for each number it gives"),
         ('metrics = ("accuracy",)', r"metrics is \('accuracy',\); it needs a tuple of fairl_bench.Metric"),
+        ('metrics = Metric("accuracy")', "metrics is one Metric and no tuple; .*; for a tuple add a comma$"),
         ('metrics = (Metric("a"), Metric("a"))', "metrics has 'a' twice; declare each number once"),
         ("@property\n    def metrics(self):\n        return 1 / 0", "metrics raised ZeroDivisionError"),
         (
@@ -223,6 +227,18 @@ def test_a_number_that_is_not_declared_fails_its_evaluator_alone(
     assert finished.outcome.failed
     assert all(reason.endswith(sentence) for reason in finished.outcome.failed.values())
     assert any(record.metric == "accuracy" for record in finished.records)
+
+
+def test_a_slip_in_the_name_of_a_number_names_the_declared_one() -> None:
+    class Doubtful(Evaluator):
+        metrics = (Metric("doubt"),)
+
+        def evaluate(self, scored: object) -> list[Measure]:
+            return []
+
+    sentence = r"gave 'dubt', which it does not declare; did you mean 'doubt'\? if not, add Metric\('dubt'\)"
+    with pytest.raises(FairlError, match=sentence):
+        answers.measures(Doubtful(data=("pairs/test",)), [Measure("pairs/test", "gold", "dubt", 0.5, 10)])
 
 
 # --- a plugin's metric, everywhere

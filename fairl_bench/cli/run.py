@@ -73,12 +73,15 @@ def run(
 def _axes(only: tuple[str, ...]) -> dict[str, list[str]]:
     """``method=a,b`` as values by axis; each axis may be given again."""
     from fairl_bench.errors import FairlError
+    from fairl_bench.values.coordinates import MATRIX
 
     axes: dict[str, list[str]] = {}
     for option in only:
         axis, equals, values = option.partition("=")
         if not equals or not values:
-            raise FairlError(f"--only {option}: needs {axis}=VALUE")
+            known = axis in MATRIX
+            hint = "" if known else f", with an AXIS of {', '.join(MATRIX)}"
+            raise FairlError(f"--only {option}: needs {axis if known else 'AXIS'}=VALUE{hint}")
         axes.setdefault(axis, []).extend(values.split(","))
     return axes
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.errors import DataError, NotFinite
+from fairl_bench.errors import DataError, NotFinite, suggest
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Floats, Pairs, Truth, Vectors
 from fairl_bench.values.language_models import Model
@@ -233,9 +233,10 @@ def measures(evaluator: Evaluator, answer: object) -> list[Measure | Evidence]:
     if undeclared := next(
         (result.metric for result in results if isinstance(result, Measure) and result.metric not in declared), None
     ):
-        raise DataError(
-            f"{what} gave {undeclared!r}, which it does not declare; add Metric({undeclared!r}) to its 'metrics'"
-        )
+        near = suggest(undeclared, declared)
+        hint = f"{near} if not, " if near.startswith("did you mean") else ""
+        advice = f"{hint}add Metric({undeclared!r}) to its 'metrics'"
+        raise DataError(f"{what} gave {undeclared!r}, which it does not declare; {advice}")
     seen = set()
     for result in results:
         key = (

@@ -57,7 +57,8 @@ class Checked:
             apart = ", language models apart" if self.models else ""
             yield f"roughly {roughly} on two cores with the small encoder{apart}"
         elif self.seconds is not None:
-            yield "nothing to compute"
+            missing = sum(total - finished for finished, total in self.stages.values())
+            yield f"{missing} stages to compute, a moment's work" if missing else "nothing to compute"
 
 
 def check_study(study: Study, store: Store, name: str) -> Checked:

@@ -171,6 +171,8 @@ def _check_metrics(part: Evaluator, what: str) -> None:
         raise PluginError(f"{what}: metrics raised {type(error).__name__}: {message_of(error)}") from error
     needed = "a tuple of fairl_bench.Metric, one for each number it gives: Metric('NAME', better='higher')"
     if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
+        if isinstance(metrics, Metric):
+            raise PluginError(f"{what}: metrics is one Metric and no tuple; it needs {needed}; for a tuple add a comma")
         raise PluginError(f"{what}: metrics is {_shown(metrics)}; it needs {needed}")
     names = [metric.name for metric in metrics]
     if twice := next((name for name in names if names.count(name) > 1), None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import Result
 
 from fairl_bench.engine.planner import plan
 from fairl_bench.pipeline import Finished
+from fairl_bench.preview.checked import Checked
 from fairl_bench.preview.estimate import Work, estimate
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
@@ -187,3 +189,11 @@ def test_language_models_and_completions_to_draw_are_counted(cost: Callable[...,
     tiny["models"] = [{"name": "lm", **aligned, "prompts": {"use": "toy-prompts"}, "gold": {"use": "toy-truth"}}]
     work = cost(tiny)
     assert (work.models, work.completions) == (2, 18)
+
+
+def test_stages_that_cost_next_to_nothing_are_still_to_compute() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(["texts", "steps", "models", "completions", "seconds"], 0)
+    shown = Checked(suite="s", cells=1, variants=1, remarks=(), notes=(), stages={"measures": (20, 40)}, **nothing)
+    assert str(shown).endswith("20 stages to compute, a moment's work")
+    finished = replace(shown, stages={"measures": (40, 40)})
+    assert str(finished).endswith("nothing to compute")
