@@ -73,12 +73,6 @@ def _written(value: object) -> Any:
     return value.written if isinstance(value, PathText) else value
 
 
-def read_suite(path: Path) -> tuple[Suite, Registry]:
-    """The suite of a file without a product, and the registry with its plugins."""
-    study = read_study(path)
-    return study.suite, study.registry
-
-
 def _suite(document: Document, registry: Registry, like: tuple[Document, Suite] | None = None) -> Suite:
     """The checked suite of a document; values that it shares with a suite that is checked already are taken from it."""
     content = document.content if like is None else _shared(document.content, *like)
