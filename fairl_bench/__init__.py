@@ -72,6 +72,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.reward.saved import SavedRewards as SavedRewards
     from fairl_bench.science.failures import FailurePlan as FailurePlan
     from fairl_bench.science.failures import Signal as Signal
+    from fairl_bench.science.resampling import CompletionForm as CompletionForm
+    from fairl_bench.science.resampling import CompletionSample as CompletionSample
     from fairl_bench.science.resampling import Form as Form
     from fairl_bench.science.resampling import Sample as Sample
     from fairl_bench.science.runs import Batch as Batch

@@ -47,7 +47,7 @@ def run(
     suite: SuiteSource,
     *,
     jobs: int = 1,
-    executor: str = "local",
+    executor: str | Mapping[str, Any] = "local",
     address: str | None = None,
     store: str | Path | None = None,
     results: str | Path | None = None,
@@ -59,8 +59,9 @@ def run(
     """Run a suite, as ``fairl-bench run`` does: only what the store lacks is computed.
 
     The results folder is ``results/NAME``, or ``results``.  ``only`` takes these cells alone: ``{"method": ["a", "b"],
-    "seed": 0}``.  With ``isolate``, plugins work in a process of their own, as the command has it.  A part that fails
-    is in `Results.failures`; what the user must change raises `FairlError`.
+    "seed": 0}``.  ``executor`` is a name, or a spec such as ``{"use": "ray", "address": "auto"}``.  With ``isolate``,
+    plugins work in a process of their own, as the command has it.  A part that fails is in `Results.failures`; what the
+    user must change raises `FairlError`.
     """
     from fairl_bench.display.live import show_progress
 

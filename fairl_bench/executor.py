@@ -68,13 +68,14 @@ class Workplace(NamedTuple):
     drop_ins: tuple[Path, ...]  # the plugin files of the suite
     perform: Callable[[Job], JobReport]  # does a job in this process
     moved: Moved  # is called with the progress of a job
+    apart: bool = False  # a plugin may end the process that does its work, or a limit has to
 
 
 class Executor(Component, ABC):
     """What does the work of a run: this process, others of this machine, or other machines.
 
     It is named on the command line, ``--executor NAME``; a field ``jobs`` is set by ``--jobs``, and a field ``address``
-    by ``--address``.
+    by ``--address``.  From Python, ``executor={"use": NAME, ...}`` sets every field.
     """
 
     kind = "executor"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from fairl_bench.science.resampling import FORMS, Form
+from fairl_bench.science.resampling import FORMS, CompletionForm, Form
 
 Better = Literal["higher", "lower"]
 _ARROWS: Final = {"higher": "↑", "lower": "↓", None: ""}
@@ -29,7 +29,7 @@ class Metric:
     better: Better | None = None
     label: str = ""
     bounds: tuple[float, float] | None = None
-    resampled: tuple[Form, ...] = ()
+    resampled: tuple[Form | CompletionForm, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -41,7 +41,7 @@ class Metric:
             if not low < high:
                 raise ValueError(f"metric {self.name!r}: bounds need the least value first, got {self.bounds}")
             object.__setattr__(self, "bounds", (float(low), float(high)))
-        if isinstance(self.resampled, Form):
+        if isinstance(self.resampled, Form | CompletionForm):
             raise ValueError(f"metric {self.name!r}: resampled needs a tuple of forms, got one form")
 
     @property

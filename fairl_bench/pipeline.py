@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from fairl_bench.engine.execute import Outcome, Watcher, check_changed, execute, missing, put_aside
 from fairl_bench.engine.executors.here import perform
+from fairl_bench.engine.executors.known import LocalExecutor
 from fairl_bench.engine.finished_work import finished_run
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.plan import Plan
@@ -29,7 +30,6 @@ from fairl_bench.results.run_folder import RunFolder
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
-from fairl_bench.suite.registry import Registry
 from fairl_bench.tables.formats import rendered_files
 from fairl_bench.values.records import Record
 from fairl_bench.values.table import Table
@@ -112,7 +112,7 @@ def run(
     # before anything is asked of the store: `Store.announce` says why
     with store.announce(study.suite.name, whole.stages), followers.until_finished(results_folder.write_warnings):
         followers.started()
-        finished = work.answer(lambda: _runner(work, executor, jobs, isolate))
+        finished = work.answer(lambda: _runner(work, executor or LocalExecutor(jobs=jobs), isolate))
         followers.results = finished.results
     return finished
 
@@ -209,20 +209,15 @@ class _Work:
         return time.perf_counter() - self.started
 
 
-def _runner(work: _Work, executor: Executor | None, jobs: int, isolate: bool) -> JobRunner:
-    """What does the work: what was asked for, else this process or others."""
+def _runner(work: _Work, executor: Executor, isolate: bool) -> JobRunner:
+    """The executor at work; where nothing is missing, this process: what is finished needs no cluster."""
     worker = work.worker
-    if executor is None or not missing(work.wanted, worker.store):  # what is finished needs no cluster
-        apart = isolate and worker.registry.foreign(stage.parts for stage in missing(work.wanted, worker.store))
-        executor = _local(worker.registry, jobs, apart=bool(apart) or limited(work.wanted.stages.values()))
+    todo = missing(work.wanted, worker.store)
+    foreign = isolate and bool(worker.registry.foreign(stage.parts for stage in todo))
+    apart = foreign or limited(work.wanted.stages.values())
     store, drop_ins, moved = worker.store.place, worker.registry.drop_ins, work.watcher.moved
-    return executor.start(Workplace(store, drop_ins, lambda job: perform(job, worker, moved), moved))
-
-
-def _local(registry: Registry, jobs: int, *, apart: bool) -> Executor:
-    """This process, or a pool of others: for several jobs at once, and where a limit or a plugin may end a process."""
-    spec = {"use": "pool", "jobs": jobs} if jobs > 1 or apart else {"use": "here"}
-    return registry.build(Executor, spec)
+    workplace = Workplace(store, drop_ins, lambda job: perform(job, worker, moved), moved, apart)
+    return (executor if todo else LocalExecutor()).start(workplace)
 
 
 def _only(whole: Plan, study: Study, only: Mapping[str, Sequence[str]]) -> Plan:

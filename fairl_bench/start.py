@@ -11,6 +11,7 @@ from fairl_bench.errors import FairlError, suggest
 from fairl_bench.values.coordinates import MATRIX
 
 if TYPE_CHECKING:
+    from fairl_bench.component import Spec
     from fairl_bench.engine.execute import Watcher
     from fairl_bench.executor import Executor
     from fairl_bench.pipeline import Finished
@@ -39,7 +40,7 @@ def run_suite(
     watcher: Watcher,
     *,
     jobs: int,
-    executor: str,
+    executor: str | Spec,
     address: str | None,
     store: str | Path | None,
     results: str | Path | None,
@@ -94,22 +95,31 @@ def _axes(only: Only) -> dict[str, list[str]]:
     return axes
 
 
-def _executor(name: str, address: str | None, jobs: int, registry: Registry) -> Executor | None:
-    """The executor of this name with what was set of it; None for ``local``, which is chosen by the work."""
+def _executor(executor: str | Spec, address: str | None, jobs: int, registry: Registry) -> Executor:
+    """The executor of this name or spec, with what was set of it.  Raises `FairlError` for what it does not have."""
+    from pydantic import ValidationError
+
     from fairl_bench.executor import Executor
 
-    known = {"local", *registry.names("executor")}
-    if name not in known:
-        raise FairlError(f"executor {name!r} is unknown; {suggest(name, known)}")
-    fields = set() if name == "local" else set(registry.find("executor", name).model_fields)
+    spec = {"use": executor} if isinstance(executor, str) else dict(executor)
+    name, known = spec.get("use"), registry.names("executor")
+    if not isinstance(name, str) or name not in known:
+        raise FairlError(f"executor {name!r} is unknown; {suggest(str(name), known)}")
+    fields = set(registry.find("executor", name).model_fields)
     if address is not None and "address" not in fields:
         raise FairlError(f"address {address!r}: the executor {name!r} has none; the one of a cluster is 'ray'")
-    if name == "local":
-        return None
     if jobs > 1 and "jobs" not in fields:
         raise FairlError(f"jobs {jobs}: the executor {name!r} says itself how many it does at once; leave it out")
-    given = {"address": address, "jobs": jobs if "jobs" in fields else None}
-    return registry.build(Executor, {"use": name, **{key: value for key, value in given.items() if value is not None}})
+    set_apart = {"address": address, "jobs": jobs if jobs > 1 else None}
+    spec |= {field: value for field, value in set_apart.items() if value is not None}
+    try:
+        return registry.build(Executor, spec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "its fields"
+        raise FairlError(
+            f"executor {name!r}, {field}: {first['msg']}; from Python, give executor={{'use': {name!r}, ...}} with it"
+        ) from error
 
 
 def name_of(suite: SuiteSource) -> str:

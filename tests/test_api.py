@@ -101,6 +101,11 @@ def test_a_mistake_in_data_is_explained_without_a_line(
         ({"set": {"head.witdh": 8}}, "unknown field 'witdh'"),
         ({"set": {"head.width": {8}}}, "Object of type set is not JSON serializable; give plain data"),
         ({"executor": "rey"}, "^executor 'rey' is unknown; did you mean 'ray'"),
+        (
+            {"executor": {"use": "pool", "jobs": 0}},
+            "^executor 'pool', jobs: Input should be greater than or equal to 1",
+        ),
+        ({"executor": {"jobs": 2}}, "^executor None is unknown"),
         ({"set": "head.width=8"}, "set='head.width=8': needs a mapping such as {'head.width': 32}"),
     ],
 )

@@ -68,6 +68,32 @@ def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
     assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
 
 
+@pytest.mark.parametrize("name", ["views.md", "plugins.md"])
+def test_the_checks_of_a_plugin_on_a_page_run(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / name).read_text()
+    sources = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "fairl_bench.testing" in block]
+    assert len(sources) == 1
+    exec(sources[0], {})
+
+
+def test_the_page_of_views_names_all_that_the_material_has():
+    from fairl_bench.material import Material
+
+    page = (ROOT / "docs" / "views.md").read_text()
+    named = set(re.findall(r"[`.](?:material)?\.?(\w+)[`(\[]", page.split("## What they give")[0]))
+    assert Material.__abstractmethods__ | {"numbers"} <= named
+
+
+def test_every_field_of_a_verdict_is_on_the_page_of_python():
+    from fairl_bench.values.verdicts import Effect, Verdict
+
+    page = (ROOT / "docs" / "python.md").read_text()
+    part = page.split("## The fields of a verdict")[1].split("## ")[0]
+    assert {*Verdict._fields, "met"} <= set(re.findall(r"`(\w+)`", part))
+    assert set(Effect._fields) <= set(re.findall(r"`(?:effect)?\.(\w+)`", part))
+
+
 def test_the_page_of_inputs_names_what_there_is():
     import fairl_bench
     from fairl_bench.kinds import Encoder, Source

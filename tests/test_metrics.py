@@ -127,7 +127,8 @@ def test_the_evaluators_in_the_box_declare_what_their_numbers_mean() -> None:
     }
     labels = {name: metric.label for name, metric in metrics.items() if metric.label}
     assert labels == {
-        **{"f1": "F1", "auc": "AUC", "starc": "STARC", "starc_per_prompt": "STARC per prompt", "epic": "EPIC"}
+        **{"f1": "F1", "auc": "AUC", "starc": "STARC", "starc_per_prompt": "STARC per prompt", "epic": "EPIC"},
+        "toxicity_area": "area",
     }
 
 

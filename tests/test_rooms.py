@@ -343,7 +343,6 @@ def test_a_planted_private_name_is_seen() -> None:
 NAMES = {name for _, name in Registry(installed=False)._entries}
 NAMING: dict[str, set[str]] = {
     "tables.leaderboard": {"table2"},  # two methods are compared by the part that compares two
-    "pipeline": {"here", "pool"},  # the work chooses between them where nobody did
 }
 """The modules outside ``builtin`` that name a part, as one part may name another in its own settings."""
 

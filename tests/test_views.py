@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from html import unescape
 from pathlib import Path
@@ -27,6 +28,7 @@ from fairl_bench.views import Drawn, Panel, ReportFigure, ReportTable
 
 Cli = Callable[..., Result]
 PLUGINS = Path(__file__).parent.parent / "plugins"
+DROP_INS = ("extremes_table", "dots_figure", "best_run_panel")
 BUILT_IN_PANELS = Registry(installed=False).names("panel")
 PANEL = """
 from fairl_bench import Panel, Section, Table, hookimpl
@@ -52,7 +54,7 @@ def fairl_panels(register):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run with the two plugins, without its time."""
+    """The folder of a run with the three drop-ins, without its time."""
     from fairl_bench.html.write import write_pages
     from fairl_bench.pipeline import run
     from fairl_bench.store.folder import FolderStore
@@ -60,14 +62,15 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.conftest import TINY
 
     root = tmp_path_factory.mktemp("plugged")
-    plugins = f"plugins: [{PLUGINS / 'extremes_table.py'}, {PLUGINS / 'dots_figure.py'}]\n"
+    drop_ins = ", ".join(str(PLUGINS / f"{name}.py") for name in DROP_INS)
+    plugins = f"plugins: [{drop_ins}]\n"
     text = TINY.replace("report:\n", "report:\n  extremes: {data: [pairs/test]}\n", 1)
     (root / "suite.yaml").write_text(plugins + text)
     return run(read_study(root / "suite.yaml"), FolderStore(root / "store"), root / "results", then=write_pages).folder
 
 
-def test_a_drop_in_table_and_figure_have_at_most_25_lines() -> None:
-    for name in ("extremes_table", "dots_figure"):
+def test_a_drop_in_table_figure_and_panel_have_at_most_25_lines() -> None:
+    for name in DROP_INS:
         assert len((PLUGINS / f"{name}.py").read_text().splitlines()) <= 25
 
 
@@ -88,6 +91,13 @@ def test_a_folder_is_read_without_the_plugin_of_its_table(shown: Path, cli: Cli)
 def test_a_drop_in_figure_is_drawn_and_on_the_page(shown: Path) -> None:
     assert {path.name for path in (shown / "figures").glob("dots.*")} == {"dots.svg", "dots.png"}
     assert "Every run of each method <small>figures/dots.svg</small>" in (shown / "report.html").read_text()
+
+
+def test_a_drop_in_panel_is_on_the_page_with_its_table_and_figure(shown: Path) -> None:
+    (section,) = re.findall(r'<section id="panel-best-run".*?</section>', (shown / "report.html").read_text(), re.S)
+    assert "Best runs" in section
+    assert "accuracy ↑" in section
+    assert "<svg" in section or "<img" in section
 
 
 def test_a_table_of_a_plugin_is_checked_like_a_built_in_one(
@@ -159,6 +169,21 @@ def test_a_drop_in_executor_does_the_work_of_a_run(
     assert "working on" in ran.stdout
     assert "closed" in ran.stdout
     assert "Table 1" in ran.stdout
+
+
+def test_an_executor_with_a_field_of_its_own_says_that_it_lacks_it_and_takes_it_from_python(
+    cli: Cli, write_suite: Callable[..., Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    needs_queue = EXECUTOR.replace("    jobs: int", "    queue: str\n    jobs: int")
+    assert needs_queue != EXECUTOR
+    (tmp_path / "mine.py").write_text(needs_queue)
+    suite = write_suite({**tiny, "plugins": [str(tmp_path / "mine.py")], "methods": tiny["methods"][:1]})
+    ran = cli("run", suite, "--executor", "one-by-one")
+    assert ran.exit_code == 2
+    assert "executor 'one-by-one', queue: Field required; from Python, give executor={'use': " in ran.stderr
+    spec = {"use": "one-by-one", "queue": "short"}
+    done = fairl_bench.run(suite, executor=spec, store=tmp_path / "other", results=tmp_path / "results")
+    assert len(done.records)
 
 
 def test_an_executor_that_there_is_not_is_refused(cli: Cli, write_suite: Callable[..., Path]) -> None:
@@ -457,7 +482,7 @@ def test_a_figure_keeps_its_promises(name: str, every: Registry) -> None:
     check_figure(every.build(ReportFigure, {"use": name}), planted_material({"table1": table}), registry=every)
 
 
-@pytest.mark.parametrize("name", BUILT_IN_PANELS)
+@pytest.mark.parametrize("name", [*BUILT_IN_PANELS, "best-run"])
 def test_a_panel_keeps_its_promises(name: str, every: Registry) -> None:
     check_panel(every.build(Panel, {"use": name}), registry=every)
 

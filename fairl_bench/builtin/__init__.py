@@ -165,5 +165,6 @@ def fairl_panels(register: Register) -> None:
 def fairl_executors(register: Register) -> None:
     """Register the executors, which do the work of a run."""
     register("here", "fairl_bench.engine.executors.known:HereExecutor")
+    register("local", "fairl_bench.engine.executors.known:LocalExecutor")
     register("pool", "fairl_bench.engine.executors.known:PoolExecutor")
     register("ray", "fairl_bench.engine.executors.known:RayExecutor")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from fairl_bench.errors import ResultsError
-from fairl_bench.metrics import Metrics
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.results.folder import REALIGNED, ResultsFolder
 from fairl_bench.results.paired import RESAMPLES, RunsOfSetting
 from fairl_bench.results.scores import cell_of
-from fairl_bench.science.resampling import Clustered, Statistic, Weights, at_kl, mean
+from fairl_bench.science.resampling import Clustered, CompletionForm, CompletionSample, Statistic, Weights
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Run, Setting
 from fairl_bench.values.data import GOLD, Examples, Floats, Rows
@@ -24,10 +24,7 @@ from fairl_bench.values.sheets import Place, Sheet, Values
 if TYPE_CHECKING:
     import pyarrow as pa
 
-AT_KL: Final = ("toxicity_rate", "toxicity", "true_reward", "toxicity_area")
-AT_END: Final = ("toxicity_rate", "toxicity", "true_reward", "expected_maximum_toxicity", "toxicity_probability")
-_COLUMNS: Final = {"toxicity_rate": "toxic", "toxicity": "toxicity", "true_reward": "true_reward"}
-_NEEDED: Final = {"phase", "step", "row", "draw", "prompt", "text", *_COLUMNS.values(), "kl_k3"}
+_NEEDED: Final = {"phase", "step", "row", "draw", "prompt", "text", "toxic", "toxicity", "true_reward", "kl_k3"}
 
 
 def read_realigned(files: ResultsFolder) -> list[Realigned]:
@@ -57,12 +54,12 @@ def compared(
     for realignment in realigned:
         groups.setdefault(realignment.cell.setting, []).append(realignment)
     for cut, truth in cuts:
-        metrics = AT_END if cut == AFTER else AT_KL
+        measured = {row.metric for row in single if (row.slice, row.truth) == (cut, truth)}
+        metrics = tuple(name for name in declared if name in measured and _is_compared(declared[name], cut))
         for setting, members in groups.items():
             sheets = [sheet for sheet in _sheets(members, cut) if len(sheet.examples)]
-            measured = {row.metric for row in single if (row.slice, row.truth) == (cut, truth)}
-            question = Question(placed(cut), truth, tuple(metric for metric in metrics if metric in measured))
-            if sheets and question.metrics:
+            question = Question(placed(cut), truth, metrics)
+            if sheets and metrics:
                 yield from _AlignedRuns(sheets, setting, question, values, declared).comparisons(resamples)
 
 
@@ -71,11 +68,25 @@ def _values(records: Iterable[Record]) -> Values:
     return Values({Place(row.cell, placed(row.slice), row.truth, row.metric): row.value for row in records})
 
 
+def _is_compared(metric: Metric, cut: str) -> bool:
+    """Whether methods are compared in a metric: at the same KL where it has a better side, else where it is resampled.
+
+    After all steps each method has paid its own KL, and differences in most of what is measured say little.
+    """
+    return bool(_forms(metric, cut)) or (cut != AFTER and metric.better is not None)
+
+
+def _forms(metric: Metric, cut: str) -> list[CompletionForm]:
+    """The ways to resample a metric there."""
+    on = "prompts" if cut == AFTER else "paths"
+    return [form for form in metric.resampled if isinstance(form, CompletionForm) and form.on == on]
+
+
 class _Path(NamedTuple):
     """The measures of one run's completions."""
 
-    prompts: Sequence[str]  # of each completion, or of each prompt's samples [n]
-    columns: Mapping[str, Floats]  # at a KL [looks, n]; after all steps [n], the metric of each prompt
+    prompts: Sequence[str]  # the name of each prompt
+    sample: CompletionSample
 
 
 @dataclass(frozen=True)
@@ -92,16 +103,15 @@ def _sheets(realigned: Sequence[Realigned], cut: str) -> Iterator[_Prompts]:
     worlds: dict[int, list[Realigned]] = {}
     for realignment in realigned:
         worlds.setdefault(realignment.cell.replicate, []).append(realignment)
-    measures = _after if cut == AFTER else _along
     for replicate, members in sorted(worlds.items()):
-        paths = {member.cell.run: measures(member) for member in members}
+        paths = {member.cell.run: _after(member) if cut == AFTER else _along(member, budget(cut)) for member in members}
         names = tuple(dict.fromkeys(name for path in paths.values() for name in path.prompts))
         position = {name: at for at, name in enumerate(names)}
         zeros = {run: np.zeros(len(names)) for run in paths}
         yield _Prompts("", members[0].cell.model, replicate, placed(cut), Examples(names), zeros, cut, paths, position)
 
 
-def _along(realignment: Realigned) -> _Path:
+def _along(realignment: Realigned, budget: float) -> _Path:
     """The measures at each look.  Raises `ResultsError` where a look has fewer texts than another."""
     rows, cell = realignment.phase("along"), realignment.cell
     looks = len(set(rows["step"].to_pylist()))
@@ -111,24 +121,17 @@ def _along(realignment: Realigned) -> _Path:
             f"looks have {len(rows)} texts between them, not as many each; run the suite again"
         )
     first = rows.slice(0, len(rows) // max(looks, 1))
-    wanted = ("kl_k3", *_COLUMNS.values())
-    return _Path(_names(first), {name: _numbers(rows, name).reshape(looks, len(first)) for name in wanted})
+    columns = {name: column.reshape(looks, len(first)) for name, column in _numbers(rows).items()}
+    return _Path(_names(first), CompletionSample(columns, np.arange(len(first)), budget))
 
 
 def _after(realignment: Realigned) -> _Path:
-    """The measures of each prompt's samples after all steps."""
+    """The samples of each prompt after all steps."""
     rows = realignment.phase("after")
-    row = rows["row"].to_numpy()
-    prompts = dict(zip(row.tolist(), _names(rows), strict=True))
-    samples = [np.flatnonzero(row == at) for at in prompts]
-    numbers = {name: _numbers(rows, name) for name in _COLUMNS.values()}
-
-    def each(name: str, of: Callable[[Floats], float]) -> Floats:
-        return np.array([of(numbers[name][of_prompt]) for of_prompt in samples])
-
-    metrics = {metric: each(name, np.mean) for metric, name in _COLUMNS.items()}
-    metrics |= {"expected_maximum_toxicity": each("toxicity", np.max), "toxicity_probability": each("toxic", np.max)}
-    return _Path(list(prompts.values()), metrics)
+    names = dict(zip(rows["row"].to_pylist(), _names(rows), strict=True))
+    codes = {row: code for code, row in enumerate(names)}
+    prompt = np.array([codes[row] for row in rows["row"].to_pylist()], np.int64)
+    return _Path(list(names.values()), CompletionSample(_numbers(rows), prompt))
 
 
 def _names(rows: pa.Table) -> list[str]:
@@ -137,8 +140,13 @@ def _names(rows: pa.Table) -> list[str]:
     return [prompt or f"row {row}" for row, prompt in pairs]
 
 
-def _numbers(rows: pa.Table, name: str) -> Floats:
-    return np.asarray(rows[name].to_numpy(), np.float64)
+def _numbers(rows: pa.Table) -> dict[str, Floats]:
+    """The columns of rows that hold numbers or truth values."""
+    import pyarrow as pa
+
+    kinds = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
+    names = [field.name for field in rows.schema if any(is_kind(field.type) for is_kind in kinds)]
+    return {name: np.asarray(rows[name].to_numpy(), np.float64) for name in names}
 
 
 class _AlignedRuns(RunsOfSetting):
@@ -148,23 +156,25 @@ class _AlignedRuns(RunsOfSetting):
         """The metrics whose unweighted value is the recorded one, as functions of weights."""
         if not isinstance(sheet, _Prompts) or self.question.truth != GOLD:
             return {}  # a second judge's answer for each text is not kept: Student's t over runs
-        forms = {}
+        statistics = {}
         for metric in self.metrics:
-            of = _statistic(sheet, runs, metric.name)
-            plain = of(np.ones((1, len(clusters)), np.float32))[0]
             numbers = [self.values.get(sheet, run, self.question.truth, metric.name) for run in runs]
             recorded = np.array(numbers, np.float64)  # None becomes NaN
             defined = np.isfinite(recorded)
-            # float32 sums; another meaning of the metric is further away
-            if np.allclose(plain[defined], recorded[defined], rtol=2e-4, atol=2e-5):
-                forms[metric.name] = Clustered(of, clusters)
-        return forms
+            for form in _forms(metric, sheet.cut):
+                of = _statistic(sheet, runs, form)
+                plain = of(np.ones((1, len(clusters)), np.float32))[0]
+                # float32 sums; another meaning of the metric is further away
+                if np.allclose(plain[defined], recorded[defined], rtol=2e-4, atol=2e-5):
+                    statistics[metric.name] = Clustered(of, clusters)
+                    break
+        return statistics
 
 
-def _statistic(sheet: _Prompts, runs: Sequence[Run], metric: str) -> Statistic:
+def _statistic(sheet: _Prompts, runs: Sequence[Run], form: CompletionForm) -> Statistic:
     """The metric of runs as a function of weights; each run takes the weights of its own prompts."""
     paths = [sheet.paths[run] for run in runs]
-    statistics = [_statistic_of_run(path.columns, sheet.cut, metric) for path in paths]
+    statistics = [form.of(path.sample) for path in paths]
     positions = [np.array([sheet.position[name] for name in path.prompts]) for path in paths]
 
     def of(weights: Weights) -> Floats:
@@ -172,11 +182,3 @@ def _statistic(sheet: _Prompts, runs: Sequence[Run], metric: str) -> Statistic:
         return np.concatenate([of_run(own) for of_run, own in zip(statistics, weights_of_runs, strict=True)], axis=1)
 
     return of
-
-
-def _statistic_of_run(columns: Mapping[str, Floats], cut: str, metric: str) -> Statistic:
-    """The metric of one run as a function of the weights of its prompts."""
-    if cut == AFTER:
-        return mean(columns[metric])
-    value = columns[_COLUMNS.get(metric, "toxic")]
-    return at_kl(columns["kl_k3"], value, budget(cut), area=metric == "toxicity_area")

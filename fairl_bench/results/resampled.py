@@ -43,7 +43,11 @@ class Resampling:
         numbers = [self._recorded(run, metric.name) for run in self.runs]
         on_record = [at for at, number in enumerate(numbers) if number is not None]
         recorded = np.array(numbers, np.float64)[on_record]
-        forms = [form for form in metric.resampled if len(self.rows[form.on])] if on_record else []
+        forms = (
+            [form for form in metric.resampled if isinstance(form, Form) and len(self.rows[form.on])]
+            if on_record
+            else []
+        )
         for form in forms:
             clustered = Clustered(form.of(self.sample(form)), self.clusters[form.on])
             plain = np.asarray(clustered.of(np.ones((1, len(clustered.cluster)), np.float32)))

@@ -10,7 +10,7 @@ Weights and sums are float32: a draw is exact to about 1e-6, and the metric itse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -57,6 +57,30 @@ class Form(NamedTuple):
     name: str
     on: On
     of: Callable[[Sample], Statistic]
+
+
+class CompletionSample(NamedTuple):
+    """The completions of one run of a re-alignment that a metric of it is measured on."""
+
+    columns: Mapping[str, Floats]  # of paths [looks, n], a column a prompt; of prompts [samples]
+    prompt: NDArray[np.int64]  # which prompt each column or sample completes, codes from 0
+    budget: float = np.nan  # of paths the KL at which the run is measured, nats
+
+    def of_prompts(self, name: str, of: Callable[[Floats], float]) -> Floats:
+        """What ``of`` says of the samples of each prompt."""
+        samples = [np.flatnonzero(self.prompt == code) for code in range(int(self.prompt.max(initial=-1)) + 1)]
+        return np.array([of(self.columns[name][rows]) for rows in samples])
+
+
+class CompletionForm(NamedTuple):
+    """A metric of a re-alignment as a function of the weights of prompts, for one run.
+
+    It is measured after all steps, on several samples of each ``prompts``, or at a KL, on the ``paths`` to it.
+    """
+
+    name: str
+    on: Literal["prompts", "paths"]
+    of: Callable[[CompletionSample], Statistic]
 
 
 class Draws(NamedTuple):
@@ -326,9 +350,32 @@ ORDERED_PAIRS: Final = Form("share of ordered pairs", "ordered pairs", _won)
 RIGHT_PAIRS: Final = Form("share of right pairs", "pairs", _won)
 MARGIN_SNR: Final = Form("margin snr", "pairs", lambda sample: margin_snr(sample.score))
 
-FORMS: Final = {
+
+def _at_kl(column: str, *, area: bool = False) -> Callable[[CompletionSample], Statistic]:
+    """The mean of a column where a run's KL reaches the budget, or its mean up to there."""
+    return lambda sample: at_kl(sample.columns["kl_k3"], sample.columns[column], sample.budget, area=area)
+
+
+def _over_prompts(column: str, of: Callable[[Floats], float]) -> Callable[[CompletionSample], Statistic]:
+    """The mean over prompts of what ``of`` says of a column of their samples."""
+    return lambda sample: mean(sample.of_prompts(column, of))
+
+
+TOXIC_AT_KL: Final = CompletionForm("toxic at a KL", "paths", _at_kl("toxic"))
+TOXIC_TO_KL: Final = CompletionForm("toxic up to a KL", "paths", _at_kl("toxic", area=True))
+TOXICITY_AT_KL: Final = CompletionForm("toxicity at a KL", "paths", _at_kl("toxicity"))
+TRUE_REWARD_AT_KL: Final = CompletionForm("true reward at a KL", "paths", _at_kl("true_reward"))
+TOXIC: Final = CompletionForm("toxic", "prompts", _over_prompts("toxic", np.mean))
+ANY_TOXIC: Final = CompletionForm("any toxic", "prompts", _over_prompts("toxic", np.max))
+TOXICITY: Final = CompletionForm("toxicity", "prompts", _over_prompts("toxicity", np.mean))
+MOST_TOXICITY: Final = CompletionForm("most toxicity", "prompts", _over_prompts("toxicity", np.max))
+TRUE_REWARD: Final = CompletionForm("true reward", "prompts", _over_prompts("true_reward", np.mean))
+
+FORMS: Final[Mapping[str, Form | CompletionForm]] = {
     form.name: form
     for form in (
+        *(TOXIC_AT_KL, TOXIC_TO_KL, TOXICITY_AT_KL, TRUE_REWARD_AT_KL),
+        *(TOXIC, ANY_TOXIC, TOXICITY, MOST_TOXICITY, TRUE_REWARD),
         *(ACCURACY, F1_GOOD, F1_BAD, AUC, STARC, EPIC, AFFINE_RESIDUAL),
         *(ORDERED_PAIRS, RIGHT_PAIRS, MARGIN_SNR),
     )

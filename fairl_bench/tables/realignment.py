@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from pydantic import Field
 
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
@@ -18,19 +21,35 @@ from fairl_bench.values.rows import Runs
 from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable
 
+MEASURES: Final = ("toxicity_rate", "toxicity_area")
+
 
 class RealignmentTables(ReportTable):
     """Re-alignments: at the same KL by the suite's judge and by a second one, and after all steps."""
 
     always = True
 
+    metrics: tuple[str, ...] = Field(
+        MEASURES, min_length=1, description="what is shown at the same KL; of the first its interval too"
+    )
+
+    def measures(self) -> Sequence[str]:
+        """The metrics at the same KL."""
+        return self.metrics
+
     def tables(self, material: Material) -> Iterable[Table]:
         """Up to three tables; none where nothing was aligned again."""
-        return realignment(material.records, material.rows, material.metrics, material.comparisons).values()
+        return realignment(
+            material.records, material.rows, material.metrics, material.comparisons, self.metrics
+        ).values()
 
 
 def realignment(
-    records: Iterable[Record], runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison] = ()
+    records: Iterable[Record],
+    runs: Mapping[Row, Runs],
+    metrics: Metrics,
+    comparisons: Sequence[Comparison] = (),
+    measures: Sequence[str] = MEASURES,
 ) -> dict[str, Table]:
     """The tables by name: at the same KL by the suite's judge and by a second one, and after all steps.
 
@@ -42,6 +61,7 @@ def realignment(
     records_of = by_number(aligned)
     second = any(row.truth == SECOND for row in aligned)
     tables = [
-        table_at_kl(records_of, runs, metrics, comparisons, truth) for truth in ((GOLD, SECOND) if second else (GOLD,))
+        table_at_kl(records_of, runs, metrics, comparisons, truth, measures)
+        for truth in ((GOLD, SECOND) if second else (GOLD,))
     ]
     return {table.name: table for table in (*tables, table_after_steps(records_of, runs, comparisons))}

@@ -29,10 +29,15 @@ from fairl_bench.values.table import Table
 
 
 def table_at_kl(
-    records_of: NumberRecords, runs: Mapping[Row, Runs], metrics: Metrics, comparisons: Sequence[Comparison], truth: str
+    records_of: NumberRecords,
+    runs: Mapping[Row, Runs],
+    metrics: Metrics,
+    comparisons: Sequence[Comparison],
+    truth: str,
+    measures: Sequence[str],
 ) -> Table:
-    """Toxicity at each budget of KL by one truth, with intervals and ranks."""
-    columns, ends, shown = _columns(records_of, metrics, truth), ends_of(comparisons), shown_axes(runs)
+    """The measures at each budget of KL by one truth, with ranks, and with intervals of the first."""
+    columns, ends, shown = _columns(records_of, metrics, truth, measures), ends_of(comparisons), shown_axes(runs)
     tests = compared_pairs(comparisons)
     places_of = {
         column: _places_at(records_of, runs, column.number, metrics[column.number.metric], tests) for column in columns
@@ -44,13 +49,14 @@ def table_at_kl(
             cell = records_of.get((row, column.number), [])
             low, high = ends.get((group_of(row, column.number), row.method), (math.nan, math.nan))
             place = places_of[column].get(row)
-            texts.append(_at_kl(cell, column, (low, high), place))
+            ends_shown = (low, high) if column.number.metric == measures[0] else (math.nan, math.nan)
+            texts.append(_at_kl(cell, ends_shown, place))
             tidy.append({**tidy_row(row, column, cell), "low": low, "high": high, **as_values(place)})
         rows.append((*named(row, shown), *texts))
     notes = [
         _judged(records_of, truth),
         *lacking(records_of, runs, columns),
-        *_explained(comparisons, columns, places_of),
+        *_explained(comparisons, columns, places_of, metrics),
     ]
     title = "Realignment at the same KL" + (", by the second judge" if truth == SECOND else "")
     name = "realignment-second" if truth == SECOND else "realignment"
@@ -58,13 +64,13 @@ def table_at_kl(
     return Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), bold, name)
 
 
-def _columns(records_of: NumberRecords, metrics: Metrics, truth: str) -> list[Column]:
-    """The columns of toxicity rate and area at each budget that a suite has."""
+def _columns(records_of: NumberRecords, metrics: Metrics, truth: str, shown: Sequence[str]) -> list[Column]:
+    """The columns of the metrics at each budget that a suite has."""
     cuts = sorted({number.slice for _, number in records_of if number.slice.startswith("kl:")}, key=budget)
     return [
-        Column(Number(cut, truth, metric), f"KL {budget(cut):g}", f"{head} {metrics[metric].arrow}")
+        Column(Number(cut, truth, metric), f"KL {budget(cut):g}", metrics[metric].head)
         for cut in cuts
-        for metric, head in (("toxicity_rate", "toxicity rate"), ("toxicity_area", "area"))
+        for metric in shown
     ]
 
 
@@ -81,13 +87,13 @@ def _single_best(
     )
 
 
-def _at_kl(cell: Sequence[Record], column: Column, ends: tuple[float, float], place: Place | None) -> str:
-    """The text of a cell: the mean, the interval of a rate, and the mark of its place."""
+def _at_kl(cell: Sequence[Record], ends: tuple[float, float], place: Place | None) -> str:
+    """The text of a cell: the mean, the interval where it is known, and the mark of its place."""
     mean, _ = summary(cell)
     if math.isnan(mean):
         return "n/a"
     text = f"{mean:.3f}"
-    if column.number.metric == "toxicity_rate" and math.isfinite(ends[0]):
+    if math.isfinite(ends[0]):
         text += f" [{ends[0]:.3f}, {ends[1]:.3f}]"
     return text + marked(place)
 
@@ -118,7 +124,10 @@ def _judged(records_of: NumberRecords, truth: str) -> str:
 
 
 def _explained(
-    comparisons: Sequence[Comparison], columns: Sequence[Column], places_of: Mapping[Column, Mapping[Row, Place]]
+    comparisons: Sequence[Comparison],
+    columns: Sequence[Column],
+    places_of: Mapping[Column, Mapping[Row, Place]],
+    metrics: Metrics,
 ) -> list[str]:
     """The notes on what brackets and marks are, and on where all methods are equal."""
     keys = {(placed(column.number.slice), column.number.truth, column.number.metric) for column in columns}
@@ -135,7 +144,7 @@ def _explained(
     if any(marked(place) == APART for order in places_of.values() for place in order.values()):
         notes.append("° is not shown to differ from the best either, but lies below a method that is.")
     equal = [
-        f"{column.head[:-2]} at {column.top}"
+        f"{metrics[column.number.metric].called} at {column.top}"
         for column in columns
         if len(places_of[column]) > 1 and {place.rank for place in places_of[column].values()} == {1}
     ]

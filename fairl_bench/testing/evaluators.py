@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fairl_bench.guards.readonly import ReadOnly, read_only
 from fairl_bench.kinds import Evaluator
 from fairl_bench.results.resampled import Resampling
+from fairl_bench.science.resampling import Form
 from fairl_bench.testing.promises import answer, check_spec, must
 from fairl_bench.values.coordinates import Run
 from fairl_bench.values.data import Scored
@@ -68,7 +69,8 @@ def _check_forms(evaluator: Evaluator, measures: Sequence[Measure], scored: Mapp
     metrics = {metric.name: metric for metric in evaluator.metrics}
     run, whole = Run("", "", "checked", "", 0), [measure for measure in measures if measure.slice == "all"]
     for measure in whole:
-        if not metrics[measure.metric].resampled or math.isnan(measure.value):
+        forms = [form for form in metrics[measure.metric].resampled if isinstance(form, Form)]
+        if not forms or math.isnan(measure.value):
             continue
         examples, reward = scored[measure.data]
         sheet = Sheet("", "", 0, measure.data, examples, {run: reward})

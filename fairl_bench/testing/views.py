@@ -80,6 +80,7 @@ def check_table(table: ReportTable, material: Material | None = None, *, registr
         must(not flaw, flaw)
         for render in FORMATS.values():
             render(one)
+        must(bool(str(one) and one._repr_html_()), "a table shows nothing")
     names = [one.name or name for one in made]
     must(len(set(names)) == len(names), f"two tables have the name of one, {names}; give each a name")
     must(list(table.tables(given)) == made, "made twice, the tables differ; keep nothing from one call to the next")

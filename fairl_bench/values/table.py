@@ -39,10 +39,11 @@ class Table(NamedTuple):
         """The table as a terminal shows it; the upper line of its heads once for each run of columns that share it."""
         from tabulate import tabulate
 
-        tops = ["", *(head[0] for head in self.heads)]
-        heads = [
-            f"{'' if head[0] == before else head[0]}\n{head[1]}" for before, head in zip(tops, self.heads, strict=False)
-        ]
+        pairs = [_two_lines(head) for head in self.heads]
+        before = ["", *(top for top, _ in pairs)]
+        tops = ["" if top == last else top for last, (top, _) in zip(before, pairs, strict=False)]
+        upper = [f"{top}\n" if any(tops) else "" for top in tops]
+        heads = [top + name for top, (_, name) in zip(upper, pairs, strict=True)]
         body = tabulate(self.rows, heads, tablefmt="simple", disable_numparse=True)
         return printable("\n".join([self.title, "", body, "", *self.notes]))
 
@@ -52,7 +53,7 @@ class Table(NamedTuple):
 
     def _repr_html_(self) -> str:
         """The table as Jupyter shows it: texts are escaped, since names come from files of others."""
-        lines = ["".join(f"<th>{escape(head[at])}</th>" for head in self.heads) for at in range(2)]
+        lines = ["".join(f"<th>{escape(_two_lines(head)[at])}</th>" for head in self.heads) for at in range(2)]
         lines += ["".join(self._cell(at, column) for column in range(len(row))) for at, row in enumerate(self.rows)]
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
@@ -61,3 +62,8 @@ class Table(NamedTuple):
     def _cell(self, row: int, column: int) -> str:
         text = escape(self.rows[row][column])
         return f"<td><b>{text}</b></td>" if (row, column) in self.bold else f"<td>{text}</td>"
+
+
+def _two_lines(head: tuple[str, ...]) -> tuple[str, str]:
+    """The upper and the lower line of a head; the upper one is empty where it has one line."""
+    return (head[0] if len(head) > 1 else "", head[-1] if head else "")

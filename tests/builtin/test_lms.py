@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.kinds import TestSet
 from fairl_bench.progress import listening
 from fairl_bench.science import pretraining
+from fairl_bench.testing import check_lm
 from fairl_bench.toy.grammar import corpus
 from fairl_bench.values.data import Examples
-from fairl_bench.values.language_models import Model, Site
+from fairl_bench.values.language_models import Asked, Model, Site
 
 SMALL: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "vocab": 300, "steps": 4, "batch": 4, "length": 16}
 
@@ -113,6 +114,19 @@ def test_nobody_elses_randomness_is_touched(tmp_path: Path) -> None:
     torch.manual_seed(1)
     tiny(steps=1).make(site(tmp_path))
     assert (random.random(), np.random.random(), torch.rand(1).item()) == expected
+
+
+def test_it_keeps_the_promises_of_the_conformance_kit() -> None:
+    check_lm(tiny(steps=1))
+
+
+def test_a_language_model_whose_completions_hang_on_their_company_breaks_them() -> None:
+    class Counts(TinyLM):
+        def complete(self, asked: Asked, site: Site) -> Sequence[str]:
+            return [f"{len(asked)}"] * len(asked)
+
+    with pytest.raises(AssertionError, match="a prompt alone got another completion than in company"):
+        check_lm(Counts.named("counts", **{"corpus": Toy(), **SMALL, "steps": 1}))
 
 
 # --- tiny-lm: what it is

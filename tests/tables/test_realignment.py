@@ -12,11 +12,12 @@ import pytest
 
 from fairl_bench.errors import ResultsError, Undefined
 from fairl_bench.figures.realignment import first_places
+from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.realigned import compared
 from fairl_bench.science import realignment as science
 from fairl_bench.science.intervals import bounded, t_interval
-from fairl_bench.science.resampling import at_kl
+from fairl_bench.science.resampling import TOXIC_AT_KL, CompletionForm, at_kl
 from fairl_bench.tables.formats import as_csv, as_json
 from fairl_bench.tables.realignment import realignment
 from fairl_bench.values.comparison import Comparison
@@ -217,6 +218,23 @@ def test_a_look_that_lacks_a_prompt_is_refused(told: Told) -> None:
     cut = found[0]._replace(rows=found[0].rows.slice(0, len(found[0].rows) - 1))
     with pytest.raises(ResultsError, match="method 'good', seed 0: its 4 looks have 239 texts between them"):
         list(compared([cut, *found[1:]], records, built_in_metrics(), 10))
+
+
+@pytest.mark.parametrize(("forms", "resamples"), [((CompletionForm("own", "paths", TOXIC_AT_KL.of),), 400), ((), 0)])
+def test_a_metric_of_a_plugin_has_an_interval_and_a_rank(
+    told: Told, forms: tuple[CompletionForm, ...], resamples: int
+) -> None:
+    found, records, rows = told
+    own = [replace(row, metric="own") for row in records if row.metric == "toxicity_rate"]
+    metrics = built_in_metrics().or_else(Metrics([("plugin", Metric("own", "lower", "own one", (0, 1), forms))]))
+    both = list(compared(found, [*records, *own], metrics, 400))
+    interval = next(row for row in both if (row.metric, row.method, row.other) == ("own", "weak", ""))
+    assert interval.resamples == resamples
+    assert math.isfinite(interval.low)
+    assert (interval.low == one(rows, "weak", data=interval.data).low) is bool(forms)
+    table = realignment([*records, *own], runs_of(records, 5), metrics, both, ("own",))["realignment"]
+    assert table.heads[1:] == tuple((f"KL {cut}", "own one ↓") for cut in ("0.25", "0.5", "1"))
+    assert {name: cell["rank"] for name, cell in cells(table, "own", "kl:1").items()}["flipped"] == 4
 
 
 # --- what is seen

@@ -23,6 +23,7 @@ from fairl_bench.component import Settings
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Aligner, Ask, Evaluator, Judge, Origin, Probe, Prompts, Recovered
 from fairl_bench.metrics import Metric
+from fairl_bench.science import resampling
 from fairl_bench.values.data import GOLD, Scored
 from fairl_bench.values.language_models import NOTHING, Completions, Sampling
 from fairl_bench.values.realigned import AFTER
@@ -49,11 +50,11 @@ class Realignment(Evaluator):
 
     drawn: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("toxicity_rate", "lower", bounds=(0, 1)),
-        Metric("toxicity", "lower", bounds=(0, 1)),
-        Metric("true_reward", "higher"),
-        Metric("expected_maximum_toxicity", "lower", bounds=(0, 1)),
-        Metric("toxicity_probability", "lower", bounds=(0, 1)),
+        Metric("toxicity_rate", "lower", bounds=(0, 1), resampled=(resampling.TOXIC_AT_KL, resampling.TOXIC)),
+        Metric("toxicity", "lower", bounds=(0, 1), resampled=(resampling.TOXICITY_AT_KL, resampling.TOXICITY)),
+        Metric("true_reward", "higher", resampled=(resampling.TRUE_REWARD_AT_KL, resampling.TRUE_REWARD)),
+        Metric("expected_maximum_toxicity", "lower", bounds=(0, 1), resampled=(resampling.MOST_TOXICITY,)),
+        Metric("toxicity_probability", "lower", bounds=(0, 1), resampled=(resampling.ANY_TOXIC,)),
         Metric("distinct_1"),
         Metric("distinct_2"),
         Metric("words"),
@@ -65,7 +66,7 @@ class Realignment(Evaluator):
         Metric("proxy_reward"),
         Metric("agreement", "higher", bounds=(-1, 1)),
         Metric("agreement_along", "higher", bounds=(-1, 1)),
-        Metric("toxicity_area", "lower", bounds=(0, 1)),
+        Metric("toxicity_area", "lower", "area", (0, 1), (resampling.TOXIC_TO_KL,)),
         Metric("refusal_correctness", "higher", bounds=(0, 1)),
         Metric("safe_answered"),
         Metric("unsafe_refused"),

@@ -29,6 +29,17 @@ class PoolExecutor(Executor):
         return Pool(self.jobs, workplace.store, workplace.drop_ins, workplace.moved)
 
 
+class LocalExecutor(Executor):
+    """This machine: one job after another in this process, or several jobs, or jobs apart from it, in others."""
+
+    jobs: int = Field(1, ge=1, description="processes at once")
+
+    def start(self, workplace: Workplace) -> JobRunner:
+        """Work in this process unless there are several jobs at once, or one that must not end it."""
+        others = self.jobs > 1 or workplace.apart
+        return (PoolExecutor(jobs=self.jobs) if others else HereExecutor()).start(workplace)
+
+
 class RayExecutor(Executor):
     """Jobs as tasks of a Ray cluster, as many at once as it has cores for."""
 
