@@ -29,7 +29,7 @@ from fairl_bench.pipeline import run
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.classification import auc
 from fairl_bench.science.failure_stack import FailureStack
-from fairl_bench.science.runs import Comparisons
+from fairl_bench.science.runs import RowPairs
 from fairl_bench.science.selection import Choice, Selection
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.starc import starc
@@ -148,7 +148,7 @@ def _together(
     task = group[0][2]
     plans = {id(method): method.failure_plan() for _, method, _ in group}
     runs = [run_of(method, one, 0, plans[id(method)]) for _, method, one in group]
-    train, validation = (Comparisons(part.preferred, part.rejected) for part in (task.train, task.validation))
+    train, validation = (RowPairs(part.preferred, part.rejected) for part in (task.train, task.validation))
     told = [Trace([], {}, {}) for _ in runs]
     with torch.no_grad():
         data = Data.of(x, train, validation, task.train.gold)
@@ -168,7 +168,7 @@ def _together(
 
 
 def _note(
-    told: Trace, loss: float, weight: float, reward: Floats, validation: Comparisons, judged: Sequence[Judged]
+    told: Trace, loss: float, weight: float, reward: Floats, validation: RowPairs, judged: Sequence[Judged]
 ) -> None:
     """Add an epoch to a trace."""
     told.weight.append(weight)

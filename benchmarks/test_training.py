@@ -25,29 +25,29 @@ from torch.utils.data import DataLoader, TensorDataset
 from fairl_bench.kinds import Method
 from fairl_bench.science import heads
 from fairl_bench.science.fit import fit
-from fairl_bench.science.runs import Comparisons, Recipe, Run
+from fairl_bench.science.runs import Recipe, RowPairs, TrainingRun
 from fairl_bench.science.streams import stream
 from fairl_bench.suite.registry import Registry
 
 D, WIDTH, BATCH, SEEDS = 384, 64, 32, 5
 PAIRS = int(os.environ.get("FAIRL_BENCH_PAIRS", "20000"))
-NOTHING = Comparisons(np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOTHING = RowPairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
 LAMBDA = 10.0
 
 
 @pytest.fixture(scope="module")
-def work() -> tuple[np.ndarray, Comparisons]:
+def work() -> tuple[np.ndarray, RowPairs]:
     """The work of all tests here."""
     return made()
 
 
-def made() -> tuple[np.ndarray, Comparisons]:
+def made() -> tuple[np.ndarray, RowPairs]:
     """Unit vectors of 2 n texts, and n pairs of them."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(2 * PAIRS, D)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     order = rng.permutation(2 * PAIRS)
-    return vectors, Comparisons(order[:PAIRS], order[PAIRS:])
+    return vectors, RowPairs(order[:PAIRS], order[PAIRS:])
 
 
 def methods() -> dict[str, Method]:
@@ -62,7 +62,7 @@ def methods() -> dict[str, Method]:
     return {name: registry.build(Method, spec) for name, spec in specs.items()}
 
 
-def ours(vectors: np.ndarray, pairs: Comparisons, names: list[str], slot: int = 0, slots: int = 1) -> dict[str, float]:
+def ours(vectors: np.ndarray, pairs: RowPairs, names: list[str], slot: int = 0, slots: int = 1) -> dict[str, float]:
     """One epoch of these methods by all seeds, as `PairwiseMethod.fit_many` does it; each first run's mean loss.
 
     Of each stack a ``slot`` takes every ``slots``-th run, as the processes of ``--jobs`` do.
@@ -73,7 +73,7 @@ def ours(vectors: np.ndarray, pairs: Comparisons, names: list[str], slot: int = 
     for form in (False, True):
         stack = [name for name in names if name.startswith("fa-") == form]
         plans = {name: found[name].failure_plan() for name in stack}
-        runs = [Run(name, found[name].loss, 0, s, failures=plans[name]) for name in stack for s in range(SEEDS)]
+        runs = [TrainingRun(name, found[name].loss, 0, s, failures=plans[name]) for name in stack for s in range(SEEDS)]
         runs = runs[slot::slots]
         if runs:
             fitted = fit(runs, vectors, pairs, NOTHING, recipe)
@@ -184,7 +184,7 @@ def plain(data: TensorDataset, name: str, seed: int) -> float:
     return total / PAIRS
 
 
-def as_dataset(vectors: np.ndarray, pairs: Comparisons) -> TensorDataset:
+def as_dataset(vectors: np.ndarray, pairs: RowPairs) -> TensorDataset:
     x = torch.from_numpy(vectors)
     return TensorDataset(x[pairs.preferred], x[pairs.rejected], torch.arange(PAIRS))
 

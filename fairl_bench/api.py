@@ -36,7 +36,7 @@ def check(
 
     ``set`` changes values of the suite: ``{"head.width": 32}``.
     """
-    from fairl_bench.preview.checked import check as check_study
+    from fairl_bench.preview.checked import check_study
     from fairl_bench.store.place import default_store, open_store
 
     study = read_suite(suite, set)

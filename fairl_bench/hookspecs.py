@@ -21,7 +21,7 @@ import pluggy
 from fairl_bench.component import Component
 
 if TYPE_CHECKING:
-    from fairl_bench.values.table import Table
+    from fairl_bench.material import Material
 
 hookspec = pluggy.HookspecMarker("fairl_bench")
 hookimpl = pluggy.HookimplMarker("fairl_bench")
@@ -135,8 +135,7 @@ class RunFinished:
 
     suite: str
     folder: Path
-    records: Path  # records.parquet; there unless the run was interrupted before anything could be read
-    tables: tuple[Table, ...]  # none where it was interrupted
+    results: Material | None  # its numbers, tables and account; None where it was interrupted
     stages: int  # in the plan
     done: int  # stages that this run did
     failed: int

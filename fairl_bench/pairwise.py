@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairl_bench.science.failures import FailurePlan
-    from fairl_bench.science.runs import Batch, Comparisons, Fitted, Recipe, Run
+    from fairl_bench.science.runs import Batch, Fitted, Recipe, RowPairs, TrainingRun
     from fairl_bench.science.selection import Selection
 
 
@@ -82,7 +82,7 @@ class PairwiseMethod(Method):
     def _fit_together(cls, runs: Sequence[tuple[Self, Task]]) -> list[Reward]:
         from fairl_bench.progress import report
         from fairl_bench.science.fit import fit
-        from fairl_bench.science.runs import Comparisons
+        from fairl_bench.science.runs import RowPairs
 
         method, task = runs[0]
         one_each = [(method, task, member) for method, task in _shared(runs) for member in range(method.members())]
@@ -91,7 +91,7 @@ class PairwiseMethod(Method):
             fit(
                 [run_of(method, task, member, plans[id(method)]) for method, task, member in one_each],
                 task.train.vectors,
-                Comparisons(task.train.preferred, task.train.rejected),
+                RowPairs(task.train.preferred, task.train.rejected),
                 _validation(task),
                 recipe_of(task, method.epochs(task.training)),
                 task.train.gold,
@@ -125,11 +125,11 @@ def _shared(runs: Sequence[tuple[M, Task]]) -> list[tuple[M, Task]]:
     return [(method, task) for method, (_, task) in zip(methods, runs, strict=True)]
 
 
-def run_of(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | None) -> Run:
+def run_of(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | None) -> TrainingRun:
     """One run of a stack: this member of the method's heads."""
-    from fairl_bench.science.runs import Run
+    from fairl_bench.science.runs import TrainingRun
 
-    return Run(
+    return TrainingRun(
         name=method.use or type(method).__name__,
         loss=method.loss,
         replicate=task.replicate,
@@ -140,12 +140,12 @@ def run_of(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | 
     )
 
 
-def _validation(task: Task) -> Comparisons:
+def _validation(task: Task) -> RowPairs:
     """The validation pairs; none where nothing is chosen by them."""
-    from fairl_bench.science.runs import Comparisons
+    from fairl_bench.science.runs import RowPairs
 
     read = slice(None) if task.training.stop else slice(0)
-    return Comparisons(task.validation.preferred[read], task.validation.rejected[read])
+    return RowPairs(task.validation.preferred[read], task.validation.rejected[read])
 
 
 def recipe_of(task: Task, epochs: int) -> Recipe:

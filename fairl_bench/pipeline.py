@@ -113,7 +113,7 @@ def run(
     with store.announce(study.suite.name, whole.stages), followers.until_finished(results_folder.write_warnings):
         followers.started()
         finished = work.answer(lambda: _runner(work, executor or LocalExecutor(jobs=jobs), isolate))
-        followers.tables = finished.tables
+        followers.results = finished.results
     return finished
 
 

@@ -29,6 +29,10 @@ class ConfidenceGap(Evaluator):
 
     metrics = (Metric("confidence_gap", better="higher", resampled=(Form("confidence gap", "pairs", weighted_gap),)),)
 
+    def truths(self):
+        """Return the truth that it is measured against."""
+        return frozenset({"preferred"})
+
     def evaluate(self, scored):
         """Return one number a data set."""
         for name in self.data:

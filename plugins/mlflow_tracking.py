@@ -34,9 +34,11 @@ def fairl_run_finished(run):
     status = "KILLED" if run.interruption else "FAILED"
     try:
         counts = {what: getattr(run, what) for what in ("stages", "done", "failed", "skipped", "damaged", "seconds")}
-        _log(client, name, "metrics", {f"run/{what}": count for what, count in counts.items()} | metrics(run.tables))
-        for tag, value in commit(run.folder).items():
-            client.set_tag(name, tag, value)
+        _log(client, name, "metrics", {f"run/{what}": count for what, count in counts.items()})
+        if run.results:
+            _log(client, name, "metrics", metrics(run.results.tables.values()))
+            for tag, value in commit(run.results.run.git).items():
+                client.set_tag(name, tag, value)
         if run.interruption:
             client.set_tag(name, "fairl_bench.interruption", run.interruption)
         else:  # what lies in the folder of one that was interrupted may be of the run before
@@ -89,10 +91,8 @@ def clean(name):
     return re.sub(r"[^\w\-. /]", "_", name)[:KEY]
 
 
-def commit(folder):
+def commit(git):
     """Return the code's commit and whether the tree differed from it, as tags; none outside a checkout."""
-    path = folder / "run.json"
-    git = json.loads(path.read_text(encoding="utf-8")).get("git") if path.exists() else None
     return {"mlflow.source.git.commit": git["commit"], "fairl_bench.dirty": str(git["dirty"]).lower()} if git else {}
 
 

@@ -63,8 +63,8 @@ def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
     (source,) = re.findall(r"```python\n(.*?)```", page, re.S)
     (tmp_path / "follow.py").write_text(source)
     (follower,) = Registry([tmp_path / "follow.py"], installed=False).followers("fairl_run_finished")
-    follower[1](run=RunFinished("a", tmp_path, tmp_path / "records.parquet", (), 3, 2, 1, 0, 0, 4.4))
-    assert capsys.readouterr().out == f"\aa: 2 done, 1 failed in 4 s; {tmp_path / 'records.parquet'}\n"
+    follower[1](run=RunFinished("a", tmp_path, None, 3, 2, 1, 0, 0, 4.4))
+    assert capsys.readouterr().out == f"\aa: 2 done, 1 failed in 4 s; {tmp_path}\n"
     assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
 
 

@@ -152,6 +152,17 @@ CASES = [
           "28: report.table1: metric 'acuracy' is unknown; did you mean 'accuracy' or 'pair_accuracy'?"),
     suite("unknown-metric-in-a-claim", "metric: auc", "metric: acu",
           "31: claims: metric 'acu' is unknown; did you mean 'auc'?"),
+    suite("truth-of-a-metric-in-the-report", "truth: gold", "truth: preferred",
+          "28: report.table1: metric 'auc' of 'pairs/test' is measured against 'gold', and the table asks for "
+          "'preferred'; write truth: {pairs: gold}"),
+    suite("truth-of-a-metric-in-a-claim", "data: shifted}", "data: pairs/test, truth: preferred}",
+          "31: claims: metric 'auc' of 'pairs/test' is measured against 'gold', and the claim asks for 'preferred'; "
+          "write truth: gold"),
+    suite("data-of-a-metric-in-the-report", "pairs/test, shifted], truth: gold, metrics: [auc]",
+          "pairs/test], metrics: [auc, starc]",
+          "28: report.table1: metric 'starc' is not measured of 'pairs/test', but of 'shifted'"),
+    suite("data-of-a-metric-in-a-claim", "metric: auc, data: shifted", "metric: starc, data: pairs/test",
+          "31: claims: metric 'starc' is not measured of 'pairs/test', but of 'shifted'"),
     suite("unknown-data", "data: [shifted]}\nslices", "data: [shited]}\nslices",
           "25: evaluate: data 'shited' is unknown; did you mean 'shifted'?"),
     suite("unknown-data-in-a-claim", "data: shifted}", "data: shited}",

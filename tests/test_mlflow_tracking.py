@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -156,13 +157,10 @@ def test_the_page_and_the_commit_are_kept_where_there_are_any(
     from fairl_bench import RunFinished, RunStarted
 
     git = {"commit": "c" * 40, "dirty": False}
-    told = json.loads((ran.folder / "run.json").read_text())
-    (ran.folder / "run.json").write_text(json.dumps(told | {"git": git}))
+    ran.results.run_facts = replace(ran.results.run, git=git)
     (ran.folder / "report.html").write_text("<html>")
     plugin.fairl_run_started(RunStarted("tiny", {"name": "tiny"}, ran.folder, 1, 2, 0))
-    plugin.fairl_run_finished(
-        RunFinished("tiny", ran.folder, ran.folder / "records.parquet", tuple(ran.tables), 2, 0, 0, 0, 0, 0.5)
-    )
+    plugin.fairl_run_finished(RunFinished("tiny", ran.folder, ran.results, 2, 0, 0, 0, 0, 0.5))
     (found,) = runs(mlflow)
     assert found.data.tags["mlflow.source.git.commit"] == "c" * 40
     assert found.data.tags["fairl_bench.dirty"] == "false"
@@ -178,7 +176,7 @@ def test_a_run_with_a_failure_is_failed_and_one_that_is_interrupted_killed(
     for failed, interruption in ((1, ""), (0, "KeyboardInterrupt")):
         plugin.fairl_run_started(RunStarted("tiny", {"name": "tiny"}, ran.folder, 1, 2, 0))
         counts = (2, 0, failed, 0, 0, 0.5)
-        plugin.fairl_run_finished(RunFinished("tiny", ran.folder, ran.folder / "r", (), *counts, interruption))
+        plugin.fairl_run_finished(RunFinished("tiny", ran.folder, None, *counts, interruption))
     killed, failed_one = runs(mlflow)
     assert (failed_one.info.status, killed.info.status) == ("FAILED", "KILLED")
     assert killed.data.tags["fairl_bench.interruption"] == "KeyboardInterrupt"

@@ -60,7 +60,7 @@ def fairl_judges(register: Register) -> None:
     register("combined", _HERE + "judges.combined:Combined")
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
     register("standardised", _HERE + "shared.standardised_judge:Standardised")
-    register("recovered", _HERE + "judges.recovered:Recovered")
+    register("recovered", _HERE + "judges.recovered:RecoveredJudge")
     register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell", role=RECOVERED_REWARD)
 
 

@@ -15,10 +15,10 @@ from fairl_bench.errors import DamagedArtefact, one_line
 from fairl_bench.executor import Job
 from fairl_bench.guards.isolation import isolated
 from fairl_bench.hookspecs import RunFinished, RunStarted, StageFinished
+from fairl_bench.material import Material
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study
 from fairl_bench.values.stage import Stage
-from fairl_bench.values.table import Table
 
 STARTED, STAGE, FINISHED = "fairl_run_started", "fairl_stage_finished", "fairl_run_finished"
 
@@ -33,7 +33,7 @@ class Followers:
         self.own, self.outcome = watcher, outcome
         self.of = {hook: study.registry.followers(hook) for hook in (STARTED, STAGE, FINISHED)}
         self.began: dict[str, float] = {}  # of each running job, by the key of its first stage
-        self.tables: Sequence[Table] = ()
+        self.results: Material | None = None  # until the run has ended
         self.start = time.perf_counter()
 
     def watcher(self) -> Watcher:
@@ -75,8 +75,7 @@ class Followers:
         return RunFinished(
             suite=self.suite.name,
             folder=self.folder,
-            records=self.folder / "records.parquet",
-            tables=tuple(self.tables),
+            results=self.results,
             stages=len(self.plan.stages),
             done=len(outcome.done),
             failed=len(outcome.failed),

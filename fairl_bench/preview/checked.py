@@ -60,7 +60,7 @@ class Checked:
             yield "nothing to compute"
 
 
-def check(study: Study, store: Store, name: str) -> Checked:
+def check_study(study: Study, store: Store, name: str) -> Checked:
     """Check a study under the name that is shown.  Raises `FairlError` where it cannot be run."""
     with isolated():
         remarks = check_parts(study)

@@ -237,14 +237,17 @@ def _effect(
     if claim.slice != "all":
         return _over_runs(claim, metric, than, setting, records)
     effect = effect_of(claim.better, than, metric, (claim.data, claim.truth), setting, comparisons)
-    return effect or _nothing(than, _lack(claim, than))
+    return effect or _nothing(than, _lack(claim, than, records))
 
 
-def _lack(claim: Claim, than: str) -> str:
-    """The note of a claim on which nothing is on record."""
+def _lack(claim: Claim, than: str, records: Sequence[Record]) -> str:
+    """The note of a claim on which nothing is on record, with the truths against which something is."""
     part = "" if claim.slice == "all" else f" in slice {claim.slice!r}"
     both = f"both {claim.better!r} and {than!r}"
-    return f"no {claim.metric} of {claim.data} against {claim.truth!r}{part} is on record for {both}"
+    place = (claim.data, claim.metric, claim.slice)
+    others = {row.truth for row in records if (row.data, row.metric, row.slice) == place} - {claim.truth}
+    known = f"; it is on record against {' and '.join(map(repr, sorted(others)))}" if others else ""
+    return f"no {claim.metric} of {claim.data} against {claim.truth!r}{part} is on record for {both}{known}"
 
 
 def _nothing(than: str, note: str) -> Effect:
@@ -266,7 +269,7 @@ def _over_runs(claim: Claim, metric: Metric, than: str, setting: Setting, record
     by_world = [[float(np.mean(world))] if several else world for world in worlds.values()]
     gains = [gain for world in by_world for gain in world]
     if not gains or any(map(math.isnan, gains)):
-        return _nothing(than, _lack(claim, than) if not gains else "the metric is undefined in a run")
+        return _nothing(than, _lack(claim, than, records) if not gains else "the metric is undefined in a run")
     n = min(row.n for row in (*better.values(), *comparator.values()))
     gain, count = float(np.mean(gains)), len(gains)
     if count < 2:

@@ -44,7 +44,7 @@ from fairl_bench.views import Report, ReportTable, changed, datasets_of, make_ta
 _TRIES, _WAIT = 20, 0.05  # so often may a run write into a folder while it is being read; seconds
 
 
-class Asked(NamedTuple):
+class ReportSettings(NamedTuple):
     """What a suite asks of its results."""
 
     name: str
@@ -64,7 +64,7 @@ class StudyResults(Material):
     def __init__(
         self,
         files: ResultsFolder,
-        asked: Asked,
+        asked: ReportSettings,
         records: Sequence[Record],
         run: RunFacts,
         kept: Statistics | None,
@@ -293,7 +293,7 @@ def read_results(path: Path, registry: Registry | None = None) -> StudyResults:
 
 def _read(files: ResultsFolder, registry: Registry) -> StudyResults:
     """What belongs together is read at once, so that all of it is of one run."""
-    asked = _read_asked(files, registry)
+    asked = _read_settings(files, registry)
     rows = record_file.rows(files.table(RECORDS), files.path / RECORDS)
     single, of_two = [row for row in rows if not row.other], [row for row in rows if row.other]
     kept = kept_statistics(files, signature_of(files, asked.report, single), of_two)
@@ -310,7 +310,7 @@ def _read_run(files: ResultsFolder) -> RunFacts:
         return RunFacts.read(content)
 
 
-def _read_asked(files: ResultsFolder, registry: Registry) -> Asked:
+def _read_settings(files: ResultsFolder, registry: Registry) -> ReportSettings:
     files.read(SUITE)
     content = load(files.path / SUITE, variables=False).content
     try:
@@ -319,4 +319,4 @@ def _read_asked(files: ResultsFolder, registry: Registry) -> Asked:
     except (ValidationError, TypeError, AttributeError) as error:
         what = "cannot be read; run the suite again, and it is written anew"
         raise ResultsError(f"{files.path / SUITE} {what}") from error
-    return Asked(str(content.get("name")), report, registry, claims, read_metrics(files))
+    return ReportSettings(str(content.get("name")), report, registry, claims, read_metrics(files))

@@ -42,7 +42,7 @@ from fairl_bench.results.folder import (
     TABLES,
     WORLDS,
 )
-from fairl_bench.results.results import Asked, StudyResults
+from fairl_bench.results.results import ReportSettings, StudyResults
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.results.run_facts import run_facts
 from fairl_bench.results.statistics import kept_statistics, signature_of
@@ -136,7 +136,7 @@ class RunFolder:
         self._mend()
         facts = self._tell(run_facts(self.suite, run, command, seconds))
         self.files.commit()
-        asked = Asked(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
+        asked = ReportSettings(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
         return StudyResults(self.files, asked, records, facts, kept)
 

@@ -15,7 +15,7 @@ from fairl_bench.errors import FairlError
 from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
-from fairl_bench.science.runs import Recipe, Run
+from fairl_bench.science.runs import Recipe, TrainingRun
 from fairl_bench.science.stack import (
     BLOCK,
     Data,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class FailureStack(Stack):
     """A stack of runs of one form: all with a second path or none, all with the same number of rounds."""
 
-    def __init__(self, runs: Sequence[Run], data: Data, recipe: Recipe) -> None:
+    def __init__(self, runs: Sequence[TrainingRun], data: Data, recipe: Recipe) -> None:
         super().__init__(runs, data, recipe)
         self.form = _plan(runs[0])
         self.second = self.path("initial/failures") if self.form.second_path else None
@@ -95,7 +95,7 @@ class FailureStack(Stack):
             )
         return float(weight), float(rate)
 
-    def _uniform(self, run: Run) -> NDArray[np.float32]:
+    def _uniform(self, run: TrainingRun) -> NDArray[np.float32]:
         rng = run.stream("failures", self.turn)
         return rng.random((2, self.data.train.shape[1]), np.float32)
 
@@ -233,6 +233,6 @@ class FailureStack(Stack):
         self.failing = None if self.failing is None else self.failing[keep]
 
 
-def _plan(run: Run) -> FailurePlan:
+def _plan(run: TrainingRun) -> FailurePlan:
     assert run.failures is not None
     return run.failures

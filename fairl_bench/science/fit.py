@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from fairl_bench.errors import FairlError
 from fairl_bench.science.failure_stack import FailureStack
-from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run
+from fairl_bench.science.runs import Fitted, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.stack import Data, Stack
 
 
 def fit(
-    runs: Sequence[Run],
+    runs: Sequence[TrainingRun],
     vectors: NDArray[np.float32],
-    train: Comparisons,
-    validation: Comparisons,
+    train: RowPairs,
+    validation: RowPairs,
     recipe: Recipe,
     gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, note: None,

@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 Weight = Callable[["Tensor", "Tensor", Batch], "Tensor"]
 
 
-class Run(NamedTuple):
+class TrainingRun(NamedTuple):
     """One run of a stack: the loss of a margin, and the numbers that seed its initial values and batches."""
 
     name: str
@@ -48,7 +48,7 @@ class Run(NamedTuple):
         return stream(purpose, *self.seeds(), *numbers)
 
 
-class Comparisons(NamedTuple):
+class RowPairs(NamedTuple):
     """Pairs of rows: pair ``i`` prefers row ``preferred[i]`` to row ``rejected[i]``."""
 
     preferred: NDArray[np.int64]  # [n]

@@ -18,7 +18,7 @@ from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.paths import Path
-from fairl_bench.science.runs import Batch, Comparisons, Fitted, Loss, Recipe, Run
+from fairl_bench.science.runs import Batch, Fitted, Loss, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.selection import Choice
 from fairl_bench.science.streams import stream
 
@@ -44,8 +44,8 @@ class Data(NamedTuple):
     def of(
         cls,
         vectors: NDArray[np.float32],
-        train: Comparisons,
-        validation: Comparisons,
+        train: RowPairs,
+        validation: RowPairs,
         gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None,
     ) -> Self:
         """Return the data as tensors; vectors are copied only where they must be."""
@@ -75,7 +75,7 @@ class HeldOut(NamedTuple):
 class Stack:
     """The active runs: their parameters, and each one's best epoch so far."""
 
-    def __init__(self, runs: Sequence[Run], data: Data, recipe: Recipe) -> None:
+    def __init__(self, runs: Sequence[TrainingRun], data: Data, recipe: Recipe) -> None:
         self.runs, self.data, self.recipe = runs, data, recipe
         # runs of one loss lie side by side, so that the loss is called once for all of them
         self.active = sorted(range(len(runs)), key=lambda i: _first_of_loss(runs, i))
@@ -170,7 +170,7 @@ class Stack:
                 weights[rows, :real] = checked_answer(weighed, margin[rows, :real], what)
         return slope * weights
 
-    def slope(self, margin: Tensor, loss_of: Callable[[Run], Loss]) -> tuple[Tensor, Tensor]:
+    def slope(self, margin: Tensor, loss_of: Callable[[TrainingRun], Loss]) -> tuple[Tensor, Tensor]:
         """Return each pair's loss and its derivative by the margin ``[active, B]``."""
         import torch
 
@@ -188,7 +188,7 @@ class Stack:
             raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
         return losses.to(margin.dtype)
 
-    def groups(self, key: Callable[[Run], object]) -> Iterator[tuple[slice, Run]]:
+    def groups(self, key: Callable[[TrainingRun], object]) -> Iterator[tuple[slice, TrainingRun]]:
         """Return the neighbours that share something: their rows among the active runs, and one of them."""
         start = 0
         for _, group in groupby(self.active, key=lambda i: key(self.runs[i])):
@@ -284,7 +284,7 @@ def reward_slopes(slope: Tensor) -> Tensor:
     return torch.cat([slope, -slope], 1)
 
 
-def _first_of_loss(runs: Sequence[Run], i: int) -> int:
+def _first_of_loss(runs: Sequence[TrainingRun], i: int) -> int:
     return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
 
 

@@ -120,7 +120,7 @@ def load_embeddings(folder: Path) -> Embeddings:
     return Embeddings(**mapped.load(folder / "embeddings.safetensors"))
 
 
-def save_reward(folder: Path, reward: Reward) -> None:
+def save_fitted_reward(folder: Path, reward: Reward) -> None:
     """``reward.safetensors`` and ``history.json``."""
     # not ascontiguousarray: it would turn a number into an array of one
     arrays = {name: np.array(array, np.float32, order="C") for name, array in reward.arrays.items()}
@@ -129,8 +129,8 @@ def save_reward(folder: Path, reward: Reward) -> None:
     (folder / "history.json").write_text(json.dumps({"history": history, "facts": hidden_in(dict(reward.facts))}))
 
 
-def load_reward(folder: Path) -> Reward:
-    """The reward of `save_reward`."""
+def load_fitted_reward(folder: Path) -> Reward:
+    """The reward of `save_fitted_reward`."""
     return Reward(load_file(folder / REWARD), **json.loads((folder / "history.json").read_text())).kept()
 
 

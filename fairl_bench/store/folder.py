@@ -36,8 +36,8 @@ from fairl_bench.guards.untrusted import is_digest, is_name, kind_of, read_file,
 from fairl_bench.progress import report
 from fairl_bench.store.disk import refusal
 from fairl_bench.store.locks import HELD, has_locks, is_free, lock_at, remove_free
-from fairl_bench.store.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, read_manifest
-from fairl_bench.store.running import Running, Runs
+from fairl_bench.store.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, parse_manifest
+from fairl_bench.store.running import RunAnnouncements, Running
 from fairl_bench.store.store import Size, Store
 
 AT_RISK = 0.5
@@ -58,7 +58,7 @@ class FolderStore(Store):
         except (OSError, ValueError) as error:  # a NUL in its name
             reason = error.strerror if isinstance(error, OSError) else error
             raise StoreError(f"the store {root} cannot be made: {reason}; name another with --store") from error
-        self.runs = Runs(root / "runs")
+        self.runs = RunAnnouncements(root / "runs")
 
     @property
     def has_locks(self) -> bool:
@@ -126,7 +126,7 @@ class FolderStore(Store):
             text = read_file(f"{self.path(key)}/{MANIFEST}", MOST_BYTES, follow=False)
         except OSError as error:
             raise DamagedArtefact(key, f"its manifest cannot be read: {error.strerror or error}") from error
-        return read_manifest(key, text)
+        return parse_manifest(key, text)
 
     def read(self, key: str) -> Path:
         """The folder of a finished artefact, every file checked against its checksum.  Raises `DamagedArtefact`."""
@@ -142,7 +142,7 @@ class FolderStore(Store):
     def _whole(self, key: str) -> dict[str, Any]:
         """The manifest of an artefact, all of whose files match it.  Raises `DamagedArtefact`."""
         manifest = self.manifest(key)
-        check(key, self.path(key), manifest["files"])
+        check_files(key, self.path(key), manifest["files"])
         return manifest
 
     def _seal(self, key: str, manifest: Mapping[str, Any]) -> None:
@@ -330,7 +330,7 @@ class FolderStore(Store):
         return self.runs.now()
 
 
-def check(key: str, folder: Path, files: Mapping[str, str]) -> None:
+def check_files(key: str, folder: Path, files: Mapping[str, str]) -> None:
     """Check every file against its checksum, and that the folder holds no other file.  Raises `DamagedArtefact`."""
     for name, expected in files.items():
         try:

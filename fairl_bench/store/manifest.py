@@ -48,7 +48,7 @@ def is_sealed(manifest: Mapping[str, Any]) -> bool:
     return _SEAL in manifest
 
 
-def read_manifest(key: str, text: bytes) -> dict[str, Any]:
+def parse_manifest(key: str, text: bytes) -> dict[str, Any]:
     """The content of a manifest, checked against its checksum and its key.  Raises `DamagedArtefact`."""
     body, mark, end = text.rpartition(_MARK)
     if mark and end != f'{_checksum(key, body)}"\n}}'.encode():

@@ -29,8 +29,8 @@ from fairl_bench.digests import digest
 from fairl_bench.errors import DamagedArtefact, StoreError
 from fairl_bench.guards.untrusted import is_digest, is_name
 from fairl_bench.store.bucket import Bucket
-from fairl_bench.store.folder import FolderStore, check
-from fairl_bench.store.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, read_manifest
+from fairl_bench.store.folder import FolderStore, check_files
+from fairl_bench.store.manifest import MANIFEST, MOST_BYTES, is_sealed, manifest_text, parse_manifest
 from fairl_bench.store.running import DOUBT, Running, announced, announcement
 from fairl_bench.store.store import Size, Store
 
@@ -137,7 +137,7 @@ class ObjectStore(Store):
             raise DamagedArtefact(key, "its manifest is gone")
         if len(text) > MOST_BYTES:
             raise DamagedArtefact(key, f"its manifest holds more than {MOST_BYTES:,} bytes")
-        manifest = read_manifest(key, text)
+        manifest = parse_manifest(key, text)
         if "place" not in manifest:
             raise DamagedArtefact(key, "its manifest lacks fields")
         return manifest
@@ -189,7 +189,7 @@ class ObjectStore(Store):
         for name in manifest["files"]:
             if not self.objects.download(f"{manifest['place']}/{name}", folder / name):
                 raise DamagedArtefact(key, f"{name} is gone")
-        check(key, folder, manifest["files"])
+        check_files(key, folder, manifest["files"])
         return manifest
 
     def verify(self, key: str) -> None:

@@ -70,7 +70,7 @@ def _is_valid(run: Running) -> bool:
 _MOST = 256 * 2**20  # bytes of an announcement: two million keys
 
 
-class Runs:
+class RunAnnouncements:
     """The announcements in a folder."""
 
     def __init__(self, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fairl_bench.component import PathText
 from fairl_bench.errors import PluginError, SuiteError
+from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metrics
 from fairl_bench.suite.explain import explain
 from fairl_bench.suite.overrides import at_point, points, refuse_many_cells, set_option, with_defaults
@@ -17,6 +18,7 @@ from fairl_bench.suite.references import mistakes
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.selections import named_variant, selections
 from fairl_bench.suite.suite import ReadFrom, Suite
+from fairl_bench.suite.unmeasured import unmeasured
 from fairl_bench.suite.yaml import Document, is_file, load
 
 
@@ -58,7 +60,14 @@ def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) ->
             at_selection = suite if same else _suite(document_there, registry, like=(document, suite))
             refuse_many_cells(document, cells := cells + at_selection.cells(), most)
             variants[named_variant(_written(point), selection)] = at_selection
+    for place, message in unmeasured(suite, _evaluators(variants.values())):
+        raise SuiteError(message, *document.where(place))
     return Study(suite, variants, registry, document)
+
+
+def _evaluators(suites: Iterable[Suite]) -> list[Evaluator]:
+    """The evaluators of some suites; one that several share is there once."""
+    return list({id(evaluator): evaluator for suite in suites for evaluator in suite.evaluate}.values())
 
 
 _AXES = ("models", "encoders", "methods", "replicates", "seeds", "evaluate")
@@ -71,12 +80,6 @@ def _written(value: object) -> Any:
     if isinstance(value, list):
         return [_written(entry) for entry in value]
     return value.written if isinstance(value, PathText) else value
-
-
-def read_suite(path: Path) -> tuple[Suite, Registry]:
-    """The suite of a file without a product, and the registry with its plugins."""
-    study = read_study(path)
-    return study.suite, study.registry
 
 
 def _suite(document: Document, registry: Registry, like: tuple[Document, Suite] | None = None) -> Suite:

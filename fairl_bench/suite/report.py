@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 from fairl_bench.component import tuples
 from fairl_bench.guards.views import UNGUARDED, ViewGuard
 from fairl_bench.suite.registry import C, Registry
-from fairl_bench.suite.suite import Asked
+from fairl_bench.suite.suite import TablesByName
 from fairl_bench.views import Panel, Report, ReportFigure, ReportTable
 
-_REPORT: TypeAdapter[dict[str, ReportTable]] = TypeAdapter(Asked)
+_REPORT: TypeAdapter[dict[str, ReportTable]] = TypeAdapter(TablesByName)
 
 
 _FORMER = {("table2", "metrics"), ("table2", "spread")}

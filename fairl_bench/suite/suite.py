@@ -76,7 +76,7 @@ def _under_their_names(report: object, info: ValidationInfo) -> Any:
     }
 
 
-Asked = Annotated[dict[str, ReportTable], BeforeValidator(_under_their_names)]
+TablesByName = Annotated[dict[str, ReportTable], BeforeValidator(_under_their_names)]
 """The tables that are printed and saved when a run ends, by name, with their settings."""
 
 
@@ -133,7 +133,7 @@ class Suite(Settings):
     testsets: dict[Name, TestSet] = Field(default_factory=dict)
     evaluate: tuple[Evaluator, ...] = Field(min_length=1)
     slices: Slices | None = None
-    report: Asked = Field(default_factory=dict, description="by name, the tables to make, with their settings")
+    report: TablesByName = Field(default_factory=dict, description="by name, the tables to make, with their settings")
     claims: tuple[Claim, ...] = ()
     limits: Annotated[Limits, RunTime] = Limits()
     _source: ReadFrom = PrivateAttr(default_factory=lambda: ReadFrom(None))

@@ -70,6 +70,22 @@ def _truths(columns: Sequence[Column], truth_of: TruthOf) -> str:
     return f"Truth: {', '.join(f'{name} against {truth_of(name)!r}' for name in data)}."
 
 
+def other_truths(records: Iterable[Record], truth_of: TruthOf, columns: Sequence[Column]) -> Iterator[str]:
+    """The notes on columns without any record that have some against another truth than the one they show."""
+    truths: dict[Column, set[str]] = {}
+    for record in records:
+        if not record.other:
+            truths.setdefault(Column(record.data, record.slice, record.metric), set()).add(record.truth)
+    for column in columns:
+        known, truth = truths.get(column, set()), truth_of(column.data)
+        if known and truth not in known:
+            others = " and ".join(map(repr, sorted(known)))
+            yield (
+                f"No evaluator measured {column.metric} of {column.place} against {truth!r}; "
+                f"it is on record against {others}."
+            )
+
+
 def _undefined_cells(
     names: Sequence[str],
     columns: Sequence[Column],

@@ -10,7 +10,7 @@ from pydantic import Field
 from fairl_bench.component import Spec
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.tables.board import board, cells
+from fairl_bench.tables.board import board, cells, other_truths
 from fairl_bench.tables.notes import explained, statistics_of_runs
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Row
@@ -98,10 +98,12 @@ def leaderboard(
     ``runs`` says what each row should rest on, in the order of the rows; a row that rests on less says so.
     ``comparisons`` give intervals, shown with ``intervals``, and ranks; without them nothing is marked.
     """
+    records = list(records)
     columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     records_of = cells(records, layout.truth_of)
     table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True)
-    table = table._replace(caption="Leaderboard")
+    notes = (*table.notes, *other_truths(records, layout.truth_of, columns))
+    table = table._replace(caption="Leaderboard", notes=notes)
     if not comparisons:
         return table
     from fairl_bench.tables.ranked import ranked  # imports scipy, which a check of a suite does without

@@ -132,11 +132,11 @@ def _reached(scores: Floats, problem: Planted) -> float:
 
 def _stored(reward: Reward) -> Reward:
     """The reward as another process reads it."""
-    from fairl_bench.store.artefacts import load_reward, save_reward
+    from fairl_bench.store.artefacts import load_fitted_reward, save_fitted_reward
 
     with tempfile.TemporaryDirectory() as folder:
-        save_reward(Path(folder), reward)
-        return load_reward(Path(folder))
+        save_fitted_reward(Path(folder), reward)
+        return load_fitted_reward(Path(folder))
 
 
 def _with_seed(task: Task, seed: int) -> Task:

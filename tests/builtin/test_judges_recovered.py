@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fairl_bench import load_reward
-from fairl_bench.builtin.judges.recovered import Recovered
+from fairl_bench.builtin.judges.recovered import RecoveredJudge
 from fairl_bench.digests import digest
 from fairl_bench.engine.keys import identity
 from fairl_bench.engine.planner import plan
@@ -75,7 +75,7 @@ def test_a_folder_without_a_reward_is_found_out_before_anything_runs(tmp_path: P
 
 def test_without_a_registry_it_cannot_find_the_rewards_parts(shelf: Path) -> None:
     with pytest.raises(PluginError, match="judge 'recovered' needs a registry to find its parts in"):
-        Recovered(folder=str(shelf / MARGIN)).judge(Examples(TEXTS))
+        RecoveredJudge(folder=str(shelf / MARGIN)).judge(Examples(TEXTS))
 
 
 def test_it_is_read_again_where_the_folder_changed(shelf: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ LIFE = ("fairl_run_started", "fairl_stage_finished", "fairl_run_finished")
 FOLLOW = """
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from fairl_bench import hookimpl
@@ -53,7 +54,8 @@ def fairl_stage_finished(stage):
 
 @hookimpl
 def fairl_run_finished(run):
-    say("finished", run)
+    titles = [table.title for table in run.results.tables.values()] if run.results else None
+    say("finished", replace(run, results=titles))
 """
 RAISES = """
 from fairl_bench import hookimpl
@@ -121,8 +123,8 @@ def test_a_follower_hears_the_start_then_every_stage_as_it_is_done_then_the_end(
     assert {line["folder"] for line in (start, *stages, end)} == {str(tmp_path / "results")}
     counts = {name: end[name] for name in ("stages", "done", "failed", "skipped", "damaged", "interruption")}
     assert counts == {"stages": total, "done": total, "failed": 0, "skipped": 0, "damaged": 0, "interruption": ""}
-    assert end["records"] == str(tmp_path / "results" / "records.parquet")
-    assert [table[0] for table in end["tables"]] == [table.title for table in finished.tables]
+    assert (tmp_path / "results" / "records.parquet").exists()
+    assert end["results"] == [table.title for table in finished.tables]
     assert end["seconds"] >= sum(line["seconds"] for line in stages if line["kind"] in ("examples", "embeddings"))
 
 
@@ -184,9 +186,9 @@ def test_an_interruption_is_told_in_the_end(
         run_suite(followed, watcher=Watcher(started))
     lines = told()
     end = lines[-1]
-    assert (end["hook"], end["interruption"], end["tables"]) == ("finished", "KeyboardInterrupt", [])
+    assert (end["hook"], end["interruption"], end["results"]) == ("finished", "KeyboardInterrupt", None)
     assert end["done"] == len(lines) - 2 == end["stages"] - 6 - 12
-    assert Path(end["records"]).exists()
+    assert (Path(end["folder"]) / "records.parquet").exists()
     assert [line["hook"] for line in lines].count("finished") == 1
 
 

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from fairl_bench.kinds import Method
 from fairl_bench.science import paths, stack
 from fairl_bench.science.fit import fit
-from fairl_bench.science.runs import Comparisons, Recipe, Run
+from fairl_bench.science.runs import Recipe, RowPairs, TrainingRun
 from fairl_bench.suite.registry import Registry
 
 N, D = 96, 6
@@ -64,19 +64,19 @@ def _as_on_a_gpu(step):
     return asked
 
 
-def problem() -> tuple[np.ndarray, Comparisons, tuple[np.ndarray, np.ndarray]]:
+def problem() -> tuple[np.ndarray, RowPairs, tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(2 * N, D)).astype(np.float32)
     labels = tuple(rng.choice(np.array([-1, 1], np.int8), N) for _ in range(2))
-    return vectors, Comparisons(np.arange(N), np.arange(N, 2 * N)), labels
+    return vectors, RowPairs(np.arange(N), np.arange(N, 2 * N)), labels
 
 
-def runs(detector: dict[str, object] | None, **fields: object) -> list[Run]:
+def runs(detector: dict[str, object] | None, **fields: object) -> list[TrainingRun]:
     registry = Registry(installed=False)
     base = {"use": "max-entropy"}
     spec = base if detector is None else {"use": "failure-aware", "base": base, "detector": detector, **fields}
     method = registry.build(Method, {**spec, "rounds": 3} if detector else spec)
-    return [Run("one", method.loss, 0, seed, failures=method.failure_plan()) for seed in (0, 1)]
+    return [TrainingRun("one", method.loss, 0, seed, failures=method.failure_plan()) for seed in (0, 1)]
 
 
 BY_STEP = [detector for detector in DETECTORS if Registry(installed=False).find("detector", detector["use"]).by_step]
@@ -92,7 +92,7 @@ def test_no_step_of_a_failure_aware_run_reads_a_number(
     vectors, pairs, gold = problem()
     given = runs(detector, mine=mine)
     with steps_forbidden_to_read(monkeypatch) as seen:
-        fit(given, vectors, pairs, Comparisons(*(one[:8] for one in pairs)), Recipe(4, epochs=3), gold)
+        fit(given, vectors, pairs, RowPairs(*(one[:8] for one in pairs)), Recipe(4, epochs=3), gold)
     assert len(seen) == 3 * N // 32
 
 

@@ -37,7 +37,7 @@ from fairl_bench.builtin.detectors.uncertainty import Laplace, McDropout
 from fairl_bench.science import heads
 from fairl_bench.science.failure_stack import FailureStack
 from fairl_bench.science.failures import Coupling
-from fairl_bench.science.runs import Run
+from fairl_bench.science.runs import TrainingRun
 from fairl_bench.science.selection import Selection
 
 # --- the failure path stands still where nothing fails
@@ -166,7 +166,7 @@ def test_adam_cancels_lambda_0_under_both_stopped() -> None:
 # --- stacked equals alone
 
 
-def mixed(second_path: bool, round_epochs: int = 1) -> list[Run]:
+def mixed(second_path: bool, round_epochs: int = 1) -> list[TrainingRun]:
     """Detectors, couplings, penalties, losses, lambdas, rates and seeds, out of order."""
     detectors = [
         BottomFraction(start=0.5), MarginThreshold(start=0.3), Random(start=0.4), All(), Supervised(),

@@ -12,14 +12,14 @@ from fairl_bench.science import heads
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.fit import fit
 from fairl_bench.science.losses import bradley_terry, hinge
-from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run
+from fairl_bench.science.runs import Fitted, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.selection import Choice, Selection
 from fairl_bench.science.streams import stream
 
 # odd on purpose: nothing is a multiple of a vector register, and the last batch is short
 D, WIDTH, BATCH, N = 7, 5, 3, 11
 SHAPES = pytest.mark.parametrize("width", [None, WIDTH], ids=["linear", "mlp"])
-NONE = Comparisons(np.empty(0, np.int64), np.empty(0, np.int64))
+NONE = RowPairs(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def entropy(margin: Tensor) -> Tensor:
@@ -38,18 +38,20 @@ def square(margin: Tensor) -> Tensor:
     return (margin - 0.5) ** 2
 
 
-def problem(n: int = N, held_out: int = 4, d: int = D, seed: int = 0) -> tuple[np.ndarray, Comparisons, Comparisons]:
+def problem(n: int = N, held_out: int = 4, d: int = D, seed: int = 0) -> tuple[np.ndarray, RowPairs, RowPairs]:
     """Gaussian vectors; a pair prefers the row with the larger first number, but for a flipped third."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(2 * (n + held_out), d)).astype(np.float32)
     sides = rng.permutation(len(vectors)).reshape(-1, 2)
     wrong = (vectors[sides[:, 0], 0] < vectors[sides[:, 1], 0]) ^ (rng.random(len(sides)) < 1 / 3)
     sides[wrong] = sides[wrong][:, ::-1]
-    return vectors, Comparisons(*sides[:n].T.copy()), Comparisons(*sides[n:].T.copy())
+    return vectors, RowPairs(*sides[:n].T.copy()), RowPairs(*sides[n:].T.copy())
 
 
-def run(loss: Callable[[Tensor], Tensor] = entropy, replicate: int = 0, seed: int = 0, name: str = "one") -> Run:
-    return Run(name, loss, replicate, seed)
+def run(
+    loss: Callable[[Tensor], Tensor] = entropy, replicate: int = 0, seed: int = 0, name: str = "one"
+) -> TrainingRun:
+    return TrainingRun(name, loss, replicate, seed)
 
 
 def same(one: Fitted, other: Fitted) -> bool:
@@ -61,7 +63,7 @@ def same(one: Fitted, other: Fitted) -> bool:
     )
 
 
-def mean_loss(loss: Callable[[Tensor], Tensor], fitted: Fitted, vectors: np.ndarray, pairs: Comparisons) -> float:
+def mean_loss(loss: Callable[[Tensor], Tensor], fitted: Fitted, vectors: np.ndarray, pairs: RowPairs) -> float:
     reward = heads.score(fitted.arrays, vectors)
     return loss(torch.from_numpy(reward[pairs.preferred] - reward[pairs.rejected])).mean().item()
 
@@ -70,7 +72,7 @@ def mean_loss(loss: Callable[[Tensor], Tensor], fitted: Fitted, vectors: np.ndar
 
 
 def plain_torch(
-    one: Run, vectors: np.ndarray, train: Comparisons, validation: Comparisons, recipe: Recipe
+    one: TrainingRun, vectors: np.ndarray, train: RowPairs, validation: RowPairs, recipe: Recipe
 ) -> tuple[list[np.ndarray], list[float], list[float]]:
     """The same training with ``nn.Linear`` layers and autograd: the last weights, the losses by epoch."""
     d = vectors.shape[1]
@@ -90,7 +92,7 @@ def plain_torch(
     adam = torch.optim.Adam(model.parameters(), lr=recipe.lr)
     x = torch.from_numpy(vectors)
 
-    def losses(rows: Sequence[int], pairs: Comparisons) -> Tensor:
+    def losses(rows: Sequence[int], pairs: RowPairs) -> Tensor:
         return one.loss((model(x[pairs.preferred[rows]]) - model(x[pairs.rejected[rows]]))[:, 0])
 
     trained, watched = [], []
@@ -205,11 +207,11 @@ def test_runs_of_one_seed_see_the_same_batches_and_every_pair_once_an_epoch() ->
 # --- stacked equals alone
 
 
-def many() -> list[Run]:
+def many() -> list[TrainingRun]:
     """Mixed losses out of order, three seeds, two worlds."""
     losses = {"entropy": entropy, "hinge": margin_of_one, "cold": cold}
     return [
-        Run(name, losses[name], replicate, seed)
+        TrainingRun(name, losses[name], replicate, seed)
         for seed in range(3)
         for name, replicate in (("entropy", 0), ("hinge", 0), ("cold", 0), ("entropy", 1))
     ]
@@ -362,7 +364,7 @@ def test_progress_counts_epochs_and_active_runs() -> None:
 def test_weight_two_in_the_loss_equals_repeating_the_pair(width: int | None) -> None:
     """One full batch: the mean over 12 pairs with one twice is that over 11 with weights 2/12 and 1/12."""
     vectors, train, _ = problem()
-    twice = Comparisons(*(np.append(side, side[0]) for side in train))
+    twice = RowPairs(*(np.append(side, side[0]) for side in train))
     recipe = Recipe(width=width, lr=1e-3, batch=N + 1, epochs=1, selection=Selection(patience=None))
 
     def weighted(margin: Tensor) -> Tensor:

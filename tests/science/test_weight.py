@@ -12,7 +12,7 @@ from fairl_bench.builtin.methods.pairwise import MaxEntropy, MaxMargin
 from fairl_bench.errors import FairlError
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.science.losses import bradley_terry
-from fairl_bench.science.runs import Batch, Comparisons, Recipe, Run
+from fairl_bench.science.runs import Batch, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.values.training import Head, Preferences, Reward, Task, Training
 
@@ -114,10 +114,10 @@ def test_weighted_and_unweighted_methods_train_in_one_stack_as_they_do_alone(hea
         assert same(method.fit(given), together)
 
 
-def slope(weight: Any, pairs: Comparisons, vectors: np.ndarray, width: int | None) -> dict[str, np.ndarray]:
+def slope(weight: Any, pairs: RowPairs, vectors: np.ndarray, width: int | None) -> dict[str, np.ndarray]:
     """The gradient of one step over all pairs."""
-    run = Run("one", lambda margin: bradley_terry(margin, 1.0), 0, 0, weight=weight)
-    none = Comparisons(np.empty(0, np.int64), np.empty(0, np.int64))
+    run = TrainingRun("one", lambda margin: bradley_terry(margin, 1.0), 0, 0, weight=weight)
+    none = RowPairs(np.empty(0, np.int64), np.empty(0, np.int64))
     stack = Stack([run], Data.of(vectors, pairs, none, None), Recipe(width, batch=64))
     with torch.no_grad():
         stack.epoch(1)
@@ -135,8 +135,8 @@ def test_weight_two_on_a_pair_equals_repeating_it_in_the_slope(width: int | None
         assert int(fourth.sum()) == 1
         return torch.where(fourth, 2.0, 1.0)
 
-    once = Comparisons(train.preferred, train.rejected)
-    twice = Comparisons(*(np.append(side, side[4]) for side in once))
+    once = RowPairs(train.preferred, train.rejected)
+    twice = RowPairs(*(np.append(side, side[4]) for side in once))
     weighted, repeated, plain = (
         slope(double, once, train.vectors, width),
         slope(None, twice, train.vectors, width),
@@ -150,11 +150,11 @@ def test_weight_two_on_a_pair_equals_repeating_it_in_the_slope(width: int | None
 @SHAPES
 def test_weight_zero_leaves_a_pair_out_of_the_slope(width: int | None) -> None:
     train = task(Head()).train
-    hard = slope(lambda margin, loss, batch: (margin <= 0).float(), Comparisons(train.preferred, train.rejected),
+    hard = slope(lambda margin, loss, batch: (margin <= 0).float(), RowPairs(train.preferred, train.rejected),
                  train.vectors, width)  # fmt: skip
     kept = [i for i, margin in enumerate(first_margins(width)) if margin <= 0]
     assert 0 < len(kept) < N
-    alone = slope(None, Comparisons(train.preferred[kept], train.rejected[kept]), train.vectors, width)
+    alone = slope(None, RowPairs(train.preferred[kept], train.rejected[kept]), train.vectors, width)
     for name in alone:
         np.testing.assert_allclose(hard[name] * N, alone[name] * len(kept), rtol=0, atol=1e-5)  # float32
 
@@ -173,10 +173,10 @@ def first_margins(width: int | None) -> list[float]:
 def test_the_weight_is_not_differentiated(width: int | None) -> None:
     """Weighing by the loss itself is the slope of half the squared loss only if the weight stands still."""
     train = task(Head()).train
-    pairs = Comparisons(train.preferred, train.rejected)
+    pairs = RowPairs(train.preferred, train.rejected)
     by_loss = slope(lambda margin, loss, batch: loss, pairs, train.vectors, width)
-    run = Run("one", lambda margin: bradley_terry(margin, 1.0) ** 2 / 2, 0, 0)
-    none = Comparisons(np.empty(0, np.int64), np.empty(0, np.int64))
+    run = TrainingRun("one", lambda margin: bradley_terry(margin, 1.0) ** 2 / 2, 0, 0)
+    none = RowPairs(np.empty(0, np.int64), np.empty(0, np.int64))
     stack = Stack([run], Data.of(train.vectors, pairs, none, None), Recipe(width, batch=64))
     with torch.no_grad():
         stack.epoch(1)
@@ -219,7 +219,7 @@ def test_a_norm_belongs_to_the_pair_of_its_margin() -> None:
         ratios.append((margin.abs() / batch.norm)[0].numpy())
         return torch.ones_like(loss)
 
-    slope(watch, Comparisons(train.preferred, train.rejected), vectors, None)
+    slope(watch, RowPairs(train.preferred, train.rejected), vectors, None)
     np.testing.assert_allclose(ratios[0], ratios[0][0], rtol=1e-4)  # float32, by a difference
 
 
@@ -270,7 +270,7 @@ def test_members_start_apart_and_see_other_batches() -> None:
     given = task(Head(use="linear"), lr=1e-30)
     starts = [Kept(which=which).fit(given).arrays["weight"] for which in range(3)]
     assert len({start.tobytes() for start in starts}) == 3
-    one, other = Run("", bradley_terry, 0, 0, member=1), Run("", bradley_terry, 0, 1)  # type: ignore[arg-type]
+    one, other = TrainingRun("", bradley_terry, 0, 0, member=1), TrainingRun("", bradley_terry, 0, 1)  # type: ignore[arg-type]
     assert one.stream("batches", 1).permutation(50).tolist() != other.stream("batches", 1).permutation(50).tolist()
 
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.errors import DamagedArtefact
-from fairl_bench.store.manifest import MANIFEST, is_sealed, manifest_text, read_manifest
+from fairl_bench.store.manifest import MANIFEST, is_sealed, manifest_text, parse_manifest
 from fairl_bench.store.objects import ObjectStore
 from fairl_bench.store.store import Store
 
@@ -32,11 +32,11 @@ def saves(folder: Path) -> None:
 
 def test_a_manifest_says_what_was_told_and_has_a_checksum_of_its_own() -> None:
     text = manifest_text(KEY, TOLD).encode()
-    assert is_sealed(read_manifest(KEY, text))
-    found = read_manifest(KEY, text)
+    assert is_sealed(parse_manifest(KEY, text))
+    found = parse_manifest(KEY, text)
     assert len(found.pop("sha256")) == 64
     assert found == TOLD
-    assert manifest_text(KEY, read_manifest(KEY, text)).encode() == text
+    assert manifest_text(KEY, parse_manifest(KEY, text)).encode() == text
     assert json.loads(manifest_text(KEY, {**TOLD, "facts": {}}))["facts"] == {}
 
 
@@ -46,7 +46,7 @@ def test_every_flipped_bit_of_a_manifest_is_damage() -> None:
         data = bytearray(text)
         data[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DamagedArtefact, match=r"is damaged .its manifest ") as raised:
-            read_manifest(KEY, bytes(data))
+            parse_manifest(KEY, bytes(data))
         assert "\n" not in str(raised.value)
 
 
@@ -54,7 +54,7 @@ def test_a_manifest_cut_or_longer_is_damage() -> None:
     text = manifest_text(KEY, TOLD).encode()
     for other in [*(text[:end] for end in range(len(text))), text + b" ", b" " + text, text + text, text[:-1] + b",}"]:
         with pytest.raises(DamagedArtefact, match="its manifest "):
-            read_manifest(KEY, other)
+            parse_manifest(KEY, other)
 
 
 def test_a_manifest_in_the_place_of_another_is_damage(store: Store) -> None:
@@ -97,7 +97,7 @@ def test_manifests_that_cannot_be_are_refused_in_one_sentence() -> None:
     assert len(HOSTILE) > 55
     for content in HOSTILE:
         with pytest.raises(DamagedArtefact, match="its manifest ") as raised:
-            read_manifest(KEY, text_of(content))
+            parse_manifest(KEY, text_of(content))
         assert len(str(raised.value).splitlines()) == 1
         assert len(str(raised.value)) < 400
 
@@ -163,7 +163,7 @@ def test_a_file_outside_of_its_folder_is_not_fetched_from_an_object_store(
 
     here, there = machine("here"), machine("there")
     here.write(KEY, "reward", saves, {})
-    found = read_manifest(KEY, here.objects.read(f"manifests/{KEY}.json") or b"")
+    found = parse_manifest(KEY, here.objects.read(f"manifests/{KEY}.json") or b"")
     for name in ("../../../../planted", str(tmp_path / "planted"), "..\\planted"):
         planted = {**found, "files": {**found["files"], name: hashlib.sha256(b"planted").hexdigest()}}
         put(here, f"manifests/{KEY}.json", manifest_text(KEY, planted).encode())

@@ -15,7 +15,7 @@ from fairl_bench.science.failure_stack import FailureStack
 from fairl_bench.science.failures import FailurePlan, Signal
 from fairl_bench.science.fit import fit
 from fairl_bench.science.losses import bradley_terry, hinge
-from fairl_bench.science.runs import Comparisons, Fitted, Recipe, Run
+from fairl_bench.science.runs import Fitted, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.selection import Selection
 from fairl_bench.science.stack import Data, Stack
 from fairl_bench.science.streams import stream
@@ -24,7 +24,7 @@ from fairl_bench.science.streams import stream
 D, WIDTH, BATCH, N = 7, 5, 3, 11
 SHAPES = pytest.mark.parametrize("width", [None, WIDTH], ids=["linear", "mlp"])
 COUPLINGS = pytest.mark.parametrize("coupling", ["base-stopped", "both-stopped", "full"])
-NONE = Comparisons(np.empty(0, np.int64), np.empty(0, np.int64))
+NONE = RowPairs(np.empty(0, np.int64), np.empty(0, np.int64))
 Arrays = Mapping[str, np.ndarray]
 Gold = tuple[np.ndarray, np.ndarray]
 
@@ -67,8 +67,8 @@ def falling(start: float, factor: float = 0.7) -> Callable[[int], float]:
 
 class Problem(NamedTuple):
     vectors: np.ndarray
-    train: Comparisons
-    validation: Comparisons
+    train: RowPairs
+    validation: RowPairs
     gold: Gold
 
 
@@ -80,7 +80,7 @@ def problem(n: int = N, held_out: int = 6, d: int = D, seed: int = 0, flipped: f
     wrong = (vectors[sides[:, 0], 0] < vectors[sides[:, 1], 0]) ^ (rng.random(len(sides)) < flipped)
     sides[wrong] = sides[wrong][:, ::-1]
     label = np.where(vectors[:, 0] > 0, 1, -1).astype(np.int8)
-    train, validation = Comparisons(*sides[:n].T.copy()), Comparisons(*sides[n:].T.copy())
+    train, validation = RowPairs(*sides[:n].T.copy()), RowPairs(*sides[n:].T.copy())
     return Problem(vectors, train, validation, (label[train.preferred], label[train.rejected]))
 
 
@@ -89,8 +89,10 @@ def plan(**fields: Any) -> FailurePlan:
     return FailurePlan(**{**known, "penalty": 0.0, **fields})
 
 
-def run(failures: FailurePlan | None, loss: Any = entropy, seed: int = 0, name: str = "one", **fields: Any) -> Run:
-    return Run(name, loss, 0, seed, failures=failures, **fields)
+def run(
+    failures: FailurePlan | None, loss: Any = entropy, seed: int = 0, name: str = "one", **fields: Any
+) -> TrainingRun:
+    return TrainingRun(name, loss, 0, seed, failures=failures, **fields)
 
 
 def recipe(width: int | None, **fields: Any) -> Recipe:
@@ -99,7 +101,7 @@ def recipe(width: int | None, **fields: Any) -> Recipe:
     )
 
 
-def train_on(given: Problem, runs: list[Run], how: Recipe, validation: bool = True) -> list[Fitted]:
+def train_on(given: Problem, runs: list[TrainingRun], how: Recipe, validation: bool = True) -> list[Fitted]:
     return fit(runs, given.vectors, given.train, given.validation if validation else NONE, how, given.gold)
 
 
@@ -107,7 +109,7 @@ def start(width: int | None, purpose: str = "initial", seed: int = 0, d: int = D
     return heads.layout(d, width).arrays(heads.initial(d, width, stream(purpose, 0, seed)))
 
 
-def stack_of(runs: list[Run], given: Problem, how: Recipe) -> Stack:
+def stack_of(runs: list[TrainingRun], given: Problem, how: Recipe) -> Stack:
     data = Data.of(given.vectors, given.train, NONE, given.gold)
     return Stack(runs, data, how) if runs[0].failures is None else FailureStack(runs, data, how)
 

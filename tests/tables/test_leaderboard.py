@@ -68,6 +68,12 @@ def test_a_number_that_is_not_there_is_not_available() -> None:
     assert cell([], 2) == "n/a"
 
 
+def test_a_column_measured_against_another_truth_says_so() -> None:
+    said = "No evaluator measured auc of pairs/test against 'gold'; it is on record against 'preferred'."
+    assert said in notes([record(0.5, truth="preferred")], 1)
+    assert said not in notes([record(0.5, truth="preferred"), record(0.5)], 1)
+
+
 @pytest.mark.parametrize(
     ("found", "failed", "unit", "said"),
     [

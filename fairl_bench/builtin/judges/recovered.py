@@ -22,7 +22,7 @@ from fairl_bench.reward.identity import source
 from fairl_bench.values.data import GOLD, Examples, Truth
 
 
-class Recovered(Judge):
+class RecoveredJudge(Judge):
     """A reward that a run has saved, as a judge.
 
     Its identity is what lies in the folder, its encoder's included; the place of the folder is not in the key.

@@ -31,8 +31,8 @@ class Rewards(StageKind[Reward, Reward]):
     """A reward that a method has learnt from the training pairs."""
 
     name = "reward"
-    save = staticmethod(artefacts.save_reward)
-    load = staticmethod(artefacts.load_reward)
+    save = staticmethod(artefacts.save_fitted_reward)
+    load = staticmethod(artefacts.load_fitted_reward)
     title = staticmethod(run_title)
 
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Reward]]:
