@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -192,6 +193,19 @@ def test_the_accuracy_on_record_is_that_of_the_scores(results: Results) -> None:
 def test_findings_are_the_verdicts_of_the_claims(results: Results) -> None:
     (verdict,) = results.findings
     assert (verdict.claim.id, verdict.verdict) == ("longer", "inconclusive")
+    shown = repr(results.findings)
+    assert "<claim longer: inconclusive; " in shown
+    assert len(shown) < 200
+
+
+def test_tables_side_by_side_show_a_line_each_and_one_alone_shows_itself(results: Results) -> None:
+    from IPython.lib.pretty import pretty
+
+    table = results.table("table1")
+    assert pretty(table) == str(table)
+    assert f"'table1': <table table1: {table.title}, {len(table.rows)} rows>" in repr(results.tables)
+    assert max(map(len, pretty(dict(results.tables)).splitlines())) < 200
+    assert len(pretty(dict(results.tables)).splitlines()) == len(results.tables)
 
 
 def test_a_reward_is_found_by_its_coordinates(results: Results) -> None:
@@ -266,6 +280,15 @@ def test_progress_in_a_notebook_is_one_output_with_escaped_texts(monkeypatch: py
     assert "1 of 3 jobs<br>failed: reward: boom \N{REPLACEMENT CHARACTER}[2J" in shown[-1]
     assert "one" not in shown[-1]
     assert repr(progress) == "1 of 3 jobs\nfailed: reward: boom \N{REPLACEMENT CHARACTER}[2J"
+
+
+def test_progress_in_a_notebook_says_when_there_was_nothing_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    handle = SimpleNamespace(update=lambda progress: shown.append(progress._repr_html_()))
+    monkeypatch.setattr("IPython.display.display", lambda progress, display_id: handle)
+    with NotebookProgress() as progress:
+        assert repr(progress) == "no job yet"
+    assert shown == ["<div>nothing to compute</div>"]
 
 
 def test_a_test_is_no_notebook() -> None:

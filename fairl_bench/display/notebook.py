@@ -37,6 +37,7 @@ class NotebookProgress:
 
     def __init__(self) -> None:
         self.done = self.total = 0
+        self.ended = False
         self.running: dict[str, tuple[str, float, str]] = {}  # key -> title, share, note
         self.messages: list[str] = []
         self.drawn = 0.0
@@ -50,6 +51,7 @@ class NotebookProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.running.clear()
+        self.ended = kind is None
         self._draw(at_once=True)
 
     def watcher(self) -> Watcher:
@@ -57,13 +59,20 @@ class NotebookProgress:
         return Watcher(self._started, self._moved, self._finished, self._say, self._warned)
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self.done} of {self.total} jobs", *self._lines(), *self.messages])
+        return "\n".join([self._count(), *self._lines(), *self.messages])
 
     def _repr_html_(self) -> str:
         """The bar, the running jobs and the messages, as Jupyter shows them."""
-        lines = [f"<progress value={self.done} max={self.total or 1}></progress> {self.done} of {self.total} jobs"]
+        bar = f"<progress value={self.done} max={self.total}></progress> " if self.total else ""
+        lines = [f"{bar}{self._count()}"]
         lines += [escape(line) for line in (*self._lines(), *self.messages)]
         return f"<div>{'<br>'.join(lines)}</div>"
+
+    def _count(self) -> str:
+        """How many jobs are done, once there are any."""
+        if self.total:
+            return f"{self.done} of {self.total} jobs"
+        return "nothing to compute" if self.ended else "no job yet"
 
     def _lines(self) -> list[str]:
         shown = list(self.running.values())[:_SHOWN]

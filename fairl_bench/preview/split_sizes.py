@@ -6,10 +6,10 @@ from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from fairl_bench.engine.plan import Plan
-from fairl_bench.engine.splits import divided
 from fairl_bench.errors import DataError, StoreError
 from fairl_bench.kinds import Judge, Source
 from fairl_bench.pairs.judged import judged_pairs
+from fairl_bench.pairs.splits import divided
 from fairl_bench.store import artefacts
 from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import placed_error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple, Protocol
 
@@ -11,6 +11,8 @@ from fairl_bench.guards.printable import printable
 
 class Printer(Protocol):
     """The printer of IPython."""
+
+    stack: Sequence[int]  # what is being printed: a value, within it another, ...
 
     def text(self, text: str, /) -> None:
         """Print a text."""
@@ -47,9 +49,12 @@ class Table(NamedTuple):
         body = tabulate(self.rows, heads, tablefmt="simple", disable_numparse=True)
         return printable("\n".join([self.title, "", body, "", *self.notes]))
 
+    def __repr__(self) -> str:
+        return printable(f"<table {self.name}: {self.title}, {len(self.rows)} rows>")
+
     def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
-        """The same in IPython's terminal."""
-        printer.text(str(self))
+        """The table in IPython's terminal; in one line where it is one of several."""
+        printer.text(repr(self) if len(printer.stack) > 1 else str(self))
 
     def _repr_html_(self) -> str:
         """The table as Jupyter shows it: texts are escaped, since names come from files of others."""

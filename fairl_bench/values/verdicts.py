@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Name, Settings
+from fairl_bench.guards.printable import printable
 from fairl_bench.metrics import Metric
 from fairl_bench.values.coordinates import Setting
 from fairl_bench.values.data import GOLD
@@ -81,6 +83,13 @@ class Verdict(NamedTuple):
     detectable: float  # the gain found with a power of 0.8
     alone: Outcome  # by these numbers
     verdict: Outcome | Literal["depends on the selection"]  # of the claim: under all of its selections
+
+    def __repr__(self) -> str:
+        claim, effect = self.claim, self.effect
+        gain = f"gain {effect.gain:+.4f} [{effect.low:+.4f}, {effect.high:+.4f}]"
+        measured = effect.note if math.isnan(effect.gain) else f"{gain}, p (Holm) {self.p_holm:.3g}"
+        where = f"{claim.metric} of {claim.data}, {claim.better} over {effect.than}"
+        return printable(f"<claim {claim.id}: {self.verdict}; {where}: {measured}>")
 
     @property
     def met(self) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from fairl_bench.component import Component
 from fairl_bench.engine.keys import identity, stage_key
-from fairl_bench.engine.splits import divided
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import Source, TestSet
 from fairl_bench.pairs.judged import judged_pairs
+from fairl_bench.pairs.splits import divided
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_truths

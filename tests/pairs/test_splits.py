@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairl_bench.engine.splits import split_pairs
+from fairl_bench.pairs.splits import split_pairs
 from fairl_bench.values.data import Examples, Pairs, Split
 
 shares = st.sampled_from([0.0, 0.1, 0.2, 0.45])
