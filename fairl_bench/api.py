@@ -80,7 +80,7 @@ def run(
             isolate=isolate,
             command=("fairl_bench.run", name_of(suite)),
         )
-    return Results(finished.results)
+    return Results._of(finished.results)
 
 
 def read_results(folder: str | Path, *, plugins: Sequence[str | Path] = ()) -> Results:
@@ -91,17 +91,23 @@ def read_results(folder: str | Path, *, plugins: Sequence[str | Path] = ()) -> R
     from fairl_bench.results.results import read_results as read_folder
     from fairl_bench.suite.registry import Registry
 
-    return Results(read_folder(Path(folder), Registry([Path(path) for path in plugins])))
+    return Results._of(read_folder(Path(folder), Registry([Path(path) for path in plugins])))
 
 
 class Results:
     """What a run has left in its folder: numbers as pandas frames, tables, figures, rewards and findings.
 
-    Everything is read when it is first asked for.
+    Made by `run` and `read_results`.  Everything is read when it is first asked for.
     """
 
-    def __init__(self, folder: StudyResults, *, intervals: bool = False) -> None:
-        self._folder, self._intervals = folder, intervals
+    _folder: StudyResults
+    _intervals: bool
+
+    @classmethod
+    def _of(cls, folder: StudyResults, *, intervals: bool = False) -> Results:
+        results = cls()
+        results._folder, results._intervals = folder, intervals
+        return results
 
     @property
     def folder(self) -> Path:
@@ -174,11 +180,11 @@ class Results:
 
     def between(self, baseline: str, method: str) -> Results:
         """The same with Tables 2 and 3 of two other methods.  Raises `UnknownName` for one that was not run."""
-        return Results(self._folder.between((baseline, method)), intervals=self._intervals)
+        return Results._of(self._folder.between((baseline, method)), intervals=self._intervals)
 
     def with_intervals(self) -> Results:
         """The same with the 95 % interval of each number in Table 1."""
-        return Results(self._folder, intervals=True)
+        return Results._of(self._folder, intervals=True)
 
     @cached_property
     def figures(self) -> Mapping[str, Picture]:

@@ -104,7 +104,6 @@ def unlisted(start: set[Home], public: set[Home]) -> list[str]:
 UNNAMED = {
     ("fairl_bench.component", "FilePath"),  # what a DataFile is at run time
     ("fairl_bench.component", "_Marker"),  # RunTime and Secret are its values, and all that there will be
-    ("fairl_bench.results.results", "StudyResults"),  # behind the public `Results`; only we make it
 }
 PUBLIC = {(home, name) for name, home in fairl_bench._homes().items() if home.startswith("fairl_bench.")}
 CONFORMANCE = {

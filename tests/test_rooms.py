@@ -107,6 +107,7 @@ SCIENCE_IN_WORDS = {
 """What a word may import of ``science`` besides its types, with the reason."""
 EXCEPTIONS = {
     ("store", "fairl_bench.science.agreement.is_constant"): "a constant reward is refused before it is kept",
+    ("html", "fairl_bench.science.agreement.standardised"): "the page shows the rewards of all runs on one scale",
 }
 """Imports that the rules forbid and that are right, with the reason."""
 

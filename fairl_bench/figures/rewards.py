@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled
 from fairl_bench.figures.variants import has_variants, in_file_name
 from fairl_bench.material import Material
+from fairl_bench.science.agreement import standardised
 from fairl_bench.values.coordinates import Run
 from fairl_bench.values.data import GOLD, Floats, Scored
 from fairl_bench.values.sheets import Sheet
@@ -63,12 +64,6 @@ def _first_replicates(sheets: Sequence[Sheet]) -> list[Sheet]:
     for sheet in sheets:
         first.setdefault((sheet.model, sheet.data), sheet)
     return list(first.values())
-
-
-def standardised(reward: Floats) -> Floats:
-    """The rewards ``[n]`` with mean 0 and standard deviation 1; zeros where they are constant."""
-    spread = float(reward.std())
-    return (reward - reward.mean()) / spread if spread > 0 else np.zeros_like(reward)
 
 
 @styled

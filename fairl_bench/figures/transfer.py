@@ -10,6 +10,7 @@ import numpy as np
 from fairl_bench.figures.style import SHADES, brief, canvas, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
+from fairl_bench.science.classification import auc
 from fairl_bench.values.data import GOLD, Floats
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.views import Drawn, ReportFigure
@@ -74,21 +75,11 @@ def transferred(sheets: Sequence[Sheet], method: str, models: Sequence[str], nam
             if gold is None or subtype is None:
                 continue
             good, bad = gold.label > 0, (gold.label < 0) & (subtype.label > 0)
+            either, known = good | bad, bool(good.any() and bad.any())
             for run, reward in sheet.rewards.items():
-                if run.method == method and good.any() and bad.any():
-                    runs.setdefault((sheet.model, name), []).append(auc(reward[good], reward[bad]))
+                if run.method == method and known:
+                    runs.setdefault((sheet.model, name), []).append(auc(reward[either], gold.label[either]))
     return np.array([[np.mean(runs.get((model, name), [np.nan])) for name in names] for model in models])
-
-
-def auc(good: Floats, bad: Floats) -> float:
-    """The share of pairs of a good and a bad text in which the good one has the higher reward, ties half.
-
-    >>> auc(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
-    0.875
-    """
-    order = np.sort(bad)
-    below, upto = np.searchsorted(order, good, "left"), np.searchsorted(order, good, "right")
-    return float((below + upto).sum() / 2 / len(good) / len(bad))
 
 
 def _numbers(axis: Axes, square: Floats, middle: float) -> None:

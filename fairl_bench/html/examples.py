@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairl_bench.figures.rewards import standardised
+from fairl_bench.science.agreement import standardised
 from fairl_bench.values.coordinates import Run, Within
 from fairl_bench.values.data import Floats, Rows
 from fairl_bench.values.sheets import Sheet, Values

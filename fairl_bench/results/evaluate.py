@@ -17,7 +17,8 @@ from fairl_bench.results.csv_scores import CsvScores, read_scores
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.statistics import Statistics, statistics
-from fairl_bench.science import agreement, classification, starc
+from fairl_bench.science import classification
+from fairl_bench.science.fidelity import by_value
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import tables_of
 from fairl_bench.values.comparison import Comparison
@@ -249,16 +250,13 @@ def _by_value(sheet: Sheet, run: Run, name: str) -> Iterator[Measure]:
     valued = np.flatnonzero(np.isfinite(sheet.examples.truths[name].value))
     reward, true = sheet.rewards[run][valued], sheet.examples.truths[name].value[valued]
     prompts = [sheet.examples.prompt[i] for i in valued]
-    measure = partial(measured, sheet.data, name)
-    per_prompt = partial(starc.from_truth, reward, true)
-    yield measure("starc", len(valued), starc.from_truth, reward, true)
-    yield measure("starc_per_prompt", len(valued), lambda: per_prompt(starc.prompt_codes(prompts)))
-    yield measure("epic", len(valued), agreement.epic, reward, true)
-    yield measure("spearman", len(valued), agreement.spearman, reward, true)
+    for metric, function in by_value(reward, true, prompts).items():
+        if metric in REWARDS:
+            yield measured(sheet.data, name, metric, len(valued), function)
     gaps = sheet.examples.gaps(name)
     ordered = np.flatnonzero(np.isfinite(gaps) & (gaps != 0))
     margins = Scored(sheet.examples, sheet.rewards[run]).margins()[ordered] * np.sign(gaps[ordered])
-    yield measure("pair_accuracy", len(ordered), _pair_accuracy, margins, len(gaps))
+    yield measured(sheet.data, name, "pair_accuracy", len(ordered), _pair_accuracy, margins, len(gaps))
 
 
 def _pair_accuracy(margins: Floats, pairs: int) -> float:

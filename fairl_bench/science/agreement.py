@@ -40,6 +40,12 @@ def two_rewards(reward: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64
     return first, second
 
 
+def standardised(reward: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rewards ``[n]`` with mean 0 and standard deviation 1; zeros where they are constant."""
+    spread = float(reward.std())
+    return (reward - reward.mean()) / spread if spread > 0 else np.zeros_like(reward)
+
+
 def is_constant(values: NDArray[np.float64]) -> bool:
     """Return whether the spread (max − min) is nothing but rounding.
 

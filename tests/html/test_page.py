@@ -18,7 +18,6 @@ import pytest
 from click.testing import Result
 
 from fairl_bench.errors import ResultsError
-from fairl_bench.figures.rewards import standardised
 from fairl_bench.html import write as pages
 from fairl_bench.html.board import board
 from fairl_bench.html.examples import LONGEST, blocks
@@ -31,6 +30,7 @@ from fairl_bench.pipeline import Finished
 from fairl_bench.results import record_file
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.results.results import read_results
+from fairl_bench.science.agreement import standardised
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
 from fairl_bench.tables.formats import as_csv

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,8 +11,9 @@ from pydantic import Field
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric
-from fairl_bench.science import agreement, resampling, starc
-from fairl_bench.values.data import GOLD, Floats, Rows, Scored
+from fairl_bench.science import resampling
+from fairl_bench.science.fidelity import by_value
+from fairl_bench.values.data import GOLD, Scored
 from fairl_bench.values.records import Measure, measured
 
 
@@ -43,14 +43,6 @@ class Fidelity(Evaluator):
                 raise DataError(f"data {name!r} has no truth {self.truth!r}; give its source a 'gold:'")
             known = np.flatnonzero(np.isfinite(truth.value))
             reward, true = scored[name].reward[known], truth.value[known]
-            say = partial(measured, name, self.truth)
-            yield say("starc", len(known), starc.from_truth, reward, true)
-            yield say("starc_per_prompt", len(known), _per_prompt, reward, true, scored[name], known)
-            yield say("affine_residual", len(known), starc.affine_residual, reward, true)
-            yield say("epic", len(known), agreement.epic, reward, true)
-            yield say("spearman", len(known), agreement.spearman, reward, true)
-            yield say("kendall", len(known), agreement.kendall, reward, true)
-
-
-def _per_prompt(reward: Floats, true: Floats, scored: Scored, known: Rows) -> float:
-    return starc.from_truth(reward, true, starc.prompt_codes([scored.examples.prompt[i] for i in known]))
+            prompts = [scored[name].examples.prompt[row] for row in known]
+            for metric, function in by_value(reward, true, prompts).items():
+                yield measured(name, self.truth, metric, len(known), function)
