@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from fairl_bench.metrics import Metrics
@@ -48,8 +49,9 @@ def _line(difference: Difference, metrics: Metrics, p_holm: float, *, several: b
     # a row is first less second; what is shown is second less first
     gain, low, high = -row.value, -row.high, -row.low
     names = (row.model, row.encoder, f"{row.method} → {row.other}") if several else ()
-    numbers = (f"{first:.3f}", f"{second:.3f}", f"{gain:+.3f}", f"[{low:+.3f}, {high:+.3f}]", _p(row.p), _p(p_holm))
-    return (*names, row.data, metrics[row.metric].head, *numbers, _effect(-row.effect))
+    interval = "n/a" if math.isnan(low) or math.isnan(high) else f"[{low:+.3f}, {high:+.3f}]"
+    numbers = (_number(first), _number(second), _number(gain, "+.3f"), interval, _p(row.p), _p(p_holm))
+    return (*names, row.data, metrics[row.metric].head, *numbers, _number(-row.effect, "+.2f"))
 
 
 def _tidy(difference: Difference, p_holm: float) -> dict[str, Value]:
@@ -66,5 +68,6 @@ def _p(p: float) -> str:
     return "n/a" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _effect(d: float) -> str:
-    return "n/a" if d != d else f"{d:+.2f}"
+def _number(value: float, spec: str = ".3f") -> str:
+    """A number as text; n/a where it is not known."""
+    return "n/a" if math.isnan(value) else format(value, spec)
