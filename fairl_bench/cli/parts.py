@@ -71,7 +71,23 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
         click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")
         heads = ["field", "type", "default", "what it is"]
         click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
+        if metrics := _metrics_of(part):
+            click.echo(f"\n{metrics}")
         click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {_file_of(part)}\n")
+
+
+def _metrics_of(part: type) -> str:
+    """The metrics that an evaluator declares, as text; empty for a part of another kind."""
+    from fairl_bench.kinds import Evaluator
+    from fairl_bench.metrics import Metric
+
+    if not issubclass(part, Evaluator):
+        return ""
+    if not isinstance(part.metrics, tuple):  # a property, which needs the values of the fields
+        return "Its metrics depend on its fields."
+    return "\n".join(
+        ["metrics:", *(f"  {metric.name}: {metric.said}" for metric in part.metrics if isinstance(metric, Metric))]
+    )
 
 
 def _file_of(part: type) -> str:
