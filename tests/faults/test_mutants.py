@@ -64,7 +64,9 @@ PRODUCT: dict[str, Any] = {
     ],
     "slices": {"baseline": "me", "near_tie": 0.2},
     "report": {"table2": {"methods": ["me", "mm"], "data": ["pairs/test"], "truth": "preferred"}},
-    "claims": [{"id": "c", "better": "me", "than": "mm", "metric": "starc", "data": "pairs/test"}],
+    "claims": [
+        {"id": "c", "better": "me", "than": "mm", "metric": "starc", "data": "pairs/test", "truth": "preferred"}
+    ],
 }
 FILES: dict[str, Any] = {
     "name": "files",
