@@ -85,7 +85,10 @@ def test_a_drop_in_table_is_made_saved_and_on_the_page(shown: Path, cli: Cli) ->
 def test_a_folder_is_read_without_the_plugin_of_its_table(shown: Path, cli: Cli) -> None:
     assert cli("report", shown).exit_code == 0
     missing = cli("report", shown, "-t", "extremes")
-    assert (missing.exit_code, "table 'extremes' is unknown" in missing.stderr) == (2, True)
+    assert (
+        missing.exit_code,
+        "table 'extremes' was made by a plugin: name its file with --plugin" in missing.stderr,
+    ) == (2, True)
 
 
 def test_a_drop_in_figure_is_drawn_and_on_the_page(shown: Path) -> None:
