@@ -21,6 +21,7 @@ from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.executors import ray as cluster
 from fairl_bench.engine.executors.known import RayExecutor
 from fairl_bench.errors import FairlError
+from fairl_bench.executor import JobRunner, Workplace
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
@@ -146,7 +147,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "run.json" and path.parent.name != "logs"
+        if path.is_file() and path.name not in ("run.json", "manifest.json") and path.parent.name != "logs"
     }
 
 
@@ -329,9 +330,15 @@ def test_a_node_that_does_not_see_the_store_ends_the_run_at_its_start(
     raylets: Any, light: dict[str, Any], tmp_path: Path, write_suite: Write
 ) -> None:
     store, elsewhere = FolderStore(tmp_path / "store"), str(tmp_path / "elsewhere")
-    store.place = elsewhere
+    seen_here_alone = FolderStore(tmp_path / "store")
+    seen_here_alone.place = elsewhere
+
+    class Elsewhere(RayExecutor):
+        def start(self, workplace: Workplace) -> JobRunner:
+            return cluster.Cluster(self.address, seen_here_alone, workplace.drop_ins, workplace.moved)
+
     with pytest.raises(FairlError, match=rf"node \S+ does not see the store {elsewhere}; name a folder that all"):
-        run(read_study(write_suite(light)), store, tmp_path / "results", executor=on(raylets))
+        run(read_study(write_suite(light)), store, tmp_path / "results", executor=Elsewhere(address=raylets.address))
 
 
 def test_ctrl_c_ends_the_work_and_keeps_what_is_finished(
