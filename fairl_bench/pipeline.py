@@ -95,19 +95,7 @@ def run(
     )
     worker = Worker(store, study.registry)
     results_folder.claim(finished_run(study.suite, whole, worker, outcome))
-    work = _Work(
-        study,
-        whole,
-        wanted,
-        worker,
-        outcome,
-        followers.watcher(),
-        results_folder,
-        command,
-        started,
-        then,
-        followers.warn,
-    )
+    work = _Work(study, whole, wanted, worker, followers, results_folder, command, started, then)
     _warn_of_missing_locks(store, followers)
     # before anything is asked of the store: `Store.announce` says why
     with store.announce(study.suite.name, whole.stages), followers.until_finished(results_folder.write_warnings):
@@ -141,13 +129,21 @@ class _Work:
     whole: Plan
     wanted: Plan  # the part of it that was asked for
     worker: Worker
-    outcome: Outcome
-    watcher: Watcher
+    followers: Followers
     folder: RunFolder
     command: Sequence[str]  # what started it
     started: float
     then: Callable[[StudyResults], object] | None
-    warn: Callable[[str], None]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was done so far, and what failed."""
+        return self.followers.outcome
+
+    @property
+    def watcher(self) -> Watcher:
+        """Whoever is called with the progress, the plugins that follow the run among them."""
+        return self.followers.watcher()
 
     def answer(self, start: Callable[[], JobRunner]) -> Finished:
         """Do what is missing and write the results; what is found damaged on the way is made again."""
@@ -201,7 +197,7 @@ class _Work:
     def _warn_of_views(self, results: StudyResults) -> None:
         """Say and note which tables, figures and panels of plugins could not be shown."""
         for warning in results.warnings:
-            self.warn(warning)
+            self.followers.warn(warning)
         if results.warnings:
             self.folder.write_warnings(self.outcome.warnings)
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ruamel.yaml import YAML
+
 from fairl_bench.metrics import Metric
 from fairl_bench.results.results import StudyResults, read_results
-from fairl_bench.suite.yaml import load
 from fairl_bench.values.comparison import ALPHA, Comparison
 from fairl_bench.values.rows import mean_and_spread, selection_of, summary
 
@@ -38,7 +39,7 @@ def gains(folder: Path, data: str, metric_name: str) -> str:
     The first lines are the baselines' own numbers, by which the selections themselves can be compared.
     """
     results = read_results(folder)
-    content = load(folder / "suite.yaml", variables=False).content
+    content = YAML(typ="safe").load(results.suite)
     methods = [method for method in content["methods"] if method["use"] == "failure-aware"]
     controls = {_base(method): method["name"] for method in methods if _learns_nothing(method)}
     learning = {

@@ -10,18 +10,15 @@ from typing import Literal
 import numpy as np
 
 from fairl_bench.errors import DataError, Undefined, UnknownName
-from fairl_bench.guards.views import ViewGuard
-from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.csv_scores import CsvScores, read_scores
 from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.results.judged import JudgedMaterial
 from fairl_bench.results.known_labels import known_of
 from fairl_bench.results.statistics import Statistics, statistics
 from fairl_bench.science import classification
 from fairl_bench.science.fidelity import by_value
 from fairl_bench.suite.registry import Registry
-from fairl_bench.suite.report import tables_of
-from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row, Run
 from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.values.history import History
@@ -33,14 +30,14 @@ from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
-from fairl_bench.views import Report, ReportTable, datasets_of, make_tables, truth_in, two_methods
+from fairl_bench.views import Report, ReportTable
 
 LABELS = ("accuracy", "f1")
 REWARDS = (*LABELS, "auc", "starc", "starc_per_prompt", "epic", "spearman", "pair_accuracy")
 Class = Literal["good", "bad"]
 
 
-class ScoredFile(Material):
+class ScoredFile(JudgedMaterial):
     """The numbers and tables of a file of scores, with the same properties as those of a run."""
 
     def __init__(
@@ -51,9 +48,8 @@ class ScoredFile(Material):
         records: Sequence[Record],
         notes: Sequence[str] = (),
     ) -> None:
-        self._report, self.registry = report, registry
-        self.guard = ViewGuard(registry.owners())
-        self._sheets, self.single_records, self._notes = sheets, records, notes
+        super().__init__(registry, records)
+        self._report, self._sheets, self._notes = report, sheets, notes
 
     @property
     def name(self) -> str:
@@ -70,16 +66,6 @@ class ScoredFile(Material):
         """The comparisons of the methods of the file."""
         return statistics(self._sheets, self.report, self.single_records, self.metrics)
 
-    @cached_property
-    def records(self) -> Sequence[Record]:
-        """Every record of single runs and of two."""
-        return [*self.single_records, *self.statistics.records]
-
-    @property
-    def comparisons(self) -> Sequence[Comparison]:
-        """The interval of each method, and the paired difference of each two."""
-        return self.statistics.comparisons
-
     @property
     def rows(self) -> Mapping[Row, Runs]:
         """The rows of tables; nothing says how many runs each should rest on."""
@@ -90,29 +76,10 @@ class ScoredFile(Material):
         """The tables that the file can fill."""
         return self._report
 
-    @cached_property
-    def tables(self) -> Mapping[str, Table]:
-        """Every table that the file can fill, by name."""
-        return make_tables(tables_of(self.report, self.registry, self.guard), self, self.guard)
-
     @property
     def other_tables(self) -> Sequence[Table]:
         """A file has no tables."""
         return ()
-
-    @cached_property
-    def data(self) -> Sequence[str]:
-        """The data sets of the file."""
-        return datasets_of(self.report)
-
-    def truth_of(self, data: str) -> str:
-        """The truth that a data set is judged by."""
-        return truth_in(self.report, data)
-
-    @cached_property
-    def methods(self) -> Sequence[str]:
-        """The two methods that tables compare, else the first two of the file."""
-        return two_methods(self.report, self.single_records)
 
     @cached_property
     def known(self) -> KnownByData:
@@ -123,11 +90,6 @@ class ScoredFile(Material):
     def notes(self) -> Sequence[str]:
         """The notes on how the labels were read and where the threshold is from."""
         return self._notes
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """What tables, figures and panels of plugins could not be shown so far, and why."""
-        return self.guard.warnings
 
     @property
     def verdicts(self) -> Sequence[Verdict]:

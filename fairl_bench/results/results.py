@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from fairl_bench.errors import ResultsError, UnknownName
 from fairl_bench.guards.views import ViewGuard
-from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import record_file
 from fairl_bench.results.declared import read_metrics
 from fairl_bench.results.folder import RECORDS, RUN, SUITE, ResultsFolder, read_manifest, readable
 from fairl_bench.results.histories import read_histories
+from fairl_bench.results.judged import JudgedMaterial
 from fairl_bench.results.known_labels import read_known
 from fairl_bench.results.other_tables import tables_besides
 from fairl_bench.results.realigned import read_realigned
@@ -26,9 +26,8 @@ from fairl_bench.results.scores import read_sheets
 from fairl_bench.results.statistics import Statistics, disagreements, kept_statistics, signature_of, statistics
 from fairl_bench.results.unread import unread
 from fairl_bench.suite.registry import Registry
-from fairl_bench.suite.report import read_report, tables_of
+from fairl_bench.suite.report import read_report
 from fairl_bench.suite.yaml import load
-from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row, Run
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
@@ -39,7 +38,7 @@ from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Claim, Verdict
-from fairl_bench.views import Report, ReportTable, changed, datasets_of, make_tables, truth_in, two_methods
+from fairl_bench.views import Report, ReportTable, changed, datasets_of
 
 _TRIES, _WAIT = 20, 0.05  # so often may a run write into a folder while it is being read; seconds
 
@@ -54,7 +53,7 @@ class ReportSettings(NamedTuple):
     metrics: Metrics = Metrics()
 
 
-class StudyResults(Material):
+class StudyResults(JudgedMaterial):
     """The finished work of a suite: what its folder holds, each part read when it is first asked for.
 
     ``records`` are those of single runs, ``run`` what ``run.json`` says; ``kept`` are the statistics that the folder
@@ -69,10 +68,9 @@ class StudyResults(Material):
         run: RunFacts,
         kept: Statistics | None,
     ) -> None:
+        super().__init__(asked.registry, records)
         self.files, self.path = files, files.path
         self.asked, self.claims = asked, asked.claims
-        self.guard = ViewGuard(asked.registry.owners())
-        self.single_records = records
         self.run_facts = run
         self._kept = kept
         self._sheets: dict[str, list[Sheet]] = {}
@@ -102,16 +100,6 @@ class StudyResults(Material):
         return Statistics(made.records, [*made.comparisons, *after_alignment], signature)
 
     @cached_property
-    def records(self) -> Sequence[Record]:
-        """Every number on record."""
-        return [*self.single_records, *self.statistics.records]
-
-    @property
-    def comparisons(self) -> Sequence[Comparison]:
-        """Intervals of each method, and paired differences of each two."""
-        return self.statistics.comparisons
-
-    @cached_property
     def verdicts(self) -> Sequence[Verdict]:
         """The verdicts on the suite's claims."""
         from fairl_bench.results import claims
@@ -137,28 +125,9 @@ class StudyResults(Material):
         return self.asked.report
 
     @cached_property
-    def tables(self) -> Mapping[str, Table]:
-        """Every table by name, as it was made."""
-        return make_tables(tables_of(self.report, self.asked.registry, self.guard), self, self.guard)
-
-    @cached_property
     def other_tables(self) -> Sequence[Table]:
         """The tables that lie in the folder and that nobody here makes."""
         return list(tables_besides(self.files, self.tables))
-
-    @cached_property
-    def data(self) -> Sequence[str]:
-        """The data sets that the suite's ``report:`` names, in its order."""
-        return datasets_of(self.report)
-
-    def truth_of(self, data: str) -> str:
-        """The truth that the report holds a data set against."""
-        return truth_in(self.report, data)
-
-    @cached_property
-    def methods(self) -> Sequence[str]:
-        """The two methods that are compared, the baseline first."""
-        return two_methods(self.report, self.single_records)
 
     # --- beside the numbers
 
@@ -172,11 +141,6 @@ class StudyResults(Material):
         """Sentences about the whole run: what it did not read."""
         with readable(self.path / RUN):
             return tuple(unread(self.run.stages))
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """What tables, figures and panels of plugins could not be shown so far, and why."""
-        return self.guard.warnings
 
     @property
     def run(self) -> RunFacts:

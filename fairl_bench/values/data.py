@@ -204,10 +204,6 @@ class Embeddings:
     def __post_init__(self) -> None:
         freeze_arrays(self, "vectors", "row")
 
-    def of_examples(self) -> Vectors:
-        """One vector an example ``[n, d]``."""
-        return self.vectors[self.row]
-
 
 class Scored(NamedTuple):
     """One data set with the rewards of its texts: what an evaluator reads."""
