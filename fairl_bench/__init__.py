@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.kinds import LM as LM
     from fairl_bench.kinds import Aligner as Aligner
     from fairl_bench.kinds import Ask as Ask
+    from fairl_bench.kinds import AskLikelihoods as AskLikelihoods
     from fairl_bench.kinds import Detector as Detector
     from fairl_bench.kinds import Encoder as Encoder
     from fairl_bench.kinds import Evaluator as Evaluator
@@ -99,13 +100,17 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.values.data import Scored as Scored
     from fairl_bench.values.data import Truth as Truth
     from fairl_bench.values.data import Vectors as Vectors
+    from fairl_bench.values.drawn_tokens import DrawnTokens as DrawnTokens
     from fairl_bench.values.history import History as History
     from fairl_bench.values.known import Known as Known
     from fairl_bench.values.language_models import Asked as Asked
     from fairl_bench.values.language_models import Completions as Completions
+    from fairl_bench.values.language_models import DrawnTexts as DrawnTexts
     from fairl_bench.values.language_models import Model as Model
     from fairl_bench.values.language_models import Sampling as Sampling
     from fairl_bench.values.language_models import Site as Site
+    from fairl_bench.values.likelihoods import Continuations as Continuations
+    from fairl_bench.values.likelihoods import Likelihoods as Likelihoods
     from fairl_bench.values.realigned import Realigned as Realigned
     from fairl_bench.values.records import Evidence as Evidence
     from fairl_bench.values.records import Measure as Measure

@@ -16,7 +16,9 @@ from fairl_bench.metrics import Metric
 from fairl_bench.progress import report
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Examples, Floats, Pairs, Scored, Truth, Vectors
-from fairl_bench.values.language_models import Asked, Model, Sampling, Site
+from fairl_bench.values.drawn_tokens import DrawnTokens
+from fairl_bench.values.language_models import Asked, DrawnTexts, Model, Sampling, Site
+from fairl_bench.values.likelihoods import Continuations, Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.resources import Resources
 from fairl_bench.values.training import Head, Inputs, Reward, Task
@@ -89,6 +91,14 @@ class Source(Component, ABC):
     def peek(self, n: int) -> Pairs | None:
         """The first ``n`` pairs or fewer, for an estimate before a run; None where they are not at hand."""
         return None
+
+    def unbounded(self) -> str:
+        """Why no log-ratio bounds how many of its pairs a reward can rank; empty where that of its two models does.
+
+        It does where each pair is one draw of each model's whole distribution, and nothing chose between pairs
+        (docs/log-ratio.md).
+        """
+        return "its pairs are not known to be draws of two language models"
 
     def judged(self) -> bool:
         """True where the truth ``gold`` of its pairs is known."""
@@ -171,20 +181,52 @@ class LM(Component, ABC):
         """
         return ()
 
-    def complete(self, asked: Asked, site: Site) -> Sequence[str]:
+    def complete(self, asked: Asked, site: Site) -> Sequence[str] | DrawnTexts:
         """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.
 
         A text depends on its prompt's row, its draw and the replicate (`Asked.rng`), not on what is asked beside it.
+        A model that knows the tokens of its texts returns `DrawnTexts`, others a list of texts.
         """
         from fairl_bench.science.generation import complete
 
         uniform = np.array([asked.rng(i).random(asked.sampling.max_new_tokens) for i in range(len(asked))])
         settings = asked.sampling.model_dump(exclude={"max_new_tokens"})
-        return complete(site.upstream["lm"], asked.prompt, uniform, **settings, moved=_completed)
+        drawn = complete(site.upstream["lm"], asked.prompt, uniform, **settings, moved=_completed)
+        tokens = DrawnTokens.made(drawn.tokens, drawn.ended, drawn.vocabulary, drawn.log_probability)
+        return DrawnTexts(tuple(drawn.text), tokens)
+
+    def likelihoods(self, continuations: Continuations, site: Site) -> Likelihoods:
+        """How likely the texts are; by default under the model in ``site.upstream["lm"]``, on this machine.
+
+        A model that cannot tell raises `DataError`.
+        """
+        from fairl_bench.science.text_likelihoods import text_likelihoods
+
+        drawn = continuations.drawn
+        known = range(0) if drawn is None else range(len(drawn))
+        tokens = {i: drawn.of(i) for i in known if drawn and drawn.vocabulary[i]}
+        read = text_likelihoods(
+            site.upstream["lm"],
+            continuations.prompt,
+            continuations.text,
+            tokens,
+            vocabulary={i: drawn.vocabulary[i] for i in tokens} if drawn else {},
+            ended=[False] * len(continuations) if drawn is None else drawn.ended.tolist(),
+            temperature=continuations.temperature,
+            batch=continuations.batch,
+            dtype=continuations.dtype,
+            scratch=site.scratch,
+            moved=_told,
+        )
+        return Likelihoods(*read)
 
 
 def _completed(done: int, total: int) -> None:
     report(done, total, f"{done} of {total} completions")
+
+
+def _told(done: int, total: int) -> None:
+    report(done, total, f"{done} of {total} texts")
 
 
 class Probe(Settings):
@@ -257,6 +299,28 @@ class Ask(Settings):
         return self.lm.fits(prompts, self.sampling.max_new_tokens)
 
 
+class AskLikelihoods(Settings):
+    """A request of a method for the likelihoods of its pairs and of every text that it scores (`Method.upstream`).
+
+    They are stages of their own, one for each data set.
+    """
+
+    lm: LM
+    prompts: Literal["given", "withheld"] = Field("given", description="whether a text goes on from its prompt")
+    temperature: float = Field(1.0, gt=0, description="divides the logits")
+    batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    shards: int = Field(1, ge=1, le=4096, description="stages that work side by side")
+
+    def continuations(self, examples: Examples) -> Continuations:
+        """The texts of examples, as they are asked for."""
+        settings = self.plain()
+        return Continuations.of(examples, **{name: settings[name] for name in ("prompts", *_OF_A_PASS)})
+
+
+_OF_A_PASS: Final = ("temperature", "batch", "dtype")
+
+
 class Artefact(Settings):
     """The answer of another stage of the plan, by its key: the reward of a cell, its pairs, their split."""
 
@@ -287,6 +351,10 @@ class Encoder(Component, ABC):
         return None
 
 
+Given = Literal["texts", "both models", "one model", "truth"]
+"""What a method is given: pairs of texts alone, the language models that wrote them, or the true reward."""
+
+
 class Method(Component, ABC):
     """Pairs to reward: an IRL algorithm.  For one that is a loss on margins, subclass `PairwiseMethod`."""
 
@@ -295,6 +363,12 @@ class Method(Component, ABC):
     """True where another seed gives another reward; if not, one run stands for all seeds."""
     reads_vectors: ClassVar[bool] = True
     """True where a score needs the texts' vectors; if not, `score` may get vectors of no dimension."""
+    reads_prompts: ClassVar[bool] = False
+    """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
+    given: ClassVar[Given] = "texts"
+    """What it knows of the models beside their pairs, for the tables."""
+    reference: ClassVar[bool] = False
+    """True for a bound rather than a competitor: a row above the methods, which is neither ranked nor compared."""
 
     resources: Needs = None
 
@@ -307,6 +381,13 @@ class Method(Component, ABC):
         from fairl_bench.science.heads import score
 
         return score(reward.arrays, inputs.vectors)
+
+    def of(self, source: Source) -> Self:
+        """The method for the pairs of one source, with what it takes from there, such as its language models.
+
+        By default it is the same for all.  Raises `DataError` where the source does not know what it needs.
+        """
+        return self
 
     def head(self, suite_head: Head) -> str:
         """The shape of what is fitted, for the records: the suite's head unless the method has its own."""

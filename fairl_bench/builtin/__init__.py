@@ -82,6 +82,7 @@ def fairl_methods(register: Register) -> None:
     register("failure-aware", _HERE + "methods.failure_aware:FailureAware")
     register("length", _HERE + "methods.length:Length")
     register("oracle", _HERE + "methods.oracle:Oracle")
+    register("log-ratio", _HERE + "methods.log_ratio:LogRatio")
 
 
 @hookimpl

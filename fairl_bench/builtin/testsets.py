@@ -237,5 +237,5 @@ class Completed(TestSet):
     def examples(self, rng: np.random.Generator, *, completions: Completions = NOTHING) -> Examples:
         """Return one example a completion, judged where a judge is named."""
         group = tuple(map(str, completions.row))
-        examples = Examples(completions.text, completions.prompt, group)
+        examples = Examples(completions.text, completions.prompt, group, drawn=completions.drawn)
         return examples if self.gold is None else examples.knowing(self.gold.judge(examples))

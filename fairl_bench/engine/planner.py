@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,10 @@ from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.stage_list import NewStage, StageList
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
 from fairl_bench.engine.stages.kind import StageKind
+from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
 from fairl_bench.engine.stages.measures import Measures
 from fairl_bench.engine.stages.models import CompletionsShard, LanguageModelCompletions, LanguageModels
-from fairl_bench.engine.stages.rewards import VECTORS, Rewards, Scores, run_title
+from fairl_bench.engine.stages.rewards import LIKELIHOODS, VECTORS, Rewards, Scores, run_title
 from fairl_bench.engine.stages.texts import JudgedTexts, Splits
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import (
@@ -24,6 +25,7 @@ from fairl_bench.kinds import (
     RECOVERED_REWARD,
     Artefact,
     Ask,
+    AskLikelihoods,
     Encoder,
     Evaluator,
     Judge,
@@ -85,6 +87,7 @@ class _Planner:
     def __init__(self, suite: Suite, variant: str, study: Study, stages: StageList) -> None:
         self.suite, self.variant, self.registry, self.stages = suite, variant, study.registry, stages
         self.training = {"head": answering(suite.head), "training": answering(suite.training)}
+        self.placed: dict[tuple[str, str], Named[Method]] = {}
         self.judge = study.registry.name_of_role(Judge.kind, RECOVERED_REWARD) if _takes_rewards(suite) else ""
 
     def cells(self) -> Iterator[Cell]:
@@ -193,25 +196,60 @@ class _Planner:
         baseline = self.baseline(data)
         for method in self.suite.methods:
             for seed in self.suite.seeds_of(method):
-                yield self.cell(self.fitted(_Run(data, method, seed)), baseline)
+                yield self.cell(self.fitted(_Run(data, self.on(data, method), seed)), baseline)
+
+    def on(self, data: _Data, method: Named[Method]) -> Named[Method]:
+        """The method with what it takes from the source of these data; one for all its runs there."""
+        place = data.model.name, method.name
+        if place not in self.placed:
+            self.placed[place] = method.model_copy(update={"part": method.part.of(data.model.part)})
+        return self.placed[place]
 
     def baseline(self, data: _Data) -> list[_Fitted]:
         """The runs of the method whose failures are the slices; empty where there are none."""
         name = self.suite.slices.baseline if self.suite.slices else None
         methods = [method for method in self.suite.methods if method.name == name]
-        return [self.fitted(_Run(data, method, seed)) for method in methods for seed in self.suite.seeds_of(method)]
+        return [
+            self.fitted(_Run(data, self.on(data, method), seed))
+            for method in methods
+            for seed in self.suite.seeds_of(method)
+        ]
 
     def fitted(self, run: _Run) -> _Fitted:
         """A run with the keys of its reward and of its scores."""
         data, world, method = run.data, run.data.world, run.method.part
         settings = {"replicate": world.of.replicate, "seed": run.seed, **self.training}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": data.vectors["pairs"]}
+        inputs |= self.given(method, run.method.name, world, ["pairs"])
         device = {"device": self.suite.training.device}
         stack = _stack(method, settings, inputs)
         reward = self.stages.add(NewStage(Rewards, run.title, {"method": method}, settings, inputs, stack, device))
         vectors = {f"{VECTORS}{name}": key for name, key in data.vectors.items()}
         read = {"reward": reward, "split": world.split, **world.texts(), **vectors}
+        read |= self.given(method, run.method.name, world, list(data.vectors))
         return _Fitted(run, reward, self.stages.add(NewStage(Scores, run.title, {"method": method}, {}, read)))
+
+    def given(self, method: Method, name: str, world: WorldKeys, datasets: Sequence[str]) -> dict[str, str]:
+        """The keys of what a method asks for: likelihoods of these data sets, and its other upstream."""
+        keys = {}
+        for role, start in method.upstream().items():
+            if not isinstance(start, AskLikelihoods):
+                keys[UPSTREAM + role] = self.before(role, start, name, world.of.replicate)
+                continue
+            for dataset in datasets:
+                texts = world.texts()[dataset]
+                keys[f"{LIKELIHOODS}{dataset}/{role}"] = self.likelihoods(role, start, world, texts)
+        return keys
+
+    def likelihoods(self, role: str, ask: AskLikelihoods, world: WorldKeys, examples: str) -> str:
+        """The key of the likelihoods of one data set under one language model."""
+        replicate = world.of.replicate
+        title = TextLikelihoods.title(self.stages.stages[examples].title, role, ask.prompts)
+        inputs = {"examples": examples, f"{UPSTREAM}lm": self.before(role, ask.lm, world.of.model, replicate)}
+        settings = {"asked": {name: value for name, value in ask.plain().items() if name not in ("lm", "shards")}}
+        run_time = {"replicate": replicate}
+        new = NewStage(TextLikelihoods, title, {"lm": ask.lm}, settings, inputs, run_time=run_time)
+        return self.stages.add_sharded(new, LikelihoodsShard, ask.shards)
 
     def cell(self, fitted: _Fitted, baseline: list[_Fitted]) -> Cell:
         """The cell of a run, with the keys of all that is measured of it."""

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from fairl_bench.errors import DataError, NotFinite, suggest
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Floats, Pairs, Truth, Vectors
-from fairl_bench.values.language_models import Model
+from fairl_bench.values.drawn_tokens import DrawnTokens
+from fairl_bench.values.language_models import DrawnTexts, Model
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.training import Reward
 
@@ -133,14 +135,31 @@ def model(lm: LM, answer: object, folder: Path) -> Model:
     return Model(answer.folder, {name: _fact(what, _name(what, name), entry) for name, entry in answer.facts.items()})
 
 
-def completions(lm: LM, answer: object, n: int) -> tuple[str, ...]:
-    """The completions, one text for each prompt.  Raises `DataError`."""
-    completed = texts(f"language model {lm.use!r}: complete", answer)
+def completions(lm: LM, answer: object, n: int) -> tuple[tuple[str, ...], DrawnTokens | None]:
+    """The completions, one text for each prompt, and their tokens where they are known.  Raises `DataError`."""
+    written, drawn = answer if isinstance(answer, DrawnTexts) else (answer, None)
+    completed = texts(f"language model {lm.use!r}: complete", written)
     if len(completed) != n:
         raise DataError(
             f"language model {lm.use!r} completed {n} prompts with {len(completed)} texts; return one a prompt"
         )
-    return completed
+    if drawn is not None and (not isinstance(drawn, DrawnTokens) or len(drawn) != n):
+        got = f"of {len(drawn)} texts" if isinstance(drawn, DrawnTokens) else _spelled(drawn)
+        raise DataError(f"language model {lm.use!r} completed {n} prompts with the tokens {got}; return one row a text")
+    return completed, drawn
+
+
+def likelihoods(lm: LM, answer: object, n: int) -> Likelihoods:
+    """How likely each of ``n`` texts is.  Raises `DataError` and `NotFinite`."""
+    what = f"language model {lm.use!r}: likelihoods"
+    if not isinstance(answer, Likelihoods):
+        raise DataError(f"{what} gave {_spelled(answer)}; return fairl_bench.Likelihoods")
+    if len(answer) != n:
+        raise DataError(f"{what} gave those of {len(answer)} texts for {n}; return one row a text")
+    for column in (answer.total, answer.token):
+        if not np.isfinite(column).all():
+            raise NotFinite(f"{what} are not finite; use dtype float32, or look at the model's weights")
+    return answer
 
 
 def prompts(part: Prompts, answer: object) -> tuple[str, ...]:

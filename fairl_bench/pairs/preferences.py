@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from fairl_bench.errors import DataError
 from fairl_bench.values.data import GOLD, TRAIN, VALIDATION, Embeddings, Examples, Rows, Split
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.training import Preferences
 
 _BLOCK = 8192  # pairs compared at once: their vectors are copied
@@ -22,8 +25,15 @@ class Parts(NamedTuple):
     left_out: int
 
 
-def preferences(examples: Examples, split: Split, embeddings: Embeddings, *, leave_equal: bool) -> Parts:
-    """The training and the validation pairs as rows of the unique vectors.
+def preferences(
+    examples: Examples,
+    split: Split,
+    embeddings: Embeddings,
+    likelihoods: Mapping[str, Likelihoods] = MappingProxyType({}),
+    *,
+    leave_equal: bool,
+) -> Parts:
+    """The training and the validation pairs as rows of the unique vectors, with the likelihoods of both sides.
 
     With ``leave_equal``, pairs whose two texts have equal vectors are left out: a reward of vectors cannot tell them
     apart.  Raises `DataError` where no training pair is left.
@@ -38,7 +48,10 @@ def preferences(examples: Examples, split: Split, embeddings: Embeddings, *, lea
     def of(code: int) -> Preferences:
         good, bad = (rows[(part == code) & ~same] for rows in (preferred, rejected))
         labels = None if gold is None else (gold.label[good], gold.label[bad])
-        return Preferences(embeddings.vectors, embeddings.row[good], embeddings.row[bad], texts, labels)
+        prompt = tuple(examples.prompt[i] for i in good)
+        given = {role: (one.take(good), one.take(bad)) for role, one in likelihoods.items()}
+        rows = (embeddings.row[good], embeddings.row[bad])
+        return Preferences(embeddings.vectors, *rows, texts, labels, prompt, given)
 
     train = of(TRAIN)
     if same.any() and not len(train):

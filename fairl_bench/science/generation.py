@@ -12,8 +12,21 @@ import torch
 from numpy.typing import NDArray
 
 from fairl_bench.errors import NotFinite
-from fairl_bench.science.endings import endings, spelled
+from fairl_bench.science.continued_tokens import vocabulary_digest
+from fairl_bench.science.endings import ended, endings, spelled
 from fairl_bench.science.language_model import padding, plain_settings, positions, prompt_tokens, read, vocabulary
+
+_NOTHING = torch.empty(0, 0)
+
+
+class Completed(NamedTuple):
+    """Completions: their texts without prompt and end, and the tokens that were drawn, the end token included."""
+
+    text: list[str]
+    tokens: list[list[int]]
+    ended: list[bool]  # by the end token, which is then the last one
+    log_probability: list[float]  # nats, at temperature 1 from the whole distribution, whatever was drawn from
+    vocabulary: str  # the digest of the vocabulary that the tokens belong to
 
 
 class Drawn(NamedTuple):
@@ -23,6 +36,7 @@ class Drawn(NamedTuple):
     tokens: torch.Tensor
     attention: torch.Tensor  # [batch, prompt], 0 on padding
     ends: tuple[int, ...] = ()  # the tokens that end a text
+    said: torch.Tensor = _NOTHING  # [batch, new] float64: log-probability of each token, whatever it was drawn from
 
     @property
     def new(self) -> torch.Tensor:
@@ -41,7 +55,7 @@ def complete(
     batch: int = 64,
     dtype: str = "float32",
     moved: Callable[[int, int], None] = lambda done, total: None,
-) -> list[str]:
+) -> Completed:
     """One text a prompt, without it, ended by any of the model's end tokens or by the last of ``uniform [n, tokens]``.
 
     The suite's sampling alone says how: what ``generation_config.json`` in the folder says besides its end tokens does
@@ -52,13 +66,17 @@ def complete(
     token.  A GPU is used where there is one.  Raises `NotFinite` where the logits are not.
     """
     model, tokenizer = load(folder, dtype)
-    texts = [""] * len(prompts)
+    n = len(prompts)
+    found = Completed([""] * n, [[]] * n, [False] * n, [0.0] * n, vocabulary_digest(tokenizer))
     warpers = _warpers(temperature, top_p, top_k)
     for done, drawn in enumerate(draw(model, tokenizer, prompts, uniform, warpers=warpers, batch=batch)):
-        for i, text in zip(drawn.rows, written(tokenizer, drawn), strict=True):
-            texts[i] = text
-        moved(min((done + 1) * batch, len(prompts)), len(prompts))
-    return texts
+        for at, (i, text) in enumerate(zip(drawn.rows, written(tokenizer, drawn), strict=True)):
+            found.text[i] = text
+            found.tokens[i] = ended(drawn.new[at].tolist(), drawn.ends)
+            found.ended[i] = bool(found.tokens[i]) and found.tokens[i][-1] in drawn.ends
+            found.log_probability[i] = float(drawn.said[at, : len(found.tokens[i])].sum())
+        moved(min((done + 1) * batch, n), n)
+    return found
 
 
 def load(folder: Path, dtype: str = "float32") -> tuple[Any, Any]:
@@ -91,7 +109,8 @@ def draw(
     pad = padding(tokenizer, ends, tokens)
     for rows in _batches(prompts, batch):
         ids, attention = _left(model, [read[i] for i in rows], pad)
-        drawer = Draw(torch.tensor(uniform[rows], device=model.device))
+        said = Said(ends)
+        drawer = Draw(torch.tensor(uniform[rows], device=model.device), said)
         with torch.inference_mode(), _plain(model, tokenizer, ends):
             tokens_drawn = model.generate(
                 input_ids=ids,
@@ -100,9 +119,9 @@ def draw(
                 use_cache=True,
                 max_new_tokens=new,
                 pad_token_id=pad,
-                logits_processor=[*warpers, drawer],
+                logits_processor=[said, *warpers, drawer],
             )
-        yield Drawn(rows, tokens_drawn, attention, tuple(ends))
+        yield Drawn(rows, tokens_drawn, attention, tuple(ends), said.of_drawn())
 
 
 def _left(model: Any, read: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -148,14 +167,43 @@ def _warpers(temperature: float, top_p: float, top_k: int) -> list[Any]:
     return warpers
 
 
+class Said:
+    """A logits processor that changes nothing and notes how likely the drawn token was, before any filter.
+
+    An end is as likely as all end tokens together: they leave the same text.
+    """
+
+    def __init__(self, ends: Sequence[int]) -> None:
+        self.ends = list(ends)
+        self.logits, self.log = _NOTHING, list[torch.Tensor]()
+
+    def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Return the logits as they are."""
+        self.logits = logits
+        return logits
+
+    def note(self, drawn: torch.Tensor) -> None:
+        """Note the log-probability of the drawn tokens ``[batch, 1]``."""
+        value = self.logits.logsumexp(-1, keepdim=True)
+        said = self.logits.gather(1, drawn)
+        if len(self.ends) > 1:
+            together = self.logits[:, self.ends].logsumexp(-1, keepdim=True)
+            said = torch.where(torch.isin(drawn, drawn.new_tensor(self.ends)), together, said)
+        self.log.append((said - value).double())
+
+    def of_drawn(self) -> torch.Tensor:
+        """Return the log-probability of each drawn token ``[batch, new]``; behind the end they mean nothing."""
+        return torch.cat(self.log, 1) if self.log else _NOTHING
+
+
 class Draw:
     """A logits processor that leaves one token, drawn by inverse transform with the row's own number.
 
     Transformers draws a whole batch from one generator; then a text would depend on the texts beside it.
     """
 
-    def __init__(self, uniform: torch.Tensor) -> None:
-        self.uniform, self.step = uniform, 0  # [batch, tokens]
+    def __init__(self, uniform: torch.Tensor, said: Said) -> None:
+        self.uniform, self.said, self.step = uniform, said, 0  # [batch, tokens]
 
     def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits ``[batch, vocabulary]`` with all but the drawn token at minus infinity."""
@@ -166,4 +214,5 @@ class Draw:
         level = self.uniform[:, self.step, None] * cumulative[:, -1:]
         drawn = torch.searchsorted(cumulative, level, right=True).clamp_max(logits.shape[1] - 1)
         self.step += 1
+        self.said.note(drawn)
         return torch.full_like(logits, -torch.inf).scatter_(1, drawn, 0.0)

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ from fairl_bench.guards.secrets import hidden_in
 from fairl_bench.science.agreement import is_constant
 from fairl_bench.store import mapped
 from fairl_bench.values.data import Embeddings, Examples, Split, Truth
+from fairl_bench.values.drawn_tokens import DrawnTokens, offsets_of
 from fairl_bench.values.language_models import Completions
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.training import Reward
 
 EVIDENCE = "evidence.parquet"
 PLACE = "place.json"
 REWARD = "reward.safetensors"
+TOKENS = "tokens.parquet"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -55,19 +59,56 @@ def load_lm(folder: Path) -> Path:
 
 
 def save_completions(folder: Path, completions: Completions) -> None:
-    """``completions.parquet``: prompt, text, row, draw."""
+    """``completions.parquet``: prompt, text, row, draw; ``tokens.parquet`` where the tokens are known."""
     columns = {name: list(getattr(completions, name)) for name in ("prompt", "text", "row", "draw")}
     pq.write_table(pa.table(columns), folder / "completions.parquet")
+    _save_tokens(folder, completions.drawn)
 
 
 def load_completions(folder: Path) -> Completions:
     """The completions of `save_completions`."""
     table = _rows(folder / "completions.parquet")
-    return Completions(*(tuple(table[name].to_pylist()) for name in ("prompt", "text", "row", "draw")))
+    columns = {name: tuple(table[name].to_pylist()) for name in ("prompt", "text", "row", "draw")}
+    return Completions(**columns, drawn=_load_tokens(folder))
+
+
+def _save_tokens(folder: Path, drawn: DrawnTokens | None) -> None:
+    """``tokens.parquet``: the tokens of each text, its vocabulary, whether it ended, its log-probability."""
+    if drawn is None:
+        return
+    tokens = pa.ListArray.from_arrays(drawn.offsets.astype(np.int32), drawn.ids)
+    columns = {"tokens": tokens, "vocabulary": list(drawn.vocabulary), "ended": drawn.ended}
+    pq.write_table(pa.table({**columns, "log_probability": drawn.log_probability}), folder / TOKENS)
+
+
+def _load_tokens(folder: Path) -> DrawnTokens | None:
+    if not (folder / TOKENS).exists():
+        return None
+    table = _rows(folder / TOKENS).combine_chunks()
+    tokens = table["tokens"].combine_chunks()
+    return DrawnTokens(
+        tokens.flatten().to_numpy(),
+        offsets_of(tokens.value_lengths().to_numpy()),
+        table["ended"].to_numpy(),
+        tuple(table["vocabulary"].to_pylist()),
+        table["log_probability"].to_numpy(),
+    )
+
+
+def save_likelihoods(folder: Path, likelihoods: Likelihoods) -> None:
+    """``likelihoods.safetensors``: the columns of `Likelihoods`."""
+    columns = {field.name: np.ascontiguousarray(getattr(likelihoods, field.name)) for field in fields(Likelihoods)}
+    save_file(columns, folder / "likelihoods.safetensors")
+
+
+def load_likelihoods(folder: Path) -> Likelihoods:
+    """The likelihoods of `save_likelihoods`."""
+    return Likelihoods(**load_file(folder / "likelihoods.safetensors"))
 
 
 def save_examples(folder: Path, examples: Examples) -> None:
-    """``examples.parquet`` and ``truths.parquet`` (one row a known truth)."""
+    """``examples.parquet``, ``truths.parquet`` (one row a known truth) and, where known, ``tokens.parquet``."""
+    _save_tokens(folder, examples.drawn)
     columns = {name: list(getattr(examples, name)) for name in ("text", "prompt", "group")}
     pq.write_table(pa.table({**columns, "pair": examples.pair, "role": examples.role}), folder / "examples.parquet")
     tables = [
@@ -89,6 +130,7 @@ def load_examples(folder: Path) -> Examples:
         pair=table["pair"].to_numpy(),
         role=table["role"].to_numpy(),
         truths={name: _truth(truths.filter(pa.compute.equal(truths["truth"], name))) for name in names},
+        drawn=_load_tokens(folder),
     )
 
 

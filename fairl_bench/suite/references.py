@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
-from fairl_bench.errors import SuiteError, suggest
+from fairl_bench.errors import DataError, SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
 from fairl_bench.metrics import Metric
 from fairl_bench.suite.registry import Registry
@@ -78,6 +78,11 @@ def _in_methods(suite: Suite) -> Iterator[Mistake]:
             yield place, f"methods: {method.name!r} asks for a truth: {_lack(suite, 'pairs/train', truth)}"
         if GOLD in method.part.truths():
             yield from _no_labels(suite, place, method.name)
+        for model in suite.models:
+            try:
+                method.part.of(model.part)
+            except DataError as error:
+                yield place, f"methods: {method.name!r} on model {model.name!r}: {error}"
 
 
 def _in_claims(suite: Suite) -> Iterator[Mistake]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.guards.readonly import ReadOnly, freeze_arrays, read_only
+from fairl_bench.values.drawn_tokens import DrawnTokens
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -54,7 +55,8 @@ class Pairs:
     """Preference pairs: ``preferred[i]`` and ``rejected[i]`` answer ``prompt[i]``; an empty prompt is no prompt.
 
     ``group[i]`` names what must stay on one side of a split; empty where the data names none.  ``truths`` are those
-    that are known already, of ``2n`` texts each: the two of a pair follow one another, the preferred first.
+    that are known already, of ``2n`` texts each: the two of a pair follow one another, the preferred first.  ``drawn``
+    holds the tokens of the same ``2n`` texts, where a language model drew them here.
     """
 
     preferred: tuple[str, ...]
@@ -62,6 +64,7 @@ class Pairs:
     prompt: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     truths: Mapping[str, Truth] = field(default_factory=dict)
+    drawn: DrawnTokens | None = None
 
     def __post_init__(self) -> None:
         for name in ("preferred", "rejected", "prompt", "group"):
@@ -72,6 +75,8 @@ class Pairs:
         lengths = {len(self.preferred), len(self.rejected), len(self.prompt), len(self.group)}
         if len(lengths) > 1:
             raise ValueError(f"pairs need columns of one length, got {sorted(lengths)}")
+        if self.drawn is not None and len(self.drawn) != 2 * n:
+            raise ValueError(f"{n} pairs need the tokens of {2 * n} texts, got those of {len(self.drawn)}")
 
     def __len__(self) -> int:
         return len(self.preferred)
@@ -84,7 +89,8 @@ class Pairs:
 
         both = np.array([2 * row + side for row in rows for side in range(2)], np.int64)
         truths = {name: Truth(value[both], label[both]) for name, (value, label) in self.truths.items()}
-        return Pairs(of(self.preferred), of(self.rejected), of(self.prompt), of(self.group), truths)
+        drawn = None if self.drawn is None else self.drawn.take(both)
+        return Pairs(of(self.preferred), of(self.rejected), of(self.prompt), of(self.group), truths, drawn)
 
     def examples(self) -> Examples:
         """Each pair as two examples, the preferred first, with the truth ``preferred``."""
@@ -97,6 +103,7 @@ class Pairs:
             pair=np.repeat(np.arange(n, dtype=np.int64), 2),
             role=role,
             truths={**self.truths, PREFERRED: Truth(role.astype(np.float64), role)},
+            drawn=self.drawn,
         )
 
 
@@ -105,6 +112,7 @@ class Examples:
     """Texts to be scored, one row each, with their truths; its arrays and mappings are read-only.
 
     ``pair [n]`` is the pair's number, -1 outside pairs; ``role [n]`` is +1 preferred, -1 rejected, 0 neither.
+    ``drawn`` holds the tokens of the texts that a language model drew here; None where it drew none of them.
     """
 
     text: tuple[str, ...]
@@ -113,6 +121,7 @@ class Examples:
     pair: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     role: Labels = field(default_factory=lambda: np.empty(0, np.int8))
     truths: Mapping[str, Truth] = field(default_factory=dict)
+    drawn: DrawnTokens | None = None
 
     def __post_init__(self) -> None:
         for name in ("text", "prompt", "group"):
@@ -127,13 +136,15 @@ class Examples:
         freeze_arrays(self, "pair", "role")
         known = {name: Truth(read_only(value), read_only(label)) for name, (value, label) in self.truths.items()}
         object.__setattr__(self, "truths", ReadOnly(known))
+        if self.drawn is not None and len(self.drawn) != n:
+            raise ValueError(f"{n} examples need the tokens of as many texts, got those of {len(self.drawn)}")
 
     def __len__(self) -> int:
         return len(self.text)
 
     def knowing(self, truths: Mapping[str, Truth]) -> Examples:
         """The same examples with these truths added."""
-        return Examples(self.text, self.prompt, self.group, self.pair, self.role, {**self.truths, **truths})
+        return replace(self, truths={**self.truths, **truths})
 
     def turned(self, pairs: Rows) -> Examples:
         """The same examples with the preference of these pairs reversed."""
@@ -141,7 +152,7 @@ class Examples:
             return self
         role = np.where(np.isin(self.pair, pairs), -self.role, self.role).astype(np.int8)
         truths = {**self.truths, PREFERRED: Truth(role.astype(np.float64), role)}
-        return Examples(self.text, self.prompt, self.group, self.pair, role, truths)
+        return replace(self, role=role, truths=truths)
 
     def pair_rows(self) -> Rows:
         """The rows of each pair's preferred and rejected text ``[pairs, 2]``; empty outside pairs."""
@@ -159,7 +170,8 @@ class Examples:
         """The examples of these rows, in this order."""
         text, prompt, group = (tuple(column[i] for i in rows) for column in (self.text, self.prompt, self.group))
         truths = {name: Truth(value[rows], label[rows]) for name, (value, label) in self.truths.items()}
-        return Examples(text, prompt, group, self.pair[rows], self.role[rows], truths)
+        drawn = None if self.drawn is None else self.drawn.take(rows)
+        return Examples(text, prompt, group, self.pair[rows], self.role[rows], truths, drawn)
 
     def inputs(self, embed: Literal["completion", "prompt+completion"] = "completion") -> tuple[str, ...]:
         """The text of each example that an encoder reads."""

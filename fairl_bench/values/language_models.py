@@ -13,16 +13,21 @@ from pydantic import Field
 from fairl_bench.component import Settings
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Rows
+from fairl_bench.values.drawn_tokens import DrawnTokens, offsets_of
 
 
 @dataclass(frozen=True)
 class Completions:
-    """Completions by a language model: ``text[i]`` is draw ``draw[i]`` for the prompt in row ``row[i]``."""
+    """Completions by a language model: ``text[i]`` is draw ``draw[i]`` for the prompt in row ``row[i]``.
+
+    ``drawn`` holds their tokens; None where they are not known, as behind a server.
+    """
 
     prompt: tuple[str, ...]
     text: tuple[str, ...]
     row: tuple[int, ...]
     draw: tuple[int, ...]
+    drawn: DrawnTokens | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -31,7 +36,7 @@ class Completions:
         """The completions of these rows, in this order."""
         prompt, text = (tuple(column[i] for i in rows) for column in (self.prompt, self.text))
         row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
-        return Completions(prompt, text, row, draw)
+        return Completions(prompt, text, row, draw, None if self.drawn is None else self.drawn.take(rows))
 
     @staticmethod
     def merged(shards: Sequence[Completions]) -> Completions:
@@ -41,10 +46,21 @@ class Completions:
         def whole(name: str) -> tuple[Any, ...]:
             return tuple(getattr(shards[i % len(shards)], name)[i // len(shards)] for i in range(n))
 
-        return Completions(whole("prompt"), whole("text"), whole("row"), whole("draw"))
+        drawn = [shard.drawn for shard in shards if shard.drawn is not None]
+        starts = offsets_of(list(map(len, shards)))
+        rows = [int(starts[i % len(shards)]) + i // len(shards) for i in range(n)]
+        tokens = DrawnTokens.joined(drawn).take(rows) if shards and len(drawn) == len(shards) else None
+        return Completions(whole("prompt"), whole("text"), whole("row"), whole("draw"), tokens)
 
 
 NOTHING: Final = Completions((), (), (), ())
+
+
+class DrawnTexts(NamedTuple):
+    """What `LM.complete` returns where it knows the tokens of its texts."""
+
+    text: tuple[str, ...]
+    drawn: DrawnTokens
 
 
 class Model(NamedTuple):

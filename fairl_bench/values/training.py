@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.component import RunTime, Settings
 from fairl_bench.guards.readonly import ReadOnly, freeze_arrays, read_only
 from fairl_bench.values.data import Labels, Rows, Vectors
+from fairl_bench.values.likelihoods import Likelihoods
 
 
 class Head(Settings):
@@ -86,8 +87,9 @@ class Training(Settings):
 class Preferences:
     """Pairs as a method gets them: pair ``i`` prefers row ``preferred[i]`` of ``vectors`` to row ``rejected[i]``.
 
-    ``texts`` are the rows' texts.  ``gold`` holds the truth ``gold`` of both sides, where the data has one.  All arrays
-    are read-only.
+    ``texts`` are the rows' texts; ``prompt [n]`` is what both texts of a pair answer, empty where there is none.
+    ``gold`` holds the truth ``gold`` of both sides, where the data has one, and ``likelihoods`` how likely both sides
+    are, by the role of each `AskLikelihoods` in the method's `upstream`.  All arrays are read-only.
     """
 
     vectors: Vectors  # [rows, d]
@@ -95,9 +97,13 @@ class Preferences:
     rejected: Rows  # [n]
     texts: tuple[str, ...] = ()
     gold: tuple[Labels, Labels] | None = None  # labels [n] of the preferred and of the rejected side
+    prompt: tuple[str, ...] = ()  # [n]
+    likelihoods: Mapping[str, tuple[Likelihoods, Likelihoods]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         freeze_arrays(self, "vectors", "preferred", "rejected")
+        object.__setattr__(self, "prompt", self.prompt or ("",) * len(self.preferred))
+        object.__setattr__(self, "likelihoods", ReadOnly(self.likelihoods))
         if self.gold is not None:
             object.__setattr__(self, "gold", (read_only(self.gold[0]), read_only(self.gold[1])))
 
@@ -107,7 +113,11 @@ class Preferences:
 
 @dataclass(frozen=True)
 class Task:
-    """One training: data, head, settings, and the two numbers that seed it."""
+    """One training: data, head, settings, and the two numbers that seed it.
+
+    ``upstream`` holds the other answers that the method's `upstream` asks for, by role, such as the folder of a
+    language model.
+    """
 
     train: Preferences
     validation: Preferences
@@ -115,14 +125,23 @@ class Task:
     training: Training = field(default_factory=Training)
     replicate: int = 0
     seed: int = 0
+    upstream: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The texts that a reward scores, with their vectors, one row each, read-only."""
+    """The texts that a reward scores, with their vectors, one row each, read-only.
+
+    ``prompt`` is empty unless the method says that it `reads_prompts` or asks for likelihoods: otherwise equal texts
+    are scored once, whatever their prompts.  ``likelihoods`` and ``upstream`` hold what the method's `upstream` asks
+    for, by role: how likely the texts are, and all other answers.
+    """
 
     text: tuple[str, ...]
     vectors: Vectors  # [n, d]
+    prompt: tuple[str, ...] = ()
+    likelihoods: Mapping[str, Likelihoods] = field(default_factory=dict)
+    upstream: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         freeze_arrays(self, "vectors")

@@ -146,12 +146,12 @@ def test_every_field_of_the_settings_is_tried() -> None:
 def test_no_field_of_a_models_own_settings_changes_its_completions(
     tiny_lm: Path, edited_lm: Callable[..., Path], uniform: np.ndarray, tmp_path: Path
 ) -> None:
-    plain = complete(tiny_lm, PROMPTS, uniform)
+    plain = complete(tiny_lm, PROMPTS, uniform).text
     fields = [{name: value} for name, value in ACTING.items()]
     together = {name: value for name, value in ACTING.items() if name != "eos_token_id"}
     for i, entries in enumerate([*fields, together]):
         folder = edited_lm(tiny_lm, tmp_path / str(i), generation_config=entries)
-        assert complete(folder, PROMPTS, uniform) == plain, entries
+        assert complete(folder, PROMPTS, uniform).text == plain, entries
 
 
 @pytest.mark.parametrize("field", ["repetition_penalty", "no_repeat_ngram_size", "num_beams", "suppress_tokens"])
@@ -159,7 +159,7 @@ def test_settings_in_the_configuration_of_an_old_model_do_nothing_either(
     field: str, tiny_lm: Path, edited_lm: Callable[..., Path], uniform: np.ndarray, tmp_path: Path
 ) -> None:
     folder = edited_lm(tiny_lm, tmp_path / "lm", config={field: ACTING[field]})
-    assert complete(folder, PROMPTS, uniform) == complete(tiny_lm, PROMPTS, uniform)
+    assert complete(folder, PROMPTS, uniform).text == complete(tiny_lm, PROMPTS, uniform).text
 
 
 def test_settings_put_on_a_loaded_model_do_nothing_and_stay(tiny_lm: Path, uniform: np.ndarray) -> None:
@@ -174,9 +174,8 @@ def test_settings_put_on_a_loaded_model_do_nothing_and_stay(tiny_lm: Path, unifo
 
 
 def test_the_suites_own_sampling_still_acts(several: Case, uniform: np.ndarray) -> None:
-    assert complete(several.folder, PROMPTS, uniform, top_k=1) == complete(
-        several.folder, PROMPTS, 1 - uniform, top_k=1
-    )
+    texts = [complete(several.folder, PROMPTS, numbers, top_k=1).text for numbers in (uniform, 1 - uniform)]
+    assert texts[0] == texts[1]
 
 
 def test_completions_are_those_of_the_plain_softmax_up_to_any_end_token(several: Case, uniform: np.ndarray) -> None:
@@ -188,7 +187,7 @@ def test_completions_are_those_of_the_plain_softmax_up_to_any_end_token(several:
     found = dict(zip(drawn.rows, drawn.new.tolist(), strict=True))
     assert [ended(found[i], several.ends) for i in range(len(PROMPTS))] == expected
     texts = [tokenizer.decode([token for token in ids if token not in several.ends]).strip() for ids in expected]
-    assert complete(several.folder, PROMPTS, uniform) == texts
+    assert complete(several.folder, PROMPTS, uniform).text == texts
 
 
 def test_first_tokens_are_distributed_as_the_softmax_whatever_the_settings(
@@ -251,7 +250,7 @@ def test_what_is_no_token_ends_nothing(
 ) -> None:
     folder = edited_lm(tiny_lm, tmp_path / "lm", generation_config={"eos_token_id": end})
     assert endings(*load(folder)) == (0,)
-    assert complete(folder, PROMPTS, uniform) == complete(tiny_lm, PROMPTS, uniform)
+    assert complete(folder, PROMPTS, uniform).text == complete(tiny_lm, PROMPTS, uniform).text
 
 
 def test_an_ending_that_is_no_special_token_is_no_text_either(several: Case) -> None:
@@ -289,13 +288,13 @@ def test_without_padding_and_end_tokens_a_text_runs_to_the_last_token(
 def test_padding_that_is_an_end_token_or_lies_beyond_the_model_changes_no_text(
     tiny_lm: Path, edited_lm: Callable[..., Path], uniform: np.ndarray, tmp_path: Path
 ) -> None:
-    plain = complete(tiny_lm, PROMPTS, uniform)
+    plain = complete(tiny_lm, PROMPTS, uniform).text
     ended_by = edited_lm(tiny_lm, tmp_path / "end", tokenizer_config={"pad_token": "<|endoftext|>"})
-    assert complete(ended_by, PROMPTS, uniform) == plain
+    assert complete(ended_by, PROMPTS, uniform).text == plain
     beyond = edited_lm(tiny_lm, tmp_path / "beyond", tokenizer_config={"pad_token": "<another>"})
     _, tokenizer = load(beyond)
     assert tokenizer.pad_token_id == 320  # the model has 320 tokens, 0 to 319
-    assert complete(beyond, PROMPTS, uniform) == plain
+    assert complete(beyond, PROMPTS, uniform).text == plain
 
 
 def test_a_padding_token_that_is_drawn_counts_as_any_other(several: Case) -> None:
@@ -357,16 +356,16 @@ def test_a_prompt_with_too_few_positions_behind_it_is_refused_and_counted(
     assert 0 < over < len(prompts)
     sentence = f"has 24 positions, but {over} of 4 prompts with 8 new tokens need more .the longest has {max(lengths)} "
     with pytest.raises(DataError, match=sentence):
-        complete(learnt_positions, prompts, uniform)
+        complete(learnt_positions, prompts, uniform).text
     fitting = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length + TOKENS <= 24]
-    assert len(complete(learnt_positions, fitting, uniform[: len(fitting)])) == len(fitting)
+    assert len(complete(learnt_positions, fitting, uniform[: len(fitting)]).text) == len(fitting)
 
 
 def test_rotary_positions_go_on(tiny_lm: Path, uniform: np.ndarray) -> None:
     model, tokenizer = load(tiny_lm)
     long = "we read the list twice and then again " * 8
     assert len(tokenizer(long, verbose=False)["input_ids"]) > model.config.max_position_embeddings
-    assert len(complete(tiny_lm, [long], uniform[:1])) == 1
+    assert len(complete(tiny_lm, [long], uniform[:1]).text) == 1
 
 
 def test_a_token_that_the_model_does_not_have_is_refused(tiny_lm: Path, uniform: np.ndarray, tmp_path: Path) -> None:

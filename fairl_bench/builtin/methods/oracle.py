@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fairl_bench.kinds import Judge, Method
+from fairl_bench.kinds import Given, Judge, Method
 from fairl_bench.values.data import GOLD, Examples, Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 
@@ -16,6 +16,8 @@ class Oracle(Method):
 
     seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
+    given: ClassVar[Given] = "truth"
+    reference: ClassVar[bool] = True
 
     judge: Judge = Field(description="the judge whose truth 'gold' is the reward")
 

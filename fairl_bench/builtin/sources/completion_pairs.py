@@ -12,6 +12,7 @@ from pydantic import Field
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Aligner, Ask, Origin, Prompts, Source
 from fairl_bench.values.data import Pairs
+from fairl_bench.values.drawn_tokens import interleaved
 from fairl_bench.values.language_models import NOTHING, Completions, Sampling
 
 
@@ -52,6 +53,11 @@ class CompletionPairs(Source):
         """Return the base, the expert and the prompts."""
         return Origin(*self.models(), self.prompts)
 
+    def unbounded(self) -> str:
+        """Return why the log-ratio is no bound: the models' whole distributions were not drawn from."""
+        whole = self.sampling.temperature == 1 and self.sampling.top_p == 1 and self.sampling.top_k == 0
+        return "" if whole else "its sampling does not draw from the models' whole distributions"
+
     def size(self) -> int:
         """Return ``n``, the most pairs there can be."""
         return self.n
@@ -73,4 +79,5 @@ class CompletionPairs(Source):
                 f"the base and the expert have not completed the same prompts ({len(base)} and {len(expert)} "
                 "completions); give both the same ones"
             )
-        return Pairs(preferred=expert.text, rejected=base.text, prompt=expert.prompt)
+        drawn = None if expert.drawn is None or base.drawn is None else interleaved(expert.drawn, base.drawn)
+        return Pairs(preferred=expert.text, rejected=base.text, prompt=expert.prompt, drawn=drawn)

@@ -60,6 +60,10 @@ class Select(Source):
         """Return the origin of the pairs chosen from."""
         return self.of.origin()
 
+    def unbounded(self) -> str:
+        """Return why the log-ratio is no bound: whoever chose the pairs treated their texts differently."""
+        return "its pairs were chosen by what their texts say"
+
     def judged(self) -> bool:
         """Return whether the truth is known: by its own judge, or of the pairs chosen from."""
         return self.gold is not None or self.of.judged()

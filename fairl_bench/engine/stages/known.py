@@ -7,6 +7,7 @@ from typing import Any
 
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
 from fairl_bench.engine.stages.kind import StageKind
+from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
 from fairl_bench.engine.stages.measures import Measures
 from fairl_bench.engine.stages.models import CompletionsShard, LanguageModelCompletions, LanguageModels
 from fairl_bench.engine.stages.rewards import Rewards, Scores
@@ -14,6 +15,6 @@ from fairl_bench.engine.stages.texts import JudgedTexts, Splits
 
 _IN_ORDER: tuple[type[StageKind[Any, Any]], ...] = (
     *(LanguageModels, CompletionsShard, LanguageModelCompletions, JudgedTexts, Splits),
-    *(VectorsShard, TextVectors, Rewards, Scores, Measures),
+    *(VectorsShard, TextVectors, LikelihoodsShard, TextLikelihoods, Rewards, Scores, Measures),
 )
 STAGE_KINDS: Mapping[str, StageKind[Any, Any]] = {kind.name: kind() for kind in _IN_ORDER}

@@ -89,8 +89,8 @@ def _drawn(stage: Stage, inputs: StageInputs) -> Completions:
     every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
     requests = every.take(rows_of(settings, len(every)))
     with unchanged_by((lm, prompts), upstream=site.upstream):
-        texts = answers.completions(lm, lm.complete(requests, site), len(requests))
-    return Completions(requests.prompt, texts, requests.row, requests.draw)
+        texts, drawn = answers.completions(lm, lm.complete(requests, site), len(requests))
+    return Completions(requests.prompt, texts, requests.row, requests.draw, drawn)
 
 
 def ask(

@@ -17,6 +17,7 @@ from fairl_bench.pairs.preferences import Parts, preferences
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_reward, finite_rows
 from fairl_bench.values.data import Embeddings, Examples, Floats
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.stage import Stage
 from fairl_bench.values.training import Head, Inputs, Reward, Task, Training
 
@@ -38,9 +39,10 @@ class Rewards(StageKind[Reward, Reward]):
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Reward]]:
         """Train the rewards of a job together."""
         pairs, split, embeddings = (inputs.load(job[0].inputs[role]) for role in ("pairs", "split", "embeddings"))
-        parts = cache(partial(preferences, pairs, split, embeddings))
+        likelihoods, upstream = _likelihoods(job[0], inputs, "pairs"), inputs.upstream(job[0])
+        parts = cache(partial(preferences, pairs, split, embeddings, likelihoods))
         methods = [inputs.registry.build(Method, stage.parts["method"]) for stage in job]
-        tasks = [_task(stage, method, parts) for stage, method in zip(job, methods, strict=True)]
+        tasks = [_task(stage, method, parts, upstream) for stage, method in zip(job, methods, strict=True)]
         runs = [(method, task) for method, (task, _) in zip(methods, tasks, strict=True)]
         with unchanged_by(methods, task=runs[0][1]):
             rewards = answers.rewards(methods, type(methods[0]).fit_many(runs))
@@ -50,14 +52,21 @@ class Rewards(StageKind[Reward, Reward]):
             yield Answer(stage, reward, {"trained_together": len(job), **reward.facts, **equal})
 
 
-def _task(stage: Stage, method: Method, parts: Any) -> tuple[Task, int]:
+def _likelihoods(stage: Stage, inputs: StageInputs, dataset: str) -> dict[str, Likelihoods]:
+    """The likelihoods of a data set that the method asks for, by role."""
+    start = f"{LIKELIHOODS}{dataset}/"
+    return {role.removeprefix(start): inputs.load(key) for role, key in stage.inputs.items() if role.startswith(start)}
+
+
+def _task(stage: Stage, method: Method, parts: Any, upstream: Mapping[str, Any]) -> tuple[Task, int]:
     """The pairs that a method learns from, and the number of pairs with equal vectors that were left out."""
     settings = stage.settings
     training = Training.model_validate({**settings["training"], "device": settings["device"]})
     divided: Parts = parts(leave_equal=method.reads_vectors and training.equal_vectors == "drop")
     seed = 0 if settings["seed"] is None else settings["seed"]
     head = Head(**settings["head"])
-    return Task(divided.train, divided.validation, head, training, settings["replicate"], seed), divided.left_out
+    numbers = (settings["replicate"], seed)
+    return Task(divided.train, divided.validation, head, training, *numbers, upstream), divided.left_out
 
 
 class Scores(StageKind[Mapping[str, Floats], Mapping[str, NDArray[np.floating[Any]]]]):
@@ -73,12 +82,14 @@ class Scores(StageKind[Mapping[str, Floats], Mapping[str, NDArray[np.floating[An
         (stage,) = job
         method = inputs.registry.build(Method, stage.parts["method"])
         reward: Reward = inputs.load(stage.inputs["reward"])
+        upstream = inputs.upstream(stage)
         scores = {}
         for role, key in stage.inputs.items():
             if role.startswith(VECTORS):
                 name = role.removeprefix(VECTORS)
                 examples: Examples = inputs.load(stage.inputs[name])
-                scores[name] = _scored(method, reward, examples, inputs.load(key))
+                given = _likelihoods(stage, inputs, name), upstream
+                scores[name] = _scored(method, reward, examples, inputs.load(key), *given)
                 what = f"the reward of {name} by {method.use!r}"
                 finite_rows(what, scores[name], examples.text, "lower training.lr, or mend it")
         return [Answer(stage, scores, {})]
@@ -88,10 +99,26 @@ VECTORS = "embeddings/"
 """Before the name of a data set: the role of its vectors among the inputs of scores."""
 
 
-def _scored(method: Method, reward: Reward, examples: Examples, embeddings: Embeddings) -> Floats:
-    """The reward of each example; equal inputs are scored once."""
-    first = np.unique(embeddings.row, return_index=True)[1]
-    unique = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors)
-    with unchanged_by(method, reward=reward, inputs=unique):
-        scores = answers.scores(method, method.score(reward, unique), len(unique.text))
-    return scores[embeddings.row]
+LIKELIHOODS = "likelihoods/"
+"""Before the name of a data set and a role of the method's upstream: the role of its likelihoods."""
+
+
+def _scored(
+    method: Method,
+    reward: Reward,
+    examples: Examples,
+    embeddings: Embeddings,
+    likelihoods: Mapping[str, Likelihoods],
+    upstream: Mapping[str, Any],
+) -> Floats:
+    """The reward of each example; equal texts are scored once where nothing but the text and its vector is read."""
+    if method.reads_prompts or likelihoods:
+        vectors = embeddings.vectors[embeddings.row]
+        inputs = Inputs(examples.text, vectors, examples.prompt, likelihoods, upstream)
+        row = np.arange(len(examples))
+    else:
+        first, row = np.unique(embeddings.row, return_index=True)[1], embeddings.row
+        inputs = Inputs(tuple(examples.text[i] for i in first), embeddings.vectors, upstream=upstream)
+    with unchanged_by(method, reward=reward, inputs=inputs):
+        scores = answers.scores(method, method.score(reward, inputs), len(inputs.text))
+    return scores[row]

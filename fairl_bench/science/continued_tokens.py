@@ -1,0 +1,108 @@
+"""Texts as the tokens with which a language model goes on from their prompts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fairl_bench.errors import DataError
+from fairl_bench.science.language_model import positions, prompt_tokens
+from fairl_bench.science.language_model import vocabulary as vocabulary_size
+
+
+class Continued(NamedTuple):
+    """A prompt and a text as tokens; the end of a text that has ``ended`` is none of them."""
+
+    prompt: list[int]  # at least one
+    text: list[int]
+    ended: bool
+    tokenised: bool
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.text)
+
+
+def continued_tokens(
+    model: Any,
+    tokenizer: Any,
+    ends: Sequence[int],
+    prompts: Sequence[str],
+    texts: Sequence[str],
+    tokens: Mapping[int, Sequence[int]],
+    vocabulary: Mapping[int, str],
+    ended: Sequence[bool],
+) -> list[Continued]:
+    """The tokens of each prompt, as generation reads it, and of its text.
+
+    Where ``tokens[i]`` are of this vocabulary, they are the text's; the last one of a text that has ``ended`` is its
+    end, which is left out.  Other texts are tokenised.  Raises `DataError` for a text that is longer than the model's
+    positions, and for tokens that it does not have.
+    """
+    rows, longest = vocabulary_size(model), positions(model.config)
+    read = prompt_tokens(tokenizer, prompts, ends=ends, vocabulary=rows, longest=None, new=0)
+    own = vocabulary_digest(tokenizer) if tokens else ""
+    known = {i for i in tokens if vocabulary[i] == own}
+    others = [i for i in range(len(texts)) if i not in known]
+    tokenised = dict(zip(others, _tokenised(tokenizer, [(prompts[i], texts[i], read[i]) for i in others]), strict=True))
+    found = []
+    for i, prompt in enumerate(read):
+        stops = bool(ended[i]) and bool(ends)
+        drawn = list(tokens[i][: len(tokens[i]) - bool(ended[i])]) if i in known else tokenised[i]
+        found.append(Continued(prompt, drawn, stops, i not in known))
+    _refuse(found, texts, rows, longest)
+    return found
+
+
+def vocabulary_digest(tokenizer: Any) -> str:
+    """The SHA-256 of a tokenizer's tokens and their numbers."""
+    return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
+
+
+def _tokenised(tokenizer: Any, asked: Sequence[tuple[str, str, list[int]]]) -> list[list[int]]:
+    """The tokens of each text behind its prompt's tokens.
+
+    The two are read together, so that a text begins as a model writes it, with the space in its first token.  Where a
+    token would lie across the seam, the text is read by itself: a model goes on from the prompt's own tokens.
+    """
+    behind = [joint(prompt, text) + text for prompt, text, _ in asked]
+    alone = _ids(tokenizer, behind, special=False)
+    wholes = [prompt + text if prompt else "" for text, (prompt, _, _) in zip(behind, asked, strict=True)]
+    together = _ids(tokenizer, wholes, special=True)
+    return [
+        whole[len(prompt) :] if whole[: len(prompt)] == prompt else by_itself
+        for whole, by_itself, (_, _, prompt) in zip(together, alone, asked, strict=True)
+    ]
+
+
+def joint(prompt: str, text: str) -> str:
+    """What stands between a prompt and the text that goes on from it: a space, unless there is one, or no prompt.
+
+    >>> [joint("He is", "kind"), joint("He is ", "kind"), joint("", "kind")]
+    [' ', '', '']
+    """
+    return " " if prompt and text and not prompt[-1].isspace() and not text[0].isspace() else ""
+
+
+def _ids(tokenizer: Any, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+    if not texts:
+        return []
+    encoded = tokenizer(list(texts), add_special_tokens=special, verbose=False)
+    return [list(ids) for ids in encoded["input_ids"]]
+
+
+def _refuse(found: Sequence[Continued], texts: Sequence[str], rows: int, longest: int | None) -> None:
+    """Raise `DataError` for texts that the model cannot read."""
+    for text, one in zip(texts, found, strict=True):
+        if one.text and max(one.text) >= rows:
+            raise DataError(
+                f"the language model has {rows} tokens, but its tokenizer reads the text {text[:60]!r} as token"
+                f" {max(one.text)}: the two do not belong together; give the model its own tokenizer"
+            )
+    over = [len(one) for one in found if longest is not None and len(one) > longest]
+    if over:
+        raise DataError(
+            f"the language model has {longest} positions, but {len(over)} of {len(found)} texts with their prompts need"
+            f" more (the longest has {max(over)} tokens); shorten or leave out long texts"
+        )

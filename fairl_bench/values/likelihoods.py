@@ -1,0 +1,111 @@
+"""How likely texts are under a language model, given their prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.guards.readonly import freeze_arrays
+from fairl_bench.values.data import Examples, Floats, Rows, Vectors
+from fairl_bench.values.drawn_tokens import DrawnTokens, offsets_of, taken
+
+
+@dataclass(frozen=True)
+class Continuations:
+    """Texts whose likelihood is asked for: ``text[i]`` goes on from ``prompt[i]``, or from nothing where it is empty.
+
+    ``drawn`` holds the tokens of those texts that a language model drew.  ``temperature`` divides the logits.
+    """
+
+    prompt: tuple[str, ...]
+    text: tuple[str, ...]
+    drawn: DrawnTokens | None = None
+    temperature: float = 1.0
+    batch: int = 64
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def take(self, rows: Sequence[int]) -> Continuations:
+        """Those in these rows, in this order."""
+        prompt, text = (tuple(column[i] for i in rows) for column in (self.prompt, self.text))
+        drawn = None if self.drawn is None else self.drawn.take(rows)
+        return Continuations(prompt, text, drawn, self.temperature, self.batch, self.dtype)
+
+    @staticmethod
+    def of(
+        examples: Examples,
+        prompts: Literal["given", "withheld"] = "given",
+        *,
+        temperature: float = 1.0,
+        batch: int = 64,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+    ) -> Continuations:
+        """Those of examples.  Where prompts are withheld, a text stands alone and is read without its tokens."""
+        if prompts == "given":
+            return Continuations(examples.prompt, examples.text, examples.drawn, temperature, batch, dtype)
+        return Continuations(("",) * len(examples), examples.text, None, temperature, batch, dtype)
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """The log-probability of each of ``n`` texts under one language model, in nats; all arrays are read-only.
+
+    That of token ``j`` of text ``i`` is ``token[offsets[i] + j]``, and ``total[i]`` is their sum.  Where a text is
+    known to have ended by itself, its end token is one of them.  ``before`` and ``after`` are the values that the
+    model's logits give to the states before a text's first and behind its last token,
+    ``temperature * logsumexp(logits / temperature)``; 0 behind an end token, NaN where a server does not tell.
+    """
+
+    total: Floats  # [n]
+    token: Vectors  # [tokens]
+    offsets: Rows  # [n + 1]
+    before: Floats  # [n]
+    after: Floats  # [n]
+    ended: NDArray[np.bool_]  # [n] the end token is counted
+    tokenised: NDArray[np.bool_]  # [n] its tokens were not known, and the text was tokenised
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self, "total", "token", "offsets", "before", "after", "ended", "tokenised")
+        lengths = {len(column) for column in (self.total, self.before, self.after, self.ended, self.tokenised)}
+        if lengths != {len(self.offsets) - 1} or self.offsets[-1] != len(self.token):
+            raise ValueError("the columns of likelihoods do not fit together")
+
+    def __len__(self) -> int:
+        return len(self.total)
+
+    @property
+    def tokens(self) -> Rows:
+        """The number of tokens of each text ``[n]``."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: Sequence[int] | Rows) -> Likelihoods:
+        """Those of these texts, in this order."""
+        picked = np.asarray(rows, np.int64)
+        token, offsets = taken(self.token, self.offsets, picked)
+        states = (self.before[picked], self.after[picked])
+        return Likelihoods(self.total[picked], token, offsets, *states, self.ended[picked], self.tokenised[picked])
+
+    @staticmethod
+    def merged(shards: Sequence[Likelihoods]) -> Likelihoods:
+        """Those of all shards; each shard has every ``len(shards)``-th text."""
+        whole = Likelihoods.joined(shards)
+        starts = offsets_of([len(shard) for shard in shards])
+        n = len(whole)
+        return whole.take([int(starts[i % len(shards)]) + i // len(shards) for i in range(n)])
+
+    @staticmethod
+    def joined(parts: Sequence[Likelihoods]) -> Likelihoods:
+        """Those of all texts, one part after the other."""
+
+        def column(name: str) -> NDArray[Any]:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        offsets = offsets_of(np.concatenate([part.tokens for part in parts]))
+        columns = (column(name) for name in ("before", "after", "ended", "tokenised"))
+        return Likelihoods(column("total"), column("token"), offsets, *columns)
