@@ -101,7 +101,7 @@ SCIENCE_IN_WORDS = {
     "fairl_bench.science.streams.stream": "chance by name is drawn alike everywhere",
     "fairl_bench.science.resampling.FORMS": "the statistics that a declared metric may name",
     "fairl_bench.science.generation.complete": "how a language model completes unless its part says otherwise",
-    "fairl_bench.science.text_likelihoods.text_likelihoods": "how likely texts are unless a model's part says otherwise",
+    "fairl_bench.science.text_likelihoods.text_likelihoods": "how likely texts are unless its part says otherwise",
     "fairl_bench.science.heads.score": "how a method scores unless its part says otherwise",
     "fairl_bench.science.fit.fit": "how a pairwise method is fitted: all of it but the loss",
 }

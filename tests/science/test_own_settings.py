@@ -356,7 +356,7 @@ def test_a_prompt_with_too_few_positions_behind_it_is_refused_and_counted(
     assert 0 < over < len(prompts)
     sentence = f"has 24 positions, but {over} of 4 prompts with 8 new tokens need more .the longest has {max(lengths)} "
     with pytest.raises(DataError, match=sentence):
-        complete(learnt_positions, prompts, uniform).text
+        complete(learnt_positions, prompts, uniform)
     fitting = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length + TOKENS <= 24]
     assert len(complete(learnt_positions, fitting, uniform[: len(fitting)]).text) == len(fitting)
 
