@@ -431,5 +431,5 @@ def test_the_reward_of_simpo_takes_the_expert_of_the_source_and_refuses_one_with
     models = {"base": lm, "expert": {**lm, "steps": 1}, "prompts": {"use": "toy-prompts"}}
     placed = build("simpo-reward").of(REGISTRY.build(Source, {"use": "aligned-lm", **models}))
     assert placed.upstream()["expert"].lm.steps == 1
-    with pytest.raises(DataError, match="method 'simpo-reward' needs the language models .* 'toy-comments' knows none"):
+    with pytest.raises(DataError, match=r"'simpo-reward' needs the language models .* 'toy-comments' knows none"):
         build("simpo-reward").of(REGISTRY.build(Source, {"use": "toy-comments", "n": 10}))
