@@ -100,6 +100,16 @@ class Material(ABC):
         """The two methods that are compared, the baseline first; where the report names none, the first two."""
 
     @property
+    def references(self) -> Sequence[str]:
+        """The methods that are bounds, in the suite's order, neither ranked nor compared; empty where none is known."""
+        return tuple(name for name, facts in self.run.methods.items() if facts.reference)
+
+    def given(self, method: str) -> str:
+        """What a method was given, such as ``texts`` or ``both models``; empty where that is not known."""
+        facts = self.run.methods.get(method)
+        return facts.given if facts is not None else ""
+
+    @property
     @abstractmethod
     def known(self) -> KnownByData:
         """Of how many examples of each data set the label is known, where it is not of all."""

@@ -12,17 +12,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from fairl_bench.suite.suite import Suite
+from fairl_bench.suite.read import Study
 from fairl_bench.values.finished import FinishedRun
-from fairl_bench.values.run_facts import RunFacts
+from fairl_bench.values.run_facts import MethodFacts, RunFacts
 
 _PACKAGES: Final = (
     *("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy"),
 )
 
 
-def run_facts(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float) -> RunFacts:
+def run_facts(study: Study, run: FinishedRun, command: Sequence[str], seconds: float) -> RunFacts:
     """The account of a run, as ``run.json`` keeps it."""
+    suite = study.suite
     return RunFacts(
         suite=suite.name,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -38,6 +39,8 @@ def run_facts(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: f
         git=_git(),
         seeds=list(suite.seeds),
         replicates=list(suite.replicates),
+        methods={method.name: MethodFacts(method.part.given, method.part.reference) for method in suite.methods},
+        unbounded=_unbounded(study),
         failed=dict(run.failed),
         skipped=dict(run.skipped),
         damaged=list(run.damaged),
@@ -46,6 +49,15 @@ def run_facts(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: f
         stages=list(run.stages()),
         rows=run.rows,
     )
+
+
+def _unbounded(study: Study) -> dict[str, str]:
+    """Why no log-ratio bounds the pairs of each model; of a product, the first reason there is at any of its points."""
+    reasons: dict[str, str] = {}
+    for suite in study.variants.values():
+        for model in suite.models:
+            reasons[model.name] = reasons.get(model.name) or model.part.unbounded()
+    return reasons
 
 
 def _version(package: str) -> str:

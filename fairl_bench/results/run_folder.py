@@ -81,8 +81,8 @@ class RunFolder:
         mended: Callable[[str], None] = _unheard,
         lost: Callable[[str], None] = _unheard,
     ) -> None:
-        self.folder, self.suite, self.registry, self.replace = folder, study.suite, study.registry, replace
-        self.metrics = study.metrics()
+        self.folder, self.study, self.suite, self.registry = folder, study, study.suite, study.registry
+        self.replace, self.metrics = replace, study.metrics()
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
         self._facts: RunFacts | None = None
@@ -134,7 +134,7 @@ class RunFolder:
         for key, log in run.logs.items():
             self.files.put(f"{LOGS}/{key[:16]}.txt", key, f"{run.failed[key]}\n\n{log}")
         self._mend()
-        facts = self._tell(run_facts(self.suite, run, command, seconds))
+        facts = self._tell(run_facts(self.study, run, command, seconds))
         self.files.commit()
         asked = ReportSettings(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
         kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
