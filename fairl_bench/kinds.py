@@ -378,7 +378,7 @@ class Method(Component, ABC):
     reads_prompts: ClassVar[bool] = False
     """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
     reads_upstream: ClassVar[bool] = True
-    """True where a score needs what `upstream` asks for; if not, `fit` alone is given it, and rewards need it no more."""
+    """True where a score needs what `upstream` asks for; if not, `fit` alone is given it."""
     given: ClassVar[Given] = "texts"
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False

@@ -88,9 +88,9 @@ def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> No
         for problem in _wrong(info.annotation, set()):
             raise PluginError(f"{what}: the field {field!r} {problem}")
     for attribute in _YES_OR_NO:
-        if hasattr(base, attribute) and not isinstance(getattr(part, attribute), bool):
+        if hasattr(base, attribute) and not isinstance(getattr(part, attribute), bool | property):
             raise PluginError(f"{what}: {attribute} is {getattr(part, attribute)!r:.40}; make it True or False")
-    if issubclass(part, Method) and part.given not in get_args(Given):
+    if issubclass(part, Method) and not isinstance(part.given, property) and part.given not in get_args(Given):
         known = ", ".join(map(repr, get_args(Given)))
         raise PluginError(f"{what}: given is {part.given!r:.40}; make it one of {known}")
 
@@ -189,7 +189,7 @@ def check_part(part: Component, what: str) -> None:
 
 
 def placed(method: Method, source: Source) -> Method:
-    """The method for the pairs of a source.  Raises `PluginError` where `Method.of` gives no method of its own class."""
+    """The method for the pairs of a source.  Raises `PluginError` where `Method.of` gives no such method."""
     what = f"{method.kind} {method.use!r}: of"
     try:
         found: object = method.of(source)

@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[str, str]] = {
         "reads gave 3; it needs digests",
     ),
     "seeded of a text": ("class Hostile(Base):\n    seeded = 'no'", "seeded is 'no'; make it True or False"),
-    "reads_upstream of a text": ("class Hostile(Base):\n    reads_upstream = ''", "reads_upstream is ''; make it True or"),
+    "reads_upstream of a text": ("class Hostile(Base):\n    reads_upstream = ''", "reads_upstream is ''; make it True"),
     "given of another word": (
         "class Hostile(Base):\n    given = 'three models'",
         "given is 'three models'; make it one of 'texts', 'both models', 'one model', 'truth'",
