@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.component import Component, RunTime, Settings
+from fairl_bench.errors import DataError
 from fairl_bench.executor import Executor
 from fairl_bench.guards.truncation import Tokens
 from fairl_bench.metrics import Metric
@@ -91,6 +92,16 @@ class Source(Component, ABC):
     def peek(self, n: int) -> Pairs | None:
         """The first ``n`` pairs or fewer, for an estimate before a run; None where they are not at hand."""
         return None
+
+    def models_for(self, part: Component) -> Origin:
+        """The language models that its pairs come from, for a part that needs them.  Raises `DataError` without any."""
+        origin = self.origin()
+        if origin is None:
+            raise DataError(
+                f"{part.kind} {part.use!r} needs the language models that the pairs come from, and source {self.use!r} "
+                f"knows none; name them in the {part.kind}, or leave it out"
+            )
+        return origin
 
     def unbounded(self) -> str:
         """Why no log-ratio bounds how many of its pairs a reward can rank; empty where that of its two models does.
