@@ -28,6 +28,7 @@ NOTHING = FinishedRun(
 def facts_of(models: list[dict[str, Any]], methods: list[dict[str, Any]], **more: Any) -> RunFacts:
     """What a run of these would write of them, before any of it is done."""
     content = {"name": "s", "models": models, "encoders": [{"name": "e", "use": "tfidf"}], "methods": methods, **more}
+    content["evaluate"] = [{"use": "classification", "data": ["pairs/test"]}]
     return run_facts(read_study(content), NOTHING, [], 0.0)
 
 
