@@ -18,7 +18,7 @@ class MethodFacts(NamedTuple):
     bounds: Sequence[str] = ()  # the models whose own log-ratio it is: where `RunFacts.unbounded` is "", their ceiling
 
 
-class Bound(NamedTuple):
+class Ceiling(NamedTuple):
     """The method whose pair accuracy no reward exceeds in expectation on the pairs of a model, or why there is none."""
 
     method: str  # empty where there is none
@@ -76,18 +76,18 @@ class RunFacts:
         content["rows"] = [{"row": list(row), **runs._asdict()} for row, runs in (self.rows or {}).items()]
         return content if self.claims is None else {**content, "claims": self.claims}
 
-    def bound_of(self, model: str) -> Bound:
+    def ceiling_of(self, model: str) -> Ceiling:
         """The ceiling of a model's held-out pairs: the method that is the log-ratio of its two language models.
 
         >>> methods = {"a": MethodFacts("texts", False), "d": MethodFacts("both models", True, ("m",))}
         >>> facts = RunFacts(methods=methods, unbounded={"m": "", "chosen": "its pairs were chosen"})
-        >>> facts.bound_of("m").method, facts.bound_of("chosen").why_not
+        >>> facts.ceiling_of("m").method, facts.ceiling_of("chosen").why_not
         ('d', 'its pairs were chosen')
         """
         if why := self.unbounded.get(model, ""):
-            return Bound("", why)
+            return Ceiling("", why)
         method = next((name for name, facts in self.methods.items() if model in facts.bounds), "")
-        return Bound(method, "" if method else NO_LOG_RATIO)
+        return Ceiling(method, "" if method else NO_LOG_RATIO)
 
 
 NO_LOG_RATIO: Final = "no method is the log-ratio of its two language models, with prompts given and summed over tokens"

@@ -13,7 +13,7 @@ from fairl_bench.results.results import read_results
 from fairl_bench.results.run_facts import run_facts
 from fairl_bench.suite.read import read_study
 from fairl_bench.values.finished import FinishedRun
-from fairl_bench.values.run_facts import NO_LOG_RATIO, Bound, MethodFacts, RunFacts
+from fairl_bench.values.run_facts import NO_LOG_RATIO, Ceiling, MethodFacts, RunFacts
 
 Run = Callable[..., Finished]
 ORACLE = {"name": "oracle", "use": "oracle", "judge": {"use": "toy-truth"}}
@@ -66,15 +66,15 @@ def test_it_keeps_which_method_bounds_which_model() -> None:
     facts = facts_of([{"name": "drawn", **DRAWN}, cut], methods)
     bounds = {"length": (), "alone": (), "whole": ("drawn", "cut")}
     assert {name: method.bounds for name, method in facts.methods.items()} == bounds
-    assert facts.bound_of("drawn") == Bound("whole")
-    assert facts.bound_of("cut") == Bound("", "its sampling does not draw from the models' whole distributions")
+    assert facts.ceiling_of("drawn") == Ceiling("whole")
+    assert facts.ceiling_of("cut") == Ceiling("", "its sampling does not draw from the models' whole distributions")
     assert RunFacts.read(json.loads(json.dumps(facts.plain()))).methods == facts.methods
 
 
 def test_of_a_product_a_method_bounds_what_it_bounds_at_every_point() -> None:
     product = {"methods.d.normalise": ["sum", "token"]}
     facts = facts_of([{"name": "m", **DRAWN}], [{"name": "d", "use": "log-ratio"}], product=product)
-    assert facts.bound_of("m") == Bound("", NO_LOG_RATIO)
+    assert facts.ceiling_of("m") == Ceiling("", NO_LOG_RATIO)
 
 
 def test_a_folder_of_before_says_nothing_and_has_no_reference(
