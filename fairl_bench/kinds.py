@@ -403,6 +403,14 @@ class Method(Component, ABC):
         """
         return self
 
+    def bounds(self, source: Source) -> bool:
+        """True where no reward of prompt and text tells two draws apart more often in expectation, one of each model.
+
+        That is true of the log-ratio of the source's own two models alone.  Whether the source's pairs are such draws,
+        `Source.unbounded` says.
+        """
+        return False
+
     def head(self, suite_head: Head) -> str:
         """The shape of what is fitted, for the records: the suite's head unless the method has its own."""
         return suite_head.use
