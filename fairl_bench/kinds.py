@@ -45,6 +45,11 @@ class Judge(Component, ABC):
     """The ground truth of a text: a classifier, a known rule, human labels."""
 
     kind = "judge"
+    concept: ClassVar[str] = ""
+    """What it measures, in a few words, for one that says how much of something a text has; empty for others.
+
+    Such a judge is a concept: its truth is a number alone, higher for more, and has no label (docs/concepts.md).
+    """
 
     @abstractmethod
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
@@ -117,7 +122,7 @@ class Source(Component, ABC):
 
     def labelled(self) -> bool:
         """True where that truth has labels, and not numbers alone."""
-        return self.judged()
+        return self.judged() and not (self.gold is not None and self.gold.concept)
 
     def origin(self) -> Origin | None:
         """The language models that its pairs come from; None where it does not know any."""

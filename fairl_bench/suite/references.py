@@ -104,7 +104,9 @@ def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[Mistake]:
     """Mistakes of models whose truth has only numbers, for a method that learns from labels."""
     for model in suite.models:
         if model.part.judged() and not model.part.labelled():
-            lack = f"model {model.name!r} has only numbers; give its 'gold' a 'label_above'"
+            lack = (
+                f"model {model.name!r} has only numbers; give its 'gold' a 'label_above', or a judge that gives labels"
+            )
             yield place, f"methods: {method!r} asks for the labels of the truth 'gold': {lack}"
 
 
