@@ -92,6 +92,8 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
             part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
             rows = fields(part)
         click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")
+        if isinstance(concept := getattr(part, "concept", ""), str) and concept:
+            click.echo(f"measures: {concept}\n")
         heads = ["field", "type", "default", "what it is"]
         click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
         if metrics := _metrics_of(part):

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.judges.concepts.text_amount import About
-from fairl_bench.component import DataFile, Settings
+from fairl_bench.builtin.judges.concepts.text_amount import About, ListOrFile
+from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Encoder, Judge, Judging, nested, within
 from fairl_bench.textfiles import lines
@@ -24,16 +24,13 @@ class SimilarTo(Judge):
     Each vector is scaled to unit length first.  A text of nothing but space has 0, and so has one whose vector is zero.
     """
 
-    texts: tuple[str, ...] = Field((), description="the texts; or name a file of them under 'path'")
-    path: DataFile | None = Field(None, description="file of one text a line, relative to the suite")
+    texts: ListOrFile = Field(description="the texts, or a file of one a line, relative to the suite")
     encoder: Encoder = Field(description="turns texts into vectors; it must not learn from training texts first")
     about: About = Field("", description="what they have in common, in a few words; none: the first text")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if bool(self.texts) == (self.path is not None):
-            raise PydanticCustomError("one_list", "takes 'texts' or 'path', one of the two")
-        if any(not text.strip() for text in self.texts):
+        if isinstance(self.texts, tuple) and any(not text.strip() for text in self.texts):
             raise PydanticCustomError("empty", "has an empty text among 'texts'; take it out", {"field": "texts"})
         if self.encoder.fitted:
             message = "needs an encoder that learns from no text, such as a sentence encoder; this one is fitted"
@@ -45,9 +42,9 @@ class SimilarTo(Judge):
         """What the texts have in common: ``about``, or where they are."""
         if self.about:
             return self.about
-        return (
-            f"likeness to {Path(self.path).name:.60}" if self.path is not None else f"likeness to {self.texts[0]!r:.60}"
-        )
+        if isinstance(self.texts, tuple):
+            return f"likeness to {self.texts[0]!r:.60}"
+        return f"likeness to {Path(self.texts).name:.60}"
 
     def upstream(self) -> Mapping[str, Settings]:
         """Return what the encoder starts from."""
@@ -90,11 +87,11 @@ class SimilarTo(Judge):
         self._texts()
 
     def _texts(self) -> tuple[str, ...]:
-        if self.path is None:
+        if isinstance(self.texts, tuple):
             return self.texts
-        found = tuple(text for _, line in lines(self.path) if (text := line.strip()))
+        found = tuple(text for _, line in lines(self.texts) if (text := line.strip()))
         if not found:
-            raise DataError(f"{self.path} holds no text; write one a line")
+            raise DataError(f"{self.texts} holds no text; write one a line")
         return found
 
 

@@ -6,13 +6,17 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
+from fairl_bench.component import DataFile
 from fairl_bench.kinds import Judge
 from fairl_bench.values.data import GOLD, Examples, Truth
 
 About = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\r\n]*$", strip_whitespace=True)]
 """What a concept measures, in a user's words: a noun phrase that fits after *more*, in one line."""
+
+ListOrFile = Annotated[tuple[str, ...], Field(min_length=1)] | DataFile
+"""Texts, or the path of a file with one a line."""
 
 
 class TextAmount(Judge):
