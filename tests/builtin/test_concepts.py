@@ -214,7 +214,7 @@ HOSTILE = (
     "?!" * N,
     '."' * N,
     "." + '"' * N,
-    "a" + "\u0315\u0300" * N,  # accents, which normalisation sorts one by one
+    "a" + "\u0315\u0300" * 3 * N,  # accents, which normalisation sorts one by one
     "".join(map(chr, range(32))) * 100,
     "\ud800 \udfff",
     "\U0001f600" * N,
@@ -249,8 +249,8 @@ def test_ten_thousand_short_texts_take_two_seconds_at_most(name: str) -> None:
     texts = tuple(f"{SENTENCES[i % 3]} {i} {i * i}" for i in range(10_000))
     judge = built(name)
     judge.judge(Examples(texts[:1]))
-    best = min(_seconds(judge, texts) for _ in range(2))
-    assert best <= 2  # the slowest, sentiment, takes 0.8 s on the machine that this was written on
+    # the slowest, sentiment, takes 0.8 s on the machine that this was written on; a busy one may need another try
+    assert any(_seconds(judge, texts) <= 2 for _ in range(3))
 
 
 def _seconds(judge: Judge, texts: tuple[str, ...]) -> float:
@@ -340,9 +340,10 @@ def test_another_list_is_another_key(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_the_longest_entry_counts_and_no_word_counts_twice() -> None:
-    entries = ("sorry", "so sorry", "so sorry for*", "i am")
+    entries = ("sorry", "so sorry", "so sorry for*", "for you", "i am", "so sorry for you")
     lexicon = Lexicon.of(("", entry) for entry in entries)
     assert lexicon.count(words_of("I am so sorry forever, sorry")) == 3  # i am, so sorry forever, sorry
+    assert lexicon.count(words_of("so sorry for you")) == 1
     assert lexicon.count(words_of("so so sorry")) == 1
     assert lexicon.count(words_of("so")) == 0
     assert lexicon.count([]) == 0
