@@ -89,6 +89,12 @@ class RunFacts:
         method = next((name for name, facts in self.methods.items() if model in facts.bounds), "")
         return Ceiling(method, "" if method else NO_LOG_RATIO)
 
+    @property
+    def ceilings(self) -> dict[str, str]:
+        """By model, the method that bounds its pair accuracy; without the models for which there is none."""
+        found = {model: self.ceiling_of(model).method for model in self.unbounded}
+        return {model: method for model, method in found.items() if method}
+
 
 NO_LOG_RATIO: Final = "no method is the log-ratio of its two language models, with prompts given and summed over tokens"
 
