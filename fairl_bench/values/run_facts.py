@@ -84,7 +84,7 @@ class RunFacts:
         >>> facts.ceiling_of("m").method, facts.ceiling_of("chosen").why_not
         ('d', 'its pairs were chosen')
         """
-        if why := self.unbounded.get(model, ""):
+        if why := self.unbounded.get(model, _NOT_SAID):
             return Ceiling("", why)
         method = next((name for name, facts in self.methods.items() if model in facts.bounds), "")
         return Ceiling(method, "" if method else NO_LOG_RATIO)
@@ -97,6 +97,7 @@ class RunFacts:
 
 
 NO_LOG_RATIO: Final = "no method is the log-ratio of its two language models, with prompts given and summed over tokens"
+_NOT_SAID: Final = "its run did not keep which method bounds it; run the suite again"
 
 
 def _named(values: Sequence[str]) -> dict[str, str]:
