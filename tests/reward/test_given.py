@@ -119,7 +119,9 @@ def test_a_model_without_files_is_given_an_empty_folder(tmp_path: Path) -> None:
 
 def test_a_model_that_cannot_tell_ends_it_in_a_sentence(tmp_path: Path) -> None:
     reward = log_ratio(tmp_path, Mute(letter="a"))
-    with pytest.raises(DataError, match="^method 'log-ratio' of reward 'recovered': this server tells no likelihoods$"):
+    with pytest.raises(
+        DataError, match=r"^method 'log-ratio' of reward 'recovered': this server tells no likelihoods$"
+    ):
         reward(["a"], prompts=["b"])
 
 

@@ -18,6 +18,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.reward.about import read_about
+from fairl_bench.store import artefacts
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
@@ -136,12 +137,12 @@ def cell(method: str) -> str:
     return f"toy-tfidf-{method}-r0-sall"
 
 
-def scored(results: Path, method: str) -> tuple[Examples, np.ndarray]:
-    """All texts of a cell with the rewards that its run wrote down."""
-    metadata = pq.read_schema(results / "scores" / f"{cell(method)}.parquet").metadata
-    world = pq.read_table(results / "examples" / metadata[b"world"].decode())
-    texts, prompts = (tuple(world[name].to_pylist()) for name in ("text", "prompt"))
-    return Examples(texts, prompts), pq.read_table(results / "scores" / f"{cell(method)}.parquet")["reward"].to_numpy()
+def scored(ran: Finished, method: str) -> tuple[Examples, np.ndarray]:
+    """The texts of the pairs, as they were drawn, with the rewards that the run wrote down."""
+    store = FolderStore(ran.folder.parent / "store")
+    examples = artefacts.load_examples(store.path(ran.plan.cells[0].inputs.pairs))
+    table = pq.read_table(ran.folder / "scores" / f"{cell(method)}.parquet", filters=[("dataset", "=", "pairs")])
+    return examples, table["reward"].to_numpy()
 
 
 def moved(rewards: Path, method: str, folder: Path) -> dict[str, str]:
@@ -169,10 +170,9 @@ def test_a_reward_names_the_language_models_of_its_method_beside_those_of_its_en
 @pytest.mark.parametrize("method", ["log-ratio", "served", "fitted"])
 def test_a_loaded_reward_gives_the_scores_of_its_run(method: str, ran_both: Finished) -> None:
     plugins = [ran_both.folder.parent / "models.py"]
-    examples, expected = scored(ran_both.folder, method)
+    examples, expected = scored(ran_both, method)
     reward = load_reward(ran_both.folder / "rewards" / cell(method), plugins=plugins)
-    # float32 likelihoods in other batches; the tokens of six-token texts are those that were drawn, and none has ended
-    np.testing.assert_allclose(reward.values(examples), expected, atol=1e-4)
+    np.testing.assert_allclose(reward.values(examples), expected, atol=1e-4)  # float32 likelihoods in other batches
     assert np.ptp(expected) > 0.1
     assert reward.reads_prompts == (method != "fitted")
 
@@ -181,8 +181,8 @@ def test_what_only_a_run_makes_is_in_no_reward_and_the_run_says_so(ran_both: Fin
     names = {path.name for path in (ran_both.folder / "rewards").iterdir()}
     assert names == {cell(method) for method in ("log-ratio", "served", "fitted")}
     said = [
-        "no reward of method 'asking' is saved: it reads completions as 'best', and beside texts a saved reward can read "
-        "language models alone"
+        "no reward of method 'asking' is saved: it reads completions as 'best', and beside texts a saved reward can "
+        "read language models alone"
     ]
     assert ran_both.outcome.warnings == said
     assert json.loads((ran_both.folder / "run.json").read_text())["warnings"] == said
@@ -198,7 +198,7 @@ def test_a_language_model_that_is_gone_is_named_by_role_and_place_with_what_to_d
     roles = moved(copied, "log-ratio", tmp_path)
     sentence = (
         r"its method reads the language model in .*/gone/method/base, which is gone; say where it lies now with "
-        r"upstream={'method/base': FOLDER}, --upstream method/base=FOLDER, or in a suite with models: {method/base: FOLD"
+        r"upstream={'method/base': FOLDER}, --upstream method/base=FOLDER, or in a suite with models: {method/base:"
     )
     with pytest.raises(DataError, match=sentence):
         load_reward(copied / cell("log-ratio"))
@@ -229,7 +229,7 @@ def test_a_model_behind_a_server_is_named_by_its_identity_and_asked_again(copied
     (place / "reward.json").unlink()
     (place / "reward.json").write_text(json.dumps(told))
     with pytest.raises(
-        DataError, match="'method/base' had fields.model 'e', and here it is 'a'; a reward holds for its"
+        DataError, match=r"'method/base' had fields\.model 'e', and here it is 'a'; a reward holds for its"
     ):
         load_reward(place, plugins=plugins)
 
