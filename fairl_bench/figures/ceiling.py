@@ -62,7 +62,7 @@ def between(table: Table) -> Figure | None:
     if not panels:
         return None
     down, across = grid(len(panels), 2)
-    height = 1.0 + 0.28 * max(len(panel.lines) for panel in panels)
+    height = 1.5 + 0.28 * max(len(panel.lines) for panel in panels)
     figure, axes = canvas(down, across, 6.4 * across, down * height + 0.3)
     for axis, panel in zip(axes, panels, strict=False):
         _draw(axis, panel)
