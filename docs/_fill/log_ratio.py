@@ -62,7 +62,7 @@ def rows(results: StudyResults) -> str:
 
 
 def contrasts(results: StudyResults) -> str:
-    """Return a line for each of `CONTRASTS`: the mean difference over worlds, with its interval where there are some."""
+    """Return a line for each of `CONTRASTS`: the mean difference over worlds and its interval."""
     questions, known = _questions(results), set(_methods(results))
     head = ["| first row less the second |", "|---|"]
     for question in questions:
@@ -111,7 +111,7 @@ def _by_world(results: StudyResults, method: str, question: Question) -> dict[in
 
 
 def _difference(results: StudyResults, one: str, other: str, question: Question) -> str:
-    """Return the mean difference over worlds, its 95 % interval by Student's t, and in how many worlds it is above 0."""
+    """Return the mean over worlds, its 95 % interval by Student's t, and the number of worlds above 0."""
     first, second = (_by_world(results, method, question) for method in (one, other))
     gaps = np.array([first[world] - second[world] for world in first.keys() & second.keys()])
     if not len(gaps) or not np.isfinite(gaps).all():

@@ -27,7 +27,9 @@ class Oracle(Method):
         if self.judge is not None:
             return self
         if source.gold is None:
-            raise DataError(f"method {self.use!r} needs a judge, and source {source.use!r} has none; give it a 'judge:'")
+            raise DataError(
+                f"method {self.use!r} needs a judge, and source {source.use!r} has none; give it a 'judge:'"
+            )
         return self.model_copy(update={"judge": source.gold})
 
     def fit(self, task: Task) -> Reward:
