@@ -313,7 +313,8 @@ class Ask(Settings):
 class AskLikelihoods(Settings):
     """A request of a method for the likelihoods of its pairs and of every text that it scores (`Method.upstream`).
 
-    They are stages of their own, one for each data set.
+    They are stages of their own, one for each data set.  A method that has `reads_upstream` False is given those of its
+    pairs alone.
     """
 
     lm: LM
@@ -376,6 +377,8 @@ class Method(Component, ABC):
     """True where a score needs the texts' vectors; if not, `score` may get vectors of no dimension."""
     reads_prompts: ClassVar[bool] = False
     """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
+    reads_upstream: ClassVar[bool] = True
+    """True where a score needs what `upstream` asks for; if not, `fit` alone is given it."""
     given: ClassVar[Given] = "texts"
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False
@@ -399,6 +402,14 @@ class Method(Component, ABC):
         By default it is the same for all.  Raises `DataError` where the source does not know what it needs.
         """
         return self
+
+    def bounds(self, source: Source) -> bool:
+        """True where no reward of prompt and text tells two draws apart more often in expectation, one of each model.
+
+        That is true of the log-ratio of the source's own two models alone.  Whether the source's pairs are such draws,
+        `Source.unbounded` says.
+        """
+        return False
 
     def head(self, suite_head: Head) -> str:
         """The shape of what is fitted, for the records: the suite's head unless the method has its own."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ def run_facts(study: Study, run: FinishedRun, command: Sequence[str], seconds: f
         git=_git(),
         seeds=list(suite.seeds),
         replicates=list(suite.replicates),
-        methods={method.name: MethodFacts(method.part.given, method.part.reference) for method in suite.methods},
+        methods=_methods(study),
         unbounded=_unbounded(study),
         failed=dict(run.failed),
         skipped=dict(run.skipped),
@@ -49,6 +50,21 @@ def run_facts(study: Study, run: FinishedRun, command: Sequence[str], seconds: f
         stages=list(run.stages()),
         rows=run.rows,
     )
+
+
+def _methods(study: Study) -> dict[str, MethodFacts]:
+    """The facts of each method; of a product, it bounds a model that it bounds at every one of its points."""
+    answers: dict[tuple[str, str], set[bool]] = {}
+    for suite in study.variants.values():
+        for method, model in product(suite.methods, suite.models):
+            answers.setdefault((method.name, model.name), set()).add(method.part.bounds(model.part))
+    bounds = {
+        name: [model for (of, model), said in answers.items() if of == name and said == {True}] for name, _ in answers
+    }
+    return {
+        method.name: MethodFacts(method.part.given, method.part.reference, tuple(bounds.get(method.name, ())))
+        for method in study.suite.methods
+    }
 
 
 def _unbounded(study: Study) -> dict[str, str]:
