@@ -84,13 +84,20 @@ class RunFacts:
         >>> facts.ceiling_of("m").method, facts.ceiling_of("chosen").why_not
         ('d', 'its pairs were chosen')
         """
-        if why := self.unbounded.get(model, ""):
+        if why := self.unbounded.get(model, _NOT_SAID):
             return Ceiling("", why)
         method = next((name for name, facts in self.methods.items() if model in facts.bounds), "")
         return Ceiling(method, "" if method else NO_LOG_RATIO)
 
+    @property
+    def ceilings(self) -> dict[str, str]:
+        """By model, the method that bounds its pair accuracy; without the models for which there is none."""
+        found = {model: self.ceiling_of(model).method for model in self.unbounded}
+        return {model: method for model, method in found.items() if method}
+
 
 NO_LOG_RATIO: Final = "no method is the log-ratio of its two language models, with prompts given and summed over tokens"
+_NOT_SAID: Final = "its run did not keep which method bounds it; run the suite again"
 
 
 def _named(values: Sequence[str]) -> dict[str, str]:
