@@ -80,14 +80,18 @@ def attribution(
     """What explains a reward ``[n]``: each of the ``concepts`` ``[n]``, on the texts of the same ``prompt [n]``.
 
     ``role [n]`` is +1 for the preferred text of a pair, -1 for the rejected one and 0 outside pairs.  A concept is
-    measured in standard deviations over the rejected texts, which are the base's; over all where there are none.
+    measured in standard deviations over the rejected texts, which are the base's; over all where there are none,
+    or these do not differ.
     Concepts whose correlation within prompts is over ``together`` in size share one share, and of more than 12 such
     groups those enter that differ most between the two sides.  Intervals are of 95 %, by resampling prompts.  Raises
     `Undefined` where the reward does not vary within prompts, or there are too few of them.
     """
     names = list(concepts)
     table = np.stack([concepts[name] for name in names], 1) if names else np.empty((len(reward), 0))
-    scale = table[role < 0].std(0) if (role < 0).any() else table.std(0)
+    scale = table.std(0)
+    if (role < 0).any():
+        of_base = table[role < 0].std(0)
+        scale = np.where(of_base > 0, of_base, scale)
     moments = within_prompts(reward, table, prompt)
     spread = np.einsum("kii->i", moments.of_concepts)
     varies = (spread > 0) & (scale > 0)
