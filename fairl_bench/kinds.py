@@ -365,6 +365,8 @@ class Method(Component, ABC):
     """True where a score needs the texts' vectors; if not, `score` may get vectors of no dimension."""
     reads_prompts: ClassVar[bool] = False
     """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
+    reads_validation: ClassVar[bool] = False
+    """True where the validation pairs choose its epoch, as ``training.stop`` says; then there must be some."""
     given: ClassVar[Given] = "texts"
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False

@@ -83,6 +83,7 @@ def fairl_methods(register: Register) -> None:
     register("length", _HERE + "methods.length:Length")
     register("oracle", _HERE + "methods.oracle:Oracle")
     register("log-ratio", _HERE + "methods.log_ratio:LogRatio")
+    register("reward-model", _HERE + "methods.reward_model:RewardModel")
 
 
 @hookimpl
