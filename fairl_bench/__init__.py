@@ -118,6 +118,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.values.records import measured as measured
     from fairl_bench.values.resources import Resources as Resources
     from fairl_bench.values.rows import Runs as Runs
+    from fairl_bench.values.run_facts import Ceiling as Ceiling
+    from fairl_bench.values.run_facts import MethodFacts as MethodFacts
     from fairl_bench.values.run_facts import RunFacts as RunFacts
     from fairl_bench.values.sheets import Sheet as Sheet
     from fairl_bench.values.stage import Stage as Stage

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.component import Component, RunTime, Settings
+from fairl_bench.errors import DataError
 from fairl_bench.executor import Executor
 from fairl_bench.guards.truncation import Tokens
 from fairl_bench.metrics import Metric
@@ -91,6 +92,16 @@ class Source(Component, ABC):
     def peek(self, n: int) -> Pairs | None:
         """The first ``n`` pairs or fewer, for an estimate before a run; None where they are not at hand."""
         return None
+
+    def models_for(self, part: Component) -> Origin:
+        """The language models that its pairs come from, for a part that needs them.  Raises `DataError` without any."""
+        origin = self.origin()
+        if origin is None:
+            raise DataError(
+                f"{part.kind} {part.use!r} needs the language models that the pairs come from, and source {self.use!r} "
+                f"knows none; name them in the {part.kind}, or leave it out"
+            )
+        return origin
 
     def unbounded(self) -> str:
         """Why no log-ratio bounds how many of its pairs a reward can rank; empty where that of its two models does.
@@ -302,7 +313,8 @@ class Ask(Settings):
 class AskLikelihoods(Settings):
     """A request of a method for the likelihoods of its pairs and of every text that it scores (`Method.upstream`).
 
-    They are stages of their own, one for each data set.
+    They are stages of their own, one for each data set.  A method that has `reads_upstream` False is given those of its
+    pairs alone.
     """
 
     lm: LM
@@ -367,6 +379,8 @@ class Method(Component, ABC):
     """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
     reads_validation: ClassVar[bool] = False
     """True where the validation pairs choose its epoch, as ``training.stop`` says; then there must be some."""
+    reads_upstream: ClassVar[bool] = True
+    """True where a score needs what `upstream` asks for; if not, `fit` alone is given it."""
     given: ClassVar[Given] = "texts"
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False
@@ -390,6 +404,14 @@ class Method(Component, ABC):
         By default it is the same for all.  Raises `DataError` where the source does not know what it needs.
         """
         return self
+
+    def bounds(self, source: Source) -> bool:
+        """True where no reward of prompt and text tells two draws apart more often in expectation, one of each model.
+
+        That is true of the log-ratio of the source's own two models alone.  Whether the source's pairs are such draws,
+        `Source.unbounded` says.
+        """
+        return False
 
     def head(self, suite_head: Head) -> str:
         """The shape of what is fitted, for the records: the suite's head unless the method has its own."""

@@ -13,10 +13,12 @@ import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from fairl_bench.kinds import Method
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Method, Source
 from fairl_bench.science.runs import Batch
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import Planted, check_method, planted
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.training import Head, Inputs, Reward
 
 PLUGINS = sorted((Path(__file__).parent.parent / "plugins").glob("*.py"))
@@ -414,3 +416,20 @@ def test_a_pair_turned_round_turns_a_deterministic_reward_round(linear: Planted)
     for name in ("laplace-bt", "pointwise-logistic"):
         there, back = (build(name).fit(task).arrays["weight"] for task in (linear.task, turned))
         np.testing.assert_allclose(there, -back, rtol=0, atol=1e-4)  # the tolerance of L-BFGS
+
+
+def test_the_reward_of_simpo_is_the_mean_over_the_tokens_that_the_aligned_model_reads() -> None:
+    token, offsets = np.array([-1.0, -3.0, -0.5], np.float32), np.array([0, 2, 3, 3], np.int64)
+    nothing, no = np.zeros(3), np.zeros(3, np.bool_)
+    said = Likelihoods(np.array([-4.0, -0.5, 0.0]), token, offsets, nothing, nothing, no, no)
+    inputs = Inputs(("a b", "c", ""), np.empty((3, 0), np.float32), likelihoods={"expert": said})
+    assert build("simpo-reward").score(Reward({}), inputs).tolist() == [-2.0, -0.5, 0.0]
+
+
+def test_the_reward_of_simpo_takes_the_expert_of_the_source_and_refuses_one_without() -> None:
+    lm = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 10}}
+    models = {"base": lm, "expert": {**lm, "steps": 1}, "prompts": {"use": "toy-prompts"}}
+    placed = build("simpo-reward").of(REGISTRY.build(Source, {"use": "aligned-lm", **models}))
+    assert placed.upstream()["expert"].lm.steps == 1
+    with pytest.raises(DataError, match=r"'simpo-reward' needs the language models .* 'toy-comments' knows none"):
+        build("simpo-reward").of(REGISTRY.build(Source, {"use": "toy-comments", "n": 10}))

@@ -226,7 +226,8 @@ class _Planner:
         reward = self.stages.add(NewStage(Rewards, run.title, {"method": method}, settings, inputs, stack, device))
         vectors = {f"{VECTORS}{name}": key for name, key in data.vectors.items()}
         read = {"reward": reward, "split": world.split, **world.texts(), **vectors}
-        read |= self.given(method, run.method.name, world, list(data.vectors))
+        if method.reads_upstream:
+            read |= self.given(method, run.method.name, world, list(data.vectors))
         return _Fitted(run, reward, self.stages.add(NewStage(Scores, run.title, {"method": method}, {}, read)))
 
     def given(self, method: Method, name: str, world: WorldKeys, datasets: Sequence[str]) -> dict[str, str]:

@@ -9,20 +9,22 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from fairl_bench.suite.suite import Suite
+from fairl_bench.suite.read import Study
 from fairl_bench.values.finished import FinishedRun
-from fairl_bench.values.run_facts import RunFacts
+from fairl_bench.values.run_facts import MethodFacts, RunFacts
 
 _PACKAGES: Final = (
     *("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy"),
 )
 
 
-def run_facts(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: float) -> RunFacts:
+def run_facts(study: Study, run: FinishedRun, command: Sequence[str], seconds: float) -> RunFacts:
     """The account of a run, as ``run.json`` keeps it."""
+    suite = study.suite
     return RunFacts(
         suite=suite.name,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -38,6 +40,8 @@ def run_facts(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: f
         git=_git(),
         seeds=list(suite.seeds),
         replicates=list(suite.replicates),
+        methods=_methods(study),
+        unbounded=_unbounded(study),
         failed=dict(run.failed),
         skipped=dict(run.skipped),
         damaged=list(run.damaged),
@@ -46,6 +50,30 @@ def run_facts(suite: Suite, run: FinishedRun, command: Sequence[str], seconds: f
         stages=list(run.stages()),
         rows=run.rows,
     )
+
+
+def _methods(study: Study) -> dict[str, MethodFacts]:
+    """The facts of each method; of a product, it bounds a model that it bounds at every one of its points."""
+    answers: dict[tuple[str, str], set[bool]] = {}
+    for suite in study.variants.values():
+        for method, model in product(suite.methods, suite.models):
+            answers.setdefault((method.name, model.name), set()).add(method.part.bounds(model.part))
+    bounds = {
+        name: [model for (of, model), said in answers.items() if of == name and said == {True}] for name, _ in answers
+    }
+    return {
+        method.name: MethodFacts(method.part.given, method.part.reference, tuple(bounds.get(method.name, ())))
+        for method in study.suite.methods
+    }
+
+
+def _unbounded(study: Study) -> dict[str, str]:
+    """Why no log-ratio bounds the pairs of each model; of a product, the first reason there is at any of its points."""
+    reasons: dict[str, str] = {}
+    for suite in study.variants.values():
+        for model in suite.models:
+            reasons[model.name] = reasons.get(model.name) or model.part.unbounded()
+    return reasons
 
 
 def _version(package: str) -> str:

@@ -53,6 +53,7 @@ from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
 from fairl_bench.values.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import references_of
 from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.table import Value
 
@@ -81,8 +82,8 @@ class RunFolder:
         mended: Callable[[str], None] = _unheard,
         lost: Callable[[str], None] = _unheard,
     ) -> None:
-        self.folder, self.suite, self.registry, self.replace = folder, study.suite, study.registry, replace
-        self.metrics = study.metrics()
+        self.folder, self.study, self.suite, self.registry = folder, study, study.suite, study.registry
+        self.replace, self.metrics = replace, study.metrics()
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
         self._facts: RunFacts | None = None
@@ -134,10 +135,11 @@ class RunFolder:
         for key, log in run.logs.items():
             self.files.put(f"{LOGS}/{key[:16]}.txt", key, f"{run.failed[key]}\n\n{log}")
         self._mend()
-        facts = self._tell(run_facts(self.suite, run, command, seconds))
+        facts = self._tell(run_facts(self.study, run, command, seconds))
         self.files.commit()
         asked = ReportSettings(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
-        kept = kept_statistics(self.files, signature_of(self.files, asked.report, records), of_two)
+        signature = signature_of(self.files, asked.report, records, references_of(facts.methods))
+        kept = kept_statistics(self.files, signature, of_two)
         return StudyResults(self.files, asked, records, facts, kept)
 
     def _old_records(self) -> list[Record] | None:

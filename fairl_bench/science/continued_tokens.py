@@ -64,15 +64,16 @@ def _tokenised(tokenizer: Any, asked: Sequence[tuple[str, str, list[int]]]) -> l
     """The tokens of each text behind its prompt's tokens.
 
     The two are read together, so that a text begins as a model writes it, with the space in its first token.  Where a
-    token would lie across the seam, the text is read by itself: a model goes on from the prompt's own tokens.
+    token would lie across the seam, the text is read by itself: a model goes on from the prompt's own tokens.  So is a
+    text without a prompt.
     """
     behind = [joint(prompt, text) + text for prompt, text, _ in asked]
     alone = _ids(tokenizer, behind, special=False)
     wholes = [prompt + text if prompt else "" for text, (prompt, _, _) in zip(behind, asked, strict=True)]
     together = _ids(tokenizer, wholes, special=True)
     return [
-        whole[len(prompt) :] if whole[: len(prompt)] == prompt else by_itself
-        for whole, by_itself, (_, _, prompt) in zip(together, alone, asked, strict=True)
+        whole[len(start) :] if prompt and whole[: len(start)] == start else by_itself
+        for whole, by_itself, (prompt, _, start) in zip(together, alone, asked, strict=True)
     ]
 
 

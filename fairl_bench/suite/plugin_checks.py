@@ -18,7 +18,20 @@ from pydantic import SecretStr
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Settings
 from fairl_bench.errors import FairlError, PluginError, message_of, suggest
-from fairl_bench.kinds import KINDS, Detector, Evaluator, Method, Source, TestSet
+from fairl_bench.kinds import (
+    KINDS,
+    LM,
+    Artefact,
+    Ask,
+    AskLikelihoods,
+    Detector,
+    Encoder,
+    Evaluator,
+    Given,
+    Method,
+    Source,
+    TestSet,
+)
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.values.comparison import Question, TwoMethods
@@ -74,9 +87,19 @@ def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> No
     for field, info in part.model_fields.items():
         for problem in _wrong(info.annotation, set()):
             raise PluginError(f"{what}: the field {field!r} {problem}")
-    for attribute in ("drawn", "seeded", "fitted", "reads_vectors", "by_step"):
-        if hasattr(base, attribute) and not isinstance(getattr(part, attribute), bool):
+    for attribute in _YES_OR_NO:
+        if hasattr(base, attribute) and not isinstance(getattr(part, attribute), bool | property):
             raise PluginError(f"{what}: {attribute} is {getattr(part, attribute)!r:.40}; make it True or False")
+    if issubclass(part, Method) and not isinstance(part.given, property) and part.given not in get_args(Given):
+        known = ", ".join(map(repr, get_args(Given)))
+        raise PluginError(f"{what}: given is {part.given!r:.40}; make it one of {known}")
+
+
+_YES_OR_NO = (
+    *("drawn", "seeded", "fitted", "by_step"),
+    *("reads_vectors", "reads_prompts", "reads_upstream", "reference"),
+)
+"""Attributes of classes that are True or False."""
 
 
 _INSTEAD: Mapping[Any, str] = {
@@ -159,8 +182,45 @@ def check_part(part: Component, what: str) -> None:
             raise PluginError(f"{what}: {verb} raised {type(error).__name__}: {message_of(error)}") from error
         if not fits(answer):
             raise PluginError(f"{what}: {verb} gave {_shown(answer)}; it needs {needed}")
+        if verb == "upstream":
+            _check_upstream(part, answer, what)
     if isinstance(part, Evaluator):
         _check_metrics(part, what)
+
+
+def placed(method: Method, source: Source) -> Method:
+    """The method for the pairs of a source.  Raises `PluginError` where `Method.of` gives no such method."""
+    what = f"{method.kind} {method.use!r}: of"
+    try:
+        found: object = method.of(source)
+    except FairlError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{what} raised {type(error).__name__}: {message_of(error)}") from error
+    if not isinstance(found, type(method)):
+        raise PluginError(
+            f"{what} gave {_shown(found)} for source {source.use!r}; it needs a method of the same class, such as "
+            "self.model_copy(update={...})"
+        )
+    return found
+
+
+def _check_upstream(part: Component, upstream: Mapping[str, Settings], what: str) -> None:
+    """Raise `PluginError` for a start that no part of this kind can have."""
+    for role, start in upstream.items():
+        if isinstance(start, AskLikelihoods) and not isinstance(part, Method):
+            raise PluginError(f"{what}: upstream asks for likelihoods as {role!r}, and only a method is given those")
+        if not isinstance(start, LM | Ask | Source | AskLikelihoods | Artefact):
+            likelihoods = ", the likelihoods of texts (AskLikelihoods)" if isinstance(part, Method) else ""
+            raise PluginError(
+                f"{what}: upstream names {_shown(start)} as {role!r}; it needs a language model{likelihoods}, "
+                "completions (Ask) or a source"
+            )
+        if isinstance(part, Encoder) and role.startswith("method/"):
+            raise PluginError(
+                f"{what}: upstream has the role {role!r}, and 'method/' begins the roles of what a method reads in a "
+                "saved reward; rename it"
+            )
 
 
 def _check_metrics(part: Evaluator, what: str) -> None:

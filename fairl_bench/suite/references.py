@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
-from fairl_bench.errors import DataError, SuiteError, suggest
+from fairl_bench.errors import DataError, PluginError, SuiteError, suggest
 from fairl_bench.kinds import Evaluator, Judge, Recovered
 from fairl_bench.metrics import Metric
+from fairl_bench.suite.plugin_checks import placed
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
@@ -24,7 +25,7 @@ def mistakes(suite: Suite, registry: Registry) -> Iterator[Mistake]:
     yield from _in_data(suite)
     yield from _in_defaults(suite, registry)
     yield from _in_evaluators(suite)
-    yield from _in_methods(suite)
+    yield from _in_methods(suite, registry)
     yield from _measured_twice(suite)
     yield from _declared_otherwise(suite)
     for name, table in suite.report.items():
@@ -70,8 +71,8 @@ def _in_evaluators(suite: Suite) -> Iterator[Mistake]:
             yield from _not_in_sources(suite, place, evaluator)
 
 
-def _in_methods(suite: Suite) -> Iterator[Mistake]:
-    """Mistakes in methods: truths that they learn from and the training pairs do not have."""
+def _in_methods(suite: Suite, registry: Registry) -> Iterator[Mistake]:
+    """Mistakes in methods: truths that they learn from and the training pairs do not have, and what a source lacks."""
     for index, method in enumerate(suite.methods):
         place = ("methods", index)
         for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
@@ -80,8 +81,8 @@ def _in_methods(suite: Suite) -> Iterator[Mistake]:
             yield from _no_labels(suite, place, method.name)
         for model in suite.models:
             try:
-                method.part.of(model.part)
-            except DataError as error:
+                registry.check(placed(method.part, model.part))
+            except (DataError, PluginError) as error:
                 yield place, f"methods: {method.name!r} on model {model.name!r}: {error}"
 
 

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.rows import Runs
+
+
+class MethodFacts(NamedTuple):
+    """What is to be said of a method beside its numbers."""
+
+    given: str  # what it knew: "texts", "both models", "one model" or "truth"
+    reference: bool  # whether it is a bound, which is neither ranked nor compared
+    bounds: Sequence[str] = ()  # the models whose own log-ratio it is: where `RunFacts.unbounded` is "", their ceiling
+
+
+class Ceiling(NamedTuple):
+    """The method whose pair accuracy no reward exceeds in expectation on the pairs of a model, or why there is none."""
+
+    method: str  # empty where there is none
+    why_not: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +41,8 @@ class RunFacts:
     git: Mapping[str, Any] | None = None  # None outside a checkout
     seeds: Sequence[int] = ()
     replicates: Sequence[int] = ()
+    methods: Mapping[str, MethodFacts] = field(default_factory=dict)  # by name, in the suite's order; empty: not known
+    unbounded: Mapping[str, str] = field(default_factory=dict)  # by model, why no log-ratio bounds it; "" where it does
     failed: Mapping[str, str] = field(default_factory=dict)  # why, by the stage's key
     skipped: Mapping[str, str] = field(default_factory=dict)  # the failed stage, by the stage's key
     damaged: Sequence[str] = ()  # the keys of stages that were made again
@@ -44,20 +61,43 @@ class RunFacts:
         """
         known = {name: value for name, value in content.items() if name in cls.__dataclass_fields__}
         rows = {Row(**_named(row["row"])): Runs(row["all"], row["failed"], row["unit"]) for row in content["rows"]}
-        return cls(**{**known, "rows": rows})
+        methods = {name: _method(facts) for name, facts in content.get("methods", {}).items()}
+        return cls(**{**known, "rows": rows, "methods": methods})
 
     def plain(self) -> dict[str, Any]:
         """The object in ``run.json``.
 
-        >>> facts = RunFacts(suite="toy", rows={Row("m", "e", "a", ""): Runs(2)})
+        >>> facts = RunFacts(methods={"a": MethodFacts("texts", False)}, rows={Row("m", "e", "a", ""): Runs(2)})
         >>> RunFacts.read(facts.plain()) == facts
         True
         """
         content = {name: value for name, value in vars(self).items() if name != "claims"}
+        content["methods"] = {name: facts._asdict() for name, facts in self.methods.items()}
         content["rows"] = [{"row": list(row), **runs._asdict()} for row, runs in (self.rows or {}).items()]
         return content if self.claims is None else {**content, "claims": self.claims}
+
+    def ceiling_of(self, model: str) -> Ceiling:
+        """The ceiling of a model's held-out pairs: the method that is the log-ratio of its two language models.
+
+        >>> methods = {"a": MethodFacts("texts", False), "d": MethodFacts("both models", True, ("m",))}
+        >>> facts = RunFacts(methods=methods, unbounded={"m": "", "chosen": "its pairs were chosen"})
+        >>> facts.ceiling_of("m").method, facts.ceiling_of("chosen").why_not
+        ('d', 'its pairs were chosen')
+        """
+        if why := self.unbounded.get(model, ""):
+            return Ceiling("", why)
+        method = next((name for name, facts in self.methods.items() if model in facts.bounds), "")
+        return Ceiling(method, "" if method else NO_LOG_RATIO)
+
+
+NO_LOG_RATIO: Final = "no method is the log-ratio of its two language models, with prompts given and summed over tokens"
 
 
 def _named(values: Sequence[str]) -> dict[str, str]:
     """The values of a row, written in the order of its axes, by name."""
     return dict(zip(Row._fields, values, strict=True))
+
+
+def _method(facts: Mapping[str, Any]) -> MethodFacts:
+    """The facts of a method as JSON has them; an earlier version did not write what it bounds."""
+    return MethodFacts(**{**facts, "bounds": tuple(facts.get("bounds", ()))})

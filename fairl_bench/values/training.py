@@ -134,7 +134,8 @@ class Inputs:
 
     ``prompt`` is empty unless the method says that it `reads_prompts` or asks for likelihoods: otherwise equal texts
     are scored once, whatever their prompts.  ``likelihoods`` and ``upstream`` hold what the method's `upstream` asks
-    for, by role: how likely the texts are, and all other answers.
+    for, by role: how likely the texts are, and all other answers; nothing where the method says that it has
+    `reads_upstream` False.
     """
 
     text: tuple[str, ...]

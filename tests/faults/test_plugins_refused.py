@@ -56,6 +56,35 @@ REFUSED: dict[str, tuple[str, str]] = {
         "reads gave 3; it needs digests",
     ),
     "seeded of a text": ("class Hostile(Base):\n    seeded = 'no'", "seeded is 'no'; make it True or False"),
+    "reads_upstream of a text": ("class Hostile(Base):\n    reads_upstream = ''", "reads_upstream is ''; make it True"),
+    "given of another word": (
+        "class Hostile(Base):\n    given = 'three models'",
+        "given is 'three models'; make it one of 'texts', 'both models', 'one model', 'truth'",
+    ),
+    "upstream of a text": (
+        "class Hostile(Base):\n    def upstream(self):\n        return {'base': 'gpt2'}",
+        "upstream gave {'base': 'gpt2'}; it needs a dict of parts",
+    ),
+    "upstream of a detector": (
+        "import fairl_bench\nclass Mine(fairl_bench.Detector):\n    def failures(self, signal): ...\n"
+        "class Hostile(Base):\n    def upstream(self):\n        return {'base': Mine()}",
+        r"upstream names Mine\(\) as 'base'; it needs a language model, the likelihoods of texts \(AskLikelihoods\)",
+    ),
+    "of without a method": (
+        "class Hostile(Base):\n    def of(self, source):\n        return None",
+        r"method 'hostile': of gave None for source 'jsonl'; it needs a method of the same class, such as self",
+    ),
+    "an error in of": (
+        "class Hostile(Base):\n    def of(self, source):\n        return source.origin().base",
+        "method 'hostile': of raised AttributeError: 'NoneType' object has no attribute 'base'",
+    ),
+    "upstream of a detector after of": (
+        "import fairl_bench\nclass Mine(fairl_bench.Detector):\n    def failures(self, signal): ...\n"
+        "class Hostile(Base):\n    placed: bool = False\n    def upstream(self):\n"
+        "        return {'base': Mine()} if self.placed else {}\n"
+        "    def of(self, source):\n        return self.model_copy(update={'placed': True})",
+        r"upstream names Mine\(\) as 'base'; it needs a language model",
+    ),
     "another kind": ("class Hostile(Encoder):\n    def encode(self, texts, corpus): ...", "it must subclass Method"),
     "no class": ("Hostile = 3", "is 3; it must subclass Method"),
     "not whole": ("class Hostile(Method):\n    pass", "is not whole: Hostile must define fit"),

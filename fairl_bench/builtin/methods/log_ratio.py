@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from fairl_bench.builtin.shared.two_models import TwoModels
+from fairl_bench.kinds import Source
 from fairl_bench.values.data import Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 
@@ -32,3 +33,10 @@ class LogRatio(TwoModels):
     def head(self, suite_head: Head) -> str:
         """Return an empty name: it has no head."""
         return ""
+
+    def bounds(self, source: Source) -> bool:
+        """Return True for the whole log-ratio of the source's own models: given the prompts, summed over the tokens."""
+        origin = source.origin()
+        if origin is None or self.prompts == "withheld" or self.normalise == "token":
+            return False
+        return self.base in (None, origin.base) and self.expert in (None, origin.expert)

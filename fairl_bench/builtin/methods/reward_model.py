@@ -72,13 +72,7 @@ class RewardModel(Method):
         """Return the method with the source's base.  Raises `DataError` where neither names a language model."""
         if self.lm is not None:
             return self
-        origin = source.origin()
-        if origin is None:
-            raise DataError(
-                f"method {self.use!r} needs a language model to start from, and source {source.use!r} knows none; name "
-                "it with 'lm:', or leave the method out"
-            )
-        return self.model_copy(update={"lm": origin.base})
+        return self.model_copy(update={"lm": source.models_for(self).base})
 
     def upstream(self) -> Mapping[str, Settings]:
         """Return the language model."""

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field
 
 from fairl_bench.component import Settings
-from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, AskLikelihoods, Given, Method, Source
 from fairl_bench.values.data import Floats
 from fairl_bench.values.likelihoods import Likelihoods
@@ -32,14 +31,9 @@ class TwoModels(Method):
 
     def of(self, source: Source) -> Self:
         """Return the method with the source's models.  Raises `DataError` where neither names one."""
-        origin = source.origin()
-        if origin is None and (self.base is None or self.expert is None):
-            raise DataError(
-                f"method {self.use!r} needs the two language models that the pairs come from, and source "
-                f"{source.use!r} knows none; name them with 'base:' and 'expert:', or leave the method out"
-            )
-        if origin is None:
+        if self.base is not None and self.expert is not None:
             return self
+        origin = source.models_for(self)
         lacks = {"base": self.base or origin.base, "expert": self.expert or origin.expert}
         return self.model_copy(update=lacks)
 
