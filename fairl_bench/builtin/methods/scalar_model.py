@@ -191,4 +191,8 @@ def _adapted(model: Any, lora: Lora, what: str) -> Any:
     try:
         return get_peft_model(model, settings)
     except ValueError as error:
-        raise DataError(f"{what} cannot have the adapter: {error}") from error
+        named = modules if isinstance(modules, str) else ", ".join(modules)
+        raise DataError(
+            f"{what} has no layer for an adapter by the name of {named!r}; name linear layers that it has, or set "
+            "'modules: all-linear'"
+        ) from error
