@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
+from fairl_bench import load_reward
 from fairl_bench.builtin.methods import reward_model
 from fairl_bench.builtin.methods.preference_training import Epochs, Recipe, TokenPairs, train
 from fairl_bench.builtin.methods.reward_model import RewardModel
@@ -22,12 +26,13 @@ from fairl_bench.builtin.shared.training_environment import quiet, seeded
 from fairl_bench.builtin.sources.toy import ToyComments
 from fairl_bench.errors import DataError, MissingExtra, NotFinite
 from fairl_bench.guards.truncation import log_of_reads
-from fairl_bench.pipeline import Finished
+from fairl_bench.pipeline import Finished, run
 from fairl_bench.progress import listening
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.selection import Choice, Selection
-from fairl_bench.store.artefacts import load_fitted_reward, save_fitted_reward
+from fairl_bench.store.artefacts import load_examples, load_fitted_reward, save_fitted_reward
 from fairl_bench.store.folder import FolderStore
+from fairl_bench.suite.read import read_study
 from fairl_bench.values.training import Head, Inputs, Preferences, Reward, Stop, Task, Training
 
 torch = pytest.importorskip("torch")
@@ -553,8 +558,6 @@ def test_a_model_that_lacks_weights_is_refused(tiny_lm: Path, tmp_path: Path, ed
 def test_a_token_that_the_model_does_not_have_is_refused(
     tiny_lm: Path, architectures: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    import shutil
-
     from transformers import AutoTokenizer
 
     shutil.copytree(architectures("llama"), tmp_path / "lm")
@@ -654,17 +657,6 @@ def suite(lm: Path | None, split: str = "") -> str:
     return SUITE.format(lm="" if lm is None else f"lm: {{use: pretrained, model: '{lm}'}}, ", split=split)
 
 
-def test_a_suite_trains_it_and_keeps_its_records(
-    tiny_lm: Path, run_suite: Callable[..., Finished], store: FolderStore
-) -> None:
-    done = run_suite(suite(tiny_lm))
-    assert not done.outcome.failed
-    kinds = [store.manifest(key)["kind"] for key in done.outcome.done]
-    assert kinds.index("lm") < kinds.index("reward")
-    rows = {(r.metric, r.run.seed) for r in done.records if r.run.method == "rm"}
-    assert {("kept_epoch", 0), ("kept_epoch", 1), ("starc", 0), ("admissible_from", 1)} <= rows
-
-
 def test_a_suite_with_neither_model_is_refused_at_its_line(
     cli: Callable[..., Result], write_suite: Callable[..., Path]
 ) -> None:
@@ -679,3 +671,40 @@ def test_an_empty_validation_part_is_refused_as_its_epoch_is_chosen_by_it(
     few = suite(tiny_lm, "split: {validation: 0.001, test: 0.4}").replace("n: 60", "n: 8")
     said = cli("run", write_suite(few))
     assert "the split leaves no pair for 'validation'" in " ".join((said.stdout + said.stderr).split())
+
+
+@pytest.fixture(scope="module")
+def ran_there(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run that trained rewards."""
+    folder = tmp_path_factory.mktemp("there")
+    (folder / "suite.yaml").write_text(suite(tiny_lm))
+    done = run(read_study(folder / "suite.yaml"), FolderStore(folder / "store"), folder / "results")
+    assert not done.outcome.failed
+    return done
+
+
+def test_a_suite_trains_it_and_keeps_its_records(ran_there: Finished) -> None:
+    rows = {(record.metric, record.seed) for record in ran_there.records if record.method == "rm"}
+    assert {("kept_epoch", 0), ("kept_epoch", 1), ("starc", 0), ("admissible_from", 1)} <= rows
+
+
+def test_a_saved_reward_gives_the_scores_of_its_run_where_its_model_is(
+    ran_there: Finished, tiny_lm: Path, tmp_path: Path
+) -> None:
+    done = ran_there
+    shutil.copytree(done.folder / "rewards" / "toy-tfidf-rm-r0-s0", tmp_path / "reward")
+    table = pq.read_table(done.folder / "scores" / "toy-tfidf-rm-r0-s0.parquet", filters=[("dataset", "=", "shifted")])
+    key = done.plan.cells[0].inputs.texts()["shifted"]
+    examples = load_examples(FolderStore(done.folder.parent / "store").path(key))
+    reward = load_reward(tmp_path / "reward")
+    np.testing.assert_allclose(reward.values(examples), table["reward"].to_numpy(), rtol=0, atol=1e-5)
+    told = json.loads((tmp_path / "reward" / "reward.json").read_text())
+    told["upstream"]["method/lm"]["place"] = str(tmp_path / "gone")
+    (tmp_path / "reward" / "reward.json").unlink()
+    (tmp_path / "reward" / "reward.json").write_text(json.dumps(told))
+    with pytest.raises(DataError, match=r"its method reads the language model in .*/gone, which is gone"):
+        load_reward(tmp_path / "reward")
+    elsewhere = load_reward(tmp_path / "reward", upstream={"method/lm": str(tiny_lm)})
+    np.testing.assert_array_equal(elsewhere.values(examples), reward.values(examples))
+    with pytest.raises(DataError, match="reads prompts and completions; give it prompts"):
+        elsewhere(["a text"])

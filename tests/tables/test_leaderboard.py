@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.tables.ambiguity import ambiguity
 from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
 from fairl_bench.tables.slices import slices
 from fairl_bench.values.comparison import Comparison
@@ -308,6 +309,16 @@ def test_references_are_set_apart_in_slices_too() -> None:
     methods = {"mm": MethodFacts("texts", reference=False), "oracle": MethodFacts("truth", reference=True)}
     table = slices(records, LAYOUT, rows, METRICS, methods)
     assert ([row[0] for row in table.rows], table.references) == (["oracle (truth)", "mm"], 1)
+
+
+def test_a_reference_whose_seeds_differ_is_set_apart_in_the_table_of_ambiguity() -> None:
+    records = [record(0.2, method=name, metric="starc", truth="", other="seed:1") for name in ("mm", "drawn")]
+    methods = {"mm": MethodFacts("texts", reference=False), "drawn": MethodFacts("truth", reference=True)}
+    runs = {row.row: Runs(2) for row in records}
+    table = ambiguity(records, ["pairs/test"], runs, METRICS, methods)
+    assert ([row[0] for row in table.rows], table.references) == (["drawn (truth)", "mm"], 1)
+    assert [(cell["method"], cell["reference"]) for cell in table.tidy] == [("drawn", 1), ("mm", 0)]
+    assert any(note.startswith("Reference rows stand first") for note in table.notes)
 
 
 def test_without_slices_there_is_no_row() -> None:

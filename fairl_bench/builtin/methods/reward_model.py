@@ -48,7 +48,6 @@ class RewardModel(Method):
 
     given: ClassVar[Given] = "one model"
     reads_vectors: ClassVar[bool] = False
-    reads_prompts: ClassVar[bool] = True
     reads_validation: ClassVar[bool] = True
 
     lm: LM | None = Field(None, description="the language model that it starts from; none: the source's base")
@@ -67,6 +66,11 @@ class RewardModel(Method):
     max_length: int = Field(512, ge=2, description="most tokens of prompt and text; longer ones lose their beginning")
     device: Device = Field("cpu", description=DEVICE)
     precision: Precision = Field("float32", description=PRECISION)
+
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # they may be withheld
+        """True where prompts are given."""
+        return self.prompts == "given"
 
     def of(self, source: Source) -> Self:
         """Return the method with the source's base.  Raises `DataError` where neither names a language model."""
