@@ -248,6 +248,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     }
     if isinstance(part, Source | TestSet):
         tests |= {"size": (_is_size, "a whole number, or None"), "judged": (_is_bool, "True or False")}
+    if isinstance(part, LM):
+        tests["refuses_likelihoods"] = (_is_text, "a sentence, or an empty text")
     if isinstance(part, Method | Detector | Evaluator):
         tests["truths"] = (_names, "a set of names")
     if isinstance(part, Method):
@@ -271,6 +273,10 @@ def _is_pair(answer: object) -> bool:
 def _all_are(kind: type) -> Callable[[Any], bool]:
     """A test that an answer is a list of values of this type."""
     return lambda answer: isinstance(answer, tuple | list) and all(isinstance(value, kind) for value in answer)
+
+
+def _is_text(answer: object) -> bool:
+    return isinstance(answer, str)
 
 
 def _is_bool(answer: object) -> bool:
