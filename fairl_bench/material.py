@@ -14,6 +14,7 @@ from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import references_of
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet
@@ -63,12 +64,12 @@ class Material(ABC):
     @property
     @abstractmethod
     def comparisons(self) -> Sequence[Comparison]:
-        """Intervals of each method, and paired differences of each two."""
+        """Intervals of each method, and paired differences of each two that are no `references`."""
 
     @property
     @abstractmethod
     def rows(self) -> Mapping[Row, Runs]:
-        """The rows of tables in the order of the suite, each with the runs that it should rest on."""
+        """The rows of tables, each with the runs that it should rest on: `references` first, else as in the suite."""
 
     @property
     @abstractmethod
@@ -97,12 +98,15 @@ class Material(ABC):
     @property
     @abstractmethod
     def methods(self) -> Sequence[str]:
-        """The two methods that are compared, the baseline first; where the report names none, the first two."""
+        """The two methods that are compared, the baseline first.
+
+        Where the report names none, they are the first two that are no `references`.
+        """
 
     @property
     def references(self) -> Sequence[str]:
         """The methods that are bounds, in the suite's order, neither ranked nor compared; empty where none is known."""
-        return tuple(name for name, facts in self.run.methods.items() if facts.reference)
+        return references_of(self.run.methods)
 
     def given(self, method: str) -> str:
         """What a method was given, such as ``texts`` or ``both models``; empty where that is not known."""

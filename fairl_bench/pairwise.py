@@ -10,15 +10,18 @@ from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
+import numpy as np
+
 from fairl_bench.errors import FairlError
 from fairl_bench.kinds import Method
-from fairl_bench.values.training import Reward, Stop, Task, Training
+from fairl_bench.values.data import Vectors
+from fairl_bench.values.training import Preferences, Reward, Stop, Task, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from fairl_bench.science.failures import FailurePlan
-    from fairl_bench.science.runs import Batch, Fitted, Recipe, RowPairs, TrainingRun
+    from fairl_bench.science.runs import Batch, Fitted, Recipe, RowPairs, Targets, TrainingRun
     from fairl_bench.science.selection import Selection
 
 
@@ -27,7 +30,14 @@ class PairwiseMethod(Method):
 
     @abstractmethod
     def loss(self, margin: Tensor) -> Tensor:
-        """The loss of each pair: margins ``[..., B]`` in reward units to losses ``[..., B]``, elementwise."""
+        """The loss of each pair: margins ``[..., B]`` in reward units to losses ``[..., B]``, elementwise.
+
+        Where pairs have a `target`, it is called with each margin less its pair's target.
+        """
+
+    def target(self, pairs: Preferences) -> Vectors | None:
+        """The margin that each of these pairs should have ``[n]``, in reward units; None: they have none."""
+        return None
 
     def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
         """The weight of each pair in the mean ``[..., B]``, not differentiated; override it to weigh pairs."""
@@ -137,7 +147,34 @@ def run_of(method: PairwiseMethod, task: Task, member: int, plan: FailurePlan | 
         member=member,
         weight=method.weight if method.weighs() else None,
         failures=plan,
+        targets=_targets(method, task),
     )
+
+
+def _targets(method: PairwiseMethod, task: Task) -> Targets | None:
+    """The targets of the training and of the validation pairs; None where they have none.  Raises `FairlError`."""
+    from fairl_bench.science.runs import Targets
+
+    train = method.target(task.train)
+    if train is None:
+        return None
+    validation = method.target(task.validation) if task.training.stop else np.empty(0)
+    return Targets(_target(method, train, len(task.train)), _target(method, validation, len(_validation(task)[0])))
+
+
+def _target(method: PairwiseMethod, answer: object, n: int) -> Vectors:
+    """The targets of ``n`` pairs ``[n]``.  Raises `FairlError` for another answer."""
+    target = np.asarray(answer)
+    if target.shape != (n,) or target.dtype.kind not in "fiu" or not np.isfinite(target).all():
+        got = (
+            f"{target.dtype} of shape {list(target.shape)}"
+            if target.shape != (n,)
+            else f"{target.dtype}, not all finite"
+        )
+        raise FairlError(
+            f"method {method.use!r}: target gave {n} pairs {got}; return one finite number a pair, or None"
+        )
+    return target.astype(np.float32)
 
 
 def _validation(task: Task) -> RowPairs:

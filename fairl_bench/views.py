@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
@@ -159,10 +159,13 @@ def truth_in(report: Report, data: str) -> str:
     return next((part.truth_of(data) for part in report.values() if data in part.datasets()), GOLD)
 
 
-def two_methods(report: Report, records: Iterable[Record]) -> tuple[str, ...]:
-    """The two methods that a report holds against one another; where it names none, the first two on record."""
+def two_methods(report: Report, records: Iterable[Record], references: Container[str] = ()) -> tuple[str, ...]:
+    """The two methods that a report holds against one another; where it names none, the first two on record.
+
+    A reference row is no method to hold others against unless the report names it.
+    """
     pair = next((pair for part in report.values() if (pair := part.pair()) is not None), None)
-    return pair or tuple(dict.fromkeys(row.method for row in records))[:2]
+    return pair or tuple(dict.fromkeys(row.method for row in records if row.method not in references))[:2]
 
 
 def questions(report: Report) -> list[Question]:

@@ -33,6 +33,9 @@ class Ensemble(PairwiseMethod):
     def loss(self, margin):
         return self.base.loss(margin)
 
+    def target(self, pairs):
+        return self.base.target(pairs)
+
     def weight(self, margin, loss, batch):
         return self.base.weight(margin, loss, batch)
 

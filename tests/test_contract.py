@@ -284,7 +284,7 @@ FOLLOWERS = {"mlflow_tracking"}  # drop-ins that follow runs and register no par
 )
 def test_a_drop_in_is_at_most_15_lines_of_code(path: Path) -> None:
     # those that fit with another library or keep several heads do more than give a loss
-    longer = {"pointwise_logistic": 16, "simpo_reward": 17, "laplace_bt": 35, "reward_ensemble": 50}
+    longer = {"pointwise_logistic": 16, "simpo_reward": 17, "laplace_bt": 35, "reward_ensemble": 51}
     assert 0 < code_lines(path.read_text()) <= longer.get(path.stem, 15)
     (plugin,) = (one for one in EVERY.plugins.values() if Path(one.name) == path.resolve())
     assert plugin.origin == "drop-in"

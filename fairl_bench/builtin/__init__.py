@@ -83,6 +83,8 @@ def fairl_methods(register: Register) -> None:
     register("length", _HERE + "methods.length:Length")
     register("oracle", _HERE + "methods.oracle:Oracle")
     register("log-ratio", _HERE + "methods.log_ratio:LogRatio")
+    register("log-ratio-distilled", _HERE + "methods.log_ratio_distilled:LogRatioDistilled")
+    register("endogenous", _HERE + "methods.endogenous:Endogenous")
 
 
 @hookimpl

@@ -18,6 +18,7 @@ from fairl_bench.kinds import LM, Ask, Judge, Prompts, TestSet
 from fairl_bench.toy.frames import CASES, Case
 from fairl_bench.toy.grammar import Hard, comments
 from fairl_bench.values.data import GOLD, Examples, Labels, Rows, Truth
+from fairl_bench.values.drawn_tokens import together
 from fairl_bench.values.language_models import NOTHING, Completions, Sampling
 
 
@@ -195,6 +196,7 @@ class Joined(TestSet):
                 )
                 for name in known
             },
+            drawn=together([part.drawn for part in parts], list(map(len, parts))),
         )
 
 

@@ -16,7 +16,7 @@ from fairl_bench.guards.secrets import is_secret
 from fairl_bench.suite.part_digest import source_digest
 from fairl_bench.suite.registry import Registry
 
-SCHEMA = 3
+SCHEMA = 4
 """The version of keys; it goes up when an artefact of the same key would mean something else."""
 
 

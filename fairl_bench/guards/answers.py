@@ -143,10 +143,24 @@ def completions(lm: LM, answer: object, n: int) -> tuple[tuple[str, ...], DrawnT
         raise DataError(
             f"language model {lm.use!r} completed {n} prompts with {len(completed)} texts; return one a prompt"
         )
-    if drawn is not None and (not isinstance(drawn, DrawnTokens) or len(drawn) != n):
-        got = f"of {len(drawn)} texts" if isinstance(drawn, DrawnTokens) else _spelled(drawn)
-        raise DataError(f"language model {lm.use!r} completed {n} prompts with the tokens {got}; return one row a text")
-    return completed, drawn
+    return completed, drawn_tokens(f"language model {lm.use!r}: complete", drawn, n)
+
+
+def drawn_tokens(what: str, answer: object, n: int) -> DrawnTokens | None:
+    """The tokens of ``n`` texts as plain arrays; None where they are not known.  Raises `DataError`."""
+    if answer is None:
+        return None
+    if not isinstance(answer, DrawnTokens):
+        raise DataError(f"{what} gave {_spelled(answer)} as tokens; return fairl_bench.DrawnTokens, or None")
+    if len(answer) != n:
+        raise DataError(f"{what} gave the tokens of {len(answer)} texts for {n}; give one row a text")
+    ids = _whole(f"{what} gave as tokens", answer.ids, len(answer.ids), np.int32)
+    if len(ids) and ids.min() < 0:
+        raise DataError(f"{what} gave the token {ids.min()}; a token is its number in the vocabulary, from 0")
+    offsets = _whole(f"{what} gave as the offsets of tokens", answer.offsets, n + 1, np.int64)
+    vocabulary = texts(f"{what}: vocabulary", answer.vocabulary)
+    log = np.asarray(_numbers(f"{what} gave as log-probabilities", answer.log_probability, "give one a text"))
+    return DrawnTokens(ids, offsets, np.asarray(answer.ended, np.bool_), vocabulary, log.astype(np.float64))
 
 
 def likelihoods(lm: LM, answer: object, n: int) -> Likelihoods:
@@ -189,7 +203,8 @@ def pairs(use: str, answer: object) -> Pairs:
         name: texts(f"{what}: {name}", getattr(answer, name)) for name in ("preferred", "rejected", "prompt", "group")
     }
     plain = Pairs(columns["preferred"], columns["rejected"], columns["prompt"], columns["group"])
-    return replace(plain, truths=truths(what, answer.truths, 2 * len(plain)))
+    drawn = drawn_tokens(what, answer.drawn, 2 * len(plain))
+    return replace(plain, truths=truths(what, answer.truths, 2 * len(plain)), drawn=drawn)
 
 
 def examples(use: str, answer: object) -> Examples:
@@ -203,8 +218,8 @@ def examples(use: str, answer: object) -> Examples:
         if len(column) != n:
             raise DataError(f"{what} gave {n} texts and {len(column)} entries of {name!r}; give one each")
     pair, role = _whole(f"{what}: pair", answer.pair, n, np.int64), _whole(f"{what}: role", answer.role, n, np.int8)
-    plain_truths = truths(what, answer.truths, n)
-    return Examples(columns["text"], columns["prompt"], columns["group"], pair, role, plain_truths)
+    plain_truths, drawn = truths(what, answer.truths, n), drawn_tokens(what, answer.drawn, n)
+    return Examples(columns["text"], columns["prompt"], columns["group"], pair, role, plain_truths, drawn)
 
 
 def truths(what: str, answer: object, n: int) -> dict[str, Truth]:

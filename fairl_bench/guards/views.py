@@ -103,6 +103,8 @@ def table_flaw(table: object) -> str:
             return f"the row {row} has {len(row)} cells below {len(table.heads)} heads"
     if not all(row < len(table.rows) and column < len(table.heads) for row, column in table.bold):
         return f"bold {sorted(table.bold)} is outside of the table; count rows and columns from 0"
+    if not isinstance(table.references, int) or not 0 <= table.references <= len(table.rows):
+        return f"references is {table.references!r:.40}; it is the number of the first rows that are set apart"
     for numbers in table.tidy:
         if not all(isinstance(value, str | int | float | None) for value in numbers.values()):
             return f"{numbers} holds what is no text and no number"

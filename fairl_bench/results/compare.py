@@ -73,8 +73,9 @@ class _Duel(NamedTuple):
 def compare(first: str, second: str) -> Compared:
     """The differences of every metric on all data that both have, with their tests.
 
-    Each side is ``FOLDER:METHOD``, or ``FOLDER`` for every method that both have.  Metrics are those of the first
-    folder's Table 1.  Raises `ResultsError` where the two were not judged on the same examples.
+    Each side is ``FOLDER:METHOD``, or ``FOLDER`` for every method that both have and that is no reference row; one of
+    these is compared where it is named.  Metrics are those of the first folder's Table 1.  Raises `ResultsError` where
+    the two were not judged on the same examples.
     """
     sides = (Side.read(first), Side.read(second))
     folders = (read_results(sides[0].folder), read_results(sides[1].folder))
@@ -119,12 +120,15 @@ def _methods(sides: tuple[Side, Side], folders: tuple[StudyResults, StudyResults
 def _shared_methods(
     folders: tuple[StudyResults, StudyResults], first: Sequence[str], second: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Each method of both folders with itself."""
+    """Each method of both folders with itself, but for reference rows."""
     if folders[0].path.resolve() == folders[1].path.resolve():
         raise ResultsError(f"{folders[0].path} is both sides; name a method of each: {folders[0].path}:METHOD")
-    shared = [name for name in first if name in second]
+    references = {name for folder in folders for name in folder.references}
+    both = [name for name in first if name in second]
+    shared = [name for name in both if name not in references]
     if not shared:
-        raise ResultsError(f"{folders[0].path} and {folders[1].path} share no method; name one of each: FOLDER:METHOD")
+        what = "no method but reference rows" if both else "no method"
+        raise ResultsError(f"{folders[0].path} and {folders[1].path} share {what}; name one of each: FOLDER:METHOD")
     return [(name, name) for name in shared]
 
 

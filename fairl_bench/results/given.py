@@ -15,6 +15,7 @@ from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import references_first
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet
@@ -53,6 +54,7 @@ class GivenMaterial(Material):
             if name not in vars(GivenMaterial):
                 raise TypeError(f"material has no {name!r}")
             setattr(self, name, value)
+        self.rows = references_first(self.rows, self.run.methods)
         self._sheets = sheets
 
     @cached_property
@@ -72,7 +74,7 @@ class GivenMaterial(Material):
     @cached_property
     def methods(self) -> Sequence[str]:
         """The two methods that are compared."""
-        return two_methods(self.report, self.records)
+        return two_methods(self.report, self.records, self.references)
 
     def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:
         """The sheets of these data."""

@@ -62,7 +62,7 @@ class JudgedMaterial(Material):
     @cached_property
     def methods(self) -> Sequence[str]:
         """The two methods that are compared, the baseline first."""
-        return two_methods(self.report, self.single_records)
+        return two_methods(self.report, self.single_records, self.references)
 
     @property
     def warnings(self) -> Sequence[str]:

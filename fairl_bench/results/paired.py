@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,10 +35,13 @@ def compared(
     questions: Iterable[Question],
     declared: Metrics,
     resamples: int = RESAMPLES,
+    *,
+    references: Container[str] = (),
 ) -> list[Comparison]:
     """The interval of each method and the paired difference of each two methods, one `Comparison` each.
 
-    They are made for each model, encoder, variant, data and metric.
+    They are made for each model, encoder, variant, data and metric.  A method among ``references`` has its interval
+    and no difference: it is in no test, and counts nowhere among those that are.
     """
     rows: list[Comparison] = []
     for question in questions:
@@ -46,7 +49,8 @@ def compared(
         for model in dict.fromkeys(sheet.model for sheet in of_data):
             worlds = [sheet for sheet in of_data if sheet.model == model]
             for setting in dict.fromkeys(sheet.at(run).setting for sheet in worlds for run in sheet.rewards):
-                rows += RunsOfSetting(worlds, setting, question, values, declared).comparisons(resamples)
+                runs = RunsOfSetting(worlds, setting, question, values, declared, references)
+                rows += runs.comparisons(resamples)
     return rows
 
 
@@ -68,7 +72,13 @@ class RunsOfSetting:
     """The runs of one model, encoder and variant on one data set."""
 
     def __init__(
-        self, worlds: Sequence[Sheet], setting: Setting, question: Question, values: Values, declared: Metrics
+        self,
+        worlds: Sequence[Sheet],
+        setting: Setting,
+        question: Question,
+        values: Values,
+        declared: Metrics,
+        references: Container[str] = (),
     ) -> None:
         self.setting, self.question, self.values = setting, question, values
         self.metrics = [declared[name] for name in question.metrics]
@@ -76,6 +86,7 @@ class RunsOfSetting:
         chosen = [(sheet, [run for run in sheet.rewards if run.within == within]) for sheet in worlds]
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
+        self.tested = [method for method in self.methods if method not in references]
 
     @property
     def several(self) -> bool:
@@ -110,16 +121,16 @@ class RunsOfSetting:
     def _of_metric(self, metric: Metric, draws: Draws | None, resamples: int) -> Iterator[Comparison]:
         """The comparisons of one metric: first each method, then each two with Holm's p over all differences."""
         recorded = {replicate: self._recorded(metric.name, *world) for replicate, world in self.worlds.items()}
-        by_unit = [self._units(method, recorded, draws) for method in self.methods]
-        for method, units in zip(self.methods, by_unit, strict=True):
+        by_unit = {method: self._units(method, recorded, draws) for method in self.methods}
+        for method, units in by_unit.items():
             values = [unit.value for unit in units.values()]
             yield self._comparison(metric.name, method, "", _estimate(metric, units), values, resamples)
-        answers = _estimated_differences(by_unit)
+        answers = _estimated_differences([by_unit[method] for method in self.tested])
         adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in answers])
-        pairs = itertools.combinations(range(len(self.methods)), 2)
-        for (i, j), answer, p_holm in zip(pairs, answers, adjusted, strict=True):
-            gaps = [first.value - second.value for first, second in _shared_units(by_unit[i], by_unit[j])]
-            yield self._comparison(metric.name, self.methods[i], self.methods[j], answer, gaps, resamples, p_holm)
+        pairs = itertools.combinations(self.tested, 2)
+        for (method, other), answer, p_holm in zip(pairs, answers, adjusted, strict=True):
+            gaps = [first.value - second.value for first, second in _shared_units(by_unit[method], by_unit[other])]
+            yield self._comparison(metric.name, method, other, answer, gaps, resamples, p_holm)
 
     def _recorded(self, metric: str, sheet: Sheet, runs: Sequence[Run]) -> list[float | None]:
         """The number of each run; None where there is none on record."""
@@ -217,6 +228,8 @@ def _variance_of_examples(draws: Sequence[Floats | None]) -> float:
 
 def _estimated_differences(by_unit: Sequence[_ByUnit]) -> list[Estimate | str]:
     """The difference of each two methods, or why there is none, in the order of `itertools.combinations`."""
+    if len(by_unit) < 2:
+        return []
     numbers = sorted({number for units in by_unit for number in units} - {_EVERY}) or [_EVERY]
     nothing = _Unit(math.nan)
     values = [[units.get(number, units.get(_EVERY, nothing)).value for number in numbers] for units in by_unit]

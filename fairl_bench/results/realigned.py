@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -39,7 +39,12 @@ def read_realigned(files: ResultsFolder) -> list[Realigned]:
 
 
 def compared(
-    realigned: Sequence[Realigned], records: Iterable[Record], declared: Metrics, resamples: int = RESAMPLES
+    realigned: Sequence[Realigned],
+    records: Iterable[Record],
+    declared: Metrics,
+    resamples: int = RESAMPLES,
+    *,
+    references: Container[str] = (),
 ) -> Iterator[Comparison]:
     """The interval of each method and the paired difference of each two, at every budget of KL and after all steps.
 
@@ -60,7 +65,8 @@ def compared(
             sheets = [sheet for sheet in _sheets(members, cut) if len(sheet.examples)]
             question = Question(placed(cut), truth, metrics)
             if sheets and metrics:
-                yield from _AlignedRuns(sheets, setting, question, values, declared).comparisons(resamples)
+                runs = _AlignedRuns(sheets, setting, question, values, declared, references)
+                yield from runs.comparisons(resamples)
 
 
 def _values(records: Iterable[Record]) -> Values:

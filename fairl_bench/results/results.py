@@ -33,6 +33,7 @@ from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import references_first, references_of
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet, Values
@@ -94,9 +95,10 @@ class StudyResults(JudgedMaterial):
 
         if self._kept is not None:
             return self._kept
-        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records, self.metrics)
-        after_alignment = list(realigned.compared(self.realigned, self.single_records, self.metrics))
-        signature = signature_of(self.files, self.report, self.single_records)
+        references = self.references
+        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records, self.metrics, references)
+        after_alignment = realigned.compared(self.realigned, self.single_records, self.metrics, references=references)
+        signature = signature_of(self.files, self.report, self.single_records, references)
         return Statistics(made.records, [*made.comparisons, *after_alignment], signature)
 
     @cached_property
@@ -115,9 +117,8 @@ class StudyResults(JudgedMaterial):
     @cached_property
     def rows(self) -> Mapping[Row, Runs]:
         """The rows of tables, each with the runs that it should rest on: as ``run.json`` says, else those found."""
-        if self.run.rows is None:
-            return {row: Runs(0) for row in dict.fromkeys(record.row for record in self.single_records)}
-        return self.run.rows
+        found = {record.row: Runs(0) for record in self.single_records}
+        return references_first(found if self.run.rows is None else self.run.rows, self.run.methods)
 
     @property
     def report(self) -> Report:
@@ -260,8 +261,9 @@ def _read(files: ResultsFolder, registry: Registry) -> StudyResults:
     asked = _read_settings(files, registry)
     rows = record_file.rows(files.table(RECORDS), files.path / RECORDS)
     single, of_two = [row for row in rows if not row.other], [row for row in rows if row.other]
-    kept = kept_statistics(files, signature_of(files, asked.report, single), of_two)
-    results = StudyResults(files, asked, single, _read_run(files), kept)
+    run = _read_run(files)
+    signature = signature_of(files, asked.report, single, references_of(run.methods))
+    results = StudyResults(files, asked, single, run, kept_statistics(files, signature, of_two))
     _ = results.rows, results.notes, results.statistics  # what cannot be read is told now
     return results
 

@@ -43,19 +43,32 @@ def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Reco
     return Statistics(records, compared, signature)
 
 
-def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]) -> str:
-    """The digest of what statistics are made from: the questions, scores, truths and records of single runs."""
+def signature_of(
+    files: ResultsFolder, report: Report, records: Iterable[Record], references: Iterable[str] = ()
+) -> str:
+    """The digest of what statistics are made from: questions, scores, truths, records of single runs, references."""
     whole = hashlib.sha256(f"{MEANING} {canonical(_asked(report))}".encode())
     for kind in (SCORES, EXAMPLES, TRUTHS, REALIGNED):
         for name in files.names(kind):
             whole.update(f"{name.rpartition('/')[2]} {files.made_from(name)}\n".encode())
     for line in sorted(map(repr, records)):
         whole.update(line.encode())
+    for name in sorted(references):
+        whole.update(f"reference {name!r}\n".encode())
     return whole.hexdigest()
 
 
-def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record], metrics: Metrics) -> Statistics:
-    """The statistics that the tables of a report need, from scores and the records of single runs."""
+def statistics(
+    sheets: Sequence[Sheet],
+    report: Report,
+    records: Sequence[Record],
+    metrics: Metrics,
+    references: Sequence[str] = (),
+) -> Statistics:
+    """The statistics that the tables of a report need, from scores and the records of single runs.
+
+    ``references`` are methods that no other is compared with.
+    """
     from fairl_bench.results import paired
     from fairl_bench.results.two_runs import ambiguities
     from fairl_bench.values.sheets import Values
@@ -63,7 +76,7 @@ def statistics(sheets: Sequence[Sheet], report: Report, records: Sequence[Record
     values = Values.read(records)
     rows = list(disagreements(sheets, report, values))
     rows += ambiguities([sheet for sheet in sheets if sheet.data in seed_distances(report)])
-    compared = paired.compared(sheets, values, questions(report), metrics)
+    compared = paired.compared(sheets, values, questions(report), metrics, references=references)
     return Statistics(list({row.key: row for row in rows}.values()), compared)
 
 

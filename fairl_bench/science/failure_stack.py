@@ -112,7 +112,8 @@ class FailureStack(Stack):
         half = reward.shape[1] // 2
         failing = self._failing_here(reward, picked, real)
         self.learnt += failing.sum(-1)
-        extra = self.slope(reward[:, :half] - reward[:, half:], lambda run: _plan(run).loss)[1] * failing
+        beyond = self.beyond(reward[:, :half] - reward[:, half:], picked)
+        extra = self.slope(beyond, lambda run: _plan(run).loss)[1] * failing
         extra *= self.weight / failing.sum(-1, keepdim=True).clamp(min=1)
         if self.second is None:
             self.base.backward(x, hidden[0], reward_slopes(slope + extra))

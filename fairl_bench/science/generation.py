@@ -109,8 +109,7 @@ def draw(
     pad = padding(tokenizer, ends, tokens)
     for rows in _batches(prompts, batch):
         ids, attention = _left(model, [read[i] for i in rows], pad)
-        said = Said(ends)
-        drawer = Draw(torch.tensor(uniform[rows], device=model.device), said)
+        drawer = Draw(torch.tensor(uniform[rows], device=model.device), warpers, ends)
         with torch.inference_mode(), _plain(model, tokenizer, ends):
             tokens_drawn = model.generate(
                 input_ids=ids,
@@ -119,9 +118,9 @@ def draw(
                 use_cache=True,
                 max_new_tokens=new,
                 pad_token_id=pad,
-                logits_processor=[said, *warpers, drawer],
+                logits_processor=[drawer],
             )
-        yield Drawn(rows, tokens_drawn, attention, tuple(ends), said.of_drawn())
+        yield Drawn(rows, tokens_drawn, attention, tuple(ends), drawer.said)
 
 
 def _left(model: Any, read: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -167,52 +166,41 @@ def _warpers(temperature: float, top_p: float, top_k: int) -> list[Any]:
     return warpers
 
 
-class Said:
-    """A logits processor that changes nothing and notes how likely the drawn token was, before any filter.
-
-    An end is as likely as all end tokens together: they leave the same text.
-    """
-
-    def __init__(self, ends: Sequence[int]) -> None:
-        self.ends = list(ends)
-        self.logits, self.log = _NOTHING, list[torch.Tensor]()
-
-    def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """Return the logits as they are."""
-        self.logits = logits
-        return logits
-
-    def note(self, drawn: torch.Tensor) -> None:
-        """Note the log-probability of the drawn tokens ``[batch, 1]``."""
-        value = self.logits.logsumexp(-1, keepdim=True)
-        said = self.logits.gather(1, drawn)
-        if len(self.ends) > 1:
-            together = self.logits[:, self.ends].logsumexp(-1, keepdim=True)
-            said = torch.where(torch.isin(drawn, drawn.new_tensor(self.ends)), together, said)
-        self.log.append((said - value).double())
-
-    def of_drawn(self) -> torch.Tensor:
-        """Return the log-probability of each drawn token ``[batch, new]``; behind the end they mean nothing."""
-        return torch.cat(self.log, 1) if self.log else _NOTHING
-
-
 class Draw:
     """A logits processor that leaves one token, drawn by inverse transform with the row's own number.
 
-    Transformers draws a whole batch from one generator; then a text would depend on the texts beside it.
+    Transformers draws a whole batch from one generator; then a text would depend on the texts beside it.  The token is
+    drawn from what ``warpers`` leave of the logits, and `said` is how likely it was without them.
     """
 
-    def __init__(self, uniform: torch.Tensor, said: Said) -> None:
-        self.uniform, self.said, self.step = uniform, said, 0  # [batch, tokens]
+    def __init__(self, uniform: torch.Tensor, warpers: Sequence[Any] = (), ends: Sequence[int] = ()) -> None:
+        self.uniform, self.warpers = uniform, warpers  # [batch, tokens]
+        self.ends = torch.tensor(ends, dtype=torch.long, device=uniform.device)
+        self.log = list[torch.Tensor]()
 
     def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits ``[batch, vocabulary]`` with all but the drawn token at minus infinity."""
+        warped = logits
+        for warper in self.warpers:
+            warped = warper(tokens, warped)
         # float64: over a large vocabulary a float32 sum does not reach 1
-        cumulative = logits.double().softmax(-1).cumsum(-1)
+        cumulative = warped.double().softmax(-1).cumsum(-1)
         if not bool(torch.isfinite(cumulative[:, -1]).all()):
             raise NotFinite("the language model's logits are not finite; train it slower, or in a wider dtype")
-        level = self.uniform[:, self.step, None] * cumulative[:, -1:]
+        level = self.uniform[:, len(self.log), None] * cumulative[:, -1:]
         drawn = torch.searchsorted(cumulative, level, right=True).clamp_max(logits.shape[1] - 1)
-        self.step += 1
-        self.said.note(drawn)
+        self.log.append(self._said(logits, drawn))
         return torch.full_like(logits, -torch.inf).scatter_(1, drawn, 0.0)
+
+    def _said(self, logits: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """Return the log-probability of the drawn tokens ``[batch, 1]`` float64."""
+        said = logits.gather(1, drawn)
+        if len(self.ends) > 1:  # whichever of them is drawn, the text is the same
+            end = logits[:, self.ends].logsumexp(-1, keepdim=True)
+            said = torch.where(torch.isin(drawn, self.ends), end, said)
+        return (said - logits.logsumexp(-1, keepdim=True)).double()
+
+    @property
+    def said(self) -> torch.Tensor:
+        """Return the log-probability of each drawn token ``[batch, new]``; behind the end they mean nothing."""
+        return torch.cat(self.log, 1)

@@ -25,6 +25,13 @@ class Batch(NamedTuple):
     progress: float  # share of the epochs that are over, in [0, 1)
 
 
+class Targets(NamedTuple):
+    """The margin that each pair should have, in reward units."""
+
+    train: NDArray[np.float32]  # [n]
+    validation: NDArray[np.float32]  # [n of the validation pairs]
+
+
 Weight = Callable[["Tensor", "Tensor", Batch], "Tensor"]
 
 
@@ -38,6 +45,7 @@ class TrainingRun(NamedTuple):
     member: int = 0  # of an ensemble: another start and other batches
     weight: Weight | None = None  # margins, losses [..., B] and the batch -> weights [..., B], not differentiated
     failures: FailurePlan | None = None  # all runs of a stack, or none, and of one form
+    targets: Targets | None = None  # the loss is called with each margin less its pair's target
 
     def seeds(self) -> tuple[int, ...]:
         """Return the numbers that seed each member; the first member of an ensemble equals a run alone."""

@@ -18,7 +18,7 @@ from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.paths import Path
-from fairl_bench.science.runs import Batch, Fitted, Loss, Recipe, RowPairs, TrainingRun
+from fairl_bench.science.runs import Batch, Fitted, Loss, Recipe, RowPairs, Targets, TrainingRun
 from fairl_bench.science.selection import Choice
 from fairl_bench.science.streams import stream
 
@@ -83,12 +83,26 @@ class Stack:
         self.histories: list[dict[str, list[float]]] = [{name: [] for name in _HISTORY} for _ in runs]
         self.choices = [Choice(recipe.selection) for _ in runs]
         self.kept: list[dict[str, NDArray[np.float32]]] = [{} for _ in runs]  # the arrays of each run's kept epoch
+        self.targets = self._targets()
 
     def path(self, purpose: str) -> Path:
         """Return a head for every run, with initial values from the stream of this purpose."""
         d, width = self.data.x.shape[1], self.recipe.width
         streams = (self.runs[i].stream(purpose) for i in self.active)
         return Path(heads.layout(d, width), [heads.initial(d, width, rng) for rng in streams], self.recipe.lr)
+
+    def _targets(self) -> tuple[Tensor, Tensor] | None:
+        """Return every run's targets of the training and of the validation pairs ``[active, n]``; None: no run's."""
+        import torch
+
+        given = [self.runs[i].targets for i in self.active]
+        if not any(given):
+            return None
+        sizes = (self.data.train.shape[1], self.data.validation.shape[1])
+        none = Targets(*(np.zeros(n, np.float32) for n in sizes))  # a margin less 0 is the margin, to the last bit
+        both = zip(*(one or none for one in given), strict=True)
+        train, held_out = (torch.from_numpy(np.stack(rows)).to(self.data.x.device) for rows in both)
+        return train, held_out
 
     def paths(self) -> list[Path]:
         """The paths whose sum is the reward."""
@@ -129,11 +143,15 @@ class Stack:
         read = [path.forward(x) for path in self.paths()]
         reward = sum((one for one, _ in read[1:]), read[0][0])
         margin = reward[:, :half] - reward[:, half:]
-        losses, slope = self.slope(margin, lambda run: run.loss)
+        losses, slope = self.slope(self.beyond(margin, picked), lambda run: run.loss)
         slope = self._weighed(slope, losses, margin, x, real, epoch) / real
         slope[:, real:] = 0
         self.learn(x, [hidden for _, hidden in read], reward, slope, picked, real)
         return losses[:, :real]
+
+    def beyond(self, margin: Tensor, picked: Tensor) -> Tensor:
+        """Return the margins of the training pairs ``picked [active, B]`` less their targets."""
+        return margin if self.targets is None else margin - self.targets[0].gather(1, picked)
 
     def learn(
         self,
@@ -220,7 +238,8 @@ class Stack:
             return None
         preferred, rejected = self.rewards(self.data.validation)
         margin = preferred - rejected
-        every = ((self.runs[i], margin[at : at + 1]) for at, i in enumerate(self.active))
+        beyond = margin if self.targets is None else margin - self.targets[1]
+        every = ((self.runs[i], beyond[at : at + 1]) for at, i in enumerate(self.active))
         loss = [float(_losses_of(run.loss, own, run.name).mean()) for run, own in every]
         if self.recipe.selection.monitor == "base-loss":
             return HeldOut(loss, None)
@@ -273,6 +292,8 @@ class Stack:
         import torch
 
         self.active = [self.active[at] for at in keep]
+        if self.targets is not None:
+            self.targets = (self.targets[0][keep], self.targets[1][keep])
         for path in self.paths():
             path.keep(torch.tensor(keep, dtype=torch.long))
 

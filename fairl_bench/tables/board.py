@@ -9,12 +9,12 @@ from fairl_bench.errors import Undefined
 from fairl_bench.metrics import Metrics
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import NOTHING_KNOWN, Methods, as_values, count_references, labelled, reference_notes
 from fairl_bench.values.rows import (
     CellRecords,
     Column,
     Runs,
     mean_and_spread,
-    named,
     shown_axes,
     summary,
 )
@@ -42,26 +42,29 @@ def board(
     metrics: Metrics,
     *,
     missing: bool = False,
+    methods: Methods = NOTHING_KNOWN,
 ) -> Table:
     """The mean and the spread of each row in each column, with notes on what is not known and why.
 
-    With ``missing``, there is a note on each row that rests on fewer runs than it should.
+    With ``missing``, there is a note on each row that rests on fewer runs than it should.  ``methods`` say which of the
+    first rows are references, and what a row was given.
     """
     shown = shown_axes(runs)
     common = _undefined_columns(records_of, list(runs), columns)
     rows, notes, tidy = [], [f"{column.place} {column.metric}: {note}." for column, note in common], []
     for row, expected in runs.items():
         cells = [records_of.get((row, column), []) for column in columns]
-        names = named(row, shown)
+        names = labelled(row, shown, methods)
         rows.append((*names, *(mean_and_spread(*summary(cell)) for cell in cells)))
-        tidy += [_tidy(row, column, truth_of, cell) for column, cell in zip(columns, cells, strict=True)]
+        tidy += [_tidy(row, column, truth_of, cell, methods) for column, cell in zip(columns, cells, strict=True)]
         if missing and (lack := expected.lack(max(map(len, cells), default=0))):
             notes.append(f"{' '.join(names)}: {lack}.")
         notes += _undefined_cells(names, columns, cells, common)
     heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     used = [cell for (_, column), cell in records_of.items() if column in columns]
-    notes = [_truths(columns, truth_of), _spread(used), *dict.fromkeys(notes)]
-    return Table(title, tuple(heads), tuple(rows), tuple(notes), tuple(tidy))
+    notes = [_truths(columns, truth_of), _spread(used), *reference_notes(runs, methods), *dict.fromkeys(notes)]
+    references = count_references(runs, methods)
+    return Table(title, tuple(heads), tuple(rows), tuple(notes), tuple(tidy), references=references)
 
 
 def _truths(columns: Sequence[Column], truth_of: TruthOf) -> str:
@@ -111,7 +114,7 @@ def _undefined(cell: Sequence[Record]) -> str:
     return next((record.note for record in cell if math.isnan(record.value)), "")
 
 
-def _tidy(row: Row, column: Column, truth_of: TruthOf, cell: Sequence[Record]) -> dict[str, Value]:
+def _tidy(row: Row, column: Column, truth_of: TruthOf, cell: Sequence[Record], methods: Methods) -> dict[str, Value]:
     """The values of a cell as the files of a table have them."""
     from fairl_bench.science.intervals import t_interval
 
@@ -120,7 +123,8 @@ def _tidy(row: Row, column: Column, truth_of: TruthOf, cell: Sequence[Record]) -
         low, high = t_interval([] if math.isnan(mean) else [record.value for record in _by_seed(cell)])
     except Undefined:
         low = high = math.nan
-    place = {**row._asdict(), "data": column.data, "slice": column.slice, "truth": truth_of(column.data)}
+    place = {**row._asdict(), **as_values(row.method, methods)}
+    place |= {"data": column.data, "slice": column.slice, "truth": truth_of(column.data)}
     return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(cell), "t_low": low, "t_high": high}
 
 

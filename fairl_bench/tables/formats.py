@@ -13,12 +13,14 @@ from fairl_bench.values.table import Table, Value
 
 
 def as_markdown(table: Table) -> str:
-    """The table as GitHub's Markdown."""
+    """The table as GitHub's Markdown; reference rows are in italics, for it has no line between rows."""
     from tabulate import tabulate
 
     heads, *rows = ([_plain_md(cell).replace("|", "\\|") for cell in row] for row in (_flat(table), *table.rows))
     for row, column in table.bold:
         rows[row][column] = f"**{rows[row][column]}**"
+    for of_reference in rows[: table.references]:
+        of_reference[:] = [f"*{cell}*" if cell else cell for cell in of_reference]
     body = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
     notes = [f"{_plain_md(note)}  " for note in table.notes]
     return "\n".join([f"**{_plain_md(table.title)}**", "", body, "", *notes, ""])
@@ -47,8 +49,10 @@ def as_latex(table: Table) -> str:
     for row, column in table.bold:
         rows[row][column] = f"\\textbf{{{rows[row][column]}}}"
     body: str = tabulate(rows, heads, tablefmt="latex_raw", disable_numparse=True)
-    first, *rest = body.replace("\\hline", "\\midrule").split("\\midrule\n")
-    body = f"{first}\\toprule\n{rest[0]}\\midrule\n{rest[1]}" + "\\bottomrule\n" + rest[2]
+    first, head, lines, end = body.split("\\hline\n")
+    below = lines.splitlines(keepends=True)
+    blocks = "\\midrule\n".join("".join(below[at] for at in block) for block in table.blocks)
+    body = f"{first}\\toprule\n{head}\\midrule\n{blocks}\\bottomrule\n{end}"
     return "".join(f"% {line}\n" for note in table.notes for line in note.splitlines()) + body + "\n"
 
 

@@ -16,6 +16,7 @@ from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import GOLD
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import NOTHING_KNOWN, Methods, references_first
 from fairl_bench.values.rows import Column, Runs
 from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable, Truths, truth_of
@@ -41,6 +42,7 @@ class Leaderboard(ReportTable):
             material.metrics,
             statistics_of_runs(material),
             intervals=self.intervals,
+            methods=material.run.methods,
         )
         table = table._replace(notes=(*table.notes, *material.notes))
         yield explained(table, material, self.truth_of, self.data)
@@ -92,16 +94,19 @@ def leaderboard(
     comparisons: Sequence[Comparison] = (),
     *,
     intervals: bool = False,
+    methods: Methods = NOTHING_KNOWN,
 ) -> Table:
     """A row for each (model, encoder, method, variant): the mean ± spread of each metric over training seeds.
 
     ``runs`` says what each row should rest on, in the order of the rows; a row that rests on less says so.
-    ``comparisons`` give intervals, shown with ``intervals``, and ranks; without them nothing is marked.
+    ``comparisons`` give intervals, shown with ``intervals``, and ranks; without them nothing is marked.  Reference rows
+    among the ``methods`` stand first, and have no rank.
     """
+    runs = references_first(runs, methods)
     records = list(records)
     columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     records_of = cells(records, layout.truth_of)
-    table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True)
+    table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True, methods=methods)
     notes = (*table.notes, *other_truths(records, layout.truth_of, columns))
     table = table._replace(caption="Leaderboard", notes=notes)
     if not comparisons:

@@ -17,6 +17,7 @@ from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import GOLD
 from fairl_bench.values.realigned import DATA
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import NOTHING_KNOWN, Methods, references_first
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable
@@ -40,7 +41,12 @@ class RealignmentTables(ReportTable):
     def tables(self, material: Material) -> Iterable[Table]:
         """Up to three tables; none where nothing was aligned again."""
         return realignment(
-            material.records, material.rows, material.metrics, material.comparisons, self.metrics
+            material.records,
+            material.rows,
+            material.metrics,
+            material.comparisons,
+            self.metrics,
+            material.run.methods,
         ).values()
 
 
@@ -50,18 +56,21 @@ def realignment(
     metrics: Metrics,
     comparisons: Sequence[Comparison] = (),
     measures: Sequence[str] = MEASURES,
+    methods: Methods = NOTHING_KNOWN,
 ) -> dict[str, Table]:
     """The tables by name: at the same KL by the suite's judge and by a second one, and after all steps.
 
     Nothing where nothing was aligned again.  ``runs`` says what each row should rest on, in the order of the rows.
+    Reference rows among the ``methods`` stand first, and have no rank.
     """
+    runs = references_first(runs, methods)
     aligned = [row for row in records if row.dataset == DATA and not row.other]
     if not aligned:
         return {}
     records_of = by_number(aligned)
     second = any(row.truth == SECOND for row in aligned)
     tables = [
-        table_at_kl(records_of, runs, metrics, comparisons, truth, measures)
+        table_at_kl(records_of, runs, metrics, comparisons, truth, measures, methods)
         for truth in ((GOLD, SECOND) if second else (GOLD,))
     ]
-    return {table.name: table for table in (*tables, table_after_steps(records_of, runs, comparisons))}
+    return {table.name: table for table in (*tables, table_after_steps(records_of, runs, comparisons, methods))}

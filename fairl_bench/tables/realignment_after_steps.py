@@ -22,6 +22,7 @@ from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import GOLD
 from fairl_bench.values.realigned import AFTER, steps_of
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import Methods, count_references, labelled, reference_notes
 from fairl_bench.values.rows import Runs, mean_and_spread, named, shown_axes, summary
 from fairl_bench.values.table import Table
 
@@ -45,7 +46,9 @@ _STEPS: Final = (
 _ALWAYS: Final = "toxicity_rate"
 
 
-def table_after_steps(records_of: NumberRecords, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison]) -> Table:
+def table_after_steps(
+    records_of: NumberRecords, runs: Mapping[Row, Runs], comparisons: Sequence[Comparison], methods: Methods
+) -> Table:
     """Everything that is measured of the models after the last step."""
     measured = {number for _, number in records_of}
     columns = [column for column in _STEPS if column.number in measured]
@@ -59,12 +62,18 @@ def table_after_steps(records_of: NumberRecords, runs: Mapping[Row, Runs], compa
             before, _ = summary(records_of.get((row, column.number._replace(slice="before")), []))
             texts.append(_after(cell, column, before))
             low, high = ends.get((group_of(row, column.number), row.method), (math.nan, math.nan))
-            tidy.append({**tidy_row(row, column, cell), "low": low, "high": high, "before": before})
-        rows.append((*named(row, shown), *texts))
+            tidy.append({**tidy_row(row, column, cell, methods), "low": low, "high": high, "before": before})
+        rows.append((*labelled(row, shown, methods), *texts))
     steps = {steps_of(cut) for cut in _last(records_of).values()}
     title = f"Realignment after {steps.pop()} steps" if len(steps) == 1 else "Realignment after the last step"
-    notes = [*_meant(columns), *lacking(records_of, runs, columns), *_warned(records_of, runs, columns)]
-    return Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), name="realignment-steps")
+    notes = [
+        *_meant(columns),
+        *reference_notes(runs, methods),
+        *lacking(records_of, runs, columns),
+        *_warned(records_of, runs, columns),
+    ]
+    table = Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), name="realignment-steps")
+    return table._replace(references=count_references(runs, methods))
 
 
 def _after(cell: Sequence[Record], column: Column, before: float) -> str:

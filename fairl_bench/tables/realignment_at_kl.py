@@ -24,7 +24,8 @@ from fairl_bench.values.comparison import ALPHA, Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.realigned import budget, placed
 from fairl_bench.values.records import Record
-from fairl_bench.values.rows import Runs, named, shown_axes, summary
+from fairl_bench.values.references import Methods, count_references, labelled, reference_notes
+from fairl_bench.values.rows import Runs, shown_axes, summary
 from fairl_bench.values.table import Table
 
 
@@ -35,6 +36,7 @@ def table_at_kl(
     comparisons: Sequence[Comparison],
     truth: str,
     measures: Sequence[str],
+    methods: Methods,
 ) -> Table:
     """The measures at each budget of KL by one truth, with ranks, and with intervals of the first."""
     columns, ends, shown = _columns(records_of, metrics, truth, measures), ends_of(comparisons), shown_axes(runs)
@@ -51,17 +53,19 @@ def table_at_kl(
             place = places_of[column].get(row)
             ends_shown = (low, high) if column.number.metric == measures[0] else (math.nan, math.nan)
             texts.append(_at_kl(cell, ends_shown, place))
-            tidy.append({**tidy_row(row, column, cell), "low": low, "high": high, **as_values(place)})
-        rows.append((*named(row, shown), *texts))
+            tidy.append({**tidy_row(row, column, cell, methods), "low": low, "high": high, **as_values(place)})
+        rows.append((*labelled(row, shown, methods), *texts))
     notes = [
         _judged(records_of, truth),
+        *reference_notes(runs, methods),
         *lacking(records_of, runs, columns),
         *_explained(comparisons, columns, places_of, metrics),
     ]
     title = "Realignment at the same KL" + (", by the second judge" if truth == SECOND else "")
     name = "realignment-second" if truth == SECOND else "realignment"
     bold = _single_best(list(runs), columns, places_of, len(shown))
-    return Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), bold, name)
+    table = Table(title, heads_of(shown, columns), tuple(rows), tuple(notes), tuple(tidy), bold, name)
+    return table._replace(references=count_references(runs, methods))
 
 
 def _columns(records_of: NumberRecords, metrics: Metrics, truth: str, shown: Sequence[str]) -> list[Column]:

@@ -10,6 +10,7 @@ from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Group, Row
 from fairl_bench.values.realigned import DATA, placed
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import Methods, as_values
 from fairl_bench.values.rows import Runs, named, shown_axes, summary
 from fairl_bench.values.table import Value
 
@@ -80,7 +81,8 @@ def heads_of(shown: Sequence[str], columns: Sequence[Column]) -> tuple[tuple[str
     return tuple([("", axis) for axis in shown] + [(column.top, column.head) for column in columns])
 
 
-def tidy_row(row: Row, column: Column, cell: Sequence[Record]) -> dict[str, Value]:
+def tidy_row(row: Row, column: Column, cell: Sequence[Record], methods: Methods) -> dict[str, Value]:
     """The values of one number of a row as the files of a table have them."""
     mean, sd = summary(cell)
-    return {**row._asdict(), "data": DATA, **column.number._asdict(), "mean": mean, "sd": sd, "runs": len(cell)}
+    place = {**row._asdict(), **as_values(row.method, methods), "data": DATA, **column.number._asdict()}
+    return {**place, "mean": mean, "sd": sd, "runs": len(cell)}

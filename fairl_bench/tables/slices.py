@@ -11,6 +11,7 @@ from fairl_bench.tables.leaderboard import Leaderboard
 from fairl_bench.tables.notes import explained
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import NOTHING_KNOWN, Methods, references_first
 from fairl_bench.values.rows import Column, Runs
 from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable
@@ -24,13 +25,19 @@ class Slices(ReportTable):
     def tables(self, material: Material) -> Iterator[Table]:
         """One table for the first leaderboard of the report."""
         for layout in [part for part in material.report.values() if isinstance(part, Leaderboard)][:1]:
-            table = slices(material.records, layout, material.rows, material.metrics)
+            table = slices(material.records, layout, material.rows, material.metrics, material.run.methods)
             yield explained(table, material, layout.truth_of, layout.data)
 
 
-def slices(records: Iterable[Record], layout: Leaderboard, runs: Mapping[Row, Runs], metrics: Metrics) -> Table:
+def slices(
+    records: Iterable[Record],
+    layout: Leaderboard,
+    runs: Mapping[Row, Runs],
+    metrics: Metrics,
+    methods: Methods = NOTHING_KNOWN,
+) -> Table:
     """Table 1's metrics on the pairs that the baseline misranks and on its near-ties; no row without a slice."""
-    rows = list(records)
+    rows, runs = list(records), references_first(runs, methods)
     names = sorted({record.slice for record in rows if record.slice.startswith(("misranked:", "near-tie:"))})
     cut = {record.data for record in rows if record.slice in names}
     columns = [
@@ -44,5 +51,5 @@ def slices(records: Iterable[Record], layout: Leaderboard, runs: Mapping[Row, Ru
         "The slices are chosen by one run of the baseline, seed by seed: on what it misranks it is at its worst by "
         "construction, and any other reward, be it another seed of the baseline, does better."
     )
-    table = board("Slices", records_of, layout.truth_of, runs, columns, metrics)
+    table = board("Slices", records_of, layout.truth_of, runs, columns, metrics, methods=methods)
     return table._replace(notes=(*table.notes, warning))

@@ -11,7 +11,7 @@ from fairl_bench.guards.readonly import ReadOnly
 from fairl_bench.kinds import LM, Prompts
 from fairl_bench.science.streams import stream
 from fairl_bench.testing.promises import answer, check_spec, must
-from fairl_bench.values.language_models import Asked, Sampling, Site
+from fairl_bench.values.language_models import Asked, DrawnTexts, Sampling, Site
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry
@@ -47,11 +47,17 @@ def check_lm(
         at = Site(place, scratch, ReadOnly({"lm": made.folder}))
         n = len(prompts)
         asked = Asked(tuple(prompts), tuple(range(n)), (0,) * n, Sampling(max_new_tokens=8), "check", 0)
-        found = list(answer(lm, lambda: lm.complete(asked, at), upstream=at.upstream))
-        must(
-            len(found) == n and all(isinstance(text, str) for text in found),
-            f"complete gave {len(found)} answers for {n} prompts; return one text a prompt",
-        )
-        alone = [text for i in range(n) for text in lm.complete(asked.take([i]), at)]
+        found = _texts(answer(lm, lambda: lm.complete(asked, at), upstream=at.upstream), n)
+        alone = [text for i in range(n) for text in _texts(lm.complete(asked.take([i]), at), 1)]
         must(alone == found, "a prompt alone got another completion than in company; draw from asked.rng(i) alone")
     check_spec(lm, registry)
+
+
+def _texts(completed: Sequence[str] | DrawnTexts, n: int) -> list[str]:
+    """The completions of ``n`` prompts, with or without their tokens."""
+    found = list(completed.text if isinstance(completed, DrawnTexts) else completed)
+    must(
+        len(found) == n and all(isinstance(text, str) for text in found),
+        f"complete gave {len(found)} answers for {n} prompts; return one text a prompt",
+    )
+    return found

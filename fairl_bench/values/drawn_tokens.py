@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fairl_bench.guards.readonly import freeze_arrays
 
 A = TypeVar("A", bound=np.generic)
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class DrawnTokens:
     """
 
     ids: NDArray[np.int32]  # [tokens]
-    offsets: NDArray[np.int64]  # [n + 1]
+    offsets: Rows  # [n + 1]
     ended: NDArray[np.bool_]  # [n]
     vocabulary: tuple[str, ...]  # [n]
     log_probability: NDArray[np.float64]  # [n]
@@ -41,12 +42,21 @@ class DrawnTokens:
     def __len__(self) -> int:
         return len(self.vocabulary)
 
+    def __eq__(self, other: object) -> bool:
+        """True where every column is equal; numbers that are not known are."""
+        if not isinstance(other, DrawnTokens):
+            return NotImplemented
+        columns = [(getattr(self, name), getattr(other, name)) for name in ("ids", "offsets", "ended")]
+        log = self.log_probability, other.log_probability
+        same = all(np.array_equal(*both) for both in columns) and np.array_equal(*log, equal_nan=True)
+        return same and self.vocabulary == other.vocabulary
+
     def of(self, i: int) -> list[int]:
         """The tokens of one text."""
         tokens: list[int] = self.ids[self.offsets[i] : self.offsets[i + 1]].tolist()
         return tokens
 
-    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> DrawnTokens:
+    def take(self, rows: Sequence[int] | Rows) -> DrawnTokens:
         """Those of these texts, in this order."""
         picked = np.asarray(rows, np.int64)
         return DrawnTokens(
@@ -89,13 +99,27 @@ class DrawnTokens:
         return DrawnTokens(nothing, np.zeros(n + 1, np.int64), np.zeros(n, np.bool_), ("",) * n, np.full(n, np.nan))
 
 
-def interleaved(first: DrawnTokens, second: DrawnTokens) -> DrawnTokens:
-    """The tokens of pairs of texts, the two of each one after the other."""
-    n = len(first)
-    return DrawnTokens.joined([first, second]).take(np.arange(2 * n).reshape(2, n).T.ravel())
+def together(parts: Sequence[DrawnTokens | None], sizes: Sequence[int]) -> DrawnTokens | None:
+    """The tokens of parts of these sizes, one part after the other; None where those of no part are known."""
+    if all(part is None for part in parts):
+        return None
+    known = [DrawnTokens.unknown(n) if part is None else part for part, n in zip(parts, sizes, strict=True)]
+    return DrawnTokens.joined(known)
 
 
-def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+def interleaved(first: DrawnTokens | None, second: DrawnTokens | None, n: int) -> DrawnTokens | None:
+    """The tokens of ``n`` pairs of texts, the two of each one after the other; None where those of no text are known.
+
+    >>> first, second = (DrawnTokens.made([[number], [number + 1]], [False] * 2, "v", [0.0] * 2) for number in (1, 3))
+    >>> both = interleaved(first, second, 2)
+    >>> both.ids.tolist() if both else None
+    [1, 3, 2, 4]
+    """
+    both = together([first, second], [n, n])
+    return None if both is None else both.take(np.arange(2 * n).reshape(2, n).T.ravel())
+
+
+def offsets_of(lengths: Sequence[int] | Rows) -> Rows:
     """Where each of so many entries begins in one long column, and where the last one ends ``[n + 1]``.
 
     >>> offsets_of([2, 0, 1]).tolist()
@@ -104,9 +128,17 @@ def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.asarray(lengths, np.int64))])
 
 
-def taken(
-    column: NDArray[A], offsets: NDArray[np.int64], rows: NDArray[np.int64]
-) -> tuple[NDArray[A], NDArray[np.int64]]:
+def merged_rows(sizes: Sequence[int]) -> Rows:
+    """The order that puts shards of these sizes together again, where each has every ``len(sizes)``-th row.
+
+    >>> merged_rows([2, 1]).tolist()
+    [0, 2, 1]
+    """
+    starts, row = offsets_of(sizes), np.arange(sum(sizes))
+    return starts[row % len(sizes)] + row // len(sizes)
+
+
+def taken(column: NDArray[A], offsets: Rows, rows: Rows) -> tuple[NDArray[A], Rows]:
     """The entries of these rows of a long column, one row after the other, and their offsets.
 
     >>> [array.tolist() for array in taken(np.array([5, 6, 7]), np.array([0, 2, 3]), np.array([1, 0]))]

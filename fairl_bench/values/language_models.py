@@ -13,7 +13,7 @@ from pydantic import Field
 from fairl_bench.component import Settings
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Rows
-from fairl_bench.values.drawn_tokens import DrawnTokens, offsets_of
+from fairl_bench.values.drawn_tokens import DrawnTokens, merged_rows, together
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,8 @@ class Completions:
         def whole(name: str) -> tuple[Any, ...]:
             return tuple(getattr(shards[i % len(shards)], name)[i // len(shards)] for i in range(n))
 
-        drawn = [shard.drawn for shard in shards if shard.drawn is not None]
-        starts = offsets_of(list(map(len, shards)))
-        rows = [int(starts[i % len(shards)]) + i // len(shards) for i in range(n)]
-        tokens = DrawnTokens.joined(drawn).take(rows) if shards and len(drawn) == len(shards) else None
+        drawn = together([shard.drawn for shard in shards], list(map(len, shards)))
+        tokens = None if drawn is None else drawn.take(merged_rows(list(map(len, shards))))
         return Completions(whole("prompt"), whole("text"), whole("row"), whole("draw"), tokens)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fairl_bench.guards.readonly import freeze_arrays
 from fairl_bench.values.data import Examples, Floats, Rows, Vectors
-from fairl_bench.values.drawn_tokens import DrawnTokens, offsets_of, taken
+from fairl_bench.values.drawn_tokens import DrawnTokens, merged_rows, offsets_of, taken
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,7 @@ class Likelihoods:
     @staticmethod
     def merged(shards: Sequence[Likelihoods]) -> Likelihoods:
         """Those of all shards; each shard has every ``len(shards)``-th text."""
-        whole = Likelihoods.joined(shards)
-        starts = offsets_of([len(shard) for shard in shards])
-        n = len(whole)
-        return whole.take([int(starts[i % len(shards)]) + i // len(shards) for i in range(n)])
+        return Likelihoods.joined(shards).take(merged_rows(list(map(len, shards))))
 
     @staticmethod
     def joined(parts: Sequence[Likelihoods]) -> Likelihoods:

@@ -26,6 +26,7 @@ class Table(NamedTuple):
 
     ``tidy`` has the same numbers and more, one mapping a cell or a row; ``bold`` the (row, column) of what stands out.
     ``name`` is what its files are called and what ``--table`` takes; ``caption`` stands on the page above its title.
+    The first ``references`` rows are set apart from those below: bounds, which are not ranked.
     """
 
     title: str
@@ -36,17 +37,28 @@ class Table(NamedTuple):
     bold: frozenset[tuple[int, int]] = frozenset()
     name: str = ""
     caption: str = ""
+    references: int = 0
+
+    @property
+    def blocks(self) -> tuple[Sequence[int], ...]:
+        """The numbers of its rows, in a block each: the reference rows, if there are any, and the others."""
+        every = range(len(self.rows))
+        return tuple(block for block in (every[: self.references], every[self.references :]) if block)
 
     def __str__(self) -> str:
         """The table as a terminal shows it; the upper line of its heads once for each run of columns that share it."""
-        from tabulate import tabulate
+        from tabulate import SEPARATING_LINE, tabulate
 
         pairs = [_two_lines(head) for head in self.heads]
         before = ["", *(top for top, _ in pairs)]
         tops = ["" if top == last else top for last, (top, _) in zip(before, pairs, strict=False)]
         upper = [f"{top}\n" if any(tops) else "" for top in tops]
         heads = [top + name for top, (_, name) in zip(upper, pairs, strict=True)]
-        body = tabulate(self.rows, heads, tablefmt="simple", disable_numparse=True)
+        first, *further = self.blocks or ((),)
+        rows = [self.rows[at] for at in first]
+        for block in further:
+            rows += [SEPARATING_LINE, *(self.rows[at] for at in block)]
+        body = tabulate(rows, heads, tablefmt="simple", disable_numparse=True)
         return printable("\n".join([self.title, "", body, "", *self.notes]))
 
     def __repr__(self) -> str:
@@ -58,11 +70,17 @@ class Table(NamedTuple):
 
     def _repr_html_(self) -> str:
         """The table as Jupyter shows it: texts are escaped, since names come from files of others."""
-        lines = ["".join(f"<th>{escape(_two_lines(head)[at])}</th>" for head in self.heads) for at in range(2)]
-        lines += ["".join(self._cell(at, column) for column in range(len(row))) for at, row in enumerate(self.rows)]
-        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        heads = ["".join(f"<th>{escape(_two_lines(head)[at])}</th>" for head in self.heads) for at in range(2)]
+        head = "".join(f"<tr>{line}</tr>" for line in heads)
+        body = "".join(map(self._block, self.blocks))
         notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
-        return f"<table><caption>{escape(self.title)}</caption>{body}</table>{notes}"
+        return f"<table><caption>{escape(self.title)}</caption><thead>{head}</thead>{body}</table>{notes}"
+
+    def _block(self, rows: Sequence[int]) -> str:
+        """Rows as HTML; those of references in italics, with a line below."""
+        lines = ("".join(self._cell(row, column) for column in range(len(self.rows[row]))) for row in rows)
+        apart = ' style="font-style: italic; border-bottom: 2px solid"' if rows[0] < self.references else ""
+        return f"<tbody{apart}>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody>"
 
     def _cell(self, row: int, column: int) -> str:
         text = escape(self.rows[row][column])

@@ -16,6 +16,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
+from fairl_bench.values.drawn_tokens import DrawnTokens
 from fairl_bench.values.language_models import Completions
 
 PROMPTS = {"use": "toy-prompts"}
@@ -65,6 +66,17 @@ def test_an_expert_that_is_there_already_is_taken_as_it_is() -> None:
 def test_the_experts_completion_is_preferred() -> None:
     pairs = source().pairs(np.random.default_rng(0), base=completions("x", "y"), expert=completions("u", "v"))
     assert (pairs.preferred, pairs.rejected, pairs.prompt) == (("u", "v"), ("x", "y"), ("a", "b"))
+
+
+def test_both_texts_of_a_pair_keep_their_tokens() -> None:
+    base, expert = (DrawnTokens.made([[i], [i + 1]], [False] * 2, "v", [0.0] * 2) for i in (1, 5))
+    both = [completions("x", "y", drawn=base), completions("u", "v", drawn=expert)]
+    pairs = source().pairs(np.random.default_rng(0), base=both[0], expert=both[1])
+    assert pairs.drawn is not None
+    assert [pairs.drawn.of(i) for i in range(4)] == [[5], [1], [6], [2]]
+    behind_a_server = source().pairs(np.random.default_rng(0), base=completions("x", "y"), expert=both[1])
+    assert behind_a_server.drawn is not None
+    assert behind_a_server.drawn.vocabulary == ("v", "", "v", "")
 
 
 @pytest.mark.parametrize("other", [{"prompt": ("a", "z")}, {"row": (1, 0)}, {"draw": (0, 1)}])

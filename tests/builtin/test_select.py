@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from fairl_bench.builtin.sources.select import Select
 from fairl_bench.builtin.sources.toy import ToyComments
 from fairl_bench.errors import DataError
 from fairl_bench.values.data import Examples, Pairs, Truth
+from fairl_bench.values.drawn_tokens import DrawnTokens
 
 # rejected, preferred: the label of each pair's two sides
 CHANGES = [(-1, 1)] * 6 + [(-1, -1)] * 3 + [(1, 1)] * 4 + [(1, -1)] * 2
@@ -106,3 +108,12 @@ def test_it_is_judged_as_its_pairs_were() -> None:
     assert not Select(of=ToyComments()).judged()
     assert Select(of=ToyComments(gold=ToyTruth())).judged()
     assert Select(of=ToyComments(), gold=ToyTruth()).judged()
+
+
+def test_chosen_texts_keep_their_tokens() -> None:
+    every = examples()
+    drawn = DrawnTokens.made([[i] for i in range(len(every))], [False] * len(every), "v", [-1.0] * len(every))
+    source = Select(of=ToyComments(), keep=("bad-to-bad",))
+    pairs = source.pairs(np.random.default_rng(0), of=replace(every.turned(np.array([7])), drawn=drawn))
+    assert pairs.preferred == ("p6", "r7", "p8")
+    assert pairs.drawn == drawn.take([12, 13, 15, 14, 16, 17])

@@ -9,12 +9,17 @@ import pytest
 from pydantic import ValidationError
 
 from fairl_bench.builtin.judges.known import ToyTruth
+from fairl_bench.builtin.lms.pretrained import Pretrained
+from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.builtin.shared.label_columns import GoldColumn
-from fairl_bench.builtin.testsets import Joined, JsonlTexts, Judged, ToyTexts
+from fairl_bench.builtin.testsets import Completed, Joined, JsonlTexts, Judged, ToyTexts
 from fairl_bench.errors import DataError
+from fairl_bench.kinds import TestSet
 from fairl_bench.toy import truth
 from fairl_bench.toy.grammar import Hard, comments
 from fairl_bench.values.data import GOLD, Examples
+from fairl_bench.values.drawn_tokens import DrawnTokens
+from fairl_bench.values.language_models import Completions
 
 TOXIC = GoldColumn(column="toxic", good=0)
 
@@ -212,3 +217,34 @@ def test_a_part_that_is_not_there_is_named(path: Path) -> None:
 def test_test_sets_of_equal_drawing_parts_differ() -> None:
     found = Joined(of=(ToyTexts(n=5), ToyTexts(n=5))).examples(np.random.default_rng(0)).text
     assert found[:5] != found[5:]
+
+
+class Drawn(TestSet):
+    """Texts of a language model, with their tokens."""
+
+    tokens: tuple[int, ...] = (1, 2)
+
+    def examples(self, rng: np.random.Generator) -> Examples:
+        drawn = DrawnTokens.made([[token] for token in self.tokens], [False] * len(self.tokens), "v", [-1.0, -2.0])
+        return Examples(tuple(map(str, self.tokens)), drawn=drawn)
+
+
+def test_joined_and_judged_texts_keep_their_tokens(path: Path) -> None:
+    path.write_text('{"text": "a row"}\n')
+    file = JsonlTexts(path=str(path))
+    found = Joined(of=(Drawn(), file, Drawn(tokens=(3, 4)))).examples(np.random.default_rng(0))
+    assert found.drawn is not None
+    assert [found.drawn.of(i) for i in range(5)] == [[1], [2], [], [3], [4]]
+    assert found.drawn.vocabulary == ("v", "v", "", "v", "v")
+    assert Joined(of=(file, file)).examples(np.random.default_rng(0)).drawn is None
+    judged = Judged(of=Drawn(), judge=ToyTruth()).examples(np.random.default_rng(0))
+    assert judged.drawn == Drawn().examples(np.random.default_rng(0)).drawn
+
+
+def test_completed_prompts_keep_the_tokens_of_their_texts() -> None:
+    drawn = DrawnTokens.made([[1], [2, 0]], [False, True], "v", [-1.0, -2.0])
+    part = Completed(lm=Pretrained(model="somebody/model"), prompts=ToyPrompts(), gold=ToyTruth())
+    found = part.examples(
+        np.random.default_rng(0), completions=Completions(("p", "p"), ("a", "b"), (0, 0), (0, 1), drawn)
+    )
+    assert found.drawn == drawn

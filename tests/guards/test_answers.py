@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,24 @@ import torch
 
 from fairl_bench.builtin.encoders.tfidf import Tfidf
 from fairl_bench.builtin.evaluators.fidelity import Fidelity
+from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.methods.length import Length
 from fairl_bench.errors import DataError, FairlError, NotFinite
 from fairl_bench.guards import answers
 from fairl_bench.values.data import Examples, Pairs, Truth
+from fairl_bench.values.drawn_tokens import DrawnTokens
 from fairl_bench.values.language_models import Model
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.training import Reward
 
 N = 4
 METHOD, ENCODER = Length.named("length"), Tfidf.named("tfidf")
 EVALUATOR = Fidelity.named("fidelity", data=("pairs/test",))
+LIKELY = Likelihoods(
+    *(np.full(1, -1.0), np.full(1, -1.0, np.float32), np.array([0, 1])),
+    *(np.zeros(1), np.zeros(1), np.zeros(1, np.bool_), np.zeros(1, np.bool_)),
+)
 ONE = Measure("pairs/test", "gold", "starc", 1.0, 3)
 
 
@@ -58,6 +66,18 @@ def measured(**change: Any) -> Any:
 
 def examples(**columns: Any) -> Any:
     return answers.examples("t", Examples(**{"text": ("a",) * N, **columns}))
+
+
+def tokens(**columns: Any) -> Any:
+    """The tokens of one text, of which one column is wrong."""
+    one = {"ids": np.zeros(1, np.int32), "offsets": np.array([0, 1]), "ended": np.zeros(1, np.bool_)}
+    return answers.drawn_tokens(
+        "it", DrawnTokens(**{**one, "vocabulary": ("v",), "log_probability": np.zeros(1), **columns}), 1
+    )
+
+
+def likely(found: Any) -> Any:
+    return answers.likelihoods(Pretrained(model="somebody/model"), found, 1)
 
 
 def raising() -> Any:
@@ -143,6 +163,20 @@ def raising() -> Any:
         (lambda: examples(pair=np.zeros(2)), r"pair: shape \[2\] for 4 texts"),
         (lambda: examples(truths={"gold": Truth(np.ones(1), np.ones(1))}), r"shape \[1\] for 4 texts"),
         (lambda: answers.completions(None, ["a"], 2), "completed 2 prompts with 1 texts"),
+        (lambda: tokens(ids=["a"]), "gave as tokens an array of texts; return one whole number a text"),
+        (lambda: tokens(ids=np.array([0.5])), r"gave as tokens: \[0.5\], not whole numbers of 32 bits"),
+        (lambda: tokens(ids=np.array([-1])), "it gave the token -1; a token is its number in the vocabulary, from 0"),
+        (lambda: tokens(vocabulary=(1,)), "it: vocabulary gave 1 in row 0; every entry needs to be a text"),
+        (lambda: tokens(log_probability=["low"]), "gave as log-probabilities an array of texts; give one a text"),
+        (lambda: answers.drawn_tokens("it", [[1]], 1), "it gave a list as tokens; return fairl_bench.DrawnTokens, or"),
+        (
+            lambda: answers.drawn_tokens("it", DrawnTokens.unknown(3), 2),
+            "it gave the tokens of 3 texts for 2; give one",
+        ),
+        (lambda: likely(None), "gave None; return fairl_bench.Likelihoods"),
+        (lambda: likely(LIKELY.take([0, 0])), "gave those of 2 texts for 1; return one row a text"),
+        (lambda: likely(replace(LIKELY, total=np.array([-math.inf]))), "are not finite; use dtype float32, or look at"),
+        (lambda: likely(replace(LIKELY, token=np.array([math.nan]))), "are not finite; use dtype float32, or look at"),
         (lambda: answers.texts("it", "abc"), "it gave the text 'abc'; return a sequence of texts"),
         (lambda: answers.texts("it", 3), "it gave 3; return a sequence of texts"),
     ],
@@ -203,6 +237,14 @@ def test_columns_of_any_sequence_become_tuples() -> None:
     made = answers.pairs("s", Pairs(["a", "b"], np.array(["c", "d"]), (text for text in "pq")))  # type: ignore[arg-type]
     assert (made.preferred, made.rejected, made.prompt) == (("a", "b"), ("c", "d"), ("p", "q"))
     assert {type(text) for text in made.rejected} == {str}
+
+
+def test_tokens_of_any_whole_numbers_become_plain_and_stay_with_their_texts() -> None:
+    some = DrawnTokens([5, 6, 0], [0, 2, 3], [False, True], ["v", "v"], [-1, math.nan])  # type: ignore[arg-type]
+    found = answers.pairs("s", Pairs(("a",), ("b",), drawn=some)).drawn
+    assert found == answers.examples("t", Examples(("a", "b"), drawn=some)).drawn
+    assert found == DrawnTokens.made([[5, 6], [0]], [False, True], "v", [-1.0, math.nan])
+    assert (found.ids.dtype, found.offsets.dtype, found.ended.dtype) == (np.int32, np.int64, np.bool_)
 
 
 def test_a_measure_of_numpy_becomes_plain() -> None:

@@ -11,6 +11,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.kinds import Source
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.values.data import Pairs, Truth
+from fairl_bench.values.drawn_tokens import DrawnTokens
 
 PAIRS = Pairs(("good", "same", " ", "fine", "kind"), ("bad", "same", "rude", "", "mean"))
 
@@ -58,3 +59,11 @@ def test_truths_known_beforehand_go_with_their_pairs() -> None:
     whole = Pairs(PAIRS.preferred, PAIRS.rejected, truths=truths)
     examples, _ = judged_pairs(given(empty="drop", identical="drop"), 0, {"given": whole})
     assert examples.truths["gold"].value.tolist() == [0, 1, 8, 9]
+
+
+def test_each_text_keeps_its_tokens_whatever_is_dropped_and_turned() -> None:
+    drawn = DrawnTokens.made([[i, 0] for i in range(10)], [True] * 10, "v", list(range(-10, 0)))
+    whole = Pairs(PAIRS.preferred, PAIRS.rejected, drawn=drawn)
+    examples, _ = judged_pairs(given(empty="drop", identical="drop", flip=1.0), 0, {"given": whole})
+    assert examples.role.tolist() == [-1, 1, -1, 1]
+    assert examples.drawn == drawn.take([0, 1, 8, 9])

@@ -113,6 +113,29 @@ def test_every_two_methods_are_compared_once_and_holm_is_over_all_of_them() -> N
     assert all(math.isnan(row.p_holm) and math.isnan(row.p) for row in rows if not row.other)
 
 
+def test_a_reference_has_an_interval_and_changes_no_comparison_of_others() -> None:
+    # six seeds of four methods: variances are moderated by what all pairs have in common
+    gains = {run(m, s): g for m, g in (("a", 2.0), ("b", 1.9), ("c", 1.0), ("d", 0.9)) for s in range(6)}
+    whole = sheet({run("bound", None): 9.0, **gains})
+    alone = replace(whole, rewards={one: whole.rewards[one] for one in gains})
+    told = Values.read(records(whole))
+    rows = compared([whole], told, [asked("auc")], built_in_metrics(), 400, references=["bound"])
+    assert [row for row in rows if row.method != "bound"] == compared(
+        [alone], told, [asked("auc")], built_in_metrics(), 400
+    )
+    bound = [row for row in rows if "bound" in (row.method, row.other)]
+    assert [(row.method, row.other) for row in bound] == [("bound", "")]
+    assert bound[0].low < bound[0].value < bound[0].high
+
+
+def test_references_alone_have_their_intervals() -> None:
+    whole = sheet(SEEDS)
+    rows = compared(
+        [whole], Values.read(records(whole)), [asked("auc")], built_in_metrics(), 100, references=("a", "b")
+    )
+    assert [(row.method, row.other) for row in rows] == [("a", ""), ("b", "")]
+
+
 def test_a_method_that_draws_nothing_is_set_against_each_seed() -> None:
     rows = answers(sheet({**SEEDS, run("still", None): 1.5}))
     assert (one(rows, "still").units, one(rows, "still").unit) == (1, "")

@@ -86,7 +86,7 @@ def test_a_report_imports_no_torch(folder: Path) -> None:
 
 
 def test_nothing_is_resampled_again_where_nothing_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paired, "compared", lambda *_: pytest.fail("resampled again"))
+    monkeypatch.setattr(paired, "compared", lambda *_, **__: pytest.fail("resampled again"))
     assert read_results(folder).comparisons
 
 
@@ -108,7 +108,7 @@ def test_statistics_are_made_anew_where_what_they_rest_on_changed(
         (copy / "intervals.parquet").unlink()
     called: list[object] = []
     real = paired.compared
-    monkeypatch.setattr(paired, "compared", lambda *a: called.append(a) or real(*a))
+    monkeypatch.setattr(paired, "compared", lambda *a, **k: called.append(a) or real(*a, **k))
     found = read_results(copy)
     assert called
     assert found.comparisons

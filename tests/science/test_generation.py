@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fairl_bench.errors import NotFinite
-from fairl_bench.science.generation import Draw, complete
+from fairl_bench.science.generation import Completed, Draw, complete
 
 PROMPTS = ("the", "a kind reader of every word", "to be", "so", "we read the list twice and then again")
 TOKENS = 6
@@ -21,17 +21,24 @@ def uniform() -> np.ndarray:
     return np.random.default_rng(0).random((len(PROMPTS), TOKENS))
 
 
+def rows(completed: Completed) -> list[tuple[str, list[int], bool]]:
+    """What is kept of each text but its log-probability, whose last bits depend on the batch."""
+    return list(zip(completed.text, completed.tokens, completed.ended, strict=True))
+
+
 def test_a_text_does_not_depend_on_its_company(tiny_lm: Path, uniform: np.ndarray) -> None:
     together = complete(tiny_lm, PROMPTS, uniform, batch=2)
-    alone = [complete(tiny_lm, [prompt], uniform[i : i + 1])[0] for i, prompt in enumerate(PROMPTS)]
-    backwards = complete(tiny_lm, PROMPTS[::-1], uniform[::-1], batch=3)[::-1]
-    assert together == alone == backwards
+    alone = [complete(tiny_lm, [prompt], uniform[i : i + 1]) for i, prompt in enumerate(PROMPTS)]
+    backwards = complete(tiny_lm, PROMPTS[::-1], uniform[::-1], batch=3)
+    assert rows(together) == [rows(one)[0] for one in alone] == rows(backwards)[::-1]
+    for log in ([one.log_probability[0] for one in alone], backwards.log_probability[::-1]):
+        assert together.log_probability == pytest.approx(log, abs=1e-5)  # float32 over six tokens
 
 
 def test_other_numbers_give_another_text_and_equal_ones_the_same(tiny_lm: Path, uniform: np.ndarray) -> None:
     numbers = uniform[:1].repeat(3, 0)
     numbers[2] = 1 - numbers[2]
-    first, again, other = complete(tiny_lm, PROMPTS[:1] * 3, numbers)
+    first, again, other = complete(tiny_lm, PROMPTS[:1] * 3, numbers).text
     assert first == again != other
 
 
@@ -60,17 +67,17 @@ def test_the_ends_of_the_unit_interval_draw_tokens_that_have_probability(level: 
 
 
 def test_top_k_of_one_and_a_low_temperature_are_the_likeliest_text(tiny_lm: Path, uniform: np.ndarray) -> None:
-    greedy = complete(tiny_lm, PROMPTS, uniform, top_k=1)
-    assert greedy == complete(tiny_lm, PROMPTS, 1 - uniform, temperature=1e-4)
-    assert greedy != complete(tiny_lm, PROMPTS, uniform)
+    greedy = complete(tiny_lm, PROMPTS, uniform, top_k=1).text
+    assert greedy == complete(tiny_lm, PROMPTS, 1 - uniform, temperature=1e-4).text
+    assert greedy != complete(tiny_lm, PROMPTS, uniform).text
 
 
 def test_a_small_top_p_is_the_likeliest_text(tiny_lm: Path, uniform: np.ndarray) -> None:
-    assert complete(tiny_lm, PROMPTS, uniform, top_p=1e-6) == complete(tiny_lm, PROMPTS, uniform, top_k=1)
+    assert complete(tiny_lm, PROMPTS, uniform, top_p=1e-6).text == complete(tiny_lm, PROMPTS, uniform, top_k=1).text
 
 
 def test_fewer_tokens_are_the_beginning_of_more(tiny_lm: Path, uniform: np.ndarray) -> None:
-    short, long = (complete(tiny_lm, PROMPTS, uniform[:, :tokens]) for tokens in (3, TOKENS))
+    short, long = (complete(tiny_lm, PROMPTS, uniform[:, :tokens]).text for tokens in (3, TOKENS))
     assert all(one != other and other.startswith(one) for one, other in zip(short, long, strict=True))
 
 
@@ -86,11 +93,11 @@ def test_logits_that_are_not_finite_are_refused() -> None:
 
 
 def test_no_prompt_is_no_text(tiny_lm: Path) -> None:
-    assert complete(tiny_lm, (), np.empty((0, TOKENS))) == []
+    assert rows(complete(tiny_lm, (), np.empty((0, TOKENS)))) == []
 
 
 def test_a_model_without_a_padding_token_is_completed_the_same(
     tiny_lm: Path, uniform: np.ndarray, tmp_path: Path, saved_without_padding: Callable[[Path, Path], Path]
 ) -> None:
     bare = saved_without_padding(tiny_lm, tmp_path / "bare")
-    assert complete(bare, PROMPTS, uniform) == complete(tiny_lm, PROMPTS, uniform)
+    assert rows(complete(bare, PROMPTS, uniform)) == rows(complete(tiny_lm, PROMPTS, uniform))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fairl_bench.errors import PluginError
+from fairl_bench.guards.views import checked_table
 from fairl_bench.tables.formats import as_csv, as_json, as_latex, as_markdown
 from fairl_bench.values.table import Table
 
@@ -129,16 +131,69 @@ def test_json_of_a_table_without_tidy_rows_has_its_cells() -> None:
     assert json.loads(as_json(table))["rows"] == [{"m": "1", "x a": "2"}]
 
 
+# --- reference rows
+
+REFERRED = Table(
+    "Table 1",
+    (("", "method"), ("x", "AUC ↑")),
+    (("oracle (truth)", "1.000"), ("mm", "0.900 ¹"), ("me", "0.800")),
+    (),
+    references=1,
+)
+
+
+def test_a_line_stands_between_reference_rows_and_methods_on_the_terminal() -> None:
+    head, *lines = str(REFERRED).splitlines()[3:]
+    assert head.startswith("method")
+    rule = lines[0]
+    assert set(rule) == {"-", " "}
+    assert [line == rule for line in lines if line] == [True, False, True, False, False]
+    assert str(REFERRED._replace(references=0)).count(rule) == 1
+    assert str(REFERRED._replace(references=3)).count(rule) == 1  # there is nothing to set them apart from
+
+
+def test_reference_rows_are_in_italics_in_markdown() -> None:
+    lines = [re.sub(" +", " ", line) for line in as_markdown(REFERRED).splitlines() if line.startswith("|")]
+    assert lines[2:] == ["| *oracle (truth)* | *1.000* |", "| mm | 0.900 ¹ |", "| me | 0.800 |"]
+
+
+def test_a_rule_stands_between_reference_rows_and_methods_in_latex() -> None:
+    lines = [line.split(" ")[0] or line.split(" ")[1] for line in as_latex(REFERRED).splitlines()]
+    assert lines[1:] == [
+        *("\\toprule", "method", "\\midrule", "oracle", "\\midrule", "mm", "me", "\\bottomrule", "\\end{tabular}"),
+    ]
+
+
+def test_reference_rows_have_a_block_of_their_own_in_a_notebook() -> None:
+    blocks = re.findall(r"<tbody[^>]*>(.*?)</tbody>", REFERRED._repr_html_())
+    assert [re.findall(r"<tr><td>(.*?)</td>", block) for block in blocks] == [["oracle (truth)"], ["mm", "me"]]
+    assert len(re.findall("<tbody", REFERRED._replace(references=0)._repr_html_())) == 1
+
+
+def test_a_table_without_rows_can_be_shown() -> None:
+    empty = REFERRED._replace(rows=(), references=0)
+    assert "method" in str(empty)
+    assert "method" in as_latex(empty)
+    assert "method" in as_markdown(empty)
+    assert "method" in empty._repr_html_()
+
+
+@pytest.mark.parametrize("references", [-1, 4, "1"])
+def test_a_number_of_references_that_no_table_has_is_refused(references: int) -> None:
+    with pytest.raises(PluginError, match=f"references is {references!r}; it is the number of the first rows"):
+        checked_table(REFERRED._replace(references=references), "t")
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, of TeX Live")
 def test_latex_compiles(tmp_path: Path) -> None:
     document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n%s\\end{document}\n"
-    (tmp_path / "t.tex").write_text(document % "\n\n".join(map(as_latex, (HOSTILE, TIDY))))
+    (tmp_path / "t.tex").write_text(document % "\n\n".join(map(as_latex, (HOSTILE, TIDY, REFERRED))))
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ)
     assert ran.returncode == 0, ran.stdout[-2000:]
 
 
-@pytest.mark.parametrize("table", [HOSTILE, TIDY], ids=["hostile", "tidy"])
+@pytest.mark.parametrize("table", [HOSTILE, TIDY, REFERRED], ids=["hostile", "tidy", "referred"])
 def test_latex_has_nothing_that_it_cannot_set(table: Table) -> None:
     body = as_latex(table).partition("\\begin")[2]
     assert body.isascii()  # classes of plain LaTeX know no arrow, no ± and no ¹

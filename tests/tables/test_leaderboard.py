@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.tables.ambiguity import ambiguity
 from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
 from fairl_bench.tables.slices import slices
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import MethodFacts
 
 METRICS = built_in_metrics()
 LAYOUT = Leaderboard(data=("pairs/test",), metrics=("auc",))
@@ -257,6 +259,39 @@ def test_over_several_replicates_no_interval_is_over_seeds_alone() -> None:
     assert math.isnan(float(row["t_low"] or 0))
 
 
+# --- references, and what a row was given
+
+
+def test_what_a_ranked_method_was_given_stands_behind_its_name() -> None:
+    methods = {"mm": MethodFacts("both models", reference=False), "me": MethodFacts("texts", reference=False)}
+    records = [record(0.9), record(0.8, method="me")]
+    table = leaderboard(records, LAYOUT, {row.row: Runs(1) for row in records}, METRICS, methods=methods)
+    assert ([row[0] for row in table.rows], table.references) == (["mm (both models)", "me"], 0)
+    assert [(cell["method"], cell["given"], cell["reference"]) for cell in table.tidy] == [
+        ("mm", "both models", 0), ("me", "texts", 0)
+    ]  # fmt: skip
+    told = "Behind a method's name, in brackets: what it was given beside the texts of the pairs."
+    assert told in table.notes
+    assert not any("Reference rows" in note for note in table.notes)
+
+
+def test_of_methods_that_nothing_is_known_of_nothing_is_said() -> None:
+    records = [record(0.9), record(0.8, method="me")]
+    table = leaderboard(records, LAYOUT, {row.row: Runs(1) for row in records}, METRICS)
+    assert ([row[0] for row in table.rows], table.references) == (["mm", "me"], 0)
+    assert {(cell["given"], cell["reference"]) for cell in table.tidy} == {(None, None)}
+    assert not any("given" in note for note in table.notes)
+
+
+def test_references_of_every_model_stand_above_all_methods() -> None:
+    records = [record(0.5, model=m, method=name) for m in ("toy", "web") for name in ("mm", "oracle")]
+    methods = {"mm": MethodFacts("texts", reference=False), "oracle": MethodFacts("truth", reference=True)}
+    table = leaderboard(records, LAYOUT, {row.row: Runs(1) for row in records}, METRICS, methods=methods)
+    assert [row[:2] for row in table.rows] == [
+        ("toy", "oracle (truth)"), ("web", "oracle (truth)"), ("toy", "mm"), ("web", "mm")
+    ]  # fmt: skip
+
+
 # --- slices
 
 
@@ -266,6 +301,24 @@ def test_slices_are_columns_of_their_own() -> None:
     assert table.heads[1:] == (("pairs/test misranked:mm", "AUC ↑"), ("pairs/test near-tie:mm", "AUC ↑"))
     assert table.rows == (("mm", "0.200", "0.400"),)
     assert "at its worst by construction" in table.notes[-1]
+
+
+def test_references_are_set_apart_in_slices_too() -> None:
+    records = [record(0.9), record(0.5, slice="misranked:mm"), record(1.0, method="oracle", slice="misranked:mm")]
+    rows = {ROW: Runs(1), ROW._replace(method="oracle"): Runs(1)}
+    methods = {"mm": MethodFacts("texts", reference=False), "oracle": MethodFacts("truth", reference=True)}
+    table = slices(records, LAYOUT, rows, METRICS, methods)
+    assert ([row[0] for row in table.rows], table.references) == (["oracle (truth)", "mm"], 1)
+
+
+def test_a_reference_whose_seeds_differ_is_set_apart_in_the_table_of_ambiguity() -> None:
+    records = [record(0.2, method=name, metric="starc", truth="", other="seed:1") for name in ("mm", "drawn")]
+    methods = {"mm": MethodFacts("texts", reference=False), "drawn": MethodFacts("truth", reference=True)}
+    runs = {row.row: Runs(2) for row in records}
+    table = ambiguity(records, ["pairs/test"], runs, METRICS, methods)
+    assert ([row[0] for row in table.rows], table.references) == (["drawn (truth)", "mm"], 1)
+    assert [(cell["method"], cell["reference"]) for cell in table.tidy] == [("drawn", 1), ("mm", 0)]
+    assert any(note.startswith("Reference rows stand first") for note in table.notes)
 
 
 def test_without_slices_there_is_no_row() -> None:

@@ -25,6 +25,7 @@ from fairl_bench.values.coordinates import Row
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import MethodFacts
 from fairl_bench.values.table import Table
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
@@ -303,6 +304,21 @@ def test_refusals_stand_with_their_warning(told: Told) -> None:
     assert table.notes[-1].endswith("unsafe ones refused; a base model refuses little.")
 
 
+def test_a_reference_stands_first_at_the_same_kl_and_has_no_rank(told: Told) -> None:
+    found, records, _ = told
+    methods = {name: MethodFacts("truth" if name == "same" else "texts", name == "same") for name in GAINS}
+    rows = list(compared(found, records, built_in_metrics(), 400, references=["same"]))
+    assert not [row for row in rows if row.other and "same" in (row.method, row.other)]
+    assert one(rows, "same").low < one(rows, "same").high
+    made = realignment(records, runs_of(records, 5), built_in_metrics(), rows, methods=methods)
+    for table in made.values():
+        assert [row[0] for row in table.rows] == ["same (truth)", "good", "weak", "flipped"]
+        assert table.references == 1
+        assert {cell["reference"] for cell in table.tidy if cell["method"] == "same"} == {1}
+    ranks = {name: cell["rank"] for name, cell in cells(made["realignment"], "toxicity_rate", "kl:1").items()}
+    assert ranks == {"same": None, "good": 1, "weak": 2, "flipped": 3}
+
+
 def test_texts_left_out_of_the_perplexity_are_counted(told: Told, tables: dict[str, Table]) -> None:
     _, records, _ = told
     assert "The perplexity leaves out no text." in tables["realignment-steps"].notes
@@ -316,7 +332,9 @@ def test_the_tables_fit_a_terminal_and_are_saved_under_their_names(tables: dict[
         body = str(table).split("\n\n")[1]
         assert max(map(len, body.splitlines())) <= 120
         assert table.name == name
-        assert as_csv(table).startswith("model,encoder,method,variant,data,slice,truth,metric,mean,sd,runs")
+        assert as_csv(table).startswith(
+            "model,encoder,method,variant,given,reference,data,slice,truth,metric,mean,sd,runs"
+        )
 
 
 def test_nothing_is_said_where_nothing_was_aligned_again(told: Told) -> None:

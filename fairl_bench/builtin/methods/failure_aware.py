@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.kinds import Detector, Schedule
 from fairl_bench.pairwise import PairwiseMethod
-from fairl_bench.values.training import Training
+from fairl_bench.values.data import Vectors
+from fairl_bench.values.training import Preferences, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,6 +83,10 @@ class FailureAware(PairwiseMethod):
     def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
         """Return the base's weights, which depend on its own loss alone."""
         return self.base.weight(margin, loss, batch)
+
+    def target(self, pairs: Preferences) -> Vectors | None:
+        """Return the base's targets, for both losses."""
+        return self.base.target(pairs)
 
     def weighs(self) -> bool:
         """Return whether the base weighs its pairs."""

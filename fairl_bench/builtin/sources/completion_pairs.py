@@ -79,5 +79,5 @@ class CompletionPairs(Source):
                 f"the base and the expert have not completed the same prompts ({len(base)} and {len(expert)} "
                 "completions); give both the same ones"
             )
-        drawn = None if expert.drawn is None or base.drawn is None else interleaved(expert.drawn, base.drawn)
+        drawn = interleaved(expert.drawn, base.drawn, len(base))
         return Pairs(preferred=expert.text, rejected=base.text, prompt=expert.prompt, drawn=drawn)

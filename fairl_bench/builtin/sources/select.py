@@ -120,4 +120,5 @@ def _pairs(of: Examples, preferred: Rows, rejected: Rows) -> Pairs:
         prompt=column(of.prompt, preferred),
         group=column(of.group, preferred),
         truths=truths,
+        drawn=None if of.drawn is None else of.drawn.take(both),
     )

@@ -1,0 +1,81 @@
+"""Reference rows: which rows are bounds, that they stand first, and what is said beside a method's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
+
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.rows import named
+from fairl_bench.values.run_facts import MethodFacts
+from fairl_bench.values.table import Value
+
+T = TypeVar("T")
+
+Methods = Mapping[str, MethodFacts]
+"""What is known of each method by its name, in the suite's order; empty where nothing is known."""
+
+NOTHING_KNOWN: Final[Methods] = {}
+_USUAL: Final = "texts"  # what every method is given, so that it need not be said
+
+
+def references_of(methods: Methods) -> tuple[str, ...]:
+    """The names of the reference rows, in the suite's order.
+
+    >>> references_of({"oracle": MethodFacts("truth", True), "length": MethodFacts("texts", False)})
+    ('oracle',)
+    """
+    return tuple(name for name, facts in methods.items() if facts.reference)
+
+
+def references_first(rows: Mapping[Row, T], methods: Methods) -> dict[Row, T]:
+    """The same rows, those of references before all others; beside that, their order stays."""
+    references = set(references_of(methods))
+    return {row: rows[row] for row in sorted(rows, key=lambda row: row.method not in references)}
+
+
+def count_references(rows: Iterable[Row], methods: Methods) -> int:
+    """The number of rows that are references."""
+    references = set(references_of(methods))
+    return sum(row.method in references for row in rows)
+
+
+def with_given(method: str, methods: Methods) -> str:
+    """A method's name, and behind it in brackets what it was given, where that is more than texts.
+
+    >>> methods = {"log-ratio": MethodFacts("both models", True), "length": MethodFacts("texts", False)}
+    >>> with_given("log-ratio", methods), with_given("length", methods), with_given("nobody", methods)
+    ('log-ratio (both models)', 'length', 'nobody')
+    """
+    facts = methods.get(method)
+    return method if facts is None or facts.given in ("", _USUAL) else f"{method} ({facts.given})"
+
+
+def labelled(row: Row, shown: Iterable[str], methods: Methods) -> list[str]:
+    """The texts of these axes of a row, with what its method was given behind its name."""
+    axes = list(shown)
+    return [
+        with_given(text, methods) if axis == "method" else text
+        for axis, text in zip(axes, named(row, axes), strict=True)
+    ]
+
+
+def reference_notes(rows: Iterable[Row], methods: Methods) -> list[str]:
+    """The notes of a table on its reference rows and on what stands in brackets; none where there is neither."""
+    names = dict.fromkeys(row.method for row in rows)
+    references = [name for name in references_of(methods) if name in names]
+    notes = []
+    if references:
+        listed = ", ".join(with_given(name, methods) for name in references)
+        notes.append(
+            f"Reference rows stand first, with what they were given: {listed}. They are neither ranked nor compared."
+        )
+    if any(with_given(name, methods) != name for name in names if name not in references):
+        notes.append("Behind a method's name, in brackets: what it was given beside the texts of the pairs.")
+    return notes
+
+
+def as_values(method: str, methods: Methods) -> dict[str, Value]:
+    """What is known of a method as the rows of a CSV or JSON file keep it; empty where nothing is."""
+    facts = methods.get(method)
+    return {"given": facts and facts.given, "reference": None if facts is None else int(facts.reference)}

@@ -1,0 +1,72 @@
+"""Likelihoods, taken and put together again: each text keeps its own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairl_bench.engine.shards import rows_of
+from fairl_bench.values.data import Examples
+from fairl_bench.values.drawn_tokens import DrawnTokens
+from fairl_bench.values.likelihoods import Continuations, Likelihoods
+from tests.support.token_strategies import drawn_tokens, likelihoods
+
+
+def texts(found: Likelihoods) -> list[tuple[Any, ...]]:
+    """What is known of each text by itself; what a server does not tell is None."""
+    token = np.split(found.token, found.offsets[1:-1]) if len(found) else []
+    states = [
+        [None if math.isnan(one) else one for one in column.tolist()]
+        for column in (found.total, found.before, found.after)
+    ]
+    flags = found.ended.tolist(), found.tokenised.tolist()
+    return list(zip([one.tolist() for one in token], *states, *flags, strict=True))
+
+
+@given(likelihoods(), st.data())
+def test_taken_texts_are_those_texts_in_that_order(found: Likelihoods, data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.integers(0, len(found) - 1), max_size=9)) if len(found) else []
+    assert texts(found.take(rows)) == [texts(found)[i] for i in rows]
+    assert found.take(rows).tokens.tolist() == [len(texts(found)[i][0]) for i in rows]
+
+
+@given(st.lists(likelihoods(), min_size=1, max_size=4))
+def test_joined_texts_come_part_after_part(parts: list[Likelihoods]) -> None:
+    assert texts(Likelihoods.joined(parts)) == [one for part in parts for one in texts(part)]
+
+
+@given(likelihoods(), st.integers(1, 4))
+def test_shards_are_put_together_again(found: Likelihoods, shards: int) -> None:
+    parts = [found.take(np.array(rows_of({"shard": i, "shards": shards}, len(found)))) for i in range(shards)]
+    assert texts(Likelihoods.merged(parts)) == texts(found)
+
+
+@given(drawn_tokens(), st.integers(1, 4))
+def test_shards_of_what_is_asked_have_the_tokens_of_their_texts(drawn: DrawnTokens, shards: int) -> None:
+    n = len(drawn)
+    asked = Continuations(("p",) * n, tuple(map(str, range(n))), drawn, 2.0, 7, "bfloat16")
+    for i in range(shards):
+        rows = rows_of({"shard": i, "shards": shards}, n)
+        part = asked.take(rows)
+        assert part.text == tuple(map(str, rows))
+        assert part.drawn == drawn.take(rows)
+        assert (part.temperature, part.batch, part.dtype) == (2.0, 7, "bfloat16")
+
+
+def test_a_text_without_its_prompt_stands_alone_and_without_its_tokens() -> None:
+    drawn = DrawnTokens.made([[1, 0]], [True], "v", [-1.0])
+    examples = Examples(("a",), ("p",), drawn=drawn)
+    assert Continuations.of(examples, batch=3) == Continuations(("p",), ("a",), drawn, batch=3)
+    assert Continuations.of(examples, "withheld") == Continuations(("",), ("a",), None)
+
+
+def test_columns_that_do_not_fit_together_are_refused() -> None:
+    one, flag = np.zeros(1), np.zeros(1, np.bool_)
+    for token, offsets in ((np.zeros(2, np.float32), [0, 1]), (np.zeros(1, np.float32), [0, 1, 1])):
+        with pytest.raises(ValueError, match="columns of likelihoods do not fit together"):
+            Likelihoods(one, token, np.array(offsets), one, one, flag, flag)
