@@ -78,7 +78,8 @@ def intervals(table: Table, metrics: Metrics) -> Figure | None:
     spots = [Spot(at, 0.5, row.setting) for at, row in enumerate(rows)]
     across = min(len(columns), _WIDEST)
     down = -(-len(columns) // across)
-    figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.8 + 0.24 * len(rows)), sharey=True)
+    room = 0.4 * any(cell.get("reference") for cell in table.tidy)  # for the legend
+    figure, axes = canvas(down, across, 2.0 + 2.1 * across, room + down * (0.8 + 0.24 * len(rows)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
         axis.set_title(f"{data}\n{metrics[metric].head}")
         draw_references(axis, spots, _levels(table, cells))
