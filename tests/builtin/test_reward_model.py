@@ -299,8 +299,11 @@ def test_a_value_is_the_head_on_the_state_of_the_end_token(tiny_lm: Path, fitted
     own = {name: torch.from_numpy(array) for name, array in fitted.arrays.items() if name != "score.weight"}
     assert not body.load_state_dict(own, strict=False).unexpected_keys
     body.eval()
-    for prompt, text in (("", "the day was good"), ("Well,", "the day was bad")):
-        ids = [*tokenizer(f"{prompt} {text}".strip())["input_ids"], tokenizer.eos_token_id]
+    for prompt, text in (("", "the day was good"), ("Well,", "the day was bad"), ("Well,", " bad")):
+        ids = [
+            *tokenizer(f"{prompt} {text.strip()}".strip())["input_ids"],
+            tokenizer.eos_token_id,
+        ]  # one space between them
         with torch.no_grad():
             state = body(torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0, -1].numpy()
         (value,) = method().score(fitted, inputs(tiny_lm, [text], [prompt]))

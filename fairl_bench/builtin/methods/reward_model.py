@@ -31,7 +31,7 @@ from fairl_bench.kinds import LM, Given, Method, Source
 from fairl_bench.pairwise import selection_of
 from fairl_bench.progress import report
 from fairl_bench.science.selection import Choice
-from fairl_bench.values.data import Examples, Floats
+from fairl_bench.values.data import Floats
 from fairl_bench.values.training import Head, Inputs, Preferences, Reward, Task
 
 _LR = {"all": 1e-4, "lora": 1e-3}
@@ -150,9 +150,11 @@ class RewardModel(Method):
 
     def _joined(self, prompts: Sequence[str], texts: Sequence[str]) -> tuple[str, ...]:
         """Return what is read of each text: itself, behind its prompt where that is given."""
+        from fairl_bench.science.continued_tokens import joint
+
         if self.prompts == "withheld":
             return tuple(texts)
-        return Examples(tuple(texts), tuple(prompts)).inputs("prompt+completion")
+        return tuple(prompt + joint(prompt, text) + text for prompt, text in zip(prompts, texts, strict=True))
 
     def _pairs(self, scalar: ScalarModel, pairs: Preferences) -> TokenPairs:
         sides = ([pairs.texts[row] for row in rows.tolist()] for rows in (pairs.preferred, pairs.rejected))
