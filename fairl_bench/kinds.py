@@ -383,6 +383,8 @@ class Method(Component, ABC):
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False
     """True for a bound rather than a competitor: a row above the methods, which is neither ranked nor compared."""
+    per_prompt: ClassVar[bool] = False
+    """True for a reward that is known up to a number for each prompt, so that it says nothing between prompts."""
 
     resources: Needs = None
 

@@ -125,6 +125,7 @@ def fairl_evaluators(register: Register) -> None:
 def fairl_tables(register: Register) -> None:
     """Register the tables of a report, in the order in which they are shown."""
     register("table1", "fairl_bench.tables.leaderboard:Leaderboard")
+    register("ceiling", "fairl_bench.tables.ceiling:SharesOfCeiling")
     register("table2", "fairl_bench.tables.disagreement:Disagreement")
     register("table3", "fairl_bench.tables.disagreement:DisagreementBySubtype")
     register("slices", "fairl_bench.tables.slices:Slices")
@@ -137,6 +138,7 @@ def fairl_tables(register: Register) -> None:
 def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
+    register("ceiling", "fairl_bench.figures.ceiling:Between")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
     register("sweeps", "fairl_bench.figures.sweeps:Sweeps")

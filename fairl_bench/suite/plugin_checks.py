@@ -97,7 +97,7 @@ def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> No
 
 _YES_OR_NO = (
     *("drawn", "seeded", "fitted", "by_step"),
-    *("reads_vectors", "reads_prompts", "reads_upstream", "reference"),
+    *("reads_vectors", "reads_prompts", "reads_upstream", "reference", "per_prompt"),
 )
 """Attributes of classes that are True or False."""
 
@@ -186,6 +186,20 @@ def check_part(part: Component, what: str) -> None:
             _check_upstream(part, answer, what)
     if isinstance(part, Evaluator):
         _check_metrics(part, what)
+    if isinstance(part, Method):
+        _check_declared(part, what)
+
+
+def _check_declared(method: Method, what: str) -> None:
+    """Raise `PluginError` where a property says of a method what no method can be."""
+    needed = {attribute: (True, False) for attribute in _YES_OR_NO if hasattr(Method, attribute)}
+    for attribute, known in {**needed, "given": get_args(Given)}.items():
+        try:
+            said = getattr(method, attribute)
+        except Exception as error:
+            raise PluginError(f"{what}: {attribute} raised {type(error).__name__}: {message_of(error)}") from error
+        if not any(said is value or (said == value and isinstance(said, str)) for value in known):
+            raise PluginError(f"{what}: {attribute} is {_shown(said)}; make it one of {', '.join(map(repr, known))}")
 
 
 def placed(method: Method, source: Source) -> Method:
@@ -248,6 +262,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     }
     if isinstance(part, Source | TestSet):
         tests |= {"size": (_is_size, "a whole number, or None"), "judged": (_is_bool, "True or False")}
+    if isinstance(part, Source):
+        tests["unbounded"] = (_is_text, "a text, empty where the log-ratio is a bound")
     if isinstance(part, Method | Detector | Evaluator):
         tests["truths"] = (_names, "a set of names")
     if isinstance(part, Method):
@@ -275,6 +291,10 @@ def _all_are(kind: type) -> Callable[[Any], bool]:
 
 def _is_bool(answer: object) -> bool:
     return isinstance(answer, bool)
+
+
+def _is_text(answer: object) -> bool:
+    return isinstance(answer, str)
 
 
 def _is_size(answer: object) -> bool:

@@ -61,6 +61,18 @@ REFUSED: dict[str, tuple[str, str]] = {
         "class Hostile(Base):\n    given = 'three models'",
         "given is 'three models'; make it one of 'texts', 'both models', 'one model', 'truth'",
     ),
+    "given of a property that is another word": (
+        "class Hostile(Base):\n    @property\n    def given(self):\n        return 'models'",
+        "given is 'models'; make it one of 'texts', 'both models', 'one model', 'truth'",
+    ),
+    "reference of a property that fails": (
+        "class Hostile(Base):\n    @property\n    def reference(self):\n        return 1 / 0",
+        "reference raised ZeroDivisionError: division by zero",
+    ),
+    "reference of a number": (
+        "class Hostile(Base):\n    @property\n    def reference(self):\n        return 1",
+        "reference is 1; make it one of True, False",
+    ),
     "upstream of a text": (
         "class Hostile(Base):\n    def upstream(self):\n        return {'base': 'gpt2'}",
         "upstream gave {'base': 'gpt2'}; it needs a dict of parts",
