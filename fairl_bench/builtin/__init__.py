@@ -85,6 +85,7 @@ def fairl_methods(register: Register) -> None:
     register("log-ratio", _HERE + "methods.log_ratio:LogRatio")
     register("log-ratio-distilled", _HERE + "methods.log_ratio_distilled:LogRatioDistilled")
     register("endogenous", _HERE + "methods.endogenous:Endogenous")
+    register("reward-model", _HERE + "methods.reward_model:RewardModel")
 
 
 @hookimpl
