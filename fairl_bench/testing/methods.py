@@ -39,10 +39,11 @@ def check_method(
 
     ``at_least`` is the AUC that it must reach against the sign of the true reward, on texts it has not seen.
 
-    A method that takes language models from its source takes them from ``source``, by default one that knows two
-    models of the planted problem.  It is given made-up likelihoods of the planted texts, whose log-ratio is the true
-    reward up to a number a prompt, and the folders of language models: small ones that have learnt nothing, or those
-    that its own language models make.  ``upstream`` holds what else it asks for, by role: completions, pairs.
+    A method that takes language models or a judge from its source takes them from ``source``, by default one that knows
+    two models of the planted problem, and its truth.  It is given made-up likelihoods of the planted texts, whose
+    log-ratio is the true reward up to a number a prompt, and the folders of language models: small ones that have
+    learnt nothing, or those that its own language models make.  ``upstream`` holds what else it asks for, by role:
+    completions, pairs.
     """
     source = source or PlantedSource.named("planted")
     placed = _placed(method, source)

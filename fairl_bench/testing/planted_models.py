@@ -1,4 +1,4 @@
-"""The two language models of the planted problem, for methods that are given language models."""
+"""The language models and the judge of the planted problem, for methods that take them from their source."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+from pydantic import Field
 
-from fairl_bench.kinds import LM, AskLikelihoods, Origin, Prompts, Source
+from fairl_bench.kinds import LM, AskLikelihoods, Judge, Origin, Prompts, Source
 from fairl_bench.testing.planted import Planted, planted
-from fairl_bench.values.data import Pairs
+from fairl_bench.values.data import GOLD, Examples, Pairs, Truth
 from fairl_bench.values.drawn_tokens import offsets_of
 from fairl_bench.values.language_models import Model, Site
 from fairl_bench.values.likelihoods import Likelihoods
@@ -68,8 +69,19 @@ class PlantedPrompts(Prompts):
         return tuple(dict.fromkeys(planted().prompts))[:n]
 
 
+class PlantedJudge(Judge):
+    """The truth of the planted problem as its texts show it, up to rounding: the shorter, the better."""
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        """The truth ``gold``, a word less a quarter more; texts of up to 15 words are good."""
+        value = (15 - np.array([len(text.split()) for text in examples.text])) / 4
+        return {GOLD: Truth(value, np.where(value >= 0, 1, -1).astype(np.int8))}
+
+
 class PlantedSource(Source):
-    """The pairs of the planted problem, which know both of its language models."""
+    """The pairs of the planted problem, which know both of its language models and its truth."""
+
+    gold: Judge | None = Field(PlantedJudge.named("planted-truth"), description="judges every completion")
 
     def origin(self) -> Origin:
         """Both models, and the prompts that they completed."""
