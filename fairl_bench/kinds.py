@@ -206,6 +206,10 @@ class LM(Component, ABC):
         tokens = DrawnTokens.made(drawn.tokens, drawn.ended, drawn.vocabulary, drawn.log_probability)
         return DrawnTexts(tuple(drawn.text), tokens)
 
+    def refuses_likelihoods(self, temperature: float = 1.0) -> str:
+        """Why it cannot tell how likely a given text is, as far as that is known beforehand; empty where it may."""
+        return ""
+
     def likelihoods(self, continuations: Continuations, site: Site) -> Likelihoods:
         """How likely the texts are; by default under the model in ``site.upstream["lm"]``, on this machine.
 
@@ -377,12 +381,16 @@ class Method(Component, ABC):
     """True where a score needs the texts' vectors; if not, `score` may get vectors of no dimension."""
     reads_prompts: ClassVar[bool] = False
     """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
+    reads_validation: ClassVar[bool] = False
+    """True where the validation pairs choose its epoch, as ``training.stop`` says; then there must be some."""
     reads_upstream: ClassVar[bool] = True
     """True where a score needs what `upstream` asks for; if not, `fit` alone is given it."""
     given: ClassVar[Given] = "texts"
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False
     """True for a bound rather than a competitor: a row above the methods, which is neither ranked nor compared."""
+    per_prompt: ClassVar[bool] = False
+    """True for a reward that is known up to a number for each prompt, so that it says nothing between prompts."""
 
     resources: Needs = None
 

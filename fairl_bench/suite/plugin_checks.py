@@ -97,7 +97,7 @@ def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> No
 
 _YES_OR_NO = (
     *("drawn", "seeded", "fitted", "by_step"),
-    *("reads_vectors", "reads_prompts", "reads_upstream", "reference"),
+    *("reads_vectors", "reads_prompts", "reads_upstream", "reads_validation", "reference", "per_prompt"),
 )
 """Attributes of classes that are True or False."""
 
@@ -262,6 +262,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     }
     if isinstance(part, Source | TestSet):
         tests |= {"size": (_is_size, "a whole number, or None"), "judged": (_is_bool, "True or False")}
+    if isinstance(part, LM):
+        tests["refuses_likelihoods"] = (_is_text, "a sentence, or an empty text")
     if isinstance(part, Source):
         tests["unbounded"] = (_is_text, "a text, empty where the log-ratio is a bound")
     if isinstance(part, Method | Detector | Evaluator):

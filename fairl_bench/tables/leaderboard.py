@@ -12,6 +12,7 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.tables.board import board, cells, other_truths
 from fairl_bench.tables.notes import explained, statistics_of_runs
+from fairl_bench.tables.per_prompt import within_prompts
 from fairl_bench.tables.shares import has_ceiling, models_without, shares_of, with_shares
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Row
@@ -115,7 +116,8 @@ def leaderboard(
     columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     records_of = cells(records, layout.truth_of)
     table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True, methods=methods)
-    notes = (*table.notes, *other_truths(records, layout.truth_of, columns))
+    within = within_prompts(records, runs, columns, layout.truth_of, metrics, methods)
+    notes = (*table.notes, *other_truths(records, layout.truth_of, columns), *within)
     table = table._replace(caption="Leaderboard", notes=notes)
     if not comparisons:
         return table

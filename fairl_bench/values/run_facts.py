@@ -15,6 +15,7 @@ class MethodFacts(NamedTuple):
 
     given: str  # what it knew: "texts", "both models", "one model" or "truth"
     reference: bool  # whether it is a bound, which is neither ranked nor compared
+    per_prompt: bool = False  # whether it is known up to a number for each prompt only
     bounds: Sequence[str] = ()  # the models whose own log-ratio it is: where `RunFacts.unbounded` is "", their ceiling
 
 
@@ -79,7 +80,7 @@ class RunFacts:
     def ceiling_of(self, model: str) -> Ceiling:
         """The ceiling of a model's held-out pairs: the method that is the log-ratio of its two language models.
 
-        >>> methods = {"a": MethodFacts("texts", False), "d": MethodFacts("both models", True, ("m",))}
+        >>> methods = {"a": MethodFacts("texts", False), "d": MethodFacts("both models", True, True, ("m",))}
         >>> facts = RunFacts(methods=methods, unbounded={"m": "", "chosen": "its pairs were chosen"})
         >>> facts.ceiling_of("m").method, facts.ceiling_of("chosen").why_not
         ('d', 'its pairs were chosen')

@@ -292,6 +292,25 @@ def test_references_of_every_model_stand_above_all_methods() -> None:
     ]  # fmt: skip
 
 
+def test_a_reward_that_is_known_up_to_a_number_a_prompt_has_its_starc_within_prompts_in_a_note() -> None:
+    layout = Leaderboard(data=("pairs/test", "shifted"), truth="gold", metrics=("auc", "starc"))
+    numbers = {"mm": (0.4, 0.3), "log-ratio": (1.2, 0.25)}
+    records = [
+        record(value, method=name, dataset=data, split=split, metric=metric)
+        for name, both in numbers.items()
+        for data, split in (("pairs", "test"), ("shifted", ""))
+        for metric, value in zip(("starc", "starc_per_prompt"), both, strict=True)
+        if (data, metric) != ("shifted", "starc_per_prompt")  # each prompt has one text
+    ]
+    known = MethodFacts("both models", reference=True, per_prompt=True)
+    methods = {"mm": MethodFacts("texts", reference=False), "log-ratio": known}
+    table = leaderboard(records, layout, {row.row: Runs(1) for row in records}, METRICS, methods=methods)
+    assert [note for note in table.notes if "within prompts" in note] == [
+        "log-ratio adds a number of its own to all texts of a prompt, and STARC charges it for that; within prompts "
+        "its STARC is 0.250 on pairs/test."
+    ]
+
+
 # --- slices
 
 
