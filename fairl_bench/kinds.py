@@ -385,6 +385,8 @@ class Method(Component, ABC):
     """True where a score needs the texts' vectors; if not, `score` may get vectors of no dimension."""
     reads_prompts: ClassVar[bool] = False
     """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
+    reads_validation: ClassVar[bool] = False
+    """True where the validation pairs choose its epoch, as ``training.stop`` says; then there must be some."""
     reads_upstream: ClassVar[bool] = True
     """True where a score needs what `upstream` asks for; if not, `fit` alone is given it."""
     given: ClassVar[Given] = "texts"

@@ -85,6 +85,7 @@ def fairl_methods(register: Register) -> None:
     register("log-ratio", _HERE + "methods.log_ratio:LogRatio")
     register("log-ratio-distilled", _HERE + "methods.log_ratio_distilled:LogRatioDistilled")
     register("endogenous", _HERE + "methods.endogenous:Endogenous")
+    register("reward-model", _HERE + "methods.reward_model:RewardModel")
 
 
 @hookimpl
@@ -119,6 +120,7 @@ def fairl_evaluators(register: Register) -> None:
     register("identifiability", _HERE + "evaluators.identifiability:Identifiability")
     register("realignment", _HERE + "evaluators.realignment:Realignment")
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
+    register("attribution", _HERE + "evaluators.attribution:Attribution")
 
 
 @hookimpl
@@ -131,6 +133,7 @@ def fairl_tables(register: Register) -> None:
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("claims", "fairl_bench.tables.claims:Claims")
 
 

@@ -115,8 +115,8 @@ class _Planner:
     def note_what_is_read(self, split: str) -> None:
         """Note in the stage of a split which of its parts are read, here or in a variant before."""
         needed = {name for part in self.suite.evaluate for name in part.needs() if name in PAIRS}
-        stacked = any(method.part.stack() is not None for method in self.suite.methods)
-        if stacked and self.suite.training.stop is not None:
+        chosen = any(method.part.reads_validation for method in self.suite.methods)
+        if chosen and self.suite.training.stop is not None:
             needed.add("pairs/validation")
         stage = self.stages.stages[split]
         reads = sorted({*stage.settings["reads"], *(name.partition("/")[2] for name in needed)})

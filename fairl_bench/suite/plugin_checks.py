@@ -97,7 +97,7 @@ def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> No
 
 _YES_OR_NO = (
     *("drawn", "seeded", "fitted", "by_step"),
-    *("reads_vectors", "reads_prompts", "reads_upstream", "reference", "per_prompt"),
+    *("reads_vectors", "reads_prompts", "reads_upstream", "reads_validation", "reference", "per_prompt"),
 )
 """Attributes of classes that are True or False."""
 

@@ -56,6 +56,10 @@ REFUSED: dict[str, tuple[str, str]] = {
         "reads gave 3; it needs digests",
     ),
     "seeded of a text": ("class Hostile(Base):\n    seeded = 'no'", "seeded is 'no'; make it True or False"),
+    "reads_validation of a number": (
+        "class Hostile(Base):\n    reads_validation = 1",
+        "reads_validation is 1; make it True",
+    ),
     "reads_upstream of a text": ("class Hostile(Base):\n    reads_upstream = ''", "reads_upstream is ''; make it True"),
     "given of another word": (
         "class Hostile(Base):\n    given = 'three models'",
