@@ -211,6 +211,13 @@ class LM(Component, ABC):
         tokens = DrawnTokens.made(drawn.tokens, drawn.ended, drawn.vocabulary, drawn.log_probability)
         return DrawnTexts(tuple(drawn.text), tokens)
 
+    def refuses_likelihoods(self, temperature: float = 1.0, *, values: bool = False) -> str:
+        """Why it cannot tell how likely a given text is, as far as that is known beforehand; empty where it may.
+
+        With ``values`` it is asked for the values of the states too (`Likelihoods.before` and ``after``).
+        """
+        return ""
+
     def likelihoods(self, continuations: Continuations, site: Site) -> Likelihoods:
         """How likely the texts are; by default under the model in ``site.upstream["lm"]``, on this machine.
 
@@ -328,6 +335,7 @@ class AskLikelihoods(Settings):
     batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
     dtype: Literal["float32", "bfloat16"] = "float32"
     shards: int = Field(1, ge=1, le=4096, description="stages that work side by side")
+    values: bool = Field(False, description="whether the values of the states are read, which no server tells")
 
     def continuations(self, examples: Examples) -> Continuations:
         """The texts of examples, as they are asked for."""
@@ -382,12 +390,16 @@ class Method(Component, ABC):
     """True where a score needs the texts' vectors; if not, `score` may get vectors of no dimension."""
     reads_prompts: ClassVar[bool] = False
     """True where a score depends on the text's prompt; if not, `Inputs.prompt` is empty."""
+    reads_validation: ClassVar[bool] = False
+    """True where the validation pairs choose its epoch, as ``training.stop`` says; then there must be some."""
     reads_upstream: ClassVar[bool] = True
     """True where a score needs what `upstream` asks for; if not, `fit` alone is given it."""
     given: ClassVar[Given] = "texts"
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False
     """True for a bound rather than a competitor: a row above the methods, which is neither ranked nor compared."""
+    per_prompt: ClassVar[bool] = False
+    """True for a reward that is known up to a number for each prompt, so that it says nothing between prompts."""
 
     resources: Needs = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 class PairwiseMethod(Method):
     """A reward that minimises the mean of a loss of the margin ``R(preferred) - R(rejected)``."""
+
+    reads_validation: ClassVar[bool] = True
 
     @abstractmethod
     def loss(self, margin: Tensor) -> Tensor:
@@ -196,11 +198,12 @@ def recipe_of(task: Task, epochs: int) -> Recipe:
         batch=training.batch,
         epochs=epochs,
         l2=training.l2,
-        selection=_selection(training.stop, epochs),
+        selection=selection_of(training.stop, epochs),
     )
 
 
-def _selection(stop: Stop | None, epochs: int) -> Selection:
+def selection_of(stop: Stop | None, epochs: int) -> Selection:
+    """The suite's rule for the epoch that is kept, for a method of so many epochs."""
     from fairl_bench.science.selection import Selection
 
     if stop is None:

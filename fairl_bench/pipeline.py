@@ -186,6 +186,8 @@ class _Work:
     def _written(self, part: Plan | None) -> StudyResults:
         """What finished stages say, written; ``part`` is the part of the plan that it is asked of, where not of all."""
         finished = finished_run(self.study.suite, self.whole, self.worker, self.outcome, part)
+        for reason in finished.unsaved:
+            self.followers.warn(reason)
         return self.folder.write(finished, self.command, self._seconds())
 
     def _judge(self, results: StudyResults) -> list[Table]:

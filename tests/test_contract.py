@@ -60,7 +60,6 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("judge", "regex"): {"pattern": "[0-9]"},
     ("judge", "similar-to"): {"texts": ["Thank you."], "encoder": {"use": "sentence-transformer"}},
     ("judge", "concept"): {"of": {"use": "toy-truth"}, "about": "kindness"},
-    ("method", "oracle"): {"judge": {"use": "toy-truth"}},
     ("evaluator", "best-of-n"): {"data": ["pairs/test"]},
     ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
     ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},
@@ -88,7 +87,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 # the control reads no vector, and the words of the planted texts say the reward only roughly
 AUC = {"mean-difference": 0.95, "max-entropy": 0.95, "max-margin": 0.95, "length": 0.95, "focal-bt": 0.95}
-AUC["oracle"] = 0.5  # its judge calls all the planted words clean
+AUC["oracle"] = 0.95  # as above
 
 
 def parts(registry: Registry) -> list[Any]:

@@ -150,7 +150,7 @@ def test_the_page_on_rewards_names_one_folder():
 
 
 def test_the_python_of_the_page_on_rewards_runs(workplace, monkeypatch, capsys):
-    from fairl_bench.builtin.lms.training_environment import quiet
+    from fairl_bench.builtin.shared.training_environment import quiet
 
     monkeypatch.chdir(workplace)
     with quiet():

@@ -3,7 +3,8 @@
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
 ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
 ``<!-- selection: rules -->``, ``<!-- gains: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->`` or
-``<!-- real: samples SUITE PAIR ... -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
+``<!-- real: samples SUITE PAIR ... -->``, ``<!-- log-ratio: rows SUITE -->`` or
+``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
 folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
 else has changed.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import calibration
 import gains
+import log_ratio
 import real_text
 import selection
 import theory
@@ -79,6 +81,7 @@ MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "calibration": lambda name, _: calibration.TABLES[name](),
     "selection": lambda name, _: selection.TABLES[name](),
     "gains": gains.table,
+    "log-ratio": log_ratio.table,
     "real": real_text.table,
 }
 """By the first word of a block, what makes it."""

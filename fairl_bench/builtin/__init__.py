@@ -110,6 +110,7 @@ def fairl_methods(register: Register) -> None:
     register("log-ratio", _HERE + "methods.log_ratio:LogRatio")
     register("log-ratio-distilled", _HERE + "methods.log_ratio_distilled:LogRatioDistilled")
     register("endogenous", _HERE + "methods.endogenous:Endogenous")
+    register("reward-model", _HERE + "methods.reward_model:RewardModel")
 
 
 @hookimpl
@@ -144,17 +145,20 @@ def fairl_evaluators(register: Register) -> None:
     register("identifiability", _HERE + "evaluators.identifiability:Identifiability")
     register("realignment", _HERE + "evaluators.realignment:Realignment")
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
+    register("attribution", _HERE + "evaluators.attribution:Attribution")
 
 
 @hookimpl
 def fairl_tables(register: Register) -> None:
     """Register the tables of a report, in the order in which they are shown."""
     register("table1", "fairl_bench.tables.leaderboard:Leaderboard")
+    register("ceiling", "fairl_bench.tables.ceiling:SharesOfCeiling")
     register("table2", "fairl_bench.tables.disagreement:Disagreement")
     register("table3", "fairl_bench.tables.disagreement:DisagreementBySubtype")
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("claims", "fairl_bench.tables.claims:Claims")
 
 
@@ -162,6 +166,7 @@ def fairl_tables(register: Register) -> None:
 def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
+    register("ceiling", "fairl_bench.figures.ceiling:Between")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
     register("sweeps", "fairl_bench.figures.sweeps:Sweeps")

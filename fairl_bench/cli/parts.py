@@ -96,8 +96,8 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
             click.echo(f"measures: {concept}\n")
         heads = ["field", "type", "default", "what it is"]
         click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
-        if metrics := _metrics_of(part):
-            click.echo(f"\n{metrics}")
+        for more in filter(None, (_metrics_of(part), _given_to(part))):
+            click.echo(f"\n{more}")
         click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {_file_of(part)}\n")
 
 
@@ -113,6 +113,17 @@ def _metrics_of(part: type) -> str:
     return "\n".join(
         ["metrics:", *(f"  {metric.name}: {metric.said}" for metric in part.metrics if isinstance(metric, Metric))]
     )
+
+
+def _given_to(part: type) -> str:
+    """What a method is given, where that is more than texts, and whether it is a reference row; else empty."""
+    from fairl_bench.kinds import Method
+
+    if not issubclass(part, Method):
+        return ""
+    given = "" if part.given == "texts" or not isinstance(part.given, str) else f"It is given: {part.given}."
+    row = "It is a reference row: it stands above the methods, and is neither ranked nor compared."
+    return " ".join(filter(None, (given, row if part.reference is True else "")))
 
 
 def _file_of(part: type) -> str:

@@ -22,7 +22,7 @@ _UPSTREAM = click.option(
     "--upstream",
     multiple=True,
     metavar="ROLE=FOLDER",
-    help="Where the language model lies that its encoder starts from.",
+    help="Where a language model lies that its encoder starts from (lm) or its method reads (method/base).",
 )
 
 
@@ -33,7 +33,7 @@ _UPSTREAM = click.option(
     type=click.Choice(["text", "jsonl"]),
     default="text",
     show_default=True,
-    help="What a line is: a text, or JSON with 'text' and 'prompt'.",
+    help="What a line is: a text, or JSON with 'text' and, for a reward that reads prompts, 'prompt'.",
 )
 @click.option("--format", "form", type=click.Choice(["plain", "csv", "jsonl"]), default="plain", show_default=True)
 @PLUGIN

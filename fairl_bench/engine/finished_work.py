@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
+from fairl_bench.engine.stages.models import LanguageModelCompletions, LanguageModels
+from fairl_bench.engine.stages.rewards import LIKELIHOODS
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DataError
 from fairl_bench.store.artefacts import EVIDENCE, PLACE, REWARD
@@ -43,6 +45,7 @@ def finished_run(suite: Suite, plan: Plan, worker: Worker, outcome: Outcome, par
         damaged=outcome.damaged,
         lost=[attempt._asdict() for attempt in outcome.attempts],
         warnings=outcome.warnings,
+        unsaved=work.unsaved(),
     )
 
 
@@ -145,12 +148,11 @@ class _Work:
     # --- rewards
 
     def _reward(self, cell: Cell) -> FinishedReward | None:
-        """The parts of a cell's reward; None where its encoder starts from what cannot be kept."""
+        """The parts of a cell's reward; None where it needs what cannot be kept, as `_unsaved` says."""
+        if self._unsaved(cell):
+            return None
         stage = self.plan.stages[cell.reward]
         embeddings = self._embeddings(stage)
-        models = embeddings.upstream()
-        if any(self.plan.stages[key].kind != "lm" for key in models.values()):
-            return None
         pairs, split, embed = stage.inputs["pairs"], stage.inputs["split"], embeddings.settings["embed"]
         return FinishedReward(
             key=cell.reward,
@@ -160,17 +162,49 @@ class _Work:
             encoder=embeddings.parts["encoder"],
             embed=embed,
             head=stage.settings["head"],
-            models={role: self._model(key) for role, key in models.items()},
+            models={role: self._model(key) for role, key in embeddings.upstream().items()},
+            method_models={role: self._model(key) for role, key in self._method_upstream(cell).items()},
             corpus=(pairs, split, embed),
             training_texts=lambda: self.worker.load(split).training_texts(self.worker.load(pairs), embed),
             arrays=lambda: (self.store.read(cell.reward) / REWARD, self.manifest(cell.reward)["files"][REWARD]),
             facts=lambda: self.manifest(cell.reward)["facts"],
         )
 
+    def unsaved(self) -> list[str]:
+        """Why some rewards are not saved: a sentence for each encoder and method that needs what cannot be kept."""
+        return list(dict.fromkeys(reason for cell in self.plan.cells if (reason := self._unsaved(cell))))
+
+    def _unsaved(self, cell: Cell) -> str:
+        """Why a cell's reward cannot be saved: it needs more of a run than language models; empty where it can."""
+        of_encoder = self._embeddings(self.plan.stages[cell.reward]).upstream()
+        for whose, upstream in (
+            (f"with encoder {cell.encoder!r}", of_encoder),
+            (f"of method {cell.method!r}", self._method_upstream(cell)),
+        ):
+            for role, key in upstream.items():
+                if (kind := self.plan.stages[key].kind) != LanguageModels.name:
+                    what = "completions" if kind == LanguageModelCompletions.name else "the pairs of a source"
+                    return (
+                        f"no reward {whose} is saved: it reads {what} as {role!r}, and beside texts a saved reward can "
+                        "read language models alone"
+                    )
+        return ""
+
     def _embeddings(self, reward: Stage) -> Stage:
         """The stage that the vectors of a reward come from; of shards the first, which knows all."""
-        stage = self.plan.stages[reward.inputs["embeddings"]]
+        return self._first_shard(reward.inputs["embeddings"])
+
+    def _first_shard(self, key: str) -> Stage:
+        """A stage with its parts; of shards the first."""
+        stage = self.plan.stages[key]
         return stage if stage.parts else self.plan.stages[stage.shards()[0]]
+
+    def _method_upstream(self, cell: Cell) -> dict[str, str]:
+        """The keys of what the score of a cell's method needs, by role; of likelihoods those of the language model."""
+        scores, of_pairs = self.plan.stages[cell.scores], f"{LIKELIHOODS}pairs/"
+        asked = {role.removeprefix(of_pairs): key for role, key in scores.inputs.items() if role.startswith(of_pairs)}
+        models = {role: self._first_shard(key).upstream()["lm"] for role, key in asked.items()}
+        return {**models, **scores.upstream()}
 
     def _model(self, key: str) -> FinishedModel:
         """A language model that a reward starts from."""

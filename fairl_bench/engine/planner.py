@@ -115,8 +115,8 @@ class _Planner:
     def note_what_is_read(self, split: str) -> None:
         """Note in the stage of a split which of its parts are read, here or in a variant before."""
         needed = {name for part in self.suite.evaluate for name in part.needs() if name in PAIRS}
-        stacked = any(method.part.stack() is not None for method in self.suite.methods)
-        if stacked and self.suite.training.stop is not None:
+        chosen = any(method.part.reads_validation for method in self.suite.methods)
+        if chosen and self.suite.training.stop is not None:
             needed.add("pairs/validation")
         stage = self.stages.stages[split]
         reads = sorted({*stage.settings["reads"], *(name.partition("/")[2] for name in needed)})
@@ -247,7 +247,9 @@ class _Planner:
         replicate = world.of.replicate
         title = TextLikelihoods.title(self.stages.stages[examples].title, role, ask.prompts)
         inputs = {"examples": examples, f"{UPSTREAM}lm": self.before(role, ask.lm, world.of.model, replicate)}
-        settings = {"asked": {name: value for name, value in ask.plain().items() if name not in ("lm", "shards")}}
+        # values are told anyway, where they can be
+        elsewhere = ("lm", "shards", "values")
+        settings = {"asked": {name: value for name, value in ask.plain().items() if name not in elsewhere}}
         run_time = {"replicate": replicate}
         new = NewStage(TextLikelihoods, title, {"lm": ask.lm}, settings, inputs, run_time=run_time)
         return self.stages.add_sharded(new, LikelihoodsShard, ask.shards)

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fairl_bench.figures.lines import beside, labels_of, line, titled
+from fairl_bench.figures.lines import Looks, beside, line, titled
 from fairl_bench.figures.style import canvas, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import NOTHING_KNOWN, Methods
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class BestOfN(ReportFigure):
         """One for each data set that has the numbers."""
         rows = list(dict.fromkeys((*material.rows, *(record.row for record in material.records))))
         for data in dict.fromkeys(row.data for row in material.records if row.metric.startswith("best_of_")):
-            if (figure := best_of_n(material.records, rows, data)) is not None:
+            if (figure := best_of_n(material.records, rows, data, material.run.methods)) is not None:
                 yield Drawn(f"best-of-n-{in_file_name(data)}", f"Best of n: {data}", figure)
 
 
@@ -56,7 +57,9 @@ def _numbers(records: Iterable[Record], data: str) -> _Numbers:
 
 
 @styled
-def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figure | None:
+def best_of_n(
+    records: Iterable[Record], rows: Sequence[Row], data: str, methods: Methods = NOTHING_KNOWN
+) -> Figure | None:
     """The true reward of the best of n by each reward, against the most that best-of-n can be from its base.
 
     One panel a model; None where the data have none.
@@ -68,7 +71,7 @@ def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figu
     models = list(dict.fromkeys(row.model for row in order))
     figure, axes = canvas(1, len(models), 1.0 + 5.4 * len(models), 3.6, sharey=True)
     for axis, model in zip(axes, models, strict=True):
-        _panel(axis, numbers, order, model, rows)
+        _panel(axis, numbers, order, model, Looks(rows, methods))
         axis.set(
             xlabel="KL from the base, nats: at most log n − (n − 1)/n", ylabel="true reward" if axis is axes[0] else ""
         )
@@ -76,14 +79,14 @@ def best_of_n(records: Iterable[Record], rows: Sequence[Row], data: str) -> Figu
     return figure
 
 
-def _panel(axis: Axes, numbers: _Numbers, order: Sequence[Row], model: str, rows: Sequence[Row]) -> None:
+def _panel(axis: Axes, numbers: _Numbers, order: Sequence[Row], model: str, looks: Looks) -> None:
     """Draw the lines of one model, with n on the upper axis."""
-    labels, bound, ends = labels_of(order), numbers.bound, []
+    labels, bound, ends = looks.labels(order), numbers.bound, []
     for row in order:
         counts = sorted(set(numbers.rewards[row]) & set(bound)) if row.model == model else ()
         if counts:
             values = [numbers.rewards[row][n] for n in counts]
-            ends.append(line(axis, [bound[n] for n in counts], values, rows, row, labels[row]))
+            ends.append(line(axis, [bound[n] for n in counts], values, looks, row, labels[row]))
     above = axis.secondary_xaxis("top")
     above.set_xticks([bound[n] for n in sorted(bound)], [str(n) for n in sorted(bound)])
     above.set_xlabel("n")

@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fairl_bench.figures.references import Level, Spot, draw_references, legend
 from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.tables.leaderboard import leaderboards
-from fairl_bench.values.coordinates import Row
-from fairl_bench.values.rows import named, selection_of, shown_axes
+from fairl_bench.values.coordinates import Row, Setting
+from fairl_bench.values.references import Methods, labelled, references_of, with_given
+from fairl_bench.values.rows import selection_of, shown_axes
+from fairl_bench.values.run_facts import MethodFacts
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import Drawn, ReportFigure
 
@@ -65,26 +68,31 @@ def _selections_alone(variants: set[str]) -> bool:
 def intervals(table: Table, metrics: Metrics) -> Figure | None:
     """One panel a column of Table 1: means with 95 % intervals, filled where a method is among the best.
 
-    None where no number is known.
+    Reference rows are lines across the methods.  None where no number is known.
     """
     columns = _columns(table)
     if not columns:
         return None
-    rows = list(dict.fromkeys(_row(cell) for cell in table.tidy))
-    shown = shown_axes(rows)
-    labels = [brief(" ".join(named(row, shown))) for row in rows]
+    rows = list(dict.fromkeys(map(_row, _of_methods(table))))
+    labels = _labels(rows, table)
+    spots = [Spot(at, 0.5, row.setting) for at, row in enumerate(rows)]
     across = min(len(columns), _WIDEST)
     down = -(-len(columns) // across)
-    figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.8 + 0.24 * len(rows)), sharey=True)
+    room = 0.4 * any(cell.get("reference") for cell in table.tidy)  # for the legend
+    figure, axes = canvas(down, across, 2.0 + 2.1 * across, room + down * (0.8 + 0.24 * len(rows)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
         axis.set_title(f"{data}\n{metrics[metric].head}")
+        draw_references(axis, spots, _levels(table, cells))
         for at, row in enumerate(rows):
             _point(axis, at, cells.get(row, {}))
         axis.set_yticks(range(len(rows)), labels)
         axis.set_ylim(len(rows) - 0.4, -0.6)
     for axis in axes[len(columns) :]:
         axis.set_axis_off()
-    figure.supxlabel("mean and 95 % interval; filled: the best, or not distinguishable from it", fontsize=8)
+    legend(figure, axes, "outside upper center")
+    told = "mean and 95 % interval; filled: the best, or not distinguishable from it"
+    lines = "; grey lines: reference rows, with bands for their intervals" if any(map(_has_lines, axes)) else ""
+    figure.supxlabel(told + lines, fontsize=8)
     return figure
 
 
@@ -110,25 +118,69 @@ def _side_by_side(table: Table, metrics: Metrics, axis_name: str, called: Callab
     def row_of(cell: _Cell) -> Row:
         return _row({**cell, axis_name: ""})
 
-    rows = list(dict.fromkeys(map(row_of, table.tidy)))
-    shown = shown_axes(rows)
-    labels = [brief(" ".join(named(row, shown))) for row in rows]
+    methods = _of_methods(table)
+    rows = list(dict.fromkeys(map(row_of, methods)))
+    labels = _labels(rows, table)
+    half = 0.25 / (len(values) - 1)
+    spots = {
+        _row(cell): Spot(
+            rows.index(row_of(cell)) + half * (2 * values.index(str(cell[axis_name])) + 1 - len(values)),
+            half,
+            _row(cell).setting,
+        )
+        for cell in methods
+    }
     across = min(len(columns), _WIDEST)
     down = -(-len(columns) // across)
     figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.9 + 0.34 * len(rows)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
         axis.set_title(f"{data}\n{metrics[metric].head}")
-        for cell in cells.values():
-            index = values.index(str(cell[axis_name]))
-            step = 0.5 * (index / (len(values) - 1) - 0.5)
-            _mark(axis, rows.index(row_of(cell)) + step, cell, index, called(values[index]))
+        draw_references(axis, list(spots.values()), _levels(table, cells))
+        for row, spot in spots.items():
+            if row in cells:
+                index = values.index(str(cells[row][axis_name]))
+                _mark(axis, spot.at, cells[row], index, called(values[index]))
         axis.set_yticks(range(len(rows)), labels)
         axis.set_ylim(len(rows) - 0.4, -0.6)
     for axis in axes[len(columns) :]:
         axis.set_axis_off()
-    handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(values), 4))
+    legend(figure, axes, "outside lower center")
     return figure
+
+
+def _has_lines(axis: Axes) -> bool:
+    """True where reference rows are drawn in a panel: nothing else in it has a label."""
+    return bool(axis.get_legend_handles_labels()[1])
+
+
+def _of_methods(table: Table) -> list[_Cell]:
+    """The tidy rows of the methods; of a table of reference rows alone those of all."""
+    return [cell for cell in table.tidy if not cell.get("reference")] or list(table.tidy)
+
+
+def _labels(rows: Sequence[Row], table: Table) -> list[str]:
+    """The labels of rows: what differs between them, with what each was given behind its method."""
+    shown, methods = shown_axes(rows), _methods(table)
+    return [brief(" ".join(labelled(row, shown, methods)), 40) for row in rows]
+
+
+def _methods(table: Table) -> Methods:
+    """What the table knows of its methods."""
+    known = {str(cell["method"]): cell for cell in table.tidy if cell.get("given") is not None}
+    return {name: MethodFacts(str(cell["given"]), bool(cell.get("reference"))) for name, cell in known.items()}
+
+
+def _levels(table: Table, cells: Mapping[Row, _Cell]) -> dict[str, dict[Setting, Level]]:
+    """The numbers of each reference row in one column, by its label and the setting; none that is drawn as a method."""
+    methods = _methods(table)
+    if all(cell.get("reference") for cell in table.tidy):
+        return {}
+    levels: dict[str, dict[Setting, Level]] = {with_given(name, methods): {} for name in references_of(methods)}
+    for row, cell in cells.items():
+        if cell.get("reference"):
+            level = Level(number(cell, "mean"), number(cell, "low"), number(cell, "high"))
+            levels[with_given(row.method, methods)][row.setting] = level
+    return levels
 
 
 def _columns(table: Table) -> dict[tuple[str, str], dict[Row, _Cell]]:

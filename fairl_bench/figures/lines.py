@@ -7,37 +7,57 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fairl_bench.figures.references import reference_look
 from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, look
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import Floats
-from fairl_bench.values.rows import named, shown_axes
+from fairl_bench.values.references import Methods, labelled, references_of, with_given
+from fairl_bench.values.rows import shown_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def labels_of(rows: Iterable[Row]) -> dict[Row, str]:
-    """The label of each row: what differs between rows, without their model."""
-    every = list(rows)
-    shown = [axis for axis in shown_axes(every) if axis != "model"]
-    return {row: " ".join(named(row, shown)) for row in every}
+class Looks:
+    """The look and the label of each row of a suite: the same in every figure, whatever the row's model.
 
+    Reference rows are grey and have no marks; ``methods`` say which they are, and what a row was given.
+    """
 
-def look_of(rows: Sequence[Row], row: Row) -> Look:
-    """The look of a row, the same in every figure, whatever its model."""
-    return look(_index(rows, row))
+    def __init__(self, rows: Iterable[Row], methods: Methods) -> None:
+        self.methods, self.references = methods, references_of(methods)
+        every = dict.fromkeys(row._replace(model="") for row in rows)
+        self._ranked = [row for row in every if row.method not in self.references]
 
+    def is_reference(self, row: Row) -> bool:
+        """True for a reference row."""
+        return row.method in self.references
 
-def _index(rows: Sequence[Row], row: Row) -> int:
-    """The number of a row's look, the same for every model."""
-    return list(dict.fromkeys(other._replace(model="") for other in rows)).index(row._replace(model=""))
+    def of(self, row: Row) -> Look:
+        """The look of a row; that of a reference row is its method's, whatever the encoder and the variant."""
+        return reference_look(self._index(row)) if self.is_reference(row) else look(self._index(row))
 
+    def drawn(self, row: Row) -> dict[str, Any]:
+        """The settings of a row's line; where looks come round again, with open marks."""
+        style = self.of(row)
+        face = "white" if self._index(row) // len(LOOKS) % 2 else style.colour
+        return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "markerfacecolor": face}
 
-def line_style(rows: Sequence[Row], row: Row) -> dict[str, Any]:
-    """The settings of a row's line; where looks come round again, with open marks."""
-    style = look_of(rows, row)
-    face = "white" if _index(rows, row) // len(LOOKS) % 2 else style.colour
-    return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "markerfacecolor": face}
+    def name(self, method: str) -> str:
+        """The name of a method with what it was given."""
+        return with_given(method, self.methods)
+
+    def labels(self, rows: Iterable[Row]) -> dict[Row, str]:
+        """The label of each of some rows: what differs between them without their model, and what each was given."""
+        every = list(rows)
+        shown = [axis for axis in shown_axes(every) if axis != "model"]
+        return {row: " ".join(labelled(row, shown, self.methods)) for row in every}
+
+    def _index(self, row: Row) -> int:
+        """The number of a row's look among the references, or else among all other rows."""
+        if self.is_reference(row):
+            return self.references.index(row.method)
+        return self._ranked.index(row._replace(model=""))
 
 
 class End(NamedTuple):
@@ -50,13 +70,17 @@ class End(NamedTuple):
     drawn: Mapping[str, Any]
 
 
-def line(
-    axis: Axes, x: Sequence[float], values: Sequence[Sequence[float]], rows: Sequence[Row], row: Row, label: str
-) -> End:
-    """Draw a row's mean at each ``x``, and a band from the least to the most of its values there; returns the end."""
-    style, drawn, means = look_of(rows, row), line_style(rows, row), [float(np.mean(at_x)) for at_x in values]
+def line(axis: Axes, x: Sequence[float], values: Sequence[Sequence[float]], looks: Looks, row: Row, label: str) -> End:
+    """Draw a row's mean at each ``x``, and return the end of the line.
+
+    A band goes from the least to the most of its values there; a reference row has none, so that it stays a line.
+    """
+    style, drawn, means = looks.of(row), looks.drawn(row), [float(np.mean(at_x)) for at_x in values]
     axis.plot(x, means, **drawn)
-    axis.fill_between(x, list(map(min, values)), list(map(max, values)), color=style.colour, alpha=0.10, linewidth=0)
+    if not looks.is_reference(row):
+        axis.fill_between(
+            x, list(map(min, values)), list(map(max, values)), color=style.colour, alpha=0.10, linewidth=0
+        )
     return End(float(x[-1]), means[-1], label, style, drawn)
 
 
@@ -83,9 +107,11 @@ def beside(axis: Axes, ends: Sequence[End]) -> None:
         thread = {"arrowstyle": "-", "color": end.style.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
         label: dict[str, Any] = {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": thread}
         axis.annotate("", xy=(end.x, end.y), xytext=(1.03, place), **label)
-        axis.plot(1.03, place, **{**end.drawn, "linestyle": "none"}, transform=axis.transAxes, clip_on=False)
+        line_end = {**end.drawn, "linestyle": "none"} if end.style.marker else dict(end.drawn)
+        x = [1.03] if end.style.marker else [1.012, 1.045]
+        axis.plot(x, [place] * len(x), **line_end, transform=axis.transAxes, clip_on=False)
         axis.annotate(
-            brief(end.label, 26), (1.055, place), xycoords="axes fraction", va="center", fontsize=8,
+            brief(end.label, 36), (1.055, place), xycoords="axes fraction", va="center", fontsize=8,
             color=dark(end.style), annotation_clip=False,
         )  # fmt: skip
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled
+from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled, title_lines
 from fairl_bench.figures.variants import has_variants, in_file_name
 from fairl_bench.material import Material
 from fairl_bench.science.agreement import standardised
 from fairl_bench.values.coordinates import Run
 from fairl_bench.values.data import GOLD, Floats, Scored
+from fairl_bench.values.references import NOTHING_KNOWN, Methods, references_of, with_given
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.views import Drawn, ReportFigure
 
@@ -33,7 +34,8 @@ class Distributions(ReportFigure):
         for data in sorted(material.data):
             if data == "pairs/train" or has_variants(material):
                 continue
-            if (figure := distributions(material.sheets([data]), material.truth_of)) is not None:
+            figure = distributions(material.sheets([data]), material.truth_of, material.run.methods)
+            if figure is not None:
                 title = f"Rewards of good and bad texts by {material.truth_of(data)!r}: {data}"
                 yield Drawn(f"rewards-{in_file_name(data)}", title, figure)
 
@@ -44,7 +46,7 @@ class Reliability(ReportFigure):
     def figures(self, material: Material) -> Iterator[Drawn]:
         """One of the test pairs, where the report names them; none where the suite is run at several points."""
         test = material.sheets(["pairs/test"]) if "pairs/test" in material.data and not has_variants(material) else ()
-        if (figure := reliability(test)) is not None:
+        if (figure := reliability(test, material.run.methods)) is not None:
             yield Drawn("reliability", "How well a small margin tells a misranked pair: pairs/test", figure)
 
 
@@ -67,12 +69,14 @@ def _first_replicates(sheets: Sequence[Sheet]) -> list[Sheet]:
 
 
 @styled
-def distributions(sheets: Sequence[Sheet], truth_of: Callable[[str], str]) -> Figure | None:
+def distributions(
+    sheets: Sequence[Sheet], truth_of: Callable[[str], str], methods: Methods = NOTHING_KNOWN
+) -> Figure | None:
     """One panel a method: rewards of good and of bad texts, each run standardised, runs pooled.
 
     ``sheets`` are of one data set.  None where its truth has not both classes.
     """
-    pooled: dict[str, tuple[list[Floats], list[Floats]]] = {}
+    pooled: dict[_Series, tuple[list[Floats], list[Floats]]] = {}
     for sheet in sheets:
         truth = sheet.examples.truths.get(truth_of(sheet.data))
         if truth is None or not ((truth.label > 0).any() and (truth.label < 0).any()):
@@ -87,9 +91,9 @@ def distributions(sheets: Sequence[Sheet], truth_of: Callable[[str], str]) -> Fi
     rows, columns = grid(len(pooled))
     size = (1.0 + 1.9 * columns, 0.7 + 1.5 * rows)
     figure, axes = canvas(rows, columns, *size, sharex=True)
-    for axis, (name, (good, bad)) in zip(axes, pooled.items(), strict=False):
+    for axis, (series, (good, bad)) in zip(axes, pooled.items(), strict=False):
         _classes(axis, np.concatenate(good), np.concatenate(bad))
-        axis.set_title(brief(name))
+        _titled(axis, series, methods)
     for axis in axes[len(pooled) :]:
         axis.set_axis_off()
     figure.supxlabel("reward, standardised run by run", fontsize=8)
@@ -108,13 +112,13 @@ def _classes(axis: Axes, good: Floats, bad: Floats) -> None:
 
 
 @styled
-def reliability(sheets: Sequence[Sheet]) -> Figure | None:
+def reliability(sheets: Sequence[Sheet], methods: Methods = NOTHING_KNOWN) -> Figure | None:
     """The share of pairs that the reward misranks by ``gold``, in tenths from the smallest margin to the largest.
 
     Mean over runs.  The margin is what a detector sees without labels: where the curve falls it knows its failures.
     None where no pair has a right order.
     """
-    curves_of: dict[str, list[Floats]] = {}
+    curves_of: dict[_Series, list[Floats]] = {}
     for sheet in sheets:
         for run, reward in sheet.rewards.items():
             if (curve := misranked_by_margin(sheet, reward)) is not None:
@@ -124,12 +128,12 @@ def reliability(sheets: Sequence[Sheet]) -> Figure | None:
     rows, columns = grid(len(curves_of))
     figure, axes = canvas(rows, columns, 1.0 + 1.9 * columns, 0.7 + 1.5 * rows, sharex=True, sharey=True)
     x = (np.arange(BINS) + 0.5) / BINS * 100
-    for axis, (name, curves) in zip(axes, curves_of.items(), strict=False):
+    for axis, (series, curves) in zip(axes, curves_of.items(), strict=False):
         stacked = 100 * np.stack(curves)
         axis.plot(x, stacked.mean(0), marker=GOOD.marker, color=GOOD.colour)
         axis.fill_between(x, stacked.min(0), stacked.max(0), color=GOOD.colour, alpha=0.15, linewidth=0)
         axis.axhline(stacked.mean(), color=MUTED, linestyle=":", linewidth=1)
-        axis.set_title(brief(name))
+        _titled(axis, series, methods)
         axis.set_ylim(-3, 103)
     for axis in axes[len(curves_of) :]:
         axis.set_axis_off()
@@ -199,7 +203,23 @@ def _subtype_shares(sheets: Sequence[Sheet]) -> dict[str, dict[str, float]]:
     return shares_of
 
 
-def _series(run: Run, sheets: Sequence[Sheet]) -> str:
-    """A run's method, with its encoder where there are several."""
+class _Series(NamedTuple):
+    """The runs of one panel: those of a method, with its encoder where there are several."""
+
+    method: str
+    encoder: str
+
+
+def _series(run: Run, sheets: Sequence[Sheet]) -> _Series:
+    """The panel that a run belongs to."""
     several = len({other.encoder for sheet in sheets for other in sheet.rewards}) > 1
-    return f"{run.method} {run.encoder}" if several else run.method
+    return _Series(run.method, run.encoder if several else "")
+
+
+def _titled(axis: Axes, series: _Series, methods: Methods) -> None:
+    """Name a panel, with what its method was given; a reference row in grey italics."""
+    name = title_lines(" ".join(filter(None, (series.encoder, with_given(series.method, methods)))))
+    if series.method in references_of(methods):
+        axis.set_title(name, color=MUTED, fontstyle="italic")
+    else:
+        axis.set_title(name)

@@ -112,6 +112,18 @@ def grid(n: int, most: int = 4) -> tuple[int, int]:
     return -(-n // columns), columns
 
 
+def title_lines(name: str, most: int = 32) -> str:
+    """A name above a panel: where it is long, what stands in brackets at its end is on a line of its own.
+
+    >>> title_lines("oracle (truth)"), title_lines("log-ratio-distilled (both models)")
+    ('oracle (truth)', 'log-ratio-distilled\\n(both models)')
+    """
+    before, bracket, after = name.rpartition(" (")
+    if len(name) <= most or not bracket:
+        return brief(name, most)
+    return f"{brief(before, most)}\n({brief(after, most)}"
+
+
 def brief(name: str, most: int = 32) -> str:
     """A name that fits beside an axis.
 

@@ -7,13 +7,15 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fairl_bench.figures.style import Look, brief, canvas, look, styled
+from fairl_bench.figures.references import legend, reference_look
+from fairl_bench.figures.style import Look, canvas, look, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.tables.leaderboard import leaderboards
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import NOTHING_KNOWN, Methods, references_of, with_given
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
@@ -34,7 +36,15 @@ class Sweeps(ReportFigure):
             records = [row for row in material.records if row.method in methods]
             records.sort(key=lambda row: methods.index(row.method))
             for line in lines(row.variant for row in material.records):
-                figure = sweep(line, records, material.comparisons, columns, material.truth_of, material.metrics)
+                figure = sweep(
+                    line,
+                    records,
+                    material.comparisons,
+                    columns,
+                    material.truth_of,
+                    material.metrics,
+                    material.run.methods,
+                )
                 if figure is not None:
                     yield Drawn(f"sweep-{in_file_name(line.path)}", f"Along {line.label}", figure)
 
@@ -83,10 +93,12 @@ def sweep(
     columns: Sequence[tuple[str, str]],
     truth_of: Callable[[str], str],
     metrics: Metrics,
+    known: Methods = NOTHING_KNOWN,
 ) -> Figure | None:
     """One panel a (data, metric) of ``columns``: mean over runs, the band from least to most, and 95 % intervals.
 
-    None where no run of the line has a number.
+    Reference rows among the ``known`` methods are grey lines of their means.  None where no run of the line has a
+    number.
     """
     methods_of = _by_column(line, records, columns, truth_of)
     if not methods_of:
@@ -94,16 +106,16 @@ def sweep(
     single = [row for row in comparisons if not row.other]
     across = min(len(methods_of), 3)
     down = -(-len(methods_of) // across)
-    figure, axes = canvas(down, across, 1.2 + 2.4 * across, 0.9 + 2.1 * down, sharex=True)
+    figure, axes = canvas(down, across, max(5.0, 1.2 + 2.4 * across), 0.9 + 2.1 * down, sharex=True)
     for axis, ((data, metric), methods) in zip(axes, methods_of.items(), strict=False):
         axis.set_title(f"{data}\n{metrics[metric].head}")
         key = (data, truth_of(data), metric)
         of_column = [row for row in single if (row.data, row.truth, row.metric) == key]
-        _panel(axis, line, methods, {(row.method, row.variant): (row.low, row.high) for row in of_column})
+        intervals = {(row.method, row.variant): (row.low, row.high) for row in of_column}
+        _panel(axis, line, methods, intervals, known)
     for axis in axes[len(methods_of) :]:
         axis.set_axis_off()
-    handles, labels = max((axis.get_legend_handles_labels() for axis in axes), key=lambda legend: len(legend[1]))
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, max(1, len(labels))))
+    legend(figure, axes, "outside upper center")
     figure.supxlabel(f"{line.label} (line: mean; band: least to most of the runs; bars: 95 % interval)", fontsize=8)
     return figure
 
@@ -126,13 +138,20 @@ def _panel(
     line: Line,
     methods: Mapping[str, Mapping[str, Sequence[float]]],
     intervals: Mapping[tuple[str, str], tuple[float, float]],
+    known: Methods,
 ) -> None:
-    """Draw the methods of one column, with their intervals by method and variant."""
+    """Draw the methods of one column, with their intervals by method and variant; references first, without any."""
     width = max(line.x.values()) - min(line.x.values())
-    for index, (method, by_variant) in enumerate(list(methods.items())[:_MOST]):
+    references = references_of(known)
+    for method in [name for name in references if name in methods]:
+        style = reference_look(references.index(method))
+        _means(axis, line, with_given(method, known), methods[method], style)
+    ranked = [method for method in methods if method not in references]
+    for index, method in enumerate(ranked[:_MOST]):
+        by_variant = methods[method]
         of_method = {variant: intervals.get((method, variant)) for variant in by_variant}
-        aside = 0.012 * width * (index - min(len(methods), _MOST) / 2)
-        _series(axis, line, brief(method), by_variant, of_method, look(index), aside)
+        aside = 0.012 * width * (index - min(len(ranked), _MOST) / 2)
+        _series(axis, line, with_given(method, known), by_variant, of_method, look(index), aside)
 
 
 def _series(
@@ -145,13 +164,20 @@ def _series(
     aside: float,
 ) -> None:
     """Draw one method: its line, its band, and its intervals, moved ``aside`` so that they do not hide others."""
+    _means(axis, line, label, values, style)
     here = [variant for variant in line.x if variant in values]
     x = [line.x[variant] for variant in here]
-    means = [sum(values[variant]) / len(values[variant]) for variant in here]
-    axis.plot(x, means, marker=style.marker, linestyle=style.line, color=style.colour, label=label)
     least, most = ([pick(values[variant]) for variant in here] for pick in (min, max))
     axis.fill_between(x, least, most, color=style.colour, alpha=0.13, linewidth=0)
     for variant in here:
         interval = ends.get(variant)
         if interval is not None and all(map(math.isfinite, interval)):
             axis.plot([line.x[variant] + aside] * 2, interval, color=style.colour, linewidth=0.9)
+
+
+def _means(axis: Axes, line: Line, label: str, values: Mapping[str, Sequence[float]], style: Look) -> None:
+    """Draw the line of a method's means."""
+    here = [variant for variant in line.x if variant in values]
+    means = [sum(values[variant]) / len(values[variant]) for variant in here]
+    x = [line.x[variant] for variant in here]
+    axis.plot(x, means, marker=style.marker, linestyle=style.line, color=style.colour, label=label)

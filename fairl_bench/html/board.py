@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fairl_bench.figures.leaderboard import number
+from fairl_bench.values.ceiling import PAIR_ACCURACY, SHARE
 from fairl_bench.values.table import Table, Value
 
 _WHERE = ("model", "encoder", "method", "variant", "data", "slice", "truth", "metric", "other")
@@ -73,6 +74,8 @@ def _of_row(table: Table, index: int) -> Mapping[str, Value]:
 def _where(one: Mapping[str, Value]) -> tuple[str, str]:
     """The coordinates of a number, as JSON and for a reader."""
     place = {name: str(one[name]) for name in _WHERE if one.get(name) is not None}
+    if place.get("metric") == SHARE:
+        place["metric"] = PAIR_ACCURACY  # what it follows from; a share is no record
     if "pairs_of_seeds" in one:
         place["truth"] = ""  # of two rewards, whatever the truth
     elif "other" not in place:

@@ -17,7 +17,8 @@
     if (chosen !== undefined && entries.some(([value]) => value === chosen)) select.value = chosen;
   }
 
-  // tables: a press on a head sorts by it, a second one the other way round; what is not known stays last
+  // tables: a press on a head sorts by it, a second one the other way round; what is not known stays last, and
+  // reference rows, which are a body of their own, stay on top
   function byOrder(x, y) {
     const [p, q] = [parseFloat(x), parseFloat(y)];
     return Number.isNaN(p) || Number.isNaN(q) ? x.localeCompare(y, "en", { numeric: true }) : p - q;
@@ -29,9 +30,10 @@
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const order = (row) => row.cells[column].dataset.order;
-      const rows = [...table.tBodies[0].rows].sort((x, y) =>
-        (order(x) === "") - (order(y) === "") || (up ? 1 : -1) * byOrder(order(x), order(y)));
-      table.tBodies[0].append(...rows);
+      for (const body of table.tBodies) {
+        body.append(...[...body.rows].sort((x, y) =>
+          (order(x) === "") - (order(y) === "") || (up ? 1 : -1) * byOrder(order(x), order(y))));
+      }
     }));
   }
 
@@ -190,7 +192,7 @@
 
   function setView() {
     current = views[Number($("view").value)];
-    const methods = Object.keys(current.view.rewards).map((name) => [name, name]);
+    const methods = Object.keys(current.view.rewards).map((name) => [name, Object.hasOwn(data.labels, name) ? data.labels[name] : name]);
     const [a, b] = [$("a").value || data.methods[0], $("b").value || data.methods[1]];
     choices($("a"), methods, a);
     choices($("b"), methods, b ?? (methods[1] || methods[0])[0]);

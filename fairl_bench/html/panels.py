@@ -11,6 +11,7 @@ from fairl_bench.html.page import inlined
 from fairl_bench.html.samples import samples
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
+from fairl_bench.values.references import with_given
 from fairl_bench.values.sheets import Values
 from fairl_bench.views import Panel
 
@@ -56,7 +57,8 @@ class Failures(Panel):
         texts = sum(len(sheet["example"]) for sheet in found["sheets"])
         if not texts:
             return None
-        data = {"examples": found, "methods": list(material.methods)}
+        labels = {name: with_given(name, material.run.methods) for name in material.run.methods}
+        data = {"examples": found, "methods": list(material.methods), "labels": labels}
         return OurSection("Failures", anchor="failures", template="failures", values={"examples": texts}, data=data)
 
 

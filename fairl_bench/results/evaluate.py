@@ -64,7 +64,7 @@ class ScoredFile(JudgedMaterial):
     @cached_property
     def statistics(self) -> Statistics:
         """The comparisons of the methods of the file."""
-        return statistics(self._sheets, self.report, self.single_records, self.metrics)
+        return statistics(self._sheets, self.report, self.single_records, self.metrics, self.run)
 
     @property
     def rows(self) -> Mapping[Row, Runs]:

@@ -33,7 +33,7 @@ from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
-from fairl_bench.values.references import references_first, references_of
+from fairl_bench.values.references import references_first
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.sheets import Sheet, Values
@@ -95,10 +95,11 @@ class StudyResults(JudgedMaterial):
 
         if self._kept is not None:
             return self._kept
-        references = self.references
-        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records, self.metrics, references)
-        after_alignment = realigned.compared(self.realigned, self.single_records, self.metrics, references=references)
-        signature = signature_of(self.files, self.report, self.single_records, references)
+        made = statistics(self.sheets_as_filed(self.data), self.report, self.single_records, self.metrics, self.run)
+        after_alignment = realigned.compared(
+            self.realigned, self.single_records, self.metrics, references=self.references
+        )
+        signature = signature_of(self.files, self.report, self.single_records, self.run)
         return Statistics(made.records, [*made.comparisons, *after_alignment], signature)
 
     @cached_property
@@ -262,7 +263,7 @@ def _read(files: ResultsFolder, registry: Registry) -> StudyResults:
     rows = record_file.rows(files.table(RECORDS), files.path / RECORDS)
     single, of_two = [row for row in rows if not row.other], [row for row in rows if row.other]
     run = _read_run(files)
-    signature = signature_of(files, asked.report, single, references_of(run.methods))
+    signature = signature_of(files, asked.report, single, run)
     results = StudyResults(files, asked, single, run, kept_statistics(files, signature, of_two))
     _ = results.rows, results.notes, results.statistics  # what cannot be read is told now
     return results

@@ -37,7 +37,7 @@ class RewardFolders:
 
     def keep(self, name: str, reward: FinishedReward) -> bool:
         """Save a reward unless it is saved already, and remove an older one; True where the reward is there."""
-        models = reward.models.values()
+        models = [*reward.models.values(), *reward.method_models.values()]
         signature = digest([FORMAT, reward.key, [model.path for model in models]])
         if self._holds(name, signature):
             return True

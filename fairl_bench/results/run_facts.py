@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+from fairl_bench.kinds import Method
 from fairl_bench.suite.read import Study
 from fairl_bench.values.finished import FinishedRun
 from fairl_bench.values.run_facts import MethodFacts, RunFacts
@@ -61,10 +62,11 @@ def _methods(study: Study) -> dict[str, MethodFacts]:
     bounds = {
         name: [model for (of, model), said in answers.items() if of == name and said == {True}] for name, _ in answers
     }
-    return {
-        method.name: MethodFacts(method.part.given, method.part.reference, tuple(bounds.get(method.name, ())))
-        for method in study.suite.methods
-    }
+    return {method.name: _facts(method.part, bounds.get(method.name, [])) for method in study.suite.methods}
+
+
+def _facts(method: Method, bounds: Sequence[str]) -> MethodFacts:
+    return MethodFacts(method.given, method.reference, method.per_prompt, tuple(bounds))
 
 
 def _unbounded(study: Study) -> dict[str, str]:

@@ -53,7 +53,6 @@ from fairl_bench.suite.read import Study
 from fairl_bench.suite.yaml import dump
 from fairl_bench.values.finished import FinishedCell, FinishedRun, FinishedWorld, Stored
 from fairl_bench.values.records import Record
-from fairl_bench.values.references import references_of
 from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.values.table import Value
 
@@ -138,7 +137,7 @@ class RunFolder:
         facts = self._tell(run_facts(self.study, run, command, seconds))
         self.files.commit()
         asked = ReportSettings(self.suite.name, self.suite.report, self.registry, self.suite.claims, self.metrics)
-        signature = signature_of(self.files, asked.report, records, references_of(facts.methods))
+        signature = signature_of(self.files, asked.report, records, facts)
         kept = kept_statistics(self.files, signature, of_two)
         return StudyResults(self.files, asked, records, facts, kept)
 

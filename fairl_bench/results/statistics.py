@@ -13,6 +13,8 @@ from fairl_bench.results import interval_file
 from fairl_bench.results.folder import EXAMPLES, INTERVALS, REALIGNED, SCORES, TRUTHS, ResultsFolder
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.records import Record
+from fairl_bench.values.references import references_of
+from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.views import Report, questions, seed_distances
 
 if TYPE_CHECKING:
@@ -43,18 +45,21 @@ def kept_statistics(files: ResultsFolder, signature: str, records: Sequence[Reco
     return Statistics(records, compared, signature)
 
 
-def signature_of(
-    files: ResultsFolder, report: Report, records: Iterable[Record], references: Iterable[str] = ()
-) -> str:
-    """The digest of what statistics are made from: questions, scores, truths, records of single runs, references."""
+def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record], run: RunFacts) -> str:
+    """The digest of what statistics are made from: the questions, the scores and truths, the records of single runs.
+
+    Of the ``run`` it has which methods are references, and which bound what.
+    """
     whole = hashlib.sha256(f"{MEANING} {canonical(_asked(report))}".encode())
     for kind in (SCORES, EXAMPLES, TRUTHS, REALIGNED):
         for name in files.names(kind):
             whole.update(f"{name.rpartition('/')[2]} {files.made_from(name)}\n".encode())
     for line in sorted(map(repr, records)):
         whole.update(line.encode())
-    for name in sorted(references):
+    for name in sorted(references_of(run.methods)):
         whole.update(f"reference {name!r}\n".encode())
+    for model, method in sorted(run.ceilings.items()):
+        whole.update(f"ceiling {model!r} {method!r}\n".encode())
     return whole.hexdigest()
 
 
@@ -63,11 +68,11 @@ def statistics(
     report: Report,
     records: Sequence[Record],
     metrics: Metrics,
-    references: Sequence[str] = (),
+    run: RunFacts,
 ) -> Statistics:
     """The statistics that the tables of a report need, from scores and the records of single runs.
 
-    ``references`` are methods that no other is compared with.
+    The ``run`` says which methods are references, which no other is compared with, and which bound what.
     """
     from fairl_bench.results import paired
     from fairl_bench.results.two_runs import ambiguities
@@ -76,7 +81,10 @@ def statistics(
     values = Values.read(records)
     rows = list(disagreements(sheets, report, values))
     rows += ambiguities([sheet for sheet in sheets if sheet.data in seed_distances(report)])
-    compared = paired.compared(sheets, values, questions(report), metrics, references=references)
+    asked = questions(report)
+    compared = paired.compared(
+        sheets, values, asked, metrics, references=references_of(run.methods), ceilings=run.ceilings
+    )
     return Statistics(list({row.key: row for row in rows}.values()), compared)
 
 

@@ -60,10 +60,16 @@ class Made(Settings):
 
 
 class Start(Settings):
-    """The language model that an encoder starts from: where it lies, and the digest of its files."""
+    """A language model that an encoder starts from or a method reads: where it lies, and the digest of its files."""
 
     place: str
     sha256: Digest
+
+
+class Served(Settings):
+    """A language model without files, such as one behind a server: what its answers depend on.  It is asked again."""
+
+    identity: Mapping[str, Any]
 
 
 class FromPlugin(Settings):
@@ -85,7 +91,7 @@ class About(Settings):
     head: Mapping[str, Any]
     method: Made
     encoder: Made | None  # none: the method reads no vectors
-    upstream: Mapping[str, Start]
+    upstream: Mapping[str, Start | Served]  # by role; those of the method are "method/ROLE"
     plugins: tuple[FromPlugin, ...]
     files: Annotated[Mapping[str, Digest], AfterValidator(_its_own)]  # by name
     facts: Mapping[str, Any]
@@ -97,7 +103,10 @@ class About(Settings):
             self.embed,
             self.method.identity,
             self.encoder and self.encoder.identity,
-            {role: start.sha256 for role, start in self.upstream.items()},
+            {
+                role: start.sha256 if isinstance(start, Start) else start.identity
+                for role, start in self.upstream.items()
+            },
             [plugin.sha256 or f"{plugin.name} {plugin.version}" for plugin in self.plugins],
             self.files,
         ]

@@ -70,7 +70,7 @@ def answer(reward: RecoveredReward, request: object, strip: Sequence[str] = ()) 
     if not isinstance(request, dict):
         raise Refused(400, f"the body needs an object with 'query', got {_short(request)}")
     queries, prompts = _texts(request, "query"), None if request.get("prompts") is None else _texts(request, "prompts")
-    if prompts is None and reward.embed == "prompt+completion":
+    if prompts is None and reward.reads_prompts:
         raise Refused(422, f"reward {reward.name!r} reads prompts too; send 'prompts'")
     if prompts is not None and len(prompts) != len(queries):
         raise Refused(422, f"'prompts' needs one for each query, got {len(prompts)} for {len(queries)}")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fairl_bench.component import Component, Spec, parts_within, plain
-from fairl_bench.kinds import Encoder, Method
-from fairl_bench.reward.about import FORMAT, About, FromPlugin, Made, Start
+from fairl_bench.kinds import LM, Encoder, Method
+from fairl_bench.reward.about import FORMAT, About, FromPlugin, Made, Served, Start
+from fairl_bench.reward.given import METHOD, language_models
 from fairl_bench.reward.identity import folder_sha256, identity, source
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.finished import FinishedModel, FinishedReward
@@ -38,7 +39,7 @@ class Descriptions:
     def __init__(self, suite: str, registry: Registry) -> None:
         self.suite, self.registry = suite, registry
         self._built = cache(self._build)
-        self._models: dict[str, Start] = {}
+        self._models: dict[str, Start | Served] = {}
 
     def parts(self, reward: FinishedReward) -> Parts:
         """The method of a reward, and the encoder whose vectors it reads."""
@@ -56,7 +57,7 @@ class Descriptions:
             head=reward.head,
             method=self._made(Method, reward.method)[1],
             encoder=self._made(Encoder, reward.encoder)[1] if encoder else None,
-            upstream={role: self._start(model) for role, model in reward.models.items()} if encoder else {},
+            upstream=self._upstream(method, encoder, reward),
             plugins=tuple(self._plugins(method, *([encoder] if encoder else []))),
             files=files,
             facts={name: fact for name, fact in reward.facts().items() if name not in _OF_THE_RUN},
@@ -70,10 +71,21 @@ class Descriptions:
         part = self.registry.build(kind, json.loads(spec))
         return part, Made(spec=part.plain(), identity=plain(identity(part)))
 
-    def _start(self, model: FinishedModel) -> Start:
+    def _upstream(self, method: Method, encoder: Encoder | None, reward: FinishedReward) -> dict[str, Start | Served]:
+        """The language models that an encoder starts from and that a method reads, by role."""
+        models = {f"{METHOD}/{role}": model for role, model in reward.method_models.items()}
+        models |= reward.models if encoder else {}
+        parts = language_models(method, encoder)
+        return {role: self._start(model, parts[role]) for role, model in models.items()}
+
+    def _start(self, model: FinishedModel, part: LM) -> Start | Served:
         if model.path not in self._models:
-            place = model.folder()
-            self._models[model.path] = Start(place=str(place.resolve()), sha256=folder_sha256(place, model.digests()))
+            place, digests = model.folder(), model.digests()
+            self._models[model.path] = (
+                Served(identity=plain(identity(part)))
+                if digests is not None and not digests
+                else Start(place=str(place.resolve()), sha256=folder_sha256(place, digests))
+            )
         return self._models[model.path]
 
     def _plugins(self, *parts: Component) -> Iterator[FromPlugin]:

@@ -1,9 +1,10 @@
-"""A recovered reward as a function of any text: an encoder, and what a method has learnt from its vectors."""
+"""A recovered reward as a function of any text: what a method has learnt, and all that its score reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from fairl_bench.errors import DataError, FairlError, NotFinite
 from fairl_bench.guards.isolation import prints_to_stderr
 from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import Encoder, Method
+from fairl_bench.reward.given import given, is_given_prompts, reads_prompts
 from fairl_bench.values.data import Examples, Floats, Vectors
 from fairl_bench.values.training import Inputs, Reward
 
@@ -24,7 +26,9 @@ class RecoveredReward:
     """The reward of any text: a method, what it has learnt, and the encoder whose vectors it reads.
 
     ``corpus`` holds the texts that a fitted encoder learns from, ``upstream`` the language models that it starts from.
-    A method that reads no vectors needs no encoder.  Called, it is a reward function as TRL takes it.
+    A method that reads no vectors needs no encoder.  ``method_upstream`` holds what the method's score needs of its
+    `upstream`: the folder of each language model, None for one behind a server.  Called, it is a reward function as
+    TRL takes it.
     """
 
     method: Method
@@ -34,11 +38,17 @@ class RecoveredReward:
     corpus: tuple[str, ...] = ()
     upstream: Mapping[str, Any] = field(default_factory=dict)
     name: str = "recovered"
+    method_upstream: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def __name__(self) -> str:
         """What TRL calls it in its logs."""
         return self.name
+
+    @cached_property
+    def reads_prompts(self) -> bool:
+        """Whether it depends on prompts: its encoder, its method or a language model of the method reads them."""
+        return self.embed == "prompt+completion" or reads_prompts(self.method)
 
     def __call__(
         self, completions: Sequence[Written], prompts: Sequence[Written] | None = None, **_: object
@@ -50,7 +60,7 @@ class RecoveredReward:
         """
         if isinstance(completions, str) or isinstance(prompts, str):
             raise DataError(f"reward {self.name!r} needs lists of texts, got one text; write reward([text])")
-        if prompts is None and self.embed == "prompt+completion":
+        if prompts is None and self.reads_prompts:
             raise DataError(f"reward {self.name!r} reads prompts and completions; give it prompts=[...] too")
         if prompts is not None and len(prompts) != len(completions):
             raise DataError(
@@ -61,25 +71,38 @@ class RecoveredReward:
         return rewards
 
     def values(self, examples: Examples) -> Floats:
-        """The reward of each example ``[n]``; equal texts are embedded once.  Raises `NotFinite`."""
+        """The reward of each example ``[n]``; equal ones are scored once.  Raises `DataError` and `NotFinite`."""
         if not len(examples):
             return np.empty(0)
-        texts = examples.inputs(self.embed)
-        first = {text: i for i, text in reversed(list(enumerate(texts)))}
-        row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        # as in a suite's scores: an encoder reads what is to be embedded, a method that reads texts the completion
-        completions = tuple(examples.text[first[text]] for text in row)
-        values = self._scored(completions, tuple(row))
-        for text, value in zip(row, values, strict=True):
+        keys = self._keys(examples)
+        first = {key: i for i, key in reversed(list(enumerate(keys)))}
+        row = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        values = self._scored(examples.take(np.array([first[key] for key in row])))
+        for key, value in zip(row, values, strict=True):
             if not np.isfinite(value):
+                text = examples.text[first[key]]
                 raise NotFinite(f"method {self.method.use!r} rewards {text[:60]!r} with {value}; keep rewards finite")
-        return values[[row[text] for text in texts]]
+        return values[[row[key] for key in keys]]
 
-    def _scored(self, completions: tuple[str, ...], embedded: tuple[str, ...]) -> Floats:
+    def _keys(self, examples: Examples) -> Sequence[Hashable]:
+        """What the reward of each example depends on, as in a suite: the text that the encoder reads.
+
+        Where the method is given prompts, it is the prompt and the text, with its tokens where they are known.
+        """
+        if not is_given_prompts(self.method):
+            return examples.inputs(self.embed)
+        drawn = examples.drawn
+        tokens = [()] * len(examples) if drawn is None else [(drawn.ended[i], *drawn.of(i)) for i in range(len(drawn))]
+        return list(zip(examples.prompt, examples.text, tokens, strict=True))
+
+    def _scored(self, examples: Examples) -> Floats:
         """The method's answer.  Raises `DataError` where the parts of a reward do not fit together."""
+        n = len(examples)
         try:
-            with prints_to_stderr():  # what a plugin prints is no reward
-                reward, inputs = self.reward.kept(), Inputs(completions, self._vectors(embedded))
+            with prints_to_stderr(), given(self.method, self.method_upstream, examples) as more:
+                reward, vectors = self.reward.kept(), self._vectors(examples.inputs(self.embed))
+                prompt = examples.prompt if is_given_prompts(self.method) else ()
+                inputs = Inputs(examples.text, vectors, prompt, more.likelihoods, more.upstream)
                 with unchanged_by(self.method, reward=reward, inputs=inputs):
                     values = np.asarray(self.method.score(reward, inputs))
         except DataError as error:
@@ -89,21 +112,24 @@ class RecoveredReward:
         except Exception as error:  # arrays that the method does not know, or of another shape
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise DataError(
-                f"{reason:.200}: so ends method {self.method.use!r} of reward {self.name!r}, or its encoder; its files "
-                "do not fit together, or that part is broken"
+                f"{reason:.200}: so ends method {self.method.use!r} of reward {self.name!r}, or what it reads; its "
+                "files do not fit together, or that part is broken"
             ) from error
-        if values.shape != (len(completions),) or values.dtype.kind not in "fiub":
+        if values.shape != (n,) or values.dtype.kind not in "fiub":
             raise DataError(
                 f"reward {self.name!r} needs a number for each text, and its method {self.method.use!r} gives "
-                f"{values.dtype} of shape {list(values.shape)} for {len(completions)} texts"
+                f"{values.dtype} of shape {list(values.shape)} for {n} texts"
             )
         return values.astype(np.float64)
 
     def _vectors(self, texts: tuple[str, ...]) -> Vectors:
+        """The vector of each text; equal texts are embedded once."""
         if self.encoder is None or not self.method.reads_vectors:
             return np.empty((len(texts), 0), np.float32)
+        row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         with unchanged_by(self.encoder, upstream=self.upstream):
-            return np.asarray(self.encoder.encode(texts, self.corpus, **self.upstream), np.float32)
+            vectors = np.asarray(self.encoder.encode(tuple(row), self.corpus, **self.upstream), np.float32)
+        return vectors if len(row) == len(texts) else vectors[[row[text] for text in texts]]
 
 
 def text_of(value: Written) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings
 from fairl_bench.digests import file_digest, folder_files
+from fairl_bench.kinds import AskLikelihoods
 from fairl_bench.reward.files import files_of
 
 
@@ -21,7 +22,9 @@ def identity(part: Component) -> dict[str, object]:
 
     A file or folder counts by its content.  What the part starts from is left out: that has a digest of its own.
     """
-    return {"use": part.use, "fields": _fields(part, tuple(part.upstream().values())), "reads": dict(part.reads())}
+    starts = part.upstream().values()
+    without = tuple(start.lm if isinstance(start, AskLikelihoods) else start for start in starts)
+    return {"use": part.use, "fields": _fields(part, without), "reads": dict(part.reads())}
 
 
 def _fields(settings: BaseModel, without: tuple[Settings, ...]) -> dict[str, object]:

@@ -21,8 +21,9 @@ def load_reward(
     """The reward that a run has saved in ``RESULTS/rewards/CELL``: ``reward(["text", ...])``.
 
     ``plugins`` are the drop-in files that its parts come from.  ``encoder`` has fields of the encoder that differ on
-    this machine, such as ``{"model": FOLDER}``, and ``upstream`` the folder of the language model that it starts from,
-    as ``{"lm": FOLDER}``.  Raises `DataError` where the encoder is not the one that the reward was fitted on.
+    this machine, such as ``{"model": FOLDER}``, and ``upstream`` the folders of the language models that it starts from
+    or that the method reads, as ``{"lm": FOLDER, "method/base": FOLDER}``.  Raises `DataError` where one of them is not
+    that which the reward was fitted on.
     """
     registry = Registry([Path(path) for path in plugins])
     return read_reward(Path(folder), registry.find, encoder=encoder, upstream=upstream)

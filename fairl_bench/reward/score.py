@@ -46,7 +46,7 @@ def score(
     A line is a text, an empty one too.  Read as ``jsonl``, it is an object with ``text`` and, where the reward reads
     it, ``prompt``; its other fields are written again.  ``say`` is called with how far it is.  Raises `DataError`.
     """
-    if read == "text" and reward.embed == "prompt+completion":
+    if read == "text" and reward.reads_prompts:
         raise DataError(f"reward {reward.name!r} reads prompts too; give it JSON lines with 'prompt' and 'text'")
     parse = _text if read == "text" else _row
     if form == "csv":
@@ -109,7 +109,7 @@ def _row(number: int, line: str, reward: RecoveredReward) -> Line:
         row = textfiles.parsed(line)
     except ValueError as error:
         raise DataError(f"line {number} of the input is no JSON: {error}") from error
-    wanted = ("prompt", "text") if reward.embed == "prompt+completion" else ("text",)
+    wanted = ("prompt", "text") if reward.reads_prompts else ("text",)
     missing = [name for name in wanted if not isinstance(row, dict) or not isinstance(row.get(name), str)]
     if missing:
         raise DataError(f"line {number} of the input needs {missing[0]!r} with a text, got {line[:60]}")

@@ -112,7 +112,7 @@ def _check_concept(concept: object, what: str) -> None:
 
 _YES_OR_NO = (
     *("drawn", "seeded", "fitted", "by_step"),
-    *("reads_vectors", "reads_prompts", "reads_upstream", "reference"),
+    *("reads_vectors", "reads_prompts", "reads_upstream", "reads_validation", "reference", "per_prompt"),
 )
 """Attributes of classes that are True or False."""
 
@@ -207,6 +207,20 @@ def check_part(part: Component, what: str) -> None:
         except Exception as error:
             raise PluginError(f"{what}: concept raised {type(error).__name__}: {message_of(error)}") from error
         _check_concept(concept, what)
+    if isinstance(part, Method):
+        _check_declared(part, what)
+
+
+def _check_declared(method: Method, what: str) -> None:
+    """Raise `PluginError` where a property says of a method what no method can be."""
+    needed = {attribute: (True, False) for attribute in _YES_OR_NO if hasattr(Method, attribute)}
+    for attribute, known in {**needed, "given": get_args(Given)}.items():
+        try:
+            said = getattr(method, attribute)
+        except Exception as error:
+            raise PluginError(f"{what}: {attribute} raised {type(error).__name__}: {message_of(error)}") from error
+        if not any(said is value or (said == value and isinstance(said, str)) for value in known):
+            raise PluginError(f"{what}: {attribute} is {_shown(said)}; make it one of {', '.join(map(repr, known))}")
 
 
 def placed(method: Method, source: Source) -> Method:
@@ -269,6 +283,10 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     }
     if isinstance(part, Source | TestSet):
         tests |= {"size": (_is_size, "a whole number, or None"), "judged": (_is_bool, "True or False")}
+    if isinstance(part, LM):
+        tests["refuses_likelihoods"] = (_is_text, "a sentence, or an empty text")
+    if isinstance(part, Source):
+        tests["unbounded"] = (_is_text, "a text, empty where the log-ratio is a bound")
     if isinstance(part, Method | Detector | Evaluator):
         tests["truths"] = (_names, "a set of names")
     if isinstance(part, Method):
@@ -296,6 +314,10 @@ def _all_are(kind: type) -> Callable[[Any], bool]:
 
 def _is_bool(answer: object) -> bool:
     return isinstance(answer, bool)
+
+
+def _is_text(answer: object) -> bool:
+    return isinstance(answer, str)
 
 
 def _is_size(answer: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from fairl_bench.errors import DataError, PluginError, SuiteError, suggest
-from fairl_bench.kinds import Evaluator, Judge, Recovered
+from fairl_bench.kinds import AskLikelihoods, Evaluator, Judge, Method, Recovered
 from fairl_bench.metrics import Metric
 from fairl_bench.suite.plugin_checks import placed
 from fairl_bench.suite.registry import Registry
@@ -81,9 +81,24 @@ def _in_methods(suite: Suite, registry: Registry) -> Iterator[Mistake]:
             yield from _no_labels(suite, place, method.name)
         for model in suite.models:
             try:
-                registry.check(placed(method.part, model.part))
+                part = placed(method.part, model.part)
+                registry.check(part)
             except (DataError, PluginError) as error:
                 yield place, f"methods: {method.name!r} on model {model.name!r}: {error}"
+            else:
+                for reason in _untold(part):
+                    yield place, f"methods: {method.name!r} on model {model.name!r}: {reason}"
+
+
+def _refused(asked: AskLikelihoods) -> str:
+    return asked.lm.refuses_likelihoods(asked.temperature, values=asked.values)
+
+
+def _untold(method: Method) -> Iterator[str]:
+    """Why language models cannot tell the likelihoods that a method asks for."""
+    for role, asked in method.upstream().items():
+        if isinstance(asked, AskLikelihoods) and (reason := _refused(asked)):
+            yield f"its language model {role!r} cannot tell how likely a text is: {reason}"
 
 
 def _in_claims(suite: Suite) -> Iterator[Mistake]:

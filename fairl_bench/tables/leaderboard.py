@@ -12,6 +12,8 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.tables.board import board, cells, other_truths
 from fairl_bench.tables.notes import explained, statistics_of_runs
+from fairl_bench.tables.per_prompt import within_prompts
+from fairl_bench.tables.shares import has_ceiling, models_without, shares_of, with_shares
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import GOLD
@@ -44,8 +46,15 @@ class Leaderboard(ReportTable):
             intervals=self.intervals,
             methods=material.run.methods,
         )
-        table = table._replace(notes=(*table.notes, *material.notes))
+        table = table._replace(notes=(*table.notes, *self._without_ceiling(material), *material.notes))
         yield explained(table, material, self.truth_of, self.data)
+
+    def _without_ceiling(self, material: Material) -> Sequence[str]:
+        """The notes on models without a ceiling, where it has a pair accuracy and another model may have one."""
+        columns = [Column(data, "all", metric) for data in self.data for metric in self.metrics]
+        bounded = any(has_ceiling(column, self.truth_of) for column in columns)
+        known = any(facts.bounds for facts in material.run.methods.values())
+        return list(models_without(material.run, material.rows)) if bounded and known else ()
 
     def datasets(self) -> Sequence[str]:
         """The data of its columns."""
@@ -100,17 +109,19 @@ def leaderboard(
 
     ``runs`` says what each row should rest on, in the order of the rows; a row that rests on less says so.
     ``comparisons`` give intervals, shown with ``intervals``, and ranks; without them nothing is marked.  Reference rows
-    among the ``methods`` stand first, and have no rank.
+    among the ``methods`` stand first, and have no rank.  A share of the ceiling stands behind the number it is of.
     """
     runs = references_first(runs, methods)
     records = list(records)
     columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
     records_of = cells(records, layout.truth_of)
     table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True, methods=methods)
-    notes = (*table.notes, *other_truths(records, layout.truth_of, columns))
+    within = within_prompts(records, runs, columns, layout.truth_of, metrics, methods)
+    notes = (*table.notes, *other_truths(records, layout.truth_of, columns), *within)
     table = table._replace(caption="Leaderboard", notes=notes)
     if not comparisons:
         return table
+    table = with_shares(table, list(runs), columns, layout.truth_of, shares_of(comparisons), methods)
     from fairl_bench.tables.ranked import ranked  # imports scipy, which a check of a suite does without
 
     return ranked(table, records_of, layout.truth_of, runs, columns, metrics, comparisons, intervals)

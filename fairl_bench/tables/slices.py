@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.tables.board import board, cells
 from fairl_bench.tables.leaderboard import Leaderboard
 from fairl_bench.tables.notes import explained
+from fairl_bench.tables.shares import has_ceiling
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
 from fairl_bench.values.references import NOTHING_KNOWN, Methods, references_first
 from fairl_bench.values.rows import Column, Runs
 from fairl_bench.values.table import Table
 from fairl_bench.views import ReportTable
+
+NO_SHARE: Final = "No share of the ceiling stands beside these pair accuracies: a slice is chosen by a method."
 
 
 class Slices(ReportTable):
@@ -52,4 +56,6 @@ def slices(
         "construction, and any other reward, be it another seed of the baseline, does better."
     )
     table = board("Slices", records_of, layout.truth_of, runs, columns, metrics, methods=methods)
-    return table._replace(notes=(*table.notes, warning))
+    paired = any(has_ceiling(column._replace(slice="all"), layout.truth_of) for column in columns)
+    unbounded = [NO_SHARE] if paired and any(facts.bounds for facts in methods.values()) else []
+    return table._replace(notes=(*table.notes, warning, *unbounded))

@@ -11,13 +11,17 @@ from fairl_bench.values.training import Head, Preferences, Task, Training
 
 
 class Planted(NamedTuple):
-    """A problem whose answer is known: rewards ``vectors @ theta``.  The last rows are in no pair."""
+    """A problem whose answer is known: rewards ``vectors @ theta``.  The last rows are in no pair.
+
+    Several texts answer each of the ``prompts``, both texts of a pair the same one.
+    """
 
     task: Task
     theta: Floats  # [d]
     vectors: Vectors  # [rows, d]
     texts: tuple[str, ...]  # the better, the shorter
     held_out: Rows  # rows in no pair
+    prompts: tuple[str, ...]  # of each row
 
     @property
     def reward(self) -> Floats:
@@ -38,6 +42,7 @@ def planted(n: int = 400, d: int = 16, seed: int = 0, noise: float = 0.0, head: 
     reward = vectors.astype(np.float64) @ theta
     words = 1 + np.round(4 * (reward.max() - reward)).astype(int)
     texts = tuple(f"{row:06d} " + "word " * count for row, count in enumerate(words))
+    prompts = tuple(f"Question {row // 2 % max(1, n // 4)}" for row in range(len(vectors)))
     sides = np.arange(2 * pairs, dtype=np.int64).reshape(pairs, 2)
     better = np.where(reward[sides[:, 0]] > reward[sides[:, 1]], 0, 1) ^ (rng.random(pairs) < noise)
     preferred, rejected = sides[np.arange(pairs), better], sides[np.arange(pairs), 1 - better]
@@ -45,8 +50,8 @@ def planted(n: int = 400, d: int = 16, seed: int = 0, noise: float = 0.0, head: 
 
     def part(rows: slice) -> Preferences:
         good, bad = preferred[rows], rejected[rows]
-        return Preferences(vectors, good, bad, texts, (gold[good], gold[bad]))
+        return Preferences(vectors, good, bad, texts, (gold[good], gold[bad]), tuple(prompts[row] for row in good))
 
     training = Training(lr=3e-3, epochs=30)
     task = Task(part(slice(n)), part(slice(n, None)), head or Head(width=16), training, replicate=0, seed=seed)
-    return Planted(task, theta, vectors, texts, np.arange(2 * pairs, len(vectors), dtype=np.int64))
+    return Planted(task, theta, vectors, texts, np.arange(2 * pairs, len(vectors), dtype=np.int64), prompts)

@@ -68,12 +68,12 @@ class FinishedWorld:
 
 @dataclass(frozen=True)
 class FinishedModel:
-    """A language model that an encoder starts from."""
+    """A language model that an encoder starts from, or that a method reads."""
 
     path: str  # where the store has it, or would
     there: Callable[[], bool]
     folder: Callable[[], Path]  # where its files lie
-    digests: Callable[[], Mapping[str, str] | None]  # by file; None where they lie elsewhere than in the store
+    digests: Callable[[], Mapping[str, str] | None]  # by file, empty without any; None where they lie elsewhere
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class FinishedReward:
     embed: Embedded
     head: Mapping[str, Any]
     models: Mapping[str, FinishedModel]  # what the encoder starts from, by role
+    method_models: Mapping[str, FinishedModel]  # what the method's score reads, by role
     corpus: tuple[str, ...]  # equal where the training texts are
     training_texts: Callable[[], Sequence[str]]
     arrays: Callable[[], tuple[Path, str]]  # the file of what the method learnt, and its SHA-256
@@ -106,7 +107,7 @@ class FinishedCell:
     slices: tuple[str, ...]  # the keys of its numbers on the failures of a baseline
     records: Callable[[], list[Record]]
     evidence: Callable[[], Sequence[Stored[pa.Table]]]  # the rows that its measures rest on
-    saved: Callable[[], FinishedReward | None]  # None where its encoder starts from what cannot be kept
+    saved: Callable[[], FinishedReward | None]  # None where its encoder or method needs what cannot be kept
     wanted: bool  # whether the run was asked for it
 
     @property
@@ -130,3 +131,4 @@ class FinishedRun:
     damaged: Sequence[str]
     lost: Sequence[Mapping[str, Any]]  # attempts that ended with their process
     warnings: Sequence[str]
+    unsaved: Sequence[str] = ()  # why rewards that need more than language models are not saved

@@ -40,22 +40,22 @@ def count_references(rows: Iterable[Row], methods: Methods) -> int:
     return sum(row.method in references for row in rows)
 
 
-def beside(method: str, methods: Methods) -> str:
-    """What stands behind a method's name: in brackets what it was given, where that is more than texts.
+def with_given(method: str, methods: Methods) -> str:
+    """A method's name, and behind it in brackets what it was given, where that is more than texts.
 
     >>> methods = {"log-ratio": MethodFacts("both models", True), "length": MethodFacts("texts", False)}
-    >>> beside("log-ratio", methods), beside("length", methods), beside("nobody", methods)
-    (' (both models)', '', '')
+    >>> with_given("log-ratio", methods), with_given("length", methods), with_given("nobody", methods)
+    ('log-ratio (both models)', 'length', 'nobody')
     """
     facts = methods.get(method)
-    return f" ({facts.given})" if facts is not None and facts.given not in ("", _USUAL) else ""
+    return method if facts is None or facts.given in ("", _USUAL) else f"{method} ({facts.given})"
 
 
 def labelled(row: Row, shown: Iterable[str], methods: Methods) -> list[str]:
     """The texts of these axes of a row, with what its method was given behind its name."""
     axes = list(shown)
     return [
-        text + beside(text, methods) if axis == "method" else text
+        with_given(text, methods) if axis == "method" else text
         for axis, text in zip(axes, named(row, axes), strict=True)
     ]
 
@@ -66,11 +66,11 @@ def reference_notes(rows: Iterable[Row], methods: Methods) -> list[str]:
     references = [name for name in references_of(methods) if name in names]
     notes = []
     if references:
-        listed = ", ".join(name + beside(name, methods) for name in references)
+        listed = ", ".join(with_given(name, methods) for name in references)
         notes.append(
             f"Reference rows stand first, with what they were given: {listed}. They are neither ranked nor compared."
         )
-    if any(beside(name, methods) for name in names if name not in references):
+    if any(with_given(name, methods) != name for name in names if name not in references):
         notes.append("Behind a method's name, in brackets: what it was given beside the texts of the pairs.")
     return notes
 

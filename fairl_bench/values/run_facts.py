@@ -15,6 +15,7 @@ class MethodFacts(NamedTuple):
 
     given: str  # what it knew: "texts", "both models", "one model" or "truth"
     reference: bool  # whether it is a bound, which is neither ranked nor compared
+    per_prompt: bool = False  # whether it is known up to a number for each prompt only
     bounds: Sequence[str] = ()  # the models whose own log-ratio it is: where `RunFacts.unbounded` is "", their ceiling
 
 
@@ -79,18 +80,25 @@ class RunFacts:
     def ceiling_of(self, model: str) -> Ceiling:
         """The ceiling of a model's held-out pairs: the method that is the log-ratio of its two language models.
 
-        >>> methods = {"a": MethodFacts("texts", False), "d": MethodFacts("both models", True, ("m",))}
+        >>> methods = {"a": MethodFacts("texts", False), "d": MethodFacts("both models", True, True, ("m",))}
         >>> facts = RunFacts(methods=methods, unbounded={"m": "", "chosen": "its pairs were chosen"})
         >>> facts.ceiling_of("m").method, facts.ceiling_of("chosen").why_not
         ('d', 'its pairs were chosen')
         """
-        if why := self.unbounded.get(model, ""):
+        if why := self.unbounded.get(model, _NOT_SAID):
             return Ceiling("", why)
         method = next((name for name, facts in self.methods.items() if model in facts.bounds), "")
         return Ceiling(method, "" if method else NO_LOG_RATIO)
 
+    @property
+    def ceilings(self) -> dict[str, str]:
+        """By model, the method that bounds its pair accuracy; without the models for which there is none."""
+        found = {model: self.ceiling_of(model).method for model in self.unbounded}
+        return {model: method for model, method in found.items() if method}
+
 
 NO_LOG_RATIO: Final = "no method is the log-ratio of its two language models, with prompts given and summed over tokens"
+_NOT_SAID: Final = "its run did not keep which method bounds it; run the suite again"
 
 
 def _named(values: Sequence[str]) -> dict[str, str]:

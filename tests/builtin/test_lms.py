@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.lms import tiny as tiny_module
-from fairl_bench.builtin.lms import training_environment
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.lms.tiny import TinyLM
+from fairl_bench.builtin.shared import training_environment
 from fairl_bench.component import PathText
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.kinds import TestSet

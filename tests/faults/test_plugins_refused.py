@@ -56,10 +56,26 @@ REFUSED: dict[str, tuple[str, str]] = {
         "reads gave 3; it needs digests",
     ),
     "seeded of a text": ("class Hostile(Base):\n    seeded = 'no'", "seeded is 'no'; make it True or False"),
+    "reads_validation of a number": (
+        "class Hostile(Base):\n    reads_validation = 1",
+        "reads_validation is 1; make it True",
+    ),
     "reads_upstream of a text": ("class Hostile(Base):\n    reads_upstream = ''", "reads_upstream is ''; make it True"),
     "given of another word": (
         "class Hostile(Base):\n    given = 'three models'",
         "given is 'three models'; make it one of 'texts', 'both models', 'one model', 'truth'",
+    ),
+    "given of a property that is another word": (
+        "class Hostile(Base):\n    @property\n    def given(self):\n        return 'models'",
+        "given is 'models'; make it one of 'texts', 'both models', 'one model', 'truth'",
+    ),
+    "reference of a property that fails": (
+        "class Hostile(Base):\n    @property\n    def reference(self):\n        return 1 / 0",
+        "reference raised ZeroDivisionError: division by zero",
+    ),
+    "reference of a number": (
+        "class Hostile(Base):\n    @property\n    def reference(self):\n        return 1",
+        "reference is 1; make it one of True, False",
     ),
     "upstream of a text": (
         "class Hostile(Base):\n    def upstream(self):\n        return {'base': 'gpt2'}",

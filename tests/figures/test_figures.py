@@ -32,6 +32,7 @@ from fairl_bench.values.data import Examples, Truth
 from fairl_bench.values.history import History
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import MethodFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 from fairl_bench.views import Drawn
@@ -257,6 +258,137 @@ def test_a_sweep_draws_means_and_the_band_from_least_to_most() -> None:
     band = axis.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (0, 1.2)  # type: ignore[index]
     assert sweep(line, rows, [], [("shifted", "f1")], gold, METRICS) is None
+
+
+# --- reference rows
+
+KNOWN = {
+    **{"oracle": MethodFacts("truth", reference=True), "bound": MethodFacts("both models", reference=True)},
+    **{"mm": MethodFacts("texts", reference=False), "me": MethodFacts("one model", reference=False)},
+}
+Drawing = tuple[str, list[float], list[float]]
+
+
+def referred(rows: list[Record]) -> Table:
+    return leaderboard(rows, LAYOUT, {row.row: Runs(1) for row in rows}, METRICS, methods=KNOWN)
+
+
+def grey_lines(axis: Axes) -> list[Drawing]:
+    """The lines of reference rows: label, where they stand, and from where to where."""
+    of_references = [line for line in axis.lines if str(line.get_label()).startswith(("oracle", "bound"))]
+    assert all(line.get_linestyle() != "-" and line.get_marker() in ("", "None") for line in of_references)
+    assert all(len(set(to_rgb(str(line.get_color())))) == 1 for line in of_references)  # grey
+    return [
+        (str(line.get_label()), [float(x) for x in line.get_xdata()], [float(y) for y in line.get_ydata()])  # type: ignore[union-attr]
+        for line in of_references
+    ]
+
+
+def test_a_reference_is_a_grey_line_across_the_methods_and_no_point() -> None:
+    rows = [record(0.5), record(0.6, method="me"), record(1.0, method="oracle"), record(0.9, method="bound")]
+    figure = intervals(referred(rows), METRICS)
+    (axis,) = shown(figure)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["mm", "me (one model)"]
+    points = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in points] == [0.5, 0.6]  # type: ignore[index]
+    assert grey_lines(axis) == [
+        ("oracle (truth)", [1.0, 1.0], [-0.5, 1.5]),
+        ("bound (both models)", [0.9, 0.9], [-0.5, 1.5]),
+    ]
+    assert figure is not None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["oracle (truth)", "bound (both models)"]
+    assert len({line.get_linestyle() for line in axis.lines if line not in points}) == 2
+
+
+def test_a_reference_crosses_the_methods_of_its_own_model_alone() -> None:
+    rows = [record(x, model=m, method=name) for m, name, x in (
+        ("a", "mm", 0.1), ("a", "oracle", 0.3), ("b", "mm", 0.2), ("b", "oracle", 0.4), ("c", "mm", 0.2),
+    )]  # fmt: skip
+    (axis,) = shown(intervals(referred(rows), METRICS))
+    assert grey_lines(axis) == [
+        ("oracle (truth)", [0.3, 0.3], [-0.5, 0.5]),
+        ("oracle (truth)", [0.4, 0.4], [0.5, 1.5]),
+    ]
+
+
+def test_the_interval_of_a_reference_is_a_band() -> None:
+    table = referred([record(0.5), record(0.9, method="oracle")])
+    tidy = ({**table.tidy[0], "low": 0.8, "high": 0.95}, table.tidy[1])
+    (axis,) = shown(intervals(table._replace(tidy=tidy), METRICS))
+    (band,) = axis.collections
+    corners = np.asarray(band.get_paths()[0].vertices)
+    assert (corners[:, 0].min(), corners[:, 0].max()) == (0.8, 0.95)
+
+
+def test_references_without_a_method_are_drawn_as_methods_are() -> None:
+    (axis,) = shown(intervals(referred([record(1.0, method="oracle"), record(0.9, method="bound")]), METRICS))
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == ["oracle (truth)", "bound (both models)"]
+    assert [line.get_marker() for line in axis.lines] == ["o", "o"]
+
+
+def test_a_column_that_references_alone_have_still_shows_them() -> None:
+    (axis,) = shown(intervals(referred([record(math.nan), record(0.9, method="oracle")]), METRICS))
+    assert [text.get_text() for text in axis.texts] == ["n/a"]
+    assert grey_lines(axis) == [("oracle (truth)", [0.9, 0.9], [-0.5, 0.5])]
+
+
+def test_a_reference_crosses_the_marks_of_every_encoder() -> None:
+    rows = [
+        *(record(0.5, encoder=e) for e in ("minilm", "lm")),
+        *(record(0.9, encoder=e, method="oracle") for e in ("minilm", "lm")),
+        *(record(x, encoder=e, method="bound") for e, x in (("minilm", 0.7), ("lm", 0.8))),
+    ]
+    figure = by_encoder(referred(rows), METRICS)
+    (axis,) = shown(figure)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["mm"]
+    assert grey_lines(axis) == [
+        ("oracle (truth)", [0.9, 0.9], [-0.5, 0.5]),
+        ("bound (both models)", [0.7, 0.7], [-0.5, 0.0]),
+        ("bound (both models)", [0.8, 0.8], [0.0, 0.5]),
+    ]
+    assert figure is not None
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["oracle (truth)", "bound (both models)", "minilm", "lm"]
+
+
+def test_a_reference_is_a_grey_line_along_a_sweep_and_takes_no_look_of_a_method() -> None:
+    variants = ['{"a.width":32}', '{"a.width":64}']
+    rows = [
+        record(x + s / 10, method=name, variant=variant, seed=s)
+        for x, variant in zip((0.5, 0.6), variants, strict=True)
+        for name, seeds in (("oracle", (0,)), ("mm", (0, 1)))
+        for s in seeds
+    ]
+    (line,) = lines(variants)
+    (axis,) = shown(sweep(line, rows, [], [("shifted", "auc")], gold, METRICS, KNOWN))
+    assert grey_lines(axis) == [("oracle (truth)", [32, 64], [0.5, 0.6])]
+    assert [one.get_color() for one in axis.lines if one.get_label() == "mm"] == [LOOKS[0].colour]
+    assert len(axis.collections) == 1  # the band of mm
+
+
+def test_the_panel_of_a_reference_is_named_with_what_it_was_given() -> None:
+    whole = [sheet(methods=("oracle", "mm")), sheet(data="pairs/test", methods=("oracle", "mm"))]
+    for axes in (shown(distributions(whole[:1], gold, KNOWN)), shown(reliability(whole[1:], KNOWN))):
+        assert [axis.get_title() for axis in axes] == ["oracle (truth)", "mm"]
+        assert [axis.title.get_fontstyle() for axis in axes] == ["italic", "normal"]
+
+
+def test_a_legend_is_as_wide_as_its_figure_and_higher_where_it_has_more_lines() -> None:
+    names = [f"a-method-with-a-name-of-some-length-{i}" for i in range(6)]
+    variants = ['{"a.width":32}', '{"a.width":64}']
+    (line,) = lines(variants)
+    heights = []
+    for most in (1, 6):
+        rows = [record(0.5, method=name, variant=variant) for name in names[:most] for variant in variants]
+        figure = sweep(line, rows, [], [("shifted", "auc")], gold, METRICS)
+        assert figure is not None
+        figure.draw_without_rendering()
+        box = figure.legends[0].get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
+        heights.append(figure.get_figheight())
+    assert heights[1] > heights[0]
 
 
 def drawn(sheets: list[Sheet], rows: list[Record]) -> dict[str, Drawn]:

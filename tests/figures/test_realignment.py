@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from fairl_bench.figures.best_of_n import best_of_n
@@ -26,6 +27,7 @@ from fairl_bench.values.coordinates import Row
 from fairl_bench.values.realigned import Realigned
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import MethodFacts
 
 Plant = Callable[..., tuple[list[Realigned], list[Record]]]
 ROWS: list[Row] = [Row("toy", "e", name, "") for name in ("good", "weak", "flipped")]
@@ -133,6 +135,54 @@ def test_models_have_panels_of_their_own_and_share_the_looks(realign: Plant) -> 
     axes = shown(over_steps(records, list(dict.fromkeys(record.row for record in records))))
     assert [axis.get_title() for axis in axes] == ["a", "b"]
     assert {axis.lines[0].get_color() for axis in axes} == {LOOKS[0].colour}
+
+
+# --- reference rows
+
+KNOWN = {
+    **{"good": MethodFacts("truth", reference=True), "weak": MethodFacts("texts", reference=False)},
+    **{"flipped": MethodFacts("one model", reference=False)},
+}
+
+
+def test_a_reference_is_a_grey_line_over_steps_and_takes_no_look_of_a_method(
+    told: tuple[list[Record], list[Comparison]],
+) -> None:
+    records, _ = told
+    (axis,) = shown(over_steps(records, ROWS, KNOWN))
+    means = [line for line in axis.lines if len(line.get_xdata()) == 4]  # type: ignore[arg-type]
+    assert [line.get_color() for line in means][1:] == [LOOKS[0].colour, LOOKS[1].colour]
+    assert len(set(to_rgb(str(means[0].get_color())))) == 1
+    assert (means[0].get_linestyle(), means[0].get_marker()) == ("--", "")
+    assert len(axis.collections) == 2  # bands of the two methods
+    names = {text.get_text() for text in axis.texts} - {""}
+    assert names == {"good (truth)", "weak", "flipped (one model)"}
+
+
+def test_at_a_budget_a_reference_is_a_line_across_the_methods(realign: Plant) -> None:
+    found, records = realign({"good": 0.9, "weak": 0.2, "flipped": -0.9}, range(3), prompts=20)
+    comparisons = list(compared(found, records, built_in_metrics(), 100, references=["good"]))
+    figure = against_kl(records, ROWS, comparisons, built_in_metrics(), KNOWN)
+    curve, *panels = shown(figure)
+    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["weak", "flipped (one model)"]
+    for panel, cut in zip(panels, ("kl:0.25", "kl:0.5", "kl:1"), strict=True):
+        (line,) = (one for one in panel.lines if one.get_label() == "good (truth)")
+        assert [float(x) for x in line.get_xdata()] == pytest.approx([np.mean(rates(records, "good", cut))] * 2)  # type: ignore[union-attr]
+        assert [float(y) for y in line.get_ydata()] == [-0.5, 1.5]  # type: ignore[union-attr]
+        points = [one for one in panel.lines if len(one.get_xdata()) == 1]  # type: ignore[arg-type]
+        assert len(points) == 2
+    grey = [one for one in curve.lines if one.get_linestyle() == "--" and one.get_marker() == ""]
+    assert len(grey) == 1
+    assert figure is not None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["good (truth)"]
+
+
+def test_a_reference_has_a_panel_of_proxy_and_truth_with_its_ends_marked(
+    told: tuple[list[Record], list[Comparison]],
+) -> None:
+    panels = {axis.get_title(): axis for axis in shown(proxy_against_truth(told[0], ROWS, KNOWN))}
+    assert list(panels) == ["good (truth)", "weak", "flipped (one model)"]
+    assert [line.get_marker() for line in panels["good (truth)"].lines[-2:]] == ["o", "o"]
 
 
 def test_only_what_was_aligned_again_is_drawn(told: tuple[list[Record], list[Comparison]]) -> None:

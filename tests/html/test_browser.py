@@ -26,6 +26,7 @@ from fairl_bench.suite.report import panels_of
 from fairl_bench.values.coordinates import Run
 from fairl_bench.values.data import Examples, Truth
 from fairl_bench.values.records import Record
+from fairl_bench.values.run_facts import MethodFacts, RunFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
 from fairl_bench.views import Panel, Section
@@ -104,8 +105,13 @@ def view(texts: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def written(path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple[str, ...] = ()) -> Path:
-    """A page of a leaderboard of three methods and of these texts, in pairs; every second one is bad, an insult."""
+def written(
+    path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple[str, ...] = (), references: int = 0
+) -> Path:
+    """A page of a leaderboard of three methods and of these texts, in pairs; every second one is bad, an insult.
+
+    The first ``references`` of the methods are reference rows, which were given the truth.
+    """
     rng = np.random.default_rng(0)
     n, names = len(texts), [f"m{i}" for i in range(methods)]
     label = np.where(np.arange(n) % 2 == 0, 1, -1).astype(np.int8)
@@ -118,14 +124,22 @@ def written(path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple
     tidy = tuple({**place, "method": name, "mean": mean, "rank": 1} for name, mean in means.items())
     shown = tuple((name, f"{mean:.3f}") for name, mean in means.items())
     heads = (("", "method"), ("pairs/test", "AUC ↑"))
-    table = Table("Table 1", heads, shown, (), tidy, name="table1", caption="Leaderboard")
+    table = Table("Table 1", heads, shown, (), tidy, name="table1", caption="Leaderboard", references=references)
+    given = ["truth"] * references + ["texts"] * (len(means) - references)
+    facts = {name: MethodFacts(what, what == "truth") for name, what in zip(means, given, strict=True)}
     rows = [
         Record.at(sheet.at(Run("e", "mlp", name, "", 0), "gold"), "s", metric, value, n, stage="key0")
         for name in means
         for metric, value in (("auc", means[name]), ("threshold", 0.0))
     ]
     material = GivenMaterial(
-        name="<b>s</b>", suite="name: s", records=rows, sheets=[sheet], methods=("m0", "m1"), tables={"table1": table}
+        name="<b>s</b>",
+        suite="name: s",
+        records=rows,
+        sheets=[sheet],
+        methods=("m0", "m1"),
+        tables={"table1": table},
+        run=RunFacts(methods=facts),
     )
     views = [view(samples)] if samples else []
     with mock.patch.object(panels, "samples", return_value=views):
@@ -215,6 +229,22 @@ def test_a_press_on_a_head_sorts_and_a_second_one_the_other_way(opened: Opened) 
     head.click()
     assert opened.rows() == ["m0", "m2", "m1"]
     assert opened.page.locator("#table1 th").nth(1).get_attribute("aria-sort") == "ascending"
+
+
+def test_reference_rows_stay_on_top_however_the_table_is_sorted(browser: Any, tmp_path: Path) -> None:
+    found = open_page(browser, written(tmp_path / "report.html", ("a", "b"), references=1))
+    assert found.rows() == ["m0", "m1", "m2"]
+    head = found.page.locator("#table1 th button").nth(1)
+    head.click()
+    assert found.rows() == ["m0", "m1", "m2"]  # the best of the methods first, m0 being the worst of all
+    head.click()
+    assert found.rows() == ["m0", "m2", "m1"]
+    assert found.page.locator("#table1 tbody.references tr").count() == 1
+    rule = found.page.locator("#table1 tbody.references td").first
+    assert rule.evaluate("one => getComputedStyle(one).borderBottomWidth") == "2px"
+    assert found.page.locator("#a option").all_inner_texts() == ["m0 (truth)", "m1"]
+    assert found.said == []
+    found.page.context.close()
 
 
 def test_a_search_finds_texts_and_hostile_ones_stay_texts(opened: Opened) -> None:

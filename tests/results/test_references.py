@@ -14,6 +14,8 @@ from click.testing import Result
 from fairl_bench.errors import ResultsError
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results.compare import compare
+from fairl_bench.results.published import Published
+from fairl_bench.results.regress import measured, regress
 from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
@@ -103,6 +105,22 @@ def test_a_claim_about_a_reference_is_judged_as_any_other(results: StudyResults)
     assert verdict.effect.gain == pytest.approx(1 - own, abs=1e-12)  # float64
     assert verdict.effect.units == 2
     assert 0 < verdict.p == verdict.p_holm < 1  # one claim is one test
+
+
+def test_a_published_ordering_of_a_reference_is_compared(folder: Path) -> None:
+    names = {
+        **{"model": {"Toy": "toy"}, "method": {"O": "oracle", "M": "max-margin"}},
+        **{"data": {"Test": "shifted"}, "metric": {"AUC": "auc"}},
+    }
+    number = {"value": 0.9, "metric": "AUC", "data": "Test", "truth": "gold", "source": {"table": "T"}}
+    content = {
+        **{"name": "p", "title": "P", "model": "Toy", "encoder": "tfidf", "mapping": names, "margins": {}},
+        "numbers": [{**number, "id": "o", "method": "O"}, {**number, "id": "m", "method": "M", "value": 0.7}],
+        "orderings": [{"id": "o-m", "better": "o", "than": "m", "source": {"table": "T"}}],
+    }
+    (line,) = (one for one in regress(measured(folder), Published.model_validate(content)) if one.kind == "ordering")
+    assert line.difference > 0
+    assert line.low < line.difference < line.high
 
 
 def test_the_two_methods_that_nobody_names_are_no_references(results: StudyResults) -> None:

@@ -124,7 +124,7 @@ def aligned(reward: RecoveredReward, lm: Path, folder: Path, prompts: list[Any],
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import RLOOConfig, RLOOTrainer  # type: ignore[attr-defined]
 
-    from fairl_bench.builtin.lms.training_environment import quiet
+    from fairl_bench.builtin.shared.training_environment import quiet
 
     tokenizer = AutoTokenizer.from_pretrained(lm)
     tokenizer.chat_template = CHAT

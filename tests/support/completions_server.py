@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -83,6 +84,16 @@ def text_of(request: Request) -> str:
 
 def completion(request: Request) -> Reply:
     return Reply({"choices": [{"text": text_of(request)}]})
+
+
+def echo(request: Request, **changes: Any) -> Reply:
+    """Repeats a text word by word: a word's log-probability is its length below 0; one more word is drawn."""
+    tokens = [*re.findall(r"\s*\S+", request.body["prompt"]), " drawn"]
+    begins = [sum(map(len, tokens[:i])) for i in range(len(tokens))]
+    said = {"tokens": tokens, "token_logprobs": [None, *(-float(len(word)) for word in tokens[1:])]}
+    logprobs = {**said, "text_offset": begins, **changes}
+    usage = {"prompt_tokens": len(tokens) - 1, "completion_tokens": 1}
+    return Reply({"choices": [{"text": "".join(tokens), "logprobs": logprobs}], "usage": usage})
 
 
 def asked(n: int = 3, *, voice: str = "base", replicate: int = 0, **sampling: Any) -> Asked:

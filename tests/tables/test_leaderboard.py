@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.tables.ambiguity import ambiguity
 from fairl_bench.tables.leaderboard import Leaderboard, leaderboard
 from fairl_bench.tables.slices import slices
 from fairl_bench.values.comparison import Comparison
@@ -291,6 +292,25 @@ def test_references_of_every_model_stand_above_all_methods() -> None:
     ]  # fmt: skip
 
 
+def test_a_reward_that_is_known_up_to_a_number_a_prompt_has_its_starc_within_prompts_in_a_note() -> None:
+    layout = Leaderboard(data=("pairs/test", "shifted"), truth="gold", metrics=("auc", "starc"))
+    numbers = {"mm": (0.4, 0.3), "log-ratio": (1.2, 0.25)}
+    records = [
+        record(value, method=name, dataset=data, split=split, metric=metric)
+        for name, both in numbers.items()
+        for data, split in (("pairs", "test"), ("shifted", ""))
+        for metric, value in zip(("starc", "starc_per_prompt"), both, strict=True)
+        if (data, metric) != ("shifted", "starc_per_prompt")  # each prompt has one text
+    ]
+    known = MethodFacts("both models", reference=True, per_prompt=True)
+    methods = {"mm": MethodFacts("texts", reference=False), "log-ratio": known}
+    table = leaderboard(records, layout, {row.row: Runs(1) for row in records}, METRICS, methods=methods)
+    assert [note for note in table.notes if "within prompts" in note] == [
+        "log-ratio adds a number of its own to all texts of a prompt, and STARC charges it for that; within prompts "
+        "its STARC is 0.250 on pairs/test."
+    ]
+
+
 # --- slices
 
 
@@ -308,6 +328,16 @@ def test_references_are_set_apart_in_slices_too() -> None:
     methods = {"mm": MethodFacts("texts", reference=False), "oracle": MethodFacts("truth", reference=True)}
     table = slices(records, LAYOUT, rows, METRICS, methods)
     assert ([row[0] for row in table.rows], table.references) == (["oracle (truth)", "mm"], 1)
+
+
+def test_a_reference_whose_seeds_differ_is_set_apart_in_the_table_of_ambiguity() -> None:
+    records = [record(0.2, method=name, metric="starc", truth="", other="seed:1") for name in ("mm", "drawn")]
+    methods = {"mm": MethodFacts("texts", reference=False), "drawn": MethodFacts("truth", reference=True)}
+    runs = {row.row: Runs(2) for row in records}
+    table = ambiguity(records, ["pairs/test"], runs, METRICS, methods)
+    assert ([row[0] for row in table.rows], table.references) == (["drawn (truth)", "mm"], 1)
+    assert [(cell["method"], cell["reference"]) for cell in table.tidy] == [("drawn", 1), ("mm", 0)]
+    assert any(note.startswith("Reference rows stand first") for note in table.notes)
 
 
 def test_without_slices_there_is_no_row() -> None:

@@ -18,6 +18,7 @@ from fairl_bench.kinds import Judge
 from fairl_bench.reward.about import read_about
 from fairl_bench.reward.folder import Find, read_reward
 from fairl_bench.reward.function import RecoveredReward
+from fairl_bench.reward.given import language_models
 from fairl_bench.reward.identity import source
 from fairl_bench.values.data import GOLD, Examples, Truth
 
@@ -25,11 +26,14 @@ from fairl_bench.values.data import GOLD, Examples, Truth
 class RecoveredJudge(Judge):
     """A reward that a run has saved, as a judge.
 
-    Its identity is what lies in the folder, its encoder's included; the place of the folder is not in the key.
+    Its identity is what lies in the folder, with its encoder and its language models; where they lie is not in the key.
     """
 
     folder: Annotated[str, Beside, RunTime] = Field(
         min_length=1, description="the saved reward, RESULTS/rewards/CELL, relative to the suite"
+    )
+    models: Annotated[Mapping[str, Annotated[str, Beside]], RunTime] = Field(
+        {}, description="folders of its language models that lie elsewhere now, by role: {method/base: FOLDER}"
     )
     threshold: float = Field(0.0, description="a text is good where its reward is above this")
     _find: Find | None = PrivateAttr(None)
@@ -46,14 +50,15 @@ class RecoveredJudge(Judge):
         return {GOLD: Truth(value, np.where(value > self.threshold, 1, -1).astype(np.int8))}
 
     def reads(self) -> dict[str, str]:
-        """Return the digest of all that the reward depends on, and those of the code of its method and its encoder."""
+        """Return the digest of all that the reward depends on, and those of the code of its parts."""
         reward = self._reward()
         parts: dict[str, Any] = {"method": reward.method, "encoder": reward.encoder}
+        parts |= language_models(reward.method, None)
         code = {role: source(type(part)) for role, part in parts.items() if part is not None}
         return {"reward": read_about(Path(self.folder)).fingerprint(), **code}
 
     def check(self) -> None:
-        """Read the reward: its parts must be here, and its encoder must be the one that it was fitted on."""
+        """Read the reward: its parts must be here, and they must be those that it was fitted on."""
         self._reward()
 
     def _reward(self) -> RecoveredReward:
@@ -62,9 +67,9 @@ class RecoveredJudge(Judge):
         folder = Path(self.folder)
         if not is_folder(folder):
             read_about(folder)  # raises, and names one nearby
-        return _loaded(self.folder, stamp(folder), self._find)
+        return _loaded(self.folder, stamp(folder), self._find, tuple(sorted(self.models.items())))
 
 
 @lru_cache(maxsize=4)  # an aligner asks at every step
-def _loaded(folder: str, stamp: object, find: Find) -> RecoveredReward:
-    return read_reward(Path(folder), find)
+def _loaded(folder: str, stamp: object, find: Find, models: tuple[tuple[str, str], ...]) -> RecoveredReward:
+    return read_reward(Path(folder), find, upstream=dict(models))

@@ -12,6 +12,7 @@ from fairl_bench.component import Settings
 from fairl_bench.errors import SuiteError
 from fairl_bench.kinds import Artefact, Encoder, Judge, Judging, Method, nested, within
 from fairl_bench.reward.function import RecoveredReward
+from fairl_bench.reward.given import METHOD, language_model, starts
 from fairl_bench.values.data import GOLD, Examples, Split, Truth
 
 
@@ -28,9 +29,14 @@ class RecoveredCell(Judge):
     corpus: tuple[str, str] | None = Field(None, description="keys of the pairs and their split, for a fitted encoder")
 
     def upstream(self) -> Mapping[str, Settings]:
-        """Return the reward, what the encoder starts from, and the texts that it learns from."""
+        """Return the reward, what encoder and method start from, and the texts that the encoder learns from.
+
+        Of a request for likelihoods that is the language model: it is asked for each text that is judged.
+        """
         keys = {"reward": self.reward, **dict(zip(("pairs", "split"), self.corpus or (), strict=False))}
-        return {**{role: Artefact(key=key) for role, key in keys.items()}, **nested("encoder", self.encoder)}
+        of_method = {f"{METHOD}/{role}": language_model(start) or start for role, start in starts(self.method).items()}
+        stages = {role: Artefact(key=key) for role, key in keys.items()}
+        return {**stages, **nested("encoder", self.encoder), **of_method}
 
     def judge(self, examples: Examples) -> NoReturn:
         """Raise `SuiteError`: a reward in a folder is the judge 'recovered'."""
@@ -42,8 +48,9 @@ class RecoveredCell(Judge):
         if self.corpus is not None:
             split: Split = upstream["split"]
             corpus = split.training_texts(upstream["pairs"], self.embed)
-        encoded = within("encoder", upstream)
-        reward = RecoveredReward(self.method, self.encoder, upstream["reward"], self.embed, corpus, encoded)
+        of_encoder, of_method = within("encoder", upstream), within(METHOD, upstream)
+        what = (self.method, self.encoder, upstream["reward"], self.embed, corpus, of_encoder)
+        reward = RecoveredReward(*what, method_upstream=of_method)
 
         def judging(examples: Examples) -> Mapping[str, Truth]:
             value = reward.values(examples)

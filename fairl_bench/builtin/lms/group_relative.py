@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from fairl_bench.builtin.lms.on_policy import AlignmentTask, OnPolicy, Step
-from fairl_bench.builtin.lms.training_environment import NO_TOKEN, PRECISION, Precision, with_tokens
+from fairl_bench.builtin.shared.training_environment import NO_TOKEN, PRECISION, Precision, with_tokens
 from fairl_bench.errors import NotFinite
 from fairl_bench.progress import report
 from fairl_bench.science.checkpoints import are_intact, seal

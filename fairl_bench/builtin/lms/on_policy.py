@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.training_environment import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.builtin.shared.alignment_probe import AlignmentProbe
+from fairl_bench.builtin.shared.training_environment import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.errors import DataError, NotFinite, SuiteError
 from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within
 from fairl_bench.science.diversity import distinct

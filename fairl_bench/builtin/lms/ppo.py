@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from fairl_bench.builtin.lms.on_policy import AlignmentTask, OnPolicy, Step
-from fairl_bench.builtin.lms.training_environment import with_tokens
+from fairl_bench.builtin.shared.training_environment import with_tokens
 from fairl_bench.errors import MissingExtra
 from fairl_bench.progress import report
 from fairl_bench.values.data import Floats

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fairl_bench.builtin.lms.training_environment import (
+from fairl_bench.builtin.shared.training_environment import (
     DEVICE,
     PRECISION,
     Device,

@@ -68,6 +68,11 @@ class LogRatioDistilled(TwoModels):
         """True for a head."""
         return self.regression == "head"
 
+    @property
+    def reads_validation(self) -> bool:  # type: ignore[override]  # a closed form has no epochs
+        """True for a head."""
+        return self.regression == "head"
+
     def fit(self, task: Task) -> Reward:
         """Return the reward learnt from the log-ratios.  Raises `DataError` where both models say the same."""
         return self.fit_many([(self, task)])[0]

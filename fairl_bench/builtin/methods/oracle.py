@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 
-from fairl_bench.kinds import Given, Judge, Method
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Given, Judge, Method, Source
 from fairl_bench.values.data import GOLD, Examples, Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 
@@ -19,7 +20,17 @@ class Oracle(Method):
     given: ClassVar[Given] = "truth"
     reference: ClassVar[bool] = True
 
-    judge: Judge = Field(description="the judge whose truth 'gold' is the reward")
+    judge: Judge | None = Field(None, description="its truth 'gold' is the reward; none: the judge of the source")
+
+    def of(self, source: Source) -> Self:
+        """Return the oracle with the source's judge.  Raises `DataError` where the source has none."""
+        if self.judge is not None:
+            return self
+        if source.gold is None:
+            raise DataError(
+                f"method {self.use!r} needs a judge, and source {source.use!r} has none; give it a 'judge:'"
+            )
+        return self.model_copy(update={"judge": source.gold})
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""
@@ -27,6 +38,8 @@ class Oracle(Method):
 
     def score(self, reward: Reward, inputs: Inputs) -> Floats:
         """Return the judge's ``gold`` of each text ``[n]``."""
+        if self.judge is None:
+            raise DataError(f"method {self.use!r} has no judge; give it a 'judge:'")
         return self.judge.judge(Examples(inputs.text))[GOLD].value
 
     def head(self, suite_head: Head) -> str:

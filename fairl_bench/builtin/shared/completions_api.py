@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.builtin.shared.openai_endpoint import Endpoint, Stopped
+from fairl_bench.builtin.shared import echoed_tokens
+from fairl_bench.builtin.shared.echoed_tokens import Echo
+from fairl_bench.builtin.shared.kept_answers import Asks, Place, Told, answers
+from fairl_bench.builtin.shared.openai_endpoint import Endpoint
 from fairl_bench.component import RunTime
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM
-from fairl_bench.progress import report
+from fairl_bench.values.drawn_tokens import offsets_of
 from fairl_bench.values.language_models import Asked, Model, Sampling, Site
+from fairl_bench.values.likelihoods import Continuations, Likelihoods
 
-_KEPT = "completions.jsonl"
-Place = tuple[int, int]  # prompt row, draw
+T = TypeVar("T")
 
 
 class CompletionsApi(LM):
@@ -45,6 +49,11 @@ class CompletionsApi(LM):
     )
     api: Literal["completions", "chat"] = Field("completions", description="chat: the prompt is the user's message")
     system: str = Field("", description="the system message before each prompt of a chat; none where empty")
+    start: str = Field(
+        "",
+        description="the model's start token as text, such as <|endoftext|>, which a text without a prompt goes on "
+        "from when its likelihood is asked for; empty where the server puts one before every text",
+    )
     api_key_env: Annotated[str | None, RunTime] = Field(
         None, description="NAME of the environment variable that holds the key, in capitals; never the key"
     )
@@ -91,7 +100,7 @@ class CompletionsApi(LM):
 
     def make(self, site: Site) -> Model:
         """Ask the server for one token, so that a mistake shows at once.  No file is made."""
-        with self._endpoint() as endpoint:
+        with self._endpoint(self.url) as endpoint:
             body = self._body("Hello", Sampling(max_new_tokens=1), 0)
             self._ask(endpoint, body)
         return Model(site.folder, {"served": True, "model": self.model, "url": self.url})
@@ -105,62 +114,63 @@ class CompletionsApi(LM):
         places = list(zip(asked.row, asked.draw, strict=True))
         if reason := top_k_refusal(self.server, asked.sampling):
             raise DataError(f"language model {self.model!r}: {reason}")
-        path = site.scratch / _KEPT
-        kept = _kept(path)
-        bodies = {
-            place: self._body(asked.prompt[i], asked.sampling, int(asked.rng(i).integers(2**31)))
-            for i, place in enumerate(places)
-            if place not in kept
-        }
-        answers = self._answers(bodies, len(places))
-        with path.open("a", encoding="utf-8") as file, closing(answers):  # closed at once, also where this is ended
-            for place, text in answers:
-                kept[place] = text
-                file.write(json.dumps([*place, text]) + "\n")
-                file.flush()
-                report(len(kept), len(places), f"{len(kept)} of {len(places)} completions")
+        asks: Asks[str] = {place: partial(self._completion, asked, i) for i, place in enumerate(places)}
+        path, told = site.scratch / "completions.jsonl", Told("completions")
+        kept = self._all(self.url, asks, path, lambda kept: isinstance(kept, str), told)
         return [kept[place] for place in places]
 
-    def _answers(self, bodies: Mapping[Place, Mapping[str, Any]], total: int) -> Generator[tuple[Place, str]]:
-        """Return the answers as they come.  After a failure, those under way are still kept; then it is raised."""
-        failure: DataError | None = None
-        done = total - len(bodies)
-        at_once = 1 if self.server == "transformers" else self.concurrency
-        with self._endpoint() as endpoint, ThreadPoolExecutor(at_once) as pool:
-            waiting: dict[Future[str], Place] = {}
-            try:
-                for place, body in bodies.items():
-                    waiting[pool.submit(self._ask, endpoint, body)] = place
-                while waiting:
-                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                        place = waiting.pop(future)
-                        try:
-                            text = future.result()
-                        except DataError as error:
-                            failure = failure or error
-                            endpoint.stop.set()
-                            waiting = {
-                                request: request_place
-                                for request, request_place in waiting.items()
-                                if not request.cancel()
-                            }
-                        except Stopped:
-                            pass
-                        else:
-                            done += 1
-                            yield place, text
-            finally:
-                endpoint.stop.set()
-                for future in waiting:
-                    future.cancel()
-        if failure is not None:
-            raise DataError(f"{failure} ({done} of {total} completions are kept: run again to go on)")
+    def refuses_likelihoods(self, temperature: float = 1.0, *, values: bool = False) -> str:
+        """Why this kind of server cannot tell how likely a given text is; empty where it may."""
+        return echoed_tokens.refusal(self.server, self.api, temperature, values)
 
-    def _endpoint(self) -> Endpoint:
+    def likelihoods(self, continuations: Continuations, site: Site) -> Likelihoods:
+        """How likely the texts are, by a server that repeats a text with the log-probabilities of its tokens.
+
+        A text goes on from its prompt behind a space, unless there is one, and the server makes tokens of the two
+        together.  A token across the seam is the text's.  A text without a prompt goes on from ``start``, or from what
+        the server puts before every text; where that is nothing, it is refused.  The end of a text is not counted, and
+        nothing is known of the values of the states.  Those in ``site.scratch`` are not asked for again.  Raises
+        `DataError` where the server cannot tell, or fails.
+        """
+        from fairl_bench.science.continued_tokens import joint
+
+        if reason := self.refuses_likelihoods(continuations.temperature):
+            raise DataError(f"language model {self.model!r}: {reason}")
+        leads = [prompt or self.start for prompt in continuations.prompt]
+        rows = [i for i, text in enumerate(continuations.text) if text]
+        prompts = self._prompts(dict.fromkeys(leads[i] for i in rows), len(rows), site)
+        asks: dict[Place, Callable[[Endpoint], list[float]]] = {}
+        for i in rows:
+            behind = joint(continuations.prompt[i], continuations.text[i]) + continuations.text[i]
+            asks[i,] = partial(self._log_probabilities, leads[i], behind, prompts.get(leads[i]))
+        url, path = echoed_tokens.base_url(self.server, self.url), site.scratch / "likelihoods.jsonl"
+        found = self._all(url, asks, path, _are_numbers, Told("texts", before=len(prompts)))
+        return _likelihoods([found.get((i,), []) for i in range(len(continuations))])
+
+    def _all(self, url: str, asks: Asks[T], path: Path, fits: Callable[[object], bool], told: Told) -> dict[Place, T]:
+        """The answers to all requests, each kept in the file."""
+        at_once = 1 if self.server == "transformers" else self.concurrency
+        return answers(self._endpoint(url), asks, path, fits, told, at_once)
+
+    def _prompts(self, leads: Iterable[str], texts: int, site: Site) -> dict[str, list[str]]:
+        """The tokens of each prompt by itself, or of what stands before a text without one; none if not needed."""
+        if not echoed_tokens.numbered(self.server):
+            return {}
+        alone = list(leads)
+        asked = list(dict.fromkeys([*filter(None, alone), *(echoed_tokens.PROBES if "" in alone else ())]))
+        asks: Asks[list[str]] = {(i,): partial(self._tokens, text) for i, text in enumerate(asked)}
+        url, path = echoed_tokens.base_url(self.server, self.url), site.scratch / "prompts.jsonl"
+        found = self._all(url, asks, path, _are_texts, Told("prompts", behind=texts))
+        tokens = {text: found[i,] for i, text in enumerate(asked)}
+        if "" in alone:
+            tokens[""] = echoed_tokens.before_every_text(*(tokens[probe] for probe in echoed_tokens.PROBES))
+        return tokens
+
+    def _endpoint(self, url: str) -> Endpoint:
         what = f"language model {self.model!r} at {self.url}"
         return Endpoint(
             what,
-            self.url,
+            url,
             self._key(),
             timeout=self.timeout,
             retries=self.retries,
@@ -179,6 +189,27 @@ class CompletionsApi(LM):
         if not re.fullmatch(r"[!-~]+", key):  # the client would show it in its complaint
             raise DataError(f"{self.api_key_env} holds no key: a key is of printable ASCII characters without space")
         return key
+
+    def _completion(self, asked: Asked, i: int, endpoint: Endpoint) -> str:
+        seed = int(asked.rng(i).integers(2**31))
+        return self._ask(endpoint, self._body(asked.prompt[i], asked.sampling, seed))
+
+    def _tokens(self, text: str, endpoint: Endpoint) -> list[str]:
+        return self._echo(endpoint, text, lambda echo: echo.tokens)
+
+    def _log_probabilities(self, prompt: str, text: str, tokens: list[str] | None, endpoint: Endpoint) -> list[float]:
+        """The log-probabilities of a text's tokens; ``tokens`` are the prompt's, where they were asked for."""
+        whole = prompt + text
+        if tokens is None:
+            return self._echo(endpoint, whole, partial(echoed_tokens.behind_characters, len(prompt), whole))
+        return self._echo(endpoint, whole, partial(echoed_tokens.behind_tokens, tokens))
+
+    def _echo(self, endpoint: Endpoint, text: str, wanted: Callable[[Echo], T]) -> T:
+        """What is ``wanted`` of a text as the server reads it."""
+        completion = self._body(text, Sampling(max_new_tokens=1), 0)
+        path, body = echoed_tokens.request(self.server, completion)
+        read = echoed_tokens.reader(self.server)
+        return endpoint.ask(path, body, lambda answer: wanted(read(answer)), echoed_tokens.WANTED)
 
     def _ask(self, endpoint: Endpoint, body: Mapping[str, Any]) -> str:
         if self.api == "chat":
@@ -225,32 +256,39 @@ def top_k_refusal(server: str, sampling: Sampling) -> str:
 
 
 def _of_completions(answer: Any) -> str:
-    text: str = answer["choices"][0]["text"]
-    return text
+    return _text(answer["choices"][0]["text"])
 
 
 def _of_chat(answer: Any) -> str:
-    text: str = answer["choices"][0]["message"]["content"]
-    return text
+    return _text(answer["choices"][0]["message"]["content"])
 
 
-def _kept(path: Path) -> dict[Place, str]:
-    """Return the completions of an interrupted run by prompt row and draw; a damaged last line is cut off."""
-    if not path.exists():
-        return {}
-    content = path.read_bytes()
-    rows = {line: row for line in content.splitlines(keepends=True) if (row := _row(line)) is not None}
-    if (whole := b"".join(rows)) != content:
-        path.write_bytes(whole)
-    return {(row, draw): text for row, draw, text in rows.values()}
+def _text(answer: object) -> str:
+    if not isinstance(answer, str):
+        raise TypeError
+    return answer.encode(errors="replace").decode()  # half a surrogate pair could not be kept
 
 
-def _row(line: bytes) -> tuple[int, int, str] | None:
-    try:
-        values = json.loads(line) if line.endswith(b"\n") else None
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(values, list) or [type(value) for value in values] != [int, int, str]:
-        return None
-    row, draw, text = values
-    return row, draw, text
+def _are_numbers(kept: object) -> bool:
+    """True where a line holds the log-probabilities of a text."""
+    return isinstance(kept, list) and all(type(number) is float and -math.inf < number <= 0 for number in kept)
+
+
+def _are_texts(kept: object) -> bool:
+    """True where a line holds the tokens of a prompt."""
+    return isinstance(kept, list) and all(isinstance(token, str) for token in kept)
+
+
+def _likelihoods(found: Sequence[Sequence[float]]) -> Likelihoods:
+    """The likelihoods of texts, from the log-probabilities of the tokens of each."""
+    each = [np.array(one, np.float32) for one in found]
+    n = len(each)
+    return Likelihoods(
+        total=np.array([one.sum(dtype=np.float64) for one in each], np.float64),
+        token=np.concatenate([np.empty(0, np.float32), *each]),
+        offsets=offsets_of([len(one) for one in each]),
+        before=np.full(n, np.nan),
+        after=np.full(n, np.nan),
+        ended=np.zeros(n, np.bool_),
+        tokenised=np.ones(n, np.bool_),
+    )

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 from fairl_bench.errors import DataError
 
@@ -28,6 +28,8 @@ _LONGEST = 60.0  # seconds between two tries, unless the server asks for more
 _PATIENCE = 600.0  # seconds that a server may ask to wait
 _MOST_BYTES = 16 * 2**20  # of an answer, unpacked
 _PACKED = ("gzip", "x-gzip", "deflate")
+
+T = TypeVar("T")
 
 
 class _Failure(NamedTuple):
@@ -58,8 +60,26 @@ class _Answer(NamedTuple):
             raise ValueError("nested too deep") from error
 
 
+class Wanted(NamedTuple):
+    """What an answer should hold, and what to do where a server refuses to give it."""
+
+    name: str = "completion"
+    refused: str = "correct the suite, or the server"
+
+
+class Unusable(Exception):
+    """Raised by who reads an answer that another try would not make better; ``why`` is a sentence without its end."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(f"{why}; {advice}")
+        self.why, self.advice = why, advice
+
+
 class Stopped(Exception):
     """Raised where another request ended the work while this one waited for its next try."""
+
+
+_COMPLETION: Final = Wanted()
 
 
 class Endpoint:
@@ -102,11 +122,12 @@ class Endpoint:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], str]) -> str:
+    def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], wanted: Wanted = _COMPLETION) -> T:
         """Return what ``read`` gives for the JSON of the answer.
 
-        ``read`` raises `LookupError` or `TypeError` for a bad answer.  Raises `DataError` with the reason once no try
-        is left, and `Stopped` where another request has ended the work.
+        ``read`` raises `AttributeError`, `LookupError`, `TypeError` or `ValueError` for a bad answer, which is asked
+        for again, and `Unusable` where that would not help.  Raises `DataError` with the reason once no try is left,
+        and `Stopped` where another request has ended the work.
         """
         from tenacity import Retrying, retry_if_result, stop_after_attempt
 
@@ -117,8 +138,8 @@ class Endpoint:
             sleep=self._sleep,
             retry_error_callback=_last,
         )
-        outcome = tries(self._try, path, body, read)
-        if isinstance(outcome, str):
+        outcome: T | _Failure = tries(self._try, path, body, read, wanted)
+        if not isinstance(outcome, _Failure):
             return outcome
         if not outcome.again:
             raise DataError(f"{self.what}: {outcome.why}; {outcome.advice}")
@@ -140,7 +161,7 @@ class Endpoint:
         if self.stop.wait(seconds):
             raise Stopped
 
-    def _try(self, path: str, body: Mapping[str, Any], read: Callable[[Any], str]) -> str | _Failure:
+    def _try(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], wanted: Wanted) -> T | _Failure:
         """Send one request; a failure is returned, so that no traceback holds what was sent."""
         from httpx2 import ConnectError, ConnectTimeout, HTTPError, InvalidURL
 
@@ -158,7 +179,7 @@ class Endpoint:
             return _Failure(f"the connection broke ({reason})", "look at the server")
         except (InvalidURL, UnicodeError) as error:
             return _Failure(f"its url cannot be asked ({self._shown(str(error))})", "correct 'url'", again=False)
-        return self._read(answer, read) if answer.status == 200 else self._refusal(answer)
+        return self._read(answer, read, wanted) if answer.status == 200 else self._refusal(answer, wanted)
 
     async def _post(self, path: str, content: bytes) -> _Answer:
         """Return the answer to one request.  Raises `TimeoutError` where it is not complete in time."""
@@ -168,19 +189,18 @@ class Endpoint:
             async with self.client.stream("POST", self.url + path, content=content) as response:
                 return await _bounded(response)
 
-    def _read(self, answer: _Answer, read: Callable[[Any], str]) -> str | _Failure:
+    def _read(self, answer: _Answer, read: Callable[[Any], T], wanted: Wanted) -> T | _Failure:
         if not answer.whole:
             return _Failure(f"the answer has over {_MOST_BYTES} bytes", "look at the server", again=False)
         try:
-            text = read(answer.json())
-        except (LookupError, TypeError, ValueError):
-            text = None
-        if isinstance(text, str):
-            return text.encode(errors="replace").decode()  # half a surrogate pair could not be kept
-        excerpt = self._shown(answer.text())
-        return _Failure(f"the answer holds no completion: {excerpt}", "correct 'url' and 'api', or look at the server")
+            return read(answer.json())
+        except Unusable as unusable:
+            return _Failure(f"{unusable.why}: {self._shown(answer.text())}", unusable.advice, again=False)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            why = f"the answer holds no {wanted.name}: {self._shown(answer.text())}"
+            return _Failure(why, "correct 'url' and 'api', or look at the server")
 
-    def _refusal(self, answer: _Answer) -> _Failure:
+    def _refusal(self, answer: _Answer, wanted: Wanted) -> _Failure:
         """Return what an answer with another status than 200 means."""
         status = answer.status
         if status in (401, 403):  # not what it says: some servers say the key
@@ -195,7 +215,7 @@ class Endpoint:
         if status == 404:
             why = f"the server knows no such model, or no such path under its url {reason}"
             return _Failure(why, "correct 'model' or 'url'", again=False)
-        return _Failure(f"the server refuses the request {reason}", "correct the suite, or the server", again=False)
+        return _Failure(f"the server refuses the request {reason}", wanted.refused, again=False)
 
     def _shown(self, text: str) -> str:
         """Return a server's text as one short line, without the key."""
@@ -207,17 +227,16 @@ class Endpoint:
         return repr(line if len(line) <= 200 else line[:197] + "...")
 
 
-def _may_pass(outcome: str | _Failure) -> bool:
+def _may_pass(outcome: object) -> bool:
     return (
         isinstance(outcome, _Failure) and outcome.again and not (outcome.wait is not None and outcome.wait > _PATIENCE)
     )
 
 
-def _last(state: RetryCallState) -> str | _Failure:
+def _last(state: RetryCallState) -> Any:
     """Return what the last try gave."""
     assert state.outcome is not None
-    outcome: str | _Failure = state.outcome.result()
-    return outcome
+    return state.outcome.result()
 
 
 async def _bounded(response: Response) -> _Answer:

@@ -18,6 +18,7 @@ from completions_server import asked
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
 from fairl_bench.values.language_models import Site
+from fairl_bench.values.likelihoods import Continuations
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +124,16 @@ def test_a_real_server_that_serves_another_model_says_so(served: str, tmp_path: 
     part = CompletionsApi(url=served, model="nobody/nothing", server="transformers")
     with pytest.raises(DataError, match=r"the server refuses the request \(400\): .*requested 'nobody/nothing'"):
         part.make(Site(tmp_path, tmp_path))
+
+
+@serving
+def test_a_real_server_that_tells_no_log_probabilities_is_refused_with_what_to_do(
+    served: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    asked, site = Continuations(("you are",), ("kind",)), Site(tmp_path, tmp_path)
+    known = CompletionsApi(url=served, model=str(tiny_model), server="transformers")
+    with pytest.raises(DataError, match=r"server 'transformers' tells nothing of a text .*; serve the model with vLLM"):
+        known.likelihoods(asked, site)
+    unknown = CompletionsApi(url=served, model=str(tiny_model), timeout=60.0, retries=1)
+    with pytest.raises(DataError, match=r"the answer holds no log-probabilities of the text: .*; serve the model with"):
+        unknown.likelihoods(asked, site)
