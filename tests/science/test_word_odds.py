@@ -17,6 +17,31 @@ def test_log_odds_by_hand() -> None:
     np.testing.assert_allclose(found.log_odds, [expected, -expected], rtol=1e-12)
 
 
+def test_the_score_by_hand() -> None:
+    first, second = np.array([[3, 1], [1, 1], [0, 2]]), np.array([[1, 2], [1, 2], [1, 1]])
+    # of 16 words 7 are the first: of it, a prompt has more than is expected of a difference in length of 1, -1 and 0
+    beyond = np.array([2 - 7 / 16, 0 + 7 / 16, -1])
+    found = word_odds(first, second)
+    np.testing.assert_allclose(found.z[0], beyond.sum() / np.sqrt((beyond**2).sum()), rtol=1e-12)
+
+
+def test_a_word_of_one_side_alone_has_the_score_of_a_sign_test() -> None:
+    first, second = np.eye(3)[[0] * 5 + [1] * 45], np.eye(3)[[2] * 5 + [1] * 45]
+    found = word_odds(first, second)
+    np.testing.assert_allclose(found.z, [np.sqrt(5), 0, -np.sqrt(5)], atol=1e-12)
+
+
+def test_rare_words_of_sides_that_are_exchanged_at_random_are_not_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(5, 605)  # most of 600 words are rare, as words are
+    found = []
+    for _ in range(200):
+        counts = [rng.binomial(1, share, (100, 600)) for _ in range(2)]
+        kept = sum(side.sum(0) for side in counts) >= 5
+        found.append(word_odds(*(side[:, kept] for side in counts)).q.min() <= 0.05)
+    assert np.mean(found) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)  # four standard errors of a share
+
+
 def test_two_words_have_opposite_scores_and_sides_can_be_exchanged() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.poisson(2, (30, 2)), rng.poisson(2, (30, 2))
