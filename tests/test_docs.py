@@ -108,7 +108,7 @@ def test_the_page_of_inputs_names_what_there_is():
 
 def test_every_concept_on_the_page_of_concepts_can_be_built():
     page = (ROOT / "docs" / "concepts.md").read_text()
-    specs = [spec for block in re.findall(r"```yaml\n(.*?)```", page, re.S) for spec in YAML(typ="safe").load(block)]
+    specs = [spec for block in re.findall(r"```yaml\n(- .*?)```", page, re.S) for spec in YAML(typ="safe").load(block)]
     assert {spec["use"] for spec in specs} == {"word-list", "regex", "similar-to", "concept"}
     for spec in specs:
         assert Registry(installed=False).build(Judge, spec).concept

@@ -67,7 +67,7 @@ class _Texts(NamedTuple):
     """What is on record of the texts of one model and variant."""
 
     row: Row
-    count: dict[int, Record]  # how many words are told apart, by replicate
+    apart: dict[int, Record]  # how many words are told apart, by replicate
     numbers: dict[tuple[int, str], dict[str, float]]  # by replicate and word, each number by its metric
     prompts: set[int]
 
@@ -86,13 +86,13 @@ def words(records: Iterable[Record], data: str, most: int = 20) -> Table:
     """The words that are told apart, side by side; empty without records."""
     every = _texts([record for record in records if record.data == data and record.slice == "all"])
     shown = [axis for axis in ("model", "variant") if len({getattr(texts.row, axis) for texts in every}) > 1]
-    several = any(len(texts.count) > 1 for texts in every)
+    several = any(len(texts.apart) > 1 for texts in every)
     rows, tidy = [], []
     for texts in every:
         sides = [texts.words(side)[:most] for side in SIDES]
         tidy += [_tidy(texts.row, data, word) for side in sides for word in side]
         width = len(_HEADS) + several
-        nothing = "n/a" if all(math.isnan(count.value) for count in texts.count.values()) else "none"
+        nothing = "n/a" if all(math.isnan(count.value) for count in texts.apart.values()) else "none"
         lines = [[_cells(word, several=several) for word in side] or [(nothing, *[""] * (width - 1))] for side in sides]
         pairs = zip_longest(*lines, fillvalue=("",) * width)
         rows += [(*named(texts.row, shown), *one, *other) for one, other in pairs]
@@ -119,12 +119,12 @@ def _texts(records: Sequence[Record]) -> list[_Texts]:
         row = places.setdefault(record.stage or str(record.row), record.row)
         texts = found.setdefault((row.model, row.variant), _Texts(row, {}, {}, set()))
         if record.metric == TOLD_APART:
-            texts.count[record.replicate] = record
+            texts.apart[record.replicate] = record
         else:
             of = record.replicate, record.truth.removeprefix(TRUTH)
             texts.numbers.setdefault(of, {})[record.metric] = record.value
             texts.prompts.add(record.n)
-    return [texts for texts in found.values() if texts.count]
+    return [texts for texts in found.values() if texts.apart]
 
 
 def _word(term: str, side: str, each: Sequence[Mapping[str, float]]) -> Word:
@@ -160,7 +160,7 @@ def _notes(every: Sequence[_Texts], *, several: bool) -> Iterator[str]:
         )
     for texts in every:
         of = f"{texts.row.model}{', ' + ' '.join(named(texts.row, ['variant'])) if texts.row.variant else ''}"
-        for replicate, record in sorted(texts.count.items()):
+        for replicate, record in sorted(texts.apart.items()):
             where = f"{of}, replicate {replicate}" if several else of
             if math.isnan(record.value):
                 yield f"{where}: {record.note}."
