@@ -45,6 +45,11 @@ class Judge(Component, ABC):
     """The ground truth of a text: a classifier, a known rule, human labels."""
 
     kind = "judge"
+    concept: ClassVar[str] = ""
+    """What it measures, in a few words, for one that says how much of something a text has; empty for others.
+
+    Such a judge is a concept: its truth is a number alone, higher for more, and has no label (docs/concepts.md).
+    """
 
     @abstractmethod
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
@@ -117,7 +122,7 @@ class Source(Component, ABC):
 
     def labelled(self) -> bool:
         """True where that truth has labels, and not numbers alone."""
-        return self.judged()
+        return self.judged() and not (self.gold is not None and self.gold.concept)
 
     def origin(self) -> Origin | None:
         """The language models that its pairs come from; None where it does not know any."""
@@ -206,8 +211,11 @@ class LM(Component, ABC):
         tokens = DrawnTokens.made(drawn.tokens, drawn.ended, drawn.vocabulary, drawn.log_probability)
         return DrawnTexts(tuple(drawn.text), tokens)
 
-    def refuses_likelihoods(self, temperature: float = 1.0) -> str:
-        """Why it cannot tell how likely a given text is, as far as that is known beforehand; empty where it may."""
+    def refuses_likelihoods(self, temperature: float = 1.0, *, values: bool = False) -> str:
+        """Why it cannot tell how likely a given text is, as far as that is known beforehand; empty where it may.
+
+        With ``values`` it is asked for the values of the states too (`Likelihoods.before` and ``after``).
+        """
         return ""
 
     def likelihoods(self, continuations: Continuations, site: Site) -> Likelihoods:
@@ -327,6 +335,7 @@ class AskLikelihoods(Settings):
     batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
     dtype: Literal["float32", "bfloat16"] = "float32"
     shards: int = Field(1, ge=1, le=4096, description="stages that work side by side")
+    values: bool = Field(False, description="whether the values of the states are read, which no server tells")
 
     def continuations(self, examples: Examples) -> Continuations:
         """The texts of examples, as they are asked for."""

@@ -106,6 +106,15 @@ def test_the_page_of_inputs_names_what_there_is():
     assert callable(Source.peek)
 
 
+def test_every_concept_on_the_page_of_concepts_can_be_built():
+    page = (ROOT / "docs" / "concepts.md").read_text()
+    specs = [spec for block in re.findall(r"```yaml\n(.*?)```", page, re.S) for spec in YAML(typ="safe").load(block)]
+    assert {spec["use"] for spec in specs} == {"word-list", "regex", "similar-to", "concept"}
+    for spec in specs:
+        assert Registry(installed=False).build(Judge, spec).concept
+    assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
+
+
 # --- docs/rewards.md, run from top to bottom
 
 REWARDS = (ROOT / "docs" / "rewards.md").read_text()

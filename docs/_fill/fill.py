@@ -1,7 +1,7 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/_fill/fill.py [RESULTS]``.
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
-``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
+``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
 ``<!-- selection: rules -->``, ``<!-- gains: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->`` or
 ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- log-ratio: rows SUITE -->`` or
 ``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
@@ -25,6 +25,7 @@ import theory
 import toy_world
 
 from fairl_bench.kinds import KINDS
+from fairl_bench.suite.concepts import concepts as concepts_of
 from fairl_bench.suite.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -62,10 +63,19 @@ def parts(*_: object) -> str:
     return "\n".join(rows) + "\n"
 
 
+def concepts(*_: object) -> str:
+    """Return the table of the built-in concepts: name, what each measures, and how."""
+    rows = ["| name | measures | its value |", "|---|---|---|"]
+    found = concepts_of(Registry(installed=False))
+    rows += [f"| `{concept.name}` | {concept.measures or 'what you say'} | {concept.help} |" for concept in found]
+    return "\n".join(rows) + "\n"
+
+
 MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "table": table,
     "file": file,
     "parts": parts,
+    "concepts": concepts,
     "toy": lambda name, _: toy_world.TABLES[name](),
     "theory": lambda name, _: theory.TABLES[name](),
     "calibration": lambda name, _: calibration.TABLES[name](),

@@ -4,6 +4,7 @@ from fairl_bench.hookspecs import Register, hookimpl
 from fairl_bench.kinds import RECOVERED_REWARD
 
 _HERE = "fairl_bench.builtin."
+_CONCEPTS = _HERE + "judges.concepts."
 
 
 @hookimpl
@@ -62,6 +63,30 @@ def fairl_judges(register: Register) -> None:
     register("standardised", _HERE + "shared.standardised_judge:Standardised")
     register("recovered", _HERE + "judges.recovered:RecoveredJudge")
     register("recovered-cell", _HERE + "judges.recovered_cell:RecoveredCell", role=RECOVERED_REWARD)
+    # concepts
+    register("words", _CONCEPTS + "length:Words")
+    register("characters", _CONCEPTS + "length:Characters")
+    register("repetition", _CONCEPTS + "form:Repetition")
+    register("questions", _CONCEPTS + "form:Questions")
+    register("exclamations", _CONCEPTS + "form:Exclamations")
+    register("digits", _CONCEPTS + "form:Digits")
+    register("lists", _CONCEPTS + "form:Lists")
+    register("first-person", _CONCEPTS + "lexical:FirstPerson")
+    register("second-person", _CONCEPTS + "lexical:SecondPerson")
+    register("hedging", _CONCEPTS + "lexical:Hedging")
+    register("apology", _CONCEPTS + "lexical:Apology")
+    register("refusal", _CONCEPTS + "lexical:Refusal")
+    register("praise", _CONCEPTS + "lexical:Praise")
+    register("flattery", _CONCEPTS + "lexical:Flattery")
+    register("politeness", _CONCEPTS + "lexical:Politeness")
+    register("profanity", _CONCEPTS + "lexical:Profanity")
+    register("toxicity-words", _CONCEPTS + "lexical:ToxicityWords")
+    register("sentiment", _CONCEPTS + "sentiment:Sentiment")
+    register("reading-grade", _CONCEPTS + "reading_grade:ReadingGrade")
+    register("word-list", _CONCEPTS + "word_list:WordList")
+    register("regex", _CONCEPTS + "pattern:Pattern")
+    register("similar-to", _CONCEPTS + "similar:SimilarTo")
+    register("concept", _CONCEPTS + "of_judge:OfJudge")
 
 
 @hookimpl
@@ -120,6 +145,7 @@ def fairl_evaluators(register: Register) -> None:
     register("identifiability", _HERE + "evaluators.identifiability:Identifiability")
     register("realignment", _HERE + "evaluators.realignment:Realignment")
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
+    register("attribution", _HERE + "evaluators.attribution:Attribution")
 
 
 @hookimpl
@@ -132,6 +158,7 @@ def fairl_tables(register: Register) -> None:
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("claims", "fairl_bench.tables.claims:Claims")
 
 

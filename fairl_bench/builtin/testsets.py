@@ -129,6 +129,10 @@ class ToyTexts(TestSet):
         """Return whether a judge is named."""
         return self.gold is not None
 
+    def labelled(self) -> bool:
+        """Return whether that judge gives labels."""
+        return self.gold is not None and not self.gold.concept
+
 
 class Judged(TestSet):
     """The texts of another test set, with a judge's truths added to those they have (paper, Table 3: subtypes)."""
@@ -141,8 +145,8 @@ class Judged(TestSet):
         return self.of.draws()
 
     def labelled(self) -> bool:
-        """Return whether labels are known: always, unless the texts have only numbers."""
-        return self.of.labelled() or not self.of.judged()
+        """Return whether labels are known: of the texts, or by the judge where they have no truth."""
+        return self.of.labelled() if self.of.judged() else not self.judge.concept
 
     def size(self) -> int | None:
         """Return the number of texts."""
@@ -235,6 +239,10 @@ class Completed(TestSet):
     def judged(self) -> bool:
         """Return whether a judge is named."""
         return self.gold is not None
+
+    def labelled(self) -> bool:
+        """Return whether that judge gives labels."""
+        return self.gold is not None and not self.gold.concept
 
     def examples(self, rng: np.random.Generator, *, completions: Completions = NOTHING) -> Examples:
         """Return one example a completion, judged where a judge is named."""

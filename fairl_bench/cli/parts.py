@@ -32,18 +32,41 @@ def schema(plugin: tuple[Path, ...]) -> None:
 @click.argument("kind", required=False)
 @PLUGIN
 def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
-    """List the parts that a suite can name, all or of one KIND."""
+    """List the parts that a suite can name, all or of one KIND.
+
+    `list concepts` lists the judges that say how much of something a text has, and what each measures.
+    """
     from fairl_bench.errors import FairlError, suggest
     from fairl_bench.kinds import KINDS
 
     registry = _registry(plugin)
+    if kind == _CONCEPTS:
+        _list_concepts(registry)
+        return
     if kind is not None and kind not in KINDS:
-        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, KINDS)}")
+        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, (*KINDS, _CONCEPTS))}")
     for name in [kind] if kind else KINDS:
         click.echo(f"{name}:")
         for part in registry.names(name):
             plugin_of = registry.plugin_of(name, part)
             click.echo(f"  {part:<24} {plugin_of.origin if plugin_of.origin == 'built-in' else plugin_of.name}")
+
+
+_CONCEPTS = "concepts"  # no kind: they are judges
+
+
+def _list_concepts(registry: Registry) -> None:
+    """Print the name of every concept, what it measures and where it comes from."""
+    from fairl_bench.guards.isolation import isolated
+    from fairl_bench.suite.concepts import concepts
+
+    with isolated():
+        found = concepts(registry)
+    click.echo(f"{_CONCEPTS}:")
+    for concept in found:
+        plugin_of = registry.plugin_of("judge", concept.name)
+        origin = plugin_of.origin if plugin_of.origin == "built-in" else plugin_of.name
+        click.echo(f"  {concept.name:<24} {concept.measures or 'depends on its fields':<24} {origin}")
 
 
 @click.command()
@@ -69,6 +92,8 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
             part, origin = registry.find(kind, name), registry.plugin_of(kind, name)
             rows = fields(part)
         click.echo(f"{kind} {name}\n\n{inspect.cleandoc(part.__doc__ or '')}\n")
+        if isinstance(concept := getattr(part, "concept", ""), str) and concept:
+            click.echo(f"measures: {concept}\n")
         heads = ["field", "type", "default", "what it is"]
         click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
         for more in filter(None, (_metrics_of(part), _given_to(part))):

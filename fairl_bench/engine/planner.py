@@ -247,7 +247,9 @@ class _Planner:
         replicate = world.of.replicate
         title = TextLikelihoods.title(self.stages.stages[examples].title, role, ask.prompts)
         inputs = {"examples": examples, f"{UPSTREAM}lm": self.before(role, ask.lm, world.of.model, replicate)}
-        settings = {"asked": {name: value for name, value in ask.plain().items() if name not in ("lm", "shards")}}
+        # values are told anyway, where they can be
+        elsewhere = ("lm", "shards", "values")
+        settings = {"asked": {name: value for name, value in ask.plain().items() if name not in elsewhere}}
         run_time = {"replicate": replicate}
         new = NewStage(TextLikelihoods, title, {"lm": ask.lm}, settings, inputs, run_time=run_time)
         return self.stages.add_sharded(new, LikelihoodsShard, ask.shards)

@@ -145,11 +145,10 @@ def share_of_ceiling(method: ByUnit, ceiling: ByUnit, *, worlds: bool) -> Estima
     try:
         if worlds:
             return share_over_units(accuracy, highest)
-        errors = _errors_of_examples(both)
+        causes = [_errors_of_examples(both)]
         if len(both) > 1:
-            errors += Errors.of_units(accuracy, highest)
-        freedom = len(both) - 1.0 if len(both) > 1 else math.inf
-        return share(float(np.mean(accuracy)), float(np.mean(highest)), errors, freedom)
+            causes.append(Errors.of_units(accuracy, highest))
+        return share(float(np.mean(accuracy)), float(np.mean(highest)), causes)
     except Undefined as reason:
         return str(reason)
 

@@ -28,6 +28,7 @@ from fairl_bench.kinds import (
     Encoder,
     Evaluator,
     Given,
+    Judge,
     Method,
     Source,
     TestSet,
@@ -90,9 +91,23 @@ def check_fields(kind: str, name: str, part: type[Component], plugin: str) -> No
     for attribute in _YES_OR_NO:
         if hasattr(base, attribute) and not isinstance(getattr(part, attribute), bool | property):
             raise PluginError(f"{what}: {attribute} is {getattr(part, attribute)!r:.40}; make it True or False")
+    if issubclass(part, Judge) and not isinstance(part.concept, property):
+        _check_concept(part.concept, what)
     if issubclass(part, Method) and not isinstance(part.given, property) and part.given not in get_args(Given):
         known = ", ".join(map(repr, get_args(Given)))
         raise PluginError(f"{what}: given is {part.given!r:.40}; make it one of {known}")
+
+
+def _check_concept(concept: object, what: str) -> None:
+    """Raise `PluginError` for a concept that does not fit into a line."""
+    fits = (
+        isinstance(concept, str) and len(concept) <= _LONGEST and concept.isprintable() and concept == concept.strip()
+    )
+    if not fits:
+        raise PluginError(
+            f"{what}: concept is {_shown(concept)}; make it a few words on what it measures, at most {_LONGEST} "
+            "characters in one line, or leave it empty"
+        )
 
 
 _YES_OR_NO = (
@@ -186,6 +201,12 @@ def check_part(part: Component, what: str) -> None:
             _check_upstream(part, answer, what)
     if isinstance(part, Evaluator):
         _check_metrics(part, what)
+    if isinstance(part, Judge):
+        try:
+            concept: object = part.concept
+        except Exception as error:
+            raise PluginError(f"{what}: concept raised {type(error).__name__}: {message_of(error)}") from error
+        _check_concept(concept, what)
     if isinstance(part, Method):
         _check_declared(part, what)
 

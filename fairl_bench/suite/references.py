@@ -90,10 +90,14 @@ def _in_methods(suite: Suite, registry: Registry) -> Iterator[Mistake]:
                     yield place, f"methods: {method.name!r} on model {model.name!r}: {reason}"
 
 
+def _refused(asked: AskLikelihoods) -> str:
+    return asked.lm.refuses_likelihoods(asked.temperature, values=asked.values)
+
+
 def _untold(method: Method) -> Iterator[str]:
     """Why language models cannot tell the likelihoods that a method asks for."""
     for role, asked in method.upstream().items():
-        if isinstance(asked, AskLikelihoods) and (reason := asked.lm.refuses_likelihoods(asked.temperature)):
+        if isinstance(asked, AskLikelihoods) and (reason := _refused(asked)):
             yield f"its language model {role!r} cannot tell how likely a text is: {reason}"
 
 
@@ -115,7 +119,9 @@ def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[Mistake]:
     """Mistakes of models whose truth has only numbers, for a method that learns from labels."""
     for model in suite.models:
         if model.part.judged() and not model.part.labelled():
-            lack = f"model {model.name!r} has only numbers; give its 'gold' a 'label_above'"
+            lack = (
+                f"model {model.name!r} has only numbers; give its 'gold' a 'label_above', or a judge that gives labels"
+            )
             yield place, f"methods: {method!r} asks for the labels of the truth 'gold': {lack}"
 
 

@@ -71,7 +71,10 @@ def _check_no_text(encoder: Encoder, corpus: tuple[str, ...]) -> None:
 def check_judge(
     judge: Judge, texts: Sequence[str] = TEXTS, *, tolerance: float = 1e-5, registry: Registry | None = None
 ) -> None:
-    """The truth ``gold`` of every text, which depends on the text alone, up to ``tolerance``; known ones finite."""
+    """The truth ``gold`` of every text, which depends on the text alone, up to ``tolerance``; known ones finite.
+
+    That of a concept has no label, and a finite value for every text, the empty one included.
+    """
     n = len(texts)
 
     def judged(some: Sequence[str]) -> dict[str, Truth]:
@@ -86,6 +89,10 @@ def check_judge(
         must(shapes == [[n], [n]], f"the truth {name!r} has shapes {shapes} for {n} texts; give one of each a text")
         must(bool(np.isin(label, (-1, 0, 1)).all()), f"labels of {name!r} must be 1, -1 or 0 (unknown)")
         must(bool(np.isfinite(value[label != 0]).all()), f"known values of {name!r} must be finite")
+    if judge.concept:
+        value, label = judged((*texts, ""))[GOLD]
+        must(bool((label == 0).all()), "a concept gave labels; it says how much, so let every label be 0")
+        must(bool(np.isfinite(value).all()), "a concept gave NaN or infinity; give 0 where a text has none of it")
     for some, back, why in (
         (texts, slice(None), "judged twice, the texts got other values; keep nothing from one call to the next"),
         (texts[::-1], slice(None, None, -1), "in another order the texts got other values; judge each by itself"),

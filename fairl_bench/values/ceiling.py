@@ -10,8 +10,6 @@ PAIR_ACCURACY: Final = "pair_accuracy"
 """The metric that has a ceiling."""
 SHARE: Final = "share_of_ceiling"
 """What a share is called where it stands beside metrics; it is no record, for it follows from two of them."""
-COIN: Final = 0.5
-"""The pair accuracy of a coin toss."""
 _TRAINING: Final = "pairs/train"
 
 

@@ -38,6 +38,16 @@ class Truth(NamedTuple):
         labelled: NDArray[np.bool_] = self.label != 0
         return labelled if labelled.any() else np.isfinite(self.value)
 
+    @classmethod
+    def numbers(cls, value: Iterable[float]) -> Truth:
+        """A truth of numbers alone.
+
+        >>> Truth.numbers([2, 5]).label.tolist()
+        [0, 0]
+        """
+        numbers = np.array(list(value), np.float64)
+        return cls(numbers, np.zeros(len(numbers), np.int8))
+
 
 def column(texts: Iterable[str]) -> tuple[str, ...]:
     """A column of texts as a tuple, from any sequence.  Raises `TypeError` for a single text.

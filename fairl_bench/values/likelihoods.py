@@ -91,6 +91,17 @@ class Likelihoods:
         states = (self.before[picked], self.after[picked])
         return Likelihoods(self.total[picked], token, offsets, *states, self.ended[picked], self.tokenised[picked])
 
+    def without_end(self, rows: NDArray[np.bool_]) -> Likelihoods:
+        """Those where the end of these texts ``[n]`` is not counted; the values behind it are not known then."""
+        left_out = rows & self.ended
+        last = self.offsets[1:][left_out] - 1
+        total = self.total.copy()
+        total[left_out] -= self.token[last]
+        offsets = offsets_of(self.tokens - left_out)
+        after = np.where(left_out, np.nan, self.after)
+        columns = (self.before, after, self.ended & ~left_out, self.tokenised)
+        return Likelihoods(total, np.delete(self.token, last), offsets, *columns)
+
     @staticmethod
     def merged(shards: Sequence[Likelihoods]) -> Likelihoods:
         """Those of all shards; each shard has every ``len(shards)``-th text."""

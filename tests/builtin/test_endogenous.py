@@ -124,7 +124,8 @@ def test_it_asks_the_sources_expert_at_its_temperature() -> None:
     placed = method.of(source)
     origin = source.origin()
     assert origin is not None
-    assert placed.upstream() == {"lm": AskLikelihoods(lm=origin.expert, prompts="withheld", temperature=2.0, batch=8)}
+    asked = AskLikelihoods(lm=origin.expert, prompts="withheld", temperature=2.0, batch=8, values=True)
+    assert placed.upstream() == {"lm": asked}
     assert placed.use == "endogenous"
 
 

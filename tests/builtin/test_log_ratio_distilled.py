@@ -15,7 +15,7 @@ from fairl_bench.kinds import AskLikelihoods, Method, Source
 from fairl_bench.science.classification import auc
 from fairl_bench.science.ridge import ridge
 from fairl_bench.suite.registry import Registry
-from fairl_bench.testing import planted
+from fairl_bench.testing import check_method, planted
 from fairl_bench.values.data import Floats
 from fairl_bench.values.training import Head, Inputs, Preferences, Reward, Stop, Task, Training
 
@@ -296,6 +296,12 @@ def test_a_model_and_itself_are_refused(regression: Any) -> None:
 def test_a_head_has_no_centre_to_leave_out() -> None:
     with pytest.raises(ValueError, match="a head learns from the gaps of pairs, in which no centre is left"):
         LogRatioDistilled(regression="head", centre="none")
+
+
+@HEADS
+def test_a_head_keeps_the_contract_of_a_method(head: Head) -> None:
+    method = REGISTRY.build(Method, {"use": "log-ratio-distilled", "regression": "head"})
+    check_method(method, head=head, at_least=0.95, registry=REGISTRY)
 
 
 # --- what it asks for

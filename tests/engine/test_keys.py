@@ -102,6 +102,8 @@ def sample(kind: str, name: str, folder: Path) -> dict[str, Any]:
         return {**plainly(kind, name, folder), **bounds}
     if name == "jsonl-texts":  # without labels it cannot be asked for so many of each
         return {**plainly(kind, name, folder), "gold": {"column": "toxic", "good": 0}}
+    if name == "similar-to":  # an encoder that is fitted is refused
+        return {**plainly(kind, name, folder), "encoder": {"use": "sentence-transformer"}}
     return plainly(kind, name, folder)
 
 

@@ -60,3 +60,13 @@ def test_a_method_that_reads_them_for_its_fit_alone_is_given_those_of_the_pairs(
     cell = made.cells[0]
     assert [role for role in made.stages[cell.reward].inputs if "likelihoods" in role] == ["likelihoods/pairs/base"]
     assert not [role for role in made.stages[cell.scores].inputs if "likelihoods" in role]
+
+
+def test_who_reads_the_values_of_the_states_shares_the_stage_of_who_does_not(write_suite: Callable[..., Path]) -> None:
+    lm = "{use: tiny-lm, corpus: {use: toy-comments}}"
+    row = next(line for line in SUITE.splitlines() if line.startswith("methods"))
+    methods = f"[{{name: a, use: endogenous, lm: {lm}}}, {{name: b, use: log-ratio, base: {lm}, expert: {lm}}}]"
+    suite = SUITE.replace(row, f"methods: {methods}").replace("plugins: [target.py]\n", "")
+    made = plan(read_study(write_suite(suite)))
+    read = [stage for stage in made.stages.values() if stage.kind == "likelihoods"]
+    assert len(read) == 2  # the pairs and the test set, by the one model that all three roles have

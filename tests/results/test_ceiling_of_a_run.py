@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,11 +68,15 @@ def test_a_run_keeps_the_shares_that_its_tables_figure_and_page_show(
     assert (folder / "figures" / "ceiling.svg").exists()
 
 
-def test_another_ceiling_makes_the_kept_statistics_stale(
-    asked: dict[str, Any], run_suite: Callable[..., Finished]
+def test_shares_are_made_anew_where_run_json_names_another_ceiling(
+    asked: dict[str, Any], run_suite: Callable[..., Finished], relist: Callable[[Path], None]
 ) -> None:
-    run_suite(asked)
-    asked["methods"][1]["normalise"] = "token"
-    results = run_suite(asked).results
+    folder = run_suite(asked).folder
+    facts = json.loads((folder / "run.json").read_text())
+    facts["unbounded"]["toy"] = "its pairs were chosen"
+    (folder / "run.json").write_text(json.dumps(facts))
+    relist(folder)
+    results = read_results(folder)
     assert not [row for row in results.comparisons if row.metric == SHARE]
     assert {row[-1] for row in results.tables["ceiling"].rows} == {"n/a"}
+    assert "toy has no ceiling: its pairs were chosen." in results.tables["ceiling"].notes

@@ -243,10 +243,13 @@ def test_a_leaderboard_says_why_a_model_has_no_ceiling_only_where_a_method_may_b
     assert not any("ceiling" in note for note in plain.notes)
 
 
-@pytest.mark.parametrize(("run", "told"), [(FACTS, True), (RunFacts(), False)])
-def test_slices_say_that_no_ceiling_bounds_what_a_method_chose(run: RunFacts, *, told: bool) -> None:
-    layout = Leaderboard.named("table1", data=("pairs/test",), truth="preferred", metrics=(PAIR_ACCURACY,))
-    chosen = [record(0.6, "mm", slice="misranked:mm")]
+@pytest.mark.parametrize(
+    ("run", "truth", "told"),
+    [(FACTS, "preferred", True), (RunFacts(), "preferred", False), (FACTS, "gold", False)],
+)
+def test_slices_say_that_no_ceiling_bounds_what_a_method_chose(run: RunFacts, truth: str, *, told: bool) -> None:
+    layout = Leaderboard.named("table1", data=("pairs/test",), truth=truth, metrics=(PAIR_ACCURACY,))
+    chosen = [record(0.6, "mm", slice="misranked:mm", truth=truth)]
     (table,) = Slices.named("slices").tables(material(layout, records=chosen, run=run))
     assert ("mm", "0.600") in table.rows
     assert any(note.endswith("a slice is chosen by a method.") for note in table.notes) == told

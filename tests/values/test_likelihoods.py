@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,24 @@ def test_taken_texts_are_those_texts_in_that_order(found: Likelihoods, data: st.
 @given(st.lists(likelihoods(), min_size=1, max_size=4))
 def test_joined_texts_come_part_after_part(parts: list[Likelihoods]) -> None:
     assert texts(Likelihoods.joined(parts)) == [one for part in parts for one in texts(part)]
+
+
+@given(likelihoods(), st.data())
+def test_without_their_ends_texts_lack_their_last_token_where_it_is_the_end(
+    found: Likelihoods, data: st.DataObject
+) -> None:
+    n = len(found)
+    rows = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), np.bool_)
+    counted = found.ended & (found.tokens > 0)
+    found = replace(found, ended=counted)
+    less = found.without_end(rows)
+    for i, (before, after) in enumerate(zip(texts(found), texts(less), strict=True)):
+        if not (rows[i] and counted[i]):
+            assert after == before
+            continue
+        assert after[0] == before[0][:-1]
+        assert after[1] == pytest.approx(before[1] - before[0][-1], abs=1e-9)  # float64
+        assert after[2:] == (before[2], None, False, before[5])
 
 
 @given(likelihoods(), st.integers(1, 4))

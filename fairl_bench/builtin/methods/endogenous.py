@@ -38,8 +38,8 @@ class Endogenous(ReadsLikelihoods):
         return self if self.lm is not None else self.model_copy(update={"lm": source.models_for(self).expert})
 
     def upstream(self) -> Mapping[str, Settings]:
-        """Return the request for the likelihoods at its temperature."""
-        return self.asked({"lm": self.lm}, self.temperature)
+        """Return the request for the likelihoods at its temperature, and for the values of the states."""
+        return self.asked({"lm": self.lm}, self.temperature, values=True)
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from fairl_bench.builtin.methods.scalar_model import ScalarModel, Tokens
 from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.progress import report
-from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.selection import Choice
 from fairl_bench.values.data import Floats
 
@@ -61,6 +60,8 @@ class Epochs:
             watched = float(np.logaddexp(0.0, margin - margins).mean())
             self.validation_loss.append(watched)
             if self.choice.rule.monitor == "calibrated-loss":
+                from fairl_bench.science.calibrated import calibrated_loss
+
                 watched = calibrated_loss(margins)
                 self.calibrated_loss.append(watched)
         if self.choice.takes(len(self.train_loss), watched):

@@ -119,9 +119,9 @@ class CompletionsApi(LM):
         kept = self._all(self.url, asks, path, lambda kept: isinstance(kept, str), told)
         return [kept[place] for place in places]
 
-    def refuses_likelihoods(self, temperature: float = 1.0) -> str:
+    def refuses_likelihoods(self, temperature: float = 1.0, *, values: bool = False) -> str:
         """Why this kind of server cannot tell how likely a given text is; empty where it may."""
-        return echoed_tokens.refusal(self.server, self.api, temperature)
+        return echoed_tokens.refusal(self.server, self.api, temperature, values)
 
     def likelihoods(self, continuations: Continuations, site: Site) -> Likelihoods:
         """How likely the texts are, by a server that repeats a text with the log-probabilities of its tokens.

@@ -32,7 +32,7 @@ class Echo(NamedTuple):
     begins: list[int]  # in characters, as the server says; empty where it does not
 
 
-def refusal(server: str, api: str, temperature: float) -> str:
+def refusal(server: str, api: str, temperature: float, values: bool = False) -> str:
     """Why this kind of server cannot tell how likely a text is; empty where it may."""
     if api == "chat":
         return (
@@ -41,6 +41,11 @@ def refusal(server: str, api: str, temperature: float) -> str:
         )
     if server in ("llama.cpp", "transformers"):
         return f"server {server!r} tells nothing of a text that it has not drawn; {_ADVICE}"
+    if values:
+        return (
+            "a server tells probabilities, and not the logits that the values of its states are made of; name a model "
+            "that is read on this machine, or leave out the method that asks"
+        )
     if temperature != 1:
         return f"a server tells log-probabilities at temperature 1 alone, and {temperature:g} is asked for; ask for 1"
     return ""

@@ -37,8 +37,10 @@ class TwoModels(ReadsLikelihoods):
     def ratio(self, base: Likelihoods, expert: Likelihoods) -> Floats:
         """Return ``D = log p_expert - log p_base`` of each text ``[n]``, in nats, or in nats a token.
 
-        Where the vocabularies differ, each model has read the same characters as its own tokens.  A text without a
-        token has 0.
+        Where the vocabularies differ, each model has read the same characters as its own tokens.  Where one model alone
+        counts the end of a text, as beside one behind a server, neither does.  A text without a token has 0.
         """
+        if (alone := base.ended != expert.ended).any():
+            base, expert = base.without_end(alone), expert.without_end(alone)
         said: Floats = self.normalised(expert.total, expert) - self.normalised(base.total, base)
         return said

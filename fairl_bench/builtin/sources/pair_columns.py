@@ -25,8 +25,8 @@ class TruthInRows(Source):
     )
 
     def labelled(self) -> bool:
-        """Return whether a judge is named, or the numbers are made into labels."""
-        return self.gold.labelled() if isinstance(self.gold, PairColumns) else self.judged()
+        """Return whether a judge that gives labels is named, or the numbers are made into labels."""
+        return self.gold.labelled() if isinstance(self.gold, PairColumns) else super().labelled()
 
     def with_truths(self, pairs: Pairs, rows: Sequence[Row], *, whole: bool) -> Pairs:
         """Return the pairs with the truth of their rows, where the rows hold one."""

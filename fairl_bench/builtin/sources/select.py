@@ -48,7 +48,8 @@ class Select(Source):
     @model_validator(mode="after")
     def _labels(self) -> Self:
         if (self.keep or self.mix) and self.of.judged() and not self.of.labelled():
-            message = "chooses by label, and the 'gold' of its pairs has only numbers: give it a 'label_above'"
+            known = "the 'gold' of its pairs has only numbers"
+            message = f"chooses by label, and {known}: give it a 'label_above', or a judge that gives labels"
             raise PydanticCustomError("no_labels", message, {"field": "of"})
         return self
 
@@ -70,7 +71,7 @@ class Select(Source):
 
     def labelled(self) -> bool:
         """Return whether labels are known: by its own judge, or of the pairs chosen from."""
-        return self.gold is not None or self.of.labelled()
+        return super().labelled() if self.gold is not None else self.of.labelled()
 
     def pairs(self, rng: np.random.Generator, *, of: Examples = _NONE) -> Pairs:
         """Return the chosen pairs, in their order.  Raises `DataError` where a truth is missing or no pair is left."""

@@ -1,0 +1,114 @@
+"""What a recovered reward is about: the concepts that explain it within prompts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from fairl_bench.component import Name, Settings
+from fairl_bench.errors import Undefined
+from fairl_bench.kinds import Evaluator, Judge, nested, within
+from fairl_bench.metrics import Metric
+from fairl_bench.science.streams import stream
+from fairl_bench.values.data import GOLD, Floats, Scored
+from fairl_bench.values.records import Evidence, Measure
+
+TRUTH = "concept:"
+"""The beginning of the truth of a number that is about a concept; its name follows."""
+_ENDS = ("", "_low", "_high")
+NUMBERS = ("concept_share", "concept_slope", "concept_auc")
+"""What is measured of each concept; each also with ``_low`` and ``_high``, the ends of its interval."""
+
+
+class Attribution(Evaluator):
+    """The share of a reward's variance within prompts that each concept explains, and what is left unexplained.
+
+    A concept is a judge whose value says how much of something a text has.  Shares are Shapley values of the explained
+    variance, of a regression that is fitted on one half of the prompts and measured on the other; their bounds hold for
+    all concepts at once.  ``concept_slope`` is the change of the reward a standard deviation of the concept beside all
+    others, ``concept_auc`` how often the preferred text of a pair has more of it.  A correlation of two concepts is
+    kept as evidence.
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(
+        Metric(f"{name}{end}") for name in (*NUMBERS, "unexplained_share") for end in _ENDS
+    )
+
+    concepts: dict[Name, Judge] = Field(min_length=1, description="by the name that tables show, a judge")
+    together: float = Field(
+        0.8, gt=0, le=1, description="correlation within prompts above which concepts share one share"
+    )
+    resamples: int = Field(1000, ge=100, description="resamples of prompts, for the intervals")
+
+    @field_validator("concepts")
+    @classmethod
+    def _are_plain(cls, concepts: dict[str, Judge]) -> dict[str, Judge]:
+        for name in concepts:
+            if "+" in name:
+                message = "the name of a concept needs to be without '+', got {name}"
+                raise PydanticCustomError("name", message, {"name": repr(name)})
+        return concepts
+
+    def upstream(self) -> Mapping[str, Settings]:
+        """Return what the judges start from."""
+        return {role: start for name, judge in self.concepts.items() for role, start in nested(name, judge).items()}
+
+    def measured(self) -> frozenset[str]:
+        """Return the concepts, and no truth for what is left unexplained."""
+        return frozenset({"", *(TRUTH + name for name in self.concepts)})
+
+    def evaluate(self, scored: Mapping[str, Scored], **upstream: Any) -> Iterator[Measure | Evidence]:
+        """Return ten numbers a concept and data set; NaN with a note where there is nothing to say."""
+        correlated: list[tuple[str, str, str, float]] = []
+        for data in self.data:
+            values = {name: self._values(name, judge, scored[data], upstream) for name, judge in self.concepts.items()}
+            yield from self._of_data(data, scored[data], values, correlated)
+        columns = zip(*correlated, strict=True) if correlated else ((), (), (), ())
+        yield Evidence(dict(zip(("data", "concept", "other", "correlation"), map(list, columns), strict=True)))
+
+    def _values(self, name: str, judge: Judge, scored: Scored, upstream: Mapping[str, Any]) -> Floats:
+        """Return how much of a concept each text has ``[n]``."""
+        return judge.ready(within(name, upstream))(scored.examples)[GOLD].value
+
+    def _of_data(
+        self,
+        data: str,
+        scored: Scored,
+        values: Mapping[str, Floats],
+        correlated: list[tuple[str, str, str, float]],
+    ) -> Iterator[Measure]:
+        from fairl_bench.science.concepts import attribution, told_prompts
+
+        examples = scored.examples
+        try:
+            found = attribution(
+                scored.reward,
+                values,
+                told_prompts(examples.prompt, examples.pair),
+                examples.role,
+                stream("attribution", 0),
+                together=self.together,
+                resamples=self.resamples,
+            )
+        except Undefined as reason:
+            for name in self.concepts:
+                yield Measure(data, TRUTH + name, NUMBERS[0], math.nan, len(examples), str(reason))
+            return
+        n = found.prompts
+        for name, one in found.concepts.items():
+            shared = "" if len(one.group) == 1 else f"together with {', '.join(x for x in one.group if x != name)}"
+            for metric, interval in zip(NUMBERS, (one.share, one.slope, one.auc), strict=True):
+                note = one.why or ("it needs pairs" if metric == NUMBERS[2] else shared)
+                for end, value in zip(_ENDS, interval, strict=True):
+                    yield Measure(data, TRUTH + name, metric + end, value, n, note if math.isnan(value) else shared)
+        for end, value in zip(_ENDS, found.unexplained, strict=True):
+            yield Measure(data, "", f"unexplained_share{end}", value, n)
+        names = list(found.concepts)
+        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+            if math.isfinite(found.correlation[i, j]):
+                correlated.append((data, names[i], names[j], float(found.correlation[i, j])))

@@ -1,0 +1,1 @@
+"""Concepts: judges that say how much of something a text has."""

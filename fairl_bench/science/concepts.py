@@ -1,0 +1,214 @@
+"""What a reward is about: shares, slopes and marginal differences of concepts, from values of texts alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairl_bench.errors import Undefined
+from fairl_bench.science.shares import MOST, Moments, grouped, shares, slopes, within_prompts
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+NAMED_FROM: Final = 0.05
+"""The share of a reward's variance that a concept must explain to be named."""
+Verdict = Literal["named", "ruled out", "cannot tell"]
+
+
+class Interval(NamedTuple):
+    """A number and its interval; all NaN where it is not known."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+UNKNOWN: Final = Interval(math.nan)
+
+
+class Explained(NamedTuple):
+    """What is known of one concept.  ``why`` says what is not known and why."""
+
+    group: tuple[str, ...]  # the concepts that share its share: itself, and those that go together with it
+    share: Interval  # of the reward's variance within prompts that its group explains; simultaneous 95 % bounds
+    slope: Interval  # reward units a standard deviation of the concept, beside all that entered
+    auc: Interval  # how often the preferred text of a pair has more of it; ties count half
+    why: str = ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether it is named or ruled out; None where its share is not known."""
+        if math.isnan(self.share.value):
+            return None
+        return verdict(self.share)
+
+
+class Attribution(NamedTuple):
+    """What a reward is about."""
+
+    concepts: Mapping[str, Explained]
+    unexplained: Interval  # share of the reward's variance within prompts
+    correlation: Floats  # [k, k] of the concepts within prompts, in their order; NaN for a constant one
+    prompts: int  # with at least two texts
+
+
+def verdict(share: Interval) -> Verdict:
+    """Whether a concept is named, ruled out, or neither.
+
+    >>> [verdict(Interval(0.2, *ends)) for ends in ((0.06, 0.3), (-0.1, 0.04), (0.01, 0.3))]
+    ['named', 'ruled out', 'cannot tell']
+    """
+    if share.low >= NAMED_FROM:
+        return "named"
+    return "ruled out" if share.high < NAMED_FROM else "cannot tell"
+
+
+def attribution(
+    reward: Floats,
+    concepts: Mapping[str, Floats],
+    prompt: Rows,
+    role: NDArray[np.int8],
+    rng: np.random.Generator,
+    *,
+    together: float = 0.8,
+    resamples: int = 1000,
+) -> Attribution:
+    """What explains a reward ``[n]``: each of the ``concepts`` ``[n]``, on the texts of the same ``prompt [n]``.
+
+    ``role [n]`` is +1 for the preferred text of a pair, -1 for the rejected one and 0 outside pairs.  A concept is
+    measured in standard deviations over the rejected texts, which are the base's; over all where there are none,
+    or these do not differ.
+    Concepts whose correlation within prompts is over ``together`` in size share one share, and of more than 12 such
+    groups those enter that differ most between the two sides.  Intervals are of 95 %, by resampling prompts.  Raises
+    `Undefined` where the reward does not vary within prompts, or there are too few of them.
+    """
+    names = list(concepts)
+    table = np.stack([concepts[name] for name in names], 1) if names else np.empty((len(reward), 0))
+    scale = table.std(0)
+    if (role < 0).any():
+        of_base = table[role < 0].std(0)
+        scale = np.where(of_base > 0, of_base, scale)
+    moments = within_prompts(reward, table, prompt)
+    spread = np.einsum("kii->i", moments.of_concepts)
+    varies = (spread > 0) & (scale > 0)
+    table = table / np.where(scale > 0, scale, 1)
+    draws = _resampled(len(moments.texts), moments.texts, rng, resamples)
+    aucs = [_auc(column, prompt, role, draws) for column in table.T]
+    correlation = _correlation(moments, varies)
+    entered, left_out = _entering(correlation, varies, aucs, together)
+    found = shares(reward, table, prompt, entered, rng, resamples)
+    bounds = found.simultaneous()
+    of_group = {
+        column: (tuple(names[i] for i in group), Interval(float(found.explained[at]), *map(float, bounds[:, at])))
+        for at, group in enumerate(entered)
+        for column in group
+    }
+    columns = [column for group in entered for column in group]
+    steep = dict(zip(columns, _slopes(within_prompts(reward, table, prompt), columns, draws), strict=True))
+    explained = {
+        name: Explained(
+            *of_group.get(column, ((name,), UNKNOWN)),
+            steep.get(column, UNKNOWN),
+            aucs[column],
+            "" if column in of_group else _why(bool(varies[column]), column in left_out),
+        )
+        for column, name in enumerate(names)
+    }
+    rest = Interval(found.unexplained, *found.of_unexplained())
+    return Attribution(explained, rest, correlation, int((moments.texts > 1).sum()))
+
+
+def _why(varies: bool, left_out: bool) -> str:
+    if not varies:
+        return "it is the same in all texts of each prompt"
+    return f"only the {MOST} groups of concepts entered whose sides differ most" if left_out else ""
+
+
+def _resampled(n: int, texts: Rows, rng: np.random.Generator, resamples: int) -> Floats:
+    """How often each prompt with several texts is drawn: first once each, then in resamples ``[1 + resamples, n]``."""
+    told = np.flatnonzero(texts > 1)
+    weights = np.zeros((1 + resamples, n))
+    weights[0, told] = 1
+    if len(told):
+        drawn = told[rng.integers(len(told), size=(resamples, len(told)))]
+        np.add.at(weights, (np.arange(1, 1 + resamples)[:, None], drawn), 1)
+    return weights
+
+
+def _auc(concept: Floats, prompt: Rows, role: NDArray[np.int8], draws: Floats) -> Interval:
+    """How often the preferred side of a prompt has more of a concept than the rejected one; ties count half."""
+    n = draws.shape[1]
+    ahead, pairs = np.zeros(n), np.zeros(n)
+    sides = [np.flatnonzero(role == which) for which in (1, -1)]
+    order = [rows[np.argsort(prompt[rows], kind="stable")] for rows in sides]
+    if len(order[0]) == len(order[1]) and (prompt[order[0]] == prompt[order[1]]).all():
+        gap = concept[order[0]] - concept[order[1]]
+        np.add.at(ahead, prompt[order[0]], (gap > 0) + (gap == 0) / 2)
+        np.add.at(pairs, prompt[order[0]], 1.0)
+    total = draws @ pairs
+    if not total[0]:
+        return UNKNOWN
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = draws @ ahead / total
+    low, high = np.nanquantile(means[1:], [0.025, 0.975])
+    return Interval(float(means[0]), float(low), float(high))
+
+
+def _correlation(moments: Moments, varies: NDArray[np.bool_]) -> Floats:
+    """The correlation of concepts within prompts ``[k, k]``."""
+    whole = moments.of_concepts.sum(0)
+    norm = np.sqrt(np.where(varies, np.diag(whole), np.nan))
+    found: Floats = whole / (norm[:, None] * norm)
+    return found
+
+
+def _entering(
+    correlation: Floats, varies: NDArray[np.bool_], aucs: Sequence[Interval], together: float
+) -> tuple[list[list[int]], set[int]]:
+    """The groups of concepts that enter, in the concepts' order, and the concepts of those that do not."""
+    kept = np.flatnonzero(varies)
+    groups = [kept[group].tolist() for group in grouped(correlation[np.ix_(kept, kept)], together)]
+
+    def one_sided(group: Sequence[int]) -> float:
+        return max((abs(aucs[i].value - 0.5) for i in group if not math.isnan(aucs[i].value)), default=0.0)
+
+    first = sorted(groups, key=lambda group: (-one_sided(group), group))
+    entered = sorted(first[:MOST])
+    return entered, {column for group in first[MOST:] for column in group}
+
+
+def _slopes(moments: Moments, columns: Sequence[int], draws: Floats) -> list[Interval]:
+    """The joint slope of each column, with percentiles of its resamples."""
+    if not columns:
+        return []
+    found = slopes(moments.weighted(draws), columns)
+    low, high = np.quantile(found[1:], [0.025, 0.975], axis=0)
+    return [Interval(*map(float, three)) for three in zip(found[0], low, high, strict=True)]
+
+
+def sign_of(auc: Interval) -> int:
+    """+1 where the preferred texts have more of a concept, -1 where they have less, 0 where that is not shown.
+
+    >>> [sign_of(Interval(0.6, low, high)) for low, high in ((0.55, 0.65), (0.2, 0.4), (0.4, 0.7))]
+    [1, -1, 0]
+    """
+    return (auc.low > 0.5) - (auc.high < 0.5)
+
+
+def told_prompts(prompts: Sequence[str], pair: Rows) -> Rows:
+    """An integer for each prompt ``[n]``; texts of a pair without a prompt belong together, any other stands alone.
+
+    Raises `Undefined` where no two texts belong together.
+    """
+    names = [
+        prompt or (f"\0pair {number}" if number >= 0 else f"\0text {i}")
+        for i, (prompt, number) in enumerate(zip(prompts, pair.tolist(), strict=True))
+    ]
+    codes = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    if len(set(names)) == len(names):
+        raise Undefined("no two of the texts answer one prompt, so that nothing varies within prompts")
+    return codes

@@ -1,0 +1,163 @@
+"""The table of what a reward is about: the share of each concept, and its verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from fairl_bench.material import Material
+from fairl_bench.science.concepts import NAMED_FROM, Interval, verdict
+from fairl_bench.tables.notes import explained
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.records import Record
+from fairl_bench.values.references import labelled, references_first
+from fairl_bench.values.rows import shown_axes
+from fairl_bench.values.table import Table, Value
+from fairl_bench.views import ReportTable
+
+TRUTH: Final = "concept:"
+"""The beginning of the truth of a number that is about a concept; its name follows."""
+SHARE, SLOPE, AUC, REST = "concept_share", "concept_slope", "concept_auc", "unexplained_share"
+
+
+class AttributionTable(ReportTable):
+    """What each reward is about: how much of its variance within prompts every concept explains."""
+
+    data: tuple[str, ...] = Field(("pairs/test",), min_length=1)
+    methods: tuple[str, ...] = Field((), description="the rows whose rewards are explained; none: all")
+
+    def tables(self, material: Material) -> Iterator[Table]:
+        """One table a data set."""
+        for data in self.data:
+            table = attribution(material, data, self.methods)
+            if table.rows:
+                yield explained(table, material, lambda _: "", (data,))
+
+    def datasets(self) -> Sequence[str]:
+        """The data of its tables."""
+        return self.data
+
+    def truth_of(self, data: str) -> str:
+        """No truth: a reward is held against concepts."""
+        return ""
+
+    def measures(self) -> Sequence[str]:
+        """The share that is left, which every attribution measures."""
+        return (REST,)
+
+
+class Said(NamedTuple):
+    """A number with its interval, as the mean over runs; NaN where it is not known."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return "n/a" if math.isnan(self.value) else f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def percent(self) -> str:
+        """The number as a share, with its interval.
+
+        >>> Said(0.25, 0.1, 0.4).percent()
+        '25 % [10, 40]'
+        """
+        if math.isnan(self.value):
+            return "n/a"
+        return f"{round(100 * self.value)} % [{round(100 * self.low)}, {round(100 * self.high)}]"
+
+
+def attribution(material: Material, data: str, methods: Sequence[str] = ()) -> Table:
+    """A row for each reward and concept, the greatest share first, and one for what is left; empty without records."""
+    records = [record for record in material.records if record.data == data and record.slice == "all"]
+    numbers = _numbers(records)
+    runs = references_first(material.rows, material.run.methods)
+    rows = [row for row in runs if (row, "", REST) in numbers and (not methods or row.method in methods)]
+    shown = shown_axes(dict.fromkeys(rows))
+    texts, tidy, several = [], [], False
+    for row in rows:
+        names = labelled(row, shown, material.run.methods)
+        concepts = sorted(
+            {truth for of, truth, _ in numbers if of == row and truth.startswith(TRUTH)},
+            key=lambda truth: (-_sized(numbers.get((row, truth, SHARE), _UNKNOWN)), truth),
+        )
+        several = several or len({record.replicate for record in records if record.row == row}) > 1
+        for truth in concepts:
+            share, auc, slope = (numbers.get((row, truth, metric), _UNKNOWN) for metric in (SHARE, AUC, SLOPE))
+            judged = "n/a" if math.isnan(share.value) else verdict(Interval(*share))
+            name = truth.removeprefix(TRUTH)
+            texts.append((*names, name, share.percent(), judged, str(auc), str(slope)))
+            tidy.append(_tidy(row, data, name, judged, share, auc, slope))
+        rest = numbers[row, "", REST]
+        texts.append((*names, "unexplained", rest.percent(), "", "", ""))
+        tidy.append(_tidy(row, data, "unexplained", "", rest, _UNKNOWN, _UNKNOWN))
+    heads = [*(("", axis) for axis in shown), *(("", head) for head in _HEADS)]
+    notes = tuple(_notes(records, data, several=several)) if rows else ()
+    return Table(f"What rewards are about, {data}", tuple(heads), tuple(texts), notes, tuple(tidy), name=_file(data))
+
+
+def _sized(share: Said) -> float:
+    """A share for sorting; one that is not known comes last."""
+    return -math.inf if math.isnan(share.value) else share.value
+
+
+_HEADS: Final = ("concept", "share of the reward", "verdict", "more in preferred", "slope")
+_UNKNOWN: Final = Said(math.nan, math.nan, math.nan)
+
+
+def _file(data: str) -> str:
+    return f"attribution-{data.replace('/', '-')}"
+
+
+def _numbers(records: Iterable[Record]) -> Mapping[tuple[Row, str, str], Said]:
+    """By row, truth and metric, the mean over runs of a number and of its interval's ends; only where all know it."""
+    values: dict[tuple[Row, str, str], list[float]] = {}
+    for record in records:
+        if not record.other:
+            values.setdefault((record.row, record.truth, record.metric), []).append(record.value)
+    means = {key: float(np.mean(each)) for key, each in values.items()}
+    return {
+        (row, truth, metric): Said(mean, means[row, truth, f"{metric}_low"], means[row, truth, f"{metric}_high"])
+        for (row, truth, metric), mean in means.items()
+        if metric in (SHARE, SLOPE, AUC, REST) and (row, truth, f"{metric}_low") in means
+    }
+
+
+def _tidy(row: Row, data: str, concept: str, verdict: str, share: Said, auc: Said, slope: Said) -> dict[str, Value]:
+    numbers = {"share": share, "auc": auc, "slope": slope}
+    return {
+        **row._asdict(),
+        "data": data,
+        "concept": concept,
+        "verdict": verdict,
+        **{f"{name}{end}": value for name, said in numbers.items() for end, value in zip(_ENDS, said, strict=True)},
+    }
+
+
+_ENDS: Final = ("", "_low", "_high")
+
+
+def _notes(records: Sequence[Record], data: str, *, several: bool) -> Iterator[str]:
+    yield (
+        "Share: of the reward's variance within prompts, by Shapley values of a regression that is fitted on one half "
+        "of the prompts and measured on the other; with the unexplained rest, shares sum to one."
+    )
+    yield (
+        f"Named: the lower bound of the share is at least {round(100 * NAMED_FROM)} %; ruled out: the upper bound is "
+        "below that. The bounds of one reward hold for all of its concepts at once (95 %, max-t over prompts)."
+    )
+    yield (
+        "More in preferred: how often the preferred text of a pair has more of it, ties as half. Slope: the change of "
+        "the reward a standard deviation of the concept, beside all others. [ ] is the 95 % interval."
+    )
+    if several:
+        yield "Numbers and ends of intervals are means over the runs, so that the intervals are those of one run."
+    yield from dict.fromkeys(
+        f"{record.method}, {record.truth.removeprefix(TRUTH)}: {record.note}."
+        for record in records
+        if record.truth.startswith(TRUTH) and record.metric == SHARE and record.note
+    )

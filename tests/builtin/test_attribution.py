@@ -1,0 +1,140 @@
+"""The evaluator of attributions, and the table of its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairl_bench.builtin.evaluators.attribution import Attribution
+from fairl_bench.kinds import Evaluator, Judge
+from fairl_bench.results.declared import built_in_metrics
+from fairl_bench.results.given import GivenMaterial
+from fairl_bench.suite.registry import Registry
+from fairl_bench.tables.attribution import AttributionTable
+from fairl_bench.testing import check_evaluator
+from fairl_bench.values.coordinates import Coordinates, Run, World
+from fairl_bench.values.data import GOLD, Examples, Pairs, Scored, Truth
+from fairl_bench.values.records import Evidence, Measure, Record
+from fairl_bench.values.rows import Runs
+
+DATA = "pairs/test"
+WORDS = ("you", "are", "kind", "rude", "today", "maybe")
+
+
+class Letters(Judge):
+    """How many letters ``letter`` a text has."""
+
+    letter: str = "e"
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        counts = np.array([text.count(self.letter) for text in examples.text], np.float64)
+        return {GOLD: Truth(counts, np.zeros(len(counts), np.int8))}
+
+
+def scored(n: int = 200, seed: int = 0, reward: str = "u") -> Scored:
+    """Pairs of random words, rewarded for one letter, with noise."""
+    rng = np.random.default_rng(seed)
+    texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(2 * n)]
+    value = np.array([text.count(reward) for text in texts]) + 0.3 * rng.normal(size=2 * n)
+    first = value[::2] > value[1::2]
+    sides = [[texts[2 * i + (turned == first[i])] for i in range(n)] for turned in (False, True)]
+    examples = Pairs(sides[0], sides[1], tuple(f"prompt {i}" for i in range(n))).examples()
+    known = dict(zip(texts, value, strict=True))
+    return Scored(examples, np.array([known[text] for text in examples.text]))
+
+
+def told(concepts: Mapping[str, Judge], data: Scored) -> dict[tuple[str, str], Measure]:
+    part = Attribution(data=(DATA,), concepts=dict(concepts), resamples=200)
+    return {(one.truth, one.metric): one for one in part.evaluate({DATA: data}) if isinstance(one, Measure)}
+
+
+def test_the_letter_that_is_rewarded_explains_the_reward() -> None:
+    found = told({"u": Letters(letter="u"), "m": Letters(letter="m")}, scored())
+    assert found["concept:u", "concept_share"].value > 0.8
+    assert abs(found["concept:m", "concept_share"].value) < 0.05
+    whole = sum(found[name, "concept_share"].value for name in ("concept:u", "concept:m"))
+    assert whole + found["", "unexplained_share"].value == pytest.approx(1)
+    assert found["concept:u", "concept_auc_low"].value > 0.5
+    assert found["concept:u", "concept_share"].n == 200
+
+
+def test_the_same_reward_has_the_same_attribution_again() -> None:
+    one, other = (told({"u": Letters(letter="u"), "m": Letters(letter="m")}, scored()) for _ in range(2))
+    assert one == other
+
+
+def test_correlations_are_kept_as_evidence() -> None:
+    part = Attribution(data=(DATA,), concepts={"o": Letters(letter="o"), "y": Letters(letter="y")}, resamples=100)
+    (evidence,) = [one for one in part.evaluate({DATA: scored()}) if isinstance(one, Evidence)]
+    assert evidence.columns["concept"] == ["o"]
+    assert evidence.columns["other"] == ["y"]
+    assert 0.3 < float(evidence.columns["correlation"][0]) < 1  # 'you' and 'today' have both
+
+
+def test_a_concept_that_no_text_has_is_not_known() -> None:
+    found = told({"none": Letters(letter="z"), "u": Letters(letter="u")}, scored())
+    assert math.isnan(found["concept:none", "concept_share"].value)
+    assert found["concept:none", "concept_share"].note == "it is the same in all texts of each prompt"
+
+
+def test_a_reward_that_is_constant_within_prompts_says_why_nothing_is_known() -> None:
+    data = scored(50)
+    found = told({"u": Letters(letter="u")}, Scored(data.examples, np.repeat(np.arange(50.0), 2)))
+    assert list(found) == [("concept:u", "concept_share")]
+    assert found["concept:u", "concept_share"].note.startswith("shares need a reward that varies within prompts")
+
+
+def test_a_name_with_a_plus_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the name of a concept needs to be without '\+', got 'a\+b'"):
+        Attribution(data=(DATA,), concepts={"a+b": Letters()})
+
+
+def test_an_attribution_keeps_the_contract_of_evaluators() -> None:
+    registry = Registry(installed=False)
+    spec = {"use": "attribution", "data": [DATA], "concepts": {"truth": {"use": "toy-truth"}}, "resamples": 100}
+    check_evaluator(registry.build(Evaluator, spec), {DATA: scored(40)})
+
+
+# --- the table
+
+
+def material(found: Mapping[tuple[str, str], Measure], replicates: int = 1) -> GivenMaterial:
+    records = [
+        Record.at(
+            Coordinates.of(World("toy", i), Run("minilm", "mlp", "me", "", None), one.data, one.truth, one.slice),
+            "s", one.metric, one.value, one.n, note=one.note,
+        )
+        for one in found.values()
+        for i in range(replicates)
+    ]  # fmt: skip
+    rows = {records[0].row: Runs(replicates)}
+    return GivenMaterial(records=records, rows=rows, metrics=built_in_metrics())
+
+
+def rows(found: Mapping[tuple[str, str], Measure], **more: Any) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    (table,) = AttributionTable().tables(material(found, **more))
+    return list(table.rows), table.notes
+
+
+def test_the_table_has_the_greatest_share_first_and_the_rest_last() -> None:
+    concepts = {"m": Letters(letter="m"), "none": Letters(letter="z"), "u": Letters(letter="u")}
+    found, notes = rows(told(concepts, scored()))
+    assert [row[1] for row in found] == ["u", "m", "none", "unexplained"]
+    assert [found[at][3] for at in (0, 2, 3)] == ["named", "n/a", ""]
+    assert found[2][2] == "n/a"
+    assert notes[-1] == "me, none: it is the same in all texts of each prompt."
+
+
+def test_over_several_runs_the_table_shows_means_and_says_so() -> None:
+    one, several = told({"u": Letters(letter="u")}, scored()), told({"u": Letters(letter="u")}, scored())
+    assert rows(one)[0] == rows(several, replicates=3)[0]
+    assert any("means over the runs" in note for note in rows(several, replicates=3)[1])
+    assert not any("means over the runs" in note for note in rows(one)[1])
+
+
+def test_without_an_attribution_there_is_no_table() -> None:
+    assert list(AttributionTable().tables(GivenMaterial())) == []

@@ -1,0 +1,111 @@
+"""What a reward is about: verdicts on planted concepts, and what is said where nothing can be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fairl_bench.errors import Undefined
+from fairl_bench.science.concepts import Attribution, attribution, sign_of, told_prompts
+from fairl_bench.science.shares import MOST
+
+
+def found(n: int = 300, *, noise: float = 1.0, seed: int = 0, **weights: float) -> Attribution:
+    """The attribution of a reward that is made of independent concepts; the preferred text has more of it."""
+    rng = np.random.default_rng(seed)
+    values = {name: rng.normal(size=2 * n) for name in weights}
+    reward = sum((weight * values[name] for name, weight in weights.items()), noise * rng.normal(size=2 * n))
+    prompt = np.repeat(np.arange(n), 2)
+    higher = (reward[::2] > reward[1::2]).repeat(2)
+    role = np.where(higher == np.tile([True, False], n), 1, -1).astype(np.int8)
+    return attribution(reward, values, prompt, role, rng, resamples=200)
+
+
+def test_what_a_reward_is_made_of_is_named_and_what_it_is_not_is_ruled_out() -> None:
+    concepts = found(600, toxicity=1.0, length=0.0).concepts
+    assert {name: one.verdict for name, one in concepts.items()} == {"toxicity": "named", "length": "ruled out"}
+
+
+def test_few_prompts_cannot_tell_of_a_weak_concept() -> None:
+    assert found(30, weak=0.4).concepts["weak"].verdict == "cannot tell"
+
+
+def test_the_slope_of_a_concept_is_its_weight_in_the_spread_of_the_rejected_texts() -> None:
+    rng = np.random.default_rng(0)
+    n = 2000
+    values = {"more": rng.normal(size=2 * n), "less": 3 * rng.normal(size=2 * n)}
+    reward = 2 * values["more"] - values["less"] + 0.5 * rng.normal(size=2 * n)
+    prompt, role = np.repeat(np.arange(n), 2), np.tile(np.array([1, -1], np.int8), n)
+    concepts = attribution(reward, values, prompt, role, rng, resamples=200).concepts
+    assert concepts["more"].slope.value == pytest.approx(2 * values["more"][1::2].std(), abs=0.05)  # 4 standard errors
+    assert concepts["less"].slope.value == pytest.approx(-values["less"][1::2].std(), abs=0.05)
+    assert concepts["less"].slope.low < concepts["less"].slope.value < concepts["less"].slope.high
+
+
+def test_the_preferred_texts_have_more_of_what_is_rewarded() -> None:
+    concepts = found(more=1.0, less=-1.0, none=0.0).concepts
+    assert [sign_of(one.auc) for one in concepts.values()] == [1, -1, 0]
+
+
+def test_shares_and_the_unexplained_rest_sum_to_one() -> None:
+    whole = found(a=1.0, b=0.5, c=0.0)
+    assert sum(one.share.value for one in whole.concepts.values()) + whole.unexplained.value == pytest.approx(1)
+
+
+def test_concepts_that_go_together_share_one_share() -> None:
+    rng = np.random.default_rng(0)
+    words = rng.normal(size=400)
+    values = {"words": words, "letters": 5 * words + 0.1 * rng.normal(size=400), "other": rng.normal(size=400)}
+    prompt, role = np.repeat(np.arange(200), 2), np.tile(np.array([1, -1], np.int8), 200)
+    concepts = attribution(words + rng.normal(size=400), values, prompt, role, rng, resamples=100).concepts
+    assert concepts["words"].group == concepts["letters"].group == ("words", "letters")
+    assert concepts["words"].share == concepts["letters"].share
+    assert concepts["other"].group == ("other",)
+
+
+def test_a_constant_concept_is_not_known_rather_than_zero() -> None:
+    rng = np.random.default_rng(0)
+    values = {"same": np.ones(100), "of the prompt": np.repeat(rng.normal(size=50), 2), "real": rng.normal(size=100)}
+    prompt, role = np.repeat(np.arange(50), 2), np.tile(np.array([1, -1], np.int8), 50)
+    concepts = attribution(values["real"] + rng.normal(size=100), values, prompt, role, rng, resamples=50).concepts
+    for name in ("same", "of the prompt"):
+        assert math.isnan(concepts[name].share.value)
+        assert concepts[name].verdict is None
+        assert concepts[name].why == "it is the same in all texts of each prompt"
+    assert concepts["real"].verdict is not None
+
+
+def test_of_more_than_twelve_groups_those_enter_whose_sides_differ_most() -> None:
+    weights = {f"c{i:02}": float(i in (3, 9)) for i in range(MOST + 3)}
+    concepts = found(200, **weights).concepts
+    assert sum(not math.isnan(one.share.value) for one in concepts.values()) == MOST
+    assert not math.isnan(concepts["c03"].share.value)
+    assert not math.isnan(concepts["c09"].share.value)
+    left_out = f"only the {MOST} groups of concepts entered whose sides differ most"
+    assert {one.why for one in concepts.values()} == {"", left_out}
+
+
+def test_outside_pairs_there_is_no_marginal_difference() -> None:
+    rng = np.random.default_rng(0)
+    value, prompt = rng.normal(size=120), np.repeat(np.arange(30), 4)
+    said = attribution(value + rng.normal(size=120), {"a": value}, prompt, np.zeros(120, np.int8), rng, resamples=50)
+    assert math.isnan(said.concepts["a"].auc.value)
+    assert said.concepts["a"].share.value > 0.2
+    assert said.prompts == 30
+
+
+def test_texts_without_a_prompt_belong_to_their_pair() -> None:
+    pair = np.array([0, 0, 1, 1, -1])
+    assert len(set(told_prompts(["p", "p", "", "", ""], pair).tolist())) == 3
+    with pytest.raises(Undefined, match="no two of the texts answer one prompt"):
+        told_prompts(["a", "b", ""], np.full(3, -1))
+
+
+def test_noise_raises_no_alarm_over_many_worlds() -> None:
+    alarms = 0
+    for seed in range(60):
+        concepts = found(100, seed=seed, **{f"c{i}": 0.0 for i in range(8)}).concepts
+        alarms += any(one.verdict == "named" for one in concepts.values())
+    assert alarms <= 3

@@ -1,0 +1,76 @@
+"""Log-odds of words: by hand, identities, and how often they are wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fairl_bench.science.word_odds import word_odds
+
+
+def test_log_odds_by_hand() -> None:
+    first, second = np.array([[3, 1], [1, 1]]), np.array([[1, 2], [1, 2]])
+    found = word_odds(first, second, prior=12)
+    # both sides together have 6 and 6 words: the prior counts 6 for each
+    expected = np.log((4 + 6) / (2 + 6)) - np.log((2 + 6) / (4 + 6))
+    np.testing.assert_allclose(found.log_odds, [expected, -expected], rtol=1e-12)
+
+
+def test_two_words_have_opposite_scores_and_sides_can_be_exchanged() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.poisson(2, (30, 2)), rng.poisson(2, (30, 2))
+    there, back = word_odds(first, second), word_odds(second, first)
+    np.testing.assert_allclose(there.z, -there.z[::-1], atol=1e-9)
+    np.testing.assert_allclose(back.z, -there.z, atol=1e-12)
+
+
+def test_sparse_counts_give_the_numbers_of_dense_ones() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.poisson(0.3, (40, 9)), rng.poisson(0.3, (40, 9))
+    dense, thin = word_odds(first, second), word_odds(sparse.csr_array(first), sparse.csr_array(second))
+    np.testing.assert_allclose(thin.z, dense.z, atol=1e-12)
+
+
+def test_equal_sides_tell_nothing() -> None:
+    counts = np.random.default_rng(0).poisson(1, (20, 5))
+    found = word_odds(counts, counts)
+    assert found.log_odds.tolist() == [0] * 5
+    assert found.z.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("empty", [np.zeros((3, 4)), np.zeros((0, 4))])
+def test_a_side_without_words_tells_nothing(empty: np.ndarray) -> None:
+    found = word_odds(empty, np.ones_like(empty))
+    assert found.z.tolist() == [0] * 4
+    assert found.q.tolist() == [1] * 4
+
+
+def test_texts_that_repeat_themselves_give_no_more_certainty_than_their_prompts() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.binomial(1, 0.5, (50, 4)), rng.binomial(1, 0.5, (50, 4))
+    first[:, 0] = rng.binomial(1, 0.9, 50)
+    once = word_odds(first, second, prior=10)
+    often = word_odds(20 * first, 20 * second, prior=200)
+    np.testing.assert_allclose(often.z, once.z, rtol=1e-9)
+
+
+def test_the_variance_is_that_of_many_draws() -> None:
+    rng = np.random.default_rng(0)
+    share = np.array([0.05, 0.15, 0.3, 0.5])
+    draws = [
+        word_odds(rng.multinomial(12, share, 200), rng.multinomial(12, share, 200), prior=1e-9) for _ in range(400)
+    ]
+    z = np.array([draw.z for draw in draws])
+    np.testing.assert_allclose(z.std(0), 1, atol=4 / np.sqrt(2 * 400))  # four standard errors of a standard deviation
+    assert np.mean([(draw.q <= 0.05).any() for draw in draws]) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_the_variance_counts_that_texts_of_one_prompt_are_alike() -> None:
+    rng = np.random.default_rng(0)
+    z = []
+    for _ in range(300):
+        topic = rng.dirichlet([0.5, 0.5, 0.5], 100)  # a prompt's own words, in both of its texts
+        first, second = (np.array([rng.multinomial(8, share) for share in topic]) for _ in range(2))
+        z.append(word_odds(first, second, prior=1e-9).z)
+    np.testing.assert_allclose(np.std(z, 0), 1, atol=4 / np.sqrt(2 * 300))
