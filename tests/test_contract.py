@@ -60,6 +60,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("judge", "regex"): {"pattern": "[0-9]"},
     ("judge", "similar-to"): {"texts": ["Thank you."], "encoder": {"use": "sentence-transformer"}},
     ("judge", "concept"): {"of": {"use": "toy-truth"}, "about": "kindness"},
+    ("evaluator", "attribution"): {"data": ["pairs/test"], "concepts": {"length": {"use": "words"}}},
     ("evaluator", "best-of-n"): {"data": ["pairs/test"]},
     ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
     ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},

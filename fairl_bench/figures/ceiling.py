@@ -10,10 +10,9 @@ from fairl_bench.figures.leaderboard import number
 from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, styled
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
-from fairl_bench.science.ceiling import COIN
 from fairl_bench.tables.ceiling import SharesOfCeiling
 from fairl_bench.tables.shares import percent
-from fairl_bench.values.ceiling import SHARE
+from fairl_bench.values.ceiling import COIN, SHARE
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import Drawn, ReportFigure
 

@@ -41,7 +41,7 @@ class Shares(NamedTuple):
         draws = self.draws[:, :-1]
         error = draws.std(0, ddof=1)
         away = np.abs(draws - draws.mean(0)) / np.where(error > 0, error, math.inf)
-        half = np.quantile(away.max(1), confidence) * error
+        half = np.quantile(away.max(1, initial=0.0), confidence) * error
         return np.stack([self.explained - half, self.explained + half])
 
     def of_unexplained(self, confidence: float = 0.95) -> tuple[float, float]:

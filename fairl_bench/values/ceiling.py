@@ -10,6 +10,8 @@ PAIR_ACCURACY: Final = "pair_accuracy"
 """The metric that has a ceiling."""
 SHARE: Final = "share_of_ceiling"
 """What a share is called where it stands beside metrics; it is no record, for it follows from two of them."""
+COIN: Final = 0.5
+"""The pair accuracy of a coin toss, from which a share of the ceiling starts."""
 _TRAINING: Final = "pairs/train"
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -163,9 +163,12 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
             yield tuple(next(candidates(*one)) for one in zip(arguments, entries, strict=True))
         before = value if isinstance(value, tuple) else ()
         yield from ((*before, entry) for entry in candidates(arguments[0], None))
-    elif origin is dict:
-        keys = list(candidates(arguments[0], None))
-        yield {key: 1 / len(keys) for key in keys}
+    elif origin in (dict, Mapping):
+        keys = [key.replace("/", "-") for key in candidates(arguments[0], None)]  # a name has no slash
+        shares = arguments[1] is float
+        made = {key: 1 / len(keys) if shares else next(candidates(arguments[1], None)) for key in keys}
+        yield made
+        yield {f"{key}-2": entry for key, entry in made.items()}
     elif isinstance(annotation, type) and issubclass(annotation, Settings) and not issubclass(annotation, Component):
         yield needed(annotation, None, Path())
     elif isinstance(annotation, type) and issubclass(annotation, Component):

@@ -77,6 +77,14 @@ def test_a_constant_concept_is_not_known_rather_than_zero() -> None:
     assert concepts["real"].verdict is not None
 
 
+def test_where_no_concept_varies_all_is_unexplained() -> None:
+    rng = np.random.default_rng(0)
+    prompt, role = np.repeat(np.arange(50), 2), np.tile(np.array([1, -1], np.int8), 50)
+    said = attribution(rng.normal(size=100), {"same": np.ones(100)}, prompt, role, rng, resamples=50)
+    assert said.unexplained == (1, 1, 1)
+    assert math.isnan(said.concepts["same"].share.value)
+
+
 def test_of_more_than_twelve_groups_those_enter_whose_sides_differ_most() -> None:
     weights = {f"c{i:02}": float(i in (3, 9)) for i in range(MOST + 3)}
     concepts = found(200, **weights).concepts
