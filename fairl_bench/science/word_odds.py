@@ -3,6 +3,7 @@
 The log-odds of a word under an informative Dirichlet prior (Monroe, Colaresi & Quinn 2008, "Fightin' Words"): the prior
 is the words of both sides together, so that a word must be frequent, and not only one-sided, to stand out.  The two
 texts of a prompt, and all words of a text, depend on one another; variances are therefore those of sums over prompts.
+They are never below Monroe's own, which hold for independent words: a word that was seen once has no spread of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_LEAST = 1e-12  # of a word that neither side has: its odds are equal, and it is not told apart
 
 
 class WordOdds(NamedTuple):
@@ -38,11 +40,12 @@ def word_odds(first: Any, second: Any, prior: float = 500.0) -> WordOdds:
     words = len(both)
     if words < 2 or not all(total.sum() for total in totals):
         return WordOdds(np.zeros(words), np.zeros(words), np.ones(words))
-    alpha = prior * both / both.sum()
+    alpha = np.maximum(prior * both / both.sum(), _LEAST)
     told = [_Side.of(side, total + alpha) for side, total in zip(sides, totals, strict=True)]
     log_odds = told[0].log_odds - told[1].log_odds
-    variance = told[0].square + told[1].square - 2 * _together(*told)
-    known = (variance > 0) & (both > 0)
+    clustered = told[0].square + told[1].square - 2 * _together(*told)
+    variance = np.maximum(clustered, told[0].scale + told[1].scale)
+    known = both > 0
     z = np.where(known, log_odds / np.sqrt(np.where(known, variance, 1)), 0.0)
     p = np.where(known, 2 * stats.norm.sf(np.abs(z)), 1.0)
     return WordOdds(log_odds, z, stats.false_discovery_control(p))
