@@ -13,8 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from fairl_bench import RunFinished, hookspecs
-from fairl_bench.kinds import KINDS, Judge
+from fairl_bench.kinds import KINDS, Evaluator, Judge
 from fairl_bench.suite.registry import Registry
+from fairl_bench.views import ReportTable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -108,10 +109,15 @@ def test_the_page_of_inputs_names_what_there_is():
 
 def test_every_concept_on_the_page_of_concepts_can_be_built():
     page = (ROOT / "docs" / "concepts.md").read_text()
-    specs = [spec for block in re.findall(r"```yaml\n(- .*?)```", page, re.S) for spec in YAML(typ="safe").load(block)]
+    blocks = [YAML(typ="safe").load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)]
+    registry = Registry(installed=False)
+    specs = [spec for block in blocks if isinstance(block, list) for spec in block]
     assert {spec["use"] for spec in specs} == {"word-list", "regex", "similar-to", "concept"}
     for spec in specs:
-        assert Registry(installed=False).build(Judge, spec).concept
+        assert registry.build(Judge, spec).concept
+    for block in (block for block in blocks if isinstance(block, dict)):
+        assert [registry.build(Evaluator, spec).use for spec in block["evaluate"]] == list(block["report"])
+        assert [registry.build(ReportTable, {**spec, "use": name}) for name, spec in block["report"].items()]
     assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
 
 

@@ -14,6 +14,8 @@ from fairl_bench.science.shares import MOST, Moments, grouped, shares, slopes, w
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+ALONG: Final = 0.5
+"""The correlation within prompts, in size, from which two named concepts are said to go along with one another."""
 NAMED_FROM: Final = 0.05
 """The share of a reward's variance that a concept must explain to be named."""
 Verdict = Literal["named", "ruled out", "cannot tell"]
@@ -38,6 +40,7 @@ class Explained(NamedTuple):
     slope: Interval  # reward units a standard deviation of the concept, beside all that entered
     auc: Interval  # how often the preferred text of a pair has more of it; ties count half
     why: str = ""
+    along: tuple[str, ...] = ()  # named concepts that it goes along with: a correlation of .5 or more in size
 
     @property
     def verdict(self) -> Verdict | None:
@@ -76,6 +79,7 @@ def attribution(
     *,
     together: float = 0.8,
     resamples: int = 1000,
+    cluster: Rows | None = None,
 ) -> Attribution:
     """What explains a reward ``[n]``: each of the ``concepts`` ``[n]``, on the texts of the same ``prompt [n]``.
 
@@ -83,7 +87,8 @@ def attribution(
     measured in standard deviations over the rejected texts, which are the base's; over all where there are none,
     or these do not differ.
     Concepts whose correlation within prompts is over ``together`` in size share one share, and of more than 12 such
-    groups those enter that differ most between the two sides.  Intervals are of 95 %, by resampling prompts.  Raises
+    groups those enter that differ most between the two sides.  Intervals are of 95 %, by resampling prompts, or whole
+    clusters of them: ``cluster [n]``, codes from 0.  Raises
     `Undefined` where the reward does not vary within prompts, or there are too few of them.
     """
     names = list(concepts)
@@ -92,15 +97,16 @@ def attribution(
     if (role < 0).any():
         of_base = table[role < 0].std(0)
         scale = np.where(of_base > 0, of_base, scale)
-    moments = within_prompts(reward, table, prompt)
+    cluster = prompt if cluster is None else cluster
+    moments = within_prompts(reward, table, prompt, cluster)
     spread = np.einsum("kii->i", moments.of_concepts)
     varies = (spread > 0) & (scale > 0)
     table = table / np.where(scale > 0, scale, 1)
     draws = _resampled(len(moments.texts), moments.texts, rng, resamples)
-    aucs = [_auc(column, prompt, role, draws) for column in table.T]
+    aucs = [_auc(column, prompt, cluster, role, draws) for column in table.T]
     correlation = _correlation(moments, varies)
     entered, left_out = _entering(correlation, varies, aucs, together)
-    found = shares(reward, table, prompt, entered, rng, resamples)
+    found = shares(reward, table, prompt, entered, rng, resamples, cluster)
     bounds = found.simultaneous()
     of_group = {
         column: (tuple(names[i] for i in group), Interval(float(found.explained[at]), *map(float, bounds[:, at])))
@@ -108,7 +114,7 @@ def attribution(
         for column in group
     }
     columns = [column for group in entered for column in group]
-    steep = dict(zip(columns, _slopes(within_prompts(reward, table, prompt), columns, draws), strict=True))
+    steep = dict(zip(columns, _slopes(within_prompts(reward, table, prompt, cluster), columns, draws), strict=True))
     explained = {
         name: Explained(
             *of_group.get(column, ((name,), UNKNOWN)),
@@ -118,8 +124,9 @@ def attribution(
         )
         for column, name in enumerate(names)
     }
+    explained = {name: one._replace(along=_along(name, explained, correlation)) for name, one in explained.items()}
     rest = Interval(found.unexplained, *found.of_unexplained())
-    return Attribution(explained, rest, correlation, int((moments.texts > 1).sum()))
+    return Attribution(explained, rest, correlation, int((np.bincount(prompt) > 1).sum()))
 
 
 def _why(varies: bool, left_out: bool) -> str:
@@ -130,7 +137,7 @@ def _why(varies: bool, left_out: bool) -> str:
 
 def _resampled(n: int, texts: Rows, rng: np.random.Generator, resamples: int) -> Floats:
     """How often each prompt with several texts is drawn: first once each, then in resamples ``[1 + resamples, n]``."""
-    told = np.flatnonzero(texts > 1)
+    told = np.flatnonzero(texts)
     weights = np.zeros((1 + resamples, n))
     weights[0, told] = 1
     if len(told):
@@ -139,7 +146,7 @@ def _resampled(n: int, texts: Rows, rng: np.random.Generator, resamples: int) ->
     return weights
 
 
-def _auc(concept: Floats, prompt: Rows, role: NDArray[np.int8], draws: Floats) -> Interval:
+def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], draws: Floats) -> Interval:
     """How often the preferred side of a prompt has more of a concept than the rejected one; ties count half."""
     n = draws.shape[1]
     ahead, pairs = np.zeros(n), np.zeros(n)
@@ -147,8 +154,8 @@ def _auc(concept: Floats, prompt: Rows, role: NDArray[np.int8], draws: Floats) -
     order = [rows[np.argsort(prompt[rows], kind="stable")] for rows in sides]
     if len(order[0]) == len(order[1]) and (prompt[order[0]] == prompt[order[1]]).all():
         gap = concept[order[0]] - concept[order[1]]
-        np.add.at(ahead, prompt[order[0]], (gap > 0) + (gap == 0) / 2)
-        np.add.at(pairs, prompt[order[0]], 1.0)
+        np.add.at(ahead, cluster[order[0]], (gap > 0) + (gap == 0) / 2)
+        np.add.at(pairs, cluster[order[0]], 1.0)
     total = draws @ pairs
     if not total[0]:
         return UNKNOWN
@@ -188,6 +195,25 @@ def _slopes(moments: Moments, columns: Sequence[int], draws: Floats) -> list[Int
     found = slopes(moments.weighted(draws), columns)
     low, high = np.quantile(found[1:], [0.025, 0.975], axis=0)
     return [Interval(*map(float, three)) for three in zip(found[0], low, high, strict=True)]
+
+
+def _along(name: str, explained: Mapping[str, Explained], correlation: Floats) -> tuple[str, ...]:
+    """The other named concepts that a named concept goes along with."""
+    names, one = list(explained), explained[name]
+    if one.verdict != "named":
+        return ()
+    near = np.abs(correlation[names.index(name)]) >= ALONG
+    return tuple(
+        other
+        for other, is_near in zip(names, near, strict=True)
+        if is_near and other not in one.group and explained[other].verdict == "named"
+    )
+
+
+def turns(one: Explained) -> bool:
+    """True for a named concept whose slope beside the others points the other way than its difference by itself."""
+    steep = (one.slope.low > 0) - (one.slope.high < 0)
+    return one.verdict == "named" and sign_of(one.auc) * steep < 0
 
 
 def sign_of(auc: Interval) -> int:

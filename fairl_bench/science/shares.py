@@ -20,6 +20,7 @@ from fairl_bench.errors import Undefined
 Floats = NDArray[np.float64]
 MOST = 12
 """Concepts, or groups of them, that can enter: twice as many regressions for each further one."""
+_ROUNDING = 1e-12  # of the largest value: a column that differs by less within prompts is constant there
 _TINY = 1e-10  # of a column's mean square, added to it: a column that is constant in a resample gets a slope of 0
 
 
@@ -57,18 +58,20 @@ def shares(
     groups: Sequence[Sequence[int]],
     rng: np.random.Generator,
     resamples: int = 1000,
+    cluster: NDArray[np.int64] | None = None,
 ) -> Shares:
     """The share of the within-prompt variance of ``reward [n]`` that each group of ``concepts [n, k]`` explains.
 
     ``prompt [n]`` are codes from 0; ``groups`` name the columns of each group.  The prompts are divided into two halves
     at random; each half is explained by the regression of the other, and the two are averaged.  Resamples draw prompts
-    within the halves.  Raises `Undefined` where the reward does not vary within prompts, or fewer than four prompts
-    have two texts, and `ValueError` for more than `MOST` groups.
+    within the halves.  Prompts of one ``cluster [n]`` (codes from 0; by default each prompt is one) stay together in
+    both.  Raises `Undefined` where the reward does not vary within prompts, or fewer than four clusters have a prompt
+    with two texts, and `ValueError` for more than `MOST` groups.
     """
     if len(groups) > MOST:
         raise ValueError(f"at most {MOST} groups of concepts can enter, got {len(groups)}; join or leave out some")
-    moments = within_prompts(reward, concepts, prompt)
-    told = np.flatnonzero(moments.texts > 1)
+    moments = within_prompts(reward, concepts, prompt, cluster)
+    told = np.flatnonzero(moments.texts)
     if len(told) < 4:
         raise Undefined(f"shares need four prompts with at least two texts, got {len(told)}")
     halves = np.array_split(rng.permutation(told), 2)
@@ -83,7 +86,10 @@ def shares(
 
 
 class Moments(NamedTuple):
-    """Sums of products of what is centred within prompts, for each of several sets of prompts ``[sets]``."""
+    """Sums of products of what is centred within prompts, for each of several sets of prompts ``[sets]``.
+
+    ``texts`` counts those that share their prompt with another text: the others say nothing.
+    """
 
     of_concepts: Floats  # [sets, k, k]
     of_both: Floats  # [sets, k]
@@ -96,16 +102,25 @@ class Moments(NamedTuple):
         return Moments(concepts, both, reward, (weights @ self.texts).astype(np.int64))
 
 
-def within_prompts(reward: Floats, concepts: Floats, prompt: NDArray[np.int64]) -> Moments:
-    """The sums of products of each prompt."""
+def within_prompts(
+    reward: Floats, concepts: Floats, prompt: NDArray[np.int64], cluster: NDArray[np.int64] | None = None
+) -> Moments:
+    """The sums of products of each cluster of prompts, by default of each prompt.
+
+    What differs within no prompt by more than rounding is 0 there.
+    """
     n = int(prompt.max(initial=-1)) + 1
     texts = np.bincount(prompt, minlength=n)
     table = np.column_stack([concepts, reward]).astype(np.float64)
     mean = np.stack([np.bincount(prompt, column, n) for column in table.T], 1) / np.maximum(texts, 1)[:, None]
     centred = table - mean[prompt]
-    products = np.zeros((n, table.shape[1], table.shape[1]))
-    np.add.at(products, prompt, centred[:, :, None] * centred[:, None, :])
-    return Moments(products[:, :-1, :-1], products[:, :-1, -1], products[:, -1, -1], texts)
+    centred[:, np.abs(centred).max(0, initial=0) <= _ROUNDING * np.abs(table).max(0, initial=0)] = 0
+    cluster = prompt if cluster is None else cluster
+    sets = int(cluster.max(initial=-1)) + 1
+    products = np.zeros((sets, table.shape[1], table.shape[1]))
+    np.add.at(products, cluster, centred[:, :, None] * centred[:, None, :])
+    told = np.bincount(cluster[texts[prompt] > 1], minlength=sets)
+    return Moments(products[:, :-1, :-1], products[:, :-1, -1], products[:, -1, -1], told)
 
 
 def _weights(half: NDArray[np.int64], n: int, rng: np.random.Generator, resamples: int) -> Floats:

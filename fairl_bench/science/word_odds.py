@@ -5,10 +5,13 @@ Words"), which is the words of both sides together, so that a word must be frequ
 out.
 
 How surely: a score test of the hypothesis that both sides use the word equally often.  The two texts of a prompt, and
-all words of a text, depend on one another; its variance is therefore that of a sum over prompts.  The log-odds by their
-own clustered error would not do: where one side has no such word, nothing varies there, and on a world whose sides are
-exchanged at random some word was told apart at a false discovery rate of 5 % in 9 of 10 repeats and more; by the score
-test in none or 1 of 60.
+all words of a text, depend on one another; its variance is therefore that of a sum over prompts.
+
+The log-odds by their own clustered error would not do: where one side has no such word, nothing varies there.  On 100,
+400 and 1,500 pairs of the synthetic world whose sides are exchanged at random, some word was told apart at a false
+discovery rate of 5 % in 90 % of the repeats and more.  With an error of at least Monroe's own there is no such alarm,
+and 0, 10 and 236 words of the true sides are told apart; by the score test 0, 96 and 290, with 0, 1 and 0 alarms in 60,
+60 and 30 repeats, and z of a standard deviation of .99 to 1.00.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def words(records: Iterable[Record], data: str, most: int = 20) -> Table:
     )
 
 
-_HEADS: Final = ("word", "z", "q", "preferred", "rejected")
+_HEADS: Final = ("word", "z", "q", "counts")
 _REPLICATES: Final = ("replicates",)
 
 
@@ -134,8 +134,8 @@ def _word(term: str, side: str, each: Sequence[Mapping[str, float]]) -> Word:
 
 def _cells(word: Word, *, several: bool) -> tuple[str, ...]:
     q = "< 0.001" if word.q < 0.001 else f"{word.q:.3f}"
-    counts = (f"{round(count):,}" for count in (word.preferred, word.rejected))
-    return (word.term, f"{word.z:+.1f}", q, *counts, *([str(word.replicates)] if several else []))
+    counts = " : ".join(f"{round(count):,}" for count in (word.preferred, word.rejected))
+    return (word.term, f"{word.z:+.1f}", q, counts, *([str(word.replicates)] if several else []))
 
 
 def _tidy(row: Row, data: str, word: Word) -> dict[str, Value]:
@@ -149,9 +149,9 @@ def _notes(every: Sequence[_Texts], *, several: bool) -> Iterator[str]:
         f"of the list that ends at this word; words with q of at most {FDR:g} are told apart, and only these are shown."
     )
     yield (
-        "Preferred, rejected: how often the texts of this side use the word. Two words in a row are a bigram; it "
-        "overlaps with its words and is no evidence beside them. Words stand here as the texts have them, hostile ones "
-        "too."
+        "Counts: how often preferred texts use the word, and how often rejected ones. Two words in a row are a bigram; "
+        "it overlaps with its words and is no evidence beside them. Words stand here as the texts have them, hostile "
+        "ones too."
     )
     if several:
         yield (

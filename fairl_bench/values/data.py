@@ -164,6 +164,15 @@ class Examples:
         truths = {**self.truths, PREFERRED: Truth(role.astype(np.float64), role)}
         return replace(self, role=role, truths=truths)
 
+    def clusters(self) -> Rows:
+        """The codes of what is resampled together ``[n]``, from 0: by group, else prompt, else pair, else example."""
+        names = [
+            f"g{group}" if group else f"p{prompt}" if prompt else f"c{pair}" if pair >= 0 else i
+            for i, (group, prompt, pair) in enumerate(zip(self.group, self.prompt, self.pair.tolist(), strict=True))
+        ]
+        codes: dict[object, int] = {}
+        return np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)
+
     def pair_rows(self) -> Rows:
         """The rows of each pair's preferred and rejected text ``[pairs, 2]``; empty outside pairs."""
         sides = [np.flatnonzero(self.role == role) for role in (1, -1)]

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from fairl_bench.values.coordinates import CellName, Coordinates, Run, World
 from fairl_bench.values.data import Examples, Floats, Rows
 from fairl_bench.values.records import Record
@@ -38,16 +36,8 @@ class Sheet:
         return Coordinates.of(self.world, run, self.data, truth, part)
 
     def clusters(self) -> Rows:
-        """The codes of what is resampled together ``[n]``, from 0: by group, else prompt, else pair, else example."""
-        examples = self.examples
-        names = [
-            f"g{group}" if group else f"p{prompt}" if prompt else f"c{pair}" if pair >= 0 else i
-            for i, (group, prompt, pair) in enumerate(
-                zip(examples.group, examples.prompt, examples.pair.tolist(), strict=True)
-            )
-        ]
-        codes: dict[object, int] = {}
-        return np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)
+        """The codes of what is resampled together ``[n]``: those of `Examples.clusters`."""
+        return self.examples.clusters()
 
     def sample(self) -> str:
         """A digest of the examples: a test set that is a file is the same in every replicate."""

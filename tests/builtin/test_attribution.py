@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.evaluators.attribution import Attribution
+from fairl_bench.errors import DataError
 from fairl_bench.kinds import Evaluator, Judge
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.given import GivenMaterial
@@ -22,6 +23,7 @@ from fairl_bench.values.records import Evidence, Measure, Record
 from fairl_bench.values.rows import Runs
 
 DATA = "pairs/test"
+NAMES = ("concept_share", "unexplained_share")
 WORDS = ("you", "are", "kind", "rude", "today", "maybe")
 
 
@@ -84,8 +86,20 @@ def test_a_concept_that_no_text_has_is_not_known() -> None:
 def test_a_reward_that_is_constant_within_prompts_says_why_nothing_is_known() -> None:
     data = scored(50)
     found = told({"u": Letters(letter="u")}, Scored(data.examples, np.repeat(np.arange(50.0), 2)))
-    assert list(found) == [("concept:u", "concept_share")]
+    assert {name for _, name in found} == {f"{name}{end}" for name in NAMES for end in ("", "_low", "_high")}
     assert found["concept:u", "concept_share"].note.startswith("shares need a reward that varies within prompts")
+
+
+def test_a_judge_that_does_not_know_a_text_is_refused() -> None:
+    class Unsure(Letters):
+        def judge(self, examples: Examples) -> Mapping[str, Truth]:
+            (truth,) = super().judge(examples).values()
+            value = truth.value.copy()
+            value[3] = np.nan
+            return {GOLD: Truth(value, truth.label)}
+
+    with pytest.raises(DataError, match=r"concept 'a' has no value for 1 of 80 texts, such as '.*'; name a judge"):
+        told({"a": Unsure()}, scored(40))
 
 
 def test_a_name_with_a_plus_is_refused() -> None:
@@ -134,6 +148,13 @@ def test_over_several_runs_the_table_shows_means_and_says_so() -> None:
     assert rows(one)[0] == rows(several, replicates=3)[0]
     assert any("means over the runs" in note for note in rows(several, replicates=3)[1])
     assert not any("means over the runs" in note for note in rows(one)[1])
+
+
+def test_where_nothing_is_known_the_table_says_why() -> None:
+    data = scored(50)
+    found, notes = rows(told({"u": Letters(letter="u")}, Scored(data.examples, np.repeat(np.arange(50.0), 2))))
+    assert [row[1:4] for row in found] == [("u", "n/a", "n/a"), ("unexplained", "n/a", "")]
+    assert notes[-1].startswith("me, u: shares need a reward that varies within prompts")
 
 
 def test_without_an_attribution_there_is_no_table() -> None:

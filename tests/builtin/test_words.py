@@ -212,8 +212,8 @@ def table(*replicates: Found, **more: Sequence[str]) -> Table:
 def test_the_table_has_a_side_beside_the_other_and_says_how_many_prompts_there_are() -> None:
     made = table(toy())
     assert made.heads[:2] == (("more in preferred", "word"), ("more in preferred", "z"))
-    assert made.heads[5:7] == (("more in rejected", "word"), ("more in rejected", "z"))
-    z = np.array([float(row[6]) for row in made.rows])
+    assert made.heads[4:6] == (("more in rejected", "word"), ("more in rejected", "z"))
+    z = np.array([float(row[5]) for row in made.rows])
     assert z[0] < 0
     assert (np.diff(np.abs(z)) <= 0).all()
     assert "words and bigrams are told apart, over 400 prompts." in made.notes[-1]
@@ -224,14 +224,14 @@ def test_over_replicates_a_word_says_in_how_many_it_is_told_apart() -> None:
     one, other = told(["well"] * 30, ["bad"] * 30), told(["well"] * 30, ["poor"] * 30)
     made = table(one, other)
     assert [row[0] for row in made.rows] == ["well", ""]
-    assert made.rows[0][5] == "2"
-    assert {(row[6], row[11]) for row in made.rows} == {("bad", "1"), ("poor", "1")}
+    assert made.rows[0][3:5] == ("30 : 0", "2")
+    assert {(row[5], row[9]) for row in made.rows} == {("bad", "1"), ("poor", "1")}
     assert any(note.startswith("Replicates:") for note in made.notes)
 
 
 def test_a_side_without_a_word_says_none_and_what_is_not_known_says_why() -> None:
     same = table(told(["well"] * 30, ["well"] * 30))
-    assert same.rows == (("none", "", "", "", "", "none", "", "", "", ""),)
+    assert same.rows == (("none", "", "", "", "none", "", "", ""),)
     unknown = table(told(["well"] * 3, ["bad"] * 3))
     assert unknown.rows[0][0] == "n/a"
     assert unknown.notes[-1] == "toy: words need at least 20 prompts, got 3."

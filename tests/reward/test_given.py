@@ -67,6 +67,13 @@ def test_the_log_ratio_is_that_of_what_both_models_say_of_each_text(tmp_path: Pa
     assert log_ratio(tmp_path)(["a", "e", ""], prompts=["", "aaa", "e"]) == [2.0, 1.0, -1.0]
 
 
+def test_it_takes_what_trl_gives_a_reward_function(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {"completion_ids": [[3], [4]], "trainer_state": None, "truth": [0.5, 0.5]}
+    texts = log_ratio(tmp_path)(prompts=["", "aaa"], completions=[" a", "e\n"], **columns)
+    chat = [[{"role": "user", "content": text}] for text in ("", "aaa", "a", "e")]
+    assert texts == log_ratio(tmp_path)(prompts=chat[:2], completions=chat[2:], **columns) == [2.0, 1.0]
+
+
 def test_each_model_is_asked_in_its_own_folder_and_leaves_nothing_behind(tmp_path: Path) -> None:
     log_ratio(tmp_path)(["a"], prompts=["b"])
     assert [site.upstream["lm"] for site in Letters.sites] == [tmp_path / "base", tmp_path / "expert"]

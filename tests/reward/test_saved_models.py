@@ -14,10 +14,12 @@ from click.testing import CliRunner
 
 from fairl_bench import load_reward
 from fairl_bench.cli.main import main
+from fairl_bench.component import plain
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds import LM, Judge
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.reward.about import read_about
+from fairl_bench.reward.identity import identity
 from fairl_bench.store import artefacts
 from fairl_bench.store.folder import FolderStore
 from fairl_bench.suite.read import read_study
@@ -90,11 +92,12 @@ def fairl_methods(register):
     register("fitted", Fitted)
     register("asking", Asking)
 """
-LM: dict[str, Any] = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 60}, "layers": 1, "width": 16}
-LM |= {"heads": 2, "vocab": 320, "context": 96, "length": 16, "batch": 4, "steps": 8}
+TINY: dict[str, Any] = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 60}, "layers": 1, "width": 16}
+TINY |= {"heads": 2, "vocab": 320, "context": 96, "length": 16, "batch": 4, "steps": 8}
 PROMPTS = {"use": "toy-prompts"}
-SOURCE = {"name": "toy", "use": "aligned-lm", "base": LM, "expert": {**LM, "steps": 16}, "prompts": PROMPTS, "n": 40}
-SOURCE |= {"gold": {"use": "toy-truth"}, "sampling": {"max_new_tokens": 6}, "identical": "drop", "empty": "drop"}
+SOURCE = {"name": "toy", "use": "aligned-lm", "base": TINY, "expert": {**TINY, "steps": 16}, "n": 40}
+SOURCE |= {"prompts": PROMPTS, "gold": {"use": "toy-truth"}, "sampling": {"max_new_tokens": 6}}
+SOURCE |= {"identical": "drop", "empty": "drop"}
 SERVED = {"use": "served", "model": "e"}
 SUITE: dict[str, Any] = {
     "name": "both",
@@ -104,8 +107,9 @@ SUITE: dict[str, Any] = {
     "methods": [
         {"name": "log-ratio", "use": "log-ratio", "shards": 2},
         {"name": "served", "use": "log-ratio", "base": SERVED},
+        {"name": "elsewhere", "use": "log-ratio", "expert": {"use": "pretrained", "model": "lm"}},
         {"name": "fitted", "use": "fitted"},
-        {"name": "asking", "use": "asking", "lm": LM, "prompts": PROMPTS},
+        {"name": "asking", "use": "asking", "lm": TINY, "prompts": PROMPTS},
     ],
     "evaluate": [{"use": "fidelity", "data": ["pairs/test"]}],
 }
@@ -118,8 +122,9 @@ def written(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ran_both(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def ran_both(tmp_path_factory: pytest.TempPathFactory, tiny_lm: Path) -> Finished:
     folder = tmp_path_factory.mktemp("both")
+    shutil.copytree(tiny_lm, folder / "lm")
     done = run(read_study(written(folder)), FolderStore(folder / "store"), folder / "results")
     assert done.outcome.failed == {}
     return done
@@ -167,7 +172,10 @@ def test_a_reward_names_the_language_models_of_its_method_beside_those_of_its_en
     assert told["upstream"]["method/base"]["sha256"] != told["upstream"]["method/expert"]["sha256"]
 
 
-@pytest.mark.parametrize("method", ["log-ratio", "served", "fitted"])
+SAVED = ("log-ratio", "served", "elsewhere", "fitted")
+
+
+@pytest.mark.parametrize("method", SAVED)
 def test_a_loaded_reward_gives_the_scores_of_its_run(method: str, ran_both: Finished) -> None:
     plugins = [ran_both.folder.parent / "models.py"]
     examples, expected = scored(ran_both, method)
@@ -179,13 +187,54 @@ def test_a_loaded_reward_gives_the_scores_of_its_run(method: str, ran_both: Fini
 
 def test_what_only_a_run_makes_is_in_no_reward_and_the_run_says_so(ran_both: Finished) -> None:
     names = {path.name for path in (ran_both.folder / "rewards").iterdir()}
-    assert names == {cell(method) for method in ("log-ratio", "served", "fitted")}
+    assert names == {cell(method) for method in SAVED}
     said = [
         "no reward of method 'asking' is saved: it reads completions as 'best', and beside texts a saved reward can "
         "read language models alone"
     ]
     assert ran_both.outcome.warnings == said
     assert json.loads((ran_both.folder / "run.json").read_text())["warnings"] == said
+
+
+CHOOSING = """
+import numpy as np
+
+from fairl_bench import LM, Ask, Encoder, Prompts, hookimpl
+
+
+class Choosing(Encoder):
+    lm: LM
+    prompts: Prompts
+
+    def upstream(self):
+        return {"known": Ask(lm=self.lm, prompts=self.prompts, n=2)}
+
+    def encode(self, texts, corpus, *, known):
+        return np.array([[len(text), sum(text[:1] == one[:1] for one in known.text)] for text in texts], np.float32)
+
+
+@hookimpl
+def fairl_encoders(register):
+    register("choosing", Choosing)
+"""
+
+
+def test_of_an_encoder_that_reads_completions_the_run_says_it_too(tmp_path: Path) -> None:
+    (tmp_path / "choosing.py").write_text(CHOOSING)
+    suite = {
+        "name": "choosing",
+        "plugins": ["choosing.py"],
+        "models": [{"name": "toy", "use": "toy-comments", "n": 40, "gold": {"use": "toy-truth"}}],
+        "encoders": [{"name": "mine", "use": "choosing", "lm": TINY, "prompts": PROMPTS}],
+        "methods": [{"name": "mean-difference", "use": "mean-difference"}],
+        "evaluate": [{"use": "fidelity", "data": ["pairs/test"]}],
+    }
+    (tmp_path / "suite.yaml").write_text(json.dumps(suite))
+    done = run(read_study(tmp_path / "suite.yaml"), FolderStore(tmp_path / "store"), tmp_path / "results")
+    assert done.outcome.failed == {}
+    assert not (tmp_path / "results" / "rewards").exists()
+    (said,) = done.outcome.warnings
+    assert said.startswith("no reward with encoder 'mine' is saved: it reads completions as 'known', and beside texts")
 
 
 def test_a_method_that_needs_its_models_only_to_learn_is_saved_without_them(copied: Path) -> None:
@@ -205,6 +254,19 @@ def test_a_language_model_that_is_gone_is_named_by_role_and_place_with_what_to_d
     with pytest.raises(DataError, match=r"language model in .*/gone/method/expert, which is gone"):
         load_reward(copied / cell("log-ratio"), upstream={"method/base": roles["method/base"]})
     assert load_reward(copied / cell("log-ratio"), upstream=roles)(["you are kind"], prompts=["well"]) == expected
+
+
+def test_a_model_that_lay_in_a_folder_of_its_own_may_lie_in_another(copied: Path, tmp_path: Path) -> None:
+    expected = load_reward(copied / cell("elsewhere"))(["you are kind"], prompts=["well"])
+    roles = moved(copied, "elsewhere", tmp_path)
+    place = copied / cell("elsewhere") / "reward.json"
+    told = json.loads(place.read_text())
+    told["method"]["spec"]["expert"]["model"] = "/models/that/are/gone"
+    place.unlink()
+    place.write_text(json.dumps(told))
+    with pytest.raises(DataError, match=r"its method reads the language model in .*/gone/method/expert, which is gone"):
+        load_reward(place.parent, upstream={"method/base": roles["method/base"]})
+    assert load_reward(place.parent, upstream=roles)(["you are kind"], prompts=["well"]) == expected
 
 
 def test_another_language_model_is_refused(copied: Path, tmp_path: Path) -> None:
@@ -234,6 +296,20 @@ def test_a_model_behind_a_server_is_named_by_its_identity_and_asked_again(copied
         load_reward(place, plugins=plugins)
 
 
+def test_a_reward_that_takes_a_model_of_files_for_a_served_one_is_refused_in_a_sentence(copied: Path) -> None:
+    place = copied / cell("log-ratio") / "reward.json"
+    told = json.loads(place.read_text())
+    base = Registry(installed=False).build(LM, told["method"]["spec"]["base"])
+    told["upstream"]["method/base"] = {"identity": plain(identity(base))}
+    place.unlink()
+    place.write_text(json.dumps(told))
+    with pytest.raises(
+        DataError, match=r"method 'log-ratio' of reward '.*': the language model in .* has no configuration"
+    ) as refusal:
+        load_reward(place.parent)(["a"], prompts=["b"])
+    assert len(str(refusal.value).splitlines()) == 1
+
+
 def test_the_identity_of_a_served_model_and_the_digest_of_another_are_in_the_fingerprint(copied: Path) -> None:
     about = read_about(copied / cell("served"))
     prints = {about.fingerprint()}
@@ -255,15 +331,16 @@ def test_a_reward_that_names_too_few_language_models_is_refused(copied: Path) ->
 
 
 def test_a_run_whose_language_models_are_gone_keeps_the_rewards_that_it_has(ran_both: Finished, tmp_path: Path) -> None:
-    shutil.copytree(ran_both.folder.parent / "store", tmp_path / "store")
+    for name in ("store", "lm"):
+        shutil.copytree(ran_both.folder.parent / name, tmp_path / name)
     store = FolderStore(tmp_path / "store")
     before = run(read_study(written(tmp_path)), store, tmp_path / "results")
-    assert before.outcome.done == []
+    assert before.outcome.failed == {}
     for key in (key for key, stage in before.plan.stages.items() if stage.kind == "lm"):
         shutil.rmtree(store.path(key))
     run(read_study(tmp_path / "suite.yaml"), store, tmp_path / "results")
     rewards = tmp_path / "results" / "rewards"
-    assert {path.name for path in rewards.iterdir()} == {cell(method) for method in ("log-ratio", "served", "fitted")}
+    assert {path.name for path in rewards.iterdir()} == {cell(method) for method in SAVED}
     shutil.rmtree(rewards)
     run(read_study(tmp_path / "suite.yaml"), store, tmp_path / "results")
     assert {path.name for path in rewards.iterdir()} == {cell("fitted")}

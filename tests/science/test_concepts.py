@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from fairl_bench.errors import Undefined
-from fairl_bench.science.concepts import Attribution, attribution, sign_of, told_prompts
+from fairl_bench.science.concepts import (
+    Attribution,
+    Explained,
+    Interval,
+    attribution,
+    sign_of,
+    told_prompts,
+    turns,
+)
 from fairl_bench.science.shares import MOST
 
 
@@ -75,6 +83,55 @@ def test_a_constant_concept_is_not_known_rather_than_zero() -> None:
         assert concepts[name].verdict is None
         assert concepts[name].why == "it is the same in all texts of each prompt"
     assert concepts["real"].verdict is not None
+
+
+def test_a_concept_that_varies_by_rounding_alone_is_constant() -> None:
+    rng = np.random.default_rng(0)
+    prompt = np.repeat(np.arange(60), 3)
+    values = {"constant": (0.1 * rng.normal(size=60))[prompt], "real": rng.normal(size=180)}
+    said = attribution(values["real"] + rng.normal(size=180), values, prompt, np.zeros(180, np.int8), rng, resamples=50)
+    assert said.concepts["constant"].verdict is None
+    assert said.concepts["constant"].why == "it is the same in all texts of each prompt"
+
+
+def test_prompts_of_one_cluster_are_resampled_together() -> None:
+    rng = np.random.default_rng(0)
+    prompt = np.repeat(np.arange(300), 2)
+    topic = rng.normal(size=30)[prompt // 10]  # ten prompts of one author share how much the concept counts
+    values = {"a": rng.normal(size=600)}
+    reward = (0.5 + topic) * values["a"] + rng.normal(size=600)
+    role = np.tile(np.array([1, -1], np.int8), 300)
+
+    def width(cluster: np.ndarray | None) -> float:
+        share = attribution(
+            reward, values, prompt, role, np.random.default_rng(1), resamples=300, cluster=cluster
+        ).concepts["a"].share  # fmt: skip
+        return share.high - share.low
+
+    assert width(prompt // 10) > 1.5 * width(None)
+    assert width(prompt) == width(None)
+
+
+def test_what_goes_along_with_another_named_concept_is_said() -> None:
+    rng = np.random.default_rng(0)
+    toxic = rng.normal(size=2000)
+    values = {"toxic": toxic, "length": -0.7 * toxic + 0.7 * rng.normal(size=2000), "other": rng.normal(size=2000)}
+    prompt, role = np.repeat(np.arange(1000), 2), np.tile(np.array([1, -1], np.int8), 1000)
+    concepts = attribution(-toxic + 0.3 * rng.normal(size=2000), values, prompt, role, rng, resamples=100).concepts
+    assert concepts["toxic"].along == ("length",)  # by its correlation alone, length has a share too
+    assert concepts["length"].along == ("toxic",)
+    assert concepts["other"].along == ()
+
+
+def test_a_concept_whose_slope_turns_is_said_to() -> None:
+    named = Interval(0.3, 0.2, 0.4)
+    more, fewer = Interval(0.7, 0.6, 0.8), Interval(0.3, 0.2, 0.4)
+    up, down = Interval(1.0, 0.5, 1.5), Interval(-1.0, -1.5, -0.5)
+    assert [turns(Explained(("a",), named, slope, auc)) for slope in (up, down) for auc in (more, fewer)] == [
+        False, True, True, False
+    ]  # fmt: skip
+    assert not turns(Explained(("a",), Interval(0.01, -0.1, 0.1), down, more))  # not named
+    assert not turns(Explained(("a",), named, down, Interval(0.5, 0.4, 0.6)))  # no difference by itself
 
 
 def test_where_no_concept_varies_all_is_unexplained() -> None:

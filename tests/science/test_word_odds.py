@@ -99,3 +99,28 @@ def test_the_variance_counts_that_texts_of_one_prompt_are_alike() -> None:
         first, second = (np.array([rng.multinomial(8, share) for share in topic]) for _ in range(2))
         z.append(word_odds(first, second, prior=1e-9).z)
     np.testing.assert_allclose(np.std(z, 0), 1, atol=4 / np.sqrt(2 * 300))
+
+
+def test_words_that_were_seen_once_are_not_told_apart_by_chance() -> None:
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(1, 3001)
+    share /= share.sum()
+    alarms = []
+    for _ in range(10):
+        first, second = rng.multinomial(30, share, (2, 200))
+        found = word_odds(sparse.csr_array(first), sparse.csr_array(second))
+        assert np.isfinite(found.z).all()
+        alarms.append(int((found.q <= 0.05).sum()))
+    assert sum(alarm > 0 for alarm in alarms) <= 2  # at a rate of .05, three of ten would be rare
+
+
+def test_a_word_that_one_side_uses_much_more_is_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(1, 301)
+    other = share.copy()
+    other[20] *= 5
+    first, second = (rng.multinomial(30, one / one.sum(), 300) for one in (other, share))
+    found = word_odds(first, second)
+    assert found.q[20] <= 0.001
+    assert found.z[20] > 5
+    assert (found.q[np.arange(300) != 20] <= 0.05).sum() <= 3

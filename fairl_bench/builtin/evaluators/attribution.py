@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Name, Settings
-from fairl_bench.errors import Undefined
+from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Evaluator, Judge, nested, within
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import GOLD, Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
+
+if TYPE_CHECKING:
+    from fairl_bench.science.concepts import Explained
 
 TRUTH = "concept:"
 """The beginning of the truth of a number that is about a concept; its name follows."""
@@ -73,7 +76,14 @@ class Attribution(Evaluator):
 
     def _values(self, name: str, judge: Judge, scored: Scored, upstream: Mapping[str, Any]) -> Floats:
         """Return how much of a concept each text has ``[n]``."""
-        return judge.ready(within(name, upstream))(scored.examples)[GOLD].value
+        value = judge.ready(within(name, upstream))(scored.examples)[GOLD].value
+        if len(unknown := np.flatnonzero(~np.isfinite(value))):
+            text = scored.examples.text[unknown[0]]
+            raise DataError(
+                f"evaluator {self.use!r}: concept {name!r} has no value for {len(unknown)} of {len(value)} texts, such "
+                f"as {text[:60]!r}; name a judge that knows every text"
+            )
+        return value
 
     def _of_data(
         self,
@@ -94,14 +104,17 @@ class Attribution(Evaluator):
                 stream("attribution", 0),
                 together=self.together,
                 resamples=self.resamples,
+                cluster=scored.examples.clusters(),
             )
         except Undefined as reason:
-            for name in self.concepts:
-                yield Measure(data, TRUTH + name, NUMBERS[0], math.nan, len(examples), str(reason))
+            places = [*((TRUTH + name, NUMBERS[0]) for name in self.concepts), ("", "unexplained_share")]
+            for truth, metric in places:
+                for end in _ENDS:
+                    yield Measure(data, truth, metric + end, math.nan, len(examples), str(reason))
             return
         n = found.prompts
         for name, one in found.concepts.items():
-            shared = "" if len(one.group) == 1 else f"together with {', '.join(x for x in one.group if x != name)}"
+            shared = _said(name, one)
             for metric, interval in zip(NUMBERS, (one.share, one.slope, one.auc), strict=True):
                 note = one.why or ("it needs pairs" if metric == NUMBERS[2] else shared)
                 for end, value in zip(_ENDS, interval, strict=True):
@@ -112,3 +125,16 @@ class Attribution(Evaluator):
         for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
             if math.isfinite(found.correlation[i, j]):
                 correlated.append((data, names[i], names[j], float(found.correlation[i, j])))
+
+
+def _said(name: str, one: Explained) -> str:
+    """What there is to say of a concept beside its numbers."""
+    from fairl_bench.science.concepts import turns
+
+    others = [other for other in one.group if other != name]
+    sentences = [f"it shares its share with {', '.join(others)}"] if others else []
+    if one.along:
+        sentences.append(f"it goes along with {', '.join(one.along)}, so that one may stand for the other")
+    if turns(one):
+        sentences.append("beside the others its slope points the other way than its difference by itself")
+    return "; ".join(sentences)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 from echo_server import EchoServer, Kind
 
+from fairl_bench import load_reward
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
@@ -225,3 +226,12 @@ def test_a_suite_has_the_log_ratio_of_two_served_models(
     scores: Floats = next(rewards for run, rewards in sheet.rewards.items() if run.method == "log-ratio")
     np.testing.assert_allclose(scores, aligned.total - base.total, **CLOSE)
     assert (scores > 0).mean() > 0.2
+    # the saved reward asks both again
+    (place,) = (done.folder / "rewards").glob("*log-ratio*")
+    before, examples = len(server.seen), sheet.examples
+    reward = load_reward(place)
+    asked_again = reward(list(examples.text[:5]), prompts=list(examples.prompt[:5]))
+    np.testing.assert_allclose(asked_again, scores[:5], **CLOSE)
+    assert {request["model"] for request in server.seen[before:]} == {"base", "expert"}
+    with pytest.raises(DataError, match=r"its language model 'method/base' has no files, got '.*'; name no folder"):
+        load_reward(place, upstream={"method/base": str(tiny_lm)})
