@@ -65,15 +65,17 @@ def _tokenised(tokenizer: Any, asked: Sequence[tuple[str, str, list[int]]]) -> l
 
     The two are read together, so that a text begins as a model writes it, with the space in its first token.  Where a
     token would lie across the seam, the text is read by itself: a model goes on from the prompt's own tokens.  So is a
-    text without a prompt.
+    text without a prompt, and one that spells a special token, such as the end: it is read as the letters.
     """
+    special = set(tokenizer.all_special_tokens)
     behind = [joint(prompt, text) + text for prompt, text, _ in asked]
-    alone = _ids(tokenizer, behind, special=False)
-    wholes = [prompt + text if prompt else "" for text, (prompt, _, _) in zip(behind, asked, strict=True)]
+    alone = _ids(tokenizer, behind, special=False, split_special_tokens=True)
+    follows = [bool(prompt) and not any(token in text for token in special) for prompt, text, _ in asked]
+    wholes = [one[0] + text if joins else "" for one, text, joins in zip(asked, behind, follows, strict=True)]
     together = _ids(tokenizer, wholes, special=True)
     return [
-        whole[len(start) :] if prompt and whole[: len(start)] == start else by_itself
-        for whole, by_itself, (prompt, _, start) in zip(together, alone, asked, strict=True)
+        whole[len(start) :] if joins and whole[: len(start)] == start else by_itself
+        for whole, by_itself, joins, (_, _, start) in zip(together, alone, follows, asked, strict=True)
     ]
 
 
@@ -86,10 +88,10 @@ def joint(prompt: str, text: str) -> str:
     return " " if prompt and text and not prompt[-1].isspace() and not text[0].isspace() else ""
 
 
-def _ids(tokenizer: Any, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+def _ids(tokenizer: Any, texts: Sequence[str], *, special: bool, **settings: bool) -> list[list[int]]:
     if not texts:
         return []
-    encoded = tokenizer(list(texts), add_special_tokens=special, verbose=False)
+    encoded = tokenizer(list(texts), add_special_tokens=special, verbose=False, **settings)
     return [list(ids) for ids in encoded["input_ids"]]
 
 
