@@ -505,6 +505,8 @@ class Evaluator(Component, ABC):
     kind = "evaluator"
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """The declaration of each number that it gives; a property where names depend on its fields."""
+    reads_reward: ClassVar[bool] = True
+    """False where its numbers are about texts alone: measured once a world, on record with the world's first run."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
     resources: Needs = None

@@ -62,6 +62,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("judge", "concept"): {"of": {"use": "toy-truth"}, "about": "kindness"},
     ("evaluator", "attribution"): {"data": ["pairs/test"], "concepts": {"length": {"use": "words"}}},
     ("evaluator", "best-of-n"): {"data": ["pairs/test"]},
+    ("evaluator", "words"): {"data": ["pairs/test"]},
     ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
     ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},
     ("encoder", "causal-lm"): {"lm": SERVED},

@@ -146,6 +146,7 @@ def fairl_evaluators(register: Register) -> None:
     register("realignment", _HERE + "evaluators.realignment:Realignment")
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
+    register("words", _HERE + "evaluators.words:Words")
 
 
 @hookimpl
@@ -159,6 +160,7 @@ def fairl_tables(register: Register) -> None:
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
+    register("words", "fairl_bench.tables.words:WordsTable")
     register("claims", "fairl_bench.tables.claims:Claims")
 
 

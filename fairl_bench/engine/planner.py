@@ -88,6 +88,7 @@ class _Planner:
         self.suite, self.variant, self.registry, self.stages = suite, variant, study.registry, stages
         self.training = {"head": answering(suite.head), "training": answering(suite.training)}
         self.placed: dict[tuple[str, str], Named[Method]] = {}
+        self.begun: set[World] = set()  # those that have a cell
         self.judge = study.registry.name_of_role(Judge.kind, RECOVERED_REWARD) if _takes_rewards(suite) else ""
 
     def cells(self) -> Iterator[Cell]:
@@ -257,7 +258,13 @@ class _Planner:
     def cell(self, fitted: _Fitted, baseline: list[_Fitted]) -> Cell:
         """The cell of a run, with the keys of all that is measured of it."""
         run, data = fitted.run, fitted.run.data
-        measures = tuple(self.measures(fitted, self.with_reward(part, fitted)) for part in self.suite.evaluate)
+        first = data.world.of not in self.begun
+        self.begun.add(data.world.of)
+        measures = tuple(
+            self.measures(fitted, self.with_reward(part, fitted))
+            for part in self.suite.evaluate
+            if part.reads_reward or first
+        )
         slices = tuple(
             (
                 run.seed if baseline_run.run.seed is None else baseline_run.run.seed,
@@ -266,7 +273,7 @@ class _Planner:
             for baseline_run in baseline
             if None in (run.seed, baseline_run.run.seed) or run.seed == baseline_run.run.seed
             for part in self.suite.evaluate
-            if set(part.data) & set(PAIRS)
+            if part.reads_reward and set(part.data) & set(PAIRS)
         )
         return Cell(
             model=data.model.name,
@@ -291,10 +298,11 @@ class _Planner:
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
         inputs |= self.upstream(evaluator, run.title, world.of.replicate)
         settings: dict[str, Any] = {}
-        scores = {"scores": fitted.scores}
+        scores = {"scores": fitted.scores} if evaluator.reads_reward else {}
         if baseline is not None and self.suite.slices is not None:
             settings, scores = {"near_tie": self.suite.slices.near_tie}, {**scores, "baseline": baseline}
-        title = Measures.title(evaluator.use, run.title, sliced=bool(settings))
+        of = run.title if evaluator.reads_reward else f"{world.of.model}, replicate {world.of.replicate}"
+        title = Measures.title(evaluator.use, of, sliced=bool(settings))
         return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
 
     def with_reward(self, evaluator: Evaluator, fitted: _Fitted) -> Evaluator:

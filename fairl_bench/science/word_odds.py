@@ -1,9 +1,17 @@
 """The words that one side of pairs of texts uses more than the other.
 
-The log-odds of a word under an informative Dirichlet prior (Monroe, Colaresi & Quinn 2008, "Fightin' Words"): the prior
-is the words of both sides together, so that a word must be frequent, and not only one-sided, to stand out.  The two
-texts of a prompt, and all words of a text, depend on one another; variances are therefore those of sums over prompts.
-They are never below Monroe's own, which hold for independent words: a word that was seen once has no spread of its own.
+How much more: the log-odds of a word under an informative Dirichlet prior (Monroe, Colaresi & Quinn 2008, "Fightin'
+Words"), which is the words of both sides together, so that a word must be frequent, and not only one-sided, to stand
+out.
+
+How surely: a score test of the hypothesis that both sides use the word equally often.  The two texts of a prompt, and
+all words of a text, depend on one another; its variance is therefore that of a sum over prompts.
+
+The log-odds by their own clustered error would not do: where one side has no such word, nothing varies there.  On 100,
+400 and 1,500 pairs of the synthetic world whose sides are exchanged at random, some word was told apart at a false
+discovery rate of 5 % in 90 % of the repeats and more.  With an error of at least Monroe's own there is no such alarm,
+and 0, 10 and 236 words of the true sides are told apart; by the score test 0, 96 and 290, with 0, 1 and 0 alarms in 60,
+60 and 30 repeats, and z of a standard deviation of .99 to 1.00.
 """
 
 from __future__ import annotations
@@ -14,23 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_LEAST = 1e-12  # of a word that neither side has: its odds are equal, and it is not told apart
 
 
 class WordOdds(NamedTuple):
     """What is known of each word ``[words]``: positive where the first side uses it more."""
 
-    log_odds: Floats
+    log_odds: Floats  # nats
     z: Floats
     q: Floats  # the false discovery rate of the list that ends at this word (Benjamini & Hochberg 1995)
 
 
 def word_odds(first: Any, second: Any, prior: float = 500.0) -> WordOdds:
-    """The difference of each word's log-odds between two sides, in nats.
+    """The difference of each word's log-odds between two sides, in nats, and how surely it is none.
 
     ``first`` and ``second`` are counts ``[prompts, words]``, dense or sparse; row by row they belong to one prompt.
-    ``prior`` is the number of words that the prior counts for, in the proportions of both sides together.  A side
-    without a word, and a table of one word, give zeros.
+    ``prior`` is the number of words that the prior counts for, in the proportions of both sides together; it bears on
+    the log-odds alone.  A side without a word, and a table of one word, give zeros.
     """
     from scipy import sparse, stats
 
@@ -40,47 +47,31 @@ def word_odds(first: Any, second: Any, prior: float = 500.0) -> WordOdds:
     words = len(both)
     if words < 2 or not all(total.sum() for total in totals):
         return WordOdds(np.zeros(words), np.zeros(words), np.ones(words))
-    alpha = np.maximum(prior * both / both.sum(), _LEAST)
-    told = [_Side.of(side, total + alpha) for side, total in zip(sides, totals, strict=True)]
-    log_odds = told[0].log_odds - told[1].log_odds
-    clustered = told[0].square + told[1].square - 2 * _together(*told)
-    variance = np.maximum(clustered, told[0].scale + told[1].scale)
-    known = both > 0
-    z = np.where(known, log_odds / np.sqrt(np.where(known, variance, 1)), 0.0)
-    p = np.where(known, 2 * stats.norm.sf(np.abs(z)), 1.0)
-    return WordOdds(log_odds, z, stats.false_discovery_control(p))
+    share = both / both.sum()
+    one, other = (_log_odds((total + prior * share) / (total.sum() + prior)) for total in totals)
+    z = _score(sides[0] - sides[1], share)
+    q = stats.false_discovery_control(2 * stats.norm.sf(np.abs(z)))
+    return WordOdds(one - other, z, q)
 
 
-class _Side(NamedTuple):
-    """One side: log-odds of each word, and what each prompt adds to them to first order.
+def _log_odds(share: Floats) -> Floats:
+    """The log-odds of shares ``[words]``; those of a word that no side has are finite."""
+    least = np.finfo(np.float64).tiny
+    odds: Floats = np.log(np.maximum(share, least)) - np.log(np.maximum(1 - share, least))
+    return odds
 
-    That of prompt ``c`` and word ``w`` is ``(y_cw - n_c p_w) / (y_w (1 - p_w))``: a count less what is expected of it.
+
+def _score(difference: Any, share: Floats) -> Floats:
+    """The sum over prompts of what is beyond the expected, by the root of the sum of its squares ``[words]``.
+
+    ``difference [prompts, words]`` are the counts of the first side less those of the second.  Where both sides use
+    each word with its ``share [words]``, a difference of ``n`` words in length has ``n share`` of them.
     """
-
-    counts: Any  # [prompts, words] sparse
-    length: Floats  # [prompts]
-    share: Floats  # [words] p, with the prior
-    scale: Floats  # [words] 1 / (y_w (1 - p_w))
-    log_odds: Floats
-    square: Floats  # [words] the sum over prompts of the square
-
-    @classmethod
-    def of(cls, counts: Any, total: Floats) -> _Side:
-        share = total / total.sum()
-        length = np.asarray(counts.sum(1)).ravel()
-        scale = 1 / np.maximum(total * (1 - share), np.finfo(np.float64).tiny)
-        crossed = np.asarray(counts.T @ length).ravel()
-        squares = np.asarray(counts.multiply(counts).sum(0)).ravel()
-        square = scale**2 * (squares - 2 * share * crossed + share**2 * (length**2).sum())
-        log_odds = np.log(np.maximum(share, np.finfo(np.float64).tiny)) - np.log1p(-share)
-        return cls(counts, length, share, scale, log_odds, square)
-
-
-def _together(one: _Side, other: _Side) -> Floats:
-    """The sum over prompts of the product of what both sides add ``[words]``: the texts of a prompt are alike."""
-    products = np.asarray(one.counts.multiply(other.counts).sum(0)).ravel()
-    crossed = other.share * np.asarray(one.counts.T @ other.length).ravel()
-    crossed += one.share * np.asarray(other.counts.T @ one.length).ravel()
-    expected = one.share * other.share * (one.length @ other.length)
-    found: Floats = one.scale * other.scale * (products - crossed + expected)
-    return found
+    length = np.asarray(difference.sum(1)).ravel()
+    beyond = np.asarray(difference.sum(0)).ravel() - length.sum() * share
+    squares = np.asarray(difference.multiply(difference).sum(0)).ravel()
+    crossed = np.asarray(difference.T @ length).ravel()
+    square = squares - 2 * share * crossed + share**2 * (length @ length)
+    known = square > 1e-9 * np.maximum(squares, np.finfo(np.float64).tiny)  # of what rounding leaves, nothing is known
+    z: Floats = np.where(known, beyond / np.sqrt(np.where(known, square, 1)), 0.0)
+    return z

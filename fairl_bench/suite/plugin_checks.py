@@ -113,6 +113,7 @@ def _check_concept(concept: object, what: str) -> None:
 _YES_OR_NO = (
     *("drawn", "seeded", "fitted", "by_step"),
     *("reads_vectors", "reads_prompts", "reads_upstream", "reads_validation", "reference", "per_prompt"),
+    "reads_reward",
 )
 """Attributes of classes that are True or False."""
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fairl_bench.guards.readonly import ReadOnly, read_only
 from fairl_bench.kinds import Evaluator
 from fairl_bench.results.resampled import Resampling
@@ -42,6 +44,12 @@ def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, regis
     must(
         repr(again) == repr(measures), "evaluated twice, it gave other numbers; keep nothing from one call to the next"
     )
+    if not evaluator.reads_reward:
+        given = ReadOnly(
+            {name: Scored(one.examples, read_only(np.full(len(one[1]), np.nan))) for name, one in given.items()}
+        )
+        without = [each for each in evaluated() if isinstance(each, Measure)]
+        must(repr(without) == repr(measures), "its numbers depend on the reward; leave reads_reward = True")
     check_spec(evaluator, registry)
 
 

@@ -17,6 +17,31 @@ def test_log_odds_by_hand() -> None:
     np.testing.assert_allclose(found.log_odds, [expected, -expected], rtol=1e-12)
 
 
+def test_the_score_by_hand() -> None:
+    first, second = np.array([[3, 1], [1, 1], [0, 2]]), np.array([[1, 2], [1, 2], [1, 1]])
+    # of 16 words 7 are the first: of it, a prompt has more than is expected of a difference in length of 1, -1 and 0
+    beyond = np.array([2 - 7 / 16, 0 + 7 / 16, -1])
+    found = word_odds(first, second)
+    np.testing.assert_allclose(found.z[0], beyond.sum() / np.sqrt((beyond**2).sum()), rtol=1e-12)
+
+
+def test_a_word_of_one_side_alone_has_the_score_of_a_sign_test() -> None:
+    first, second = np.eye(3)[[0] * 5 + [1] * 45], np.eye(3)[[2] * 5 + [1] * 45]
+    found = word_odds(first, second)
+    np.testing.assert_allclose(found.z, [np.sqrt(5), 0, -np.sqrt(5)], atol=1e-12)
+
+
+def test_rare_words_of_sides_that_are_exchanged_at_random_are_not_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(5, 605)  # most of 600 words are rare, as words are
+    found = []
+    for _ in range(200):
+        counts = [rng.binomial(1, share, (100, 600)) for _ in range(2)]
+        kept = sum(side.sum(0) for side in counts) >= 5
+        found.append(word_odds(*(side[:, kept] for side in counts)).q.min() <= 0.05)
+    assert np.mean(found) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)  # four standard errors of a share
+
+
 def test_two_words_have_opposite_scores_and_sides_can_be_exchanged() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.poisson(2, (30, 2)), rng.poisson(2, (30, 2))
@@ -52,7 +77,7 @@ def test_texts_that_repeat_themselves_give_no_more_certainty_than_their_prompts(
     first[:, 0] = rng.binomial(1, 0.9, 50)
     once = word_odds(first, second, prior=10)
     often = word_odds(20 * first, 20 * second, prior=200)
-    assert (np.abs(often.z) < 1.5 * np.abs(once.z) + 0.5).all()  # by independent words it would be the root of 20 times
+    np.testing.assert_allclose(often.z, once.z, rtol=1e-9)
 
 
 def test_the_variance_is_that_of_many_draws() -> None:
@@ -62,9 +87,7 @@ def test_the_variance_is_that_of_many_draws() -> None:
         word_odds(rng.multinomial(12, share, 200), rng.multinomial(12, share, 200), prior=1e-9) for _ in range(400)
     ]
     z = np.array([draw.z for draw in draws])
-    # at most 1 by the greater of two variances, and little below it where words are independent; four standard errors
-    assert (z.std(0) < 1 + 4 / np.sqrt(2 * 400)).all()
-    assert (z.std(0) > 0.85).all()
+    np.testing.assert_allclose(z.std(0), 1, atol=4 / np.sqrt(2 * 400))  # four standard errors of a standard deviation
     assert np.mean([(draw.q <= 0.05).any() for draw in draws]) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 400)
 
 
@@ -75,8 +98,7 @@ def test_the_variance_counts_that_texts_of_one_prompt_are_alike() -> None:
         topic = rng.dirichlet([0.5, 0.5, 0.5], 100)  # a prompt's own words, in both of its texts
         first, second = (np.array([rng.multinomial(8, share) for share in topic]) for _ in range(2))
         z.append(word_odds(first, second, prior=1e-9).z)
-    # what the two sides share cancels, so that Monroe's variance is too large here: careful, and never too small
-    assert (np.std(z, 0) < 1 + 4 / np.sqrt(2 * 300)).all()
+    np.testing.assert_allclose(np.std(z, 0), 1, atol=4 / np.sqrt(2 * 300))
 
 
 def test_words_that_were_seen_once_are_not_told_apart_by_chance() -> None:

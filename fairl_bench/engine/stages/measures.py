@@ -39,7 +39,7 @@ class Measures(StageKind[Numbers, list[Measure]]):
         """Evaluate the scores."""
         (stage,) = job
         evaluator = inputs.registry.build(Evaluator, stage.parts["evaluator"])
-        scores: AllScores = inputs.load(stage.inputs["scores"])
+        scores: AllScores = inputs.load(stage.inputs["scores"]) if "scores" in stage.inputs else {}
         scored = ReadOnly({name: _scored(stage, inputs, name, scores) for name in evaluator.needs()})
         if "baseline" in stage.inputs:
             return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
@@ -61,9 +61,12 @@ def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: 
 
 
 def _scored(stage: Stage, inputs: StageInputs, name: str, scores: AllScores) -> Scored:
-    """The examples of a data set, or of one part of the pairs, with their rewards."""
+    """The examples of a data set, or of one part of the pairs, with their rewards; NaN where there are no scores."""
     dataset, _, part = name.partition("/")
-    if not part:
-        return Scored(inputs.load(stage.inputs[dataset]), read_only(scores[dataset].astype(np.float64)))
-    examples, rows = inputs.part(stage.inputs[dataset], stage.inputs["split"], part)
-    return Scored(examples, read_only(scores[dataset][rows].astype(np.float64)))
+    if part:
+        examples, rows = inputs.part(stage.inputs[dataset], stage.inputs["split"], part)
+    else:
+        examples = inputs.load(stage.inputs[dataset])
+        rows = np.arange(len(examples))
+    reward = scores[dataset][rows] if dataset in scores else np.full(len(examples), np.nan)
+    return Scored(examples, read_only(reward.astype(np.float64)))
