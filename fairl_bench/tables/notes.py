@@ -27,8 +27,8 @@ def tokenised(material: Material, data: Iterable[str]) -> Iterator[str]:
         if counts:
             most, texts = max(counts)
             yield (
-                f"{name}: language models have read {most:,} of {texts:,} texts as the tokens of their characters, not as "
-                "those that they were drawn as. The end of a text counts only where it is known to have ended."
+                f"{name}: language models have read {most:,} of {texts:,} texts as the tokens of their characters, not "
+                "as those that they were drawn as. The end of a text counts only where it is known to have ended."
             )
 
 
