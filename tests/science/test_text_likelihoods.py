@@ -228,7 +228,7 @@ def tilted(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> di
     model, tokenizer = load(tiny_lm)
     rng = np.random.default_rng(11)
     rewards, rows = dict[tuple[str, Tokens], float](), {"base": {}, "expert": {}}
-    for prompt in ("the", "so"):
+    for prompt in ("the", "a kind person"):
         ids = tuple(tokenizer(prompt)["input_ids"])
         base = dict(zip(EVERY, rng.dirichlet(np.ones(len(EVERY))), strict=True))
         reward = dict(zip(EVERY, rng.normal(size=len(EVERY)), strict=True))
@@ -258,7 +258,7 @@ def test_the_log_ratio_of_a_tilted_model_is_its_reward_over_beta_up_to_a_number_
         for prompt in set(prompts):
             assert np.exp(each.total[np.array(prompts) == prompt]).sum() == pytest.approx(1, abs=MACHINE)
     rest = LogRatio().ratio(base, expert) - np.array(list(tilted.values())) / BETA
-    numbers = [rest[np.array(prompts) == prompt] for prompt in ("the", "so")]
+    numbers = [rest[np.array(prompts) == prompt] for prompt in ("the", "a kind person")]
     for number in numbers:
         assert np.ptp(number) == pytest.approx(0, abs=2 * MACHINE)  # four float32 logs of shares down to 1e-6
     assert abs(numbers[0].mean() - numbers[1].mean()) > 0.01
