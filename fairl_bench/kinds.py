@@ -108,6 +108,10 @@ class Source(Component, ABC):
             )
         return origin
 
+    def judge(self) -> Judge | None:
+        """The judge of any text that its truth ``gold`` comes from; None where the truth is data, or not known."""
+        return self.gold if isinstance(self.gold, Judge) else None
+
     def unbounded(self) -> str:
         """Why no log-ratio bounds how many of its pairs a reward can rank; empty where that of its two models does.
 
@@ -182,6 +186,9 @@ class LM(Component, ABC):
     """A causal language model."""
 
     kind = "lm"
+
+    tells_ends: ClassVar[bool] = True
+    """False where `likelihoods` cannot tell how likely it is that a text ends, as behind a server."""
 
     resources: Needs = None
 
@@ -331,6 +338,9 @@ class AskLikelihoods(Settings):
 
     lm: LM
     prompts: Literal["given", "withheld"] = Field("given", description="whether a text goes on from its prompt")
+    tokens: Literal["drawn", "text"] = Field(
+        "drawn", description="text: every text is read as the tokens of its characters, whatever it was drawn as"
+    )
     temperature: float = Field(1.0, gt=0, description="divides the logits")
     batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -340,7 +350,7 @@ class AskLikelihoods(Settings):
     def continuations(self, examples: Examples) -> Continuations:
         """The texts of examples, as they are asked for."""
         settings = self.plain()
-        return Continuations.of(examples, **{name: settings[name] for name in ("prompts", *_OF_A_PASS)})
+        return Continuations.of(examples, **{name: settings[name] for name in ("prompts", "tokens", *_OF_A_PASS)})
 
 
 _OF_A_PASS: Final = ("temperature", "batch", "dtype")
@@ -397,7 +407,7 @@ class Method(Component, ABC):
     given: ClassVar[Given] = "texts"
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False
-    """True for a bound rather than a competitor: a row above the methods, which is neither ranked nor compared."""
+    """True for a reference row: it stands above the methods, and is neither ranked nor compared."""
     per_prompt: ClassVar[bool] = False
     """True for a reward that is known up to a number for each prompt, so that it says nothing between prompts."""
 

@@ -105,7 +105,7 @@ class Material(ABC):
 
     @property
     def references(self) -> Sequence[str]:
-        """The methods that are bounds, in the suite's order, neither ranked nor compared; empty where none is known."""
+        """The methods of reference rows, in the suite's order; empty where none is known."""
         return references_of(self.run.methods)
 
     def given(self, method: str) -> str:

@@ -240,10 +240,10 @@ class _Planner:
                 continue
             for dataset in datasets:
                 texts = world.texts()[dataset]
-                keys[f"{LIKELIHOODS}{dataset}/{role}"] = self.likelihoods(role, start, world, texts)
+                keys[f"{LIKELIHOODS}{dataset}/{role}"] = self.likelihoods(role, start, world, dataset, texts)
         return keys
 
-    def likelihoods(self, role: str, ask: AskLikelihoods, world: WorldKeys, examples: str) -> str:
+    def likelihoods(self, role: str, ask: AskLikelihoods, world: WorldKeys, dataset: str, examples: str) -> str:
         """The key of the likelihoods of one data set under one language model."""
         replicate = world.of.replicate
         title = TextLikelihoods.title(self.stages.stages[examples].title, role, ask.prompts)
@@ -251,7 +251,7 @@ class _Planner:
         # values are told anyway, where they can be
         elsewhere = ("lm", "shards", "values")
         settings = {"asked": {name: value for name, value in ask.plain().items() if name not in elsewhere}}
-        run_time = {"replicate": replicate}
+        run_time = {"replicate": replicate, "data": dataset}
         new = NewStage(TextLikelihoods, title, {"lm": ask.lm}, settings, inputs, run_time=run_time)
         return self.stages.add_sharded(new, LikelihoodsShard, ask.shards)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from fairl_bench.errors import DataError
@@ -42,8 +42,8 @@ def continued_tokens(
     """
     rows, longest = vocabulary_size(model), positions(model.config)
     read = prompt_tokens(tokenizer, prompts, ends=ends, vocabulary=rows, longest=None, new=0)
-    own = vocabulary_digest(tokenizer) if tokens else ""
-    known = {i for i in tokens if vocabulary[i] == own}
+    own, added = (vocabulary_digest(tokenizer), set(tokenizer.get_added_vocab().values())) if tokens else ("", set())
+    known = {i for i in tokens if belong(tokens[i][: len(tokens[i]) - bool(ended[i])], vocabulary[i], own, added)}
     others = [i for i in range(len(texts)) if i not in known]
     tokenised = dict(zip(others, _tokenised(tokenizer, [(prompts[i], texts[i], read[i]) for i in others]), strict=True))
     found = []
@@ -56,8 +56,24 @@ def continued_tokens(
 
 
 def vocabulary_digest(tokenizer: Any) -> str:
-    """The SHA-256 of a tokenizer's tokens and their numbers."""
-    return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
+    """The SHA-256 of a tokenizer's tokens and their numbers: without those that were added to it, and of all."""
+    every, added = tokenizer.get_vocab(), tokenizer.get_added_vocab()
+    own = {token: number for token, number in every.items() if token not in added}
+    digests = (hashlib.sha256(json.dumps(sorted(one.items())).encode()).hexdigest() for one in (own, every))
+    return ":".join(digests)
+
+
+def belong(tokens: Sequence[int], vocabulary: str, own: str, added: Set[int]) -> bool:
+    """True where tokens of a ``vocabulary`` mean the same in one's ``own``, whose ``added`` tokens are these.
+
+    Two models often differ by an added token alone, one that pads or one of a chat; texts that have none are the same.
+
+    >>> belong([5, 6], "a:b", "a:c", {9}), belong([5, 9], "a:b", "a:c", {9}), belong([5, 9], "a:b", "a:b", {9})
+    (True, False, True)
+    """
+    if vocabulary == own:
+        return True
+    return vocabulary.partition(":")[0] == own.partition(":")[0] and added.isdisjoint(tokens)
 
 
 def _tokenised(tokenizer: Any, asked: Sequence[tuple[str, str, list[int]]]) -> list[list[int]]:
@@ -65,15 +81,17 @@ def _tokenised(tokenizer: Any, asked: Sequence[tuple[str, str, list[int]]]) -> l
 
     The two are read together, so that a text begins as a model writes it, with the space in its first token.  Where a
     token would lie across the seam, the text is read by itself: a model goes on from the prompt's own tokens.  So is a
-    text without a prompt.
+    text without a prompt, and one that spells a special token, such as the end: it is read as the letters.
     """
+    special = set(tokenizer.all_special_tokens)
     behind = [joint(prompt, text) + text for prompt, text, _ in asked]
-    alone = _ids(tokenizer, behind, special=False)
-    wholes = [prompt + text if prompt else "" for text, (prompt, _, _) in zip(behind, asked, strict=True)]
+    alone = _ids(tokenizer, behind, special=False, split_special_tokens=True)
+    follows = [bool(prompt) and not any(token in text for token in special) for prompt, text, _ in asked]
+    wholes = [one[0] + text if joins else "" for one, text, joins in zip(asked, behind, follows, strict=True)]
     together = _ids(tokenizer, wholes, special=True)
     return [
-        whole[len(start) :] if prompt and whole[: len(start)] == start else by_itself
-        for whole, by_itself, (prompt, _, start) in zip(together, alone, asked, strict=True)
+        whole[len(start) :] if joins and whole[: len(start)] == start else by_itself
+        for whole, by_itself, joins, (_, _, start) in zip(together, alone, follows, asked, strict=True)
     ]
 
 
@@ -86,10 +104,10 @@ def joint(prompt: str, text: str) -> str:
     return " " if prompt and text and not prompt[-1].isspace() and not text[0].isspace() else ""
 
 
-def _ids(tokenizer: Any, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+def _ids(tokenizer: Any, texts: Sequence[str], *, special: bool, **settings: bool) -> list[list[int]]:
     if not texts:
         return []
-    encoded = tokenizer(list(texts), add_special_tokens=special, verbose=False)
+    encoded = tokenizer(list(texts), add_special_tokens=special, verbose=False, **settings)
     return [list(ids) for ids in encoded["input_ids"]]
 
 

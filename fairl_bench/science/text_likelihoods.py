@@ -154,7 +154,8 @@ def _kept(scratch: Path | None, read: Sequence[Continued], order: Sequence[int])
     if scratch is None or not (scratch / _KEPT).exists():
         return []
     try:
-        with np.load(scratch / _KEPT, allow_pickle=False) as file:
+        # NumPy leaves a damaged file open that it has opened itself
+        with (scratch / _KEPT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             token, before, after = (file[name] for name in ("token", "before", "after"))
     except Exception:  # every damage has an error of its own, and all of it can be done again
         return []

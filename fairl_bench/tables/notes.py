@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from fairl_bench.material import Material
 from fairl_bench.tables.selected import selected_differently
@@ -13,8 +13,23 @@ from fairl_bench.values.table import Table
 
 
 def explained(table: Table, material: Material, truth_of: Callable[[str], str], data: Iterable[str]) -> Table:
-    """The table with the number of known labels of its data, and with `selected_apart`."""
-    return selected_apart(with_known(table, material.known, truth_of, data), material)
+    """The table with the number of known labels of its data, with `tokenised` texts, and with `selected_apart`."""
+    data = list(data)
+    known = with_known(table, material.known, truth_of, data)
+    return selected_apart(known._replace(notes=(*known.notes, *tokenised(material, data))), material)
+
+
+def tokenised(material: Material, data: Iterable[str]) -> Iterator[str]:
+    """The note on each data set of which language models have read texts that they had not drawn."""
+    read = [stage for stage in material.run.stages if stage.get("kind") == "likelihoods" and stage.get("tokenised")]
+    for name in dict.fromkeys(one.partition("/")[0] for one in data):
+        counts = [(stage["tokenised"], stage["texts"]) for stage in read if stage.get("data") == name]
+        if counts:
+            most, texts = max(counts)
+            yield (
+                f"{name}: language models have read {most:,} of {texts:,} texts as the tokens of their characters, not "
+                "as those that they were drawn as. The end of a text counts only where it is known to have ended."
+            )
 
 
 def selected_apart(table: Table, material: Material) -> Table:

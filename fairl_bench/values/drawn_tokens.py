@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -19,10 +19,10 @@ Rows = NDArray[np.int64]
 class DrawnTokens:
     """The tokens of ``n`` texts, those of text ``i`` in ``ids[offsets[i]:offsets[i + 1]]``; all arrays are read-only.
 
-    ``ended[i]`` is True where a text ended by itself; then its last token is the end token.  ``vocabulary[i]`` is the
-    digest of the vocabulary that they are tokens of, empty where a text's tokens are not known; such a text has none.
-    ``log_probability[i]`` is that of the text, in nats, under the model that drew it at temperature 1 from its whole
-    distribution, NaN where it is not known.
+    ``ended[i]`` is True where a text ended by itself; where its tokens are known, the last one is then the end token.
+    ``vocabulary[i]`` is the digest of the vocabulary that they are tokens of, empty where a text's tokens are not
+    known; such a text has none.  ``log_probability[i]`` is that of the text, in nats, under the model that drew it at
+    temperature 1 from its whole distribution, NaN where it is not known.
     """
 
     ids: NDArray[np.int32]  # [tokens]
@@ -91,6 +91,10 @@ class DrawnTokens:
         log = np.array(log_probability, np.float64)
         offsets = offsets_of([len(one) for one in tokens])
         return DrawnTokens(ids, offsets, np.array(ended, np.bool_), (vocabulary,) * len(tokens), log)
+
+    def forgotten(self) -> DrawnTokens:
+        """The same texts without their tokens: whether each ended by itself is still known."""
+        return replace(DrawnTokens.unknown(len(self)), ended=self.ended)
 
     @staticmethod
     def unknown(n: int) -> DrawnTokens:

@@ -42,14 +42,22 @@ class Continuations:
         examples: Examples,
         prompts: Literal["given", "withheld"] = "given",
         *,
+        tokens: Literal["drawn", "text"] = "drawn",
         temperature: float = 1.0,
         batch: int = 64,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> Continuations:
-        """Those of examples.  Where prompts are withheld, a text stands alone and is read without its tokens."""
-        if prompts == "given":
-            return Continuations(examples.prompt, examples.text, examples.drawn, temperature, batch, dtype)
-        return Continuations(("",) * len(examples), examples.text, None, temperature, batch, dtype)
+        """Those of examples.
+
+        Where prompts are withheld, a text stands alone: neither its tokens nor whether it had ended is known.  With
+        ``tokens="text"`` only the tokens are not.
+        """
+        if prompts == "withheld":
+            return Continuations(("",) * len(examples), examples.text, None, temperature, batch, dtype)
+        drawn = examples.drawn
+        if drawn is not None and tokens == "text":
+            drawn = drawn.forgotten()
+        return Continuations(examples.prompt, examples.text, drawn, temperature, batch, dtype)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class MethodFacts(NamedTuple):
     """What is to be said of a method beside its numbers."""
 
     given: str  # what it knew: "texts", "both models", "one model" or "truth"
-    reference: bool  # whether it is a bound, which is neither ranked nor compared
+    reference: bool  # whether its row is a reference row, which is neither ranked nor compared
     per_prompt: bool = False  # whether it is known up to a number for each prompt only
     bounds: Sequence[str] = ()  # the models whose own log-ratio it is: where `RunFacts.unbounded` is "", their ceiling
 

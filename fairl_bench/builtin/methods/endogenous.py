@@ -28,7 +28,6 @@ class Endogenous(ReadsLikelihoods):
 
     given: ClassVar[Given] = "one model"
     reads_vectors: ClassVar[bool] = False
-    per_prompt: ClassVar[bool] = True
 
     lm: LM | None = Field(None, description="the language model; none: the source's expert")
     temperature: float = Field(1.0, gt=0, description="alpha, which divides the logits")
@@ -40,6 +39,11 @@ class Endogenous(ReadsLikelihoods):
     def upstream(self) -> Mapping[str, Settings]:
         """Return the request for the likelihoods at its temperature, and for the values of the states."""
         return self.asked({"lm": self.lm}, self.temperature, values=True)
+
+    @property
+    def per_prompt(self) -> bool:  # type: ignore[override]  # depends on its fields
+        """True for what is summed over the tokens of a text, given its prompt."""
+        return self.adds_to_prompts()
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""

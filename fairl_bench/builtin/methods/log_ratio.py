@@ -15,13 +15,17 @@ class LogRatio(TwoModels):
 
     ``D = log p_expert(text | prompt) - log p_base(text | prompt)`` is that reward divided by the weight of the KL
     penalty, up to a number a prompt (Rafailov et al. 2023, arXiv:2305.18290).  Nothing is learnt.  For one draw of each
-    model no reward of prompt and text ranks more pairs right in expectation (Neyman and Pearson), so it is a bound and
-    no competitor.
+    model no reward of prompt and text ranks more pairs right in expectation (Neyman and Pearson): given the prompts,
+    summed over the tokens that were drawn, it is a bound (`bounds`).
     """
 
     reference: ClassVar[bool] = True
     reads_vectors: ClassVar[bool] = False
-    per_prompt: ClassVar[bool] = True
+
+    @property
+    def per_prompt(self) -> bool:  # type: ignore[override]  # depends on its fields
+        """True for what is summed over the tokens of a text, given its prompt."""
+        return self.adds_to_prompts()
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""
@@ -38,6 +42,6 @@ class LogRatio(TwoModels):
     def bounds(self, source: Source) -> bool:
         """Return True for the whole log-ratio of the source's own models: given the prompts, summed over the tokens."""
         origin = source.origin()
-        if origin is None or self.prompts == "withheld" or self.normalise == "token":
+        if origin is None or (self.prompts, self.normalise, self.tokens) != ("given", "sum", "drawn"):
             return False
         return self.base in (None, origin.base) and self.expert in (None, origin.expert)

@@ -13,7 +13,7 @@ from fairl_bench.values.training import Head, Inputs, Reward, Task
 
 
 class Oracle(Method):
-    """A judge's own values as the reward; nothing is learnt.  The upper bound of every table, and of re-alignment."""
+    """A judge's own values as the reward; nothing is learnt.  What is to be known in every table and re-alignment."""
 
     seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
@@ -26,11 +26,12 @@ class Oracle(Method):
         """Return the oracle with the source's judge.  Raises `DataError` where the source has none."""
         if self.judge is not None:
             return self
-        if source.gold is None:
+        judge = source.judge()
+        if judge is None:
             raise DataError(
-                f"method {self.use!r} needs a judge, and source {source.use!r} has none; give it a 'judge:'"
+                f"method {self.use!r} needs a judge of any text, and source {source.use!r} has none; give it a 'judge:'"
             )
-        return self.model_copy(update={"judge": source.gold})
+        return self.model_copy(update={"judge": judge})
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -37,6 +37,8 @@ class CompletionsApi(LM):
     which weights a server holds: put a label of yours (a commit, a quantisation) in ``revision``, and change it with
     them.
     """
+
+    tells_ends: ClassVar[bool] = False
 
     url: Annotated[str, RunTime] = Field(description="base URL as OpenAI's clients take it, /v1 included")
     model: str = Field(min_length=1, description="the model's name on the server")

@@ -27,13 +27,22 @@ class ReadsLikelihoods(Method):
     dtype: Literal["float32", "bfloat16"] = "float32"
     shards: int = Field(1, ge=1, le=4096, description="stages in which a model reads the texts side by side")
 
+    def adds_to_prompts(self) -> bool:
+        """Return whether its numbers hold one that all texts of a prompt share: given the prompts, as sums."""
+        return self.prompts == "given" and self.normalise == "sum"
+
     def asked(
-        self, models: Mapping[str, LM | None], temperature: float = 1.0, *, values: bool = False
+        self,
+        models: Mapping[str, LM | None],
+        temperature: float = 1.0,
+        *,
+        tokens: Literal["drawn", "text"] = "drawn",
+        values: bool = False,
     ) -> dict[str, AskLikelihoods]:
         """Return the request for the likelihoods by each model that is known, by role."""
         settings = {name: getattr(self, name) for name in ("prompts", "batch", "dtype", "shards")}
         return {
-            role: AskLikelihoods(lm=lm, temperature=temperature, values=values, **settings)
+            role: AskLikelihoods(lm=lm, tokens=tokens, temperature=temperature, values=values, **settings)
             for role, lm in models.items()
             if lm is not None
         }

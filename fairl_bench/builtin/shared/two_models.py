@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from fairl_bench.builtin.shared.reads_likelihoods import ReadsLikelihoods
 from fairl_bench.component import Settings
+from fairl_bench.errors import DataError
 from fairl_bench.kinds import LM, Given, Source
 from fairl_bench.values.data import Floats
 from fairl_bench.values.likelihoods import Likelihoods
@@ -21,6 +22,11 @@ class TwoModels(ReadsLikelihoods):
 
     base: LM | None = Field(None, description="the language model before the alignment; none: the source's base")
     expert: LM | None = Field(None, description="the aligned language model; none: the source's expert")
+    tokens: Literal["drawn", "text"] = Field(
+        "drawn",
+        description="text: both models read every text as the tokens of its characters, whatever it was drawn as; "
+        "needed where their vocabularies differ, or one is behind a server",
+    )
 
     def of(self, source: Source) -> Self:
         """Return the method with the source's models.  Raises `DataError` where neither names one."""
@@ -32,14 +38,20 @@ class TwoModels(ReadsLikelihoods):
 
     def upstream(self) -> Mapping[str, Settings]:
         """Return the requests for the likelihoods by both models."""
-        return self.asked({"base": self.base, "expert": self.expert})
+        return self.asked({"base": self.base, "expert": self.expert}, tokens=self.tokens)
 
     def ratio(self, base: Likelihoods, expert: Likelihoods) -> Floats:
         """Return ``D = log p_expert - log p_base`` of each text ``[n]``, in nats, or in nats a token.
 
-        Where the vocabularies differ, each model has read the same characters as its own tokens.  Where one model alone
-        counts the end of a text, as beside one behind a server, neither does.  A text without a token has 0.
+        Where one model alone counts the end of a text, as beside one behind a server, neither does.  A text without a
+        token has 0.  Raises `DataError` where one model has read a text by the tokens that it was drawn as, and the
+        other by those of its characters: the difference would say who drew it.
         """
+        if (apart := base.tokenised != expert.tokenised).any():
+            raise DataError(
+                f"method {self.use!r}: {apart.sum()} of {len(apart)} texts were drawn as tokens that only one of the "
+                "two language models has, or can be asked about; set 'tokens: text', and both read the same characters"
+            )
         if (alone := base.ended != expert.ended).any():
             base, expert = base.without_end(alone), expert.without_end(alone)
         said: Floats = self.normalised(expert.total, expert) - self.normalised(base.total, base)

@@ -54,9 +54,12 @@ class CompletionPairs(Source):
         return Origin(*self.models(), self.prompts)
 
     def unbounded(self) -> str:
-        """Return why the log-ratio is no bound: the models' whole distributions were not drawn from."""
+        """Return why the log-ratio is no bound: not the whole distributions were drawn from, or are told."""
         whole = self.sampling.temperature == 1 and self.sampling.top_p == 1 and self.sampling.top_k == 0
-        return "" if whole else "its sampling does not draw from the models' whole distributions"
+        if not whole:
+            return "its sampling does not draw from the models' whole distributions"
+        told = all(lm.tells_ends for lm in self.models())
+        return "" if told else "a server does not tell how likely it is that a text ends"
 
     def size(self) -> int:
         """Return ``n``, the most pairs there can be."""

@@ -41,7 +41,3 @@ class CompletionsApi(CompletionPairs):
     def models(self) -> tuple[LM, LM]:
         """Return the base and the expert."""
         return self.base, self.expert
-
-    def unbounded(self) -> str:
-        """Return why the log-ratio is no bound: a server does not tell how likely it is that a text ends."""
-        return super().unbounded() or "its servers do not tell how likely it is that a text ends"

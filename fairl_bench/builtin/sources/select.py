@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.kinds import Origin, Source
+from fairl_bench.kinds import Judge, Origin, Source
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Labels, Pairs, Rows, Truth
 
 Change = Literal["bad-to-good", "bad-to-bad", "good-to-good", "good-to-bad"]
@@ -60,6 +60,10 @@ class Select(Source):
     def origin(self) -> Origin | None:
         """Return the origin of the pairs chosen from."""
         return self.of.origin()
+
+    def judge(self) -> Judge | None:
+        """Return its own judge, or that of the pairs chosen from."""
+        return super().judge() or self.of.judge()
 
     def unbounded(self) -> str:
         """Return why the log-ratio is no bound: whoever chose the pairs treated their texts differently."""

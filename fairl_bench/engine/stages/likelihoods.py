@@ -33,7 +33,7 @@ class TextLikelihoods(StageKind[Likelihoods, Likelihoods]):
         """Have a language model read the texts, or merge what was read."""
         (stage,) = job
         likelihoods = _read(stage, inputs) if stage.parts else Likelihoods.merged(inputs.shards(stage))
-        return [Answer(stage, likelihoods, _facts(likelihoods))]
+        return [Answer(stage, likelihoods, _facts(stage, likelihoods))]
 
 
 class LikelihoodsShard(TextLikelihoods):
@@ -54,8 +54,9 @@ def _read(stage: Stage, inputs: StageInputs) -> Likelihoods:
         return answers.likelihoods(lm, lm.likelihoods(texts, site), len(texts))
 
 
-def _facts(likelihoods: Likelihoods) -> dict[str, Any]:
+def _facts(stage: Stage, likelihoods: Likelihoods) -> dict[str, Any]:
     return {
+        "data": stage.settings["data"],
         "texts": len(likelihoods),
         "tokens": len(likelihoods.token),
         "ended": int(likelihoods.ended.sum()),

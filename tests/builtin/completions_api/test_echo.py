@@ -313,7 +313,7 @@ def test_no_log_ratio_bounds_pairs_whose_end_nobody_weighs(fake: Fake) -> None:
     spec = {"use": "completions-api", "base": served, "expert": served, "prompts": {"use": "toy-prompts"}}
     registry = Registry(installed=False)
     whole = registry.build(Pairs, spec)
-    assert whole.unbounded() == "its servers do not tell how likely it is that a text ends"
+    assert whole.unbounded() == "a server does not tell how likely it is that a text ends"
     cut = registry.build(Pairs, {**spec, "sampling": {"top_p": 0.9}})
     assert cut.unbounded() == "its sampling does not draw from the models' whole distributions"
 
