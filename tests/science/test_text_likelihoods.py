@@ -302,6 +302,17 @@ def test_tokens_of_another_vocabulary_are_not_used(tiny_lm: Path, said: Callable
     assert found.tokenised.tolist() == [True]
 
 
+def test_an_added_padding_token_alone_makes_no_other_vocabulary(
+    tiny_lm: Path, edited_lm: Callable[..., Path], said: Callable[..., Likelihoods], tmp_path: Path
+) -> None:
+    asked, _ = some_drawn(tiny_lm)
+    padded = edited_lm(tiny_lm, tmp_path / "lm", tokenizer_config={"pad_token": "<another>"})
+    assert len(load(padded)[1]) == len(load(tiny_lm)[1]) + 1
+    found = said(padded, asked)
+    same(found, said(tiny_lm, asked), 0.0)
+    assert not found.tokenised.any()
+
+
 @pytest.mark.parametrize("prompt", ["the", ""])
 def test_a_text_that_spells_the_end_token_does_not_hold_it(
     prompt: str, tiny_lm: Path, said: Callable[..., Likelihoods]
