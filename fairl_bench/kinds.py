@@ -230,18 +230,14 @@ class LM(Component, ABC):
 
         A model that cannot tell raises `DataError`.
         """
+        from fairl_bench.science.continued_tokens import Continuation
         from fairl_bench.science.text_likelihoods import text_likelihoods
 
-        drawn = continuations.drawn
-        known = range(0) if drawn is None else range(len(drawn))
-        tokens = {i: drawn.of(i) for i in known if drawn and drawn.vocabulary[i]}
+        drawn = continuations.drawn or DrawnTokens.unknown(len(continuations))
+        rows = zip(continuations.prompt, continuations.text, drawn.ended.tolist(), strict=True)
         read = text_likelihoods(
             site.upstream["lm"],
-            continuations.prompt,
-            continuations.text,
-            tokens,
-            vocabulary={i: drawn.vocabulary[i] for i in tokens} if drawn else {},
-            ended=[False] * len(continuations) if drawn is None else drawn.ended.tolist(),
+            [Continuation(*row, drawn.of(i), drawn.vocabulary[i]) for i, row in enumerate(rows)],
             temperature=continuations.temperature,
             batch=continuations.batch,
             dtype=continuations.dtype,

@@ -220,15 +220,15 @@ def test_a_method_that_asks_for_a_language_model_is_given_the_folder_of_one() ->
 
 
 def test_that_language_model_reads_the_planted_texts(tmp_path: Path) -> None:
+    from fairl_bench.science.continued_tokens import Continuation
     from fairl_bench.science.text_likelihoods import text_likelihoods
 
     for name in ("folder", "scratch"):
         (tmp_path / name).mkdir()
     folder = PlantedLM(voice="base").make(Site(tmp_path / "folder", tmp_path / "scratch")).folder
     problem = planted(n=20)
-    read = text_likelihoods(
-        folder, problem.prompts, problem.texts, {}, vocabulary={}, ended=[False] * len(problem.texts)
-    )
+    asked = [Continuation(*both) for both in zip(problem.prompts, problem.texts, strict=True)]
+    read = text_likelihoods(folder, asked)
     assert np.isfinite(read.total).all()
     assert np.diff(read.offsets).tolist() == [len(text.split()) for text in problem.texts]
 

@@ -15,7 +15,7 @@ from fairl_bench.builtin.methods.endogenous import Endogenous
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import AskLikelihoods, Method, Source
-from fairl_bench.science.continued_tokens import vocabulary_digest
+from fairl_bench.science.continued_tokens import Continuation, vocabulary_digest
 from fairl_bench.science.generation import load
 from fairl_bench.science.text_likelihoods import text_likelihoods
 from fairl_bench.suite.registry import Registry
@@ -102,11 +102,7 @@ def test_it_is_the_sum_of_each_logit_less_the_value_of_the_next_state(
     by_steps = sum(logits[step][action] - values[step] for step, action in enumerate(actions))
     told = text_likelihoods(
         random_lm,
-        ["You are"],
-        ["any words"],
-        {0: actions},
-        vocabulary={0: vocabulary_digest(tokenizer)},
-        ended=[ended],
+        [Continuation("You are", "any words", ended, actions, vocabulary_digest(tokenizer))],
         temperature=alpha,
     )
     assert not told.tokenised[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fairl_bench.science.continued_tokens import Continuation
 from fairl_bench.science.text_likelihoods import text_likelihoods
 
 TEXTS = ("a kind person", "on its own")
@@ -31,8 +32,7 @@ def with_start(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_tokenizer_that_writes_the_start_gives_the_same_likelihood(tiny_lm: Path, with_start: Path) -> None:
     bare, started = (
-        text_likelihoods(folder, ("", ""), TEXTS, {}, vocabulary={}, ended=(False, False))
-        for folder in (tiny_lm, with_start)
+        text_likelihoods(folder, [Continuation("", text) for text in TEXTS]) for folder in (tiny_lm, with_start)
     )
     np.testing.assert_array_equal(started.offsets, bare.offsets)
     np.testing.assert_array_equal(started.token, bare.token)
