@@ -31,6 +31,7 @@ class Checked:
     steps: int | None  # to train, at most
     models: int  # language models to make or look up
     completions: int  # to draw from them
+    likelihoods: int | None  # texts that they are to read for how likely these are; None: as for ``texts``
     seconds: float | None  # roughly, on two cores, language models apart
 
     def __str__(self) -> str:
@@ -50,8 +51,11 @@ class Checked:
         texts = "an unknown number of" if self.texts is None else f"{self.texts:,}"
         steps = "an unknown number of" if self.steps is None else f"at most {self.steps:,}"
         yield f"to do: {texts} texts to embed, {steps} steps to train"
-        if self.models or self.completions:
-            yield f"and {self.models} language models to make or look up, {self.completions:,} completions to draw"
+        if self.models or self.completions or self.likelihoods != 0:
+            read = "an unknown number of" if self.likelihoods is None else f"{self.likelihoods:,}"
+            likely = "" if self.likelihoods == 0 else f", {read} likelihoods to read"
+            models = f"{self.models} language models to make or look up"
+            yield f"and {models}, {self.completions:,} completions to draw{likely}"
         if self.seconds:
             roughly = f"{self.seconds:.0f} s" if self.seconds < 100 else f"{self.seconds / 60:.0f} min"
             apart = ", language models apart" if self.models else ""
@@ -85,6 +89,7 @@ def _checked(
         steps=work.steps,
         models=work.models,
         completions=work.completions,
+        likelihoods=work.likelihoods,
         seconds=work.seconds(),
     )
 

@@ -28,6 +28,7 @@ class Work(NamedTuple):
     steps: int | None  # at most: early stopping ends most runs before
     models: int = 0  # language models to make
     completions: int = 0  # texts to draw from them
+    likelihoods: int | None = 0  # texts that they read to say how likely they are; each model counts
 
     def seconds(self) -> float | None:
         """Roughly, on two cores, language models apart; long texts and large encoders take more."""
@@ -43,19 +44,20 @@ def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
     left, every = Counter(stage.kind for stage in todo), Counter(stage.kind for stage in plan.stages.values())
     sizes: dict[str, int | None] = {}
     for stage in todo:
-        for key in stage.inputs.values() if "encoder" in stage.parts or stage.kind == "reward" else ():
+        for key in stage.inputs.values() if {"encoder", "lm"} & {*stage.parts} or stage.kind == "reward" else ():
             if key not in sizes and plan.stages[key].kind == "examples":
                 sizes[key] = _size(plan.stages[key], registry)
-    texts = [_embedded(stage, sizes) for stage in todo if "encoder" in stage.parts]
+    texts = [_texts(stage, sizes) for stage in todo if "encoder" in stage.parts]
+    likely = [_texts(stage, sizes) for stage in todo if "lm" in stage.parts and "examples" in stage.inputs]
     steps = [_steps(stage, plan, sizes) for stage in todo if stage.kind == "reward" and stage.stack is not None]
     stages = {kind: (n - left[kind], n) for kind, n in every.items()}
     drawn = [stage.settings for stage in todo if "prompts" in stage.parts]
     completions = sum(count_of(settings, settings["n"]) for settings in drawn)
-    return Work(stages, _sum(texts), _sum(steps), left["lm"], completions)
+    return Work(stages, _sum(texts), _sum(steps), left["lm"], completions, _sum(likely))
 
 
-def _embedded(stage: Stage, sizes: Mapping[str, int | None]) -> int | None:
-    """How many texts a stage embeds."""
+def _texts(stage: Stage, sizes: Mapping[str, int | None]) -> int | None:
+    """How many texts a stage embeds or reads."""
     texts = sizes[stage.inputs["examples"]]
     return None if texts is None else count_of(stage.settings, texts)
 

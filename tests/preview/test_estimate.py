@@ -188,11 +188,37 @@ def test_language_models_and_completions_to_draw_are_counted(cost: Callable[...,
     aligned = {"use": "aligned-lm", "base": lm, "expert": {"use": "rloo", "reward": {"use": "toy-truth"}}, "n": 9}
     tiny["models"] = [{"name": "lm", **aligned, "prompts": {"use": "toy-prompts"}, "gold": {"use": "toy-truth"}}]
     work = cost(tiny)
-    assert (work.models, work.completions) == (2, 18)
+    assert (work.models, work.completions, work.likelihoods) == (2, 18, 0)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_texts_whose_likelihood_is_to_be_read_are_counted_once_a_model(
+    shards: int, cost: Callable[..., Work], tiny: dict[str, Any], cli: Callable[..., Result], write_suite: Write
+) -> None:
+    lm = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}
+    models = {"base": lm, "expert": {**lm, "steps": 7}, "shards": shards}
+    # the second asks for what the first asks for, and the third for other likelihoods of the same texts
+    rows = [{}, {"normalise": "token"}, {"prompts": "withheld"}]
+    tiny["methods"] += [{"name": f"row-{i}", "use": "log-ratio", **models, **row} for i, row in enumerate(rows)]
+    work = cost(tiny)
+    assert (work.models, work.completions, work.likelihoods) == (2, 0, 2 * 2 * TEXTS)
+    said = cli("check", write_suite(tiny)).stdout
+    assert "and 2 language models to make or look up, 0 completions to draw, 1,200 likelihoods to read\n" in said
+
+
+def test_likelihoods_of_texts_that_nobody_can_count_are_no_number(
+    cost: Callable[..., Work], unknown: dict[str, Any], cli: Callable[..., Result], write_suite: Write
+) -> None:
+    lm = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}
+    unknown["methods"] += [{"name": "ratio", "use": "log-ratio", "base": lm, "expert": {**lm, "steps": 7}}]
+    assert cost(unknown).likelihoods is None
+    assert (
+        "completions to draw, an unknown number of likelihoods to read\n" in cli("check", write_suite(unknown)).stdout
+    )
 
 
 def test_stages_that_cost_next_to_nothing_are_still_to_compute() -> None:
-    nothing: dict[str, Any] = dict.fromkeys(["texts", "steps", "models", "completions", "seconds"], 0)
+    nothing: dict[str, Any] = dict.fromkeys(["texts", "steps", "models", "completions", "likelihoods", "seconds"], 0)
     shown = Checked(suite="s", cells=1, variants=1, remarks=(), notes=(), stages={"measures": (20, 40)}, **nothing)
     assert str(shown).endswith("20 stages to compute, a moment's work")
     finished = replace(shown, stages={"measures": (40, 40)})
