@@ -106,8 +106,8 @@ SUITE: dict[str, Any] = {
     "encoders": [{"name": "tfidf", "use": "tfidf", "dimensions": 4}],
     "methods": [
         {"name": "log-ratio", "use": "log-ratio", "shards": 2},
-        {"name": "served", "use": "log-ratio", "base": SERVED},
-        {"name": "elsewhere", "use": "log-ratio", "expert": {"use": "pretrained", "model": "lm"}},
+        {"name": "served", "use": "log-ratio", "base": SERVED, "tokens": "text"},
+        {"name": "elsewhere", "use": "log-ratio", "expert": {"use": "pretrained", "model": "lm"}, "tokens": "text"},
         {"name": "fitted", "use": "fitted"},
         {"name": "asking", "use": "asking", "lm": TINY, "prompts": PROMPTS},
     ],
