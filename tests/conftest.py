@@ -191,6 +191,22 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def with_start(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny language model with a tokenizer that puts the start token before every text, as those of Llama do."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("start") / "lm"
+    shutil.copytree(tiny_lm, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    start = tokenizer.bos_token or tokenizer.eos_token
+    special = [(start, tokenizer.convert_tokens_to_ids(start))]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{start} $A", special_tokens=special)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def saved_without_padding() -> Callable[[Path, Path], Path]:
     """Saves a language model again, elsewhere, with a tokenizer that has no padding token."""
 

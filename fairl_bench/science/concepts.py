@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.errors import Undefined
-from fairl_bench.science.shares import MOST, Moments, grouped, shares, slopes, within_prompts
+from fairl_bench.science.shares import MOST, Moments, grouped, resampled, shares, slopes, within_prompts
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -102,7 +102,7 @@ def attribution(
     spread = np.einsum("kii->i", moments.of_concepts)
     varies = (spread > 0) & (scale > 0)
     table = table / np.where(scale > 0, scale, 1)
-    draws = _resampled(len(moments.texts), moments.texts, rng, resamples)
+    draws = resampled(np.flatnonzero(moments.texts), len(moments.texts), rng, resamples)
     aucs = [_auc(column, prompt, cluster, role, draws) for column in table.T]
     correlation = _correlation(moments, varies)
     entered, left_out = _entering(correlation, varies, aucs, together)
@@ -133,17 +133,6 @@ def _why(varies: bool, left_out: bool) -> str:
     if not varies:
         return "it is the same in all texts of each prompt"
     return f"only the {MOST} groups of concepts entered whose sides differ most" if left_out else ""
-
-
-def _resampled(n: int, texts: Rows, rng: np.random.Generator, resamples: int) -> Floats:
-    """How often each prompt with several texts is drawn: first once each, then in resamples ``[1 + resamples, n]``."""
-    told = np.flatnonzero(texts)
-    weights = np.zeros((1 + resamples, n))
-    weights[0, told] = 1
-    if len(told):
-        drawn = told[rng.integers(len(told), size=(resamples, len(told)))]
-        np.add.at(weights, (np.arange(1, 1 + resamples)[:, None], drawn), 1)
-    return weights
 
 
 def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], draws: Floats) -> Interval:

@@ -75,7 +75,7 @@ def shares(
     if len(told) < 4:
         raise Undefined(f"shares need four prompts with at least two texts, got {len(told)}")
     halves = np.array_split(rng.permutation(told), 2)
-    weights = [_weights(half, len(moments.texts), rng, resamples) for half in halves]
+    weights = [resampled(half, len(moments.texts), rng, resamples) for half in halves]
     first, second = (moments.weighted(weight) for weight in weights)
     if not (first.of_reward[0] > 0 and second.of_reward[0] > 0):
         raise Undefined("shares need a reward that varies within prompts, got one that is equal in each")
@@ -123,12 +123,13 @@ def within_prompts(
     return Moments(products[:, :-1, :-1], products[:, :-1, -1], products[:, -1, -1], told)
 
 
-def _weights(half: NDArray[np.int64], n: int, rng: np.random.Generator, resamples: int) -> Floats:
-    """How often each prompt is drawn: first each of the half once, then resamples of it ``[1 + resamples, n]``."""
-    drawn = half[rng.integers(len(half), size=(resamples, len(half)))]
+def resampled(units: NDArray[np.int64], n: int, rng: np.random.Generator, resamples: int) -> Floats:
+    """How often each of ``n`` is drawn: each of the ``units`` once, then resamples of them ``[1 + resamples, n]``."""
     weights = np.zeros((1 + resamples, n))
-    weights[0, half] = 1
-    np.add.at(weights, (np.arange(1, 1 + resamples)[:, None], drawn), 1)
+    weights[0, units] = 1
+    if len(units):
+        drawn = units[rng.integers(len(units), size=(resamples, len(units)))]
+        np.add.at(weights, (np.arange(1, 1 + resamples)[:, None], drawn), 1)
     return weights
 
 

@@ -12,16 +12,13 @@ from pydantic import Field
 from fairl_bench.material import Material
 from fairl_bench.science.concepts import NAMED_FROM, Interval, verdict
 from fairl_bench.tables.notes import explained
+from fairl_bench.values.contents import AUC, CONCEPT, ENDS, REST, SHARE, SLOPE
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
 from fairl_bench.values.references import labelled, references_first
 from fairl_bench.values.rows import shown_axes
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
-
-TRUTH: Final = "concept:"
-"""The beginning of the truth of a number that is about a concept; its name follows."""
-SHARE, SLOPE, AUC, REST = "concept_share", "concept_slope", "concept_auc", "unexplained_share"
 
 
 class AttributionTable(ReportTable):
@@ -82,14 +79,14 @@ def attribution(material: Material, data: str, methods: Sequence[str] = ()) -> T
     for row in rows:
         names = labelled(row, shown, material.run.methods)
         concepts = sorted(
-            {truth for of, truth, _ in numbers if of == row and truth.startswith(TRUTH)},
+            {truth for of, truth, _ in numbers if of == row and truth.startswith(CONCEPT)},
             key=lambda truth: (-_sized(numbers.get((row, truth, SHARE), _UNKNOWN)), truth),
         )
         several = several or len({record.replicate for record in records if record.row == row}) > 1
         for truth in concepts:
             share, auc, slope = (numbers.get((row, truth, metric), _UNKNOWN) for metric in (SHARE, AUC, SLOPE))
             judged = "n/a" if math.isnan(share.value) else verdict(Interval(*share))
-            name = truth.removeprefix(TRUTH)
+            name = truth.removeprefix(CONCEPT)
             texts.append((*names, name, share.percent(), judged, str(auc), str(slope)))
             tidy.append(_tidy(row, data, name, judged, share, auc, slope))
         rest = numbers[row, "", REST]
@@ -134,11 +131,8 @@ def _tidy(row: Row, data: str, concept: str, verdict: str, share: Said, auc: Sai
         "data": data,
         "concept": concept,
         "verdict": verdict,
-        **{f"{name}{end}": value for name, said in numbers.items() for end, value in zip(_ENDS, said, strict=True)},
+        **{f"{name}{end}": value for name, said in numbers.items() for end, value in zip(ENDS, said, strict=True)},
     }
-
-
-_ENDS: Final = ("", "_low", "_high")
 
 
 def _notes(records: Sequence[Record], data: str, *, several: bool) -> Iterator[str]:
@@ -157,7 +151,7 @@ def _notes(records: Sequence[Record], data: str, *, several: bool) -> Iterator[s
     if several:
         yield "Numbers and ends of intervals are means over the runs, so that the intervals are those of one run."
     yield from dict.fromkeys(
-        f"{record.method}, {record.truth.removeprefix(TRUTH)}: {record.note}."
+        f"{record.method}, {record.truth.removeprefix(CONCEPT)}: {record.note}."
         for record in records
-        if record.truth.startswith(TRUTH) and record.metric == SHARE and record.note
+        if record.truth.startswith(CONCEPT) and record.metric == SHARE and record.note
     )

@@ -11,16 +11,13 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.material import Material
+from fairl_bench.values.contents import FDR, TOLD_APART, WORD
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import named
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
 
-TRUTH: Final = "word:"
-"""The beginning of the truth of a number that is about a word or a bigram, which follows."""
-TOLD_APART: Final = "words_told_apart"
-FDR: Final = 0.05
 SIDES: Final = ("preferred", "rejected")
 
 
@@ -114,14 +111,14 @@ def _texts(records: Sequence[Record]) -> list[_Texts]:
     places: dict[str, Row] = {}  # by stage, the first row that its numbers stand beside
     found: dict[tuple[str, str], _Texts] = {}
     for record in records:
-        if record.metric != TOLD_APART and not record.truth.startswith(TRUTH):
+        if record.metric != TOLD_APART and not record.truth.startswith(WORD):
             continue
         row = places.setdefault(record.stage or str(record.row), record.row)
         texts = found.setdefault((row.model, row.variant), _Texts(row, {}, {}, set()))
         if record.metric == TOLD_APART:
             texts.apart[record.replicate] = record
         else:
-            of = record.replicate, record.truth.removeprefix(TRUTH)
+            of = record.replicate, record.truth.removeprefix(WORD)
             texts.numbers.setdefault(of, {})[record.metric] = record.value
             texts.prompts.add(record.n)
     return [texts for texts in found.values() if texts.apart]

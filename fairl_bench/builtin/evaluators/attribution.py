@@ -15,17 +15,14 @@ from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Evaluator, Judge, nested, within
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
+from fairl_bench.values.contents import AUC, CONCEPT, ENDS, REST, SHARE, SLOPE
 from fairl_bench.values.data import GOLD, Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
 
 if TYPE_CHECKING:
     from fairl_bench.science.concepts import Explained
 
-TRUTH = "concept:"
-"""The beginning of the truth of a number that is about a concept; its name follows."""
-_ENDS = ("", "_low", "_high")
-NUMBERS = ("concept_share", "concept_slope", "concept_auc")
-"""What is measured of each concept; each also with ``_low`` and ``_high``, the ends of its interval."""
+_NUMBERS = (SHARE, SLOPE, AUC)
 
 
 class Attribution(Evaluator):
@@ -38,9 +35,7 @@ class Attribution(Evaluator):
     kept as evidence.
     """
 
-    metrics: ClassVar[tuple[Metric, ...]] = tuple(
-        Metric(f"{name}{end}") for name in (*NUMBERS, "unexplained_share") for end in _ENDS
-    )
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(Metric(f"{name}{end}") for name in (*_NUMBERS, REST) for end in ENDS)
 
     concepts: dict[Name, Judge] = Field(min_length=1, description="by the name that tables show, a judge")
     together: float = Field(
@@ -63,7 +58,7 @@ class Attribution(Evaluator):
 
     def measured(self) -> frozenset[str]:
         """Return the concepts, and no truth for what is left unexplained."""
-        return frozenset({"", *(TRUTH + name for name in self.concepts)})
+        return frozenset({"", *(CONCEPT + name for name in self.concepts)})
 
     def evaluate(self, scored: Mapping[str, Scored], **upstream: Any) -> Iterator[Measure | Evidence]:
         """Return ten numbers a concept and data set; NaN with a note where there is nothing to say."""
@@ -107,20 +102,20 @@ class Attribution(Evaluator):
                 cluster=scored.examples.clusters(),
             )
         except Undefined as reason:
-            places = [*((TRUTH + name, NUMBERS[0]) for name in self.concepts), ("", "unexplained_share")]
+            places = [*((CONCEPT + name, SHARE) for name in self.concepts), ("", REST)]
             for truth, metric in places:
-                for end in _ENDS:
+                for end in ENDS:
                     yield Measure(data, truth, metric + end, math.nan, len(examples), str(reason))
             return
         n = found.prompts
         for name, one in found.concepts.items():
             shared = _said(name, one)
-            for metric, interval in zip(NUMBERS, (one.share, one.slope, one.auc), strict=True):
-                note = one.why or ("it needs pairs" if metric == NUMBERS[2] else shared)
-                for end, value in zip(_ENDS, interval, strict=True):
-                    yield Measure(data, TRUTH + name, metric + end, value, n, note if math.isnan(value) else shared)
-        for end, value in zip(_ENDS, found.unexplained, strict=True):
-            yield Measure(data, "", f"unexplained_share{end}", value, n)
+            for metric, interval in zip(_NUMBERS, (one.share, one.slope, one.auc), strict=True):
+                note = one.why or ("it needs pairs" if metric == AUC else shared)
+                for end, value in zip(ENDS, interval, strict=True):
+                    yield Measure(data, CONCEPT + name, metric + end, value, n, note if math.isnan(value) else shared)
+        for end, value in zip(ENDS, found.unexplained, strict=True):
+            yield Measure(data, "", REST + end, value, n)
         names = list(found.concepts)
         for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
             if math.isfinite(found.correlation[i, j]):

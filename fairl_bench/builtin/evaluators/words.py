@@ -13,14 +13,10 @@ from fairl_bench.errors import Undefined
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.science.word_odds import WordOdds, word_odds
+from fairl_bench.values.contents import FDR, TOLD_APART, WORD
 from fairl_bench.values.data import Examples, Floats, Scored
 from fairl_bench.values.records import Measure
 
-TRUTH = "word:"
-"""The beginning of the truth of a number that is about a word or a bigram, which follows."""
-TOLD_APART = "words_told_apart"
-FDR = 0.05
-"""The false discovery rate of the list of words that are told apart."""
 FEWEST_PROMPTS = 20
 """A variance over fewer prompts is too rough for a normal distribution."""
 _LONGEST = 100  # letters: a text in a script without spaces is one word, and names of records have bounds
@@ -135,4 +131,4 @@ def _of_word(data: str, counted: _Counted, found: WordOdds, at: int) -> Iterator
         "word_rejected": rejected[at],
     }
     for metric, value in numbers.items():
-        yield Measure(data, TRUTH + counted.words[at], metric, float(value), counted.prompts)
+        yield Measure(data, WORD + counted.words[at], metric, float(value), counted.prompts)

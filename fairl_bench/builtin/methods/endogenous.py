@@ -40,11 +40,6 @@ class Endogenous(ReadsLikelihoods):
         """Return the request for the likelihoods at its temperature, and for the values of the states."""
         return self.asked({"lm": self.lm}, self.temperature, values=True)
 
-    @property
-    def per_prompt(self) -> bool:  # type: ignore[override]  # depends on its fields
-        """True for what is summed over the tokens of a text, given its prompt."""
-        return self.adds_to_prompts()
-
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""
         return Reward({})

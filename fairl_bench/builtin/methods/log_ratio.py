@@ -22,11 +22,6 @@ class LogRatio(TwoModels):
     reference: ClassVar[bool] = True
     reads_vectors: ClassVar[bool] = False
 
-    @property
-    def per_prompt(self) -> bool:  # type: ignore[override]  # depends on its fields
-        """True for what is summed over the tokens of a text, given its prompt."""
-        return self.adds_to_prompts()
-
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""
         return Reward({})

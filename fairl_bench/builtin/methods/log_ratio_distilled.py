@@ -69,6 +69,11 @@ class LogRatioDistilled(TwoModels):
         return self.regression == "head"
 
     @property
+    def per_prompt(self) -> bool:  # type: ignore[override]  # that of its base depends on fields
+        """False: a reward of vectors adds nothing to the texts of a prompt."""
+        return False
+
+    @property
     def reads_validation(self) -> bool:  # type: ignore[override]  # a closed form has no epochs
         """True for a head."""
         return self.regression == "head"

@@ -27,8 +27,9 @@ class ReadsLikelihoods(Method):
     dtype: Literal["float32", "bfloat16"] = "float32"
     shards: int = Field(1, ge=1, le=4096, description="stages in which a model reads the texts side by side")
 
-    def adds_to_prompts(self) -> bool:
-        """Return whether its numbers hold one that all texts of a prompt share: given the prompts, as sums."""
+    @property
+    def per_prompt(self) -> bool:  # type: ignore[override]  # a text alone has no prompt, and a mean no number of it
+        """True for what is summed over the tokens of a text, given its prompt."""
         return self.prompts == "given" and self.normalise == "sum"
 
     def asked(

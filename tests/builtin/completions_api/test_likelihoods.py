@@ -27,22 +27,6 @@ CLOSE = {"rtol": 0, "atol": 1e-4}  # sums of float32 log-probabilities, one by o
 
 
 @pytest.fixture(scope="module")
-def with_start(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The language model with a tokenizer that puts its start token before every text."""
-    from tokenizers.processors import TemplateProcessing
-    from transformers import AutoTokenizer
-
-    folder = tmp_path_factory.mktemp("start") / "lm"
-    shutil.copytree(tiny_lm, folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    start = tokenizer.bos_token or tokenizer.eos_token
-    special = [(start, tokenizer.convert_tokens_to_ids(start))]
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{start} $A", special_tokens=special)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def expert(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another language model of the same tokens."""
     import torch

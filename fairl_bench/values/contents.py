@@ -1,0 +1,21 @@
+"""The names of numbers about what texts contain, concepts and words, as evaluators give and tables read them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONCEPT: Final = "concept:"
+"""The beginning of the truth of a number that is about a concept; its name follows."""
+SHARE: Final = "concept_share"
+SLOPE: Final = "concept_slope"
+AUC: Final = "concept_auc"
+REST: Final = "unexplained_share"
+"""The share of a reward that no concept explains; it has no truth."""
+ENDS: Final = ("", "_low", "_high")
+"""What follows the name of a number of an attribution: nothing, or which end of its interval it is."""
+
+WORD: Final = "word:"
+"""The beginning of the truth of a number that is about a word or a bigram, which follows."""
+TOLD_APART: Final = "words_told_apart"
+FDR: Final = 0.05
+"""The false discovery rate of the list of words that are told apart."""
