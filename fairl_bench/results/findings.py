@@ -1,0 +1,243 @@
+"""Reads what an audit found from the records of a run: for each model, whether two sides differ, and in what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from fairl_bench.material import Material
+from fairl_bench.science.concepts import ALONG, Interval, verdict
+from fairl_bench.science.power import detectable
+from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.contents import AUC, CONCEPT, FDR, REST, SHARE, SLOPE, WORD
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.data import PREFERRED
+from fairl_bench.values.findings import ConceptFinding, Findings, Outcome, Separable, WordFinding
+from fairl_bench.values.records import Record
+
+BOTH_MODELS: Final = "both models"
+_UNKNOWN: Final = Interval(math.nan)
+_ORDER: Final = {"named": 0, "cannot tell": 1, "ruled out": 2, None: 3}
+
+
+def findings(material: Material, data: str, methods: Sequence[str] = ()) -> list[Findings]:
+    """What was found of each model and replicate, by the reward of one method.
+
+    It is the first of ``methods`` that has an attribution there; where none is named, the log-ratio of the two models
+    if there is one, else the first method that is no reference row.
+    """
+    records = [record for record in material.records if record.data == data and record.slice == "all"]
+    words = _words(records)
+    found = []
+    for model, replicate in dict.fromkeys((record.model, record.replicate) for record in records):
+        of_world = [record for record in records if (record.model, record.replicate) == (model, replicate)]
+        row = _deciding(material, of_world, methods)
+        if row is not None:
+            of_row = [record for record in of_world if record.row == row]
+            found.append(_found(material, row, replicate, data, of_row, words.get((model, replicate), ())))
+    return found
+
+
+def of_method(material: Material, data: str, row: Row, replicate: int) -> Findings | None:
+    """What was found by the reward of one row; None where it has no attribution there."""
+    of_row = [
+        record
+        for record in material.records
+        if (record.row, record.replicate, record.data, record.slice) == (row, replicate, data, "all")
+    ]
+    if not any(record.metric == REST for record in of_row):
+        return None
+    return _found(material, row, replicate, data, of_row, ())
+
+
+def _deciding(material: Material, records: Sequence[Record], methods: Sequence[str]) -> Row | None:
+    """The row whose reward is read; None where no reward was attributed."""
+    rows = dict.fromkeys(record.row for record in records if record.metric == REST)
+    if methods:
+        return next((row for method in methods for row in rows if row.method == method), None)
+    references = set(material.references)
+    by_models = (row for row in rows if row.method in references and material.given(row.method) == BOTH_MODELS)
+    return next(by_models, next((row for row in rows if row.method not in references), None))
+
+
+def _found(
+    material: Material,
+    row: Row,
+    replicate: int,
+    data: str,
+    records: Sequence[Record],
+    words: tuple[WordFinding, ...],
+) -> Findings:
+    """What the records of one row and replicate say."""
+    separable = _separable(material.comparisons, records, row, data)
+    numbers = _numbers(records)
+    concepts = _concepts(records, numbers)
+    rest = numbers.get(("", REST), _UNKNOWN)
+    given = material.given(row.method)
+    outcome = _outcome(separable, concepts)
+    found = Findings(
+        model=row.model,
+        replicate=replicate,
+        method=row.method,
+        given=given,
+        data=data,
+        outcome=outcome,
+        verdict="",
+        separable=separable,
+        concepts=concepts,
+        unexplained=rest,
+        could_have_named=numbers.get(("", "detectable_share"), _UNKNOWN).value,
+        words=words,
+    )
+    return found._replace(verdict=sentence(found))
+
+
+def _outcome(separable: Separable, concepts: Sequence[ConceptFinding]) -> Outcome:
+    if not separable.shown:
+        return "no difference shown"
+    return "named" if any(one.verdict == "named" for one in concepts) else "nothing named"
+
+
+def _separable(comparisons: Iterable[Comparison], records: Sequence[Record], row: Row, data: str) -> Separable:
+    """How well the reward tells the two sides apart, and what this many pairs could have shown."""
+    place = (row, data, PREFERRED, PAIR_ACCURACY)
+    own = next(
+        (one for one in comparisons if (one.row, one.data, one.truth, one.metric) == place and not one.other), None
+    )
+    pairs = max((record.n for record in records if record.metric == PAIR_ACCURACY), default=0)
+    prompts = max((record.n for record in records if record.metric == REST), default=0)
+    if own is None or math.isnan(own.value):
+        return Separable(_UNKNOWN, pairs, prompts, _power(pairs))
+    return Separable(Interval(own.value, own.low, own.high), own.n, prompts, _power(prompts or own.n))
+
+
+def _power(units: int) -> float:
+    """The pair accuracy that is told from a coin toss four times in five, with so many independent pairs.
+
+    >>> round(_power(500), 2)
+    0.56
+    """
+    return min(COIN + detectable(0.5 / math.sqrt(units)), 1.0) if units else math.nan
+
+
+def _numbers(records: Iterable[Record]) -> Mapping[tuple[str, str], Interval]:
+    """By truth and metric a number with the ends of its interval; means over runs."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        values.setdefault((record.truth, record.metric), []).append(record.value)
+    means = {key: sum(each) / len(each) for key, each in values.items()}
+    return {
+        (truth, metric): Interval(
+            mean, means.get((truth, f"{metric}_low"), math.nan), means.get((truth, f"{metric}_high"), math.nan)
+        )
+        for (truth, metric), mean in means.items()
+    }
+
+
+def _concepts(records: Sequence[Record], numbers: Mapping[tuple[str, str], Interval]) -> tuple[ConceptFinding, ...]:
+    """Each concept that was asked for: the named ones first, each kind by its share."""
+    truths = dict.fromkeys(record.truth for record in records if record.truth.startswith(CONCEPT))
+    why = {record.truth: record.note for record in records if record.metric == SHARE}
+    found = []
+    for truth in truths:
+        share, slope, auc = (numbers.get((truth, metric), _UNKNOWN) for metric in (SHARE, SLOPE, AUC))
+        unknown = math.isnan(share.value)
+        found.append(
+            ConceptFinding(
+                name=truth.removeprefix(CONCEPT),
+                verdict=None if unknown else verdict(share),
+                share=share,
+                slope=slope,
+                auc=auc,
+                why=why.get(truth, "") if unknown else "",
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (_ORDER[one.verdict], -_size(one.share), one.name)))
+
+
+def _size(share: Interval) -> float:
+    return -math.inf if math.isnan(share.value) else share.value
+
+
+def _words(records: Iterable[Record]) -> Mapping[tuple[str, int], tuple[WordFinding, ...]]:
+    """By model and replicate the words that are told apart, the surest first."""
+    numbers: dict[tuple[str, int, str], dict[str, float]] = {}
+    for record in records:
+        if record.truth.startswith(WORD):
+            of = record.model, record.replicate, record.truth.removeprefix(WORD)
+            numbers.setdefault(of, {})[record.metric] = record.value
+    found: dict[tuple[str, int], list[WordFinding]] = {}
+    for (model, replicate, word), each in numbers.items():
+        if each["word_q"] <= FDR:
+            one = WordFinding(word, each["word_z"], each["word_log_odds"], each["word_q"])
+            found.setdefault((model, replicate), []).append(one)
+    return {of: tuple(sorted(each, key=lambda one: (-abs(one.z), one.word))) for of, each in found.items()}
+
+
+# --- sentences
+
+
+def sentence(found: Findings) -> str:
+    """The verdict as one sentence with its numbers."""
+    if found.outcome == "no difference shown":
+        return _nothing_shown(found)
+    named = found.named
+    unexplained = f"{_percent(found.unexplained.value)} of it remains unexplained"
+    if not named:
+        accuracy = found.separable.accuracy
+        return (
+            f"{_subject(found)} differ (pair accuracy {_percent(accuracy.value)}, 95 % interval "
+            f"{_percent(accuracy.low)} to {_percent(accuracy.high)}), but none of {len(found.concepts)} concepts can "
+            f"be named as the reason; {unexplained}"
+        )
+    listed = _and([_with_share(one, first=at == 0) for at, one in enumerate(named)])
+    return f"{_rewarded(found)} {listed}; {unexplained}"
+
+
+def _nothing_shown(found: Findings) -> str:
+    separable = found.separable
+    found_one = f"a pair accuracy of {_percent(separable.could_have_found)} would have been found four times in five"
+    pairs = f"{separable.pairs:,} pairs" if separable.pairs else "these pairs"
+    return f"No difference between {_sides(found)} can be shown with {pairs}; {found_one}"
+
+
+def _sides(found: Findings) -> str:
+    return "the two models" if found.given == BOTH_MODELS else "preferred and rejected texts"
+
+
+def _subject(found: Findings) -> str:
+    sides = _sides(found)
+    return sides[0].upper() + sides[1:]
+
+
+def _rewarded(found: Findings) -> str:
+    if found.given == BOTH_MODELS:
+        return f"{found.model} was rewarded for"
+    return "The preferred texts were chosen for"
+
+
+def _with_share(one: ConceptFinding, *, first: bool) -> str:
+    """A concept with its share; the first one says of what."""
+    of = " of what can be told apart" if first else ""
+    interval = "95 % interval " if first else ""
+    ends = f"{interval}{_percent(one.share.low)} to {_percent(one.share.high)}"
+    return f"{one.phrase()} ({_percent(one.share.value)}{of}, {ends})"
+
+
+def _percent(share: float) -> str:
+    """A share as a whole percentage.
+
+    >>> _percent(0.625), _percent(math.nan)
+    ('62 %', 'n/a')
+    """
+    return "n/a" if math.isnan(share) else f"{round(100 * share)} %"
+
+
+def _and(parts: Sequence[str]) -> str:
+    """
+    >>> _and(["a"]), _and(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

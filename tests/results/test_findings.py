@@ -1,0 +1,67 @@
+"""What an audit says: the outcome follows from intervals, and the sentence says it with its numbers."""
+
+from __future__ import annotations
+
+import math
+
+from fairl_bench.results.findings import sentence
+from fairl_bench.science.concepts import Interval
+from fairl_bench.values.findings import ConceptFinding, Findings, Separable
+
+NOT_KNOWN = Interval(math.nan)
+
+
+def concept(name, verdict, share, slope=(-1.0, -1.2, -0.8), auc=(0.4, 0.35, 0.45)):
+    return ConceptFinding(name, verdict, Interval(*share), Interval(*slope), Interval(*auc))
+
+
+def found(outcome, *concepts, given="both models", accuracy=(0.7, 0.65, 0.75)):
+    separable = Separable(Interval(*accuracy), 500, 500, 0.5626)
+    empty = Findings(
+        "expert", 0, "log-ratio", given, "pairs/test", outcome, "", separable, concepts, Interval(0.24), math.nan, ()
+    )
+    return empty._replace(verdict=sentence(empty))
+
+
+def test_a_named_concept_is_said_with_its_direction_and_interval():
+    one = concept("toxic-words", "named", (0.62, 0.51, 0.71))
+
+    assert found("named", one).verdict == (
+        "expert was rewarded for less toxic words (62 % of what can be told apart, 95 % interval 51 % to 71 %); "
+        "24 % of it remains unexplained"
+    )
+
+
+def test_texts_alone_were_chosen_and_not_rewarded():
+    one = concept("length", "named", (0.4, 0.3, 0.5), slope=(1.0, 0.8, 1.2), auc=(0.6, 0.55, 0.65))
+
+    assert found("named", one, given="texts").verdict.startswith(
+        "The preferred texts were chosen for more length (40 %"
+    )
+
+
+def test_without_a_difference_it_says_what_would_have_been_found():
+    nothing = found("no difference shown", concept("length", "named", (0.4, 0.3, 0.5)), accuracy=(0.51, 0.47, 0.55))
+
+    assert nothing.verdict == (
+        "No difference between the two models can be shown with 500 pairs; a pair accuracy of 56 % would have been "
+        "found four times in five"
+    )
+    assert nothing.named == ()
+
+
+def test_a_difference_without_a_named_concept_is_said_as_one():
+    verdict = found("nothing named", concept("length", "cannot tell", (0.1, -0.1, 0.3))).verdict
+
+    assert verdict == (
+        "The two models differ (pair accuracy 70 %, 95 % interval 65 % to 75 %), but none of 1 concepts can be named "
+        "as the reason; 24 % of it remains unexplained"
+    )
+
+
+def test_the_file_has_no_number_that_json_does_not_know():
+    plain = found("named", concept("toxic-words", "named", (0.62, 0.51, 0.71))).plain()
+
+    assert plain["unexplained"] == {"value": 0.24, "low": None, "high": None}
+    assert plain["concepts"][0]["direction"] == "less"
+    assert plain["schema"] == 1
