@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from fairl_bench.material import Material
-from fairl_bench.science.concepts import ALONG, Interval, verdict
+from fairl_bench.science.concepts import Interval, verdict
 from fairl_bench.science.power import detectable
 from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
 from fairl_bench.values.comparison import Comparison
@@ -111,6 +111,10 @@ def _separable(comparisons: Iterable[Comparison], records: Sequence[Record], row
     if own is None or math.isnan(own.value):
         return Separable(_UNKNOWN, pairs, prompts, _power(pairs))
     return Separable(Interval(own.value, own.low, own.high), own.n, prompts, _power(prompts or own.n))
+
+
+def _place(one: Comparison) -> tuple[Row, str, str, str]:
+    return one.row, one.data, one.truth, one.metric
 
 
 def _power(units: int) -> float:
