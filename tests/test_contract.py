@@ -50,6 +50,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "judges": {"use": "toy-truth"},
         "on": {"lm": SERVED, "prompts": {"use": "toy-prompts"}, "n": 2},
     },
+    ("judge", "blend"): {"of": {"kindness": {"use": "toy-truth"}}, "weights": {"kindness": 1.0}},
     ("judge", "recovered-cell"): {
         "method": {"use": "max-entropy"},
         "encoder": {"use": "tfidf"},
@@ -251,8 +252,8 @@ def planted_judges(
     }
 
 
-# two are given what other stages answer, and have modules of their own
-@pytest.mark.parametrize("name", sorted(set(EVERY.names("judge")) - {"standardised", "recovered-cell"}))
+# three are given what other stages answer, and have modules of their own
+@pytest.mark.parametrize("name", sorted(set(EVERY.names("judge")) - {"blend", "standardised", "recovered-cell"}))
 def test_a_judge_labels_every_example(name: str, planted_judges: Mapping[str, Mapping[str, Any]]) -> None:
     examples = scored().examples
     judge: Any = EVERY.build(KINDS["judge"], {"use": name, **planted_judges.get(name, {})})

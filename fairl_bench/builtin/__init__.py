@@ -58,6 +58,7 @@ def fairl_judges(register: Register) -> None:
     register("linear", _HERE + "judges.linear:Linear")
     register("linear-saved", _HERE + "judges.linear:LinearSaved")
     register("sequence-classifier", _HERE + "judges.sequence_classifier:SequenceClassifier")
+    register("blend", _HERE + "judges.blend:Blend")
     register("combined", _HERE + "judges.combined:Combined")
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
     register("standardised", _HERE + "shared.standardised_judge:Standardised")
@@ -147,6 +148,7 @@ def fairl_evaluators(register: Register) -> None:
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
     register("words", _HERE + "evaluators.words:Words")
+    register("objectives", _HERE + "evaluators.objectives:Objectives")
 
 
 @hookimpl

@@ -168,6 +168,8 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
         shares = arguments[1] is float
         made = {key: 1 / len(keys) if shares else next(candidates(arguments[1], None)) for key in keys}
         yield made
+        for key, entry in (value or {}).items():  # under names that another field may know
+            yield from ({**value, key: other} for other in candidates(arguments[1], entry))
         yield {f"{key}-2": entry for key, entry in made.items()}
     elif isinstance(annotation, type) and issubclass(annotation, Settings) and not issubclass(annotation, Component):
         yield needed(annotation, None, Path())

@@ -1,0 +1,60 @@
+"""The names of truths: ``preferred``, ``gold``, and ``gold:NAME`` for each objective that ``gold`` is a blend of."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, NamedTuple
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from fairl_bench.component import NAME
+from fairl_bench.values.data import GOLD, PREFERRED
+
+OBJECTIVE: Final = f"{GOLD}:"
+"""The beginning of the truth of an objective; its name follows."""
+
+
+class Objective(NamedTuple):
+    """One of the objectives that the truth ``gold`` is a blend of."""
+
+    weight: float
+    labelled: bool = True  # whether its truth has labels, and not numbers alone
+
+
+def objective_truth(name: str) -> str:
+    """The truth of an objective.
+
+    >>> objective_truth("brevity")
+    'gold:brevity'
+    """
+    return OBJECTIVE + name
+
+
+def objective_of(truth: str) -> str:
+    """The name of the objective that a truth is of; empty for another truth.
+
+    >>> objective_of("gold:brevity"), objective_of("gold")
+    ('brevity', '')
+    """
+    return truth.removeprefix(OBJECTIVE) if truth.startswith(OBJECTIVE) else ""
+
+
+def _is_of_gold(truth: str) -> str:
+    if truth == GOLD or re.fullmatch(NAME, objective_of(truth)):
+        return truth
+    raise PydanticCustomError("truth", "needs 'gold' or 'gold:NAME', got {got}", {"got": f"{truth!r:.60}"})
+
+
+def _is_known_form(truth: str) -> str:
+    if truth in (PREFERRED, GOLD) or re.fullmatch(NAME, objective_of(truth)):
+        return truth
+    message = "needs 'preferred', 'gold' or 'gold:NAME', got {got}"
+    raise PydanticCustomError("truth", message, {"got": f"{truth!r:.60}"})
+
+
+GoldName = Annotated[str, AfterValidator(_is_of_gold)]
+"""The truth ``gold``, or that of one of its objectives."""
+
+TruthName = Annotated[str, AfterValidator(_is_known_form)]
+"""The name of a truth in a suite; whether the data have an objective of that name is checked with the suite."""
