@@ -101,6 +101,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.values.data import Truth as Truth
     from fairl_bench.values.data import Vectors as Vectors
     from fairl_bench.values.drawn_tokens import DrawnTokens as DrawnTokens
+    from fairl_bench.values.evidence import CellEvidence as CellEvidence
     from fairl_bench.values.history import History as History
     from fairl_bench.values.known import Known as Known
     from fairl_bench.values.language_models import Asked as Asked
