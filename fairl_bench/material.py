@@ -11,6 +11,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.evidence import CellEvidence
+from fairl_bench.values.findings import Findings
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
@@ -133,6 +134,11 @@ class Material(ABC):
     @abstractmethod
     def verdicts(self) -> Sequence[Verdict]:
         """The verdicts on the suite's claims; empty where it makes none."""
+
+    @property
+    def findings(self) -> Sequence[Findings]:
+        """What the suite found of each of its models, where its report asks for `findings`; else empty."""
+        return ()
 
     @abstractmethod
     def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:

@@ -25,10 +25,12 @@ from fairl_bench.results.data_files import (
     signature,
     world_tables,
 )
+from fairl_bench.results.findings import as_json
 from fairl_bench.results.folder import (
     CELLS,
     EVIDENCE,
     FIGURES,
+    FINDINGS,
     HISTORIES,
     INTERVALS,
     LATER,
@@ -107,7 +109,7 @@ class RunFolder:
         """
         with self.held():
             worlds, cells = file_names(run.worlds, run.cells)
-            ours = {SUITE, RUN, RECORDS, METRICS, INTERVALS, f"{LOGS}/x", f"{TABLES}/x", f"{FIGURES}/x"}
+            ours = {SUITE, RUN, RECORDS, METRICS, INTERVALS, FINDINGS, f"{LOGS}/x", f"{TABLES}/x", f"{FIGURES}/x"}
             ours |= {f"{kind}/{name}.parquet" for kind in (*WORLDS, *CELLS) for name in (*worlds, *cells)}
             ours |= {
                 _evidence_place(evaluator, name)
@@ -282,7 +284,7 @@ class RunFolder:
     # --- what results say
 
     def finish(self, results: StudyResults, tables: Mapping[str, str]) -> None:
-        """Write statistics, the verdicts of claims, and tables, a text for each file's name."""
+        """Write statistics, the verdicts of claims, findings, and tables, a text for each file's name."""
         self._put_records(results.records)
         statistics = results.statistics
         if not statistics.signature or not self.files.holds(INTERVALS, statistics.signature):
@@ -291,6 +293,10 @@ class RunFolder:
         if results.claims:
             claims = [_without_nan(verdict.plain()) for verdict in results.verdicts]
             results.run_facts = self._tell(replace(results.run, claims=claims))
+        if results.findings:
+            self.files.put(FINDINGS, FINDINGS, as_json(results.findings))
+        elif self.files.entry(FINDINGS) is not None:
+            self.files.drop(FINDINGS)
         for name, text in tables.items():
             self.files.put(f"{TABLES}/{name}", TABLES, text)
         for place in self.files.listed("tables/"):
