@@ -52,6 +52,8 @@ class OnPrompts(Judge):
 
     def _on_prompts(self, examples: Examples, truths: Mapping[str, Truth]) -> Mapping[str, Truth]:
         use = self.use or "on-prompts"
-        found = {prompt: bool(prompt) and matches(self.prompt, prompt, use) for prompt in dict.fromkeys(examples.prompt)}
+        found = {
+            prompt: bool(prompt) and matches(self.prompt, prompt, use) for prompt in dict.fromkeys(examples.prompt)
+        }
         asked = np.array([found[prompt] for prompt in examples.prompt], np.bool_)
         return {GOLD: Truth.numbers(np.where(asked, truths[GOLD].value, 0.0))}
