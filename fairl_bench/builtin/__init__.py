@@ -34,6 +34,7 @@ def fairl_testsets(register: Register) -> None:
 def fairl_prompts(register: Register) -> None:
     """Register the prompts: texts that a language model continues."""
     register("toy-prompts", _HERE + "prompts:ToyPrompts")
+    register("text-prompts", _HERE + "prompts:TextPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
     register("divided", _HERE + "shared.divided_prompts:Divided")
@@ -54,6 +55,7 @@ def fairl_lms(register: Register) -> None:
 def fairl_judges(register: Register) -> None:
     """Register the judges: ground-truth scorers."""
     register("role", _HERE + "judges.known:Role")
+    register("constant", _HERE + "judges.known:Constant")
     register("toy-truth", _HERE + "judges.known:ToyTruth")
     register("linear", _HERE + "judges.linear:Linear")
     register("linear-saved", _HERE + "judges.linear:LinearSaved")
@@ -88,6 +90,8 @@ def fairl_judges(register: Register) -> None:
     register("regex", _CONCEPTS + "pattern:Pattern")
     register("similar-to", _CONCEPTS + "similar:SimilarTo")
     register("concept", _CONCEPTS + "of_judge:OfJudge")
+    register("on-prompts", _CONCEPTS + "on_prompts:OnPrompts")
+    register("noise", _CONCEPTS + "noise:Noise")
 
 
 @hookimpl
@@ -161,6 +165,7 @@ def fairl_tables(register: Register) -> None:
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
     register("claims", "fairl_bench.tables.claims:Claims")

@@ -48,6 +48,11 @@ class Blend(Judge):
             raise PydanticCustomError("weights", "{message}", {"message": message, "field": "weights"})
         return self
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # as its parts do
+        """Whether any part does."""
+        return any(part.reads_prompts for part in self.of.values())
+
     def objectives(self) -> Mapping[str, Objective]:
         """Return its parts with their weights."""
         return {name: Objective(self.weights[name], labelled=not part.concept) for name, part in self.of.items()}

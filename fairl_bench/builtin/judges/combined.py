@@ -19,6 +19,11 @@ class Combined(Judge):
     gold: Judge = Field(description="gives the value and the label")
     subtypes: Judge = Field(description="gives the subtypes; its own 'gold' is not read")
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # as its judges do
+        """Whether either judge does."""
+        return self.gold.reads_prompts or self.subtypes.reads_prompts
+
     def objectives(self) -> Mapping[str, Objective]:
         """Return those of the first judge."""
         return self.gold.objectives()

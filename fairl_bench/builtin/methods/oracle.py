@@ -25,6 +25,11 @@ class Oracle(Method):
 
     judge: Judge | None = Field(None, description="its truth 'gold' is the reward; none: the judge of the source")
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # as its judge does
+        """Whether the judge does."""
+        return self.judge is not None and self.judge.reads_prompts
+
     def of(self, source: Source) -> Self:
         """Return the oracle with the source's judge.  Raises `DataError` where the source has none."""
         judge = judges_on_base(self.judge, source.base_texts()) or source.judge()

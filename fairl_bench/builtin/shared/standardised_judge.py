@@ -24,6 +24,11 @@ class Standardised(Judge):
     judges: Judge
     on: Ask
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # as its judge does
+        """Whether the judge does."""
+        return self.judges.reads_prompts
+
     def upstream(self) -> Mapping[str, Settings]:
         """Return the completions, and what the judge starts from."""
         return {"on": self.on, **nested("judges", self.judges)}
