@@ -66,6 +66,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("evaluator", "attribution"): {"data": ["pairs/test"], "concepts": {"length": {"use": "words"}}},
     ("evaluator", "best-of-n"): {"data": ["pairs/test"]},
     ("evaluator", "words"): {"data": ["pairs/test"]},
+    ("evaluator", "objectives"): {"data": ["pairs/test"]},
     ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
     ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},
     ("encoder", "causal-lm"): {"lm": SERVED},

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final, NamedTuple
 
-from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
+from pydantic import StringConstraints
 
 from fairl_bench.component import NAME
 from fairl_bench.values.data import GOLD, PREFERRED
@@ -40,21 +38,12 @@ def objective_of(truth: str) -> str:
     return truth.removeprefix(OBJECTIVE) if truth.startswith(OBJECTIVE) else ""
 
 
-def _is_of_gold(truth: str) -> str:
-    if truth == GOLD or re.fullmatch(NAME, objective_of(truth)):
-        return truth
-    raise PydanticCustomError("truth", "needs 'gold' or 'gold:NAME', got {got}", {"got": f"{truth!r:.60}"})
+_OF_GOLD = f"{GOLD}(:{NAME.strip('^$')})?"
+GOLD_NAME: Final = f"^{_OF_GOLD}$"
+TRUTH_NAME: Final = f"^({PREFERRED}|{_OF_GOLD})$"
 
-
-def _is_known_form(truth: str) -> str:
-    if truth in (PREFERRED, GOLD) or re.fullmatch(NAME, objective_of(truth)):
-        return truth
-    message = "needs 'preferred', 'gold' or 'gold:NAME', got {got}"
-    raise PydanticCustomError("truth", message, {"got": f"{truth!r:.60}"})
-
-
-GoldName = Annotated[str, AfterValidator(_is_of_gold)]
+GoldName = Annotated[str, StringConstraints(pattern=GOLD_NAME)]
 """The truth ``gold``, or that of one of its objectives."""
 
-TruthName = Annotated[str, AfterValidator(_is_known_form)]
+TruthName = Annotated[str, StringConstraints(pattern=TRUTH_NAME)]
 """The name of a truth in a suite; whether the data have an objective of that name is checked with the suite."""

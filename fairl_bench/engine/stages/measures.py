@@ -43,7 +43,7 @@ class Measures(StageKind[Numbers, list[Measure]]):
         scored = ReadOnly({name: _scored(stage, inputs, name, scores) for name in evaluator.needs()})
         if "baseline" in stage.inputs:
             return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
-        upstream = ReadOnly({**inputs.upstream(stage), **_refits(stage, inputs, evaluator)})
+        upstream = ReadOnly({**inputs.upstream(stage), **_refits(stage, inputs, evaluator, scored)})
         with unchanged_by(evaluator, scored=scored, upstream=upstream):
             return [Answer(stage, answers.measures(evaluator, evaluator.evaluate(scored, **upstream)), {})]
 
@@ -52,20 +52,20 @@ REFIT: Final = "refit/"
 """The beginning of the role of the scores of a reward that is learnt again; the role of its request follows."""
 
 
-def _refits(stage: Stage, inputs: StageInputs, evaluator: Evaluator) -> dict[str, ReadOnly[str, Floats]]:
+def _refits(
+    stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: Mapping[str, Scored]
+) -> dict[str, ReadOnly[str, Floats]]:
     """The rewards of trainings on resampled pairs, by role and data ``[n, texts]``."""
     found = {}
     for role in (role for role, start in evaluator.upstream().items() if isinstance(start, Refits)):
         keys = [key for name, key in stage.inputs.items() if name.startswith(f"{REFIT}{role}/")]
         every = [inputs.load(key) for key in keys]
-        by_data = {name: [_scored(stage, inputs, name, scores) for scores in every] for name in evaluator.needs()}
-        found[role] = ReadOnly({name: read_only(_rewards(of_data)) for name, of_data in by_data.items()})
+        by_data = {}
+        for name, one in scored.items():
+            rewards = [_scored(stage, inputs, name, scores).reward for scores in every]
+            by_data[name] = read_only(np.reshape(rewards, (len(every), len(one.reward))))
+        found[role] = ReadOnly(by_data)
     return found
-
-
-def _rewards(every: Sequence[Scored]) -> Floats:
-    """The rewards of several scores of one data set ``[n, texts]``."""
-    return np.stack([scored.reward for scored in every]) if every else np.empty((0, 0))
 
 
 def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: Mapping[str, Scored]) -> list[Measure]:
