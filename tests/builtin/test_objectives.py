@@ -13,12 +13,17 @@ from fairl_bench.builtin.evaluators.objectives import Objectives
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.stages.rewards import RESAMPLE
+from fairl_bench.errors import DataError
+from fairl_bench.kinds import Evaluator
 from fairl_bench.pairs.preferences import preferences
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.read import read_study
+from fairl_bench.suite.registry import Registry
+from fairl_bench.testing import check_evaluator
 from fairl_bench.values.data import GOLD, Embeddings, Examples, Scored, Split, Truth
 from fairl_bench.values.records import Measure, Record
 
+REGISTRY = Registry(installed=False)
 WEIGHTS = {"a": 0.6, "b": -0.4}
 LINEAR = {"name": "linear", "use": "synthetic-linear", "n": 120, "dimension": 3, "temperature": 0.5, "weights": WEIGHTS}
 
@@ -124,6 +129,14 @@ def test_texts_that_stand_alone_say_nothing(examples: Examples) -> None:
     texts = Examples(examples.text, truths=examples.truths)
     note = measures(Scored(texts, examples.truths[GOLD].value))["gold:a", "weight"].note
     assert note == "no two of the texts answer one prompt, so that nothing varies within prompts"
+
+
+def test_it_keeps_the_promises_of_an_evaluator(examples: Examples) -> None:
+    data = {"pairs/test": Scored(examples, examples.truths[GOLD].value)}
+    spec = {"use": "objectives", "data": ["pairs/test"], "planted": WEIGHTS, "resamples": 100}
+    check_evaluator(REGISTRY.build(Evaluator, spec), data, registry=REGISTRY)
+    with pytest.raises(DataError, match="knows no objective; name the weight of each as 'planted'"):
+        list(REGISTRY.build(Evaluator, {**spec, "planted": {}}).evaluate(data))
 
 
 # --- trainings on other pairs

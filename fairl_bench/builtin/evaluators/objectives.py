@@ -74,6 +74,8 @@ class Objectives(Evaluator):
         self, scored: Mapping[str, Scored], *, refits: Mapping[str, Floats] | None = None
     ) -> Iterator[Measure]:
         """Return four numbers an objective and data set, and one more a data set."""
+        if not self.planted:
+            raise DataError(f"evaluator {self.use!r} knows no objective; name the weight of each as 'planted'")
         total = sum(map(abs, self.planted.values()))
         for data in self.data:
             values = {name: self._values(scored[data], data, name) for name in self.planted}
