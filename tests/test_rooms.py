@@ -82,12 +82,13 @@ ROOMS: dict[str, set[str]] = {
     "html": WORDS | {"results", "suite", "tables", "figures"},
     "testing": WORDS | {"science", "suite", "store", "results", "tables", "figures", "html"},
     "display": WORDS | {"engine"},
+    "audit": WORDS | {"suite"},
     "pipeline": WORDS | {"suite", "store", "engine", "preview", "results", "tables"},
     "start": WORDS | {"suite", "store", "engine", "html", "pipeline"},
-    "api": WORDS | {"suite", "store", "preview", "results", "reward", "figures", "display", "start"},
+    "api": WORDS | {"suite", "store", "preview", "results", "reward", "figures", "display", "start", "audit"},
     "cli": WORDS
     | {"suite", "store", "engine", "preview", "results", "reward", "tables", "figures", "html"}
-    | {"display", "pipeline", "start", "api"},
+    | {"display", "pipeline", "start", "api", "audit"},
     "__main__": {"cli"},
     "fairl_bench": WORDS | {"science", "suite", "preview", "results", "reward", "api"},  # the list of public names
     **dict.fromkeys(WORDS, WORDS),
