@@ -93,4 +93,18 @@ def _add(found: dict[str, Any], name: str, spec: Any, where: str) -> None:
         spec = {"use": spec}
     if not isinstance(spec, Mapping) or "use" not in spec:
         raise FairlError(f"{where}: needs a judge, as {{use: words}}; 'fairl-bench list concepts' shows them")
-    found[name] = spec if type(spec) is dict else dict(spec)
+    found[name] = _with_whole_paths(spec)
+
+
+def _with_whole_paths(value: Any) -> Any:
+    """Plain data in which the names of files beside the file that was read are absolute."""
+    from fairl_bench.component import PathText
+
+    if isinstance(value, Mapping):
+        return {str(key): _with_whole_paths(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_paths(entry) for entry in value]
+    if isinstance(value, PathText):
+        there = value.folder / value
+        return str(there.resolve()) if there.suffix and there.is_file() else str(value)
+    return value

@@ -78,10 +78,8 @@ def _asked(url: str, api_key_env: str | None) -> list[dict[str, Any]]:
         models = json.loads(answer.content[:1_000_000])["data"]
         found = [entry for entry in models if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
     except (ValueError, LookupError, TypeError) as error:
-        status = f"status {answer.status_code}"
-        raise FairlError(
-            f"{url}/models gave no list of models ({status}); give the base URL as OpenAI's clients take it, /v1 included"
-        ) from error
+        said = f"{url}/models gave no list of models (status {answer.status_code})"
+        raise FairlError(f"{said}; give the base URL as OpenAI's clients take it, /v1 included") from error
     if not found:
         raise FairlError(f"{url} serves no model; start one there")
     return found

@@ -116,12 +116,12 @@ def _columns(option: str | None) -> dict[str, str]:
 
 
 def _print_suite(suite: dict[str, Any]) -> None:
-    """Check a suite, and print it as a file that can be run."""
+    """Check a suite, and print it as a file of the working directory that can be edited and run."""
     from fairl_bench.start import read_suite
     from fairl_bench.suite.yaml import dump
 
-    study = read_suite(suite, ())
-    click.echo(dump(study.suite.shown()), nl=False)
+    read_suite(suite, ())
+    click.echo(dump(suite), nl=False)
 
 
 def _conclude(finished: Finished) -> None:
