@@ -14,6 +14,7 @@ from fairl_bench.audit.request import MOST_PAIRS, AuditRequest
 _DATA: Final = "pairs/test"  # held out: no method has learnt from it
 _SPLIT: Final = {"by": "auto", "validation": 0.1, "test": 0.5}
 _ENCODER: Final = {"name": "minilm", "use": "sentence-transformer", "model": "all-MiniLM-L6-v2"}
+_WITHOUT_VECTORS: Final = {"name": "words", "use": "tfidf"}  # quick, for a reward that reads no vectors
 _LOG_RATIO: Final = {"name": "log-ratio", "use": "log-ratio"}
 _DISTILLED: Final = {"name": "log-ratio-distilled", "use": "log-ratio-distilled"}
 _MAX_ENTROPY: Final = {"name": "max-entropy", "use": "max-entropy", "temperature": 1.0}
@@ -35,7 +36,7 @@ def audit_suite(request: AuditRequest) -> dict[str, Any]:
         "seeds": [0],
         "models": [_models(request) if of_models else _pairs(request)],
         "split": _SPLIT,
-        "encoders": [_ENCODER],
+        "encoders": [_WITHOUT_VECTORS if of_models and request.quick else _ENCODER],
         "head": {"use": request.head or "mlp"},
         "training": {"epochs": request.size.epochs},
         "methods": _methods(request),
