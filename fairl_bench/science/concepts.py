@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -13,9 +14,12 @@ from fairl_bench.errors import Undefined
 from fairl_bench.science.detectable import NAMED_FROM, detectable_share
 from fairl_bench.science.shares import (
     MOST,
+    Halves,
     Shares,
+    centred_within,
     grouped,
     halved,
+    percentiles,
     resampled,
     shares,
     slopes,
@@ -25,7 +29,7 @@ from fairl_bench.science.shares import (
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 ALONG: Final = 0.5
-"""The correlation within prompts, in size, from which two named concepts are said to go along with one another."""
+"""The rank correlation within prompts, in size, from which a concept is said to go along with a named one."""
 RESTS_ON: Final = 5
 """The prompts that what differs of a concept must rest on (`Moments.rests_on`), so that its share means something."""
 Verdict = Literal["named", "ruled out", "cannot tell"]
@@ -40,18 +44,25 @@ class Interval(NamedTuple):
 
 
 UNKNOWN: Final = Interval(math.nan)
+_NONE: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class Explained(NamedTuple):
-    """What is known of one concept.  ``why`` says what is not known and why."""
+    """What is known of one concept; ``why`` says what is not known and why.
 
-    group: tuple[str, ...]  # the concepts that share its share: itself, and those that go together with it
-    share: Interval  # of the reward's variance within prompts that its group explains; simultaneous 95 % bounds
-    slope: Interval  # reward units a standard deviation of the concept, beside all that entered
-    auc: Interval  # how often the preferred text of a pair has more of it; ties count half
+    What it explains is of the reward's variance within prompts, and with all concepts of its ``group``: those that its
+    values cannot be held apart from, and itself.
+    """
+
+    group: tuple[str, ...]
+    share: Interval = UNKNOWN  # what it adds, over all orders of entry; its 95 % bounds hold for all concepts at once
+    slope: Interval = UNKNOWN  # reward units a standard deviation of the concept, beside all others
+    auc: Interval = UNKNOWN  # how often the preferred text of a pair has more of it; ties count half
+    alone: Interval = UNKNOWN  # what it explains as the only one
+    beside: Interval = UNKNOWN  # what it adds as the last one
     detectable: float = math.nan  # the share with which it would have been named four times in five
     why: str = ""
-    along: tuple[str, ...] = ()  # named concepts that it goes along with: a correlation of .5 or more in size
+    along: Mapping[str, float] = _NONE  # the named concepts that it goes along with, each with the correlation
 
     @property
     def verdict(self) -> Verdict | None:
@@ -66,7 +77,7 @@ class Attribution(NamedTuple):
 
     concepts: Mapping[str, Explained]
     unexplained: Interval  # share of the reward's variance within prompts
-    correlation: Floats  # [k, k] of the concepts within prompts, in their order; NaN for a constant one
+    correlation: Floats  # [k, k] rank correlation of the concepts within prompts; NaN for a constant one
     prompts: int  # with at least two texts
 
     @property
@@ -110,31 +121,26 @@ def attribution(
     """
     names = list(concepts)
     table = np.stack([concepts[name] for name in names], 1) if names else np.empty((len(reward), 0))
+    table = table / _scale(table, role)
     cluster = prompt if cluster is None else cluster
-    moments = within_prompts(reward, table / _scale(table, role), prompt, cluster)
-    rests_on = moments.rests_on()[:-1]
-    correlation = _correlation(moments.products.sum(0))
-    entered, left_out = _entering(correlation, rests_on >= RESTS_ON, together)
-    columns = [column for group in entered for column in group]
+    moments = within_prompts(reward, table, prompt, cluster)
     draws = resampled(np.flatnonzero(moments.texts), len(moments.texts), rng, resamples)
+    rests_on = moments.rests_on()[:-1]
+    entered, left_out = _entering(_correlation(moments.products.sum(0)), rests_on >= RESTS_ON, together)
+    columns = [column for group in entered for column in group]
     halves = halved(moments.of(columns), draws, rng)
     found = shares(halves, [[columns.index(column) for column in group] for group in entered])
-    whole = _of_groups(names, entered, found)
-    steep = dict(zip(columns, _slopes(halves.whole), strict=True))
+    known = dict(zip(columns, _of_columns(names, entered, halves, found), strict=True))
     explained = {
-        name: Explained(
-            *whole.get(column, ((name,), UNKNOWN)),
-            steep.get(column, UNKNOWN),
-            _auc(table[:, column], prompt, cluster, role, draws),
-            detectable_share(halves, columns.index(column), found.reach()) if column in steep else math.nan,
-            "" if column in steep else _why(float(rests_on[column]), column in left_out),
+        name: known.get(column, Explained((name,), why=_why(float(rests_on[column]), column in left_out)))._replace(
+            auc=_auc(table[:, column], prompt, cluster, role, draws)
         )
         for column, name in enumerate(names)
     }
-    among = correlation[:-1, :-1]
-    explained = {name: one._replace(along=_along(name, explained, among)) for name, one in explained.items()}
-    rest = Interval(found.unexplained, *found.of_unexplained())
-    return Attribution(explained, rest, among, int((np.bincount(prompt) > 1).sum()))
+    ranks = _rank_correlation(table, prompt)
+    explained = {name: one._replace(along=_along(name, explained, ranks)) for name, one in explained.items()}
+    rest = Interval(*percentiles(found.unexplained).tolist())
+    return Attribution(explained, rest, ranks, int((np.bincount(prompt) > 1).sum()))
 
 
 def _scale(table: Floats, role: NDArray[np.int8]) -> Floats:
@@ -146,16 +152,25 @@ def _scale(table: Floats, role: NDArray[np.int8]) -> Floats:
     return np.where(scale > 0, scale, 1)
 
 
-def _of_groups(
-    names: Sequence[str], entered: Sequence[Sequence[int]], found: Shares
-) -> Mapping[int, tuple[tuple[str, ...], Interval]]:
-    """By column, the names of its group and its share."""
-    bounds = found.simultaneous()
-    return {
-        column: (tuple(names[i] for i in group), Interval(float(found.explained[at]), *map(float, bounds[:, at])))
-        for at, group in enumerate(entered)
-        for column in group
-    }
+def _of_columns(
+    names: Sequence[str], entered: Sequence[Sequence[int]], halves: Halves, found: Shares
+) -> Iterator[Explained]:
+    """What is known of each concept that entered, group by group."""
+    bounds, reach = found.simultaneous(), found.reach()
+    alone, beside = percentiles(found.alone), percentiles(found.beside)
+    slope = percentiles(slopes(halves.whole, range(halves.whole.shape[-1] - 1)))
+    column = 0
+    for at, group in enumerate(entered):
+        for _ in group:
+            yield Explained(
+                tuple(names[i] for i in group),
+                Interval(float(found.explained[0, at]), *bounds[:, at].tolist()),
+                Interval(*slope[:, column].tolist()),
+                alone=Interval(*alone[:, at].tolist()),
+                beside=Interval(*beside[:, at].tolist()),
+                detectable=detectable_share(halves, column, reach),
+            )
+            column += 1
 
 
 def _why(rests_on: float, left_out: bool) -> str:
@@ -187,11 +202,24 @@ def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], d
 
 
 def _correlation(products: Floats) -> Floats:
-    """The correlation within prompts of the columns of sums of products ``[k + 1, k + 1]``; NaN of a constant one."""
+    """The correlation of columns, of their sums of products ``[k, k]``; NaN of a constant one."""
     square = np.diag(products)
     norm = np.sqrt(np.where(square > 0, square, np.nan))
     found: Floats = products / (norm[:, None] * norm)
     return found
+
+
+def _rank_correlation(table: Floats, prompt: Rows) -> Floats:
+    """Spearman's correlation of the columns of a table less their means of each prompt ``[k, k]``.
+
+    Of pairs it is that of the signed ranks of their differences.
+    """
+    from scipy.stats import rankdata
+
+    several = np.bincount(prompt)[prompt] > 1
+    centred = centred_within(table, prompt)[several].round(9)  # what is equal but for rounding is a tie
+    ranks = rankdata(centred, axis=0) - (several.sum() + 1) / 2
+    return _correlation(ranks.T @ ranks)
 
 
 def _entering(correlation: Floats, known: NDArray[np.bool_], together: float) -> tuple[list[list[int]], set[int]]:
@@ -205,24 +233,17 @@ def _entering(correlation: Floats, known: NDArray[np.bool_], together: float) ->
     return sorted(first[:MOST]), {column for group in first[MOST:] for column in group}
 
 
-def _slopes(products: Floats) -> list[Interval]:
-    """The joint slope of each concept, with percentiles of its resamples."""
-    found = slopes(products, range(products.shape[-1] - 1))
-    low, high = np.quantile(found[1:], [0.025, 0.975], axis=0)
-    return [Interval(*map(float, three)) for three in zip(found[0], low, high, strict=True)]
-
-
-def _along(name: str, explained: Mapping[str, Explained], correlation: Floats) -> tuple[str, ...]:
-    """The other named concepts that a named concept goes along with."""
-    names, one = list(explained), explained[name]
-    if one.verdict != "named":
-        return ()
-    near = np.abs(correlation[names.index(name)]) >= ALONG
-    return tuple(
-        other
-        for other, is_near in zip(names, near, strict=True)
-        if is_near and other not in one.group and explained[other].verdict == "named"
-    )
+def _along(name: str, explained: Mapping[str, Explained], correlation: Floats) -> Mapping[str, float]:
+    """The named concepts that a concept goes along with, if it is named itself or differs between the two sides."""
+    one = explained[name]
+    if one.verdict is None or not (one.verdict == "named" or sign_of(one.auc)):
+        return {}
+    of_others = zip(explained, correlation[list(explained).index(name)].tolist(), strict=True)
+    return {
+        other: rho
+        for other, rho in of_others
+        if abs(rho) >= ALONG and other not in one.group and explained[other].verdict == "named"
+    }
 
 
 def turns(one: Explained) -> bool:

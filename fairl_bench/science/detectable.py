@@ -51,7 +51,8 @@ def planted_error(halves: Halves, column: int, share: float) -> float:
     planted = math.sqrt(share / (1 - share) * (whole - both**2 / square) / square)
 
     def with_reward(products: Floats) -> Floats:
-        return products[:, column, -1] - products[:, column, :-1] @ half
+        found: Floats = products[:, column, -1] - products[:, column, :-1] @ half
+        return found
 
     added = planted - with_reward(first)[0] / square
     explained = np.zeros(len(halves.whole))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.errors import Undefined
-from fairl_bench.science.subsets import ridged, shapley_values
+from fairl_bench.science.subsets import gains, ridged
 
 Floats = NDArray[np.float64]
 MOST = 12
@@ -32,18 +32,21 @@ _ROUNDING = 1e-12  # of the largest value: a column that differs by less within 
 
 
 class Shares(NamedTuple):
-    """The shares of groups of concepts ``[groups]``; with ``unexplained`` they sum to 1.
-
-    ``draws [resamples, groups + 1]`` are the same numbers of resampled prompts, the unexplained share last.
-    """
+    """The shares of groups of concepts, each ``[1 + resamples, groups]``: those of all prompts first."""
 
     explained: Floats
-    unexplained: float
-    draws: Floats
+    alone: Floats  # what the group explains as the only one
+    beside: Floats  # what it adds to all others
+
+    @property
+    def unexplained(self) -> Floats:
+        """The rest ``[1 + resamples]``: with the explained shares it is 1."""
+        rest: Floats = 1 - self.explained.sum(1)
+        return rest
 
     def error(self) -> Floats:
         """The standard error of each explained share ``[groups]``."""
-        found: Floats = self.draws[:, :-1].std(0, ddof=1)
+        found: Floats = self.explained[1:].std(0, ddof=1)
         return found
 
     def reach(self, confidence: float = 0.95) -> float:
@@ -51,19 +54,24 @@ class Shares(NamedTuple):
 
         The quantile of the greatest standardised deviation over the groups (max-t; Westfall & Young 1993).
         """
-        draws, error = self.draws[:, :-1], self.error()
+        draws, error = self.explained[1:], self.error()
         away = np.abs(draws - draws.mean(0)) / np.where(error > 0, error, np.inf)
         return float(np.quantile(away.max(1, initial=0.0), confidence))
 
     def simultaneous(self, confidence: float = 0.95) -> Floats:
         """The lower and the upper bound of each explained share ``[2, groups]``, which hold for all of them at once."""
         half = self.reach(confidence) * self.error()
-        return np.stack([self.explained - half, self.explained + half])
+        return np.stack([self.explained[0] - half, self.explained[0] + half])
 
-    def of_unexplained(self, confidence: float = 0.95) -> tuple[float, float]:
-        """The interval of the unexplained share, from the quantiles of its resamples."""
-        low, high = np.quantile(self.draws[:, -1], [(1 - confidence) / 2, (1 + confidence) / 2])
-        return float(low), float(high)
+
+def percentiles(draws: Floats, confidence: float = 0.95) -> Floats:
+    """Numbers of all prompts, and the bounds that each has by itself ``[3, ...]``, of ``[1 + resamples, ...]``.
+
+    >>> percentiles(np.array([0.5, 0.0, 1.0]), confidence=0.5).tolist()
+    [0.5, 0.25, 0.75]
+    """
+    tail = (1 - confidence) / 2
+    return np.concatenate([draws[:1], np.quantile(draws[1:], [tail, 1 - tail], axis=0)])
 
 
 class Moments(NamedTuple):
@@ -99,20 +107,27 @@ def within_prompts(
 ) -> Moments:
     """The sums of products of ``concepts [n, k]`` and ``reward [n]`` of each cluster of prompts, by default of each.
 
-    ``prompt [n]`` and ``cluster [n]`` are codes from 0.  A column that differs within no prompt by more than rounding
-    is 0.
+    ``prompt [n]`` and ``cluster [n]`` are codes from 0.
     """
-    n = int(prompt.max(initial=-1)) + 1
-    texts = np.bincount(prompt, minlength=n)
-    table = np.column_stack([concepts, reward]).astype(np.float64)
-    mean = np.stack([np.bincount(prompt, column, n) for column in table.T], 1) / np.maximum(texts, 1)[:, None]
-    centred = table - mean[prompt]
-    centred[:, np.abs(centred).max(0, initial=0) <= _ROUNDING * np.abs(table).max(0, initial=0)] = 0
+    texts = np.bincount(prompt)
+    centred = centred_within(np.column_stack([concepts, reward]), prompt)
     cluster = prompt if cluster is None else cluster
     sets = int(cluster.max(initial=-1)) + 1
-    products = np.zeros((sets, table.shape[1], table.shape[1]))
+    products = np.zeros((sets, centred.shape[1], centred.shape[1]))
     np.add.at(products, cluster, centred[:, :, None] * centred[:, None, :])
     return Moments(products, np.bincount(cluster[texts[prompt] > 1], minlength=sets))
+
+
+def centred_within(table: Floats, prompt: NDArray[np.int64]) -> Floats:
+    """The columns of a table ``[n, k]`` less their means of each prompt.
+
+    One that differs within no prompt by more than rounding is 0.
+    """
+    texts = np.maximum(np.bincount(prompt), 1)
+    mean = np.stack([np.bincount(prompt, column) for column in table.T], 1) / texts[:, None]
+    centred: Floats = table - mean[prompt]
+    centred[:, np.abs(centred).max(0, initial=0) <= _ROUNDING * np.abs(table).max(0, initial=0)] = 0
+    return centred
 
 
 def resampled(units: NDArray[np.int64], n: int, rng: np.random.Generator, resamples: int) -> Floats:
@@ -157,24 +172,20 @@ def shares(halves: Halves, groups: Sequence[Sequence[int]]) -> Shares:
     """
     if len(groups) > MOST:
         raise ValueError(f"at most {MOST} groups of concepts can enter, got {len(groups)}; join or leave out some")
-    found = np.zeros((len(halves.whole), len(groups)))
-    for one, other in halves.ways:
-        found += shapley_values(one, other, groups) + shapley_values(other, one, groups)
-    found /= len(halves.ways) * variance(halves.whole[:, -1, -1])[:, None]
-    every = np.concatenate([found, 1 - found.sum(1, keepdims=True)], 1)
-    return Shares(found[0], float(every[0, -1]), every[1:])
+    both = [gains(one, other, groups) for way in halves.ways for one, other in (way, way[::-1])]
+    whole = len(halves.ways) * variance(halves.whole[:, -1, -1])[:, None]
+    return Shares(*(np.sum(kind, 0) / whole for kind in zip(*both, strict=True)))
 
 
 def variance(square: Floats) -> Floats:
     """What shares are of: the sums of squares, or infinity where there is nothing to explain."""
-    return np.where(square > 0, square, np.inf)
+    return np.asarray(np.where(square > 0, square, np.inf), np.float64)
 
 
 def slopes(products: Floats, columns: Sequence[int]) -> Floats:
     """The unpenalised least-squares slopes of the reward, the last column, on these columns ``[draws, columns]``."""
     gram, both = products[:, columns][:, :, columns], products[:, columns, -1, None]
-    found: Floats = np.linalg.solve(ridged(gram), both)
-    return found[..., 0]
+    return np.asarray(np.linalg.solve(ridged(gram), both)[..., 0], np.float64)
 
 
 def grouped(correlation: Floats, above: float = 0.8) -> list[list[int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,14 +45,28 @@ def shapley_weights(k: int) -> Floats:
     return found
 
 
-def shapley_values(fitted: Floats, held_out: Floats, groups: Sequence[Sequence[int]]) -> Floats:
-    """The Shapley value of each group of columns ``[draws, groups]``, of what the regression on all of them explains.
+class Gains(NamedTuple):
+    """What each group of regressors adds to what is explained ``[draws, groups]``."""
+
+    mean: Floats  # over all orders of entry, its Shapley value: they sum to what all explain
+    alone: Floats  # as the only one
+    beside: Floats  # as the last one, beside all others
+
+
+def gains(fitted: Floats, held_out: Floats, groups: Sequence[Sequence[int]]) -> Gains:
+    """What each group of columns adds to what a regression explains that is fitted to one set and predicts the other.
 
     ``fitted`` and ``held_out`` are sums of products ``[draws, k + 1, k + 1]`` of centred columns, the response last.
     """
-    weights, chunk = shapley_weights(len(groups)), max(1, _AT_ONCE >> len(groups))
+    k = len(groups)
+    subset, own = np.arange(2**k), 2 ** np.arange(k)[:, None]
+    alone = (subset == own) * 1.0 - (subset == 0)
+    beside = (subset == 2**k - 1) * 1.0 - (subset == 2**k - 1 - own)
+    weights = np.concatenate([shapley_weights(k), alone, beside])
+    chunk = max(1, _AT_ONCE >> k)
     parts = [slice(start, start + chunk) for start in range(0, len(fitted), chunk)]
-    return np.concatenate([(weights @ explained(fitted[part], held_out[part], groups)).T for part in parts])
+    found = np.concatenate([(weights @ explained(fitted[part], held_out[part], groups)).T for part in parts])
+    return Gains(found[:, :k], found[:, k : 2 * k], found[:, 2 * k :])
 
 
 def explained(fitted: Floats, held_out: Floats, groups: Sequence[Sequence[int]]) -> Floats:
@@ -59,7 +74,7 @@ def explained(fitted: Floats, held_out: Floats, groups: Sequence[Sequence[int]])
 
     The regression is fitted to one set and predicts the other; of a set that it is fitted to, this is the sum of
     squares that it explains.  Bit ``i`` of a subset's number says whether group ``i`` is in it; arguments as in
-    `shapley_values`.
+    `gains`.
     """
     order = [*(column for group in groups for column in group), fitted.shape[-1] - 1]
     room = [2 ** (number + (place > 0)) for number, group in enumerate(groups) for place in range(len(group))]

@@ -16,6 +16,7 @@ from fairl_bench.science.shares import (
     Shares,
     grouped,
     halved,
+    percentiles,
     resampled,
     shares,
     slopes,
@@ -49,22 +50,24 @@ def found_in(
 def test_shares_and_the_rest_sum_to_one() -> None:
     rng, x, prompt = pairs(60, 4)
     found = found_in(x @ [1, 0.5, 0, 0] + rng.normal(size=120), x, prompt, alone(0, 1, 2, 3), rng, 50)
-    assert found.explained.sum() + found.unexplained == pytest.approx(1, abs=1e-12)
-    np.testing.assert_allclose(found.draws.sum(1), 1, atol=1e-12)
+    assert found.explained[0].sum() + found.unexplained[0] == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(found.explained.sum(1) + found.unexplained, 1, atol=1e-12)
 
 
 def test_a_reward_that_is_one_concept_belongs_to_it_alone() -> None:
     rng, x, prompt = pairs(4000, 3)
     found = found_in(3 * x[:, 1] + 7, x, prompt, alone(0, 1, 2), rng, 20)
-    np.testing.assert_allclose(found.explained, [0, 1, 0], atol=0.03)  # concepts of a sample are not quite independent
-    assert found.unexplained == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(
+        found.explained[0], [0, 1, 0], atol=0.03
+    )  # concepts of a sample are not quite independent
+    assert found.unexplained[0] == pytest.approx(0, abs=1e-9)
 
 
 def test_independent_concepts_have_the_shares_of_their_variances() -> None:
     rng, x, prompt = pairs(20_000, 3)
     reward = x @ [2, 1, 0] + np.sqrt(5) * rng.normal(size=len(x))
     found = found_in(reward, x, prompt, alone(0, 1, 2), rng, 20)
-    np.testing.assert_allclose([*found.explained, found.unexplained], [0.4, 0.1, 0, 0.5], atol=0.02)  # 4 s.e.
+    np.testing.assert_allclose([*found.explained[0], found.unexplained[0]], [0.4, 0.1, 0, 0.5], atol=0.02)  # 4 s.e.
 
 
 def test_what_is_equal_in_all_texts_of_a_prompt_changes_nothing() -> None:
@@ -74,7 +77,7 @@ def test_what_is_equal_in_all_texts_of_a_prompt_changes_nothing() -> None:
     shifted = x + rng.normal(size=(80, 2))[prompt]
     one = found_in(reward, x, prompt, alone(0, 1), np.random.default_rng(1), 20)
     other = found_in(moved, shifted, prompt, alone(0, 1), np.random.default_rng(1), 20)
-    np.testing.assert_allclose(other.draws, one.draws, atol=1e-9)
+    np.testing.assert_allclose(other.explained, one.explained, atol=1e-9)
 
 
 def test_shares_do_not_depend_on_units_or_on_the_order_of_concepts() -> None:
@@ -84,7 +87,7 @@ def test_shares_do_not_depend_on_units_or_on_the_order_of_concepts() -> None:
     units = found_in(-5 * reward, x * [10, 0.1, 3], prompt, alone(0, 1, 2), np.random.default_rng(1), 20)
     order = found_in(reward, x[:, [2, 0, 1]], prompt, alone(0, 1, 2), np.random.default_rng(1), 20)
     np.testing.assert_allclose(units.explained, one.explained, atol=1e-7)  # the tiny ridge is in units, too
-    np.testing.assert_allclose(order.explained, one.explained[[2, 0, 1]], atol=1e-7)
+    np.testing.assert_allclose(order.explained, one.explained[:, [2, 0, 1]], atol=1e-7)
 
 
 def test_the_shares_are_the_mean_gains_over_all_orders_of_entry() -> None:
@@ -111,8 +114,7 @@ def test_the_shares_are_the_mean_gains_over_all_orders_of_entry() -> None:
                 before = tuple(sorted(order[:at]))
                 gain = explained(tuple(sorted((*before, column)))) - explained(before)
                 expected[column] += gain / math.factorial(3) / HALVINGS
-    np.testing.assert_allclose(found.explained, expected, atol=1e-8)
-    np.testing.assert_allclose(found.draws[:, :-1], [expected] * 2, atol=1e-8)
+    np.testing.assert_allclose(found.explained, [expected] * 3, atol=1e-8)
 
 
 def test_shares_are_unbiased_where_the_squared_error_of_the_held_out_half_is_not() -> None:
@@ -122,7 +124,7 @@ def test_shares_are_unbiased_where_the_squared_error_of_the_held_out_half_is_not
     for _ in range(200):
         x, prompt = rng.normal(size=(60, 5)), np.repeat(np.arange(30), 2)
         moments = within_prompts(x[:, 0] + x[:, 1] + math.sqrt(2) * rng.normal(size=60), x, prompt)
-        unexplained.append(shares(halved(moments, np.ones((1, 30)), rng), alone(*range(5))).unexplained)
+        unexplained.append(shares(halved(moments, np.ones((1, 30)), rng), alone(*range(5))).unexplained[0])
     error = np.std(unexplained) / math.sqrt(200)
     assert error < 0.02
     assert np.mean(unexplained) == pytest.approx(0.5, abs=4 * error)  # by the squared error it would be .78
@@ -133,15 +135,15 @@ def test_a_group_is_the_sum_of_its_members_where_it_enters_whole() -> None:
     reward = x @ [1, 1, 1] + rng.normal(size=120)
     apart = found_in(reward, x, prompt, alone(0, 1, 2), np.random.default_rng(1), 5)
     joined = found_in(reward, x, prompt, [[0, 1, 2]], np.random.default_rng(1), 5)
-    assert joined.explained[0] == pytest.approx(apart.explained.sum(), abs=1e-9)
+    assert joined.explained[0, 0] == pytest.approx(apart.explained[0].sum(), abs=1e-9)
 
 
 def test_a_concept_that_is_constant_explains_nothing() -> None:
     rng, x, prompt = pairs(60, 2)
     x[:, 1] = 4.0
     found = found_in(x[:, 0] + rng.normal(size=120), x, prompt, alone(0, 1), rng, 20)
-    assert found.explained[1] == 0
-    assert np.isfinite(found.draws).all()
+    assert found.explained[0, 1] == pytest.approx(0, abs=1e-12)
+    assert np.isfinite(found.explained).all()
     assert np.isfinite(found.simultaneous()).all()
 
 
@@ -198,14 +200,23 @@ def test_a_reward_of_noise_names_no_concept() -> None:
 def test_the_unexplained_share_lies_in_its_interval() -> None:
     rng, x, prompt = pairs(300, 2)
     found = found_in(x @ [1, 1] + rng.normal(size=600), x, prompt, alone(0, 1), rng, 200)
-    low, high = found.of_unexplained()
-    assert low < found.unexplained < high
+    value, low, high = percentiles(found.unexplained)
+    assert low < value < high
     assert low < 1 / 3 < high
 
 
 def test_without_spread_the_bounds_are_the_shares() -> None:
-    same = Shares(np.array([0.2, 0.3]), 0.5, np.tile([0.2, 0.3, 0.5], (4, 1)))
-    assert same.simultaneous().tolist() == [[0.2, 0.3], [0.2, 0.3]]
+    same = Shares(np.tile([0.2, 0.3], (4, 1)), np.zeros((4, 2)), np.zeros((4, 2)))
+    np.testing.assert_allclose(same.simultaneous(), [[0.2, 0.3], [0.2, 0.3]])
+
+
+def test_what_a_concept_explains_alone_and_beside_all_others_is_apart_where_they_go_together() -> None:
+    rng, x, prompt = pairs(3000, 3)
+    x[:, 1] = 0.8 * x[:, 0] + 0.6 * x[:, 1]
+    found = found_in(x[:, 0] + x[:, 2] + rng.normal(size=6000), x, prompt, alone(0, 1, 2), rng, 2)
+    np.testing.assert_allclose(found.alone[0], [1 / 3, 0.64 / 3, 1 / 3], atol=0.04)  # 4 standard errors
+    np.testing.assert_allclose(found.beside[0], [0.36 / 3, 0, 1 / 3], atol=0.04)
+    np.testing.assert_allclose(found.explained[0], [(1 / 3 + 0.12) / 2, 0.64 / 6, 1 / 3], atol=0.04)
 
 
 def test_a_column_rests_on_the_prompts_in_which_it_differs() -> None:

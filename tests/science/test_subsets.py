@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.science import subsets
-from fairl_bench.science.subsets import explained, ridged, shapley_values, shapley_weights
+from fairl_bench.science.subsets import explained, gains, ridged, shapley_weights
 
 
 def products(n: int, k: int, draws: int, seed: int = 0) -> np.ndarray:
@@ -58,7 +58,15 @@ def test_the_shapley_values_are_the_mean_gains_over_all_orders(groups: list[list
         for group in order:
             expected[:, group] += (worth[inside | 1 << group] - worth[inside]) / math.factorial(len(groups))
             inside |= 1 << group
-    np.testing.assert_allclose(shapley_values(fitted, held_out, groups), expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(gains(fitted, held_out, groups).mean, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_what_a_group_adds_alone_and_beside_all_others() -> None:
+    fitted, held_out, groups = products(60, 5, 3), products(50, 5, 3, seed=1), [[3, 0], [1], [4, 2]]
+    worth = one_by_one(fitted, held_out, groups)
+    found = gains(fitted, held_out, groups)
+    np.testing.assert_allclose(found.alone.T, worth[[1, 2, 4]], rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.beside.T, worth[7] - worth[[6, 5, 3]], rtol=1e-10, atol=1e-9)
 
 
 def test_the_explained_sum_of_squares_is_that_of_the_fit_where_both_sets_are_one() -> None:
@@ -70,9 +78,9 @@ def test_the_explained_sum_of_squares_is_that_of_the_fit_where_both_sets_are_one
 
 def test_many_draws_at_once_and_few_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted, held_out, groups = products(60, 4, 9), products(50, 4, 9, seed=1), [[0], [1], [2], [3]]
-    whole = shapley_values(fitted, held_out, groups)
+    whole = gains(fitted, held_out, groups)
     monkeypatch.setattr(subsets, "_AT_ONCE", 2 * 2**4)
-    np.testing.assert_allclose(shapley_values(fitted, held_out, groups), whole, rtol=1e-12)
+    np.testing.assert_allclose(gains(fitted, held_out, groups), whole, rtol=1e-12)
 
 
 def test_a_constant_and_a_copied_regressor_add_nothing_and_share() -> None:
@@ -80,11 +88,11 @@ def test_a_constant_and_a_copied_regressor_add_nothing_and_share() -> None:
     held_out = products(50, 3, 2, seed=1)
     for each in (fitted, held_out):
         each[:, 2], each[:, :, 2] = 0, 0  # a constant
-    found = shapley_values(fitted, held_out, [[0], [1], [2]])
+    found = gains(fitted, held_out, [[0], [1], [2]]).mean
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[:, 2], 0, atol=1e-12)
     twice = [0, 1, 1, 3]
-    copied = shapley_values(fitted[:, twice][:, :, twice], held_out[:, twice][:, :, twice], [[0], [1], [2]])
+    copied = gains(fitted[:, twice][:, :, twice], held_out[:, twice][:, :, twice], [[0], [1], [2]]).mean
     np.testing.assert_allclose(copied[:, 1], copied[:, 2], rtol=1e-4)  # apart by what the tiny ridge leaves of a copy
 
 
@@ -99,9 +107,8 @@ def test_the_weights_of_coalitions_give_a_constant_nothing_and_the_whole_to_all(
 
 def test_twelve_regressors_of_a_thousand_draws_take_a_moment() -> None:
     fitted, held_out = products(60, 12, 1001), products(50, 12, 1001, seed=1)
+    groups = [[column] for column in range(12)]
     started = time.process_time()
-    found = shapley_values(fitted, held_out, [[column] for column in range(12)])
+    found = gains(fitted, held_out, groups)
     assert time.process_time() - started < 2  # 0.1 s on one core; 4,096 decompositions of each draw took 9 s
-    np.testing.assert_allclose(
-        found[:2], shapley_values(fitted[:2], held_out[:2], [[c] for c in range(12)]), rtol=1e-12
-    )
+    np.testing.assert_allclose(found.mean[:2], gains(fitted[:2], held_out[:2], groups).mean, rtol=1e-9, atol=1e-9)
