@@ -171,6 +171,7 @@ def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
     register("ceiling", "fairl_bench.figures.ceiling:Between")
+    register("dose-response", "fairl_bench.figures.dose_response:DoseResponses")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
     register("sweeps", "fairl_bench.figures.sweeps:Sweeps")
