@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.material import Material
-from fairl_bench.science.concepts import NAMED_FROM, Interval, verdict
+from fairl_bench.science.concepts import Interval, verdict
+from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.tables.notes import explained
 from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, ENDS, REST, SHARE, SLOPE
 from fairl_bench.values.coordinates import Row

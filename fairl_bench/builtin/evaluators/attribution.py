@@ -15,7 +15,19 @@ from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Evaluator, Judge, nested, within
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
-from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, ENDS, REST, SHARE, SLOPE
+from fairl_bench.values.contents import (
+    ALONE,
+    AUC,
+    BESIDE,
+    CONCEPT,
+    DETECTABLE,
+    DOSE_COLUMNS,
+    DOSE_RESPONSE,
+    ENDS,
+    REST,
+    SHARE,
+    SLOPE,
+)
 from fairl_bench.values.data import GOLD, Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
 
@@ -36,7 +48,7 @@ class Attribution(Evaluator):
     others, and ``concept_auc`` how often the preferred text of a pair has more of it.  ``detectable_share`` is the
     share with which it would have been named four times in five.  What there is between two concepts is kept as
     evidence: their rank correlation within prompts, and whether they share one share, or the first goes along with the
-    second.
+    second; and so is the mean reward by quantile of each concept (``dose-response``).
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -70,6 +82,7 @@ class Attribution(Evaluator):
     def evaluate(self, scored: Mapping[str, Scored], **upstream: Any) -> Iterator[Measure | Evidence]:
         """Return 16 numbers a concept and four others a data set; NaN with a note where there is nothing to say."""
         relations: list[tuple[str, str, str, float, str]] = []
+        doses: list[Mapping[str, Any]] = []
         for data in self.data:
             values = {name: self._values(name, judge, scored[data], upstream) for name, judge in self.concepts.items()}
             try:
@@ -79,8 +92,10 @@ class Attribution(Evaluator):
             else:
                 yield from _numbers(data, found)
                 relations += [(data, *relation) for relation in _relations(found)]
+            doses += self._doses(data, scored[data], values)
         columns = zip(*relations, strict=True) if relations else ([] for _ in _RELATION)
         yield Evidence(dict(zip(_RELATION, map(list, columns), strict=True)))
+        yield Evidence({name: [row[name] for row in doses] for name in DOSE_COLUMNS}, DOSE_RESPONSE)
 
     def _values(self, name: str, judge: Judge, scored: Scored, upstream: Mapping[str, Any]) -> Floats:
         """Return how much of a concept each text has ``[n]``."""
@@ -92,6 +107,23 @@ class Attribution(Evaluator):
                 f"as {text[:60]!r}; name a judge that knows every text"
             )
         return value
+
+    def _doses(self, data: str, scored: Scored, values: Mapping[str, Floats]) -> Iterator[Mapping[str, Any]]:
+        """Return a row for each group of texts that have about as much of a concept."""
+        from fairl_bench.science.concepts import told_prompts
+        from fairl_bench.science.dose_response import dose_responses
+
+        examples, rng = scored.examples, stream("dose-response", 0)
+        try:
+            prompt = told_prompts(examples.prompt, examples.pair)
+            found = dose_responses(
+                scored.reward, values, prompt, rng, resamples=self.resamples, cluster=examples.clusters()
+            )
+        except Undefined:
+            return  # the shares say why
+        for name, dose in found.items():
+            for group in zip(*(column.tolist() for column in dose), strict=True):
+                yield dict(zip(DOSE_COLUMNS, (data, name, *group), strict=True))
 
     def _found(self, scored: Scored, values: Mapping[str, Floats]) -> Found:
         from fairl_bench.science.concepts import attribution, told_prompts
