@@ -509,7 +509,7 @@ class Evaluator(Component, ABC):
 
     @abstractmethod
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure | Evidence]:
-        """The numbers, and at most one table of the rows they rest on.  ``scored`` holds each of `needs` by name.
+        """The numbers, and tables of the rows they rest on.  ``scored`` holds each of `needs` by name.
 
         What `upstream` asks for comes as keyword arguments, by role.
         """

@@ -34,6 +34,7 @@ def fairl_testsets(register: Register) -> None:
 def fairl_prompts(register: Register) -> None:
     """Register the prompts: texts that a language model continues."""
     register("toy-prompts", _HERE + "prompts:ToyPrompts")
+    register("text-prompts", _HERE + "prompts:TextPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
     register("divided", _HERE + "shared.divided_prompts:Divided")
@@ -159,6 +160,7 @@ def fairl_tables(register: Register) -> None:
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
     register("claims", "fairl_bench.tables.claims:Claims")
