@@ -41,6 +41,8 @@ class Measured(NamedTuple):
 
 def what_was_run(material: Material) -> str:
     """The methods, models, replicates, seeds, pairs and data of a run, in a sentence or two."""
+    if not material.rows:
+        return "Nothing has finished."
     who = f"{_methods(material)} the reward behind the pairs of {_models(material)}"
     pairs, judged = _pairs(material), _and(material.data, 6)
     first = f"{who}{_times(material)}{f': {pairs}' if pairs else ''}."
@@ -63,9 +65,9 @@ def _models(material: Material) -> str:
     models = list(dict.fromkeys(row.model for row in material.rows))
     encoders = list(dict.fromkeys(row.encoder for row in material.rows))
     variants = {row.variant for row in material.rows}
-    with_encoders = f", read by the encoder{'s' if len(encoders) > 1 else ''} {_and(encoders)}" if encoders else ""
+    with_encoders = f", read by the encoder{'s' if len(encoders) > 1 else ''} {_and(encoders)}"
     points = f", at {len(variants)} points of the suite" if len(variants) > 1 else ""
-    return f"{_and(models) or 'no model'}{with_encoders}{points}"
+    return f"{_and(models)}{with_encoders}{points}"
 
 
 def _times(material: Material) -> str:
@@ -225,7 +227,7 @@ class _Tally(NamedTuple):
         >>> _Tally(0, 0, 4).said("baselines")
         'not shown to differ from their baselines in any of 4 comparisons'
         """
-        n = f"{sum(self)} comparisons"
+        n = _count(sum(self), "comparison")
         if not self.better and not self.worse:
             return f"not shown to differ from their {than} in any of {n}"
         if self.better > self.worse:

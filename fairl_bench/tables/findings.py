@@ -68,7 +68,9 @@ class FindingsTable(ReportTable):
 def _table(found: Findings, *, several: bool) -> Table:
     """The concepts of one model, the named ones first."""
     of = f"{found.model}, replicate {found.replicate}" if several else found.model
-    rows: list[tuple[str, ...]] = [(_name(one), one.verdict or "n/a", _percent(one.share), _number(one.auc)) for one in found.concepts]
+    rows: list[tuple[str, ...]] = [
+        (_name(one), one.verdict or "n/a", _percent(one.share), _number(one.auc)) for one in found.concepts
+    ]
     rows.append(("unexplained", "", _percent(found.unexplained), ""))
     notes = [f"{found.verdict}.", f"The reward is that of {found.method} on {found.data}.", *_notes(found)]
     name = f"findings-{found.model}-r{found.replicate}" if several else "findings"
@@ -97,7 +99,12 @@ def _notes(found: Findings) -> Iterator[str]:
 
 
 def _tidy(found: Findings) -> Iterator[dict[str, Value]]:
-    place: dict[str, Value] = {"model": found.model, "replicate": found.replicate, "method": found.method, "data": found.data}
+    place: dict[str, Value] = {
+        "model": found.model,
+        "replicate": found.replicate,
+        "method": found.method,
+        "data": found.data,
+    }
     for one in found.concepts:
         numbers = {
             f"{name}{end}": value
