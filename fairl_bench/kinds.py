@@ -50,6 +50,8 @@ class Judge(Component, ABC):
 
     Such a judge is a concept: its truth is a number alone, higher for more, and has no label (docs/concepts.md).
     """
+    reads_prompts: ClassVar[bool] = False
+    """True where what it says of a text depends on the text's prompt."""
 
     @abstractmethod
     def judge(self, examples: Examples) -> Mapping[str, Truth]:

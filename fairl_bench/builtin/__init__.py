@@ -55,6 +55,7 @@ def fairl_lms(register: Register) -> None:
 def fairl_judges(register: Register) -> None:
     """Register the judges: ground-truth scorers."""
     register("role", _HERE + "judges.known:Role")
+    register("constant", _HERE + "judges.known:Constant")
     register("toy-truth", _HERE + "judges.known:ToyTruth")
     register("linear", _HERE + "judges.linear:Linear")
     register("linear-saved", _HERE + "judges.linear:LinearSaved")
@@ -88,6 +89,8 @@ def fairl_judges(register: Register) -> None:
     register("regex", _CONCEPTS + "pattern:Pattern")
     register("similar-to", _CONCEPTS + "similar:SimilarTo")
     register("concept", _CONCEPTS + "of_judge:OfJudge")
+    register("on-prompts", _CONCEPTS + "on_prompts:OnPrompts")
+    register("noise", _CONCEPTS + "noise:Noise")
 
 
 @hookimpl
