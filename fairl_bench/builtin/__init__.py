@@ -176,6 +176,7 @@ def fairl_figures(register: Register) -> None:
     register("headline", "fairl_bench.figures.headline:Headline")
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
     register("ceiling", "fairl_bench.figures.ceiling:Between")
+    register("dose-response", "fairl_bench.figures.dose_response:DoseResponses")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
     register("sweeps", "fairl_bench.figures.sweeps:Sweeps")
