@@ -245,6 +245,10 @@ class LM(Component, ABC):
         """
         return ()
 
+    def vocabulary(self) -> str:
+        """The digest of its tokens as `DrawnTokens` has it, if it is known before the model is made; else empty."""
+        return ""
+
     def complete(self, asked: Asked, site: Site) -> Sequence[str] | DrawnTexts:
         """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.
 
@@ -332,6 +336,10 @@ class Aligner(LM, ABC):
     def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
         """As for its base: an aligned model has the same tokens and positions."""
         return () if self.base is None else self.base.fits(prompts, new)
+
+    def vocabulary(self) -> str:
+        """As of its base: an aligned model has the same tokens."""
+        return "" if self.base is None else self.base.vocabulary()
 
     def look(self) -> Sequence[str]:
         """`fits` for the prompts that it completes during the alignment, where it knows them and its base."""

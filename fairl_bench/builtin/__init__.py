@@ -175,8 +175,11 @@ def fairl_tables(register: Register) -> None:
 @hookimpl
 def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
+    register("claims", "fairl_bench.figures.claims:Claims")
+    register("headline", "fairl_bench.figures.headline:Headline")
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
     register("ceiling", "fairl_bench.figures.ceiling:Between")
+    register("dose-response", "fairl_bench.figures.dose_response:DoseResponses")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
     register("sweeps", "fairl_bench.figures.sweeps:Sweeps")
@@ -194,12 +197,13 @@ def fairl_figures(register: Register) -> None:
 @hookimpl
 def fairl_panels(register: Register) -> None:
     """Register the sections of the page, in the order in which they stand on it."""
-    register("warnings", "fairl_bench.html.warnings:Warnings")
+    register("summary", "fairl_bench.html.summary:Summary")
     register("tables", "fairl_bench.html.panels:Tables")
     register("figures", "fairl_bench.html.panels:Figures")
     register("samples", "fairl_bench.html.panels:Samples")
     register("failures", "fairl_bench.html.panels:Failures")
     register("records", "fairl_bench.html.panels:Records")
+    register("warnings", "fairl_bench.html.warnings:Warnings")
     register("suite", "fairl_bench.html.provenance:Suite")
     register("provenance", "fairl_bench.html.provenance:Provenance")
 
