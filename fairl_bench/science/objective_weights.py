@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.errors import Undefined
-from fairl_bench.science.shares import Moments, fitted_square, resampled, slopes, within_prompts
+from fairl_bench.science.shares import resampled, slopes, within_prompts
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -51,48 +51,44 @@ def objective_weights(
     told = np.flatnonzero(moments.texts)
     if len(told) < 4:
         raise Undefined(f"weights need four prompts with at least two texts, got {len(told)}")
-    columns = list(range(objectives.shape[1]))
-    whole = moments.weighted(np.ones((1, len(moments.texts))))
-    _refuse_what_does_not_vary(whole, names)
-    slope = slopes(whole, columns)
+    draws = moments.weighted(resampled(told, len(moments.texts), rng, resamples))  # [1 + resamples, k + 1, k + 1]
+    _refuse_what_does_not_vary(draws[0], names)
+    slope = _slopes(draws)
     sign = np.sign(slope[0])
     if not sign.any():
         raise Undefined("no objective moves the reward")
-    value = _over_their_sizes(slope, sign)[0]
-    of_prompts = slopes(moments.weighted(resampled(told, len(moments.texts), rng, resamples)), columns)[1:]
-    variance, freedom = _over_their_sizes(of_prompts, sign).var(0, ddof=1), np.full(len(columns), math.inf)
+    value, of_prompts = np.split(_over_their_sizes(slope, sign), [1])
+    variance, freedom = of_prompts.var(0, ddof=1), np.full(len(sign), math.inf)
     if refits is not None and len(refits) > 1:
-        of_training = _over_their_sizes(_slopes_of(refits, objectives, prompt), sign).var(0, ddof=1)
+        whole = np.zeros(len(prompt), np.int64)
+        products = np.concatenate([within_prompts(one, objectives, prompt, whole).products for one in refits])
+        of_training = _over_their_sizes(_slopes(products), sign).var(0, ddof=1)
         with np.errstate(divide="ignore", invalid="ignore"):  # a training that never varies adds nothing
-            freedom = np.where(
-                of_training > 0, (variance + of_training) ** 2 / of_training**2 * (len(refits) - 1), math.inf
-            )
+            ratio = (variance + of_training) ** 2 / of_training**2
+        freedom = np.where(of_training > 0, ratio * (len(refits) - 1), math.inf)
         variance = variance + of_training
     half = _quantile(freedom) * np.sqrt(variance)
-    explained = float((fitted_square(whole, columns, slope) / whole.of_reward)[0])
-    return Weights(value, np.maximum(value - half, -1), np.minimum(value + half, 1), explained)
+    explained = float(slope[0] @ draws[0, :-1, -1] / draws[0, -1, -1])
+    return Weights(value[0], np.maximum(value[0] - half, -1), np.minimum(value[0] + half, 1), explained)
 
 
-def _refuse_what_does_not_vary(whole: Moments, names: Sequence[str]) -> None:
+def _refuse_what_does_not_vary(products: Floats, names: Sequence[str]) -> None:
     """Raise `Undefined` for a reward or an objective that is equal within prompts, or objectives that are one."""
-    if not whole.of_reward[0] > 0:
+    if not products[-1, -1] > 0:
         raise Undefined("the reward is the same for all texts of each prompt")
-    spread = np.diag(whole.of_concepts[0])
+    spread = np.diag(products)[:-1]
     if same := np.flatnonzero(spread <= 0).tolist():
         raise Undefined(f"objective {names[same[0]]!r} is the same for all texts of each prompt")
     norm = np.sqrt(spread)
-    correlation = whole.of_concepts[0] / norm[:, None] / norm
-    values, vectors = np.linalg.eigh(correlation)
+    values, vectors = np.linalg.eigh(products[:-1, :-1] / norm[:, None] / norm)
     if values[0] < _SAME:
         together = [names[i] for i in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3).tolist()]
         raise Undefined(f"the objectives {' and '.join(map(repr, together))} say the same of these texts")
 
 
-def _slopes_of(rewards: Floats, objectives: Floats, prompt: Rows) -> Floats:
-    """The slopes of several rewards ``[m, n]`` on the objectives ``[m, k]``."""
-    columns, everything = list(range(objectives.shape[1])), np.zeros(len(objectives), np.int64)
-    moments = [within_prompts(reward, objectives, prompt, everything) for reward in rewards]
-    return np.stack([slopes(one, columns)[0] for one in moments])
+def _slopes(products: Floats) -> Floats:
+    """The slopes of the reward on all objectives ``[draws, k]``."""
+    return slopes(products, range(products.shape[-1] - 1))
 
 
 def _over_their_sizes(slope: Floats, sign: Floats) -> Floats:
