@@ -12,6 +12,7 @@ from fairl_bench.suite.plugin_checks import placed
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
+from fairl_bench.values.contents import CONCEPT
 from fairl_bench.values.data import GOLD, PREFERRED, Examples
 from fairl_bench.values.sheets import THRESHOLD
 from fairl_bench.views import ReportTable
@@ -162,13 +163,21 @@ def _measured_twice(suite: Suite) -> Iterator[Mistake]:
 
 
 def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistake]:
-    """Mistakes in a table of the report: data, truths, metrics and methods that the suite does not have."""
+    """Mistakes in a table of the report: data, truths, metrics, methods, models and concepts that the suite lacks."""
     name = ".".join(map(str, place))
     yield from _unknown((*place, "data"), f"{name}: data", table.datasets(), suite.datasets())
     yield from _unknown((*place, "truth"), f"{name}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
     yield from _unknown_metrics(suite, (*place, "metrics"), name, table.measures())
-    yield from _unknown((*place, "methods"), f"{name}: method", table.pair() or (), _methods(suite))
+    yield from _unknown((*place, "methods"), f"{name}: method", table.shown_methods(), _methods(suite))
+    yield from _unknown(place, f"{name}: model", table.models(), [model.name for model in suite.models])
+    yield from _unknown(place, f"{name}: concept", table.concepts(), _concepts(suite))
     yield from _without_threshold(suite, (*place, "data"), name, table)
+
+
+def _concepts(suite: Suite) -> list[str]:
+    """The names of the concepts that evaluators measure."""
+    truths = dict.fromkeys(truth for evaluator in suite.evaluate for truth in sorted(evaluator.measured()))
+    return [truth.removeprefix(CONCEPT) for truth in truths if truth.startswith(CONCEPT)]
 
 
 def _without_threshold(suite: Suite, place: Place, name: str, table: ReportTable) -> Iterator[Mistake]:
