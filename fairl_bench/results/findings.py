@@ -121,10 +121,11 @@ def _separable(comparisons: Iterable[Comparison], records: Sequence[Record], row
         (one for one in comparisons if (one.row, one.data, one.truth, one.metric) == place and not one.other), None
     )
     pairs = max((record.n for record in records if record.metric == PAIR_ACCURACY), default=0)
-    prompts = max((record.n for record in records if record.metric == REST), default=0)
-    if own is None or math.isnan(own.value):
-        return Separable(_UNKNOWN, pairs, prompts, _power(pairs))
-    return Separable(Interval(own.value, own.low, own.high), own.n, prompts, _power(prompts or own.n))
+    told = [record.n for record in records if record.metric == REST and not math.isnan(record.value)]
+    prompts = max(told, default=pairs)
+    known = own is not None and not math.isnan(own.value)
+    accuracy = Interval(own.value, own.low, own.high) if own is not None and known else _UNKNOWN
+    return Separable(accuracy, pairs, prompts, _power(prompts))
 
 
 def _place(one: Comparison) -> tuple[Row, str, str, str]:
