@@ -84,8 +84,8 @@ class ReportTable(Component, ABC):
         return ()
 
     def shown_methods(self) -> Sequence[str]:
-        """The methods that its settings name; one that the suite does not have is refused."""
-        return self.pair() or ()
+        """The methods that its settings name beside a `pair`; one that the suite does not have is refused."""
+        return ()
 
     def pair(self) -> tuple[str, str] | None:
         """The two methods that it holds against one another, the baseline first; None where it is about all."""

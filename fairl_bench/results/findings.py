@@ -11,7 +11,6 @@ import numpy as np
 
 from fairl_bench.material import Material
 from fairl_bench.science.concepts import Interval, verdict
-from fairl_bench.science.power import detectable
 from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.contents import AUC, CONCEPT, FDR, REST, SHARE, SLOPE, WORD
@@ -138,6 +137,8 @@ def _power(units: int) -> float:
     >>> round(_power(500), 2)
     0.56
     """
+    from fairl_bench.science.power import detectable
+
     return min(COIN + detectable(0.5 / math.sqrt(units)), 1.0) if units else math.nan
 
 
