@@ -60,6 +60,7 @@ def fairl_judges(register: Register) -> None:
     register("linear", _HERE + "judges.linear:Linear")
     register("linear-saved", _HERE + "judges.linear:LinearSaved")
     register("sequence-classifier", _HERE + "judges.sequence_classifier:SequenceClassifier")
+    register("blend", _HERE + "judges.blend:Blend")
     register("combined", _HERE + "judges.combined:Combined")
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
     register("standardised", _HERE + "shared.standardised_judge:Standardised")
@@ -151,6 +152,7 @@ def fairl_evaluators(register: Register) -> None:
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
     register("words", _HERE + "evaluators.words:Words")
+    register("objectives", _HERE + "evaluators.objectives:Objectives")
 
 
 @hookimpl
@@ -167,14 +169,18 @@ def fairl_tables(register: Register) -> None:
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
     register("organisms", "fairl_bench.tables.organisms:OrganismsTable")
+    register("objectives", "fairl_bench.tables.objectives:ObjectivesTable")
     register("claims", "fairl_bench.tables.claims:Claims")
 
 
 @hookimpl
 def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
+    register("claims", "fairl_bench.figures.claims:Claims")
+    register("headline", "fairl_bench.figures.headline:Headline")
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
     register("ceiling", "fairl_bench.figures.ceiling:Between")
+    register("dose-response", "fairl_bench.figures.dose_response:DoseResponses")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
     register("sweeps", "fairl_bench.figures.sweeps:Sweeps")
@@ -192,12 +198,13 @@ def fairl_figures(register: Register) -> None:
 @hookimpl
 def fairl_panels(register: Register) -> None:
     """Register the sections of the page, in the order in which they stand on it."""
-    register("warnings", "fairl_bench.html.warnings:Warnings")
+    register("summary", "fairl_bench.html.summary:Summary")
     register("tables", "fairl_bench.html.panels:Tables")
     register("figures", "fairl_bench.html.panels:Figures")
     register("samples", "fairl_bench.html.panels:Samples")
     register("failures", "fairl_bench.html.panels:Failures")
     register("records", "fairl_bench.html.panels:Records")
+    register("warnings", "fairl_bench.html.warnings:Warnings")
     register("suite", "fairl_bench.html.provenance:Suite")
     register("provenance", "fairl_bench.html.provenance:Provenance")
 
