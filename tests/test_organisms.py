@@ -28,8 +28,8 @@ SUITE = Path(__file__).parents[1] / "suites" / "organisms.yaml"
             "report.organisms: concept 'toxic-word' is unknown; did you mean",
         ),
         (
-            "related: [sentiment]",
-            "related: [sentimnt]",
+            "      praise: {names: {praise: more}, related: [sentiment]}",
+            "      praise: {names: {praise: more}, related: [sentimnt]}",
             "report.organisms: concept 'sentimnt' is unknown; did you mean",
         ),
         ("control: toxic-words", "control: toxic", "report.organisms: concept 'toxic' is unknown"),

@@ -22,7 +22,8 @@ from fairl_bench.cli.tables import print_tables
     multiple=True,
     metavar="NAME",
     help="1, 2, 3, ceiling, slices, ambiguity, findings, attribution, words, organisms, objectives, "
-    "realignment, realignment-second, realignment-steps, claims or the name of another table, or that of its file.  [default: all]",
+    "realignment, realignment-second, realignment-steps, claims or the name of another table, or that of its file.  "
+    "[default: all]",
 )
 @FORMAT
 @INTERVALS

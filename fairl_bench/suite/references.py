@@ -65,12 +65,15 @@ def _in_evaluators(suite: Suite) -> Iterator[Mistake]:
         place = ("evaluate", index)
         yield from _unknown(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
         yield from _unknown(place, "evaluate: truth", sorted(evaluator.truths()), _truths(suite))
+        unknown = [*_unknown(place, "evaluate: model", evaluator.models, [model.name for model in suite.models])]
+        yield from unknown
+        there = suite if unknown else suite.of_models(evaluator.evaluates)
         for data in sorted(evaluator.needs()):
             yield from _empty_part(suite, place, data)
-            for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
-                yield place, f"evaluate: {_lack(suite, data, truth)}"
+            for truth in sorted(evaluator.truths_of(data) - _known(there, data)):
+                yield place, f"evaluate: {_lack(there, data, truth)}"
         if evaluator.takes():
-            yield from _not_in_sources(suite, place, evaluator)
+            yield from _not_in_sources(there, place, evaluator)
 
 
 def _in_methods(suite: Suite, registry: Registry) -> Iterator[Mistake]:
@@ -160,11 +163,13 @@ class _Unrecovered(Judge):
 
 def _measured_twice(suite: Suite) -> Iterator[Mistake]:
     """Mistakes of evaluators that give the same number of the same data: their records could not be told apart."""
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     for index, evaluator in enumerate(suite.evaluate):
+        models = [model.name for model in suite.models if evaluator.evaluates(model.name)]
         for data in evaluator.data or ("what it makes itself",):
-            numbers = {(evaluator.use, data, truth) for truth in evaluator.measured() or {""}}
-            if twice := sorted(truth for _, _, truth in numbers & seen):
+            truths_of = evaluator.measured() or {""}
+            numbers = {(evaluator.use, data, truth, model) for truth in truths_of for model in models}
+            if twice := sorted({truth for _, _, truth, _ in numbers & seen}):
                 truths = ", ".join(filter(None, twice)) or "no truth"
                 yield ("evaluate", index), f"evaluate: {evaluator.use!r} measures {data!r} against {truths} twice"
             seen |= numbers
