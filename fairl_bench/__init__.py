@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.reward.function import RecoveredReward as RecoveredReward
     from fairl_bench.reward.load import load_reward as load_reward
     from fairl_bench.reward.saved import SavedRewards as SavedRewards
+    from fairl_bench.science.concepts import Interval as Interval
     from fairl_bench.science.failures import FailurePlan as FailurePlan
     from fairl_bench.science.failures import Signal as Signal
     from fairl_bench.science.resampling import CompletionForm as CompletionForm
@@ -101,6 +102,12 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.values.data import Truth as Truth
     from fairl_bench.values.data import Vectors as Vectors
     from fairl_bench.values.drawn_tokens import DrawnTokens as DrawnTokens
+    from fairl_bench.values.evidence import CellEvidence as CellEvidence
+    from fairl_bench.values.findings import ConceptFinding as ConceptFinding
+    from fairl_bench.values.findings import Findings as Findings
+    from fairl_bench.values.findings import Separable as Separable
+    from fairl_bench.values.findings import TextFinding as TextFinding
+    from fairl_bench.values.findings import WordFinding as WordFinding
     from fairl_bench.values.history import History as History
     from fairl_bench.values.known import Known as Known
     from fairl_bench.values.language_models import Asked as Asked

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairl_bench.preview.checked import Checked
     from fairl_bench.results.results import StudyResults
     from fairl_bench.reward.saved import SavedRewards
+    from fairl_bench.values.findings import Findings
     from fairl_bench.values.table import Table
     from fairl_bench.values.verdicts import Verdict
 
@@ -95,7 +96,7 @@ def read_results(folder: str | Path, *, plugins: Sequence[str | Path] = ()) -> R
 
 
 class Results:
-    """What a run has left in its folder: numbers as pandas frames, tables, figures, rewards and findings.
+    """What a run has left in its folder: numbers as pandas frames, tables, figures, rewards, claims and findings.
 
     Made by `run` and `read_results`.  Everything is read when it is first asked for.
     """
@@ -212,9 +213,14 @@ class Results:
         return SavedRewards(self.folder / REWARDS, self._folder.asked.registry.drop_ins)
 
     @property
-    def findings(self) -> Sequence[Verdict]:
+    def claims(self) -> Sequence[Verdict]:
         """The verdicts on the suite's claims; empty where it makes none."""
         return self._folder.verdicts
+
+    @property
+    def findings(self) -> Sequence[Findings]:
+        """What an audit found of each model: one of them where it audited one; empty where the suite is no audit."""
+        return self._folder.findings
 
     @property
     def failures(self) -> Mapping[str, str]:

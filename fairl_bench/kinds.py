@@ -50,6 +50,8 @@ class Judge(Component, ABC):
 
     Such a judge is a concept: its truth is a number alone, higher for more, and has no label (docs/concepts.md).
     """
+    reads_prompts: ClassVar[bool] = False
+    """True where what it says of a text depends on the text's prompt."""
 
     @abstractmethod
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
@@ -509,7 +511,7 @@ class Evaluator(Component, ABC):
 
     @abstractmethod
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure | Evidence]:
-        """The numbers, and at most one table of the rows they rest on.  ``scored`` holds each of `needs` by name.
+        """The numbers, and tables of the rows they rest on.  ``scored`` holds each of `needs` by name.
 
         What `upstream` asks for comes as keyword arguments, by role.
         """

@@ -10,6 +10,8 @@ from fairl_bench.component import Component
 from fairl_bench.metrics import Metrics
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
+from fairl_bench.values.evidence import CellEvidence
+from fairl_bench.values.findings import Findings
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
@@ -133,6 +135,11 @@ class Material(ABC):
     def verdicts(self) -> Sequence[Verdict]:
         """The verdicts on the suite's claims; empty where it makes none."""
 
+    @property
+    def findings(self) -> Sequence[Findings]:
+        """What the suite found of each of its models, where its report asks for `findings`; else empty."""
+        return ()
+
     @abstractmethod
     def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:
         """Examples and rewards of these data sets, models and runs in the order of the suite."""
@@ -146,6 +153,13 @@ class Material(ABC):
     @abstractmethod
     def realigned(self) -> Sequence[Realigned]:
         """The completions of each re-alignment."""
+
+    @abstractmethod
+    def evidence(self, evaluator: str, name: str = "") -> Sequence[CellEvidence]:
+        """The rows that an evaluator kept of each cell; of several tables, those of the one with this name.
+
+        Empty where the suite has no such evaluator, or where it kept nothing.
+        """
 
     @property
     @abstractmethod

@@ -13,6 +13,7 @@ from fairl_bench.guards.views import UNGUARDED, ViewGuard, checked_table
 from fairl_bench.material import Material, Picture
 from fairl_bench.values.comparison import Question, TwoMethods
 from fairl_bench.values.data import GOLD
+from fairl_bench.values.findings import Findings
 from fairl_bench.values.records import Record
 from fairl_bench.values.table import Table
 
@@ -70,9 +71,17 @@ class ReportTable(Component, ABC):
         """The metrics that it shows; one that no evaluator of the suite measures is refused."""
         return ()
 
+    def measured_against(self, metric: str, data: str) -> str:
+        """The truth that one of these metrics is measured against; by default that of the data set."""
+        return self.truth_of(data)
+
     def pair(self) -> tuple[str, str] | None:
         """The two methods that it holds against one another, the baseline first; None where it is about all."""
         return None
+
+    def findings(self, material: Material) -> Sequence[Findings]:
+        """What was found of each model, for ``findings.json`` and the first screen of the page; by default nothing."""
+        return ()
 
     def questions(self) -> Sequence[Question]:
         """What is to be compared over all runs, for intervals and ranks (`Material.comparisons`)."""

@@ -166,7 +166,7 @@ def test_read_results_are_those_of_the_run(results: Results) -> None:
     pd.testing.assert_frame_equal(again.records, results.records)
     pd.testing.assert_frame_equal(again.scores, results.scores)
     assert again.tables == results.tables
-    assert again.findings == results.findings
+    assert again.claims == results.claims
     assert again.name == "tiny"
 
 
@@ -206,9 +206,9 @@ def test_the_accuracy_on_record_is_that_of_the_scores(results: Results) -> None:
 
 
 def test_findings_are_the_verdicts_of_the_claims(results: Results) -> None:
-    (verdict,) = results.findings
+    (verdict,) = results.claims
     assert (verdict.claim.id, verdict.verdict) == ("longer", "inconclusive")
-    shown = repr(results.findings)
+    shown = repr(results.claims)
     assert "<claim longer: inconclusive; " in shown
     assert len(shown) < 200
 

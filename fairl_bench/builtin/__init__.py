@@ -34,6 +34,7 @@ def fairl_testsets(register: Register) -> None:
 def fairl_prompts(register: Register) -> None:
     """Register the prompts: texts that a language model continues."""
     register("toy-prompts", _HERE + "prompts:ToyPrompts")
+    register("text-prompts", _HERE + "prompts:TextPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
     register("divided", _HERE + "shared.divided_prompts:Divided")
@@ -54,6 +55,7 @@ def fairl_lms(register: Register) -> None:
 def fairl_judges(register: Register) -> None:
     """Register the judges: ground-truth scorers."""
     register("role", _HERE + "judges.known:Role")
+    register("constant", _HERE + "judges.known:Constant")
     register("toy-truth", _HERE + "judges.known:ToyTruth")
     register("linear", _HERE + "judges.linear:Linear")
     register("linear-saved", _HERE + "judges.linear:LinearSaved")
@@ -87,6 +89,8 @@ def fairl_judges(register: Register) -> None:
     register("regex", _CONCEPTS + "pattern:Pattern")
     register("similar-to", _CONCEPTS + "similar:SimilarTo")
     register("concept", _CONCEPTS + "of_judge:OfJudge")
+    register("on-prompts", _CONCEPTS + "on_prompts:OnPrompts")
+    register("noise", _CONCEPTS + "noise:Noise")
 
 
 @hookimpl
@@ -159,6 +163,7 @@ def fairl_tables(register: Register) -> None:
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
+    register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
     register("claims", "fairl_bench.tables.claims:Claims")
@@ -167,8 +172,11 @@ def fairl_tables(register: Register) -> None:
 @hookimpl
 def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
+    register("claims", "fairl_bench.figures.claims:Claims")
+    register("headline", "fairl_bench.figures.headline:Headline")
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
     register("ceiling", "fairl_bench.figures.ceiling:Between")
+    register("dose-response", "fairl_bench.figures.dose_response:DoseResponses")
     register("encoders", "fairl_bench.figures.leaderboard:ByEncoder")
     register("selections", "fairl_bench.figures.leaderboard:BySelection")
     register("sweeps", "fairl_bench.figures.sweeps:Sweeps")
@@ -186,12 +194,13 @@ def fairl_figures(register: Register) -> None:
 @hookimpl
 def fairl_panels(register: Register) -> None:
     """Register the sections of the page, in the order in which they stand on it."""
-    register("warnings", "fairl_bench.html.warnings:Warnings")
+    register("summary", "fairl_bench.html.summary:Summary")
     register("tables", "fairl_bench.html.panels:Tables")
     register("figures", "fairl_bench.html.panels:Figures")
     register("samples", "fairl_bench.html.panels:Samples")
     register("failures", "fairl_bench.html.panels:Failures")
     register("records", "fairl_bench.html.panels:Records")
+    register("warnings", "fairl_bench.html.warnings:Warnings")
     register("suite", "fairl_bench.html.provenance:Suite")
     register("provenance", "fairl_bench.html.provenance:Provenance")
 

@@ -14,6 +14,7 @@ from fairl_bench.builtin.shared.hub import snapshot
 from fairl_bench.component import DataFile
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Prompts
+from fairl_bench.textfiles import lines
 from fairl_bench.toy.prompts import STANCES, Stance, toy_prompts
 
 
@@ -87,6 +88,35 @@ class Listed(Prompts):
     def _bounds(self) -> str:
         bounds = {"above": self.above, "below": self.below}
         return " and ".join(f"{name} {bound}" for name, bound in bounds.items() if bound is not None)
+
+
+class TextPrompts(Prompts):
+    """Prompts from a file of plain text, one a line, shuffled; empty lines and repeated ones are left out."""
+
+    drawn: ClassVar[bool] = True
+
+    path: DataFile = Field(description="the file, relative to the suite")
+    limit: int | None = Field(None, ge=1, description="read only the first lines that are prompts")
+
+    def check(self) -> None:
+        """Look for a first prompt."""
+        self._lines(1)
+
+    def texts(self, n: int, rng: np.random.Generator) -> tuple[str, ...]:
+        """Return ``n`` of the prompts, in random order.  Raises `DataError` where the file holds none."""
+        every = self._lines(self.limit)
+        return tuple(every[i] for i in rng.permutation(len(every))[:n])
+
+    def _lines(self, most: int | None) -> list[str]:
+        found: dict[str, None] = {}
+        for _, line in lines(self.path, unpack=True):
+            if text := line.strip():
+                found[text] = None
+            if len(found) == most:
+                break
+        if not found:
+            raise DataError(f"{self.path} holds no prompt; write one on each line")
+        return list(found)
 
 
 class JsonlPrompts(Listed):

@@ -113,6 +113,9 @@ class ToyTexts(TestSet):
     toxic: float = Field(0.39, ge=0, le=1, description="share of toxic texts")
     hard: float = Field(0.2, ge=0, le=1, description="share of texts with a hard case: words that mislead")
     cases: tuple[Case, ...] = Field(CASES, min_length=1, description="hard cases; one named twice is twice as likely")
+    chatter: float = Field(
+        0.0, ge=0, le=1, description="share of the sentences beside the main one that ask, guess, apologise, praise ..."
+    )
     gold: Judge | None = Field(None, description="judges every text; none: a corpus, whose truth is not known")
 
     def size(self) -> int:
@@ -121,7 +124,14 @@ class ToyTexts(TestSet):
 
     def examples(self, rng: np.random.Generator) -> Examples:
         """Return ``n`` comments of this replicate's world, judged where a judge is named."""
-        drawn = comments(self.n, rng, toxic=self.toxic, shift=self.shift, hard=Hard(self.hard, self.cases))
+        drawn = comments(
+            self.n,
+            rng,
+            toxic=self.toxic,
+            shift=self.shift,
+            hard=Hard(self.hard, self.cases),
+            chatter=self.chatter,
+        )
         examples = Examples(tuple(one.text for one in drawn), tuple(one.prompt.text for one in drawn))
         return examples if self.gold is None else examples.knowing(self.gold.judge(examples))
 

@@ -14,10 +14,11 @@ from fairl_bench.engine.stages.models import LanguageModelCompletions, LanguageM
 from fairl_bench.engine.stages.rewards import LIKELIHOODS
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DataError
-from fairl_bench.store.artefacts import EVIDENCE, PLACE, REWARD
+from fairl_bench.store.artefacts import PLACE, REWARD, evidence_name
 from fairl_bench.suite.suite import Suite
 from fairl_bench.values.coordinates import Coordinates, Row
 from fairl_bench.values.data import PREFERRED
+from fairl_bench.values.evidence import table_of
 from fairl_bench.values.finished import FinishedCell, FinishedModel, FinishedReward, FinishedRun, FinishedWorld, Stored
 from fairl_bench.values.records import Measure, Record
 from fairl_bench.values.rows import Runs
@@ -97,10 +98,10 @@ class _Work:
             world=self.worlds[cell.inputs],
             reward=self.stored(cell.reward),
             scores=self.stored(cell.scores),
-            measures=cell.measures,
+            measures={key: self._evaluator(key) for key in cell.measures},
             slices=tuple(key for _, key in cell.slices),
             records=lambda: list(self._records(cell)),
-            evidence=lambda: list(self._evidence(cell)),
+            evidence=lambda: self._evidence(cell),
             saved=lambda: self._reward(cell),
             wanted=cell in self.wanted,
         )
@@ -134,16 +135,24 @@ class _Work:
             if isinstance(facts.get(name), int)
         ]
 
-    def _evidence(self, cell: Cell) -> Iterator[Stored[pa.Table]]:
-        """The rows that a cell's measures were judged by, as far as they are kept."""
-        for key in cell.measures:
-            if self.has(key) and EVIDENCE in self.manifest(key)["files"]:
-                yield Stored(key, True, partial(self._evidence_rows, key))
+    def _evaluator(self, key: str) -> str:
+        """The name of the evaluator of these numbers."""
+        return str(self.plan.stages[key].parts["evaluator"]["use"])
 
-    def _evidence_rows(self, key: str) -> pa.Table:
+    def _evidence(self, cell: Cell) -> dict[str, list[Stored[pa.Table]]]:
+        """The rows that a cell's measures rest on, by table, as far as they are kept."""
+        tables: dict[str, list[Stored[pa.Table]]] = {}
+        for key in filter(self.has, cell.measures):
+            for file in self.manifest(key)["files"]:
+                if (name := evidence_name(file)) is not None:
+                    rows = Stored(key, True, partial(self._evidence_rows, key, file))
+                    tables.setdefault(table_of(self._evaluator(key), name), []).append(rows)
+        return tables
+
+    def _evidence_rows(self, key: str, file: str) -> pa.Table:
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.store.read(key) / EVIDENCE)
+        return pq.read_table(self.store.read(key) / file)
 
     # --- rewards
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairl_bench.figures.references import Level, Spot, draw_references, legend
-from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, look, styled
+from fairl_bench.figures.style import COLUMN, GOOD, MUTED, brief, canvas, look, styled, title_lines, wrapped
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _Cell = Mapping[str, Value]
 _WIDEST = 4  # panels beside one another
+_NARROW = 20  # letters of a row's name where the figure is one column wide
 
 
 class Intervals(ReportFigure):
@@ -65,21 +66,23 @@ def _selections_alone(variants: set[str]) -> bool:
 
 
 @styled
-def intervals(table: Table, metrics: Metrics) -> Figure | None:
+def intervals(table: Table, metrics: Metrics, across: int = _WIDEST, width: float | None = None) -> Figure | None:
     """One panel a column of Table 1: means with 95 % intervals, filled where a method is among the best.
 
-    Reference rows are lines across the methods.  None where no number is known.
+    Reference rows are lines across the methods.  At most ``across`` panels stand beside one another, in ``width``
+    inches.  None where no number is known.
     """
     columns = _columns(table)
     if not columns:
         return None
     rows = list(dict.fromkeys(map(_row, _of_methods(table))))
-    labels = _labels(rows, table)
+    labels = _labels(rows, table) if width is None or width > COLUMN else _labels(rows, table, _NARROW)
     spots = [Spot(at, 0.5, row.setting) for at, row in enumerate(rows)]
-    across = min(len(columns), _WIDEST)
+    across = min(len(columns), across)
     down = -(-len(columns) // across)
     room = 0.4 * any(cell.get("reference") for cell in table.tidy)  # for the legend
-    figure, axes = canvas(down, across, 2.0 + 2.1 * across, room + down * (0.8 + 0.24 * len(rows)), sharey=True)
+    width = width or 2.0 + 2.1 * across
+    figure, axes = canvas(down, across, width, room + down * (0.8 + 0.24 * len(rows)), sharey=True)
     for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
         axis.set_title(f"{data}\n{metrics[metric].head}")
         draw_references(axis, spots, _levels(table, cells))
@@ -92,7 +95,7 @@ def intervals(table: Table, metrics: Metrics) -> Figure | None:
     legend(figure, axes, "outside upper center")
     told = "mean and 95 % interval; filled: the best, or not distinguishable from it"
     lines = "; grey lines: reference rows, with bands for their intervals" if any(map(_has_lines, axes)) else ""
-    figure.supxlabel(told + lines, fontsize=8)
+    figure.supxlabel(wrapped(told + lines, width), fontsize=8)
     return figure
 
 
@@ -158,10 +161,10 @@ def _of_methods(table: Table) -> list[_Cell]:
     return [cell for cell in table.tidy if not cell.get("reference")] or list(table.tidy)
 
 
-def _labels(rows: Sequence[Row], table: Table) -> list[str]:
-    """The labels of rows: what differs between them, with what each was given behind its method."""
+def _labels(rows: Sequence[Row], table: Table, most: int = 40) -> list[str]:
+    """The labels of rows: what differs between them, with what each was given behind its method or below it."""
     shown, methods = shown_axes(rows), _methods(table)
-    return [brief(" ".join(labelled(row, shown, methods)), 40) for row in rows]
+    return [title_lines(" ".join(labelled(row, shown, methods)), most) for row in rows]
 
 
 def _methods(table: Table) -> Methods:

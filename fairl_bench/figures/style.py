@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
@@ -39,6 +40,10 @@ LOOKS: Final = (
 )
 GOOD, BAD = LOOKS[0], LOOKS[1]
 MUTED: Final = "#595959"
+NARROW: Final = "-narrow"
+"""The end of the name of a figure that is drawn again for a narrow column of a page or a paper."""
+COLUMN: Final = 3.7
+"""The width of such a column, in inches."""
 SHADES: Final = "cividis"  # rises evenly in lightness, and reads the same without red or green
 
 _SETTINGS: Final[Mapping[Any, Any]] = {
@@ -131,3 +136,8 @@ def brief(name: str, most: int = 32) -> str:
     ('max-entropy', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…')
     """
     return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def wrapped(sentence: str, width: float) -> str:
+    """A sentence of 8 points in lines that fit below a figure of so many inches."""
+    return textwrap.fill(sentence, max(20, int(width * 16)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fairl_bench.component import NAME
 from fairl_bench.errors import DataError, NotFinite, suggest
 from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Floats, Pairs, Truth, Vectors
@@ -258,11 +260,11 @@ def judged(use: str, answer: object, n: int) -> dict[str, Truth]:
 
 
 def measures(evaluator: Evaluator, answer: object) -> list[Measure | Evidence]:
-    """The numbers of an evaluator, each at a place of its own, and at most one table.  Raises `DataError`."""
+    """The numbers of an evaluator, each at a place of its own, and its tables.  Raises `DataError`."""
     what = f"evaluator {evaluator.use!r}"
     if isinstance(answer, str | Measure | Evidence | Mapping) or not isinstance(answer, Iterable):
         raise DataError(f"{what} gave {_spelled(answer)}; return a list of fairl_bench.Measure")
-    results = [result if isinstance(result, Evidence) else _measure(what, result) for result in answer]
+    results = [(_evidence if isinstance(result, Evidence) else _measure)(what, result) for result in answer]
     declared = {metric.name for metric in evaluator.metrics}
     if undeclared := next(
         (result.metric for result in results if isinstance(result, Measure) and result.metric not in declared), None
@@ -273,14 +275,14 @@ def measures(evaluator: Evaluator, answer: object) -> list[Measure | Evidence]:
         raise DataError(f"{what} gave {undeclared!r}, which it does not declare; {advice}")
     seen = set()
     for result in results:
-        key = (
-            (result.data, result.truth, result.metric, result.slice)
-            if isinstance(result, Measure)
-            else "a table of evidence"
-        )
+        if isinstance(result, Evidence):
+            key: tuple[str, ...] = (result.name,)
+            place, advice = f"evidence with the name {result.name!r}", "give each table a name of its own"
+        else:
+            key = (result.data, result.truth, result.metric, result.slice)
+            place, advice = f"{result.metric!r} of {result.data!r}", "give each number its own metric, truth or slice"
         if key in seen:
-            place = f"{result.metric!r} of {result.data!r}" if isinstance(result, Measure) else key
-            raise DataError(f"{what} gave {place} twice; give each number its own metric, truth or slice")
+            raise DataError(f"{what} gave {place} twice; {advice}")
         seen.add(key)
     return results
 
@@ -309,6 +311,16 @@ def _measure(what: str, answer: object) -> Measure:
         )
     note = texts(f"{what}: note", (answer.note,))[0]
     return answer._replace(value=number, n=int(answer.n), note=note)
+
+
+def _evidence(what: str, answer: Evidence) -> Evidence:
+    """A table whose columns have one length, and whose name a folder can have.  Raises `DataError`."""
+    if answer.name and not (isinstance(answer.name, str) and re.fullmatch(NAME, answer.name)):
+        raise DataError(f"{what} gave evidence the name {answer.name!r:.60}; use letters, digits and .+-_ alone")
+    lengths = {str(name): len(column) for name, column in answer.columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"{what} gave evidence with columns of {lengths} rows; give each column as many")
+    return answer
 
 
 # --- arrays and names

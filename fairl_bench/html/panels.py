@@ -10,6 +10,8 @@ from fairl_bench.html.numbers import packed
 from fairl_bench.html.page import inlined
 from fairl_bench.html.samples import samples
 from fairl_bench.html.section import OurSection
+from fairl_bench.html.summary import on_first_screen
+from fairl_bench.html.warnings import dropped
 from fairl_bench.material import Material, Picture
 from fairl_bench.values.references import with_given
 from fairl_bench.values.sheets import Values
@@ -22,17 +24,19 @@ class Tables(Panel):
     def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection:
         """The tables that were made, and those that only lie in the folder."""
         boards = [board(table) for table in (*material.tables.values(), *material.other_tables)]
-        return OurSection("Tables", anchor="results", template="tables", values={"boards": boards})
+        values = {"boards": boards, "dropped": dropped(material.run)}
+        return OurSection("Tables", anchor="results", template="tables", values=values)
 
 
 class Figures(Panel):
-    """Every figure."""
+    """Every figure that is not on the first screen."""
 
     def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection | None:
         """The figures with their names."""
-        if not pictures:
+        left = [picture for name, picture in pictures.items() if name not in on_first_screen(pictures)]
+        if not left:
             return None
-        values = {"pictures": [inlined(picture) for picture in pictures.values()]}
+        values = {"pictures": [inlined(picture) for picture in left]}
         return OurSection("Figures", anchor="figures", template="figures", values=values)
 
 

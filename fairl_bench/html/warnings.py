@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,10 +17,10 @@ class Warnings(Panel):
     """What failed, was skipped or made again, and what was dropped or not read."""
 
     def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection | None:
-        """The section before all others, where there is anything to say."""
-        _ = material.tables  # made now, because what fails with them is told here
-        found = [*warnings(material.run), *(Warned("left out", message) for message in material.warnings)]
-        return OurSection("", template="warnings", values={"warnings": found}) if found else None
+        """Every one of them, where there is anything to say."""
+        found = every_warning(material)
+        values = {"warnings": found}
+        return OurSection("Left out", anchor="left-out", template="warnings", values=values) if found else None
 
 
 class Warned(NamedTuple):
@@ -27,6 +28,31 @@ class Warned(NamedTuple):
 
     what: str
     said: str
+
+
+def every_warning(material: Material) -> list[Warned]:
+    """What a run says, and which tables, figures and panels could not be shown."""
+    _ = material.tables  # made now, because what fails with them is told
+    return [*warnings(material.run), *(Warned("left out", message) for message in material.warnings)]
+
+
+def alarming(material: Material) -> str:
+    """What makes numbers wrong or leaves them out, in a sentence; empty where nothing does."""
+    counts = Counter(warned.what for warned in every_warning(material))
+    parts = []
+    if n := counts["failed"]:
+        skipped = len(material.run.skipped)
+        after = f", {skipped} more {'was' if skipped == 1 else 'were'} skipped" if skipped else ""
+        steps = "1 step" if n == 1 else f"{n} steps"
+        parts.append(f"{steps} of the run failed{after}, so that numbers are missing or rest on fewer runs")
+    if n := counts["left out"]:
+        parts.append(f"{n} {'part' if n == 1 else 'parts'} of this page could not be shown")
+    return "; ".join(parts)
+
+
+def dropped(run: RunFacts) -> int:
+    """How many pairs and texts were dropped, in all replicates together."""
+    return sum(int(n) for stage in run.stages for name, n in stage.items() if name.startswith("dropped") and n)
 
 
 def warnings(run: RunFacts) -> list[Warned]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from fairl_bench.figures.draw import pictures
 from fairl_bench.results.folder import (
+    EVIDENCE,
     FIGURES,
     HISTORIES,
     INTERVALS,
     METRICS,
     PAGE,
-    REALIGNED,
     RECORDS,
     SCORES,
     SUITE,
@@ -25,7 +25,7 @@ from fairl_bench.results.writer import Writer
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import figures_of, panels_of
 
-MEANING = 6  # raise it when equal inputs give other figures or another page
+MEANING = 7  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 
@@ -76,7 +76,7 @@ def _signature(results: StudyResults) -> str:
     """What the figures and the page of a folder rest on."""
     files = results.files
     whole = hashlib.sha256(f"{MEANING}\n".encode())
-    names = [name for kind in (SCORES, *WORLDS, HISTORIES, REALIGNED) for name in files.names(kind)]
+    names = [name for kind in (SCORES, *WORLDS, HISTORIES, EVIDENCE) for name in files.names(kind)]
     for name in (*names, INTERVALS, SUITE, RECORDS, METRICS, *saved_tables(files)):
         digest = files.digest(name) if files.has(name) else _sha256(files.path / name)
         whole.update(f"{name} {digest}\n".encode())

@@ -10,6 +10,7 @@ from pathlib import Path
 from fairl_bench.errors import ResultsError
 from fairl_bench.results.folder import (
     CELLS,
+    EVIDENCE,
     FIGURES,
     INTERVALS,
     LOGS,
@@ -60,6 +61,7 @@ def files_of(folder: Path, digest: Callable[[str], str]) -> Iterator[tuple[str, 
 _OURS = (
     *(SUITE, RUN, RECORDS, METRICS, INTERVALS, PAGE, f"{LOGS}/[!.]*.txt"),
     *(f"{kind}/[!.]*.parquet" for kind in (*WORLDS, *CELLS)),
+    *(f"{EVIDENCE}/[!.]*.parquet", f"{EVIDENCE}/[!.]*/[!.]*.parquet", f"{EVIDENCE}/[!.]*/[!.]*/[!.]*.parquet"),
     *(f"{REWARDS}/[!.]*/{name}" for name in (REWARD, ARRAYS, CORPUS)),
     *(f"{TABLES}/[!.]*.*", f"{FIGURES}/[!.]*.*"),
 )

@@ -69,10 +69,10 @@ class _Line(NamedTuple):
 
     def hypothesis(self) -> tuple[str, Setting]:
         """The key that the lines share which must hold together: those of one claim under its selections."""
-        return self.claim.id, _apart_from_selection(self.setting) if self.claim.under else self.setting
+        return self.claim.id, apart_from_selection(self.setting) if self.claim.under else self.setting
 
 
-def _apart_from_selection(setting: Setting) -> Setting:
+def apart_from_selection(setting: Setting) -> Setting:
     """The setting without the selection in its variant."""
     return setting._replace(variant=without_selection(setting.variant))
 
@@ -81,7 +81,7 @@ def _under(claim: Claim, settings: Sequence[Setting]) -> list[Setting]:
     """The settings of a claim's selections at each point of the suite, also where nothing is on record."""
     return [
         point._replace(variant=named_variant(json.loads(point.variant or "{}"), selection))
-        for point in dict.fromkeys(map(_apart_from_selection, settings))
+        for point in dict.fromkeys(map(apart_from_selection, settings))
         for selection in claim.under
     ]
 

@@ -1,4 +1,4 @@
-"""The Parquet files of worlds and cells: examples, truths, scores, histories, and completions of re-alignments."""
+"""The Parquet files of worlds and cells: examples, truths, scores, histories and evidence."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def history_table(cell: FinishedCell) -> pa.Table:
 
 
 def evidence_table(cell: FinishedCell, evidence: Sequence[Stored[pa.Table]]) -> pa.Table:
-    """The completions that a cell's re-alignment was judged by."""
+    """One table of what a cell's numbers rest on, the rows of all evaluators of one name below one another."""
     rows = pa.concat_tables([stored.load() for stored in evidence], promote_options="default")
     return _of_cell(rows, cell, [stored.key for stored in evidence])
 

@@ -21,6 +21,7 @@ from fairl_bench.science.fidelity import by_value
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.coordinates import Row, Run
 from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
+from fairl_bench.values.evidence import CellEvidence
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
@@ -109,6 +110,10 @@ class ScoredFile(JudgedMaterial):
     @property
     def realigned(self) -> Sequence[Realigned]:
         """No re-alignment."""
+        return ()
+
+    def evidence(self, evaluator: str, name: str = "") -> Sequence[CellEvidence]:
+        """No evaluator kept anything."""
         return ()
 
     @property

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+
+import numpy as np
 
 from fairl_bench.material import Material
 from fairl_bench.science.concepts import Interval, verdict
@@ -13,11 +16,21 @@ from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.contents import AUC, CONCEPT, FDR, REST, SHARE, SLOPE, WORD
 from fairl_bench.values.coordinates import Row
-from fairl_bench.values.data import PREFERRED
-from fairl_bench.values.findings import ConceptFinding, Findings, Outcome, Separable, WordFinding
+from fairl_bench.values.data import PREFERRED, Examples
+from fairl_bench.values.findings import (
+    SCHEMA,
+    ConceptFinding,
+    Findings,
+    Outcome,
+    Separable,
+    TextFinding,
+    WordFinding,
+)
 from fairl_bench.values.records import Record
 
 BOTH_MODELS: Final = "both models"
+SHOWN: Final = 10
+"""Texts of the highest rewards that findings hold, and as many of the lowest."""
 _UNKNOWN: Final = Interval(math.nan)
 _ORDER: Final = {"named": 0, "cannot tell": 1, "ruled out": 2, None: 3}
 
@@ -90,6 +103,7 @@ def _found(
         unexplained=rest,
         could_have_named=numbers.get(("", "detectable_share"), _UNKNOWN).value,
         words=words,
+        texts=_texts(material, row, replicate, data),
     )
     return found._replace(verdict=sentence(found))
 
@@ -107,10 +121,11 @@ def _separable(comparisons: Iterable[Comparison], records: Sequence[Record], row
         (one for one in comparisons if (one.row, one.data, one.truth, one.metric) == place and not one.other), None
     )
     pairs = max((record.n for record in records if record.metric == PAIR_ACCURACY), default=0)
-    prompts = max((record.n for record in records if record.metric == REST), default=0)
-    if own is None or math.isnan(own.value):
-        return Separable(_UNKNOWN, pairs, prompts, _power(pairs))
-    return Separable(Interval(own.value, own.low, own.high), own.n, prompts, _power(prompts or own.n))
+    told = [record.n for record in records if record.metric == REST and not math.isnan(record.value)]
+    prompts = max(told, default=pairs)
+    known = own is not None and not math.isnan(own.value)
+    accuracy = Interval(own.value, own.low, own.high) if own is not None and known else _UNKNOWN
+    return Separable(accuracy, pairs, prompts, _power(prompts))
 
 
 def _place(one: Comparison) -> tuple[Row, str, str, str]:
@@ -180,6 +195,33 @@ def _words(records: Iterable[Record]) -> Mapping[tuple[str, int], tuple[WordFind
     return {of: tuple(sorted(each, key=lambda one: (-abs(one.z), one.word))) for of, each in found.items()}
 
 
+def _texts(material: Material, row: Row, replicate: int, data: str) -> tuple[TextFinding, ...]:
+    """The texts of the highest and of the lowest reward, which is the mean over runs."""
+    sheets = [sheet for sheet in material.sheets([data]) if (sheet.model, sheet.replicate) == (row.model, replicate)]
+    for sheet in sheets:
+        rewards = [reward for run, reward in sheet.rewards.items() if sheet.at(run).row == row]
+        if not rewards:
+            continue
+        reward = np.mean(rewards, 0)
+        order = np.argsort(-reward, kind="stable")
+        few = min(SHOWN, len(order) // 2)
+        rows = [*order[:few], *order[len(order) - few :]]
+        return tuple(_text(sheet.examples, int(at), float(reward[at])) for at in rows)
+    return ()
+
+
+def _text(examples: Examples, at: int, reward: float) -> TextFinding:
+    side = {1: "preferred", -1: "rejected"}.get(int(examples.role[at]), "")
+    return TextFinding(examples.text[at], examples.prompt[at], reward, side)
+
+
+def as_json(found: Sequence[Findings]) -> str:
+    """The text of ``findings.json``: the object of the one model, or of several a list under ``findings``."""
+    plain = [one.plain() for one in found]
+    content = plain[0] if len(plain) == 1 else {"schema": SCHEMA, "findings": plain}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
 # --- sentences
 
 
@@ -209,6 +251,21 @@ def _nothing_shown(found: Findings) -> str:
 
 def _sides(found: Findings) -> str:
     return "the two models" if found.given == BOTH_MODELS else "preferred and rejected texts"
+
+
+def remarks(one: ConceptFinding) -> list[str]:
+    """What there is to say of a concept beside its numbers, as sentences without their ends."""
+    name = one.name.replace("-", " ")
+    said = []
+    if one.verdict is None:
+        said.append(f"{name}: {one.why}")
+    if one.with_it:
+        said.append(f"{name} cannot be held apart from {_and(one.with_it)} on these texts; they share one share")
+    if one.shortcut_for:
+        said.append(f"{name} goes along with {_and(one.shortcut_for)}, so that one may stand for the other")
+    if one.verdict == "named" and one.turns:
+        said.append(f"{name}: beside the other concepts it points the other way than by itself")
+    return said
 
 
 def _subject(found: Findings) -> str:

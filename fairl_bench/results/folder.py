@@ -33,14 +33,15 @@ EXAMPLES: Final = "examples"
 TRUTHS: Final = "truths"
 SCORES: Final = "scores"
 HISTORIES: Final = "histories"
-REALIGNED: Final = "realigned"
+EVIDENCE: Final = "evidence"  # a folder for each table, EVALUATOR or EVALUATOR/NAME, with a file for each cell
 REWARDS: Final = "rewards"
 LOGS: Final = "logs"
 TABLES: Final = "tables"
+FINDINGS: Final = "findings.json"
 FIGURES: Final = "figures"
 WORLDS: Final = (EXAMPLES, TRUTHS)  # the folders with a file for each world
-CELLS: Final = (SCORES, HISTORIES, REALIGNED)  # the folders with a file for each cell
-LATER: Final = (TABLES, FIGURES, PAGE, INTERVALS)  # made from the others, and made again with them
+CELLS: Final = (SCORES, HISTORIES)  # the folders with a file for each cell
+LATER: Final = (TABLES, FIGURES, FINDINGS, PAGE, INTERVALS)  # made from the others, and made again with them
 FORMAT: Final = 1
 NOTHING: Final = ""  # in place of a checksum: no file
 _TRIES = 20  # so often may a run replace a file while it is being read
@@ -131,7 +132,8 @@ class ResultsFolder:
     def names(self, kind: str, ending: str = ".parquet") -> list[str]:
         """The places of the files of a kind, ``scores/NAME.parquet``, in order."""
         if self.manifest is None:
-            return sorted(f"{kind}/{path.name}" for path in (self.path / kind).glob(f"[!.]*{ending}"))
+            found = (path.relative_to(self.path).as_posix() for path in (self.path / kind).glob(f"**/[!.]*{ending}"))
+            return sorted(found)
         listed = (name for name in self.manifest.files if name.startswith(f"{kind}/") and name.endswith(ending))
         return sorted(name for name in listed if self.has(name))
 

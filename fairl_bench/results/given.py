@@ -11,6 +11,7 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
+from fairl_bench.values.evidence import CellEvidence, table_of
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
@@ -48,14 +49,23 @@ class GivenMaterial(Material):
     suite: str = ""
     run: RunFacts = RunFacts()
 
-    def __init__(self, *, sheets: Sequence[Sheet] = (), **given: Any) -> None:
-        """``parts`` are the tables to make; by default those of ``report``."""
+    def __init__(
+        self,
+        *,
+        sheets: Sequence[Sheet] = (),
+        evidence: Mapping[str, Sequence[CellEvidence]] = MappingProxyType({}),
+        **given: Any,
+    ) -> None:
+        """``parts`` are the tables to make; by default those of ``report``.
+
+        ``evidence`` is that of each table, ``EVALUATOR`` or ``EVALUATOR/NAME``.
+        """
         for name, value in given.items():
             if name not in vars(GivenMaterial):
                 raise TypeError(f"material has no {name!r}")
             setattr(self, name, value)
         self.rows = references_first(self.rows, self.run.methods)
-        self._sheets = sheets
+        self._sheets, self._evidence = sheets, evidence
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
@@ -80,3 +90,7 @@ class GivenMaterial(Material):
         """The sheets of these data."""
         wanted = set(data)
         return [sheet for sheet in self._sheets if sheet.data in wanted]
+
+    def evidence(self, evaluator: str, name: str = "") -> Sequence[CellEvidence]:
+        """What an evaluator kept of each cell."""
+        return self._evidence.get(table_of(evaluator, name), ())

@@ -12,6 +12,7 @@ from fairl_bench.results.statistics import Statistics
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import tables_of
 from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.findings import Findings
 from fairl_bench.values.records import Record
 from fairl_bench.values.table import Table
 from fairl_bench.views import Report, datasets_of, make_tables, truth_in, two_methods
@@ -49,6 +50,15 @@ class JudgedMaterial(Material):
     def tables(self) -> Mapping[str, Table]:
         """Every table by name, as it was made."""
         return make_tables(tables_of(self.report, self.registry, self.guard), self, self.guard)
+
+    @cached_property
+    def findings(self) -> Sequence[Findings]:
+        """What the tables of the report have found of each model."""
+        found: list[Findings] = []
+        for name, part in self.report.items():
+            with self.guard.call(part.kind, name):
+                found += part.findings(self)
+        return found
 
     @cached_property
     def data(self) -> Sequence[str]:

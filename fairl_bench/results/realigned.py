@@ -10,9 +10,9 @@ import numpy as np
 
 from fairl_bench.errors import ResultsError
 from fairl_bench.metrics import Metric, Metrics
-from fairl_bench.results.folder import REALIGNED, ResultsFolder
+from fairl_bench.results.evidence import read_evidence, tables_of
+from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.paired import RESAMPLES, RunsOfSetting
-from fairl_bench.results.scores import cell_of
 from fairl_bench.science.resampling import Clustered, CompletionForm, CompletionSample, Statistic, Weights
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Run, Setting
@@ -29,13 +29,12 @@ _NEEDED: Final = {"phase", "step", "row", "draw", "prompt", "text", "toxic", "to
 
 def read_realigned(files: ResultsFolder) -> list[Realigned]:
     """The re-alignments of a results folder.  Raises `ResultsError` for a file that is broken."""
-    realigned = []
-    for name in files.names(REALIGNED):
-        rows = files.table(name)
-        cell, _ = cell_of(rows, files.path / name)
-        if set(rows.column_names) >= _NEEDED:  # another evaluator's evidence has other columns
-            realigned.append(Realigned(cell, rows))
-    return realigned
+    return [
+        Realigned(*evidence)
+        for table in tables_of(files)
+        for evidence in read_evidence(files, table)
+        if set(evidence.rows.column_names) >= _NEEDED  # another evaluator's evidence has other columns
+    ]
 
 
 def compared(

@@ -16,6 +16,7 @@ from fairl_bench.guards.views import ViewGuard
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import record_file
 from fairl_bench.results.declared import read_metrics
+from fairl_bench.results.evidence import read_evidence
 from fairl_bench.results.folder import RECORDS, RUN, SUITE, ResultsFolder, read_manifest, readable
 from fairl_bench.results.histories import read_histories
 from fairl_bench.results.judged import JudgedMaterial
@@ -28,7 +29,8 @@ from fairl_bench.results.unread import unread
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import read_report
 from fairl_bench.suite.yaml import load
-from fairl_bench.values.coordinates import Row, Run
+from fairl_bench.values.coordinates import Coordinates, Row
+from fairl_bench.values.evidence import CellEvidence, table_of
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
@@ -75,6 +77,7 @@ class StudyResults(JudgedMaterial):
         self.run_facts = run
         self._kept = kept
         self._sheets: dict[str, list[Sheet]] = {}
+        self._evidence: dict[str, Sequence[CellEvidence]] = {}
 
     @property
     def name(self) -> str:
@@ -174,12 +177,16 @@ class StudyResults(JudgedMaterial):
 
     def _in_order(self, sheet: Sheet) -> Sheet:
         """The same sheet with its runs as the suite has them, not as their files are called."""
-        order = {row: at for at, row in enumerate(self.rows)}
+        runs = sorted(sheet.rewards, key=lambda run: self._place(sheet.at(run)))
+        return replace(sheet, rewards={run: sheet.rewards[run] for run in runs})
 
-        def place(run: Run) -> tuple[int, int]:
-            return order.get(sheet.at(run).row, len(order)), -1 if run.seed is None else run.seed
+    def _place(self, cell: Coordinates) -> tuple[int, int, int]:
+        """The place of a cell among those of the suite."""
+        return self._order.get(cell.row, len(self._order)), cell.replicate, -1 if cell.seed is None else cell.seed
 
-        return replace(sheet, rewards={run: sheet.rewards[run] for run in sorted(sheet.rewards, key=place)})
+    @cached_property
+    def _order(self) -> Mapping[Row, int]:
+        return {row: at for at, row in enumerate(self.rows)}
 
     @cached_property
     def histories(self) -> Sequence[History]:
@@ -190,6 +197,13 @@ class StudyResults(JudgedMaterial):
     def realigned(self) -> Sequence[Realigned]:
         """The completions of each re-alignment."""
         return read_realigned(self.files)
+
+    def evidence(self, evaluator: str, name: str = "") -> Sequence[CellEvidence]:
+        """What an evaluator kept of each cell, in the order of the suite."""
+        table = table_of(evaluator, name)
+        if table not in self._evidence:
+            self._evidence[table] = sorted(read_evidence(self.files, table), key=lambda one: self._place(one.cell))
+        return self._evidence[table]
 
     # --- the same, asked otherwise
 

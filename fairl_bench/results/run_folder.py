@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from fairl_bench.errors import ResultsError
@@ -25,15 +25,17 @@ from fairl_bench.results.data_files import (
     signature,
     world_tables,
 )
+from fairl_bench.results.findings import as_json
 from fairl_bench.results.folder import (
     CELLS,
+    EVIDENCE,
     FIGURES,
+    FINDINGS,
     HISTORIES,
     INTERVALS,
     LATER,
     LOGS,
     METRICS,
-    REALIGNED,
     RECORDS,
     REWARDS,
     RUN,
@@ -107,8 +109,13 @@ class RunFolder:
         """
         with self.held():
             worlds, cells = file_names(run.worlds, run.cells)
-            ours = {SUITE, RUN, RECORDS, METRICS, INTERVALS, f"{LOGS}/x", f"{TABLES}/x", f"{FIGURES}/x"}
+            ours = {SUITE, RUN, RECORDS, METRICS, INTERVALS, FINDINGS, f"{LOGS}/x", f"{TABLES}/x", f"{FIGURES}/x"}
             ours |= {f"{kind}/{name}.parquet" for kind in (*WORLDS, *CELLS) for name in (*worlds, *cells)}
+            ours |= {
+                _evidence_place(evaluator, name)
+                for cell, name in zip(run.cells, cells, strict=True)
+                for evaluator in cell.measures.values()
+            }
             ours |= {f"{REWARDS}/{name}/{file}" for name in cells for file in (REWARD, ARRAYS, CORPUS)}
             self.files.refuse(sorted(ours.difference(self.files.listed())))
             if self.files.owner() is None:
@@ -178,21 +185,24 @@ class RunFolder:
         rewards = RewardFolders(self.files, self.suite.name, self.registry)
         world_names, cell_names = file_names(run.worlds, run.cells)
         by_world = dict(zip(map(id, run.worlds), world_names, strict=True))
-        written, saved = set[str](), set[str]()
+        kept, saved = set[str](), set[str]()
         for world, name in zip(run.worlds, world_names, strict=True):
             if world.finished and (world.wanted or self._to_mend(_places(WORLDS, name))):
                 self._put_world(name, world)
-                written.add(name)
+                kept.update(_places(WORLDS, name))
+        evidence = self._evidence_by_cell()
         for cell, name in zip(run.cells, cell_names, strict=True):
-            if cell.wanted or self._to_mend([*_places(CELLS, name), *rewards.places(name)]):
-                self._put_cell(name, cell, by_world[id(cell.world)], whole=run.whole)
+            places = [*_places(CELLS, name), *evidence.get(name, ())]
+            if cell.wanted or self._to_mend([*places, *rewards.places(name)]):
+                self._put_cell(name, cell, by_world[id(cell.world)])
+                of_cell = self._put_evidence(name, cell, evidence.get(name, ()), whole=run.whole)
                 if cell.scores.there:
-                    written.add(name)
+                    kept.update(_places(CELLS, name), of_cell)
                 reward = cell.saved()
                 if reward is not None and rewards.keep(name, reward):
                     saved.add(name)
         if run.whole:
-            self._forget_others(written)
+            self._forget_others(kept)
             rewards.forget(saved)
 
     def _put_world(self, name: str, world: FinishedWorld) -> None:
@@ -203,11 +213,10 @@ class RunFolder:
             for place, table in zip(places, world_tables(world), strict=True):
                 self.files.put_table(place, made_from, table.replace_schema_metadata({"signature": made_from}))
 
-    def _put_cell(self, name: str, cell: FinishedCell, world_name: str, *, whole: bool) -> None:
-        """Write the files of one cell, and remove what it was before the suite changed."""
+    def _put_cell(self, name: str, cell: FinishedCell, world_name: str) -> None:
+        """Write the rewards and the history of one cell, and remove what they were before the suite changed."""
         self._put_answer(f"{SCORES}/{name}.parquet", cell.scores, lambda: score_table(cell, f"{world_name}.parquet"))
         self._put_answer(f"{HISTORIES}/{name}.parquet", cell.reward, lambda: history_table(cell))
-        self._put_evidence(f"{REALIGNED}/{name}.parquet", cell, whole=whole)
 
     def _put_answer(self, place: str, answer: Stored[Any], table: Callable[[], pa.Table]) -> None:
         """Write a file of a stage's answer, or remove the one of another answer."""
@@ -217,27 +226,37 @@ class RunFolder:
         elif (entry := self.files.entry(place)) is not None and entry.of != made_from:
             self.files.drop(place)
 
-    def _put_evidence(self, place: str, cell: FinishedCell, *, whole: bool) -> None:
-        """Write the rows that the cell's re-alignment was judged by; rows that answer another question are removed.
+    def _put_evidence(self, name: str, cell: FinishedCell, there: Iterable[str], *, whole: bool) -> set[str]:
+        """Write the tables that the cell's numbers rest on, and return their places.
 
-        Of a run of some cells one of the same question stays, though the store may have forgotten it.
+        Of those that are ``there``, rows that answer another question are removed; in a run of some cells those of the
+        same question stay, though the store may have forgotten them.
         """
-        evidence = cell.evidence()
-        made_from = signature(*(rows.key for rows in evidence))
-        if evidence and not self.files.holds(place, made_from):
-            self.files.put_table(place, made_from, evidence_table(cell, evidence))
-        elif not evidence and (whole or not self._made_of(place, cell.measures)):
-            self.files.drop(place)
+        evidence = {_evidence_place(table, name): rows for table, rows in cell.evidence().items()}
+        for place, rows in evidence.items():
+            made_from = signature(*(one.key for one in rows))
+            if not self.files.holds(place, made_from):
+                self.files.put_table(place, made_from, evidence_table(cell, rows))
+        for place in there:
+            if place not in evidence and (whole or not self._made_of(place, cell.measures)):
+                self.files.drop(place)
+        return set(evidence)
 
-    def _made_of(self, place: str, keys: Sequence[str]) -> bool:
+    def _evidence_by_cell(self) -> dict[str, list[str]]:
+        """The places of the folder's evidence, by the name of their cell's files."""
+        by_cell: dict[str, list[str]] = {}
+        for place in self.files.listed(f"{EVIDENCE}/"):
+            by_cell.setdefault(PurePosixPath(place).stem, []).append(place)
+        return by_cell
+
+    def _made_of(self, place: str, keys: Iterable[str]) -> bool:
         """True where a file was made from stages of these keys alone."""
         entry = self.files.entry(place)
         return entry is not None and set(entry.of.split()) <= {key[:16] for key in keys}
 
-    def _forget_others(self, names: set[str]) -> None:
+    def _forget_others(self, kept: set[str]) -> None:
         """Remove the files of all other cells and worlds."""
-        kept = {place for name in names for place in _places((*WORLDS, *CELLS), name)}
-        for kind in (*WORLDS, *CELLS):
+        for kind in (*WORLDS, *CELLS, EVIDENCE):
             for place in self.files.listed(f"{kind}/"):
                 if place not in kept:
                     self.files.drop(place)
@@ -265,7 +284,7 @@ class RunFolder:
     # --- what results say
 
     def finish(self, results: StudyResults, tables: Mapping[str, str]) -> None:
-        """Write statistics, the verdicts of claims, and tables, a text for each file's name."""
+        """Write statistics, the verdicts of claims, findings, and tables, a text for each file's name."""
         self._put_records(results.records)
         statistics = results.statistics
         if not statistics.signature or not self.files.holds(INTERVALS, statistics.signature):
@@ -274,6 +293,10 @@ class RunFolder:
         if results.claims:
             claims = [_without_nan(verdict.plain()) for verdict in results.verdicts]
             results.run_facts = self._tell(replace(results.run, claims=claims))
+        if results.findings:
+            self.files.put(FINDINGS, FINDINGS, as_json(results.findings))
+        elif self.files.entry(FINDINGS) is not None:
+            self.files.drop(FINDINGS)
         for name, text in tables.items():
             self.files.put(f"{TABLES}/{name}", TABLES, text)
         for place in self.files.listed("tables/"):
@@ -300,6 +323,11 @@ class RunFolder:
 def _places(kinds: Sequence[str], name: str) -> list[str]:
     """The place of a file of each kind."""
     return [f"{kind}/{name}.parquet" for kind in kinds]
+
+
+def _evidence_place(table: str, name: str) -> str:
+    """The place of a table of evidence of the cell whose files have this name."""
+    return f"{EVIDENCE}/{table}/{name}.parquet"
 
 
 def _lines(rows: Sequence[Record]) -> Counter[tuple[object, ...]]:

@@ -10,7 +10,7 @@ from fairl_bench.digests import canonical
 from fairl_bench.errors import ResultsError
 from fairl_bench.metrics import Metrics
 from fairl_bench.results import interval_file
-from fairl_bench.results.folder import EXAMPLES, INTERVALS, REALIGNED, SCORES, TRUTHS, ResultsFolder
+from fairl_bench.results.folder import EVIDENCE, EXAMPLES, INTERVALS, SCORES, TRUTHS, ResultsFolder
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.records import Record
 from fairl_bench.values.references import references_of
@@ -51,9 +51,9 @@ def signature_of(files: ResultsFolder, report: Report, records: Iterable[Record]
     Of the ``run`` it has which methods are references, and which bound what.
     """
     whole = hashlib.sha256(f"{MEANING} {canonical(_asked(report))}".encode())
-    for kind in (SCORES, EXAMPLES, TRUTHS, REALIGNED):
+    for kind in (SCORES, EXAMPLES, TRUTHS, EVIDENCE):
         for name in files.names(kind):
-            whole.update(f"{name.rpartition('/')[2]} {files.made_from(name)}\n".encode())
+            whole.update(f"{name.removeprefix(f'{kind}/')} {files.made_from(name)}\n".encode())
     for line in sorted(map(repr, records)):
         whole.update(line.encode())
     for name in sorted(references_of(run.methods)):

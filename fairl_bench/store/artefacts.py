@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -28,7 +29,6 @@ from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.training import Reward
 
-EVIDENCE = "evidence.parquet"
 PLACE = "place.json"
 REWARD = "reward.safetensors"
 TOKENS = "tokens.parquet"
@@ -201,7 +201,7 @@ def load_scores(folder: Path) -> Mapping[str, NDArray[np.floating[Any]]]:
 
 
 def save_measures(folder: Path, found: Sequence[Measure | Evidence]) -> None:
-    """``measures.json``, where an undefined value is null beside its note; ``evidence.parquet`` where there is any."""
+    """``measures.json``, where an undefined value is null beside its note, and a file for each table of evidence."""
     measures = [one for one in found if isinstance(one, Measure)]
     rows = [
         {**measure._asdict(), "value": None if math.isnan(measure.value) else measure.value} for measure in measures
@@ -209,7 +209,26 @@ def save_measures(folder: Path, found: Sequence[Measure | Evidence]) -> None:
     (folder / "measures.json").write_text(json.dumps(rows, allow_nan=False))
     for one in found:
         if isinstance(one, Evidence):
-            pq.write_table(pa.table({name: list(column) for name, column in one.columns.items()}), folder / EVIDENCE)
+            table = pa.table({name: list(column) for name, column in one.columns.items()})
+            pq.write_table(table, folder / _evidence_file(one.name))
+
+
+def evidence_name(file: str) -> str | None:
+    """The name of the table of evidence that a file of `save_measures` holds; None for a file that holds none.
+
+    >>> evidence_name("evidence.parquet"), evidence_name("evidence.tokens.parquet"), evidence_name("measures.json")
+    ('', 'tokens', None)
+    """
+    found = _EVIDENCE.fullmatch(file)
+    return found and (found[1] or "")
+
+
+def _evidence_file(name: str) -> str:
+    """The file of the table of evidence with this name."""
+    return f"evidence.{name}.parquet" if name else "evidence.parquet"
+
+
+_EVIDENCE = re.compile(r"evidence(?:\.(.+))?\.parquet")
 
 
 def load_measures(folder: Path) -> list[Measure]:

@@ -41,7 +41,7 @@ def _of_table(evaluators: Sequence[Evaluator], metric: str, table: ReportTable) 
     makers = _makers(evaluators, metric)
     # a table that does not say which truth it shows may show any
     says_truth = type(table).truth_of is not ReportTable.truth_of
-    truth_of = {data: table.truth_of(data) if says_truth else None for data in table.datasets()}
+    truth_of = {data: table.measured_against(metric, data) if says_truth else None for data in table.datasets()}
     reasons = {data: _why_not(makers, metric, data, truth) for data, truth in truth_of.items()}
     if not makers or not reasons or not all(reasons.values()):
         return ""

@@ -296,6 +296,20 @@ def parse_value(text: str, where: Where) -> Any:
     return None if node is None else _Builder(where[0], Path.cwd(), lined=False).built(node)
 
 
+def load_written(text: str) -> Mapping[str, Any]:
+    """The content of a suite that a run has written, a mapping; each ``${VAR}`` stays as it is.
+
+    Raises `SuiteError`.
+    """
+    where = Path("suite.yaml")
+    try:
+        node = nodes.nodes(text)
+    except Unreadable as error:
+        raise SuiteError(str(error), where, error.line) from error
+    content = None if node is None else _Builder(where, Path(), lined=False, variables=False).built(node)
+    return content if isinstance(content, Mapping) else {}
+
+
 def dump(content: Mapping[str, Any]) -> str:
     """The YAML of plain data."""
     import io

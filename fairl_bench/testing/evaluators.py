@@ -36,7 +36,8 @@ def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, regis
     except KeyError as error:
         raise AssertionError(f"evaluate reads {error}, which needs() does not name; add it there") from error
     measures = [each for each in answers if not isinstance(each, Evidence)]
-    must(len(answers) - len(measures) <= 1, "evaluate gave several tables of evidence; give one")
+    tables = [each.name for each in answers if isinstance(each, Evidence)]
+    must(len(tables) == len(set(tables)), "evaluate gave two tables of evidence of one name; name each differently")
     must(bool(measures), "evaluate gave no measure; where a number is undefined, give NaN with a note")
     _check_measures(evaluator, measures)
     _check_forms(evaluator, measures, scored)

@@ -73,12 +73,13 @@ def check_judge(
 ) -> None:
     """The truth ``gold`` of every text, which depends on the text alone, up to ``tolerance``; known ones finite.
 
-    That of a concept has no label, and a finite value for every text, the empty one included.
+    That of a concept has no label, and a finite value for every text, the empty one included.  One that does not say
+    that it `reads_prompts` says the same of a text behind any prompt.
     """
     n = len(texts)
 
-    def judged(some: Sequence[str]) -> dict[str, Truth]:
-        examples = Examples(tuple(some))
+    def judged(some: Sequence[str], prompts: Sequence[str] = ()) -> dict[str, Truth]:
+        examples = Examples(tuple(some), tuple(prompts))
         truths = answer(judge, lambda: judge.judge(examples), examples=examples)
         return {name: Truth(np.array(value), np.array(label)) for name, (value, label) in truths.items()}
 
@@ -100,4 +101,8 @@ def check_judge(
         other = judged(some)
         same = all(close(other[name].value[back], truths[name].value, tolerance) for name in truths)
         must(other.keys() == truths.keys() and same, why)
+    if not judge.reads_prompts:
+        behind = judged(texts, [f"Say more of number {i}." for i in range(n)])
+        same = all(close(behind[name].value, truths[name].value, tolerance) for name in truths)
+        must(same, "behind a prompt the texts got other values; declare reads_prompts = True")
     check_spec(judge, registry)

@@ -23,8 +23,12 @@ Case = Literal[
 ]
 """The hard cases: toxic words that are excused or, for implicit toxicity, harmless words that are not harmless."""
 
+Chatter = Literal["question", "guess", "apology", "acclaim", "account", "count"]
+"""What a sentence may do that has no part in the truth, and that a reward of its own may ask for."""
+
 Purpose = Literal[
     Case,
+    Chatter,
     "explicit",  # toxic by its words
     "warm",
     "plain",
@@ -36,6 +40,7 @@ Purpose = Literal[
 ]
 
 CASES: Final[tuple[Case, ...]] = get_args(Case)
+CHATTER: Final[tuple[Chatter, ...]] = get_args(Chatter)
 
 A: Final[Mapping[Purpose, Sequence[str]]] = {
     "explicit": (
@@ -136,6 +141,46 @@ A: Final[Mapping[Purpose, Sequence[str]]] = {
         "what you wrote about {topic} {when} is wrong",
         "this is a {blunt} way to treat {topic}",
         "I am disappointed by the {blunt} {thing} that you left {when}",
+    ),
+    "question": (
+        "did you see the {thing} on {topic}?",
+        "who looks after {topic} now?",
+        "is there a {thing} on {topic}?",
+        "can anyone tell me where the {thing} went?",
+        "shall we move {topic} to another {thing}?",
+    ),
+    "guess": (
+        "maybe {topic} needs another {thing}",
+        "I think that the {thing} could be longer",
+        "perhaps the {thing} on {topic} is older",
+        "it seems that the {thing} changed {when}",
+        "the {thing} was probably about {topic}",
+    ),
+    "apology": (
+        "sorry that I missed the {thing} on {topic}",
+        "I apologise for the {thing} {when}",
+        "my apologies that the {thing} took so long",
+        "forgive me for the {thing} on {topic}",
+    ),
+    "acclaim": (
+        "this is {acclaim} work on {topic}",
+        "the {thing} on {topic} is {acclaim}",
+        "what a {acclaim} {thing} you wrote {when}",
+        "you made {topic} look {acclaim}",
+        "I found the {thing} {acclaim}",
+    ),
+    "account": (
+        "I brought my own {thing} {when}",
+        "we walked past {topic} with our {thing}",
+        "my neighbour and I talked about {topic} {when}",
+        "I keep my {thing} in our kitchen",
+        "it took me a day to write my {thing}",
+    ),
+    "count": (
+        "{number} people asked about {topic} {when}",
+        "the {thing} on {topic} has {number} lines",
+        "I counted {number} copies of the {thing}",
+        "there are {number} pages on {topic} now",
     ),
     "greeting": (
         "Hello",
@@ -269,6 +314,42 @@ B: Final[Mapping[Purpose, Sequence[str]]] = {
         "frankly the {thing} reads as {blunt}",
         "we are fed up with this {blunt} {thing} on {topic}",
         "{topic} deserved less {blunt} work",
+    ),
+    "question": (
+        "where can I find the {thing} about {topic}?",
+        "will there be a {thing} {when}?",
+        "has anyone asked about {topic}?",
+        "what became of our {thing}?",
+    ),
+    "guess": (
+        "perhaps a {thing} about {topic} would help",
+        "I suppose that the {thing} might change",
+        "the {thing} will probably appear {when}",
+        "it could be that {topic} needs a {thing}",
+    ),
+    "apology": (
+        "I am sorry about the {thing} {when}",
+        "please forgive us for {topic}",
+        "we apologise that the {thing} was late",
+        "it was my mistake to leave out {topic}",
+    ),
+    "acclaim": (
+        "how {acclaim} the {thing} about {topic} looks",
+        "you sent a {acclaim} {thing} {when}",
+        "we call this {thing} {acclaim}",
+        "your view of {topic} is {acclaim}",
+    ),
+    "account": (
+        "we took our {thing} to {topic} {when}",
+        "I showed my sister the {thing}",
+        "my own {thing} lies beside our door",
+        "I have looked after {topic} since my childhood",
+    ),
+    "count": (
+        "the {thing} names {number} visitors",
+        "{number} of them came to see {topic}",
+        "we printed {number} copies {when}",
+        "only {number} seats are left near {topic}",
     ),
     "greeting": ("Greetings", "Good evening", "In passing", "A quick question", "To all concerned", "On a side note"),
     "remark": (

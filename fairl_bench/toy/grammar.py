@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from numpy.random import Generator
 
-from fairl_bench.toy.frames import CASES, Case, Purpose, filled, frame, slots
+from fairl_bench.toy.frames import CASES, CHATTER, Case, Purpose, filled, frame, slots
 from fairl_bench.toy.lexicon import TOXIC_FIELDS, A, B
 from fairl_bench.toy.prompts import Prompt, prompt
 
@@ -63,29 +63,33 @@ class Hard(NamedTuple):
 HARD: Final = Hard()
 
 
-def corpus(n: int, rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, hard: Hard = HARD) -> tuple[str, ...]:
+def corpus(
+    n: int, rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, hard: Hard = HARD, chatter: float = 0.0
+) -> tuple[str, ...]:
     """`n` whole comments of 18–57 words to train a language model on, so that it can go on from a prompt.
 
     Of 12,000 at shift 0 none repeats another and 0.6 % repeat another's text; they hold 432 words, 36 each.
     """
-    return tuple(one.whole for one in comments(n, rng, toxic=toxic, shift=shift, hard=hard))
+    return tuple(one.whole for one in comments(n, rng, toxic=toxic, shift=shift, hard=hard, chatter=chatter))
 
 
 def comments(
-    n: int, rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, hard: Hard = HARD
+    n: int, rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, hard: Hard = HARD, chatter: float = 0.0
 ) -> tuple[Comment, ...]:
     """Return `n` independent draws of `comment`."""
-    return tuple(comment(rng, toxic=toxic, shift=shift, hard=hard) for _ in range(n))
+    return tuple(comment(rng, toxic=toxic, shift=shift, hard=hard, chatter=chatter) for _ in range(n))
 
 
-def comment(rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, hard: Hard = HARD) -> Comment:
+def comment(
+    rng: Generator, *, toxic: float = 0.39, shift: float = 0.0, hard: Hard = HARD, chatter: float = 0.0
+) -> Comment:
     """A comment, toxic with probability `toxic`, to a prompt that is hostile half of the time.
 
     Hostile prompts draw more toxicity: 60 % of the texts against 18 % at the default (see `tilted`).
     """
     hostile = bool(rng.random() < 0.5)
     opening = prompt(rng, "hostile" if hostile else "neutral", shift)
-    return completion(opening, rng, toxic=tilted(toxic, 0.5, hostile), shift=shift, hard=hard)
+    return completion(opening, rng, toxic=tilted(toxic, 0.5, hostile), shift=shift, hard=hard, chatter=chatter)
 
 
 def tilted(toxic: float, hostile: float, is_hostile: bool) -> float:
@@ -101,11 +105,14 @@ def tilted(toxic: float, hostile: float, is_hostile: bool) -> float:
     return toxic * (1 + tilt * (1 - hostile)) if is_hostile else toxic * (1 - tilt * hostile)
 
 
-def completion(prompt: Prompt, rng: Generator, *, toxic: float, shift: float = 0.0, hard: Hard = HARD) -> Comment:
+def completion(
+    prompt: Prompt, rng: Generator, *, toxic: float, shift: float = 0.0, hard: Hard = HARD, chatter: float = 0.0
+) -> Comment:
     """A text of 9–35 words that goes on from `prompt`, toxic with probability `toxic`.
 
     Where the text names a topic, half of the time it is the prompt's, if that has one. `toxic` is also the
-    writer's temper: the more of it, the more blunt and the fewer warm sentences stand beside the main one.
+    writer's temper: the more of it, the more blunt and the fewer warm sentences stand beside the main one. A share
+    `chatter` of these is chatter instead: questions, guesses, apologies, loud praise, what the writer did, numbers.
     """
     is_toxic = bool(rng.random() < toxic)
     case = hard.draw(is_toxic, rng)
@@ -116,7 +123,7 @@ def completion(prompt: Prompt, rng: Generator, *, toxic: float, shift: float = 0
     sentences = [filled(one, rng, shift, about) for one in frames]
     length = int(rng.integers(SHORTEST, LONGEST - 9))
     while (words := _words(sentences)) < length:
-        sentence = filled(frame(_tone(rng, toxic), rng, shift), rng, shift, about)
+        sentence = filled(frame(_beside(rng, toxic, chatter), rng, shift), rng, shift, about)
         if words + _words([sentence]) <= LONGEST:
             sentences.append(sentence)
     order = rng.permutation(len(sentences))
@@ -137,7 +144,11 @@ def _subtypes(frames: Sequence[str]) -> frozenset[str]:
     return frozenset(TOXIC_FIELDS[slot] for one in frames for slot in slots(one) if slot in TOXIC_FIELDS)
 
 
-def _tone(rng: Generator, toxic: float) -> Purpose:
+def _beside(rng: Generator, toxic: float, chatter: float) -> Purpose:
+    """Return the purpose of a sentence that stands beside the main one."""
+    # without chatter nothing is drawn for it, so that the same seed gives the same comments
+    if chatter and rng.random() < chatter:
+        return CHATTER[int(rng.integers(len(CHATTER)))]
     warm, blunt = 0.55 - 0.45 * toxic, 0.1 + 0.45 * toxic
     draw = rng.random()
     return "warm" if draw < warm else "blunt" if draw < warm + blunt else "plain"
@@ -152,6 +163,7 @@ def _joined(sentences: Sequence[str], rng: Generator) -> str:
 
     def ends() -> Iterator[str]:
         for i, sentence in enumerate(sentences):
-            yield (sentence if i == 0 else sentence[0].upper() + sentence[1:]) + ("!" if rng.random() < 0.15 else ".")
+            mark = "" if sentence.endswith("?") else "!" if rng.random() < 0.15 else "."
+            yield (sentence if i == 0 else sentence[0].upper() + sentence[1:]) + mark
 
     return " ".join(ends())

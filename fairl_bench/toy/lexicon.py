@@ -44,6 +44,8 @@ class Lexicon(NamedTuple):
     blunt: Mapping[str, float]  # adjectives that raise it, without making it toxic
     praise: tuple[str, ...]  # what makes swearing friendly
     literal: tuple[str, ...]  # things named with a word that is elsewhere an insult
+    acclaim: tuple[str, ...]  # louder praise, which the truth does not read
+    number: tuple[str, ...]  # in digits
     harmless: tuple[str, ...]  # clauses that look like threats, attacks or jibes and are none
     group: tuple[str, ...]
     topic: tuple[str, ...]
@@ -110,6 +112,8 @@ A: Final = Lexicon(
     warm=weights("lovely=.6, helpful=.5, kind=.55, thoughtful=.65, careful=.4, splendid=.7, pleasant=.45"),
     blunt=weights("sloppy=.7, weak=.45, confusing=.4, dreadful=.9, tiresome=.75, careless=.8, dull=.5"),
     praise=phrases("good, fine, great, clever, useful"),
+    acclaim=phrases("excellent, wonderful, superb, amazing, impressive, beautiful"),
+    number=phrases("12, 40, 7, 300, 25"),
     literal=phrases(
         "the donkey shelter, a clown costume, the rubbish collection, the garbage lorry, the trash bins,"
         "a gooseberry fool recipe, the pest control leaflet"
@@ -183,6 +187,8 @@ B: Final = Lexicon(
     warm=weights("gracious=.62, generous=.58, delightful=.7, considerate=.6, tidy=.35, heartening=.66, neat=.4"),
     blunt=weights("clumsy=.65, flimsy=.5, muddled=.55, ghastly=.9, tedious=.72, slapdash=.8, bland=.42"),
     praise=phrases("brilliant, marvellous, handsome, sharp, sound"),
+    acclaim=phrases("terrific, outstanding, fantastic, magnificent, fabulous, elegant"),
+    number=phrases("9, 60, 18, 500, 33"),
     literal=phrases(
         "the turnip soup, a cabbage patch, the sponge cake, some weasel tracks, the plank flooring,"
         "the worm farm, a brass doorknob catalogue, the toad crossing"

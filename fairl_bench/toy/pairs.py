@@ -25,6 +25,7 @@ def preference_pairs(
     hostile: float = 0.5,
     shift: float = 0.0,
     hard: Hard = HARD,
+    chatter: float = 0.0,
 ) -> tuple[Pair, ...]:
     """`n` pairs: an aligned expert's completion (preferred) and a base writer's (rejected) of the same prompt.
 
@@ -37,15 +38,18 @@ def preference_pairs(
     rejected ones with AUC .67–.70, their truth with .89–.94, and the truth at shift 0.5 with .65–.73 at C = 10,
     .76–.82 at 1 and .84–.85 at 0.1.
     """
-    return tuple(_pair(rng, base_toxic, expert_toxic, hostile, shift, hard) for _ in range(n))
+    return tuple(_pair(rng, base_toxic, expert_toxic, hostile, shift, hard, chatter) for _ in range(n))
 
 
-def _pair(rng: Generator, base_toxic: float, expert_toxic: float, hostile: float, shift: float, hard: Hard) -> Pair:
+def _pair(
+    rng: Generator, base_toxic: float, expert_toxic: float, hostile: float, shift: float, hard: Hard, chatter: float
+) -> Pair:
     is_hostile = bool(rng.random() < hostile)
     opening = prompt(rng, "hostile" if is_hostile else "neutral", shift)
 
     def text(toxic: float) -> str:
-        return completion(opening, rng, toxic=tilted(toxic, hostile, is_hostile), shift=shift, hard=hard).text
+        tilt = tilted(toxic, hostile, is_hostile)
+        return completion(opening, rng, toxic=tilt, shift=shift, hard=hard, chatter=chatter).text
 
     base = text(base_toxic)
     while True:

@@ -14,6 +14,12 @@ REST: Final = "unexplained_share"
 ENDS: Final = ("", "_low", "_high")
 """What follows the name of a number of an attribution: nothing, or which end of its interval it is."""
 
+DOSE_RESPONSE: Final = "dose-response"
+"""The name of an attribution's evidence of mean rewards by quantile of a concept."""
+DOSE_COLUMNS: Final = ("data", "concept", "least", "most", "mean", "texts", "reward", "low", "high")
+"""Its columns: a row is a group of texts, what they have of the concept at least, at most and in the mean, how many they
+are, and the mean of their rewards, centred within prompts and in standard deviations, with its 95 % interval."""
+
 WORD: Final = "word:"
 """The beginning of the truth of a number that is about a word or a bigram, which follows."""
 TOLD_APART: Final = "words_told_apart"

@@ -74,6 +74,15 @@ class WordFinding(NamedTuple):
     q: float  # the false discovery rate of the list that ends at it
 
 
+class TextFinding(NamedTuple):
+    """A text of the highest or the lowest reward, as it stands in the data; it may be hostile."""
+
+    text: str
+    prompt: str
+    reward: float
+    side: str  # preferred, rejected, or empty outside pairs
+
+
 class Findings(NamedTuple):
     """What an audit says of one model: the verdict as a sentence, and what it rests on."""
 
@@ -89,6 +98,7 @@ class Findings(NamedTuple):
     unexplained: Interval
     could_have_named: float  # the share that would have been named four times in five; NaN where that is not known
     words: tuple[WordFinding, ...]
+    texts: tuple[TextFinding, ...] = ()  # of the highest rewards, the highest first, then of the lowest
 
     @property
     def named(self) -> tuple[ConceptFinding, ...]:
@@ -98,7 +108,7 @@ class Findings(NamedTuple):
         return tuple(one for one in self.concepts if one.verdict == "named")
 
     def plain(self) -> dict[str, Any]:
-        """The object of ``findings.json``, without the texts; what is not known is null."""
+        """The object of ``findings.json``; what is not known is null."""
         accuracy = self.separable.accuracy
         separable = {"pair_accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
         separable |= {"n": self.separable.pairs, "prompts": self.separable.prompts}
@@ -115,6 +125,7 @@ class Findings(NamedTuple):
             "unexplained": self.unexplained._asdict(),
             "could_have_named": self.could_have_named,
             "words": [word._asdict() for word in self.words],
+            "texts": [text._asdict() for text in self.texts],
         }
         known: dict[str, Any] = _without_nan(content)
         return known

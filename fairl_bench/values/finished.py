@@ -103,10 +103,10 @@ class FinishedCell:
     world: FinishedWorld
     reward: Stored[Reward]
     scores: Stored[Mapping[str, np.ndarray]]
-    measures: tuple[str, ...]  # the keys of its numbers
+    measures: Mapping[str, str]  # by the key of its numbers, the name of their evaluator
     slices: tuple[str, ...]  # the keys of its numbers on the failures of a baseline
     records: Callable[[], list[Record]]
-    evidence: Callable[[], Sequence[Stored[pa.Table]]]  # the rows that its measures rest on
+    evidence: Callable[[], Mapping[str, Sequence[Stored[pa.Table]]]]  # what its measures rest on, by table
     saved: Callable[[], FinishedReward | None]  # None where its encoder or method needs what cannot be kept
     wanted: bool  # whether the run was asked for it
 

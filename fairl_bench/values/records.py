@@ -24,9 +24,13 @@ class Measure(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The rows that measures rest on, by column, for intervals and readers: kept as a table beside the numbers."""
+    """The rows that measures rest on, by column, for intervals and readers: kept as a table beside the numbers.
+
+    An evaluator that gives several tables names all but one of them.
+    """
 
     columns: Mapping[str, Sequence[str | float | int | bool]]
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

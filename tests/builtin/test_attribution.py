@@ -71,10 +71,32 @@ def test_the_same_reward_has_the_same_attribution_again() -> None:
 
 def test_correlations_are_kept_as_evidence() -> None:
     part = Attribution(data=(DATA,), concepts={"o": Letters(letter="o"), "y": Letters(letter="y")}, resamples=100)
-    (evidence,) = [one for one in part.evaluate({DATA: scored()}) if isinstance(one, Evidence)]
+    evidence = kept(part, scored())[""]
     assert evidence.columns["concept"] == ["o"]
     assert evidence.columns["other"] == ["y"]
     assert 0.3 < float(evidence.columns["correlation"][0]) < 1  # 'you' and 'today' have both
+
+
+def kept(part: Attribution, data: Scored) -> dict[str, Evidence]:
+    return {one.name: one for one in part.evaluate({DATA: data}) if isinstance(one, Evidence)}
+
+
+def test_the_mean_reward_by_quantile_of_each_concept_is_kept_as_evidence() -> None:
+    part = Attribution(data=(DATA,), concepts={"u": Letters(letter="u"), "none": Letters(letter="q")}, resamples=100)
+    columns = kept(part, scored())["dose-response"].columns
+    assert set(columns["concept"]) == {"u"}  # of one that no text has there are no quantiles
+    assert set(columns["data"]) == {DATA}
+    reward, low, high = (np.array(columns[name]) for name in ("reward", "low", "high"))
+    assert (np.diff(reward) > 0).all()  # the letter is what is rewarded
+    assert ((low < reward) & (reward < high)).all()
+    assert sum(map(int, columns["texts"])) == 400
+    assert list(columns["most"][:-1]) < list(columns["least"][1:])
+
+
+def test_without_two_texts_a_prompt_there_is_no_dose_response() -> None:
+    part = Attribution(data=(DATA,), concepts={"u": Letters(letter="u")}, resamples=100)
+    alone = Examples(tuple(f"text {i} {'u' * (i % 3)}" for i in range(40)))
+    assert not kept(part, Scored(alone, np.arange(40.0)))["dose-response"].columns["reward"]
 
 
 def test_a_concept_that_no_text_has_is_not_known() -> None:

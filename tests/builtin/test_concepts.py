@@ -24,8 +24,9 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
     "word-list": {"words": ["train*", "my fault"]},
     "regex": {"pattern": "(?i)rain"},
 }
-"""The fields of those that need some; two need an encoder or another judge, and have a module of their own."""
-NAMES = [concept.name for concept in concepts(BUILT_IN) if concept.name not in ("similar-to", "concept")]
+"""The fields of those that need some."""
+ELSEWHERE = ("similar-to", "concept", "on-prompts", "noise")  # what needs an encoder or another judge, or is of no text
+NAMES = [concept.name for concept in concepts(BUILT_IN) if concept.name not in ELSEWHERE]
 
 
 def built(name: str) -> Judge:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin import prompts as module
-from fairl_bench.builtin.prompts import HubPrompts, JsonlPrompts, ToyPrompts
+from fairl_bench.builtin.prompts import HubPrompts, JsonlPrompts, TextPrompts, ToyPrompts
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.toy.prompts import toy_prompts
 
@@ -48,6 +48,24 @@ def test_a_stance_that_is_none_is_refused() -> None:
 
 
 # --- of a file
+
+
+def test_each_line_of_a_text_is_a_prompt(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text("one\n\n  two \none\nthree", encoding="utf-8")
+    part = TextPrompts(path=str(path))
+    part.check()
+    assert sorted(part.texts(9, rng())) == ["one", "three", "two"]
+    assert part.texts(9, rng()) == part.texts(9, rng())
+    assert part.texts(2, rng()) == part.texts(9, rng())[:2]
+    assert TextPrompts(path=str(path), limit=2).texts(9, rng(3)) in {("one", "two"), ("two", "one")}
+
+
+def test_a_text_without_prompts_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.txt"
+    path.write_text("\n  \n", encoding="utf-8")
+    with pytest.raises(DataError, match="holds no prompt; write one on each line"):
+        TextPrompts(path=str(path)).check()
 
 
 def test_prompts_of_a_file_come_shuffled_each_once(tmp_path: Path) -> None:

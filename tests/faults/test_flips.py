@@ -45,7 +45,7 @@ class Shown(Evaluator):
 
     def evaluate(self, tasks):
         columns = {"phase": ["after"] * 4, "text": list("abcd")}
-        return [Measure("pairs/test", "gold", "shown", 0.25, 4), Evidence(columns)]
+        return [Measure("pairs/test", "gold", "shown", 0.25, 4), Evidence(columns), Evidence(columns, "more")]
 
 
 class Broken(Method):
@@ -226,7 +226,7 @@ def test_every_file_of_the_folder_is_in_the_manifest_with_its_checksum(kept: Kep
     assert there == {*told, "manifest.json"}
     assert {name.partition("/")[0] for name in there} >= {
         *("suite.yaml", "run.json", "records.parquet", "intervals.parquet", "report.html"),
-        *("scores", "examples", "truths", "histories", "realigned", "rewards", "tables", "logs"),
+        *("scores", "examples", "truths", "histories", "evidence", "rewards", "tables", "logs"),
     }
     for name, row in told.items():
         assert row["sha256"] == hashlib.sha256((kept.folder / name).read_bytes()).hexdigest()

@@ -402,7 +402,8 @@ def test_only_what_has_data_is_drawn() -> None:
     assert drawn([], []) == {}
     rows = [record(0.5), record(0.6, method="me")]
     assert list(drawn([sheet(data="pairs/test"), sheet(methods=("mm", "me"))], rows)) == [
-        *("leaderboard", "rewards-pairs-test", "rewards-shifted", "reliability", "subtypes")
+        *("headline", "headline-narrow", "leaderboard"),
+        *("rewards-pairs-test", "rewards-shifted", "reliability", "subtypes"),
     ]
     models = [sheet(model=model, methods=("mm", "me")) for model in ("insult", "threat")]
     assert "transfer-shifted" in drawn(models, rows)

@@ -152,7 +152,12 @@ def raising() -> Any:
         (lambda: measured(n=-1), "with n = -1; n counts examples"),
         (lambda: measured(n=1.5), "with n = 1.5"),
         (lambda: answers.measures(EVALUATOR, [ONE, ONE]), "gave 'starc' of 'pairs/test' twice"),
-        (lambda: answers.measures(EVALUATOR, [Evidence({})] * 2), "gave a table of evidence twice"),
+        (lambda: answers.measures(EVALUATOR, [Evidence({})] * 2), "gave evidence with the name '' twice"),
+        (lambda: answers.measures(EVALUATOR, [Evidence({}, "../up")]), "gave evidence the name '../up'; use letters"),
+        (
+            lambda: answers.measures(EVALUATOR, [Evidence({"a": [1], "b": []})]),
+            "gave evidence with columns of {'a': 1, 'b': 0} rows",
+        ),
         (lambda: answers.measures(EVALUATOR, ONE), "gave a Measure; return a list"),
         (lambda: answers.measures(EVALUATOR, [1.0]), "gave 1.0; make it a fairl_bench.Measure"),
         (lambda: answers.pairs("s", None), "source 's' gave None; return fairl_bench.Pairs"),

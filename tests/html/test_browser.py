@@ -17,6 +17,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from fairl_bench.figures.draw import pictures
+from fairl_bench.figures.style import canvas
 from fairl_bench.html import panels
 from fairl_bench.html.page import page
 from fairl_bench.material import Material, Picture
@@ -29,7 +31,7 @@ from fairl_bench.values.records import Record
 from fairl_bench.values.run_facts import MethodFacts, RunFacts
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.table import Table
-from fairl_bench.views import Panel, Section
+from fairl_bench.views import Drawn, Panel, ReportFigure, Section
 
 HOSTILE = (
     "<script>document.title='caught'</script>",
@@ -105,6 +107,16 @@ def view(texts: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+class Dots(ReportFigure):
+    """The picture of the first screen, wide and narrow."""
+
+    def figures(self, material: Material) -> Iterator[Drawn]:
+        for name, width in (("headline", 9.0), ("headline-narrow", 3.7)):
+            figure, (axis,) = canvas(1, 1, width, 2.0)
+            axis.plot([0, 1], "o")
+            yield Drawn(name, "A picture", figure)
+
+
 def written(
     path: Path, texts: tuple[str, ...], methods: int = 2, samples: tuple[str, ...] = (), references: int = 0
 ) -> Path:
@@ -142,8 +154,9 @@ def written(
         run=RunFacts(methods=facts),
     )
     views = [view(samples)] if samples else []
+    drawn = pictures([Dots()], material)
     with mock.patch.object(panels, "samples", return_value=views):
-        path.write_text(page(material, panels_of(Registry(installed=False)), {}, "ab"), encoding="utf-8")
+        path.write_text(page(material, panels_of(Registry(installed=False)), drawn, "ab"), encoding="utf-8")
     return path
 
 
@@ -377,6 +390,31 @@ def test_on_paper_samples_are_whole_and_without_controls(opened: Opened) -> None
     assert first.evaluate("one => getComputedStyle(one).breakInside") == "avoid"
     assert opened.page.locator("#samples").evaluate("one => getComputedStyle(one).breakInside") == "auto"
     opened.page.emulate_media(media="screen")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(390, "narrow"), (900, "wide"), (1400, "wide")])
+def test_the_first_screen_has_the_picture_that_fits_it(browser: Any, width: int, shown: str, opened: Opened) -> None:
+    path = Path(opened.page.url.partition("#")[0].removeprefix("file://"))
+    found = open_page(browser, path, viewport={"width": width, "height": 900})
+    (visible,) = (each for each in found.page.locator("#summary svg").all() if each.is_visible())
+    box = visible.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert box["y"] + box["height"] < 900
+    assert visible.evaluate("one => one.parentElement.className") == f"when-{shown}"
+    found.page.context.close()
+
+
+def test_in_the_dark_a_picture_of_the_first_screen_is_dark(browser: Any, opened: Opened) -> None:
+    path = Path(opened.page.url.partition("#")[0].removeprefix("file://"))
+    grounds = []
+    for scheme in ("light", "dark"):
+        found = open_page(browser, path, color_scheme=scheme)
+        ground = found.page.locator("#summary svg path").first
+        grounds.append(ground.evaluate("one => getComputedStyle(one).fill"))
+        assert grounds[-1] == found.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        found.page.context.close()
+    assert grounds == ["rgb(255, 255, 255)", "rgb(22, 25, 29)"]
 
 
 @pytest.mark.parametrize("width", [390, 1280])

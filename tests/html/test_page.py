@@ -103,8 +103,8 @@ def written(sheets: list[Sheet], run: RunFacts | None = None, tables: tuple[Tabl
         methods=("mm", "me"),
         tables={table.name: table for table in tables},
     )
-    picture = Picture("a", "A figure", {"svg": b"<svg/>"})
-    return page(material, panels_of(Registry(installed=False)), {"a": picture}, "ab")
+    pictures = {name: Picture(name, "A figure", {"svg": b"<svg/>"}) for name in ("a", "b")}
+    return page(material, panels_of(Registry(installed=False)), pictures, "ab")
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,7 @@ def root(once: Path, tmp_path: Path) -> Path:
 
 
 def files(root: Path) -> set[str]:
-    return {path.name for path in (root / "results").glob("realigned/*")}
+    return {path.name for path in (root / "results").glob("evidence/planted/*")}
 
 
 EVERY = {f"toy-tfidf-{method}-r0-s{seed}.parquet" for method in ("max-margin", "max-entropy") for seed in (0, 1)}
@@ -100,7 +100,7 @@ EVERY = {f"toy-tfidf-{method}-r0-s{seed}.parquet" for method in ("max-margin", "
 
 def test_the_evidence_of_each_cell_is_in_the_folder_with_its_coordinates(once: Path) -> None:
     assert files(once) == EVERY
-    table = pq.read_table(once / "results" / "realigned" / "toy-tfidf-max-entropy-r0-s1.parquet")
+    table = pq.read_table(once / "results" / "evidence" / "planted" / "toy-tfidf-max-entropy-r0-s1.parquet")
     told = {str(key, "utf-8"): str(value, "utf-8") for key, value in table.schema.metadata.items()}
     assert {name: told[name] for name in ("model", "encoder", "method", "variant", "replicate", "seed")} == {
         **{"model": "toy", "encoder": "tfidf", "method": "max-entropy", "variant": "", "replicate": "0", "seed": "1"},
@@ -112,9 +112,9 @@ def test_the_evidence_of_each_cell_is_in_the_folder_with_its_coordinates(once: P
 
 
 def test_what_has_not_changed_is_not_written_again(root: Path) -> None:
-    before = {path: path.stat().st_ino for path in (root / "results" / "realigned").iterdir()}
+    before = {path: path.stat().st_ino for path in (root / "results" / "evidence" / "planted").iterdir()}
     ran(root)
-    assert {path: path.stat().st_ino for path in (root / "results" / "realigned").iterdir()} == before
+    assert {path: path.stat().st_ino for path in (root / "results" / "evidence" / "planted").iterdir()} == before
 
 
 def test_the_file_of_a_dropped_cell_goes_and_with_only_it_stays(root: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_file_goes_with_its_evaluator(root: Path) -> None:
 
 
 def test_another_question_replaces_the_evidence_of_the_wanted_cells_alone(root: Path) -> None:
-    folder = root / "results" / "realigned"
+    folder = root / "results" / "evidence" / "planted"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     ran(root, SUITE.replace("data: [pairs/test]}", "data: [pairs/test], shift: 0.2}"), seed=["1"])
     changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
@@ -167,7 +167,7 @@ def test_statistics_are_made_anew_where_the_evidence_changed(
     monkeypatch.setattr(reader, "statistics", lambda *_: pytest.fail("resampled again"))
     read_results(folder)
     monkeypatch.undo()
-    for path in (folder / "realigned").iterdir():
+    for path in (folder / "evidence" / "planted").iterdir():
         table = pq.read_table(path)
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"signature": b"other"}), path)
     relist(folder)
@@ -190,6 +190,6 @@ def test_the_page_has_the_samples_and_figures_of_the_folder(root: Path) -> None:
 
 def test_a_run_without_re_alignment_says_nothing_of_it(ran_once: tuple[Path, Finished], tmp_path: Path) -> None:
     folder = shutil.copytree(ran_once[1].folder, tmp_path / "plain")
-    assert not (folder / "realigned").exists()
+    assert not (folder / "evidence").exists()
     found = read_results(folder)
     assert not {"realignment", "realignment-steps"} & set(found.tables)

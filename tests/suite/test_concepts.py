@@ -50,12 +50,12 @@ def drop_in(folder: Path, declares: str) -> Path:
 
 def test_the_concepts_are_the_judges_that_say_what_they_measure() -> None:
     found = {concept.name: concept for concept in concepts(BUILT_IN)}
-    assert len(found) == 23
+    assert len(found) == 25
     assert found["words"] == Concept("words", "length in words", "The number of words.")
     assert found["regex"].measures == ""  # its fields say it
     others = set(BUILT_IN.names("judge")) - set(found)
     assert {"role", "toy-truth", "sequence-classifier", "detoxify", "recovered"} <= others
-    assert len({concept.measures for concept in found.values() if concept.measures}) == 19  # no two measure the same
+    assert len({concept.measures for concept in found.values() if concept.measures}) == 20  # no two measure the same
 
 
 def test_a_concept_of_a_plugin_stands_behind_the_built_in_ones(tmp_path: Path) -> None:

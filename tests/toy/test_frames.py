@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from fairl_bench.toy import frames
-from fairl_bench.toy.frames import CASES, Purpose, filled, frame, slots
+from fairl_bench.toy.frames import CASES, CHATTER, Purpose, filled, frame, slots
 from fairl_bench.toy.lexicon import TOXIC_FIELDS, A, Lexicon
 
-CLEAN = ("greeting", "remark", "challenge", "accusation", "warm", "plain", "blunt")
+CLEAN = ("greeting", "remark", "challenge", "accusation", "warm", "plain", "blunt", *CHATTER)
 
 
 def test_both_sets_have_frames_for_every_purpose() -> None:
-    purposes = {*CASES, *(one for one in get_args(Purpose) if isinstance(one, str))}
+    purposes = {*CASES, *CHATTER, *(one for one in get_args(Purpose) if isinstance(one, str))}
     assert set(frames.A) == set(frames.B) == purposes
     assert all(len(several) >= 3 for several in (*frames.A.values(), *frames.B.values()))
 
@@ -39,6 +39,12 @@ def test_toxic_frames_have_a_toxic_slot_and_clean_ones_none(several: dict[Purpos
 def test_implicit_toxicity_can_be_an_insult_a_threat_and_an_attack(several: dict[Purpose, tuple[str, ...]]) -> None:
     found = {TOXIC_FIELDS[slot] for one in several["implicit-toxicity"] for slot in slots(one) if slot in TOXIC_FIELDS}
     assert found >= {"insult", "threat", "identity_attack"}
+
+
+@pytest.mark.parametrize("several", [frames.A, frames.B], ids="AB")
+def test_questions_alone_end_in_a_question_mark(several: dict[Purpose, tuple[str, ...]]) -> None:
+    for purpose, of_one in several.items():
+        assert all(one.endswith("?") == (purpose == "question") for one in of_one), purpose
 
 
 def test_shift_is_the_share_of_frames_from_the_held_out_set() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import re
 
 import numpy as np
@@ -141,7 +142,62 @@ def test_a_case_named_twice_comes_twice_as_often() -> None:
     assert np.mean([c.case == "negation" for c in drawn]) == pytest.approx(2 / 3, abs=four_standard_errors)
 
 
+# --- chatter
+
+
+CHATTING = {
+    "question": r"\?",
+    "guess": r"(?i)\b(?:maybe|perhaps|probably|seems|I think|I suppose|could be)\b",
+    "apology": r"(?i)\b(?:sorry|apolog\w+|forgive|my mistake)\b",
+    "acclaim": rf"\b(?:{'|'.join((*A.acclaim, *B.acclaim))})\b",
+    "account": r"(?i)\b(?:my own|our|my neighbour|my sister|took me|since my)\b",
+    "count": r"\d",
+}
+
+
+@pytest.fixture(scope="module", params=SHIFTS)
+def chatty(request: pytest.FixtureRequest) -> tuple[Comment, ...]:
+    return comments(3000, np.random.default_rng(13), shift=request.param, chatter=0.6)
+
+
+def test_every_kind_of_chatter_is_in_a_tenth_of_the_comments_at_a_share_of_six_tenths(
+    chatty: tuple[Comment, ...],
+) -> None:
+    for kind, pattern in CHATTING.items():
+        assert np.mean([bool(re.search(pattern, one.text)) for one in chatty]) > 0.1, kind
+
+
+def test_without_chatter_nobody_asks_and_no_number_is_named(sample: tuple[Comment, ...]) -> None:
+    assert not [one.text for one in sample if re.search(r"[?\d]", one.text)]
+
+
+def test_chatter_does_not_change_the_class_or_the_length(chatty: tuple[Comment, ...]) -> None:
+    assert np.mean([(toxicity(one.text) > 0.5) == one.toxic for one in chatty]) >= 0.995
+    lengths = np.array([len(one.text.split()) for one in chatty])
+    toxic = np.array([one.toxic for one in chatty])
+    assert 9 <= lengths.min() < lengths.max() <= 35
+    assert lengths[toxic].mean() == pytest.approx(lengths[~toxic].mean(), rel=0.06)
+    four_standard_errors = 4 * (0.39 * 0.61 / len(chatty)) ** 0.5
+    assert toxic.mean() == pytest.approx(0.39, abs=four_standard_errors)
+
+
+def test_pairs_chatter_too() -> None:
+    asking = [
+        np.mean(["?" in one.preferred for one in preference_pairs(400, np.random.default_rng(1), chatter=share)])
+        for share in (0.0, 0.5)
+    ]
+    assert asking[0] == 0 < asking[1]
+
+
 # --- draws
+
+
+def test_the_comments_and_pairs_of_a_seed_stay_what_they_were() -> None:
+    """Published numbers rest on them: what is added to the world must not draw where it is not asked for."""
+    drawn = [one.whole for one in comments(500, np.random.default_rng(1), shift=0.5)]
+    pairs = preference_pairs(300, np.random.default_rng(2))
+    digest = hashlib.sha256(repr([drawn, [tuple(one) for one in pairs]]).encode()).hexdigest()
+    assert digest.startswith("be6ae24c347d6c1e")
 
 
 def test_one_seed_gives_one_sequence_of_comments() -> None:

@@ -15,7 +15,7 @@ from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Evaluator, Judge, nested, within
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
-from fairl_bench.values.contents import AUC, CONCEPT, ENDS, REST, SHARE, SLOPE
+from fairl_bench.values.contents import AUC, CONCEPT, DOSE_COLUMNS, DOSE_RESPONSE, ENDS, REST, SHARE, SLOPE
 from fairl_bench.values.data import GOLD, Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
 
@@ -32,7 +32,7 @@ class Attribution(Evaluator):
     variance, of a regression that is fitted on one half of the prompts and measured on the other; their bounds hold for
     all concepts at once.  ``concept_slope`` is the change of the reward a standard deviation of the concept beside all
     others, ``concept_auc`` how often the preferred text of a pair has more of it.  A correlation of two concepts is
-    kept as evidence.
+    kept as evidence, and so is the mean reward by quantile of each concept (``dose-response``).
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = tuple(Metric(f"{name}{end}") for name in (*_NUMBERS, REST) for end in ENDS)
@@ -63,11 +63,14 @@ class Attribution(Evaluator):
     def evaluate(self, scored: Mapping[str, Scored], **upstream: Any) -> Iterator[Measure | Evidence]:
         """Return ten numbers a concept and data set; NaN with a note where there is nothing to say."""
         correlated: list[tuple[str, str, str, float]] = []
+        doses: list[Mapping[str, Any]] = []
         for data in self.data:
             values = {name: self._values(name, judge, scored[data], upstream) for name, judge in self.concepts.items()}
             yield from self._of_data(data, scored[data], values, correlated)
+            doses += self._doses(data, scored[data], values)
         columns = zip(*correlated, strict=True) if correlated else ((), (), (), ())
         yield Evidence(dict(zip(("data", "concept", "other", "correlation"), map(list, columns), strict=True)))
+        yield Evidence({name: [row[name] for row in doses] for name in DOSE_COLUMNS}, DOSE_RESPONSE)
 
     def _values(self, name: str, judge: Judge, scored: Scored, upstream: Mapping[str, Any]) -> Floats:
         """Return how much of a concept each text has ``[n]``."""
@@ -79,6 +82,23 @@ class Attribution(Evaluator):
                 f"as {text[:60]!r}; name a judge that knows every text"
             )
         return value
+
+    def _doses(self, data: str, scored: Scored, values: Mapping[str, Floats]) -> Iterator[Mapping[str, Any]]:
+        """Return a row for each group of texts that have about as much of a concept."""
+        from fairl_bench.science.concepts import told_prompts
+        from fairl_bench.science.dose_response import dose_responses
+
+        examples, rng = scored.examples, stream("dose-response", 0)
+        try:
+            prompt = told_prompts(examples.prompt, examples.pair)
+            found = dose_responses(
+                scored.reward, values, prompt, rng, resamples=self.resamples, cluster=examples.clusters()
+            )
+        except Undefined:
+            return  # the shares say why
+        for name, dose in found.items():
+            for group in zip(*(column.tolist() for column in dose), strict=True):
+                yield dict(zip(DOSE_COLUMNS, (data, name, *group), strict=True))
 
     def _of_data(
         self,

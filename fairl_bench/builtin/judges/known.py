@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from pydantic import Field
 
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge
@@ -22,6 +23,17 @@ class Role(Judge):
         if outside:
             raise DataError(f"judge 'role' needs pairs; {outside} texts are in none")
         return {GOLD: Truth(examples.role.astype(np.float64), examples.role)}
+
+
+class Constant(Judge):
+    """The same number for every text: the control of an aligner, which has nothing to learn from it."""
+
+    value: float = Field(0.0, allow_inf_nan=False, description="the number; texts are good where it is not negative")
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        """Return ``gold``, with the label of the number's sign."""
+        n = len(examples)
+        return {GOLD: Truth(np.full(n, self.value), np.full(n, 1 if self.value >= 0 else -1, np.int8))}
 
 
 class ToyTruth(Judge):

@@ -44,6 +44,11 @@ class RecoveredJudge(Judge):
         self._find = (info.context or {}).get("find")
         return self
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # the reward says so
+        """Whether the reward does."""
+        return self._reward().reads_prompts
+
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
         """Return the reward of each text."""
         value = self._reward().values(examples)

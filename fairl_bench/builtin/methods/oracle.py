@@ -22,6 +22,11 @@ class Oracle(Method):
 
     judge: Judge | None = Field(None, description="its truth 'gold' is the reward; none: the judge of the source")
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # as its judge does
+        """Whether the judge does."""
+        return self.judge is not None and self.judge.reads_prompts
+
     def of(self, source: Source) -> Self:
         """Return the oracle with the source's judge.  Raises `DataError` where the source has none."""
         if self.judge is not None:
@@ -41,7 +46,7 @@ class Oracle(Method):
         """Return the judge's ``gold`` of each text ``[n]``."""
         if self.judge is None:
             raise DataError(f"method {self.use!r} has no judge; give it a 'judge:'")
-        return self.judge.judge(Examples(inputs.text))[GOLD].value
+        return self.judge.judge(Examples(inputs.text, inputs.prompt))[GOLD].value
 
     def head(self, suite_head: Head) -> str:
         """Return an empty name: it has no head."""

@@ -25,6 +25,9 @@ class ToyComments(Source):
     shift: float = Field(0.0, ge=0, le=1, description="share of words from the second lexicon")
     hard: float = Field(0.2, ge=0, le=1, description="share of texts with a hard case: words that mislead")
     cases: tuple[Case, ...] = Field(CASES, min_length=1, description="hard cases; one named twice is twice as likely")
+    chatter: float = Field(
+        0.0, ge=0, le=1, description="share of the sentences beside the main one that ask, guess, apologise, praise ..."
+    )
 
     def size(self) -> int:
         """Return ``n``."""
@@ -39,6 +42,7 @@ class ToyComments(Source):
             expert_toxic=self.expert_toxic,
             shift=self.shift,
             hard=Hard(self.hard, self.cases),
+            chatter=self.chatter,
         )
         return Pairs(
             preferred=tuple(pair.preferred for pair in drawn),

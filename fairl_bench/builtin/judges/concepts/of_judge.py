@@ -32,6 +32,11 @@ class OfJudge(Judge):
         """What it measures: ``about``."""
         return self.about
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # as that judge does
+        """Whether the judge does."""
+        return self.of.reads_prompts
+
     def upstream(self) -> Mapping[str, Settings]:
         """Return what the judge starts from."""
         return nested("of", self.of)

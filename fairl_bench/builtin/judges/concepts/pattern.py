@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
-import regex
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from fairl_bench.builtin.judges.concepts.patterns import LONGEST, RegularExpression, count
 from fairl_bench.builtin.judges.concepts.reading import words_of
 from fairl_bench.builtin.judges.concepts.text_amount import About, TextAmount
-from fairl_bench.errors import DataError
-
-_LONGEST = 20_000  # characters
-_SECONDS = 1.0  # for one text: a pattern such as (a|aa)+$ can take longer than anyone waits
 
 
 class Pattern(TextAmount):
@@ -25,19 +19,9 @@ class Pattern(TextAmount):
     second for that is refused.
     """
 
-    pattern: str = Field(min_length=1, description="the regular expression")
+    pattern: RegularExpression = Field(description="the regular expression")
     per: Literal["word", "text"] = Field("text", description="matches per word of the text, or in the whole text")
     about: About = Field("", description="what it stands for, in a few words; none: the pattern itself")
-
-    @field_validator("pattern")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str) -> str:
-        try:
-            _compiled(pattern)
-        except (regex.error, RecursionError, OverflowError, ValueError) as error:
-            reason = f"{pattern!r:.80} is no regular expression: {error}"
-            raise PydanticCustomError("pattern", "{reason}", {"reason": reason}) from error
-        return pattern
 
     @property
     def concept(self) -> str:  # type: ignore[override]  # what it measures is the user's to say
@@ -46,18 +30,5 @@ class Pattern(TextAmount):
 
     def amount(self, text: str) -> float:
         """Return the matches, per word or in all.  Raises `DataError` where they take too long to find."""
-        read = text[:_LONGEST]
-        try:
-            matches = _compiled(self.pattern).finditer(read, timeout=_SECONDS)
-            count = sum(match.end() > match.start() for match in matches)
-        except TimeoutError as error:
-            raise DataError(
-                f"judge {self.use or 'regex'!r}: the pattern {self.pattern!r:.80} took more than {_SECONDS:g} s on the "
-                f"text {text[:60]!r}; write it without repetition inside repetition"
-            ) from error
-        return float(count) if self.per == "text" else count / max(len(words_of(read)), 1)
-
-
-@lru_cache(maxsize=64)
-def _compiled(pattern: str) -> Any:
-    return regex.compile(pattern)
+        found = count(self.pattern, text, self.use or "regex")
+        return float(found) if self.per == "text" else found / max(len(words_of(text[:LONGEST])), 1)

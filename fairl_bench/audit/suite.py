@@ -1,0 +1,114 @@
+"""The suite of an audit: ordinary, as plain data, to be saved, edited and run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from fairl_bench.audit.columns import columns_of
+from fairl_bench.audit.concepts import IN_THE_BOX
+from fairl_bench.audit.models import model_spec
+from fairl_bench.audit.request import MOST_PAIRS, AuditRequest
+
+_DATA: Final = "pairs/test"  # held out: no method has learnt from it
+_SPLIT: Final = {"by": "auto", "validation": 0.1, "test": 0.5}
+_ENCODER: Final = {"name": "minilm", "use": "sentence-transformer", "model": "all-MiniLM-L6-v2"}
+_WITHOUT_VECTORS: Final = {"name": "words", "use": "tfidf"}  # quick, for a reward that reads no vectors
+_LOG_RATIO: Final = {"name": "log-ratio", "use": "log-ratio"}
+_DISTILLED: Final = {"name": "log-ratio-distilled", "use": "log-ratio-distilled"}
+_MAX_ENTROPY: Final = {"name": "max-entropy", "use": "max-entropy", "temperature": 1.0}
+_MEAN_DIFFERENCE: Final = {"name": "mean-difference", "use": "mean-difference"}
+_LENGTH: Final = {"name": "length", "use": "length"}
+
+
+def audit_suite(request: AuditRequest) -> dict[str, Any]:
+    """The suite of an audit as plain data, with paths relative to the working directory.
+
+    Raises `FairlError` for what is not there: a file, a model, a server.
+    """
+    request.check()
+    of_models = request.pairs is None
+    suite: dict[str, Any] = {"name": request.named()}
+    if request.plugins:
+        suite["plugins"] = [str(path) for path in request.plugins]
+    suite |= {
+        "seeds": [0],
+        "models": [_models(request) if of_models else _pairs(request)],
+        "split": _SPLIT,
+        "encoders": [_WITHOUT_VECTORS if of_models and request.quick else _ENCODER],
+        "head": {"use": request.head or "mlp"},
+        "training": {"epochs": request.size.epochs},
+        "methods": _methods(request),
+        "evaluate": _evaluators(request),
+        "report": _report(of_models=of_models),
+    }
+    return suite
+
+
+def _models(request: AuditRequest) -> dict[str, Any]:
+    """Two models that complete the same prompts."""
+    base, expert = (
+        model_spec(str(model), chat=request.chat, api_key_env=request.api_key_env)
+        for model in (request.base, request.expert)
+    )
+    return {
+        "name": request.subject(),
+        "use": "aligned-lm",
+        "base": base,
+        "expert": expert,
+        "prompts": _prompts(Path(str(request.prompts))),
+        "n": request.n or request.size.pairs,
+        "sampling": {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_new_tokens": request.size.tokens},
+        "identical": "drop",
+        "embed": "completion",
+    }
+
+
+def _prompts(path: Path) -> dict[str, Any]:
+    name = path.name.removesuffix(".gz")
+    use = "jsonl-prompts" if name.endswith((".jsonl", ".ndjson")) else "text-prompts"
+    return {"use": use, "path": str(path)}
+
+
+def _pairs(request: AuditRequest) -> dict[str, Any]:
+    """What two models have written already, or what somebody has preferred."""
+    path = Path(str(request.pairs))
+    use, columns = columns_of(path, request.columns)
+    limit = request.n or (request.size.pairs * 4 if request.quick else MOST_PAIRS)
+    return {
+        "name": request.subject(),
+        "use": use,
+        "path": str(path),
+        "columns": columns,
+        "limit": limit,
+        "identical": "drop",
+        "empty": "drop",
+        "embed": "completion",
+    }
+
+
+def _methods(request: AuditRequest) -> list[Mapping[str, Any]]:
+    """The rewards that are read: what the models say, and what is recovered from their texts."""
+    if request.pairs is not None:
+        return [_MAX_ENTROPY, _MEAN_DIFFERENCE, _LENGTH]
+    return [_LOG_RATIO] if request.quick else [_LOG_RATIO, _DISTILLED, _MAX_ENTROPY]
+
+
+def _evaluators(request: AuditRequest) -> list[Mapping[str, Any]]:
+    concepts = {**(IN_THE_BOX if request.concepts is None else request.concepts), **request.more}
+    return [
+        {"use": "classification", "data": [_DATA], "label": "preferred"},
+        {"use": "attribution", "data": [_DATA], "concepts": concepts},
+        {"use": "words", "data": [_DATA]},
+    ]
+
+
+def _report(*, of_models: bool) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "findings": {"data": _DATA},
+        "table1": {"data": [_DATA], "truth": "preferred", "metrics": ["pair_accuracy"]},
+        "attribution": {"data": [_DATA]},
+        "words": {"data": [_DATA]},
+    }
+    return report | ({"ceiling": {"data": [_DATA]}} if of_models else {})

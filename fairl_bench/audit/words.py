@@ -1,0 +1,66 @@
+"""An audit in five to ten lines that a person can act on: the verdict, what it rests on, and what it cannot tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from fairl_bench.values.findings import ConceptFinding, Findings
+
+_MOST_WORDS = 8
+"""Words of each side that are said."""
+
+
+def lines_of(found: Findings) -> list[str]:
+    """The lines that the command prints, the verdict first."""
+    return list(_lines(found))
+
+
+def _lines(found: Findings) -> Iterator[str]:
+    yield f"{found.verdict}."
+    accuracy, separable = found.separable.accuracy, found.separable
+    if not math.isnan(accuracy.value):
+        yield (
+            f"Pair accuracy of {found.method}: {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}], "
+            f"{separable.pairs:,} held-out pairs of {separable.prompts:,} prompts."
+        )
+    if not separable.shown:
+        yield "Draw more pairs with --n, or give prompts on which the two should differ; nothing further is claimed."
+        return
+    for one in found.named:
+        yield from _of_named(one)
+    open_ = [one for one in found.concepts if one.verdict == "cannot tell"]
+    if open_:
+        yield f"Cannot tell: {_names(open_)}.{_power(found)}"
+    if ruled_out := [one for one in found.concepts if one.verdict == "ruled out"]:
+        yield f"Ruled out, each at most 5 %: {_names(ruled_out)}."
+    if missing := [one for one in found.concepts if one.verdict is None]:
+        yield f"Not measured: {_names(missing)}; the table says why."
+    if found.words:
+        yield from _words(found)
+
+
+def _of_named(one: ConceptFinding) -> Iterator[str]:
+    """What to know of a named concept beside its share."""
+    if one.turns:
+        yield f"{one.name}: beside the other concepts it points the other way than by itself."
+    if one.shortcut_for:
+        yield f"{one.name} goes along with {', '.join(one.shortcut_for)}: one may stand for the other."
+
+
+def _power(found: Findings) -> str:
+    if math.isnan(found.could_have_named):
+        return " More pairs (--n) would."
+    return f" One that explains {round(100 * found.could_have_named)} % would have been named four times in five."
+
+
+def _names(concepts: Sequence[ConceptFinding]) -> str:
+    return ", ".join(one.name for one in concepts)
+
+
+def _words(found: Findings) -> Iterator[str]:
+    more = [word.word for word in found.words if word.z > 0][:_MOST_WORDS]
+    less = [word.word for word in found.words if word.z < 0][:_MOST_WORDS]
+    sides = [f"more often {', '.join(more)}"] if more else []
+    sides += [f"less often {', '.join(less)}"] if less else []
+    yield f"It writes {'; '.join(sides)}."

@@ -1,0 +1,144 @@
+"""``fairl-bench audit``: what the second of two language models was rewarded for, or what texts were preferred for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fairl_bench.cli.options import PLUGIN, STORE, Whole
+
+if TYPE_CHECKING:
+    from fairl_bench.audit.request import AuditRequest
+    from fairl_bench.pipeline import Finished
+
+
+@click.command()
+@click.argument("base", required=False)
+@click.argument("expert", required=False)
+@click.option("--prompts", type=click.Path(path_type=Path), help="Prompts: a text with one a line, or JSON lines.")
+@click.option("--pairs", type=click.Path(path_type=Path), help="No models: pairs that were written, JSON lines or CSV.")
+@click.option("--columns", metavar="FIELD=COLUMN,...", help="Columns of --pairs: preferred=A,rejected=B,prompt=C.")
+@click.option("--concept", "more", multiple=True, metavar="NAME[=SPEC]", help="One more concept; may be given again.")
+@click.option("--concepts", type=click.Path(path_type=Path), help="YAML with the concepts, in the place of the usual.")
+@click.option("--n", "-n", type=Whole(1), help="Pairs: completions of each model.  [default: 1000; quick: 240]")
+@click.option("--quick", is_flag=True, help="Fewer and shorter completions, the log-ratio alone: minutes.")
+@click.option("--chat", is_flag=True, help="Prompts are messages of a user: put them into the model's chat template.")
+@click.option("--head", type=click.Choice(["linear", "mlp"]), help="What is fitted to texts.  [default: mlp]")
+@click.option("--name", help="What the results are called.  [default: the expert, or the file of pairs]")
+@click.option("--api-key-env", metavar="NAME", help="Environment variable with the key of a server.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the suite, and run nothing.")
+@click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
+@click.option("--executor", metavar="NAME", default="local", show_default=True, help="What does the work.")
+@click.option("--address", metavar="HOST:PORT", help="Where the executor is, of ray the head of its cluster.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), help="Folder for the results.  [default: results/audit-NAME]"
+)
+@STORE
+@PLUGIN
+def audit(
+    dry_run: bool,
+    jobs: int,
+    executor: str,
+    address: str | None,
+    results: Path | None,
+    store: str | None,
+    **asked: Any,
+) -> None:
+    """Say what EXPERT was rewarded for, beside BASE, from which it was aligned.
+
+    BASE and EXPERT are folders, names on the hub, or URLs of servers, http://HOST/v1#MODEL.  Both complete the prompts
+    of --prompts.  With --pairs there are no models: a file says which of two texts was preferred.
+
+    The results folder gets findings.json, report.html, and suite.yaml, which can be edited and run again.
+    """
+    from fairl_bench.audit.suite import audit_suite
+
+    request = _request(**asked)
+    suite = audit_suite(request)
+    if dry_run:
+        _print_suite(suite)
+        return
+    from fairl_bench.display.live import Progress
+    from fairl_bench.start import run_suite
+
+    with Progress(sys.stderr) as progress:
+        finished = run_suite(
+            suite,
+            progress.watcher(),
+            jobs=jobs,
+            executor=executor,
+            address=address,
+            store=store,
+            results=results,
+            only=None,
+            set=(),
+            replace_results=False,
+            isolate=True,
+            command=sys.argv,
+        )
+    _conclude(finished)
+
+
+def _request(
+    columns: str | None,
+    more: tuple[str, ...],
+    concepts: Path | None,
+    plugin: tuple[Path, ...],
+    **asked: Any,
+) -> AuditRequest:
+    """What the options ask for.  Raises `FairlError` where one of them cannot be read."""
+    from fairl_bench.audit import concepts as of
+    from fairl_bench.audit.request import AuditRequest
+
+    return AuditRequest(
+        columns=_columns(columns),
+        more=of.of_options(more),
+        concepts=None if concepts is None else of.of_file(concepts),
+        plugins=plugin,
+        **asked,
+    )
+
+
+def _columns(option: str | None) -> dict[str, str]:
+    """``preferred=A,rejected=B`` as columns by field."""
+    from fairl_bench.errors import FairlError
+
+    found = {}
+    for entry in option.split(",") if option else ():
+        field, equals, column = entry.partition("=")
+        if not equals or not field.strip() or not column.strip():
+            raise FairlError(f"--columns {option}: needs FIELD=COLUMN, as preferred=chosen,rejected=other")
+        found[field.strip()] = column.strip()
+    return found
+
+
+def _print_suite(suite: dict[str, Any]) -> None:
+    """Check a suite, and print it as a file of the working directory that can be edited and run."""
+    from fairl_bench.start import read_suite
+    from fairl_bench.suite.yaml import dump
+
+    read_suite(suite, ())
+    click.echo(dump(suite), nl=False)
+
+
+def _conclude(finished: Finished) -> None:
+    """Print the findings, what failed, and where the page is; leave with exit code 1 only where work failed."""
+    from fairl_bench.audit.words import lines_of
+    from fairl_bench.guards.printable import safe
+
+    for found in finished.results.findings:
+        for line in lines_of(found):
+            click.echo(safe(line))
+    for reason in finished.outcome.failed.values():
+        click.echo(f"failed: {safe(reason)}", err=True)
+    if not finished.results.findings:
+        click.echo(f"nothing was found out: what it needs has failed; logs in {finished.folder / 'logs'}", err=True)
+    click.echo(f"The evidence: {finished.folder / 'report.html'}")
+    if finished.outcome.failed:
+        sys.exit(1)
+
+
+COMMANDS = (audit,)
