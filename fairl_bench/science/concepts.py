@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.errors import Undefined
-from fairl_bench.science.shares import MOST, Moments, grouped, resampled, shares, slopes, within_prompts
+from fairl_bench.science.detectable import NAMED_FROM, detectable_share
+from fairl_bench.science.shares import (
+    MOST,
+    Halves,
+    Shares,
+    centred_within,
+    grouped,
+    halved,
+    percentiles,
+    resampled,
+    shares,
+    slopes,
+    within_prompts,
+)
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 ALONG: Final = 0.5
-"""The correlation within prompts, in size, from which two named concepts are said to go along with one another."""
-NAMED_FROM: Final = 0.05
-"""The share of a reward's variance that a concept must explain to be named."""
+"""The rank correlation within prompts, in size, from which a concept is said to go along with a named one."""
+RESTS_ON: Final = 5
+"""The prompts that what differs of a concept must rest on (`Moments.rests_on`), so that its share means something."""
 Verdict = Literal["named", "ruled out", "cannot tell"]
 
 
@@ -30,17 +44,25 @@ class Interval(NamedTuple):
 
 
 UNKNOWN: Final = Interval(math.nan)
+_NONE: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class Explained(NamedTuple):
-    """What is known of one concept.  ``why`` says what is not known and why."""
+    """What is known of one concept; ``why`` says what is not known and why.
 
-    group: tuple[str, ...]  # the concepts that share its share: itself, and those that go together with it
-    share: Interval  # of the reward's variance within prompts that its group explains; simultaneous 95 % bounds
-    slope: Interval  # reward units a standard deviation of the concept, beside all that entered
-    auc: Interval  # how often the preferred text of a pair has more of it; ties count half
+    What it explains is of the reward's variance within prompts, and with all concepts of its ``group``: those that its
+    values cannot be held apart from, and itself.
+    """
+
+    group: tuple[str, ...]
+    share: Interval = UNKNOWN  # what it adds, over all orders of entry; its 95 % bounds hold for all concepts at once
+    slope: Interval = UNKNOWN  # reward units a standard deviation of the concept, beside all others
+    auc: Interval = UNKNOWN  # how often the preferred text of a pair has more of it; ties count half
+    alone: Interval = UNKNOWN  # what it explains as the only one
+    beside: Interval = UNKNOWN  # what it adds as the last one
+    detectable: float = math.nan  # the share with which it would have been named four times in five
     why: str = ""
-    along: tuple[str, ...] = ()  # named concepts that it goes along with: a correlation of .5 or more in size
+    along: Mapping[str, float] = _NONE  # the named concepts that it goes along with, each with the correlation
 
     @property
     def verdict(self) -> Verdict | None:
@@ -55,8 +77,14 @@ class Attribution(NamedTuple):
 
     concepts: Mapping[str, Explained]
     unexplained: Interval  # share of the reward's variance within prompts
-    correlation: Floats  # [k, k] of the concepts within prompts, in their order; NaN for a constant one
+    correlation: Floats  # [k, k] rank correlation of the concepts within prompts; NaN for a constant one
     prompts: int  # with at least two texts
+
+    @property
+    def detectable(self) -> float:
+        """The share with which half of those that entered would have been named four times in five; NaN without any."""
+        known = [one.detectable for one in self.concepts.values() if not math.isnan(one.detectable)]
+        return float(np.median(known)) if known else math.nan
 
 
 def verdict(share: Interval) -> Verdict:
@@ -87,52 +115,71 @@ def attribution(
     measured in standard deviations over the rejected texts, which are the base's; over all where there are none,
     or these do not differ.
     Concepts whose correlation within prompts is over ``together`` in size share one share, and of more than 12 such
-    groups those enter that differ most between the two sides.  Intervals are of 95 %, by resampling prompts, or whole
-    clusters of them: ``cluster [n]``, codes from 0.  Raises
-    `Undefined` where the reward does not vary within prompts, or there are too few of them.
+    groups those enter that go most along with the reward.  A concept that rests on fewer than `RESTS_ON` prompts does
+    not enter.  Intervals are of 95 %, by resampling prompts, or whole clusters of them: ``cluster [n]``, codes from 0.
+    Raises `Undefined` where the reward does not vary within prompts, or there are too few of them.
     """
     names = list(concepts)
     table = np.stack([concepts[name] for name in names], 1) if names else np.empty((len(reward), 0))
+    table = table / _scale(table, role)
+    cluster = prompt if cluster is None else cluster
+    moments = within_prompts(reward, table, prompt, cluster)
+    draws = resampled(np.flatnonzero(moments.texts), len(moments.texts), rng, resamples)
+    rests_on = moments.rests_on()[:-1]
+    entered, left_out = _entering(_correlation(moments.products.sum(0)), rests_on >= RESTS_ON, together)
+    columns = [column for group in entered for column in group]
+    halves = halved(moments.of(columns), draws, rng)
+    found = shares(halves, [[columns.index(column) for column in group] for group in entered])
+    known = dict(zip(columns, _of_columns(names, entered, halves, found), strict=True))
+    explained = {
+        name: known.get(column, Explained((name,), why=_why(float(rests_on[column]), column in left_out)))._replace(
+            auc=_auc(table[:, column], prompt, cluster, role, draws)
+        )
+        for column, name in enumerate(names)
+    }
+    ranks = _rank_correlation(table, prompt)
+    explained = {name: one._replace(along=_along(name, explained, ranks)) for name, one in explained.items()}
+    rest = Interval(*percentiles(found.unexplained).tolist())
+    return Attribution(explained, rest, ranks, int((np.bincount(prompt) > 1).sum()))
+
+
+def _scale(table: Floats, role: NDArray[np.int8]) -> Floats:
+    """The standard deviation of each concept over the rejected texts ``[k]``; over all where that is 0, else 1."""
     scale = table.std(0)
     if (role < 0).any():
         of_base = table[role < 0].std(0)
         scale = np.where(of_base > 0, of_base, scale)
-    cluster = prompt if cluster is None else cluster
-    moments = within_prompts(reward, table, prompt, cluster)
-    spread = np.einsum("kii->i", moments.of_concepts)
-    varies = (spread > 0) & (scale > 0)
-    table = table / np.where(scale > 0, scale, 1)
-    draws = resampled(np.flatnonzero(moments.texts), len(moments.texts), rng, resamples)
-    aucs = [_auc(column, prompt, cluster, role, draws) for column in table.T]
-    correlation = _correlation(moments, varies)
-    entered, left_out = _entering(correlation, varies, aucs, together)
-    found = shares(reward, table, prompt, entered, rng, resamples, cluster)
-    bounds = found.simultaneous()
-    of_group = {
-        column: (tuple(names[i] for i in group), Interval(float(found.explained[at]), *map(float, bounds[:, at])))
-        for at, group in enumerate(entered)
-        for column in group
-    }
-    columns = [column for group in entered for column in group]
-    steep = dict(zip(columns, _slopes(within_prompts(reward, table, prompt, cluster), columns, draws), strict=True))
-    explained = {
-        name: Explained(
-            *of_group.get(column, ((name,), UNKNOWN)),
-            steep.get(column, UNKNOWN),
-            aucs[column],
-            "" if column in of_group else _why(bool(varies[column]), column in left_out),
-        )
-        for column, name in enumerate(names)
-    }
-    explained = {name: one._replace(along=_along(name, explained, correlation)) for name, one in explained.items()}
-    rest = Interval(found.unexplained, *found.of_unexplained())
-    return Attribution(explained, rest, correlation, int((np.bincount(prompt) > 1).sum()))
+    return np.where(scale > 0, scale, 1)
 
 
-def _why(varies: bool, left_out: bool) -> str:
-    if not varies:
+def _of_columns(
+    names: Sequence[str], entered: Sequence[Sequence[int]], halves: Halves, found: Shares
+) -> Iterator[Explained]:
+    """What is known of each concept that entered, group by group."""
+    bounds, reach = found.simultaneous(), found.reach()
+    alone, beside = percentiles(found.alone), percentiles(found.beside)
+    slope = percentiles(slopes(halves.whole, range(halves.whole.shape[-1] - 1)))
+    column = 0
+    for at, group in enumerate(entered):
+        for _ in group:
+            yield Explained(
+                tuple(names[i] for i in group),
+                Interval(float(found.explained[0, at]), *bounds[:, at].tolist()),
+                Interval(*slope[:, column].tolist()),
+                alone=Interval(*alone[:, at].tolist()),
+                beside=Interval(*beside[:, at].tolist()),
+                detectable=detectable_share(halves, column, reach),
+            )
+            column += 1
+
+
+def _why(rests_on: float, left_out: bool) -> str:
+    """Why a concept did not enter."""
+    if rests_on == 0:
         return "it is the same in all texts of each prompt"
-    return f"only the {MOST} groups of concepts entered whose sides differ most" if left_out else ""
+    if left_out:
+        return f"only the {MOST} groups of concepts entered that go most along with the reward"
+    return f"what differs of it within prompts rests on {rests_on:.1f} of them, and {RESTS_ON} are needed"
 
 
 def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], draws: Floats) -> Interval:
@@ -154,49 +201,49 @@ def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], d
     return Interval(float(means[0]), float(low), float(high))
 
 
-def _correlation(moments: Moments, varies: NDArray[np.bool_]) -> Floats:
-    """The correlation of concepts within prompts ``[k, k]``."""
-    whole = moments.of_concepts.sum(0)
-    norm = np.sqrt(np.where(varies, np.diag(whole), np.nan))
-    found: Floats = whole / (norm[:, None] * norm)
+def _correlation(products: Floats) -> Floats:
+    """The correlation of columns, of their sums of products ``[k, k]``; NaN of a constant one."""
+    square = np.diag(products)
+    norm = np.sqrt(np.where(square > 0, square, np.nan))
+    found: Floats = products / (norm[:, None] * norm)
     return found
 
 
-def _entering(
-    correlation: Floats, varies: NDArray[np.bool_], aucs: Sequence[Interval], together: float
-) -> tuple[list[list[int]], set[int]]:
-    """The groups of concepts that enter, in the concepts' order, and the concepts of those that do not."""
-    kept = np.flatnonzero(varies)
+def _rank_correlation(table: Floats, prompt: Rows) -> Floats:
+    """Spearman's correlation of the columns of a table less their means of each prompt ``[k, k]``.
+
+    Of pairs it is that of the signed ranks of their differences.
+    """
+    from scipy.stats import rankdata
+
+    several = np.bincount(prompt)[prompt] > 1
+    centred = centred_within(table, prompt)[several].round(9)  # what is equal but for rounding is a tie
+    ranks = rankdata(centred, axis=0) - (several.sum() + 1) / 2
+    return _correlation(ranks.T @ ranks)
+
+
+def _entering(correlation: Floats, known: NDArray[np.bool_], together: float) -> tuple[list[list[int]], set[int]]:
+    """The groups of concepts that enter, in the concepts' order, and the concepts of those that do not.
+
+    The last column of ``correlation [k + 1, k + 1]`` is the reward.
+    """
+    kept = np.flatnonzero(known)
     groups = [kept[group].tolist() for group in grouped(correlation[np.ix_(kept, kept)], together)]
-
-    def one_sided(group: Sequence[int]) -> float:
-        return max((abs(aucs[i].value - 0.5) for i in group if not math.isnan(aucs[i].value)), default=0.0)
-
-    first = sorted(groups, key=lambda group: (-one_sided(group), group))
-    entered = sorted(first[:MOST])
-    return entered, {column for group in first[MOST:] for column in group}
+    first = sorted(groups, key=lambda group: (-np.abs(correlation[group, -1]).max(), group))
+    return sorted(first[:MOST]), {column for group in first[MOST:] for column in group}
 
 
-def _slopes(moments: Moments, columns: Sequence[int], draws: Floats) -> list[Interval]:
-    """The joint slope of each column, with percentiles of its resamples."""
-    if not columns:
-        return []
-    found = slopes(moments.weighted(draws), columns)
-    low, high = np.quantile(found[1:], [0.025, 0.975], axis=0)
-    return [Interval(*map(float, three)) for three in zip(found[0], low, high, strict=True)]
-
-
-def _along(name: str, explained: Mapping[str, Explained], correlation: Floats) -> tuple[str, ...]:
-    """The other named concepts that a named concept goes along with."""
-    names, one = list(explained), explained[name]
-    if one.verdict != "named":
-        return ()
-    near = np.abs(correlation[names.index(name)]) >= ALONG
-    return tuple(
-        other
-        for other, is_near in zip(names, near, strict=True)
-        if is_near and other not in one.group and explained[other].verdict == "named"
-    )
+def _along(name: str, explained: Mapping[str, Explained], correlation: Floats) -> Mapping[str, float]:
+    """The named concepts that a concept goes along with, if it is named itself or differs between the two sides."""
+    one = explained[name]
+    if one.verdict is None or not (one.verdict == "named" or sign_of(one.auc)):
+        return {}
+    of_others = zip(explained, correlation[list(explained).index(name)].tolist(), strict=True)
+    return {
+        other: rho
+        for other, rho in of_others
+        if abs(rho) >= ALONG and other not in one.group and explained[other].verdict == "named"
+    }
 
 
 def turns(one: Explained) -> bool:

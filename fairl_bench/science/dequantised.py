@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairl_bench.errors import DataError
+from fairl_bench.science.continued_tokens import vocabulary_digest
 from fairl_bench.science.endings import each_end
 from fairl_bench.science.gguf_header import Header, read_header
 from fairl_bench.science.gguf_positions import put_into, scaled_positions
@@ -114,7 +115,7 @@ def dequantise(path: Path, folder: Path, what: str) -> Mapping[str, int | str]:
     Raises `DataError` where transformers cannot read the file, or finds weights missing.
     """
     header = refuse_gguf(path, what)
-    model, tokenizer = _read(path, header, what)
+    model, tokenizer = _read(path, header, what), file_tokenizer(path, what)
     ends = file_ends(header)
     settle(model, tokenizer, ends)
     model.save_pretrained(folder)
@@ -124,25 +125,37 @@ def dequantise(path: Path, folder: Path, what: str) -> Mapping[str, int | str]:
     return {"parameters": sum(weight.numel() for weight in model.parameters()), "quantised": _kinds(header)}
 
 
-def tokenizer_and_configuration(path: Path, header: Header, what: str) -> tuple[Any, Any]:
-    """The tokenizer and the configuration of a file, which takes seconds for a large vocabulary."""
-    from transformers import AutoConfig, AutoTokenizer
+def file_tokenizer(path: Path, what: str) -> Any:
+    """The tokenizer of a file, which begins texts as the model's own runtime does, and ends none."""
+    from transformers import PreTrainedTokenizerFast
+
+    header = read_header(path, what)
+    with _alone(path) as place, _told(what):
+        # not by way of `AutoTokenizer`, which takes as long again to learn the architecture
+        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(**place)
+        tokenizer.add_bos_token, tokenizer.add_eos_token = begins(header), False
+        if header.values.get("tokenizer.ggml.pre") in _STARTED:
+            tokenizer.backend_tokenizer.model.ignore_merges = True  # a word that is a token is that token
+    return tokenizer
+
+
+def file_configuration(path: Path, header: Header, what: str) -> Any:
+    """The configuration of a file's model, which takes seconds where the vocabulary is large."""
+    from transformers import AutoConfig
 
     with _alone(path) as place, _told(what):
-        tokenizer: Any = AutoTokenizer.from_pretrained(**place)
         config = AutoConfig.from_pretrained(**place)
     put_into(config, scaled_positions(path, header, what))
-    _settle_tokenizer(tokenizer, header)
-    return tokenizer, config
+    return config
 
 
-def _read(path: Path, header: Header, what: str) -> tuple[Any, Any]:
-    """The model of a file, plain as if it had never been quantised, and its tokenizer."""
+def _read(path: Path, header: Header, what: str) -> Any:
+    """The model of a file, plain as if it had never been quantised."""
     import torch
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(1)
-    tokenizer, config = tokenizer_and_configuration(path, header, what)
+    config = file_configuration(path, header, what)
     with _alone(path) as place, _told(what):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             **place, config=config, dtype=torch.float32, output_loading_info=True
@@ -157,7 +170,7 @@ def _read(path: Path, header: Header, what: str) -> tuple[Any, Any]:
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    return model, tokenizer
+    return model
 
 
 @contextmanager
@@ -179,14 +192,6 @@ def _told(what: str) -> Iterator[None]:
         raise DataError(f"{what} cannot be read by transformers: {first_line(error)}") from error
 
 
-def _settle_tokenizer(tokenizer: Any, header: Header) -> None:
-    """Let the tokenizer begin texts as the model's own runtime does, and end none."""
-    if tokenizer.add_bos_token != begins(header) or tokenizer.add_eos_token:
-        tokenizer.add_bos_token, tokenizer.add_eos_token = begins(header), False
-    if header.values.get("tokenizer.ggml.pre") in _STARTED:
-        tokenizer.backend_tokenizer.model.ignore_merges = True  # a word that is a token is that token
-
-
 def _refuse_tokenizer(folder: Path, tokenizer: Any, header: Header, what: str) -> None:
     """Raise `DataError` where the saved tokenizer is another one, or begins texts otherwise than the file says."""
     from transformers import AutoTokenizer
@@ -194,7 +199,8 @@ def _refuse_tokenizer(folder: Path, tokenizer: Any, header: Header, what: str) -
     with _told(what):
         saved: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         before, after = (list(each(_PROBE)["input_ids"]) for each in (tokenizer, saved))
-    if before != after or (after[0] == saved.bos_token_id) != begins(header):
+    same = before == after and vocabulary_digest(tokenizer) == vocabulary_digest(saved)
+    if not same or (after[0] == saved.bos_token_id) != begins(header):
         raise DataError(
             f"{what} has a tokenizer that is not the same once transformers has saved it; name a folder of safetensors"
             " of the model"

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.material import Material
-from fairl_bench.science.concepts import NAMED_FROM, Interval, verdict
+from fairl_bench.science.concepts import Interval, verdict
+from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.tables.notes import explained
-from fairl_bench.values.contents import AUC, CONCEPT, ENDS, REST, SHARE, SLOPE
+from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, ENDS, REST, SHARE, SLOPE
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.records import Record
 from fairl_bench.values.references import labelled, references_first
@@ -63,9 +64,12 @@ class Said(NamedTuple):
         >>> Said(0.25, 0.1, 0.4).percent()
         '25 % [10, 40]'
         """
-        if math.isnan(self.value):
-            return "n/a"
-        return f"{round(100 * self.value)} % [{round(100 * self.low)}, {round(100 * self.high)}]"
+        ends = "" if math.isnan(self.value) else f" [{round(100 * self.low)}, {round(100 * self.high)}]"
+        return f"{_percent(self.value)}{ends}"
+
+
+def _percent(share: float) -> str:
+    return "n/a" if math.isnan(share) else f"{round(100 * share)} %"
 
 
 def attribution(material: Material, data: str, methods: Sequence[str] = ()) -> Table:
@@ -84,14 +88,15 @@ def attribution(material: Material, data: str, methods: Sequence[str] = ()) -> T
         )
         several = several or len({record.replicate for record in records if record.row == row}) > 1
         for truth in concepts:
-            share, auc, slope = (numbers.get((row, truth, metric), _UNKNOWN) for metric in (SHARE, AUC, SLOPE))
-            judged = "n/a" if math.isnan(share.value) else verdict(Interval(*share))
+            said = {name: numbers.get((row, truth, metric), _UNKNOWN) for name, metric in _NUMBERS.items()}
+            share, judged = said["share"], _judged(said["share"])
             name = truth.removeprefix(CONCEPT)
-            texts.append((*names, name, share.percent(), judged, str(auc), str(slope)))
-            tidy.append(_tidy(row, data, name, judged, share, auc, slope))
+            apart = f"{_percent(said['alone'].value)}, {_percent(said['beside'].value)}"
+            texts.append((*names, name, share.percent(), judged, apart, str(said["auc"]), str(said["slope"])))
+            tidy.append(_tidy(row, data, name, judged, said))
         rest = numbers[row, "", REST]
-        texts.append((*names, "unexplained", rest.percent(), "", "", ""))
-        tidy.append(_tidy(row, data, "unexplained", "", rest, _UNKNOWN, _UNKNOWN))
+        texts.append((*names, "unexplained", rest.percent(), "", "", "", ""))
+        tidy.append(_tidy(row, data, "unexplained", "", {"share": rest}))
     heads = [*(("", axis) for axis in shown), *(("", head) for head in _HEADS)]
     notes = tuple(_notes(records, data, several=several)) if rows else ()
     return Table(f"What rewards are about, {data}", tuple(heads), tuple(texts), notes, tuple(tidy), name=_file(data))
@@ -102,8 +107,15 @@ def _sized(share: Said) -> float:
     return -math.inf if math.isnan(share.value) else share.value
 
 
-_HEADS: Final = ("concept", "share of the reward", "verdict", "more in preferred", "slope")
+_HEADS: Final = (
+    "concept", "share of the reward", "verdict", "alone, beside others", "more in preferred", "slope"
+)  # fmt: skip
+_NUMBERS: Final = {"share": SHARE, "auc": AUC, "slope": SLOPE, "alone": ALONE, "beside": BESIDE}
 _UNKNOWN: Final = Said(math.nan, math.nan, math.nan)
+
+
+def _judged(share: Said) -> str:
+    return "n/a" if math.isnan(share.value) else verdict(Interval(*share))
 
 
 def _file(data: str) -> str:
@@ -120,18 +132,21 @@ def _numbers(records: Iterable[Record]) -> Mapping[tuple[Row, str, str], Said]:
     return {
         (row, truth, metric): Said(mean, means[row, truth, f"{metric}_low"], means[row, truth, f"{metric}_high"])
         for (row, truth, metric), mean in means.items()
-        if metric in (SHARE, SLOPE, AUC, REST) and (row, truth, f"{metric}_low") in means
+        if metric in (*_NUMBERS.values(), REST) and (row, truth, f"{metric}_low") in means
     }
 
 
-def _tidy(row: Row, data: str, concept: str, verdict: str, share: Said, auc: Said, slope: Said) -> dict[str, Value]:
-    numbers = {"share": share, "auc": auc, "slope": slope}
+def _tidy(row: Row, data: str, concept: str, verdict: str, said: Mapping[str, Said]) -> dict[str, Value]:
     return {
         **row._asdict(),
         "data": data,
         "concept": concept,
         "verdict": verdict,
-        **{f"{name}{end}": value for name, said in numbers.items() for end, value in zip(ENDS, said, strict=True)},
+        **{
+            f"{name}{end}": value
+            for name in _NUMBERS
+            for end, value in zip(ENDS, said.get(name, _UNKNOWN), strict=True)
+        },
     }
 
 
@@ -145,9 +160,11 @@ def _notes(records: Sequence[Record], data: str, *, several: bool) -> Iterator[s
         "below that. The bounds of one reward hold for all of its concepts at once (95 %, max-t over prompts)."
     )
     yield (
-        "More in preferred: how often the preferred text of a pair has more of it, ties as half. Slope: the change of "
-        "the reward a standard deviation of the concept, beside all others. [ ] is the 95 % interval."
+        "Alone, beside others: the share that it explains as the only concept, and what it adds to all others. More in "
+        "preferred: how often the preferred text of a pair has more of it, ties as half. Slope: the change of the "
+        "reward a standard deviation of the concept, beside all others. [ ] is the 95 % interval."
     )
+    yield from _detectable(records)
     if several:
         yield "Numbers and ends of intervals are means over the runs, so that the intervals are those of one run."
     yield from dict.fromkeys(
@@ -155,3 +172,12 @@ def _notes(records: Sequence[Record], data: str, *, several: bool) -> Iterator[s
         for record in records
         if record.truth.startswith(CONCEPT) and record.metric == SHARE and record.note
     )
+
+
+def _detectable(records: Sequence[Record]) -> Iterator[str]:
+    """What half of the concepts would have been named with, from the reward where that is least."""
+    shares = [record.value for record in records if record.metric == DETECTABLE and not record.truth]
+    known = sorted({round(100 * share) for share in shares if not math.isnan(share)})
+    if known:
+        span = f"{known[0]} %" if len(known) == 1 else f"{known[0]} to {known[-1]} %, by reward,"
+        yield f"With a share of {span} half of the concepts would have been named four times in five."

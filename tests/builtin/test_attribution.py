@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,12 +70,40 @@ def test_the_same_reward_has_the_same_attribution_again() -> None:
     assert one == other
 
 
-def test_correlations_are_kept_as_evidence() -> None:
-    part = Attribution(data=(DATA,), concepts={"o": Letters(letter="o"), "y": Letters(letter="y")}, resamples=100)
-    evidence = kept(part, scored())[""]
-    assert evidence.columns["concept"] == ["o"]
-    assert evidence.columns["other"] == ["y"]
-    assert 0.3 < float(evidence.columns["correlation"][0]) < 1  # 'you' and 'today' have both
+def relations(letters: str, data: Scored) -> dict[tuple[object, object], tuple[float, object]]:
+    part = Attribution(data=(DATA,), concepts={letter: Letters(letter=letter) for letter in letters}, resamples=100)
+    evidence = kept(part, data)[""].columns
+    assert set(evidence["data"]) == {DATA}
+    two = zip(evidence["concept"], evidence["other"], strict=True)
+    said = zip(map(float, evidence["correlation"]), evidence["relation"], strict=True)
+    return dict(zip(two, said, strict=True))
+
+
+def test_what_there_is_between_two_concepts_is_kept_as_evidence() -> None:
+    found = relations("oyz", scored())
+    assert found.keys() == {("o", "y"), ("y", "o")}  # no text has a z
+    assert found["o", "y"] == found["y", "o"]
+    assert 0.3 < found["o", "y"][0] < 1  # 'you' and 'today' have both
+    assert relations("ki", scored())["k", "i"] == (pytest.approx(1), "one share")  # of 'kind' alone
+    assert relations("oy", scored(reward="y"))["o", "y"][1] == "along"  # 'maybe' has a y alone
+    assert relations("um", scored())["m", "u"][1] == ""
+
+
+def test_what_would_have_been_named_is_told_of_each_concept_and_of_half_of_them() -> None:
+    found = told({"u": Letters(letter="u"), "m": Letters(letter="m"), "z": Letters(letter="z")}, scored())
+    each = [found[f"concept:{letter}", "detectable_share"].value for letter in "um"]
+    assert all(0.05 < share < 0.5 for share in each)
+    assert found["", "detectable_share"].value == pytest.approx(np.median(each))
+    assert math.isnan(found["concept:z", "detectable_share"].value)
+    nothing = told({"z": Letters(letter="z")}, scored())["", "detectable_share"]
+    assert math.isnan(nothing.value)
+    assert nothing.note == "no concept can be known"
+
+
+def test_alone_and_beside_all_others_are_told() -> None:
+    found = told({"y": Letters(letter="y"), "o": Letters(letter="o")}, scored(reward="y"))
+    alone, beside, share = (found["concept:o", f"concept_{name}"].value for name in ("alone", "beside", "share"))
+    assert beside < 0.05 < share < alone
 
 
 def kept(part: Attribution, data: Scored) -> dict[str, Evidence]:
@@ -162,6 +191,9 @@ def test_the_table_has_the_greatest_share_first_and_the_rest_last() -> None:
     assert [row[1] for row in found] == ["u", "m", "none", "unexplained"]
     assert [found[at][3] for at in (0, 2, 3)] == ["named", "n/a", ""]
     assert found[2][2] == "n/a"
+    assert found[2][4] == "n/a, n/a"
+    assert re.fullmatch(r"9\d %, 8\d %", found[0][4])
+    assert any(re.fullmatch(r"With a share of \d+ % half of the concepts would have been .*\.", note) for note in notes)
     assert notes[-1] == "me, none: it is the same in all texts of each prompt."
 
 

@@ -88,6 +88,7 @@ def test_a_file_is_the_model_it_was_written_from(llama: Path, llama_file: Path, 
     again = made(llama_file, tmp_path)
     np.testing.assert_array_equal(logits(again), logits(llama))
     assert completions(again) == completions(llama)
+    assert lm.vocabulary() == Pretrained(model=str(llama)).vocabulary() == Pretrained(model=str(again)).vocabulary()
 
 
 def test_a_gemma_begins_at_its_start_token(folders: Callable[[str], Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -118,9 +119,39 @@ def test_what_goes_along_with_another_named_concept_is_said() -> None:
     values = {"toxic": toxic, "length": -0.7 * toxic + 0.7 * rng.normal(size=2000), "other": rng.normal(size=2000)}
     prompt, role = np.repeat(np.arange(1000), 2), np.tile(np.array([1, -1], np.int8), 1000)
     concepts = attribution(-toxic + 0.3 * rng.normal(size=2000), values, prompt, role, rng, resamples=100).concepts
-    assert concepts["toxic"].along == ("length",)  # by its correlation alone, length has a share too
-    assert concepts["length"].along == ("toxic",)
-    assert concepts["other"].along == ()
+    assert concepts["toxic"].along == {"length": pytest.approx(-0.69, abs=0.06)}  # Spearman's of a normal r of -.71
+    assert concepts["length"].along == {"toxic": concepts["toxic"].along["length"]}  # it explains nothing beside toxic
+    assert concepts["length"].beside.high < 0.01 < 0.2 < concepts["length"].alone.low
+    assert not concepts["other"].along
+
+
+def test_a_rate_that_is_mostly_zero_goes_along_with_length_by_ranks() -> None:
+    rng = np.random.default_rng(0)
+    prompt = np.repeat(np.arange(1000), 2)
+    rude = (rng.random(2000) < 0.3) * rng.exponential(size=2000) ** 3  # 0, or large in some short texts
+    values = {"rude": rude, "length": (rude > 0) + 0.3 * rng.normal(size=2000)}
+    differences = [column[::2] - column[1::2] for column in values.values()]
+    reward = 0.3 * rng.normal(size=2000) - (rude > 0)
+    role = np.sign(reward - np.repeat(reward.reshape(-1, 2).mean(1), 2)).astype(np.int8)
+    concepts = attribution(reward, values, prompt, role, rng, resamples=100).concepts
+    assert concepts["length"].verdict == "named"
+    assert abs(np.corrcoef(*differences)[0, 1]) < 0.5 < concepts["rude"].along["length"]
+
+
+def test_what_is_not_named_goes_along_where_its_two_sides_differ() -> None:
+    def along(preferred_has_more: float) -> Mapping[str, float]:
+        """Of a concept that is half another one, in a reward of which that explains a tenth."""
+        rng = np.random.default_rng(0)
+        prompt = np.repeat(np.arange(600), 2)
+        toxic, role = rng.normal(size=1200), np.tile(np.array([1, -1], np.int8), 600)
+        toxic -= preferred_has_more * role
+        values = {"toxic": toxic, "length": 0.65 * toxic + 0.76 * rng.normal(size=1200)}
+        concepts = attribution(-toxic + 2.2 * rng.normal(size=1200), values, prompt, role, rng, resamples=200).concepts
+        assert [one.verdict == "named" for one in concepts.values()] == [True, False]
+        return concepts["length"].along
+
+    assert along(0.5).keys() == {"toxic"}
+    assert not along(0)
 
 
 def test_a_concept_whose_slope_turns_is_said_to() -> None:
@@ -142,14 +173,52 @@ def test_where_no_concept_varies_all_is_unexplained() -> None:
     assert math.isnan(said.concepts["same"].share.value)
 
 
-def test_of_more_than_twelve_groups_those_enter_whose_sides_differ_most() -> None:
+def test_of_more_than_twelve_groups_those_enter_that_go_most_along_with_the_reward() -> None:
     weights = {f"c{i:02}": float(i in (3, 9)) for i in range(MOST + 3)}
     concepts = found(200, **weights).concepts
     assert sum(not math.isnan(one.share.value) for one in concepts.values()) == MOST
     assert not math.isnan(concepts["c03"].share.value)
     assert not math.isnan(concepts["c09"].share.value)
-    left_out = f"only the {MOST} groups of concepts entered whose sides differ most"
+    left_out = f"only the {MOST} groups of concepts entered that go most along with the reward"
     assert {one.why for one in concepts.values()} == {"", left_out}
+
+
+def test_what_few_texts_have_is_not_known_however_much_they_are_rewarded() -> None:
+    rng = np.random.default_rng(0)
+    prompt, role = np.repeat(np.arange(200), 2), np.tile(np.array([1, -1], np.int8), 200)
+    values = {"three": np.zeros(400), "twenty": np.zeros(400), "other": rng.normal(size=400)}
+    values["three"][[0, 2, 4]] = 1
+    values["twenty"][:40:2] = 1
+    reward = 10 * values["three"] + 10 * values["twenty"] + rng.normal(size=400)
+    concepts = attribution(reward, values, prompt, role, rng, resamples=200).concepts
+    assert concepts["three"].verdict is None
+    assert concepts["three"].why == "what differs of it within prompts rests on 3.0 of them, and 5 are needed"
+    assert not math.isnan(concepts["three"].auc.value)
+    assert concepts["twenty"].verdict == "named"
+
+
+def test_a_concept_of_the_detectable_share_is_named_four_times_in_five() -> None:
+    rng = np.random.default_rng(0)
+    n, worlds = 150, 80
+    prompt, role = np.repeat(np.arange(n), 2), np.zeros(2 * n, np.int8)
+
+    def of_world(share: float, frequency: float) -> Explained:
+        """What is known of a concept that few or many texts have, and that explains this share beside another one."""
+        values = {"a": (rng.random(2 * n) < frequency) * 1.0, "b": rng.normal(size=2 * n)}
+        spread = math.sqrt(frequency * (1 - frequency))
+        noise = values["b"] + rng.normal(size=2 * n)
+        reward = values["a"] / spread * math.sqrt(2 * share / (1 - share)) + noise
+        return attribution(reward, values, prompt, role, rng, resamples=150).concepts["a"]
+
+    for frequency in (0.5, 0.1):
+        wanted = np.mean([of_world(0.15, frequency).detectable for _ in range(10)])
+        named = np.mean([of_world(float(wanted), frequency).verdict == "named" for _ in range(worlds)])
+        assert named == pytest.approx(0.8, abs=4 * math.sqrt(0.8 * 0.2 / worlds))
+
+
+def test_more_prompts_show_smaller_shares() -> None:
+    few, many = (found(n, a=1.0, b=0.0).detectable for n in (60, 600))
+    assert 0.05 < many < 0.5 * few < 0.5
 
 
 def test_outside_pairs_there_is_no_marginal_difference() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,14 +15,27 @@ from fairl_bench.errors import DataError, Undefined
 from fairl_bench.kinds import Evaluator, Judge, nested, within
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
-from fairl_bench.values.contents import AUC, CONCEPT, DOSE_COLUMNS, DOSE_RESPONSE, ENDS, REST, SHARE, SLOPE
+from fairl_bench.values.contents import (
+    ALONE,
+    AUC,
+    BESIDE,
+    CONCEPT,
+    DETECTABLE,
+    DOSE_COLUMNS,
+    DOSE_RESPONSE,
+    ENDS,
+    REST,
+    SHARE,
+    SLOPE,
+)
 from fairl_bench.values.data import GOLD, Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
 
 if TYPE_CHECKING:
+    from fairl_bench.science.concepts import Attribution as Found
     from fairl_bench.science.concepts import Explained
 
-_NUMBERS = (SHARE, SLOPE, AUC)
+_NUMBERS = {SHARE: "share", SLOPE: "slope", AUC: "auc", ALONE: "alone", BESIDE: "beside"}
 
 
 class Attribution(Evaluator):
@@ -30,12 +43,18 @@ class Attribution(Evaluator):
 
     A concept is a judge whose value says how much of something a text has.  Shares are Shapley values of the explained
     variance, of a regression that is fitted on one half of the prompts and measured on the other; their bounds hold for
-    all concepts at once.  ``concept_slope`` is the change of the reward a standard deviation of the concept beside all
-    others, ``concept_auc`` how often the preferred text of a pair has more of it.  A correlation of two concepts is
-    kept as evidence, and so is the mean reward by quantile of each concept (``dose-response``).
+    all concepts at once.  ``concept_alone`` and ``concept_beside`` are what a concept explains as the only one, and
+    what it adds to all others; ``concept_slope`` is the change of the reward a standard deviation of it, beside all
+    others, and ``concept_auc`` how often the preferred text of a pair has more of it.  ``detectable_share`` is the
+    share with which it would have been named four times in five.  What there is between two concepts is kept as
+    evidence: their rank correlation within prompts, and whether they share one share, or the first goes along with the
+    second; and so is the mean reward by quantile of each concept (``dose-response``).
     """
 
-    metrics: ClassVar[tuple[Metric, ...]] = tuple(Metric(f"{name}{end}") for name in (*_NUMBERS, REST) for end in ENDS)
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        *(Metric(f"{name}{end}") for name in (*_NUMBERS, REST) for end in ENDS),
+        Metric(DETECTABLE),
+    )
 
     concepts: dict[Name, Judge] = Field(min_length=1, description="by the name that tables show, a judge")
     together: float = Field(
@@ -61,15 +80,21 @@ class Attribution(Evaluator):
         return frozenset({"", *(CONCEPT + name for name in self.concepts)})
 
     def evaluate(self, scored: Mapping[str, Scored], **upstream: Any) -> Iterator[Measure | Evidence]:
-        """Return ten numbers a concept and data set; NaN with a note where there is nothing to say."""
-        correlated: list[tuple[str, str, str, float]] = []
+        """Return 16 numbers a concept and four others a data set; NaN with a note where there is nothing to say."""
+        relations: list[tuple[str, str, str, float, str]] = []
         doses: list[Mapping[str, Any]] = []
         for data in self.data:
             values = {name: self._values(name, judge, scored[data], upstream) for name, judge in self.concepts.items()}
-            yield from self._of_data(data, scored[data], values, correlated)
+            try:
+                found = self._found(scored[data], values)
+            except Undefined as reason:
+                yield from _unknown(data, tuple(self.concepts), len(scored[data].examples), str(reason))
+            else:
+                yield from _numbers(data, found)
+                relations += [(data, *relation) for relation in _relations(found)]
             doses += self._doses(data, scored[data], values)
-        columns = zip(*correlated, strict=True) if correlated else ((), (), (), ())
-        yield Evidence(dict(zip(("data", "concept", "other", "correlation"), map(list, columns), strict=True)))
+        columns = zip(*relations, strict=True) if relations else ([] for _ in _RELATION)
+        yield Evidence(dict(zip(_RELATION, map(list, columns), strict=True)))
         yield Evidence({name: [row[name] for row in doses] for name in DOSE_COLUMNS}, DOSE_RESPONSE)
 
     def _values(self, name: str, judge: Judge, scored: Scored, upstream: Mapping[str, Any]) -> Floats:
@@ -100,46 +125,54 @@ class Attribution(Evaluator):
             for group in zip(*(column.tolist() for column in dose), strict=True):
                 yield dict(zip(DOSE_COLUMNS, (data, name, *group), strict=True))
 
-    def _of_data(
-        self,
-        data: str,
-        scored: Scored,
-        values: Mapping[str, Floats],
-        correlated: list[tuple[str, str, str, float]],
-    ) -> Iterator[Measure]:
+    def _found(self, scored: Scored, values: Mapping[str, Floats]) -> Found:
         from fairl_bench.science.concepts import attribution, told_prompts
 
         examples = scored.examples
-        try:
-            found = attribution(
-                scored.reward,
-                values,
-                told_prompts(examples.prompt, examples.pair),
-                examples.role,
-                stream("attribution", 0),
-                together=self.together,
-                resamples=self.resamples,
-                cluster=scored.examples.clusters(),
-            )
-        except Undefined as reason:
-            places = [*((CONCEPT + name, SHARE) for name in self.concepts), ("", REST)]
-            for truth, metric in places:
-                for end in ENDS:
-                    yield Measure(data, truth, metric + end, math.nan, len(examples), str(reason))
-            return
-        n = found.prompts
-        for name, one in found.concepts.items():
-            shared = _said(name, one)
-            for metric, interval in zip(_NUMBERS, (one.share, one.slope, one.auc), strict=True):
-                note = one.why or ("it needs pairs" if metric == AUC else shared)
-                for end, value in zip(ENDS, interval, strict=True):
-                    yield Measure(data, CONCEPT + name, metric + end, value, n, note if math.isnan(value) else shared)
-        for end, value in zip(ENDS, found.unexplained, strict=True):
-            yield Measure(data, "", REST + end, value, n)
-        names = list(found.concepts)
-        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
-            if math.isfinite(found.correlation[i, j]):
-                correlated.append((data, names[i], names[j], float(found.correlation[i, j])))
+        return attribution(
+            scored.reward,
+            values,
+            told_prompts(examples.prompt, examples.pair),
+            examples.role,
+            stream("attribution", 0),
+            together=self.together,
+            resamples=self.resamples,
+            cluster=examples.clusters(),
+        )
+
+
+_RELATION = ("data", "concept", "other", "correlation", "relation")
+
+
+def _unknown(data: str, concepts: Iterable[str], n: int, reason: str) -> Iterator[Measure]:
+    """NaN for the shares of a data set of which nothing can be said."""
+    for truth, metric in (*((CONCEPT + name, SHARE) for name in concepts), ("", REST)):
+        for end in ENDS:
+            yield Measure(data, truth, metric + end, math.nan, n, reason)
+
+
+def _numbers(data: str, found: Found) -> Iterator[Measure]:
+    """The numbers of a data set."""
+    n = found.prompts
+    for name, one in found.concepts.items():
+        said = _said(name, one)
+        for metric, field in _NUMBERS.items():
+            why = "it needs pairs" if metric == AUC else one.why
+            for end, value in zip(ENDS, getattr(one, field), strict=True):
+                yield Measure(data, CONCEPT + name, metric + end, value, n, why if math.isnan(value) else said)
+        yield Measure(data, CONCEPT + name, DETECTABLE, one.detectable, n, one.why)
+    for end, value in zip(ENDS, found.unexplained, strict=True):
+        yield Measure(data, "", REST + end, value, n)
+    yield Measure(data, "", DETECTABLE, found.detectable, n, "" if found.detectable > 0 else "no concept can be known")
+
+
+def _relations(found: Found) -> Iterator[tuple[str, str, float, str]]:
+    """What there is between each two concepts that vary: the correlation, and what is said of it."""
+    for i, (name, one) in enumerate(found.concepts.items()):
+        for j, other in enumerate(found.concepts):
+            if i != j and math.isfinite(correlation := float(found.correlation[i, j])):
+                said = "one share" if other in one.group else "along" if other in one.along else ""
+                yield name, other, correlation, said
 
 
 def _said(name: str, one: Explained) -> str:

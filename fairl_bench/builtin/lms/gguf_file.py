@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairl_bench.builtin.lms.model_folder import endless, fits
 from fairl_bench.builtin.shared.training_environment import quiet
+from fairl_bench.digests import stamp
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.values.language_models import Model, Site
 
@@ -42,7 +44,7 @@ class GgufFile(NamedTuple):
 
     def fits(self, prompts: Sequence[str], new: int) -> list[str]:
         """Check the prompts' tokens as for a folder; the tokenizer is read only where there may be too many."""
-        from fairl_bench.science.dequantised import file_ends, tokenizer_and_configuration
+        from fairl_bench.science.dequantised import file_configuration, file_ends
 
         header = self._header()
         trained = header.of_model("context_length")
@@ -51,8 +53,18 @@ class GgufFile(NamedTuple):
         if isinstance(trained, int) and longest + new <= trained:
             return []
         with quiet():
-            tokenizer, config = tokenizer_and_configuration(self.path, header, self.what)
-        return fits(tokenizer, config, file_ends(header), prompts, new, self.what)
+            config = file_configuration(self.path, header, self.what)
+        return fits(self._tokenizer(), config, file_ends(header), prompts, new, self.what)
+
+    def vocabulary(self) -> str:
+        """Return the digest of its tokenizer's tokens."""
+        from fairl_bench.science.continued_tokens import vocabulary_digest
+
+        return vocabulary_digest(self._tokenizer())
+
+    def _tokenizer(self) -> Any:
+        self._header()
+        return _read_tokenizer(self.path, self.what, stamp(self.path))
 
     def _header(self) -> Header:
         if not self.path.is_file():
@@ -62,3 +74,11 @@ class GgufFile(NamedTuple):
         from fairl_bench.science.dequantised import refuse_gguf
 
         return refuse_gguf(self.path, self.what)
+
+
+@lru_cache(maxsize=4)
+def _read_tokenizer(path: Path, what: str, stamp: object) -> Any:
+    from fairl_bench.science.dequantised import file_tokenizer
+
+    with quiet():
+        return file_tokenizer(path, what)

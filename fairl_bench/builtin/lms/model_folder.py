@@ -47,6 +47,12 @@ class ModelFolder(NamedTuple):
         """Check the prompts' tokens: no more than the model has positions for, and none that it does not know."""
         return fits(*self._known(), prompts, new, self.what)
 
+    def vocabulary(self) -> str:
+        """Return the digest of its tokenizer's tokens."""
+        from fairl_bench.science.continued_tokens import vocabulary_digest
+
+        return vocabulary_digest(self._tokenizer())
+
     def _known(self) -> tuple[Any, Any, tuple[int, ...]]:
         """Return the model's tokenizer, its configuration and its end tokens."""
         from fairl_bench.science.endings import end_tokens

@@ -64,6 +64,10 @@ class Pretrained(LM):
         """Check the prompts' tokens: no more than the model has positions for, and none that it does not know."""
         return self._form().fits(prompts, new)
 
+    def vocabulary(self) -> str:
+        """Return the digest of its tokenizer's tokens."""
+        return self._form().vocabulary()
+
     def _form(self) -> ModelFolder | GgufFile:
         what = f"language model {self.model!r}"
         return (
