@@ -11,6 +11,7 @@ import numpy as np
 
 from fairl_bench.material import Material
 from fairl_bench.science.concepts import UNKNOWN, Interval, verdict
+from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, FDR, REST, SHARE, SLOPE, WORD
@@ -281,6 +282,16 @@ def _sides(found: Findings) -> str:
     return "the two models" if found.given == BOTH_MODELS else "preferred and rejected texts"
 
 
+def stands_in(one: ConceptFinding) -> bool:
+    """Whether a concept would be named if it were asked for alone, and is not beside the others.
+
+    >>> share, alone = Interval(0.02, 0.0, 0.04), Interval(0.34, 0.3, 0.38)
+    >>> stands_in(ConceptFinding("length", "ruled out", share, UNKNOWN, UNKNOWN, alone))
+    True
+    """
+    return one.verdict in ("ruled out", "cannot tell") and one.alone.low >= NAMED_FROM
+
+
 def remarks(one: ConceptFinding) -> list[str]:
     """What there is to say of a concept beside its numbers, as sentences without their ends."""
     name = one.name.replace("-", " ")
@@ -291,7 +302,7 @@ def remarks(one: ConceptFinding) -> list[str]:
         said.append(f"{name} cannot be held apart from {_and(one.with_it)} on these texts; they share one share")
     if one.shortcut_for:
         said.append(f"{name} goes along with {_and(one.shortcut_for)}, so that one may stand for the other")
-    if one.stands_in:
+    if stands_in(one):
         alone, share = _percent(one.alone.value), _percent(one.share.value)
         said.append(f"{name} alone would explain {alone}, beside the others {share}: it goes along with them")
     if one.verdict == "named" and one.turns:

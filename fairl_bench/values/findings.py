@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final, Literal, NamedTuple
 
-from fairl_bench.science.concepts import UNKNOWN, Interval, Verdict
-from fairl_bench.science.detectable import NAMED_FROM
+from fairl_bench.science.concepts import Interval, Verdict
 
 SCHEMA: Final = 1
 """The version of ``findings.json``."""
@@ -39,21 +38,11 @@ class ConceptFinding(NamedTuple):
     share: Interval  # of the reward's variance within prompts; its 95 % bounds hold for all concepts at once
     slope: Interval  # reward units a standard deviation of the concept, beside all others
     auc: Interval  # how often the preferred text of a pair has more of it, ties as half
-    alone: Interval = UNKNOWN  # the share that it explains as the only concept
-    beside: Interval = UNKNOWN  # the share that it adds to all others
+    alone: Interval = Interval(math.nan)  # the share that it explains as the only concept
+    beside: Interval = Interval(math.nan)  # the share that it adds to all others
     with_it: tuple[str, ...] = ()  # the concepts that share its share, because these texts cannot hold them apart
     shortcut_for: tuple[str, ...] = ()  # named concepts that it goes along with, so that it may stand for them
     why: str = ""
-
-    @property
-    def stands_in(self) -> bool:
-        """Whether it would be named if it were asked for alone, and is not beside the others, which it goes along with.
-
-        >>> share, alone = Interval(0.02, 0.0, 0.04), Interval(0.34, 0.3, 0.38)
-        >>> ConceptFinding("length", "ruled out", share, UNKNOWN, UNKNOWN, alone).stands_in
-        True
-        """
-        return self.verdict in ("ruled out", "cannot tell") and self.alone.low >= NAMED_FROM
 
     @property
     def sign(self) -> int:
