@@ -13,6 +13,7 @@ from fairl_bench.engine.keys import answering
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.stage_list import NewStage, StageList
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
+from fairl_bench.engine.stages.judgements import JUDGED, Judgements
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
 from fairl_bench.engine.stages.measures import Measures
@@ -297,6 +298,7 @@ class _Planner:
         texts = {"split": world.split, **world.texts()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
         inputs |= self.upstream(evaluator, run.title, world.of.replicate)
+        inputs |= self.judgements(evaluator, world)
         settings: dict[str, Any] = {}
         scores = {"scores": fitted.scores} if evaluator.reads_reward else {}
         if baseline is not None and self.suite.slices is not None:
@@ -304,6 +306,23 @@ class _Planner:
         of = run.title if evaluator.reads_reward else f"{world.of.model}, replicate {world.of.replicate}"
         title = Measures.title(evaluator.use, of, sliced=bool(settings))
         return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
+
+    def judgements(self, evaluator: Evaluator, world: WorldKeys) -> dict[str, str]:
+        """The keys of what the judges that an evaluator asks say of its data, the same for every run in a world."""
+        return {
+            f"{JUDGED}{data}/{truth}": self.judged(judge, data, world)
+            for data in evaluator.data
+            for truth, judge in evaluator.judges().items()
+        }
+
+    def judged(self, judge: Judge, data: str, world: WorldKeys) -> str:
+        """The key of what a judge says of a data set, or of one part of the pairs."""
+        dataset, _, part = data.partition("/")
+        examples = world.texts()[dataset]
+        inputs = {"examples": examples, **({"split": world.split} if part else {})}
+        inputs |= self.upstream(judge, world.of.model, world.of.replicate)
+        title = Judgements.title(judge.use, self.stages.stages[examples].title, part)
+        return self.stages.add(NewStage(Judgements, title, {"judge": judge}, {"part": part}, inputs))
 
     def with_reward(self, evaluator: Evaluator, fitted: _Fitted) -> Evaluator:
         """The evaluator, with the reward of this run where it asks more of it than its scores."""
