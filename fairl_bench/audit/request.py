@@ -42,6 +42,7 @@ class AuditRequest:
     n: int | None = None
     quick: bool = False
     chat: bool = False
+    tokens: Literal["drawn", "text"] = "drawn"
     head: Literal["linear", "mlp"] | None = None
     concepts: Mapping[str, Any] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)

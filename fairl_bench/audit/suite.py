@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fairl_bench.audit.columns import columns_of
 from fairl_bench.audit.concepts import IN_THE_BOX
-from fairl_bench.audit.models import model_spec
+from fairl_bench.audit.models import is_served, model_spec
 from fairl_bench.audit.request import MOST_PAIRS, AuditRequest
 
 _DATA: Final = "pairs/test"  # held out: no method has learnt from it
@@ -29,19 +29,22 @@ def audit_suite(request: AuditRequest) -> dict[str, Any]:
     """
     request.check()
     of_models = request.pairs is None
+    model = _models(request) if of_models else _pairs(request)
+    told = of_models and all(_tells_likelihoods(model[role], request) for role in ("base", "expert"))
+    served = of_models and any(is_served(str(of)) for of in (request.base, request.expert))
     suite: dict[str, Any] = {"name": request.named()}
     if request.plugins:
         suite["plugins"] = [str(path) for path in request.plugins]
     suite |= {
         "seeds": [0],
-        "models": [_models(request) if of_models else _pairs(request)],
+        "models": [model],
         "split": _SPLIT,
-        "encoders": [_WITHOUT_VECTORS if of_models and request.quick else _ENCODER],
+        "encoders": [_WITHOUT_VECTORS if told and request.quick and not served else _ENCODER],
         "head": {"use": request.head or "mlp"},
         "training": {"epochs": request.size.epochs},
-        "methods": _methods(request),
+        "methods": _methods(request, told=told, served=served),
         "evaluate": _evaluators(request),
-        "report": _report(of_models=of_models),
+        "report": _report(told=told),
     }
     return suite
 
@@ -88,11 +91,23 @@ def _pairs(request: AuditRequest) -> dict[str, Any]:
     }
 
 
-def _methods(request: AuditRequest) -> list[Mapping[str, Any]]:
-    """The rewards that are read: what the models say, and what is recovered from their texts."""
-    if request.pairs is not None:
+def _tells_likelihoods(model: Mapping[str, Any], request: AuditRequest) -> bool:
+    """Whether a language model can be asked how likely a text is, so that the log-ratio of the two is known."""
+    from fairl_bench.kinds import LM
+    from fairl_bench.suite.registry import Registry
+
+    return not Registry(request.plugins).build(LM, dict(model)).refuses_likelihoods()
+
+
+def _methods(request: AuditRequest, *, told: bool, served: bool) -> list[Mapping[str, Any]]:
+    """The rewards that are read: what the models say where they can be asked, else what their texts say."""
+    if not told:
         return [_MAX_ENTROPY, _MEAN_DIFFERENCE, _LENGTH]
-    return [_LOG_RATIO] if request.quick else [_LOG_RATIO, _DISTILLED, _MAX_ENTROPY]
+    read = {"tokens": request.tokens} if request.tokens != "drawn" else {}
+    log_ratio, distilled = ({**method, **read} for method in (_LOG_RATIO, _DISTILLED))
+    if not request.quick:
+        return [log_ratio, distilled, _MAX_ENTROPY]
+    return [log_ratio, _MAX_ENTROPY] if served else [log_ratio]  # a server may refuse in the end
 
 
 def _evaluators(request: AuditRequest) -> list[Mapping[str, Any]]:
@@ -104,11 +119,11 @@ def _evaluators(request: AuditRequest) -> list[Mapping[str, Any]]:
     ]
 
 
-def _report(*, of_models: bool) -> dict[str, Any]:
+def _report(*, told: bool) -> dict[str, Any]:
     report: dict[str, Any] = {
         "findings": {"data": _DATA},
         "table1": {"data": [_DATA], "truth": "preferred", "metrics": ["pair_accuracy"]},
         "attribution": {"data": [_DATA]},
         "words": {"data": [_DATA]},
     }
-    return report | ({"ceiling": {"data": [_DATA]}} if of_models else {})
+    return report | ({"ceiling": {"data": [_DATA]}} if told else {})

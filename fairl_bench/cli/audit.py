@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 @click.option("--n", "-n", type=Whole(1), help="Pairs: completions of each model.  [default: 1000; quick: 240]")
 @click.option("--quick", is_flag=True, help="Fewer and shorter completions, the log-ratio alone: minutes.")
 @click.option("--chat", is_flag=True, help="Prompts are messages of a user: put them into the model's chat template.")
+@click.option(
+    "--tokens",
+    type=click.Choice(["drawn", "text"]),
+    default="drawn",
+    show_default=True,
+    help="text: both models read the same characters, as two of different vocabularies must.",
+)
 @click.option("--head", type=click.Choice(["linear", "mlp"]), help="What is fitted to texts.  [default: mlp]")
 @click.option("--name", help="What the results are called.  [default: the expert, or the file of pairs]")
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with the key of a server.")

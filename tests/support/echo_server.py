@@ -38,7 +38,10 @@ class EchoServer:
         async def endpoint(request: Request) -> JSONResponse:
             return JSONResponse(await run_in_threadpool(answer, await request.json()))
 
-        app = Starlette(routes=[Route(path, endpoint, methods=["POST"])])
+        async def listed(_: Request) -> JSONResponse:
+            return JSONResponse({"data": [{"id": name, "owned_by": kind} for name in self.models]})
+
+        app = Starlette(routes=[Route(path, endpoint, methods=["POST"]), Route("/v1/models", listed)])
         door = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{door.getsockname()[1]}/v1"
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))

@@ -83,6 +83,12 @@ class Pretrained(LM):
             f" go beyond them (the longest has {max(over)} tokens)"
         ]
 
+    def vocabulary(self) -> str:
+        """Return the digest of its tokenizer's tokens."""
+        from fairl_bench.science.continued_tokens import vocabulary_digest
+
+        return vocabulary_digest(self._tokenizer(self._place()))
+
     def _what(self) -> str:
         return f"language model {self.model!r}"
 

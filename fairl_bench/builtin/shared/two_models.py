@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fairl_bench.builtin.shared.reads_likelihoods import ReadsLikelihoods
 from fairl_bench.component import Settings
-from fairl_bench.errors import DataError
+from fairl_bench.errors import DataError, FairlError
 from fairl_bench.kinds import LM, Given, Source
 from fairl_bench.values.data import Floats
 from fairl_bench.values.likelihoods import Likelihoods
@@ -29,12 +29,20 @@ class TwoModels(ReadsLikelihoods):
     )
 
     def of(self, source: Source) -> Self:
-        """Return the method with the source's models.  Raises `DataError` where neither names one."""
-        if self.base is not None and self.expert is not None:
-            return self
-        origin = source.models_for(self)
-        lacks = {"base": self.base or origin.base, "expert": self.expert or origin.expert}
-        return self.model_copy(update=lacks)
+        """Return the method with the source's models.
+
+        Raises `DataError` where neither names one, and for two models that cannot read the tokens of one another.
+        """
+        base, expert = self.base, self.expert
+        if base is None or expert is None:
+            origin = source.models_for(self)
+            base, expert = base or origin.base, expert or origin.expert
+        if self.tokens == "drawn" and _are_apart(base, expert):
+            raise DataError(
+                f"method {self.use!r}: the two language models have different vocabularies, so that neither can read "
+                "the tokens that the other has drawn; set 'tokens: text', and both read the same characters"
+            )
+        return self.model_copy(update={"base": base, "expert": expert})
 
     def upstream(self) -> Mapping[str, Settings]:
         """Return the requests for the likelihoods by both models."""
@@ -56,3 +64,12 @@ class TwoModels(ReadsLikelihoods):
             base, expert = base.without_end(alone), expert.without_end(alone)
         said: Floats = self.normalised(expert.total, expert) - self.normalised(base.total, base)
         return said
+
+
+def _are_apart(base: LM, expert: LM) -> bool:
+    """Whether two language models have different tokens, as far as that is known before they are made."""
+    try:
+        own = [lm.vocabulary().partition(":")[0] for lm in (base, expert)]
+    except FairlError:  # the model's own check says more about it
+        return False
+    return all(own) and own[0] != own[1]
