@@ -631,6 +631,7 @@ class Evaluator(Component, ABC):
     """False where its numbers mean nothing on pairs that are chosen by how a baseline ranks them."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
+    models: Annotated[tuple[str, ...], RunTime] = Field((), description="the models that it evaluates; none: all")
     resources: Needs = None
 
     @abstractmethod
@@ -643,6 +644,10 @@ class Evaluator(Component, ABC):
     def of(self, cell: Recovered) -> Self:
         """The evaluator for one recovered reward, with what it takes from there; by default the same for all."""
         return self
+
+    def evaluates(self, model: str) -> bool:
+        """True where it evaluates this model."""
+        return not self.models or model in self.models
 
     @classmethod
     def takes(cls) -> bool:

@@ -302,7 +302,7 @@ class _Planner:
         measures = tuple(
             self.measures(fitted, self.with_reward(part, fitted))
             for part in self.suite.evaluate
-            if part.reads_reward or first
+            if part.evaluates(data.model.name) and (part.reads_reward or first)
         )
         slices = tuple(
             (
@@ -312,7 +312,7 @@ class _Planner:
             for baseline_run in baseline
             if None in (run.seed, baseline_run.run.seed) or run.seed == baseline_run.run.seed
             for part in self.suite.evaluate
-            if part.reads_reward and part.sliced and set(part.data) & set(PAIRS)
+            if part.evaluates(data.model.name) and part.reads_reward and part.sliced and set(part.data) & set(PAIRS)
         )
         return Cell(
             model=data.model.name,

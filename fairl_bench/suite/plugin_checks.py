@@ -305,7 +305,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     if isinstance(part, Evaluator):
         tests |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
     if isinstance(part, ReportTable):
-        tests |= dict.fromkeys(("datasets", "truths_by_data", "measures"), (_names, "a tuple of names"))
+        named = ("datasets", "truths_by_data", "measures", "models", "concepts", "shown_methods")
+        tests |= dict.fromkeys(named, (_names, "a tuple of names"))
         tests |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
         tests["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
         tests["disagreements"] = (_all_are(TwoMethods), "a list of fairl_bench.TwoMethods")
