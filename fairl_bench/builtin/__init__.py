@@ -152,6 +152,7 @@ def fairl_evaluators(register: Register) -> None:
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
     register("words", _HERE + "evaluators.words:Words")
+    register("token-log-ratio", _HERE + "evaluators.token_log_ratio:TokenLogRatio")
     register("objectives", _HERE + "evaluators.objectives:Objectives")
 
 
