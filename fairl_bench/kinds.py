@@ -632,6 +632,7 @@ class Evaluator(Component, ABC):
     """False where its numbers mean nothing on pairs that are chosen by how a baseline ranks them."""
 
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
+    models: Annotated[tuple[str, ...], RunTime] = Field((), description="the models that it evaluates; none: all")
     resources: Needs = None
 
     @abstractmethod
@@ -646,10 +647,21 @@ class Evaluator(Component, ABC):
         """The evaluator for one recovered reward, with what it takes from there; by default the same for all."""
         return self
 
+    def evaluates(self, model: str) -> bool:
+        """True where it evaluates this model."""
+        return not self.models or model in self.models
+
     @classmethod
     def takes(cls) -> bool:
         """True where `of` takes anything."""
         return cls.of is not Evaluator.of
+
+    def judges(self) -> Mapping[str, Judge]:
+        """The judges that it asks about each text of its data, by the name of the truth that it then finds there.
+
+        What a judge says of a data set, its truth ``gold``, is a stage of its own: the same for every reward.
+        """
+        return {}
 
     def needs(self) -> frozenset[str]:
         """The names of the data it reads: those it evaluates and, say, the one that sets its threshold."""

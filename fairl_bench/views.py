@@ -76,6 +76,18 @@ class ReportTable(Component, ABC):
         """The truth that one of these metrics is measured against; by default that of the data set."""
         return self.truth_of(data)
 
+    def models(self) -> Sequence[str]:
+        """The models that its settings name; one that the suite does not have is refused."""
+        return ()
+
+    def concepts(self) -> Sequence[str]:
+        """The concepts that its settings name; one that no evaluator of the suite measures is refused."""
+        return ()
+
+    def shown_methods(self) -> Sequence[str]:
+        """The methods that its settings name beside a `pair`; one that the suite does not have is refused."""
+        return ()
+
     def pair(self) -> tuple[str, str] | None:
         """The two methods that it holds against one another, the baseline first; None where it is about all."""
         return None

@@ -84,6 +84,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("method", "failure-aware"): {"base": {"use": "max-entropy"}, "detector": {"use": "bottom-fraction"}},
     ("detector", "union"): {"of": [{"use": "margin"}, {"use": "random"}]},
     ("table", "table1"): {"data": ["pairs/test"]},
+    ("table", "organisms"): {"expect": {"toy": {"names": {"length": "more"}}}},
     ("table", "extremes"): {"data": ["pairs/test"]},
     ("table", "table2"): {"data": ["pairs/test"], "methods": ["a", "b"]},
     ("table", "table3"): {"data": ["pairs/test"], "methods": ["a", "b"]},

@@ -169,6 +169,7 @@ def fairl_tables(register: Register) -> None:
     register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
+    register("organisms", "fairl_bench.tables.organisms:OrganismsTable")
     register("objectives", "fairl_bench.tables.objectives:ObjectivesTable")
     register("claims", "fairl_bench.tables.claims:Claims")
 

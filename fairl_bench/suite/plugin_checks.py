@@ -306,8 +306,10 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
         tests |= {"members": (_is_count, "a whole number of at least 1"), "weighs": (_is_bool, "True or False")}
     if isinstance(part, Evaluator):
         tests |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
+        tests["judges"] = (_are_judges, "a dict of judges by the name of a truth")
     if isinstance(part, ReportTable):
-        tests |= dict.fromkeys(("datasets", "truths_by_data", "measures"), (_names, "a tuple of names"))
+        named = ("datasets", "truths_by_data", "measures", "models", "concepts", "shown_methods")
+        tests |= dict.fromkeys(named, (_names, "a tuple of names"))
         tests |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
         tests["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
         tests["disagreements"] = (_all_are(TwoMethods), "a list of fairl_bench.TwoMethods")
@@ -346,6 +348,12 @@ def _names(answer: object) -> bool:
 def _are_parts(answer: object) -> bool:
     return isinstance(answer, Mapping) and all(
         isinstance(role, str) and isinstance(part, Settings) for role, part in answer.items()
+    )
+
+
+def _are_judges(answer: object) -> bool:
+    return isinstance(answer, Mapping) and all(
+        isinstance(truth, str) and isinstance(judge, Judge) for truth, judge in answer.items()
     )
 
 

@@ -12,6 +12,7 @@ from fairl_bench.suite.plugin_checks import placed
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
+from fairl_bench.values.contents import CONCEPT
 from fairl_bench.values.data import GOLD, PREFERRED, Examples
 from fairl_bench.values.sheets import THRESHOLD
 from fairl_bench.values.truths import objective_of, objective_truth
@@ -64,12 +65,15 @@ def _in_evaluators(suite: Suite) -> Iterator[Mistake]:
         place = ("evaluate", index)
         yield from _unknown(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
         yield from _unknown(place, "evaluate: truth", sorted(evaluator.truths()), _truths(suite))
+        unknown = [*_unknown(place, "evaluate: model", evaluator.models, [model.name for model in suite.models])]
+        yield from unknown
+        there = suite if unknown else suite.of_models(evaluator.evaluates)
         for data in sorted(evaluator.needs()):
             yield from _empty_part(suite, place, data)
-            for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
-                yield place, f"evaluate: {_lack(suite, data, truth)}"
+            for truth in sorted(evaluator.truths_of(data) - _known(there, data)):
+                yield place, f"evaluate: {_lack(there, data, truth)}"
         if evaluator.takes():
-            yield from _not_in_sources(suite, place, evaluator)
+            yield from _not_in_sources(there, place, evaluator)
 
 
 def _in_methods(suite: Suite, registry: Registry) -> Iterator[Mistake]:
@@ -164,31 +168,39 @@ class _Unrecovered(Judge):
 
 def _measured_twice(suite: Suite) -> Iterator[Mistake]:
     """Mistakes of evaluators that give the same number of the same data: their records could not be told apart."""
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     for index, evaluator in enumerate(suite.evaluate):
+        models = [model.name for model in suite.models if evaluator.evaluates(model.name)]
         for data in evaluator.data or ("what it makes itself",):
-            numbers = {(evaluator.use, data, truth) for truth in evaluator.measured() or {""}}
-            if twice := sorted(truth for _, _, truth in numbers & seen):
+            truths_of = evaluator.measured() or {""}
+            numbers = {(evaluator.use, data, truth, model) for truth in truths_of for model in models}
+            if twice := sorted({truth for _, _, truth, _ in numbers & seen}):
                 truths = ", ".join(filter(None, twice)) or "no truth"
                 yield ("evaluate", index), f"evaluate: {evaluator.use!r} measures {data!r} against {truths} twice"
             seen |= numbers
 
 
 def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistake]:
-    """Mistakes in a table of the report: data, truths, metrics and methods that the suite does not have."""
+    """Mistakes in a table of the report: data, truths, metrics, methods, models and concepts that the suite lacks."""
     name = ".".join(map(str, place))
     yield from _unknown((*place, "data"), f"{name}: data", table.datasets(), suite.datasets())
     yield from _unknown((*place, "truth"), f"{name}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
-    for data in table.datasets():
-        if (
-            data in suite.datasets()
-            and objective_of(truth := table.truth_of(data))
-            and truth not in _known(suite, data)
-        ):
+    of_two = ((two.data, two.truth) for two in table.disagreements())
+    for data, truth in dict.fromkeys([*((data, table.truth_of(data)) for data in table.datasets()), *of_two]):
+        if data in suite.datasets() and objective_of(truth) and truth not in _known(suite, data):
             yield (*place, "truth"), f"{name}: {_lack(suite, data, truth)}"
     yield from _unknown_metrics(suite, (*place, "metrics"), name, table.measures())
-    yield from _unknown((*place, "methods"), f"{name}: method", table.pair() or (), _methods(suite))
+    methods = (*(table.pair() or ()), *table.shown_methods())
+    yield from _unknown((*place, "methods"), f"{name}: method", methods, _methods(suite))
+    yield from _unknown(place, f"{name}: model", table.models(), [model.name for model in suite.models])
+    yield from _unknown(place, f"{name}: concept", table.concepts(), _concepts(suite))
     yield from _without_threshold(suite, (*place, "data"), name, table)
+
+
+def _concepts(suite: Suite) -> list[str]:
+    """The names of the concepts that evaluators measure."""
+    truths = dict.fromkeys(truth for evaluator in suite.evaluate for truth in sorted(evaluator.measured()))
+    return [truth.removeprefix(CONCEPT) for truth in truths if truth.startswith(CONCEPT)]
 
 
 def _without_threshold(suite: Suite, place: Place, name: str, table: ReportTable) -> Iterator[Mistake]:

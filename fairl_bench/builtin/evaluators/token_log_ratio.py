@@ -60,7 +60,7 @@ class TokenLogRatio(Evaluator):
     batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
     dtype: Literal["float32", "bfloat16"] = "float32"
     shards: int = Field(1, ge=1, le=4096, description="stages in which a model reads the texts side by side")
-    least: int = Field(20, ge=2, description="places that a token has to be on record")
+    least: int = Field(10, ge=2, description="places that a token has to be on record")
     most: int = Field(40, ge=1, description="tokens on record of the highest means, and as many of the lowest")
     pairs: int = Field(60, ge=0, le=500, description="pairs kept as evidence: those in which the models part most")
     middle: int = Field(20, ge=0, le=500, description="further pairs: those in which they part as in half of all")

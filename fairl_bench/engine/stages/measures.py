@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.engine.slices import evaluate_slices, slices_of
+from fairl_bench.engine.stages.judgements import JUDGED
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.engine.stages.rewards import LIKELIHOODS
 from fairl_bench.guards import answers
@@ -16,7 +17,7 @@ from fairl_bench.guards.readonly import ReadOnly, read_only, unchanged_by
 from fairl_bench.kinds import AskLikelihoods, Evaluator, Refits
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
-from fairl_bench.values.data import Examples, Floats, Rows, Scored
+from fairl_bench.values.data import Floats, Scored
 from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.stage import Stage
@@ -77,7 +78,8 @@ def _likelihoods(stage: Stage, inputs: StageInputs, evaluator: Evaluator) -> dic
     for role in (role for role, start in evaluator.upstream().items() if isinstance(start, AskLikelihoods)):
         by_data = {}
         for name in evaluator.needs():
-            dataset, _, rows = _examples(stage, inputs, name)
+            dataset, _, part = name.partition("/")
+            _, rows = inputs.texts(stage.inputs[dataset], stage.inputs.get("split", ""), part)
             said: Likelihoods = inputs.load(stage.inputs[f"{LIKELIHOODS}{dataset}/{role}"])
             by_data[name] = said.take(rows)
         found[role] = ReadOnly(by_data)
@@ -98,24 +100,14 @@ def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: 
 
 
 def _scored(stage: Stage, inputs: StageInputs, name: str, scores: AllScores) -> Scored:
-    """The examples of a data set, or of one part of the pairs, with their rewards; NaN where there are no scores."""
-    dataset, examples, rows = _examples(stage, inputs, name)
-    reward = scores[dataset][rows] if dataset in scores else np.full(len(examples), np.nan)
-    return Scored(examples, read_only(reward.astype(np.float64)))
+    """The examples of a data set, or of one part of the pairs, with what judges say of them and their rewards.
 
-
-class _Part(NamedTuple):
-    """A data set, or one part of the pairs: the data set's name, the examples, and their rows in the data set."""
-
-    dataset: str
-    examples: Examples
-    rows: Rows
-
-
-def _examples(stage: Stage, inputs: StageInputs, name: str) -> _Part:
-    """The examples of a data set, or of one part of the pairs."""
+    Without scores the rewards are NaN.
+    """
     dataset, _, part = name.partition("/")
-    if part:
-        return _Part(dataset, *inputs.part(stage.inputs[dataset], stage.inputs["split"], part))
-    examples: Examples = inputs.load(stage.inputs[dataset])
-    return _Part(dataset, examples, np.arange(len(examples)))
+    examples, rows = inputs.texts(stage.inputs[dataset], stage.inputs.get("split", ""), part)
+    reward = scores[dataset][rows] if dataset in scores else np.full(len(examples), np.nan)
+    start = f"{JUDGED}{name}/"
+    asked = {role.removeprefix(start): key for role, key in stage.inputs.items() if role.startswith(start)}
+    judged = {truth: inputs.load(key) for truth, key in asked.items()}
+    return Scored(examples.knowing(judged) if judged else examples, read_only(reward.astype(np.float64)))
