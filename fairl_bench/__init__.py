@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.kinds import Probe as Probe
     from fairl_bench.kinds import Prompts as Prompts
     from fairl_bench.kinds import Recovered as Recovered
+    from fairl_bench.kinds import Refits as Refits
     from fairl_bench.kinds import Schedule as Schedule
     from fairl_bench.kinds import Source as Source
     from fairl_bench.kinds import TestSet as TestSet
@@ -138,6 +139,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.values.training import Stop as Stop
     from fairl_bench.values.training import Task as Task
     from fairl_bench.values.training import Training as Training
+    from fairl_bench.values.truths import Objective as Objective
     from fairl_bench.values.verdicts import Claim as Claim
     from fairl_bench.values.verdicts import Effect as Effect
     from fairl_bench.values.verdicts import Verdict as Verdict

@@ -172,11 +172,13 @@ class Component(Settings):
         """
         return {}
 
+    def starts(self) -> Mapping[str, Settings]:
+        """All that its stage starts from: its `upstream`, and that of a part that works in the same stage."""
+        return self.upstream()
+
     def draws(self) -> bool:
         """Whether each replicate gives another answer, by itself or because of what it starts from."""
-        return self.drawn or any(
-            not isinstance(start, Component) or start.draws() for start in self.upstream().values()
-        )
+        return self.drawn or any(not isinstance(start, Component) or start.draws() for start in self.starts().values())
 
     def check(self) -> None:
         """Check, before the work, whether it can be done: files exist, columns are in them.  Raises `FairlError`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -16,13 +16,14 @@ from fairl_bench.guards.truncation import Tokens
 from fairl_bench.metrics import Metric
 from fairl_bench.progress import report
 from fairl_bench.science.streams import stream
-from fairl_bench.values.data import Examples, Floats, Pairs, Scored, Truth, Vectors
+from fairl_bench.values.data import GOLD, PREFERRED, Examples, Floats, Pairs, Scored, Truth, Vectors
 from fairl_bench.values.drawn_tokens import DrawnTokens
 from fairl_bench.values.language_models import Asked, DrawnTexts, Model, Sampling, Site
 from fairl_bench.values.likelihoods import Continuations, Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.resources import Resources
 from fairl_bench.values.training import Head, Inputs, Reward, Task
+from fairl_bench.values.truths import Objective
 from fairl_bench.views import Panel, ReportFigure, ReportTable
 
 if TYPE_CHECKING:
@@ -55,7 +56,21 @@ class Judge(Component, ABC):
 
     @abstractmethod
     def judge(self, examples: Examples) -> Mapping[str, Truth]:
-        """The truth ``gold`` of every example, and ``subtype:NAME`` where the judge knows subtypes."""
+        """The truth ``gold`` of every example, and ``subtype:NAME`` where the judge knows subtypes.
+
+        A judge that has `objectives` gives ``gold:NAME`` for each of them too.
+        """
+
+    def objectives(self) -> Mapping[str, Objective]:
+        """The objectives that ``gold`` is a blend of, by name; empty where it is no blend."""
+        return {}
+
+    def on_base(self, base: BaseTexts) -> Self:
+        """The judge for the texts of one base, with what it takes from there; by default the same for all.
+
+        It is called for a judge within another by `judges_on_base`.
+        """
+        return self
 
     def ready(self, upstream: Mapping[str, Any]) -> Judging:
         """The judge as a function, given the answers of what its `upstream` asks for; by default nothing is."""
@@ -110,9 +125,28 @@ class Source(Component, ABC):
             )
         return origin
 
+    def starts(self) -> Mapping[str, Settings]:
+        """What it starts from, and below ``gold`` what its judge does."""
+        judge = self.judge() if isinstance(self.gold, Judge) else None
+        return {**self.upstream(), **({} if judge is None else nested("gold", judge))}
+
     def judge(self) -> Judge | None:
         """The judge of any text that its truth ``gold`` comes from; None where the truth is data, or not known."""
-        return self.gold if isinstance(self.gold, Judge) else None
+        return judges_on_base(self.gold, self.base_texts()) if isinstance(self.gold, Judge) else None
+
+    def base_texts(self) -> BaseTexts:
+        """What its base writes: completions of its base model, or its own pairs, in which the rejected texts are that.
+
+        Judges that need a scale take it from there (`Judge.on_base`).
+        """
+        origin = self.origin()
+        if origin is None:
+            return self.model_copy(update={"gold": None, "flip": 0.0})
+        return base_request(origin.base, origin.prompts, Sampling())
+
+    def objectives(self) -> Mapping[str, Objective]:
+        """The objectives that its truth ``gold`` is a blend of, by name; empty where it is no blend."""
+        return self.gold.objectives() if isinstance(self.gold, Judge) else {}
 
     def unbounded(self) -> str:
         """Why no log-ratio bounds how many of its pairs a reward can rank; empty where that of its two models does.
@@ -166,11 +200,16 @@ class TestSet(Component, ABC):
         """True where that truth has labels, and not numbers alone."""
         return self.judged()
 
+    def objectives(self) -> Mapping[str, Objective]:
+        """The objectives that its truth ``gold`` is a blend of, by name; empty where it is no blend."""
+        return {}
+
     @abstractmethod
     def examples(self, rng: np.random.Generator) -> Examples:
         """The examples with their truths.
 
-        What `upstream` asks for comes as keyword arguments, by role: `Completions` of an `Ask`.
+        What `upstream` asks for comes as keyword arguments, by role: `Completions` of an `Ask`.  A judge in it is asked
+        through `Judge.ready`, with what `within` finds for it there.
         """
 
 
@@ -281,7 +320,18 @@ class Aligner(LM, ABC):
 
     def upstream(self) -> Mapping[str, Settings]:
         """The ``base``, and what the ``reward`` starts from."""
-        return {**({} if self.base is None else {"base": self.base}), **nested("reward", self.reward)}
+        base = {} if self.base is None else {"base": self.base}
+        return {**base, **nested("reward", self.reward_on_base())}
+
+    def completes(self) -> Sampling:
+        """How it samples the completions that it rewards; by default from the whole distribution."""
+        return Sampling()
+
+    def reward_on_base(self) -> Judge:
+        """The ``reward`` with what it takes from the base, where the base and the prompts are known."""
+        if self.base is None or self.prompts is None:
+            return self.reward
+        return judges_on_base(self.reward, base_request(self.base, self.prompts, self.completes()))
 
     def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
         """As for its base: an aligned model has the same tokens and positions."""
@@ -335,6 +385,48 @@ class Ask(Settings):
         return self.lm.fits(prompts, self.sampling.max_new_tokens)
 
 
+BaseTexts = Ask | Source
+"""What a base writes: its completions, or pairs whose rejected texts stand for them."""
+
+BASE_TEXTS: Final = 1000
+"""The completions of a base that a scale is taken from."""
+
+
+def base_request(base: LM, prompts: Prompts, sampling: Sampling) -> Ask:
+    """The request for the completions of a base that judges take their scale from.
+
+    It has a size of its own, so that an alignment does not depend on how many pairs are made with it.
+    """
+    name = "base-texts"
+    return Ask(lm=base, prompts=prompts, n=BASE_TEXTS, sampling=sampling, voice=name, occasion=name)
+
+
+S = TypeVar("S")
+
+
+def judges_on_base(value: S, base: BaseTexts) -> S:
+    """The part, or any value of a field, with each judge in it told the base; the same object where nothing changes.
+
+    The reward of an aligner within it is left out: that is told the base of its aligner.
+    """
+    changed: Any = value
+    if isinstance(value, LM):
+        return value
+    if isinstance(value, Settings):
+        before = {name: getattr(value, name) for name in type(value).model_fields}
+        after = {name: judges_on_base(entry, base) for name, entry in before.items()}
+        update = {name: entry for name, entry in after.items() if entry is not before[name]}
+        changed = value.model_copy(update=update) if update else value
+        return changed.on_base(base) if isinstance(changed, Judge) else changed  # type: ignore[return-value]
+    if isinstance(value, Mapping):
+        changed = {name: judges_on_base(entry, base) for name, entry in value.items()}
+        return changed if any(changed[name] is not entry for name, entry in value.items()) else value
+    if isinstance(value, tuple):
+        changed = tuple(judges_on_base(entry, base) for entry in value)
+        return changed if any(new is not old for new, old in zip(changed, value, strict=True)) else value
+    return value
+
+
 class AskLikelihoods(Settings):
     """A request of a method for the likelihoods of its pairs and of every text that it scores (`Method.upstream`).
 
@@ -360,6 +452,17 @@ class AskLikelihoods(Settings):
 
 
 _OF_A_PASS: Final = ("temperature", "batch", "dtype")
+
+
+class Refits(Settings):
+    """A request of an evaluator for its reward, learnt ``n`` times more, each time from resampled training pairs.
+
+    Pairs that stay together in a split are resampled together, and the seed is that of the reward.  The answer holds
+    the rewards of the texts ``[n, texts]`` by the name of each of the data that the evaluator `needs`; no row where the
+    method does not learn.
+    """
+
+    n: int = Field(ge=1, description="number of trainings")
 
 
 class Artefact(Settings):
@@ -414,6 +517,8 @@ class Method(Component, ABC):
     """What it knows of the models beside their pairs, for the tables."""
     reference: ClassVar[bool] = False
     """True for a reference row: it stands above the methods, and is neither ranked nor compared."""
+    learns: ClassVar[bool] = True
+    """False where its reward does not depend on the training pairs."""
     per_prompt: ClassVar[bool] = False
     """True for a reward that is known up to a number for each prompt, so that it says nothing between prompts."""
 
@@ -492,6 +597,14 @@ class Detector(Component, ABC):
         return frozenset()
 
 
+def truth_of_labels(part: Method | Detector) -> str:
+    """The truth whose labels a part is given: the one that it asks for, and ``gold`` where it asks for none.
+
+    A suite in which a part asks for several is refused (`fairl_bench.suite.references`).
+    """
+    return min(part.truths() - {PREFERRED}, default=GOLD)
+
+
 RECOVERED_REWARD: Final = "recovered reward"
 """The role of the judge that stands for the reward of a cell; its fields are those that a plan knows of a reward."""
 
@@ -514,7 +627,11 @@ class Evaluator(Component, ABC):
     reads_reward: ClassVar[bool] = True
     """False where its numbers are about texts alone: measured once a world, on record with the world's first run."""
 
+    sliced: ClassVar[bool] = True
+    """False where its numbers mean nothing on pairs that are chosen by how a baseline ranks them."""
+
     data: tuple[str, ...] = Field(min_length=1, description="pairs/train, pairs/validation, pairs/test or a test set")
+    models: Annotated[tuple[str, ...], RunTime] = Field((), description="the models that it evaluates; none: all")
     resources: Needs = None
 
     @abstractmethod
@@ -527,6 +644,10 @@ class Evaluator(Component, ABC):
     def of(self, cell: Recovered) -> Self:
         """The evaluator for one recovered reward, with what it takes from there; by default the same for all."""
         return self
+
+    def evaluates(self, model: str) -> bool:
+        """True where it evaluates this model."""
+        return not self.models or model in self.models
 
     @classmethod
     def takes(cls) -> bool:

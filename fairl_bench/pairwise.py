@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 import numpy as np
 
 from fairl_bench.errors import FairlError
-from fairl_bench.kinds import Method
+from fairl_bench.kinds import Method, truth_of_labels
 from fairl_bench.values.data import Vectors
 from fairl_bench.values.training import Preferences, Reward, Stop, Task, Training
 
@@ -124,7 +124,7 @@ def loop_form(method: PairwiseMethod, task: Task) -> Hashable:
     epochs = method.epochs(task.training)
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise FairlError(f"method {method.use!r}: epochs gave {epochs!r:.40}; it needs a whole number of at least 1")
-    return epochs, learns
+    return epochs, learns, truth_of_labels(method)
 
 
 def _shared(runs: Sequence[tuple[M, Task]]) -> list[tuple[M, Task]]:

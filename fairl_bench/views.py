@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from fairl_bench.component import Component, Spec
 from fairl_bench.errors import PluginError
@@ -16,12 +16,13 @@ from fairl_bench.values.data import GOLD
 from fairl_bench.values.findings import Findings
 from fairl_bench.values.records import Record
 from fairl_bench.values.table import Table
+from fairl_bench.values.truths import TruthName
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-Truths = Literal["preferred", "gold"] | dict[str, Literal["preferred", "gold"]]
+Truths = TruthName | dict[str, TruthName]
 """One truth, or one by data name; ``pairs`` stands for every part of the pairs."""
 
 
@@ -74,6 +75,18 @@ class ReportTable(Component, ABC):
     def measured_against(self, metric: str, data: str) -> str:
         """The truth that one of these metrics is measured against; by default that of the data set."""
         return self.truth_of(data)
+
+    def models(self) -> Sequence[str]:
+        """The models that its settings name; one that the suite does not have is refused."""
+        return ()
+
+    def concepts(self) -> Sequence[str]:
+        """The concepts that its settings name; one that no evaluator of the suite measures is refused."""
+        return ()
+
+    def shown_methods(self) -> Sequence[str]:
+        """The methods that its settings name beside a `pair`; one that the suite does not have is refused."""
+        return ()
 
     def pair(self) -> tuple[str, str] | None:
         """The two methods that it holds against one another, the baseline first; None where it is about all."""

@@ -51,6 +51,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "judges": {"use": "toy-truth"},
         "on": {"lm": SERVED, "prompts": {"use": "toy-prompts"}, "n": 2},
     },
+    ("judge", "blend"): {"of": {"kindness": {"use": "toy-truth"}}, "weights": {"kindness": 1.0}},
     ("judge", "recovered-cell"): {
         "method": {"use": "max-entropy"},
         "encoder": {"use": "tfidf"},
@@ -65,6 +66,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("evaluator", "attribution"): {"data": ["pairs/test"], "concepts": {"length": {"use": "words"}}},
     ("evaluator", "best-of-n"): {"data": ["pairs/test"]},
     ("evaluator", "words"): {"data": ["pairs/test"]},
+    ("evaluator", "objectives"): {"data": ["pairs/test"]},
     ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
     ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},
     ("encoder", "causal-lm"): {"lm": SERVED},
@@ -81,6 +83,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("method", "failure-aware"): {"base": {"use": "max-entropy"}, "detector": {"use": "bottom-fraction"}},
     ("detector", "union"): {"of": [{"use": "margin"}, {"use": "random"}]},
     ("table", "table1"): {"data": ["pairs/test"]},
+    ("table", "organisms"): {"expect": {"toy": {"names": {"length": "more"}}}},
     ("table", "extremes"): {"data": ["pairs/test"]},
     ("table", "table2"): {"data": ["pairs/test"], "methods": ["a", "b"]},
     ("table", "table3"): {"data": ["pairs/test"], "methods": ["a", "b"]},
@@ -211,8 +214,8 @@ def test_a_detector_keeps_the_contract(name: str) -> None:
     check_detector(EVERY.build(Detector, {"use": name, **MINIMAL.get(("detector", name), {})}), registry=EVERY)
 
 
-# one judges what it makes itself, and has a module of its own
-@pytest.mark.parametrize("name", sorted(set(names("evaluator")) - {"realignment"}))
+# one judges what it makes itself, another reads truths of its own, and both have modules of their own
+@pytest.mark.parametrize("name", sorted(set(names("evaluator")) - {"objectives", "realignment"}))
 def test_an_evaluator_keeps_the_contract(name: str) -> None:
     fields = {**MINIMAL.get(("evaluator", name), {}), "data": ["pairs/test", "shifted"]}
     evaluator = EVERY.build(Evaluator, {"use": name, **fields})
@@ -254,8 +257,8 @@ def planted_judges(
     }
 
 
-# two are given what other stages answer, and have modules of their own
-@pytest.mark.parametrize("name", sorted(set(EVERY.names("judge")) - {"standardised", "recovered-cell"}))
+# three are given what other stages answer, and have modules of their own
+@pytest.mark.parametrize("name", sorted(set(EVERY.names("judge")) - {"blend", "standardised", "recovered-cell"}))
 def test_a_judge_labels_every_example(name: str, planted_judges: Mapping[str, Mapping[str, Any]]) -> None:
     examples = scored().examples
     judge: Any = EVERY.build(KINDS["judge"], {"use": name, **planted_judges.get(name, {})})

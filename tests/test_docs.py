@@ -112,7 +112,7 @@ def test_every_concept_on_the_page_of_concepts_can_be_built():
     blocks = [YAML(typ="safe").load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)]
     registry = Registry(installed=False)
     specs = [spec for block in blocks if isinstance(block, list) for spec in block]
-    assert {spec["use"] for spec in specs} == {"word-list", "regex", "similar-to", "concept"}
+    assert {spec["use"] for spec in specs} == {"word-list", "regex", "similar-to", "concept", "on-prompts"}
     for spec in specs:
         assert registry.build(Judge, spec).concept
     for block in (block for block in blocks if isinstance(block, dict)):

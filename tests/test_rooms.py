@@ -82,7 +82,7 @@ ROOMS: dict[str, set[str]] = {
     "html": WORDS | {"results", "suite", "tables", "figures"},
     "testing": WORDS | {"science", "suite", "store", "results", "tables", "figures", "html"},
     "display": WORDS | {"engine"},
-    "audit": WORDS | {"suite"},
+    "audit": WORDS | {"suite", "results"},
     "pipeline": WORDS | {"suite", "store", "engine", "preview", "results", "tables"},
     "start": WORDS | {"suite", "store", "engine", "html", "pipeline"},
     "api": WORDS | {"suite", "store", "preview", "results", "reward", "figures", "display", "start", "audit"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from fairl_bench.results.findings import BOTH_MODELS, remarks
 from fairl_bench.values.findings import ConceptFinding, Findings
 
 _MOST_WORDS = 8
@@ -27,8 +28,8 @@ def _lines(found: Findings) -> Iterator[str]:
     if not separable.shown:
         yield "Draw more pairs with --n, or give prompts on which the two should differ; nothing further is claimed."
         return
-    for one in found.named:
-        yield from _of_named(one)
+    for one in found.concepts:
+        yield from (f"{sentence[0].upper()}{sentence[1:]}." for sentence in remarks(one) if one.verdict)
     open_ = [one for one in found.concepts if one.verdict == "cannot tell"]
     if open_:
         yield f"Cannot tell: {_names(open_)}.{_power(found)}"
@@ -38,14 +39,6 @@ def _lines(found: Findings) -> Iterator[str]:
         yield f"Not measured: {_names(missing)}; the table says why."
     if found.words:
         yield from _words(found)
-
-
-def _of_named(one: ConceptFinding) -> Iterator[str]:
-    """What to know of a named concept beside its share."""
-    if one.turns:
-        yield f"{one.name}: beside the other concepts it points the other way than by itself."
-    if one.shortcut_for:
-        yield f"{one.name} goes along with {', '.join(one.shortcut_for)}: one may stand for the other."
 
 
 def _power(found: Findings) -> str:
@@ -63,4 +56,5 @@ def _words(found: Findings) -> Iterator[str]:
     less = [word.word for word in found.words if word.z < 0][:_MOST_WORDS]
     sides = [f"more often {', '.join(more)}"] if more else []
     sides += [f"less often {', '.join(less)}"] if less else []
-    yield f"It writes {'; '.join(sides)}."
+    who = f"{found.model} uses" if found.given == BOTH_MODELS else "Preferred texts use"
+    yield f"{who} {'; '.join(sides)}."

@@ -60,6 +60,7 @@ def fairl_judges(register: Register) -> None:
     register("linear", _HERE + "judges.linear:Linear")
     register("linear-saved", _HERE + "judges.linear:LinearSaved")
     register("sequence-classifier", _HERE + "judges.sequence_classifier:SequenceClassifier")
+    register("blend", _HERE + "judges.blend:Blend")
     register("combined", _HERE + "judges.combined:Combined")
     register("detoxify", _HERE + "judges.detoxify:Detoxify")
     register("standardised", _HERE + "shared.standardised_judge:Standardised")
@@ -151,6 +152,7 @@ def fairl_evaluators(register: Register) -> None:
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
     register("words", _HERE + "evaluators.words:Words")
+    register("objectives", _HERE + "evaluators.objectives:Objectives")
 
 
 @hookimpl
@@ -166,6 +168,8 @@ def fairl_tables(register: Register) -> None:
     register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
+    register("organisms", "fairl_bench.tables.organisms:OrganismsTable")
+    register("objectives", "fairl_bench.tables.objectives:ObjectivesTable")
     register("claims", "fairl_bench.tables.claims:Claims")
 
 

@@ -12,14 +12,15 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row, count_rows, jsonl_rows, read_jsonl
 from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check_labels, refuse_twice, subtypes_of
 from fairl_bench.builtin.shared.number_columns import TextGold, ValueColumn, check_numbers
-from fairl_bench.component import DataFile
+from fairl_bench.component import DataFile, Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Ask, Judge, Prompts, TestSet
+from fairl_bench.kinds import LM, Ask, Judge, Prompts, TestSet, nested, within
 from fairl_bench.toy.frames import CASES, Case
 from fairl_bench.toy.grammar import Hard, comments
 from fairl_bench.values.data import GOLD, Examples, Labels, Rows, Truth
 from fairl_bench.values.drawn_tokens import together
 from fairl_bench.values.language_models import NOTHING, Completions, Sampling
+from fairl_bench.values.truths import Objective
 
 
 class JsonlTexts(TestSet):
@@ -122,7 +123,11 @@ class ToyTexts(TestSet):
         """Return ``n``."""
         return self.n
 
-    def examples(self, rng: np.random.Generator) -> Examples:
+    def upstream(self) -> Mapping[str, Settings]:
+        """Return what the judge starts from."""
+        return _starts(self.gold)
+
+    def examples(self, rng: np.random.Generator, **upstream: Any) -> Examples:
         """Return ``n`` comments of this replicate's world, judged where a judge is named."""
         drawn = comments(
             self.n,
@@ -133,7 +138,7 @@ class ToyTexts(TestSet):
             chatter=self.chatter,
         )
         examples = Examples(tuple(one.text for one in drawn), tuple(one.prompt.text for one in drawn))
-        return examples if self.gold is None else examples.knowing(self.gold.judge(examples))
+        return _judged(examples, self.gold, upstream)
 
     def judged(self) -> bool:
         """Return whether a judge is named."""
@@ -143,6 +148,10 @@ class ToyTexts(TestSet):
         """Return whether that judge gives labels."""
         return self.gold is not None and not self.gold.concept
 
+    def objectives(self) -> Mapping[str, Objective]:
+        """Return the objectives of that judge."""
+        return {} if self.gold is None else self.gold.objectives()
+
 
 class Judged(TestSet):
     """The texts of another test set, with a judge's truths added to those they have (paper, Table 3: subtypes)."""
@@ -151,21 +160,29 @@ class Judged(TestSet):
     judge: Judge = Field(description="the judge that adds the truths which they lack")
 
     def draws(self) -> bool:
-        """Return whether the texts are drawn at random."""
-        return self.of.draws()
+        """Return whether the texts are drawn at random, or the judge starts from what is."""
+        return self.of.draws() or super().draws()
 
     def labelled(self) -> bool:
         """Return whether labels are known: of the texts, or by the judge where they have no truth."""
         return self.of.labelled() if self.of.judged() else not self.judge.concept
 
+    def objectives(self) -> Mapping[str, Objective]:
+        """Return those of the texts, or of the judge where they have no truth."""
+        return self.of.objectives() if self.of.judged() else self.judge.objectives()
+
     def size(self) -> int | None:
         """Return the number of texts."""
         return self.of.size()
 
-    def examples(self, rng: np.random.Generator) -> Examples:
+    def upstream(self) -> Mapping[str, Settings]:
+        """Return what the texts and the judge start from."""
+        return {**nested("of", self.of), **nested("judge", self.judge)}
+
+    def examples(self, rng: np.random.Generator, **upstream: Any) -> Examples:
         """Return the texts with their own truths and the judge's; their own win where both have one."""
-        examples = self.of.examples(rng)
-        return examples.knowing({**self.judge.judge(examples), **examples.truths})
+        examples = self.of.examples(rng, **within("of", upstream))
+        return examples.knowing({**self.judge.ready(within("judge", upstream))(examples), **examples.truths})
 
 
 class Joined(TestSet):
@@ -174,7 +191,7 @@ class Joined(TestSet):
     of: tuple[TestSet, ...] = Field(min_length=1, description="the test sets")
 
     def draws(self) -> bool:
-        """Return whether any part is drawn at random."""
+        """Return whether any part is drawn at random, or starts from what is."""
         return any(part.draws() for part in self.of)
 
     def judged(self) -> bool:
@@ -195,9 +212,18 @@ class Joined(TestSet):
         sizes = [part.size() for part in self.of]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
-    def examples(self, rng: np.random.Generator) -> Examples:
+    def objectives(self) -> Mapping[str, Objective]:
+        """Return the objectives that every part has; with other weights in another part there are none."""
+        every = [part.objectives() for part in self.of]
+        return every[0] if all(one == every[0] for one in every) else {}
+
+    def upstream(self) -> Mapping[str, Settings]:
+        """Return what each part starts from."""
+        return {role: start for i, part in enumerate(self.of) for role, start in nested(f"{i}", part).items()}
+
+    def examples(self, rng: np.random.Generator, **upstream: Any) -> Examples:
         """Return the examples of the parts in order; each part draws from ``rng`` where the one before it stopped."""
-        parts = [part.examples(rng) for part in self.of]
+        parts = [part.examples(rng, **within(f"{i}", upstream)) for i, part in enumerate(self.of)]
         known = [name for name in parts[0].truths if all(name in part.truths for part in parts)]
         return Examples(
             tuple(text for part in parts for text in part.text),
@@ -235,12 +261,15 @@ class Completed(TestSet):
 
     def remarks(self) -> Sequence[str]:
         """Return what the model remarks on the prompts."""
-        return self.upstream()["completions"].look()
+        return self._request().look()
 
-    def upstream(self) -> Mapping[str, Ask]:
-        """Return the request for the completions."""
+    def upstream(self) -> Mapping[str, Settings]:
+        """Return the request for the completions, and what the judge starts from."""
+        return {"completions": self._request(), **_starts(self.gold)}
+
+    def _request(self) -> Ask:
         own: Any = {"lm": self.lm, "prompts": self.prompts, "sampling": self.sampling, "each": self.each}
-        return {"completions": Ask(n=self.n * self.each, voice="completed", occasion="completed", **own)}
+        return Ask(n=self.n * self.each, voice="completed", occasion="completed", **own)
 
     def size(self) -> int:
         """Return ``n`` times ``each``."""
@@ -254,8 +283,23 @@ class Completed(TestSet):
         """Return whether that judge gives labels."""
         return self.gold is not None and not self.gold.concept
 
-    def examples(self, rng: np.random.Generator, *, completions: Completions = NOTHING) -> Examples:
+    def objectives(self) -> Mapping[str, Objective]:
+        """Return the objectives of that judge."""
+        return {} if self.gold is None else self.gold.objectives()
+
+    def examples(self, rng: np.random.Generator, *, completions: Completions = NOTHING, **upstream: Any) -> Examples:
         """Return one example a completion, judged where a judge is named."""
         group = tuple(map(str, completions.row))
-        examples = Examples(completions.text, completions.prompt, group, drawn=completions.drawn)
-        return examples if self.gold is None else examples.knowing(self.gold.judge(examples))
+        return _judged(
+            Examples(completions.text, completions.prompt, group, drawn=completions.drawn), self.gold, upstream
+        )
+
+
+def _starts(gold: Judge | None) -> Mapping[str, Settings]:
+    """Return what the judge of a test set starts from."""
+    return {} if gold is None else nested("gold", gold)
+
+
+def _judged(examples: Examples, gold: Judge | None, upstream: Mapping[str, Any]) -> Examples:
+    """Return the examples with the truths of a judge, where there is one."""
+    return examples if gold is None else examples.knowing(gold.ready(within("gold", upstream))(examples))

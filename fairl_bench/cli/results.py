@@ -21,8 +21,9 @@ from fairl_bench.cli.tables import print_tables
     "names",
     multiple=True,
     metavar="NAME",
-    help="1, 2, 3, ceiling, slices, ambiguity, findings, attribution, words, realignment, realignment-second, "
-    "realignment-steps, claims or the name of another table, or that of its file.  [default: all]",
+    help="1, 2, 3, ceiling, slices, ambiguity, findings, attribution, words, organisms, objectives, "
+    "realignment, realignment-second, realignment-steps, claims or the name of another table, or that of its file.  "
+    "[default: all]",
 )
 @FORMAT
 @INTERVALS

@@ -15,9 +15,9 @@ from fairl_bench.engine.stage_list import NewStage, StageList
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
-from fairl_bench.engine.stages.measures import Measures
+from fairl_bench.engine.stages.measures import REFIT, Measures
 from fairl_bench.engine.stages.models import CompletionsShard, LanguageModelCompletions, LanguageModels
-from fairl_bench.engine.stages.rewards import LIKELIHOODS, VECTORS, Rewards, Scores, run_title
+from fairl_bench.engine.stages.rewards import LIKELIHOODS, RESAMPLE, VECTORS, Rewards, Scores, run_title
 from fairl_bench.engine.stages.texts import JudgedTexts, Splits
 from fairl_bench.errors import PluginError
 from fairl_bench.kinds import (
@@ -26,13 +26,16 @@ from fairl_bench.kinds import (
     Artefact,
     Ask,
     AskLikelihoods,
+    BaseTexts,
     Encoder,
     Evaluator,
     Judge,
     Method,
     Recovered,
+    Refits,
     Source,
     TestSet,
+    judges_on_base,
 )
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import PAIRS, Named, Suite
@@ -104,12 +107,12 @@ class _Planner:
 
     def world(self, model: Named[Source], replicate: int) -> WorldKeys:
         """The keys of a model's pairs in one replicate, of their split and of the test sets."""
-        pairs = self.examples("source", model.name, model.part, replicate)
+        pairs, base = self.examples("source", model.name, model.part, replicate), model.part.base_texts()
         title, settings = Splits.title(model.name, replicate), {**self.suite.split.plain(), "replicate": replicate}
         split = self.stages.add(NewStage(Splits, title, {}, settings, {"pairs": pairs}, run_time={"reads": ()}))
         self.note_what_is_read(split)
         testsets = (
-            (name, self.examples("testset", name, part, replicate)) for name, part in self.suite.testsets.items()
+            (name, self.examples("testset", name, part, replicate, base)) for name, part in self.suite.testsets.items()
         )
         return WorldKeys(World(model.name, replicate), pairs, split, tuple(testsets))
 
@@ -141,23 +144,41 @@ class _Planner:
 
     # --- parts that are stages of their own
 
-    def examples(self, role: str, name: str, part: Source | TestSet, replicate: int) -> str:
-        """The key of the texts of a source or test set; a file gives the same ones in every replicate."""
-        return self.made(JudgedTexts, role, part, JudgedTexts.title(part, name), name, replicate)
+    def examples(
+        self, role: str, name: str, part: Source | TestSet, replicate: int, base: BaseTexts | None = None
+    ) -> str:
+        """The key of the texts of a source or test set; a file gives the same ones in every replicate.
+
+        The judge of a test set may need a scale, which it has from the ``base`` of the model.
+        """
+        return self.made(JudgedTexts, role, part, JudgedTexts.title(part, name), name, replicate, base)
 
     def made(
-        self, kind: type[StageKind[Any, Any]], role: str, part: Component, title: str, model: str, replicate: int
+        self,
+        kind: type[StageKind[Any, Any]],
+        role: str,
+        part: Component,
+        title: str,
+        model: str,
+        replicate: int,
+        base: BaseTexts | None = None,
     ) -> str:
         """The key of a part's own answer, made once a replicate where it draws anything, after its upstream."""
-        if part.draws():
+        beginning = part if base is None else judges_on_base(part, base)
+        if beginning.draws():
             title, settings = f"{title}, replicate {replicate}", {"replicate": replicate}
         else:
             settings = {"replicate": 0}
-        return self.stages.add(NewStage(kind, title, {role: part}, settings, self.upstream(part, model, replicate)))
+        upstream = self.upstream(beginning, model, replicate)
+        return self.stages.add(NewStage(kind, title, {role: part}, settings, upstream))
 
     def upstream(self, part: Component, model: str, replicate: int) -> dict[str, str]:
         """The keys of the stages that a part starts from, by role."""
-        return {UPSTREAM + role: self.before(role, start, model, replicate) for role, start in part.upstream().items()}
+        return {
+            UPSTREAM + role: self.before(role, start, model, replicate)
+            for role, start in part.starts().items()
+            if not isinstance(start, Refits)
+        }
 
     def before(self, role: str, start: Settings, model: str, replicate: int) -> str:
         """The key of a language model, of completions or of another source's pairs, made now or there already."""
@@ -218,18 +239,36 @@ class _Planner:
 
     def fitted(self, run: _Run) -> _Fitted:
         """A run with the keys of its reward and of its scores."""
+        reward = self.reward(run, run.title)
+        return _Fitted(run, reward, self.scores(run, reward, run.title, list(run.data.vectors)))
+
+    def refits(self, run: _Run, n: int, datasets: Sequence[str]) -> list[str]:
+        """The keys of the scores of a run that is fitted again on resampled pairs; none where it does not learn."""
+        if not run.method.part.learns:
+            return []
+        titles = [f"{run.title}, resample {i + 1}" for i in range(n)]
+        return [self.scores(run, self.reward(run, title, i), title, datasets) for i, title in enumerate(titles)]
+
+    def reward(self, run: _Run, title: str, resample: int | None = None) -> str:
+        """The key of the reward that a run learns, from its training pairs or from a resample of them."""
         data, world, method = run.data, run.data.world, run.method.part
         settings = {"replicate": world.of.replicate, "seed": run.seed, **self.training}
+        settings |= {} if resample is None else {RESAMPLE: resample}
         inputs = {"pairs": world.pairs, "split": world.split, "embeddings": data.vectors["pairs"]}
         inputs |= self.given(method, run.method.name, world, ["pairs"])
         device = {"device": self.suite.training.device}
         stack = _stack(method, settings, inputs)
-        reward = self.stages.add(NewStage(Rewards, run.title, {"method": method}, settings, inputs, stack, device))
-        vectors = {f"{VECTORS}{name}": key for name, key in data.vectors.items()}
-        read = {"reward": reward, "split": world.split, **world.texts(), **vectors}
+        return self.stages.add(NewStage(Rewards, title, {"method": method}, settings, inputs, stack, device))
+
+    def scores(self, run: _Run, reward: str, title: str, datasets: Sequence[str]) -> str:
+        """The key of the scores that a reward gives the texts of these data sets."""
+        data, world, method = run.data, run.data.world, run.method.part
+        vectors = {f"{VECTORS}{name}": data.vectors[name] for name in datasets}
+        texts = {name: key for name, key in world.texts().items() if name in datasets}
+        read = {"reward": reward, "split": world.split, **texts, **vectors}
         if method.reads_upstream:
-            read |= self.given(method, run.method.name, world, list(data.vectors))
-        return _Fitted(run, reward, self.stages.add(NewStage(Scores, run.title, {"method": method}, {}, read)))
+            read |= self.given(method, run.method.name, world, datasets)
+        return self.stages.add(NewStage(Scores, title, {"method": method}, {}, read))
 
     def given(self, method: Method, name: str, world: WorldKeys, datasets: Sequence[str]) -> dict[str, str]:
         """The keys of what a method asks for: likelihoods of these data sets, and its other upstream."""
@@ -263,7 +302,7 @@ class _Planner:
         measures = tuple(
             self.measures(fitted, self.with_reward(part, fitted))
             for part in self.suite.evaluate
-            if part.reads_reward or first
+            if part.evaluates(data.model.name) and (part.reads_reward or first)
         )
         slices = tuple(
             (
@@ -273,7 +312,7 @@ class _Planner:
             for baseline_run in baseline
             if None in (run.seed, baseline_run.run.seed) or run.seed == baseline_run.run.seed
             for part in self.suite.evaluate
-            if part.reads_reward and set(part.data) & set(PAIRS)
+            if part.evaluates(data.model.name) and part.reads_reward and part.sliced and set(part.data) & set(PAIRS)
         )
         return Cell(
             model=data.model.name,
@@ -296,7 +335,12 @@ class _Planner:
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
-        inputs |= self.upstream(evaluator, run.title, world.of.replicate)
+        beginning = judges_on_base(evaluator, run.data.model.part.base_texts())
+        inputs |= self.upstream(beginning, run.title, world.of.replicate)
+        for role, start in evaluator.upstream().items():
+            if isinstance(start, Refits) and baseline is None:
+                keys = self.refits(run, start.n, [name for name in run.data.vectors if name in names])
+                inputs |= {f"{REFIT}{role}/{i}": key for i, key in enumerate(keys)}
         settings: dict[str, Any] = {}
         scores = {"scores": fitted.scores} if evaluator.reads_reward else {}
         if baseline is not None and self.suite.slices is not None:

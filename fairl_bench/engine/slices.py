@@ -7,6 +7,8 @@ knowing about them, and other data that it reads, such as those of its threshold
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +39,19 @@ def _only(scored: Scored, rows: np.ndarray) -> Scored:
 
 
 def evaluate_slices(
-    evaluator: Evaluator, whole: Mapping[str, Scored], sliced: Mapping[str, Mapping[str, Scored]]
+    evaluator: Evaluator,
+    whole: Mapping[str, Scored],
+    sliced: Mapping[str, Mapping[str, Scored]],
+    upstream: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Measure]:
-    """The evaluator's numbers of each slice; ``sliced`` holds them by data and slice, ``whole`` all that it needs."""
+    """The evaluator's numbers of each slice; ``sliced`` holds them by data and slice, ``whole`` all that it needs.
+
+    ``upstream`` is what it asks for itself.
+    """
     cut = {f"{data}{_MARK}{name}": scored for data, slices in sliced.items() for name, scored in slices.items()}
     if cut:
         of_slices = evaluator.model_copy(update={"data": tuple(cut)})
-        yield from _named(measures(of_slices, of_slices.evaluate({**whole, **cut})))
+        yield from _named(measures(of_slices, of_slices.evaluate({**whole, **cut}, **upstream)))
 
 
 def _named(numbers: Iterable[Measure | Evidence]) -> Iterator[Measure]:

@@ -111,8 +111,8 @@ def _draw(axis: Axes, groups: Sequence[_Group]) -> None:
         axis.plot(at, mean[at], GOOD.marker, color=GOOD.colour, markerfacecolor=GOOD.colour if is_known else "white")
         if is_known:  # a band alone does not show a single group
             axis.plot([at, at], [low[at], high[at]], color=GOOD.colour, linewidth=0.7)
-    step = max(1, math.ceil((len(groups) - 1) / (_TICKS - 1)))
-    ticks = range(0, len(groups), step)
+    few = min(len(groups), _TICKS)
+    ticks = [round(at * (len(groups) - 1) / max(few - 1, 1)) for at in range(few)]
     axis.set_xticks(ticks, [_short(groups[at]["mean"]) for at in ticks])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fairl_bench.errors import DataError
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import Judge, Source
+from fairl_bench.kinds import Judge, Source, within
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Examples, Pairs
 
@@ -20,8 +20,9 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
 
     Raises `DataError` for a pair that the source refuses, and where no pair is left.
     """
-    with unchanged_by(source, upstream=upstream):
-        pairs = answers.pairs(source.use, source.pairs(stream("world", replicate), **upstream))
+    own = {role: answer for role, answer in upstream.items() if not role.startswith("gold/")}  # `Source.starts`
+    with unchanged_by(source, upstream=own):
+        pairs = answers.pairs(source.use, source.pairs(stream("world", replicate), **own))
     pairs, empty = _without(pairs, _empty(pairs), source.empty, f"source {source.use!r}: a text is empty", "empty")
     same = f"source {source.use!r}: both texts are equal"
     pairs, identical = _without(pairs, _identical(pairs), source.identical, same, "identical")
@@ -31,8 +32,9 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
         raise DataError(f"source {source.use!r} holds no pair{lost}")
     examples = pairs.examples()
     if isinstance(source.gold, Judge):  # before the noise, which is in the preferences and not in the truth
-        with unchanged_by(source.gold, examples=examples):
-            truths = answers.judged(source.gold.use, source.gold.judge(examples), len(examples))
+        of_judge = within("gold", upstream)
+        with unchanged_by(source.gold, examples=examples, upstream=of_judge):
+            truths = answers.judged(source.gold.use, source.gold.ready(of_judge)(examples), len(examples))
         examples = examples.knowing(truths)
     turned = stream("flip", replicate).random(len(pairs)) < source.flip
     return examples.turned(np.flatnonzero(turned)), dropped

@@ -23,6 +23,14 @@ class Parts(NamedTuple):
     train: Preferences
     validation: Preferences
     left_out: int
+    clusters: Rows  # [training pairs] codes of what is resampled together
+
+    def resampled(self, rng: np.random.Generator) -> Preferences:
+        """As many clusters of training pairs as there are, drawn with replacement."""
+        count = np.unique(self.clusters, return_counts=True)[1]
+        of_cluster = np.split(np.argsort(self.clusters, kind="stable"), np.cumsum(count)[:-1])
+        drawn = rng.integers(len(count), size=len(count))
+        return self.train.take(np.concatenate([of_cluster[i] for i in drawn]))
 
 
 def preferences(
@@ -32,17 +40,18 @@ def preferences(
     likelihoods: Mapping[str, Likelihoods] = MappingProxyType({}),
     *,
     leave_equal: bool,
+    truth: str = GOLD,
 ) -> Parts:
     """The training and the validation pairs as rows of the unique vectors, with the likelihoods of both sides.
 
-    With ``leave_equal``, pairs whose two texts have equal vectors are left out: a reward of vectors cannot tell them
-    apart.  Raises `DataError` where no training pair is left.
+    Their labels are those of ``truth``.  With ``leave_equal``, pairs whose two texts have equal vectors are left out: a
+    reward of vectors cannot tell them apart.  Raises `DataError` where no training pair is left.
     """
     preferred, rejected = np.flatnonzero(examples.role == 1), np.flatnonzero(examples.role == -1)
     part = split.part[examples.pair[preferred]]
     first = np.unique(embeddings.row, return_index=True)[1]
     texts = tuple(examples.text[i] for i in first)
-    gold = examples.truths.get(GOLD)
+    gold = examples.truths.get(truth)
     same = _same_vectors(embeddings, preferred, rejected) if leave_equal else np.zeros(len(preferred), bool)
 
     def of(code: int) -> Preferences:
@@ -53,13 +62,13 @@ def preferences(
         rows = (embeddings.row[good], embeddings.row[bad])
         return Preferences(embeddings.vectors, *rows, texts, labels, prompt, given)
 
-    train = of(TRAIN)
+    train, clusters = of(TRAIN), examples.clusters()[preferred[(part == TRAIN) & ~same]]
     if same.any() and not len(train):
         raise DataError(
             f"the two texts of each of the {(part == TRAIN).sum():,} training pairs have equal vectors, so that there "
             "is nothing to learn from; name an encoder that tells them apart, say one that reads longer texts"
         )
-    return Parts(train, of(VALIDATION), int((same & np.isin(part, (TRAIN, VALIDATION))).sum()))
+    return Parts(train, of(VALIDATION), int((same & np.isin(part, (TRAIN, VALIDATION))).sum()), clusters)
 
 
 def equal_pairs(examples: Examples, embeddings: Embeddings) -> dict[str, int]:

@@ -18,6 +18,7 @@ from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
 from fairl_bench.values.coordinates import CELL_AXES, Run
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Truth
 from fairl_bench.values.sheets import Sheet
+from fairl_bench.values.truths import objective_of
 
 _ROLES = {"preferred": 1, "rejected": -1, "": 0}
 _EXAMPLE = ("dataset", "split", "example", "pair", "role", "group", "prompt", "text")
@@ -207,8 +208,9 @@ def _note(where: str, world: _World, at: int, line: _Line, signs: _Signs) -> Non
     if line.get("label") and not label and name in signs.bad:
         label = -1
     value = _number(where, line, "value") if line.get("value") else math.nan
-    if not (name in (GOLD, PREFERRED) or name.startswith("subtype:")):
-        raise DataError(f"{where}: truth {brief(name)} is unknown; it is 'gold', 'preferred' or 'subtype:NAME'")
+    if not (name in (GOLD, PREFERRED) or name.startswith("subtype:") or objective_of(name)):
+        kinds = "'gold', 'gold:NAME', 'preferred' or 'subtype:NAME'"
+        raise DataError(f"{where}: truth {brief(name)} is unknown; it is {kinds}")
     truth = world.truths.setdefault(name, {})
     if repr(truth.setdefault(at, (value, label))) != repr((value, label)):
         raise DataError(f"{where}: the truth {brief(name)} of an example is told twice, and differs")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from fairl_bench.material import Material
-from fairl_bench.science.concepts import Interval, verdict
-from fairl_bench.science.power import detectable
+from fairl_bench.science.concepts import UNKNOWN, Interval, verdict
+from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
 from fairl_bench.values.comparison import Comparison
-from fairl_bench.values.contents import AUC, CONCEPT, FDR, REST, SHARE, SLOPE, WORD
+from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, FDR, REST, SHARE, SLOPE, WORD
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import PREFERRED, Examples
 from fairl_bench.values.findings import (
@@ -31,7 +31,6 @@ from fairl_bench.values.records import Record
 BOTH_MODELS: Final = "both models"
 SHOWN: Final = 10
 """Texts of the highest rewards that findings hold, and as many of the lowest."""
-_UNKNOWN: Final = Interval(math.nan)
 _ORDER: Final = {"named": 0, "cannot tell": 1, "ruled out": 2, None: 3}
 
 
@@ -86,8 +85,8 @@ def _found(
     """What the records of one row and replicate say."""
     separable = _separable(material.comparisons, records, row, data)
     numbers = _numbers(records)
-    concepts = _concepts(records, numbers)
-    rest = numbers.get(("", REST), _UNKNOWN)
+    concepts = _concepts(records, numbers, _relations(material, row, replicate, data))
+    rest = numbers.get(("", REST), UNKNOWN)
     given = material.given(row.method)
     outcome = _outcome(separable, concepts)
     found = Findings(
@@ -101,7 +100,7 @@ def _found(
         separable=separable,
         concepts=concepts,
         unexplained=rest,
-        could_have_named=numbers.get(("", "detectable_share"), _UNKNOWN).value,
+        could_have_named=numbers.get(("", DETECTABLE), UNKNOWN).value,
         words=words,
         texts=_texts(material, row, replicate, data),
     )
@@ -124,7 +123,7 @@ def _separable(comparisons: Iterable[Comparison], records: Sequence[Record], row
     told = [record.n for record in records if record.metric == REST and not math.isnan(record.value)]
     prompts = max(told, default=pairs)
     known = own is not None and not math.isnan(own.value)
-    accuracy = Interval(own.value, own.low, own.high) if own is not None and known else _UNKNOWN
+    accuracy = Interval(own.value, own.low, own.high) if own is not None and known else UNKNOWN
     return Separable(accuracy, pairs, prompts, _power(prompts))
 
 
@@ -138,6 +137,8 @@ def _power(units: int) -> float:
     >>> round(_power(500), 2)
     0.56
     """
+    from fairl_bench.science.power import detectable
+
     return min(COIN + detectable(0.5 / math.sqrt(units)), 1.0) if units else math.nan
 
 
@@ -155,21 +156,49 @@ def _numbers(records: Iterable[Record]) -> Mapping[tuple[str, str], Interval]:
     }
 
 
-def _concepts(records: Sequence[Record], numbers: Mapping[tuple[str, str], Interval]) -> tuple[ConceptFinding, ...]:
+class _Relations(NamedTuple):
+    """What there is between concepts, by the name of the first."""
+
+    one_share: Mapping[str, tuple[str, ...]]
+    along: Mapping[str, tuple[str, ...]]
+
+
+def _relations(material: Material, row: Row, replicate: int, data: str) -> _Relations:
+    """Which concepts share a share, and which go along with a named one, as the attribution has kept it."""
+    found: dict[str, dict[str, dict[str, None]]] = {"one share": {}, "along": {}}
+    for cell, rows in material.evidence("attribution"):
+        if (cell.row, cell.replicate) != (row, replicate):
+            continue
+        columns = (rows[name].to_pylist() for name in ("data", "concept", "other", "relation"))
+        for of, concept, other, relation in zip(*columns, strict=True):
+            if of == data and relation in found:
+                found[relation].setdefault(concept, {})[other] = None
+    return _Relations(*({name: tuple(others) for name, others in each.items()} for each in found.values()))
+
+
+def _concepts(
+    records: Sequence[Record], numbers: Mapping[tuple[str, str], Interval], relations: _Relations
+) -> tuple[ConceptFinding, ...]:
     """Each concept that was asked for: the named ones first, each kind by its share."""
-    truths = dict.fromkeys(record.truth for record in records if record.truth.startswith(CONCEPT))
     why = {record.truth: record.note for record in records if record.metric == SHARE}
     found = []
-    for truth in truths:
-        share, slope, auc = (numbers.get((truth, metric), _UNKNOWN) for metric in (SHARE, SLOPE, AUC))
+    for truth in dict.fromkeys(record.truth for record in records if record.truth.startswith(CONCEPT)):
+        name = truth.removeprefix(CONCEPT)
+        share, slope, auc, alone, beside = (
+            numbers.get((truth, metric), UNKNOWN) for metric in (SHARE, SLOPE, AUC, ALONE, BESIDE)
+        )
         unknown = math.isnan(share.value)
         found.append(
             ConceptFinding(
-                name=truth.removeprefix(CONCEPT),
+                name=name,
                 verdict=None if unknown else verdict(share),
                 share=share,
                 slope=slope,
                 auc=auc,
+                alone=alone,
+                beside=beside,
+                with_it=relations.one_share.get(name, ()),
+                shortcut_for=relations.along.get(name, ()),
                 why=why.get(truth, "") if unknown else "",
             )
         )
@@ -253,6 +282,16 @@ def _sides(found: Findings) -> str:
     return "the two models" if found.given == BOTH_MODELS else "preferred and rejected texts"
 
 
+def stands_in(one: ConceptFinding) -> bool:
+    """Whether a concept would be named if it were asked for alone, and is not beside the others.
+
+    >>> share, alone = Interval(0.02, 0.0, 0.04), Interval(0.34, 0.3, 0.38)
+    >>> stands_in(ConceptFinding("length", "ruled out", share, UNKNOWN, UNKNOWN, alone))
+    True
+    """
+    return one.verdict in ("ruled out", "cannot tell") and one.alone.low >= NAMED_FROM
+
+
 def remarks(one: ConceptFinding) -> list[str]:
     """What there is to say of a concept beside its numbers, as sentences without their ends."""
     name = one.name.replace("-", " ")
@@ -263,6 +302,9 @@ def remarks(one: ConceptFinding) -> list[str]:
         said.append(f"{name} cannot be held apart from {_and(one.with_it)} on these texts; they share one share")
     if one.shortcut_for:
         said.append(f"{name} goes along with {_and(one.shortcut_for)}, so that one may stand for the other")
+    if stands_in(one):
+        alone, share = _percent(one.alone.value), _percent(one.share.value)
+        said.append(f"{name} alone would explain {alone}, beside the others {share}: it goes along with them")
     if one.verdict == "named" and one.turns:
         said.append(f"{name}: beside the other concepts it points the other way than by itself")
     return said

@@ -18,6 +18,7 @@ from fairl_bench.errors import SuiteError, Undefined, suggest
 from fairl_bench.science.disagreement import Counts, difference_in_points, mcnemar, relative_gain
 from fairl_bench.suite.explain import explain
 from fairl_bench.suite.yaml import load
+from fairl_bench.values.truths import TruthName
 
 T = TypeVar("T")
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$")]
@@ -45,7 +46,7 @@ class Number(Settings):
     model: str = Field("", description="empty: the file's")
     data: str = ""
     slice: str = "all"
-    truth: Literal["preferred", "gold", ""] = ""
+    truth: TruthName | Literal[""] = ""
     source: Citation
     note: str = ""
 

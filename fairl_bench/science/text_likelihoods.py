@@ -16,6 +16,7 @@ from fairl_bench.science.continued_tokens import Continuation, Tokens, continued
 from fairl_bench.science.endings import endings
 from fairl_bench.science.generation import load
 from fairl_bench.science.shared_prompts import Block, Read, blocks, read
+from fairl_bench.science.spelled_tokens import spelled_characters
 
 _KEPT: Final = "likelihoods.npz"
 _EVERY = 20.0  # seconds between two checkpoints
@@ -36,6 +37,7 @@ class TextLikelihoods(NamedTuple):
     after: NDArray[np.float64]  # [n]
     ended: NDArray[np.bool_]  # [n] its last token is the end
     tokenised: NDArray[np.bool_]  # [n] its tokens were not known, or are of another vocabulary
+    spelled: NDArray[np.int32]  # [tokens] characters of the text that its tokens up to this one spell
 
 
 def text_likelihoods(
@@ -89,7 +91,8 @@ def likelihoods_under(
         if scratch is not None and time.monotonic() - last > _EVERY:
             _keep(scratch, found, place)
             last = time.monotonic()
-    return _in_order(_joined(found), tokens, [i for block in work for i in block.rows])
+    spelled = _spelled(tokenizer, tokens, [one.text for one in continuations])
+    return _in_order(_joined(found), tokens, [i for block in work for i in block.rows], spelled)
 
 
 class _Found(NamedTuple):
@@ -130,7 +133,16 @@ def _joined(found: Sequence[_Found]) -> _Found:
     return _Found(token, before, after)
 
 
-def _in_order(found: _Found, tokens: Sequence[Tokens], order: Sequence[int]) -> TextLikelihoods:
+def _spelled(tokenizer: Any, tokens: Sequence[Tokens], texts: Sequence[str]) -> NDArray[np.int32]:
+    """How many characters of its text each token and those before it spell; the end of a text spells no more."""
+    each = zip(spelled_characters(tokenizer, [one.text for one in tokens], texts), tokens, texts, strict=True)
+    columns = ([*spelled, *([len(text)] if one.ended else [])] for spelled, one, text in each)
+    return np.concatenate([np.empty(0, np.int32), *(np.array(column, np.int32) for column in columns)])
+
+
+def _in_order(
+    found: _Found, tokens: Sequence[Tokens], order: Sequence[int], spelled: NDArray[np.int32]
+) -> TextLikelihoods:
     """What was found of the texts, in their own order."""
     lengths = np.array([len(one.text) + one.ended for one in tokens], np.int64)
     offsets = np.concatenate([np.zeros(1, np.int64), lengths.cumsum()])
@@ -142,7 +154,7 @@ def _in_order(found: _Found, tokens: Sequence[Tokens], order: Sequence[int]) -> 
         token[offsets[i] : offsets[i + 1]], total[i] = own, own.sum(dtype=np.float64)
         start += lengths[i]
     ended, tokenised = (np.array([getattr(one, name) for one in tokens], np.bool_) for name in ("ended", "tokenised"))
-    return TextLikelihoods(total, token, offsets, before, after, ended, tokenised)
+    return TextLikelihoods(total, token, offsets, before, after, ended, tokenised, spelled)
 
 
 def _keep(scratch: Path, found: Sequence[_Found], finished: int) -> None:

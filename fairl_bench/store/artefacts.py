@@ -96,8 +96,9 @@ def _load_tokens(folder: Path) -> DrawnTokens | None:
 
 
 def save_likelihoods(folder: Path, likelihoods: Likelihoods) -> None:
-    """``likelihoods.safetensors``: the columns of `Likelihoods`."""
-    columns = {field.name: np.ascontiguousarray(getattr(likelihoods, field.name)) for field in fields(Likelihoods)}
+    """``likelihoods.safetensors``: the columns of `Likelihoods` that are known."""
+    known = {field.name: getattr(likelihoods, field.name) for field in fields(Likelihoods)}
+    columns = {name: np.ascontiguousarray(column) for name, column in known.items() if column is not None}
     save_file(columns, folder / "likelihoods.safetensors")
 
 

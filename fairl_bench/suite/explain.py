@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from fairl_bench.component import NAME
 from fairl_bench.errors import LINES, SuiteError
 from fairl_bench.suite.yaml import Document, Place
+from fairl_bench.values.truths import GOLD_NAME, TRUTH_NAME
 
 _NEEDS = {
     "a whole number": ("int_type", "int_parsing", "int_from_float"),
@@ -33,6 +34,11 @@ _BOUNDS = {
     "multiple_of": "must be a multiple of {multiple_of}",
     "too_long": "needs at most {max_length} entries",
     "string_too_long": "needs at most {max_length} characters",
+}
+_PATTERNS = {
+    NAME: "a name starts with a letter or digit and holds letters, digits, '.', '_', '+' and '-' alone",
+    GOLD_NAME: "needs 'gold' or 'gold:NAME'",
+    TRUTH_NAME: "needs 'preferred', 'gold' or 'gold:NAME'",
 }
 _TAG = re.compile(r"\[.*\]")  # [key], and the types of a union of which the value itself says which it is
 _NEEDED = {kind: need for need, kinds in _NEEDS.items() for kind in kinds}
@@ -116,8 +122,7 @@ def _sentence(document: Document, mistake: _Mistake) -> str:
     if kind in {"too_short", "string_too_short"}:
         least = context["min_length"]
         return _at(document, place, "must not be empty" if least == 1 else f"needs at least {least} of them")
-    if kind == "string_pattern_mismatch" and context["pattern"] == NAME:
-        sentence = "a name starts with a letter or digit and holds letters, digits, '.', '_', '+' and '-' alone"
+    if kind == "string_pattern_mismatch" and (sentence := _PATTERNS.get(context["pattern"])):
         return _at(document, place, sentence + _got(error))
     if need := _need(error):
         return _at(document, place, f"needs {need}{_got(error)}")

@@ -30,12 +30,14 @@ from fairl_bench.kinds import (
     Given,
     Judge,
     Method,
+    Refits,
     Source,
     TestSet,
 )
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.values.comparison import Question, TwoMethods
+from fairl_bench.values.truths import Objective
 from fairl_bench.views import ReportTable
 
 _IMPL = "fairl_bench_impl"  # what pluggy puts on a function under @hookimpl
@@ -113,7 +115,7 @@ def _check_concept(concept: object, what: str) -> None:
 _YES_OR_NO = (
     *("drawn", "seeded", "fitted", "by_step"),
     *("reads_vectors", "reads_prompts", "reads_upstream", "reads_validation", "reference", "per_prompt"),
-    "reads_reward",
+    *("learns", "reads_reward", "sliced"),
 )
 """Attributes of classes that are True or False."""
 
@@ -246,7 +248,11 @@ def _check_upstream(part: Component, upstream: Mapping[str, Settings], what: str
     for role, start in upstream.items():
         if isinstance(start, AskLikelihoods) and not isinstance(part, Method):
             raise PluginError(f"{what}: upstream asks for likelihoods as {role!r}, and only a method is given those")
-        if not isinstance(start, LM | Ask | Source | AskLikelihoods | Artefact):
+        if isinstance(start, Refits) and not isinstance(part, Evaluator):
+            raise PluginError(
+                f"{what}: upstream asks for a reward to be learnt again as {role!r}, as evaluators alone may"
+            )
+        if not isinstance(start, LM | Ask | Source | AskLikelihoods | Refits | Artefact):
             likelihoods = ", the likelihoods of texts (AskLikelihoods)" if isinstance(part, Method) else ""
             raise PluginError(
                 f"{what}: upstream names {_shown(start)} as {role!r}; it needs a language model{likelihoods}, "
@@ -284,6 +290,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     }
     if isinstance(part, Source | TestSet):
         tests |= {"size": (_is_size, "a whole number, or None"), "judged": (_is_bool, "True or False")}
+    if isinstance(part, Judge | Source | TestSet):
+        tests["objectives"] = (_are_objectives, "a dict of fairl_bench.Objective by name")
     if isinstance(part, LM):
         tests["refuses_likelihoods"] = (_is_text, "a sentence, or an empty text")
     if isinstance(part, Source):
@@ -297,7 +305,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     if isinstance(part, Evaluator):
         tests |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
     if isinstance(part, ReportTable):
-        tests |= dict.fromkeys(("datasets", "truths_by_data", "measures"), (_names, "a tuple of names"))
+        named = ("datasets", "truths_by_data", "measures", "models", "concepts", "shown_methods")
+        tests |= dict.fromkeys(named, (_names, "a tuple of names"))
         tests |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
         tests["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
         tests["disagreements"] = (_all_are(TwoMethods), "a list of fairl_bench.TwoMethods")
@@ -336,6 +345,12 @@ def _names(answer: object) -> bool:
 def _are_parts(answer: object) -> bool:
     return isinstance(answer, Mapping) and all(
         isinstance(role, str) and isinstance(part, Settings) for role, part in answer.items()
+    )
+
+
+def _are_objectives(answer: object) -> bool:
+    return isinstance(answer, Mapping) and all(
+        isinstance(name, str) and isinstance(one, Objective) for name, one in answer.items()
     )
 
 

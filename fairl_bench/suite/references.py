@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from fairl_bench.errors import DataError, PluginError, SuiteError, suggest
-from fairl_bench.kinds import AskLikelihoods, Evaluator, Judge, Method, Recovered
+from fairl_bench.kinds import AskLikelihoods, Evaluator, Judge, Method, Recovered, Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.suite.plugin_checks import placed
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
+from fairl_bench.values.contents import CONCEPT
 from fairl_bench.values.data import GOLD, PREFERRED, Examples
 from fairl_bench.values.sheets import THRESHOLD
+from fairl_bench.values.truths import objective_of, objective_truth
 from fairl_bench.views import ReportTable
 
 Mistake = tuple[Place, str]
@@ -62,13 +64,16 @@ def _in_evaluators(suite: Suite) -> Iterator[Mistake]:
     for index, evaluator in enumerate(suite.evaluate):
         place = ("evaluate", index)
         yield from _unknown(place, "evaluate: data", sorted(evaluator.needs()), suite.datasets())
-        yield from _unknown(place, "evaluate: truth", sorted(evaluator.truths()), (PREFERRED, GOLD))
+        yield from _unknown(place, "evaluate: truth", sorted(evaluator.truths()), _truths(suite))
+        unknown = [*_unknown(place, "evaluate: model", evaluator.models, [model.name for model in suite.models])]
+        yield from unknown
+        there = suite if unknown else suite.of_models(evaluator.evaluates)
         for data in sorted(evaluator.needs()):
             yield from _empty_part(suite, place, data)
-            for truth in sorted(evaluator.truths_of(data) - _known(suite, data)):
-                yield place, f"evaluate: {_lack(suite, data, truth)}"
+            for truth in sorted(evaluator.truths_of(data) - _known(there, data)):
+                yield place, f"evaluate: {_lack(there, data, truth)}"
         if evaluator.takes():
-            yield from _not_in_sources(suite, place, evaluator)
+            yield from _not_in_sources(there, place, evaluator)
 
 
 def _in_methods(suite: Suite, registry: Registry) -> Iterator[Mistake]:
@@ -77,8 +82,12 @@ def _in_methods(suite: Suite, registry: Registry) -> Iterator[Mistake]:
         place = ("methods", index)
         for truth in sorted(method.part.truths() - _known(suite, "pairs/train")):
             yield place, f"methods: {method.name!r} asks for a truth: {_lack(suite, 'pairs/train', truth)}"
-        if GOLD in method.part.truths():
-            yield from _no_labels(suite, place, method.name)
+        labels = sorted(method.part.truths() - {PREFERRED})
+        if len(labels) > 1:
+            several = " and ".join(map(repr, labels))
+            yield place, f"methods: {method.name!r} asks for the labels of {several}; let all its detectors read one"
+        for truth in labels:
+            yield from _no_labels(suite, place, method.name, truth)
         for model in suite.models:
             try:
                 part = placed(method.part, model.part)
@@ -111,18 +120,21 @@ def _in_claims(suite: Suite) -> Iterator[Mistake]:
         ids.add(claim.id)
         yield from _unknown(place, "claims: method", [claim.better, *claim.comparators()], _methods(suite))
         yield from _unknown(place, "claims: data", [claim.data], suite.datasets())
+        yield from _unknown((*place, "truth"), "claims: truth", [claim.truth], _truths(suite))
         yield from _unknown_metrics(suite, place, "claims", [claim.metric])
         yield from _unknown((*place, "under"), "claims: selection", claim.under, suite.selections)
 
 
-def _no_labels(suite: Suite, place: Place, method: str) -> Iterator[Mistake]:
+def _no_labels(suite: Suite, place: Place, method: str, truth: str) -> Iterator[Mistake]:
     """Mistakes of models whose truth has only numbers, for a method that learns from labels."""
     for model in suite.models:
-        if model.part.judged() and not model.part.labelled():
-            lack = (
-                f"model {model.name!r} has only numbers; give its 'gold' a 'label_above', or a judge that gives labels"
-            )
-            yield place, f"methods: {method!r} asks for the labels of the truth 'gold': {lack}"
+        name = objective_of(truth)
+        objective = model.part.objectives().get(name)
+        labelled = model.part.labelled() if objective is None else objective.labelled
+        if model.part.judged() and not labelled:
+            how = f"make {name!r} a judge" if name else "give its 'gold' a 'label_above', or a judge"
+            lack = f"model {model.name!r} has only numbers; {how} that gives labels"
+            yield place, f"methods: {method!r} asks for the labels of the truth {truth!r}: {lack}"
 
 
 def _empty_part(suite: Suite, place: Place, data: str) -> Iterator[Mistake]:
@@ -151,24 +163,42 @@ class _Unrecovered(Judge):
 
 def _measured_twice(suite: Suite) -> Iterator[Mistake]:
     """Mistakes of evaluators that give the same number of the same data: their records could not be told apart."""
-    seen: set[tuple[str, str, frozenset[str]]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     for index, evaluator in enumerate(suite.evaluate):
+        models = [model.name for model in suite.models if evaluator.evaluates(model.name)]
         for data in evaluator.data or ("what it makes itself",):
-            number = (evaluator.use, data, evaluator.measured())
-            if number in seen:
-                truths = ", ".join(sorted(evaluator.measured())) or "no truth"
+            truths_of = evaluator.measured() or {""}
+            numbers = {(evaluator.use, data, truth, model) for truth in truths_of for model in models}
+            if twice := sorted({truth for _, _, truth, _ in numbers & seen}):
+                truths = ", ".join(filter(None, twice)) or "no truth"
                 yield ("evaluate", index), f"evaluate: {evaluator.use!r} measures {data!r} against {truths} twice"
-            seen.add(number)
+            seen |= numbers
 
 
 def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistake]:
-    """Mistakes in a table of the report: data, truths, metrics and methods that the suite does not have."""
+    """Mistakes in a table of the report: data, truths, metrics, methods, models and concepts that the suite lacks."""
     name = ".".join(map(str, place))
     yield from _unknown((*place, "data"), f"{name}: data", table.datasets(), suite.datasets())
     yield from _unknown((*place, "truth"), f"{name}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
+    for data in table.datasets():
+        if (
+            data in suite.datasets()
+            and objective_of(truth := table.truth_of(data))
+            and truth not in _known(suite, data)
+        ):
+            yield (*place, "truth"), f"{name}: {_lack(suite, data, truth)}"
     yield from _unknown_metrics(suite, (*place, "metrics"), name, table.measures())
-    yield from _unknown((*place, "methods"), f"{name}: method", table.pair() or (), _methods(suite))
+    methods = (*(table.pair() or ()), *table.shown_methods())
+    yield from _unknown((*place, "methods"), f"{name}: method", methods, _methods(suite))
+    yield from _unknown(place, f"{name}: model", table.models(), [model.name for model in suite.models])
+    yield from _unknown(place, f"{name}: concept", table.concepts(), _concepts(suite))
     yield from _without_threshold(suite, (*place, "data"), name, table)
+
+
+def _concepts(suite: Suite) -> list[str]:
+    """The names of the concepts that evaluators measure."""
+    truths = dict.fromkeys(truth for evaluator in suite.evaluate for truth in sorted(evaluator.measured()))
+    return [truth.removeprefix(CONCEPT) for truth in truths if truth.startswith(CONCEPT)]
 
 
 def _without_threshold(suite: Suite, place: Place, name: str, table: ReportTable) -> Iterator[Mistake]:
@@ -217,16 +247,28 @@ def _unknown(place: Place, what: str, names: Iterable[str], known: Iterable[str]
 
 def _known(suite: Suite, data: str) -> frozenset[str]:
     """The truths that a data set has for every model."""
-    if data in PAIRS:
-        judged = all(model.part.judged() for model in suite.models)
-        return frozenset({PREFERRED, GOLD} if judged else {PREFERRED})
-    return frozenset({GOLD} if suite.testsets[data].judged() else ())
+    if data not in PAIRS:
+        return frozenset(_of_gold(suite.testsets[data]))
+    return frozenset.intersection(*(frozenset({PREFERRED, *_of_gold(model.part)}) for model in suite.models))
+
+
+def _of_gold(texts: Source | TestSet) -> tuple[str, ...]:
+    """The truth ``gold`` and those of its objectives, where they are known."""
+    return (GOLD, *map(objective_truth, texts.objectives())) if texts.judged() else ()
+
+
+def _truths(suite: Suite) -> tuple[str, ...]:
+    """The truths that any data have, with ``gold`` whether they have it or not."""
+    every: list[Source | TestSet] = [*(model.part for model in suite.models), *suite.testsets.values()]
+    return tuple(dict.fromkeys((PREFERRED, GOLD, *(truth for texts in every for truth in _of_gold(texts)))))
 
 
 def _lack(suite: Suite, data: str, truth: str) -> str:
     """A sentence on what is missing for a truth of this data."""
     if truth == PREFERRED:
         return f"test set {data!r} has no truth 'preferred': only pairs have; use 'gold'"
+    if objective_of(truth) and GOLD in _known(suite, data):
+        return f"data {data!r} has no truth {truth!r}; {suggest(truth, sorted(_known(suite, data)))}"
     if data not in PAIRS:
         return f"test set {data!r} has no truth {truth!r}; give it a 'gold:'"
     bare = next(model.name for model in suite.models if not model.part.judged())

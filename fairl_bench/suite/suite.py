@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
@@ -155,6 +155,10 @@ class Suite(Settings):
     def datasets(self) -> tuple[str, ...]:
         """Every name that ``data:`` may hold."""
         return (*PAIRS, *self.testsets)
+
+    def of_models(self, chosen: Callable[[str], bool]) -> Self:
+        """The suite with those of its models alone whose names are chosen."""
+        return self.model_copy(update={"models": tuple(model for model in self.models if chosen(model.name))})
 
     def metrics(self) -> Metrics:
         """The metrics that its evaluators declare."""

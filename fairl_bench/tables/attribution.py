@@ -39,6 +39,10 @@ class AttributionTable(ReportTable):
         """The data of its tables."""
         return self.data
 
+    def shown_methods(self) -> Sequence[str]:
+        """The methods whose rewards it reads."""
+        return self.methods
+
     def truth_of(self, data: str) -> str:
         """No truth: a reward is held against concepts."""
         return ""

@@ -48,6 +48,10 @@ class FindingsTable(ReportTable):
         """The data that it reads."""
         return (self.data,)
 
+    def shown_methods(self) -> Sequence[str]:
+        """The methods whose rewards it reads."""
+        return self.methods
+
     def truth_of(self, data: str) -> str:
         """The truth that tells the two sides apart."""
         return PREFERRED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -130,7 +131,8 @@ def planted_likelihoods(problem: Planted, ask: AskLikelihoods, voice: Voice) -> 
     kept = token.astype(np.float32)
     total = np.add.reduceat(kept.astype(np.float64), offsets[:-1])
     no = np.zeros(len(tokens), np.bool_)
-    return Likelihoods(total, kept, offsets, before, after, no, no)
+    ends = [word.end() for text in problem.texts for word in re.finditer(r"\S+", text)]
+    return Likelihoods(total, kept, offsets, before, after, no, no, np.array(ends, np.int32))
 
 
 def made(lm: LM, folder: Path) -> Any:

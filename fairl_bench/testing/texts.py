@@ -11,6 +11,7 @@ from fairl_bench.errors import FairlError
 from fairl_bench.kinds import Encoder, Judge
 from fairl_bench.testing.promises import answer, check_spec, close, must, same
 from fairl_bench.values.data import GOLD, Examples, Truth
+from fairl_bench.values.truths import objective_of
 
 if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry
@@ -69,22 +70,30 @@ def _check_no_text(encoder: Encoder, corpus: tuple[str, ...]) -> None:
 
 
 def check_judge(
-    judge: Judge, texts: Sequence[str] = TEXTS, *, tolerance: float = 1e-5, registry: Registry | None = None
+    judge: Judge,
+    texts: Sequence[str] = TEXTS,
+    *,
+    tolerance: float = 1e-5,
+    registry: Registry | None = None,
+    **upstream: object,
 ) -> None:
     """The truth ``gold`` of every text, which depends on the text alone, up to ``tolerance``; known ones finite.
 
     That of a concept has no label, and a finite value for every text, the empty one included.  One that does not say
-    that it `reads_prompts` says the same of a text behind any prompt.
+    that it `reads_prompts` says the same of a text behind any prompt.  A judge of several objectives gives a truth for
+    each.  ``upstream`` has the answers to what its `upstream` asks for.
     """
     n = len(texts)
 
     def judged(some: Sequence[str], prompts: Sequence[str] = ()) -> dict[str, Truth]:
         examples = Examples(tuple(some), tuple(prompts))
-        truths = answer(judge, lambda: judge.judge(examples), examples=examples)
+        truths = answer(judge, lambda: judge.ready(upstream)(examples), examples=examples, upstream=upstream)
         return {name: Truth(np.array(value), np.array(label)) for name, (value, label) in truths.items()}
 
     truths = judged(texts)
     must(GOLD in truths, f"judge gave the truths {sorted(truths)}; it must give 'gold'")
+    given, named = {objective_of(name) for name in truths} - {""}, set(judge.objectives())
+    must(given == named, f"judge gave the objectives {sorted(given)}, and objectives() names {sorted(named)}")
     for name, (value, label) in truths.items():
         shapes = [list(value.shape), list(label.shape)]
         must(shapes == [[n], [n]], f"the truth {name!r} has shapes {shapes} for {n} texts; give one of each a text")

@@ -85,7 +85,7 @@ def check_table(table: ReportTable, material: Material | None = None, *, registr
     must(len(set(names)) == len(names), f"two tables have the name of one, {names}; give each a name")
     must(list(table.tables(given)) == made, "made twice, the tables differ; keep nothing from one call to the next")
     must(not [one for one in table.tables(GivenMaterial()) if one.rows], "of no material it made a row; make none")
-    for verb in ("datasets", "measures"):
+    for verb in ("datasets", "measures", "models", "concepts", "shown_methods"):
         said = getattr(table, verb)()
         must(_are_names(said), f"{verb}() gave {said!r:.60}; give a tuple of names")
     check_spec(table, registry)

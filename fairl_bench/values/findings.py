@@ -38,6 +38,8 @@ class ConceptFinding(NamedTuple):
     share: Interval  # of the reward's variance within prompts; its 95 % bounds hold for all concepts at once
     slope: Interval  # reward units a standard deviation of the concept, beside all others
     auc: Interval  # how often the preferred text of a pair has more of it, ties as half
+    alone: Interval = Interval(math.nan)  # the share that it explains as the only concept
+    beside: Interval = Interval(math.nan)  # the share that it adds to all others
     with_it: tuple[str, ...] = ()  # the concepts that share its share, because these texts cannot hold them apart
     shortcut_for: tuple[str, ...] = ()  # named concepts that it goes along with, so that it may stand for them
     why: str = ""
@@ -142,6 +144,8 @@ def _plain(one: ConceptFinding) -> dict[str, Any]:
         "share": one.share.value,
         "low": one.share.low,
         "high": one.share.high,
+        "alone": one.alone.value,
+        "beside": one.beside.value,
         "coefficient": one.slope.value,
         "coefficient_low": one.slope.low,
         "coefficient_high": one.slope.high,

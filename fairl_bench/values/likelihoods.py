@@ -68,6 +68,7 @@ class Likelihoods:
     known to have ended by itself, its end token is one of them.  ``before`` and ``after`` are the values that the
     model's logits give to the states before a text's first and behind its last token,
     ``temperature * logsumexp(logits / temperature)``; 0 behind an end token, NaN where a server does not tell.
+    ``spelled`` is how many characters of its text a token and those before it spell; None where that is not known.
     """
 
     total: Floats  # [n]
@@ -77,11 +78,15 @@ class Likelihoods:
     after: Floats  # [n]
     ended: NDArray[np.bool_]  # [n] the end token is counted
     tokenised: NDArray[np.bool_]  # [n] its tokens were not known, and the text was tokenised
+    spelled: NDArray[np.int32] | None = None  # [tokens]
 
     def __post_init__(self) -> None:
         freeze_arrays(self, "total", "token", "offsets", "before", "after", "ended", "tokenised")
+        if self.spelled is not None:
+            freeze_arrays(self, "spelled")
         lengths = {len(column) for column in (self.total, self.before, self.after, self.ended, self.tokenised)}
-        if lengths != {len(self.offsets) - 1} or self.offsets[-1] != len(self.token):
+        of_tokens = {len(column) for column in (self.token, self.spelled) if column is not None}
+        if lengths != {len(self.offsets) - 1} or of_tokens != {self.offsets[-1]}:
             raise ValueError("the columns of likelihoods do not fit together")
 
     def __len__(self) -> int:
@@ -96,8 +101,10 @@ class Likelihoods:
         """Those of these texts, in this order."""
         picked = np.asarray(rows, np.int64)
         token, offsets = taken(self.token, self.offsets, picked)
+        spelled = None if self.spelled is None else taken(self.spelled, self.offsets, picked)[0]
         states = (self.before[picked], self.after[picked])
-        return Likelihoods(self.total[picked], token, offsets, *states, self.ended[picked], self.tokenised[picked])
+        flags = (self.ended[picked], self.tokenised[picked])
+        return Likelihoods(self.total[picked], token, offsets, *states, *flags, spelled)
 
     def without_end(self, rows: NDArray[np.bool_]) -> Likelihoods:
         """Those where the end of these texts ``[n]`` is not counted; the values behind it are not known then."""
@@ -107,8 +114,9 @@ class Likelihoods:
         total[left_out] -= self.token[last]
         offsets = offsets_of(self.tokens - left_out)
         after = np.where(left_out, np.nan, self.after)
+        spelled = None if self.spelled is None else np.delete(self.spelled, last)
         columns = (self.before, after, self.ended & ~left_out, self.tokenised)
-        return Likelihoods(total, np.delete(self.token, last), offsets, *columns)
+        return Likelihoods(total, np.delete(self.token, last), offsets, *columns, spelled)
 
     @staticmethod
     def merged(shards: Sequence[Likelihoods]) -> Likelihoods:
@@ -123,5 +131,7 @@ class Likelihoods:
             return np.concatenate([getattr(part, name) for part in parts])
 
         offsets = offsets_of(np.concatenate([part.tokens for part in parts]))
-        columns = (column(name) for name in ("before", "after", "ended", "tokenised"))
-        return Likelihoods(column("total"), column("token"), offsets, *columns)
+        columns = {name: column(name) for name in ("before", "after", "ended", "tokenised")}
+        if all(part.spelled is not None for part in parts):
+            columns["spelled"] = column("spelled")
+        return Likelihoods(column("total"), column("token"), offsets, **columns)

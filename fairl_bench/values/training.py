@@ -88,8 +88,9 @@ class Preferences:
     """Pairs as a method gets them: pair ``i`` prefers row ``preferred[i]`` of ``vectors`` to row ``rejected[i]``.
 
     ``texts`` are the rows' texts; ``prompt [n]`` is what both texts of a pair answer, empty where there is none.
-    ``gold`` holds the truth ``gold`` of both sides, where the data has one, and ``likelihoods`` how likely both sides
-    are, by the role of each `AskLikelihoods` in the method's `upstream`.  All arrays are read-only.
+    ``gold`` holds the labels of both sides by the truth that the method asks for (`Method.truths`; by ``gold`` where it
+    asks for none), where the data has it.  ``likelihoods`` holds how likely both sides are, by the role of each
+    `AskLikelihoods` in the method's `upstream`.  All arrays are read-only.
     """
 
     vectors: Vectors  # [rows, d]
@@ -109,6 +110,14 @@ class Preferences:
 
     def __len__(self) -> int:
         return len(self.preferred)
+
+    def take(self, pairs: Rows) -> Preferences:
+        """These pairs, in this order; one may be there several times."""
+        gold = None if self.gold is None else (self.gold[0][pairs], self.gold[1][pairs])
+        prompt = tuple(self.prompt[i] for i in pairs)
+        likelihoods = {role: (one.take(pairs), other.take(pairs)) for role, (one, other) in self.likelihoods.items()}
+        rows = (self.preferred[pairs], self.rejected[pairs])
+        return Preferences(self.vectors, *rows, self.texts, gold, prompt, likelihoods)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from fairl_bench.metrics import Metric
 from fairl_bench.values.coordinates import Setting
 from fairl_bench.values.data import GOLD
 from fairl_bench.values.table import Value
+from fairl_bench.values.truths import TruthName
 
 Outcome = Literal["supported", "refuted", "equivalent", "inconclusive"]
 
@@ -28,7 +29,7 @@ class Claim(Settings):
     )
     metric: str
     data: str
-    truth: Literal["preferred", "gold"] = GOLD
+    truth: TruthName = GOLD
     slice: str = "all"
     by_at_least: float = Field(0.0, ge=0, description="in units of the metric")
     within: float | None = Field(

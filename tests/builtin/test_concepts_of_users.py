@@ -179,7 +179,7 @@ def test_an_encoder_that_starts_from_a_language_model_is_given_it_by_role() -> N
     assert dict(judge.upstream()) == {"encoder/lm": lm}
     value = judge.ready({"encoder/lm": Path("made")})(Examples(("e", "n")))[GOLD].value
     assert value.tolist() == [1, 0]
-    with pytest.raises(DataError, match="starts from a language model, which only an aligner's reward is given"):
+    with pytest.raises(DataError, match="starts from a language model, which is not known here"):
         judge.judge(Examples(("e",)))
 
 

@@ -71,7 +71,7 @@ def test_a_flipped_reward_stays_flipped() -> None:
 
 
 def test_a_reward_that_is_the_same_for_all_is_refused() -> None:
-    with pytest.raises(DataError, match="judge 'letters' gives all 3 completions the reward 2: it has no scale"):
+    with pytest.raises(DataError, match="judge 'letters' gives all 3 texts of the base the value 2: it has no scale"):
         standardised(stretch=0.0, shift=2.0).ready({"on": ON})
 
 

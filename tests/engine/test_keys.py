@@ -157,6 +157,7 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
             yield from (start + 0.125, start - 0.125, start * 0.5)
     elif annotation is str:
         yield f"{value or 'pairs/test'}x"
+        yield from ("gold:x", "preferred")  # where it is the name of a truth
     elif origin is tuple:
         if arguments[-1] is not ...:
             entries = value or (None,) * len(arguments)
@@ -164,10 +165,13 @@ def candidates(annotation: Any, value: Any) -> Iterator[Any]:
         before = value if isinstance(value, tuple) else ()
         yield from ((*before, entry) for entry in candidates(arguments[0], None))
     elif origin in (dict, Mapping):
-        keys = [key.replace("/", "-") for key in candidates(arguments[0], None)]  # a name has no slash
+        keys = [key.replace("/", "-").replace(":", "-") for key in candidates(arguments[0], None)]  # as a name may be
         shares = arguments[1] is float
         made = {key: 1 / len(keys) if shares else next(candidates(arguments[1], None)) for key in keys}
         yield made
+        kept = value if isinstance(value, Mapping) else {}
+        for key, entry in kept.items():  # under names that another field may know
+            yield from ({**kept, key: other} for other in candidates(arguments[1], entry))
         yield {f"{key}-2": entry for key, entry in made.items()}
     elif isinstance(annotation, type) and issubclass(annotation, Settings) and not issubclass(annotation, Component):
         yield needed(annotation, None, Path())

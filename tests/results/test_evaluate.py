@@ -264,7 +264,10 @@ BAD = [
     ("predicted,label\n0.7,1\n", r":2: 'predicted' needs 1 \(good\), -1 or 0, got '0.7'"),
     ("reward,label\n1\n", r":2: has not as many cells as the header has names"),
     ("reward,label,seed\n1,1,x\n", r":2: 'seed' needs a whole number, got 'x'"),
-    ("reward,label,truth\n1,1,glod\n", r":2: truth 'glod' is unknown; it is 'gold', 'preferred' or 'subtype:NAME'"),
+    (
+        "reward,label,truth\n1,1,glod\n",
+        r":2: truth 'glod' is unknown; it is 'gold', 'gold:NAME', ",
+    ),
     ("reward\n1\n", r": no example has a known truth; add a column 'label'"),
     ("reward,label,example\n1,1,0\n2,1,0\n", r":3: example '0' of 'texts' has two rewards of one run"),
     (

@@ -395,3 +395,23 @@ def test_what_an_interrupted_run_has_kept_is_used_unless_it_is_damaged(
         passes = 0
     kept.write_bytes(bytes_)
     same(said(several, asked.take([4, 1, 0]), tmp_path), whole.take([4, 1, 0]), MACHINE)  # of other texts
+
+
+def test_each_token_tells_how_much_of_its_text_it_spells(tiny_lm: Path, said: Callable[..., Likelihoods]) -> None:
+    _, tokenizer = load(tiny_lm)
+    words = ("a kind person", "on its own")
+    tokens = drawn_of(tiny_lm, [tokenizer(f" {text}")["input_ids"] for text in words], [False, False])
+    asked, _ = some_drawn(tiny_lm)
+    for continuations in (Continuations(("the", "so"), words, tokens), asked, replace(asked, drawn=None)):
+        found = said(tiny_lm, continuations)
+        assert found.spelled is not None
+        for i, text in enumerate(continuations.text):
+            ends = found.spelled[found.offsets[i] : found.offsets[i + 1]].tolist()
+            assert ends == sorted(ends)
+            assert ends[-1:] == [len(text)][: len(ends)]
+            if found.ended[i] and len(ends) > 1:
+                assert ends[-2] == len(text)  # its end spells nothing
+            if continuations.drawn is not None and "\ufffd" not in text:
+                own = [tokenizer.decode([one]).strip() for one in continuations.drawn.of(i)]
+                pieces = [text[begin:end].strip() for begin, end in zip([0, *ends], ends, strict=False)]
+                assert pieces == own[: len(own) - found.ended[i]] + [""] * int(found.ended[i])

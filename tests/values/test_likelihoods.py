@@ -21,12 +21,15 @@ from tests.support.token_strategies import drawn_tokens, likelihoods
 def texts(found: Likelihoods) -> list[tuple[Any, ...]]:
     """What is known of each text by itself; what a server does not tell is None."""
     token = np.split(found.token, found.offsets[1:-1]) if len(found) else []
+    spelled = [np.empty(0)] * len(found)
+    if found.spelled is not None and len(found):
+        spelled = np.split(found.spelled, found.offsets[1:-1])
     states = [
         [None if math.isnan(one) else one for one in column.tolist()]
         for column in (found.total, found.before, found.after)
     ]
     flags = found.ended.tolist(), found.tokenised.tolist()
-    return list(zip([one.tolist() for one in token], *states, *flags, strict=True))
+    return list(zip([one.tolist() for one in token], *states, *flags, [one.tolist() for one in spelled], strict=True))
 
 
 @given(likelihoods(), st.data())
@@ -38,6 +41,8 @@ def test_taken_texts_are_those_texts_in_that_order(found: Likelihoods, data: st.
 
 @given(st.lists(likelihoods(), min_size=1, max_size=4))
 def test_joined_texts_come_part_after_part(parts: list[Likelihoods]) -> None:
+    if any(part.spelled is None for part in parts):
+        parts = [replace(part, spelled=None) for part in parts]  # what is not known of all is known of none
     assert texts(Likelihoods.joined(parts)) == [one for part in parts for one in texts(part)]
 
 
@@ -56,7 +61,7 @@ def test_without_their_ends_texts_lack_their_last_token_where_it_is_the_end(
             continue
         assert after[0] == before[0][:-1]
         assert after[1] == pytest.approx(before[1] - before[0][-1], abs=1e-9)  # float64
-        assert after[2:] == (before[2], None, False, before[5])
+        assert after[2:] == (before[2], None, False, before[5], before[6][:-1])
 
 
 @given(likelihoods(), st.integers(1, 4))
@@ -89,3 +94,5 @@ def test_columns_that_do_not_fit_together_are_refused() -> None:
     for token, offsets in ((np.zeros(2, np.float32), [0, 1]), (np.zeros(1, np.float32), [0, 1, 1])):
         with pytest.raises(ValueError, match="columns of likelihoods do not fit together"):
             Likelihoods(one, token, np.array(offsets), one, one, flag, flag)
+    with pytest.raises(ValueError, match="columns of likelihoods do not fit together"):
+        Likelihoods(one, one.astype(np.float32), np.array([0, 1]), one, one, flag, flag, np.zeros(2, np.int32))

@@ -9,13 +9,14 @@ from pydantic import Field
 from fairl_bench.kinds import Detector
 from fairl_bench.science.failures import Signal
 from fairl_bench.values.data import GOLD
+from fairl_bench.values.truths import GoldName
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class _Labelled(Detector):
-    truth: Literal["gold"] = Field(GOLD, description="the truth whose labels are read")
+    truth: GoldName = Field(GOLD, description="the truth whose labels are read: gold, or gold:NAME of a blend")
     centre: Literal["class-midpoint", "zero"] = Field(
         "class-midpoint",
         description="the reward between good and bad; training on margins alone does not fix it",

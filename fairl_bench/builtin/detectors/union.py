@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from fairl_bench.kinds import Detector
 from fairl_bench.science.failures import Signal
@@ -18,6 +19,13 @@ class Union(Detector):
     """Pairs that any of the detectors flags (paper Algorithm 1 line 10)."""
 
     of: tuple[Detector, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _reads_one_truth(self) -> Self:
+        if len(truths := sorted(self.truths())) > 1:
+            message = f"reads the labels of {' and '.join(map(repr, truths))}; let all its detectors read one"
+            raise PydanticCustomError("truths", "{message}", {"message": message, "field": "of"})
+        return self
 
     @property
     def by_step(self) -> bool:  # type: ignore[override]

@@ -17,15 +17,14 @@ from fairl_bench.science import agreement, classification, resampling
 from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
 from fairl_bench.values.records import Measure, measured
 from fairl_bench.values.sheets import THRESHOLD
-
-Label = Literal["preferred", "gold"]
+from fairl_bench.values.truths import TruthName
 
 
 class Threshold(Settings):
     """The data on which the threshold is chosen: it maximises accuracy there and is then held fixed (paper 5)."""
 
     data: str = "pairs/train"
-    label: Label = PREFERRED
+    label: TruthName = PREFERRED
 
 
 class Classification(Evaluator):
@@ -40,7 +39,7 @@ class Classification(Evaluator):
         Metric("margin_snr", "higher", resampled=(resampling.MARGIN_SNR,)),
     )
 
-    label: Label = Field(PREFERRED, description="the truth that the reward is measured against")
+    label: TruthName = Field(PREFERRED, description="the truth that the reward is measured against")
     threshold: Threshold = Threshold()
     positive: Literal["good", "bad"] = Field("good", description="the class of F1")
 

@@ -10,15 +10,16 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.errors import DataError, Undefined
-from fairl_bench.kinds import Detector, Evaluator
+from fairl_bench.kinds import Detector, Evaluator, truth_of_labels
 from fairl_bench.metrics import Metric
 from fairl_bench.science.failures import Signal
 from fairl_bench.values.data import GOLD, Floats, Scored
 from fairl_bench.values.records import Measure, measured
+from fairl_bench.values.truths import GoldName
 
 
 class FailureDetection(Evaluator):
-    """AUROC and AUPRC of a detector's score against the pairs whose order the reward has wrong by the truth ``gold``.
+    """AUROC and AUPRC of a detector's score against the pairs whose order the reward has wrong by a truth.
 
     Pairs whose two texts are equally good by the truth have no right order and are left out.
     """
@@ -31,6 +32,7 @@ class FailureDetection(Evaluator):
     )
 
     detector: Detector = Field(description="the detector whose score is measured")
+    truth: GoldName = Field(GOLD, description="the truth that says which pairs are misranked: gold, or gold:NAME")
 
     @model_validator(mode="after")
     def _reads_rewards(self) -> Self:
@@ -40,29 +42,36 @@ class FailureDetection(Evaluator):
         return self
 
     def truths(self) -> frozenset[str]:
+        """Return the truth that says which pairs are misranked, and the one whose labels the detector reads."""
+        return frozenset({self.truth, truth_of_labels(self.detector)} if self.detector.truths() else {self.truth})
+
+    def measured(self) -> frozenset[str]:
         """Return the truth that says which pairs are misranked."""
-        return frozenset({GOLD})
+        return frozenset({self.truth})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
         """Return three numbers a data set."""
         for name in self.data:
             surely, wrong = self._judged(name, scored[name])
-            yield measured(name, GOLD, "detector_auroc", len(wrong), _auroc, wrong, surely)
-            yield measured(name, GOLD, "detector_auprc", len(wrong), _auprc, wrong, surely)
-            yield measured(name, GOLD, "misranked_share", len(wrong), _share, wrong)
+            yield measured(name, self.truth, "detector_auroc", len(wrong), _auroc, wrong, surely)
+            yield measured(name, self.truth, "detector_auprc", len(wrong), _auprc, wrong, surely)
+            yield measured(name, self.truth, "misranked_share", len(wrong), _share, wrong)
 
     def _judged(self, name: str, scored: Scored) -> tuple[Floats, np.ndarray]:
         """Return the detector's score of each pair that has a right order, and whether the reward has it wrong."""
         import torch
 
-        pairs, truth = scored.pair_rows(), scored.examples.truths.get(GOLD)
+        pairs, truth = scored.pair_rows(), scored.examples.truths.get(self.truth)
         if truth is None or not len(pairs):
-            raise DataError(f"failure-detection needs pairs with the truth 'gold'; data {name!r} has none")
-        if self.detector.truths() and not truth.label.any():
+            raise DataError(f"failure-detection needs pairs with the truth {self.truth!r}; data {name!r} has none")
+        of_labels = truth_of_labels(self.detector)
+        labels = scored.examples.truths.get(of_labels)
+        if self.detector.truths() and (labels is None or not labels.label.any()):
             lack = f"data {name!r} has only numbers; give its 'gold' a 'label_above'"
-            raise DataError(f"detector {self.detector.use!r} reads the labels of the truth 'gold': {lack}")
+            raise DataError(f"detector {self.detector.use!r} reads the labels of the truth {of_labels!r}: {lack}")
         preferred, rejected = pairs.T
-        reward, gold = torch.tensor(scored.reward), torch.from_numpy(truth.label.astype(np.float64))
+        label = np.zeros(len(scored.reward)) if labels is None else labels.label.astype(np.float64)
+        reward, gold = torch.tensor(scored.reward), torch.from_numpy(label)
         signal = Signal(
             reward[preferred],
             reward[rejected],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +15,7 @@ from fairl_bench.science import resampling
 from fairl_bench.science.fidelity import by_value
 from fairl_bench.values.data import GOLD, Scored
 from fairl_bench.values.records import Measure, measured
+from fairl_bench.values.truths import TruthName
 
 
 class Fidelity(Evaluator):
@@ -29,20 +30,23 @@ class Fidelity(Evaluator):
         Metric("kendall", "higher", bounds=(-1, 1)),
     )
 
-    truth: Literal["preferred", "gold"] = Field(GOLD, description="the true reward")
+    truth: TruthName | Annotated[tuple[TruthName, ...], Field(min_length=1)] = Field(
+        GOLD, description="the true reward, or several: of a blend [gold, gold:NAME, ...]"
+    )
 
     def truths(self) -> frozenset[str]:
-        """Return the true reward."""
-        return frozenset({self.truth})
+        """Return the true rewards."""
+        return frozenset({self.truth} if isinstance(self.truth, str) else self.truth)
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
-        """Return six numbers a data set."""
+        """Return six numbers a data set and truth."""
         for name in self.data:
-            truth = scored[name].examples.truths.get(self.truth)
-            if truth is None:
-                raise DataError(f"data {name!r} has no truth {self.truth!r}; give its source a 'gold:'")
-            known = np.flatnonzero(np.isfinite(truth.value))
-            reward, true = scored[name].reward[known], truth.value[known]
-            prompts = [scored[name].examples.prompt[row] for row in known]
-            for metric, function in by_value(reward, true, prompts).items():
-                yield measured(name, self.truth, metric, len(known), function)
+            for of in sorted(self.truths()):
+                truth = scored[name].examples.truths.get(of)
+                if truth is None:
+                    raise DataError(f"data {name!r} has no truth {of!r}; give its source a 'gold:'")
+                known = np.flatnonzero(np.isfinite(truth.value))
+                reward, true = scored[name].reward[known], truth.value[known]
+                prompts = [scored[name].examples.prompt[row] for row in known]
+                for metric, function in by_value(reward, true, prompts).items():
+                    yield measured(name, of, metric, len(known), function)

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.spelled_vectors import read
 from fairl_bench.errors import DataError, Undefined
-from fairl_bench.kinds import Detector, Evaluator
+from fairl_bench.kinds import Detector, Evaluator, truth_of_labels
 from fairl_bench.metrics import Metric
 from fairl_bench.science.failures import Signal
 from fairl_bench.science.streams import stream
@@ -94,6 +94,10 @@ class Identifiability(Evaluator):
         return self
 
     def truths(self) -> frozenset[str]:
+        """Return the true reward, and the truth whose labels the detector reads."""
+        return frozenset({GOLD, truth_of_labels(self.detector)})
+
+    def measured(self) -> frozenset[str]:
         """Return the true reward."""
         return frozenset({GOLD})
 
@@ -132,7 +136,7 @@ class Identifiability(Evaluator):
 
         preferred, rejected = scored.pair_rows().T
         reward = torch.tensor(scored.reward)
-        label = torch.tensor(scored.examples.truths[GOLD].label)
+        label = torch.tensor(scored.examples.truths[truth_of_labels(self.detector)].label)
         signal = Signal(
             reward[preferred],
             reward[rejected],

@@ -21,7 +21,7 @@ from fairl_bench.builtin.shared.judged_completions import judged
 from fairl_bench.builtin.shared.standardised_judge import Standardised
 from fairl_bench.component import Settings
 from fairl_bench.errors import SuiteError
-from fairl_bench.kinds import Aligner, Ask, Evaluator, Judge, Origin, Probe, Prompts, Recovered
+from fairl_bench.kinds import Aligner, Ask, Evaluator, Judge, Origin, Probe, Prompts, Recovered, nested, within
 from fairl_bench.metrics import Metric
 from fairl_bench.science import resampling
 from fairl_bench.values.data import GOLD, Scored
@@ -109,9 +109,9 @@ class Realignment(Evaluator):
 
     def of(self, cell: Recovered) -> Self:
         """Return the evaluator with the source's models, prompts and judge and the cell's reward."""
-        origin, judge = cell.source.origin(), self.judge or cell.source.gold
-        if not isinstance(judge, Judge):  # none, or numbers in a file, which say nothing of new texts
-            has = "has no 'gold'" if judge is None else "has only numbers as its 'gold'"
+        origin, judge = cell.source.origin(), self.judge or cell.source.judge()
+        if judge is None:  # numbers in a file say nothing of new texts
+            has = "has only numbers as its 'gold'" if cell.source.judged() else "has no 'gold'"
             raise SuiteError(f"evaluate: {self.use!r} needs a judge: model {cell.name!r} {has}, name a 'judge'")
         aligner = self._aligner(cell, origin)
         return self.model_copy(update={"aligner": aligner, "judge": judge, "prompts": self._prompts(cell, origin)})
@@ -172,6 +172,8 @@ class Realignment(Evaluator):
         if self.refusals:
             upstream["safe"] = ask("after", self.refusals.safe, self.refusals.n, 1)
             upstream["unsafe"] = ask("after", self.refusals.unsafe, self.refusals.n, 1)
+        for role, judge in (("judge", self.judge), ("second", self.second)):
+            upstream |= {} if judge is None else nested(role, judge)
         return upstream
 
     def evaluate(
@@ -183,17 +185,19 @@ class Realignment(Evaluator):
         after: Completions = NOTHING,
         safe: Completions = NOTHING,
         unsafe: Completions = NOTHING,
+        **upstream: Any,
     ) -> Iterator[Measure | Evidence]:
         """Return the numbers before, during and after the alignment, and the completions that they rest on."""
         looks = Looks.read(aligned)
         columns: dict[str, list[Any]] = {}
-        for truth, judge in ((GOLD, self.judge), ("second", self.second)):
+        for truth, role, judge in ((GOLD, "judge", self.judge), ("second", "second", self.second)):
             if judge is None:
                 continue
-            start, end = judged(judge, before), judged(judge, after)
+            judging = judge.ready(within(role, upstream))
+            start, end = judged(judge, judging, before), judged(judge, judging, after)
             yield from sample_numbers(start, truth, "before")
             yield from sample_numbers(end, truth, AFTER)
-            by_step = looks.judged_by_step(judge)
+            by_step = looks.judged_by_step(judge, judging)
             yield from curve_numbers(looks, by_step, truth, self.budgets)
             if truth == GOLD:
                 yield from cost_numbers(looks)

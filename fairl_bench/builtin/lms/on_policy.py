@@ -87,6 +87,10 @@ class OnPolicy(Aligner):
         """Return the number of completions of a prompt in a step."""
         return 1
 
+    def completes(self) -> Sampling:
+        """Return its ``sampling``."""
+        return self.sampling
+
     @abstractmethod
     def align(self, task: AlignmentTask) -> list[Step]:
         """Train ``task.model`` in place and return a record of each step."""
@@ -172,7 +176,7 @@ class OnPolicy(Aligner):
         return Path(site.upstream["base"])
 
     def _reward(self, site: Site) -> Rewarding:
-        judging, use = self.reward.ready(within("reward", site.upstream)), self.reward.use
+        judging, use = self.reward_on_base().ready(within("reward", site.upstream)), self.reward.use
         return lambda prompts, completions: rewards_of(judging, use, prompts, completions)
 
     def _prompts(self, numbers: tuple[int, ...]) -> tuple[str, ...]:

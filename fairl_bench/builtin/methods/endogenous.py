@@ -28,6 +28,7 @@ class Endogenous(ReadsLikelihoods):
 
     given: ClassVar[Given] = "one model"
     reads_vectors: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
 
     lm: LM | None = Field(None, description="the language model; none: the source's expert")
     temperature: float = Field(1.0, gt=0, description="alpha, which divides the logits")

@@ -17,6 +17,7 @@ class Length(Method):
 
     seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
 
     unit: Literal["characters", "words"] = Field("characters", description="what is counted")
 

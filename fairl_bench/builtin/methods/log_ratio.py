@@ -21,6 +21,7 @@ class LogRatio(TwoModels):
 
     reference: ClassVar[bool] = True
     reads_vectors: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""

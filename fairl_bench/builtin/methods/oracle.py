@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from pydantic import Field
 
+from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Given, Judge, Method, Source
+from fairl_bench.kinds import Given, Judge, Method, Source, judges_on_base, nested, within
 from fairl_bench.values.data import GOLD, Examples, Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 
@@ -17,6 +19,7 @@ class Oracle(Method):
 
     seeded: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
     given: ClassVar[Given] = "truth"
     reference: ClassVar[bool] = True
 
@@ -29,14 +32,16 @@ class Oracle(Method):
 
     def of(self, source: Source) -> Self:
         """Return the oracle with the source's judge.  Raises `DataError` where the source has none."""
-        if self.judge is not None:
-            return self
-        judge = source.judge()
+        judge = judges_on_base(self.judge, source.base_texts()) or source.judge()
         if judge is None:
             raise DataError(
                 f"method {self.use!r} needs a judge of any text, and source {source.use!r} has none; give it a 'judge:'"
             )
         return self.model_copy(update={"judge": judge})
+
+    def upstream(self) -> Mapping[str, Settings]:
+        """Return what the judge starts from."""
+        return {} if self.judge is None else nested("judge", self.judge)
 
     def fit(self, task: Task) -> Reward:
         """Return an empty reward: there is nothing to learn."""
@@ -46,7 +51,8 @@ class Oracle(Method):
         """Return the judge's ``gold`` of each text ``[n]``."""
         if self.judge is None:
             raise DataError(f"method {self.use!r} has no judge; give it a 'judge:'")
-        return self.judge.judge(Examples(inputs.text, inputs.prompt))[GOLD].value
+        judging = self.judge.ready(within("judge", inputs.upstream))
+        return judging(Examples(inputs.text, inputs.prompt))[GOLD].value
 
     def head(self, suite_head: Head) -> str:
         """Return an empty name: it has no head."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairl_bench.builtin.shared.judged_completions import JudgedCompletions, judged
-from fairl_bench.kinds import Judge, Probe
+from fairl_bench.kinds import Judge, Judging, Probe
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Floats
 from fairl_bench.values.language_models import Completions
@@ -128,7 +128,7 @@ class Looks:
         mask = np.asarray(self.step) == step
         return {name: values[mask] for name, values in self.numbers.items()}
 
-    def judged_by_step(self, judge: Judge) -> dict[int, JudgedCompletions]:
+    def judged_by_step(self, judge: Judge, judging: Judging) -> dict[int, JudgedCompletions]:
         """Return the completions of each look with what a judge says of them."""
-        all_looks = judged(judge, self.completions)
+        all_looks = judged(judge, judging, self.completions)
         return {step: all_looks.take(np.asarray(self.step) == step) for step in self.steps()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BeforeValidator
 
@@ -20,12 +20,36 @@ def _folder_or_name(value: object) -> Any:
     return value
 
 
+def _file_or_folder_or_name(value: object) -> Any:
+    """Return the full path of a file or a folder beside the suite, a GGUF file's always; another name unchanged."""
+    if (
+        isinstance(value, PathText)
+        and value
+        and (is_file_name(value.folder / value) or is_folder(value.folder / value))
+    ):
+        return str(value.folder / value)
+    return value
+
+
+def is_file_name(path: Path) -> bool:
+    """Return whether a path is that of a file: one is there, or it ends in ``.gguf`` and no folder is there."""
+    try:
+        return path.is_file() or (path.suffix == GGUF and not path.is_dir())
+    except (OSError, ValueError):  # too long for a path
+        return False
+
+
 def _beside(value: object) -> Any:
     return str(value.folder / value) if isinstance(value, PathText) and value else value
 
 
+GGUF: Final = ".gguf"
+
 FolderOrName = BeforeValidator(_folder_or_name)
 """On a field: a folder, relative to the suite, or a name on the hub."""
+
+FileOrFolderOrName = BeforeValidator(_file_or_folder_or_name)
+"""On a field: a file or a folder, relative to the suite, or a name on the hub."""
 
 Beside = BeforeValidator(_beside)
 """On a field: a file or a folder, relative to the suite; what it holds is for `Component.reads` to say."""

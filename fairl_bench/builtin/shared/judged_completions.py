@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds import Judge, Judging
 from fairl_bench.values.data import GOLD, Examples, Floats
 from fairl_bench.values.language_models import Completions
 
@@ -26,7 +26,7 @@ class JudgedCompletions(NamedTuple):
         return JudgedCompletions(self.completions.take(rows), self.value[rows], self.badness[rows], self.bad[rows])
 
 
-def judged(judge: Judge, completions: Completions) -> JudgedCompletions:
-    """Return completions with what a judge says of them."""
-    truth = judge.judge(Examples(completions.text, completions.prompt))[GOLD]
+def judged(judge: Judge, judging: Judging, completions: Completions) -> JudgedCompletions:
+    """Return completions with what a judge, which is ready as ``judging``, says of them."""
+    truth = judging(Examples(completions.text, completions.prompt))[GOLD]
     return JudgedCompletions(completions, truth.value, judge.badness(truth.value), truth.label < 0)

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from fairl_bench.builtin.shared.standard_scale import standard_scale, written_by_base
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Ask, Judge, Judging, nested, within
-from fairl_bench.science.agreement import is_constant
 from fairl_bench.values.data import GOLD, Examples, Truth
-from fairl_bench.values.language_models import Completions
 
 
 class Standardised(Judge):
@@ -25,6 +24,11 @@ class Standardised(Judge):
     judges: Judge
     on: Ask
 
+    @property
+    def reads_prompts(self) -> bool:  # type: ignore[override]  # as its judge does
+        """Whether the judge does."""
+        return self.judges.reads_prompts
+
     def upstream(self) -> Mapping[str, Settings]:
         """Return the completions, and what the judge starts from."""
         return {"on": self.on, **nested("judges", self.judges)}
@@ -36,17 +40,10 @@ class Standardised(Judge):
     def ready(self, upstream: Mapping[str, Any]) -> Judging:
         """Return the judge with its mean and deviation.  Raises `DataError` where all completions are judged alike."""
         judging = self.judges.ready(within("judges", upstream))
-        on: Completions = upstream["on"]
-        value = judging(Examples(on.text, on.prompt))[GOLD].value
-        mean, deviation = float(value.mean()), float(value.std())
-        if is_constant(value):
-            raise DataError(
-                f"judge {self.judges.use!r} gives all {len(value)} completions the reward {mean:.4g}: it has no scale,"
-                " and nothing can be learnt from it"
-            )
+        scale = standard_scale(judging, written_by_base(upstream["on"]), f"judge {self.judges.use!r}")
 
         def standardised(examples: Examples) -> Mapping[str, Truth]:
-            standard_value = (judging(examples)[GOLD].value - mean) / deviation
+            standard_value = scale.of(judging(examples)[GOLD].value)
             return {GOLD: Truth(standard_value, np.where(standard_value > 0, 1, -1).astype(np.int8))}
 
         return standardised

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Aligner, Ask, Origin, Prompts, Source
+from fairl_bench.kinds import LM, Aligner, Ask, Origin, Prompts, Source, base_request
 from fairl_bench.values.data import Pairs
 from fairl_bench.values.drawn_tokens import interleaved
 from fairl_bench.values.language_models import NOTHING, Completions, Sampling
@@ -52,6 +52,10 @@ class CompletionPairs(Source):
     def origin(self) -> Origin:
         """Return the base, the expert and the prompts."""
         return Origin(*self.models(), self.prompts)
+
+    def base_texts(self) -> Ask:
+        """Return the request for completions of the base, sampled as those of the pairs are."""
+        return base_request(self.models()[0], self.prompts, self.sampling)
 
     def unbounded(self) -> str:
         """Return why the log-ratio is no bound: not the whole distributions were drawn from, or are told."""

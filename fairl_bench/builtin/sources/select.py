@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.kinds import Judge, Origin, Source
+from fairl_bench.kinds import BaseTexts, Judge, Origin, Source
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Labels, Pairs, Rows, Truth
+from fairl_bench.values.truths import Objective
 
 Change = Literal["bad-to-good", "bad-to-bad", "good-to-good", "good-to-bad"]
 """What the truth ``gold`` says of a pair: of the rejected text, then of the preferred one."""
@@ -64,6 +65,14 @@ class Select(Source):
     def judge(self) -> Judge | None:
         """Return its own judge, or that of the pairs chosen from."""
         return super().judge() or self.of.judge()
+
+    def base_texts(self) -> BaseTexts:
+        """Return what the base of the pairs chosen from writes."""
+        return self.of.base_texts()
+
+    def objectives(self) -> Mapping[str, Objective]:
+        """Return those of its own judge, or those of the pairs chosen from."""
+        return super().objectives() if self.gold is not None else self.of.objectives()
 
     def unbounded(self) -> str:
         """Return why the log-ratio is no bound: whoever chose the pairs treated their texts differently."""

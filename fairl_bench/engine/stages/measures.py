@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import ReadOnly, read_only, unchanged_by
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds import Evaluator, Refits
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
-from fairl_bench.values.data import Scored
+from fairl_bench.values.data import Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.stage import Stage
 
@@ -43,9 +43,29 @@ class Measures(StageKind[Numbers, list[Measure]]):
         scored = ReadOnly({name: _scored(stage, inputs, name, scores) for name in evaluator.needs()})
         if "baseline" in stage.inputs:
             return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
-        upstream = inputs.upstream(stage)
+        upstream = ReadOnly({**inputs.upstream(stage), **_refits(stage, inputs, evaluator, scored)})
         with unchanged_by(evaluator, scored=scored, upstream=upstream):
             return [Answer(stage, answers.measures(evaluator, evaluator.evaluate(scored, **upstream)), {})]
+
+
+REFIT: Final = "refit/"
+"""The beginning of the role of the scores of a reward that is learnt again; the role of its request follows."""
+
+
+def _refits(
+    stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: Mapping[str, Scored]
+) -> dict[str, ReadOnly[str, Floats]]:
+    """The rewards of trainings on resampled pairs, by role and data ``[n, texts]``."""
+    found = {}
+    for role in (role for role, start in evaluator.upstream().items() if isinstance(start, Refits)):
+        keys = [key for name, key in stage.inputs.items() if name.startswith(f"{REFIT}{role}/")]
+        every = [inputs.load(key) for key in keys]
+        by_data = {}
+        for name, one in scored.items():
+            rewards = [_scored(stage, inputs, name, scores).reward for scores in every]
+            by_data[name] = read_only(np.reshape(rewards, (len(every), len(one.reward))))
+        found[role] = ReadOnly(by_data)
+    return found
 
 
 def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: Mapping[str, Scored]) -> list[Measure]:
@@ -56,8 +76,9 @@ def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: 
         for name in evaluator.data
         if name in PAIRS
     }
-    with unchanged_by(evaluator, scored=scored, sliced=sliced):
-        return [*evaluate_slices(evaluator, scored, sliced)]
+    upstream = inputs.upstream(stage)
+    with unchanged_by(evaluator, scored=scored, sliced=sliced, upstream=upstream):
+        return [*evaluate_slices(evaluator, scored, sliced, upstream)]
 
 
 def _scored(stage: Stage, inputs: StageInputs, name: str, scores: AllScores) -> Scored:

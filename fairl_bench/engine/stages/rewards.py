@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import Method
+from fairl_bench.kinds import Method, truth_of_labels
 from fairl_bench.pairs.preferences import Parts, preferences
+from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_reward, finite_rows
 from fairl_bench.values.data import Embeddings, Examples, Floats
 from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.stage import Stage
 from fairl_bench.values.training import Head, Inputs, Reward, Task, Training
+
+RESAMPLE = "resample"
+"""The setting of a reward that is learnt from a resample of the training pairs: the number of the resample, from 0."""
 
 
 def run_title(method: str, model: str, replicate: int, seed: int | None) -> str:
@@ -62,11 +66,15 @@ def _task(stage: Stage, method: Method, parts: Any, upstream: Mapping[str, Any])
     """The pairs that a method learns from, and the number of pairs with equal vectors that were left out."""
     settings = stage.settings
     training = Training.model_validate({**settings["training"], "device": settings["device"]})
-    divided: Parts = parts(leave_equal=method.reads_vectors and training.equal_vectors == "drop")
+    leave_equal = method.reads_vectors and training.equal_vectors == "drop"
+    divided: Parts = parts(leave_equal=leave_equal, truth=truth_of_labels(method))
     seed = 0 if settings["seed"] is None else settings["seed"]
     head = Head(**settings["head"])
     numbers = (settings["replicate"], seed)
-    return Task(divided.train, divided.validation, head, training, *numbers, upstream), divided.left_out
+    train = divided.train
+    if RESAMPLE in settings:  # the same for all methods and seeds
+        train = divided.resampled(stream("refits", settings["replicate"], settings[RESAMPLE]))
+    return Task(train, divided.validation, head, training, *numbers, upstream), divided.left_out
 
 
 class Scores(StageKind[Mapping[str, Floats], Mapping[str, NDArray[np.floating[Any]]]]):

@@ -55,7 +55,7 @@ class SimilarTo(Judge):
         if self.upstream():
             raise DataError(
                 f"judge {self.use or 'similar-to'!r}: encoder {self.encoder.use!r} starts from a language model, which "
-                "only an aligner's reward is given; name an encoder that needs none"
+                "is not known here; name an encoder that needs none"
             )
         return self.ready({})(examples)
 
