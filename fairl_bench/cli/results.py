@@ -115,6 +115,7 @@ def compare(first: str, second: str, form: str) -> None:
     help="A text is called good above it.  [default: the best on split 'train']",
 )
 @POSITIVE
+@click.option("--by", metavar="TRUTH", default="", help="The truth to judge by, as gold:NAME.  [default: gold]")
 @FORMAT
 @INTERVALS
 @METHODS
@@ -123,6 +124,7 @@ def evaluate(
     truth: Path | None,
     threshold: float | None,
     positive: Literal["good", "bad"],
+    by: str,
     form: str,
     intervals: bool,
     methods: str | None,
@@ -138,7 +140,7 @@ def evaluate(
     from fairl_bench.views import make_tables, with_intervals
 
     two = None if methods is None else two_methods(methods)
-    scored = judge(scores, truth, threshold=threshold, methods=two, positive=positive)
+    scored = judge(scores, truth, threshold=threshold, methods=two, positive=positive, against=by)
     asked = with_intervals(scored.report, scored.guard) if intervals else scored.report
     tables = make_tables(tables_of(asked, scored.registry, scored.guard), scored, scored.guard)
     print_tables(list(tables.values()), form)

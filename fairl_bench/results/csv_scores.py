@@ -16,7 +16,7 @@ import numpy as np
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.textfiles import brief, csv_rows, number_of, parsed, whole_of
 from fairl_bench.values.coordinates import CELL_AXES, Run
-from fairl_bench.values.data import GOLD, PREFERRED, Examples, Truth
+from fairl_bench.values.data import GOLD, PREFERRED, Examples, Labels, Truth
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.truths import objective_of
 
@@ -33,6 +33,18 @@ class CsvScores(NamedTuple):
     sheets: list[Sheet]
     predicted: bool
     notes: tuple[str, ...] = ()  # how its labels were read
+    against: str = ""  # the truth that they are judged by; empty: gold, else preferred
+
+    def truth_of(self, sheet: Sheet) -> str | None:
+        """The truth that a sheet is judged by; None where it does not know it."""
+        truths = sheet.examples.truths
+        asked = (self.against,) if self.against else (GOLD, PREFERRED)
+        return next((name for name in asked if name in truths and truths[name].known().any()), None)
+
+    def label(self, sheet: Sheet) -> Labels:
+        """The labels of that truth ``[n]``; 0 where it is not known."""
+        name = self.truth_of(sheet)
+        return np.zeros(len(sheet.examples), np.int8) if name is None else sheet.examples.truths[name].label
 
 
 class _World:

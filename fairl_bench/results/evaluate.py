@@ -20,7 +20,7 @@ from fairl_bench.science import classification
 from fairl_bench.science.fidelity import by_value
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.coordinates import Row, Run
-from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored
+from fairl_bench.values.data import GOLD, Floats, Labels, Scored
 from fairl_bench.values.evidence import CellEvidence
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
@@ -134,15 +134,20 @@ def evaluate(
     threshold: float | None = None,
     methods: tuple[str, str] | None = None,
     positive: Class = "good",
+    against: str = "",
 ) -> ScoredFile:
     """The numbers and tables of a CSV file of scores.  Raises `DataError` where no example has a known truth.
 
     Texts above ``threshold`` are called good; where none is given, it is the one that is best on the split ``train`` of
     the same run, else on the data themselves, which the table then says.  F1 is of the class ``positive``.  Tables 2
-    and 3 are of two ``methods``, by default the two that there are.
+    and 3 are of two ``methods``, by default the two that there are.  All is held ``against`` one truth of the file, by
+    default ``gold`` and, where that is not known, ``preferred``.
     """
-    file = read_scores(scores, truth)
-    sheets = [sheet for sheet in file.sheets if _truth_of(sheet)]
+    file = read_scores(scores, truth)._replace(against=against)
+    sheets = [sheet for sheet in file.sheets if file.truth_of(sheet)]
+    if against and not sheets:
+        known = {name for sheet in file.sheets for name in sheet.examples.truths}
+        raise UnknownName(f"{scores}: truth", against, known)
     if not sheets:
         raise DataError(
             f"{scores}: no example has a known truth; add a column 'label' (1 good, -1 not) or 'value' (the true "
@@ -150,23 +155,9 @@ def evaluate(
         )
     records = [record for sheet in sheets for record in _records(sheet, file, threshold, positive)]
     registry = Registry()
-    report = _report(sheets, file.predicted, _two_methods(sheets, methods, scores), registry)
+    report = _report(sheets, file, _two_methods(sheets, methods, scores), registry)
     notes = [*_label_notes(sheets, file, threshold, positive), *file.notes]
     return ScoredFile(report, registry, sheets, records, notes)
-
-
-def _truth_of(sheet: Sheet) -> Literal["preferred", "gold"] | None:
-    """The truth that a sheet is judged by: gold, else preferred; None where it knows neither."""
-    truths = sheet.examples.truths
-    if GOLD in truths and truths[GOLD].known().any():
-        return GOLD
-    return PREFERRED if PREFERRED in truths and truths[PREFERRED].known().any() else None
-
-
-def _has_labels(sheet: Sheet) -> bool:
-    """True where a label of the truth that a sheet is judged by is known."""
-    name = _truth_of(sheet)
-    return name is not None and bool(sheet.examples.truths[name].label.any())
 
 
 def _two_methods(sheets: Sequence[Sheet], chosen: tuple[str, str] | None, path: Path) -> tuple[str, str] | None:
@@ -178,12 +169,12 @@ def _two_methods(sheets: Sequence[Sheet], chosen: tuple[str, str] | None, path: 
     return chosen or ((methods[0], methods[1]) if len(methods) == 2 else None)
 
 
-def _report(sheets: Sequence[Sheet], predicted: bool, methods: tuple[str, str] | None, registry: Registry) -> Report:
+def _report(sheets: Sequence[Sheet], file: CsvScores, methods: tuple[str, str] | None, registry: Registry) -> Report:
     """The report whose tables the data can fill."""
-    truth = {sheet.data: name for sheet in sheets if (name := _truth_of(sheet)) is not None}
+    truth = {sheet.data: name for sheet in sheets if (name := file.truth_of(sheet)) is not None}
     parts = {sheet.data for sheet in sheets if any(name.startswith("subtype:") for name in sheet.examples.truths)}
     tables: dict[str, dict[str, object]] = {
-        "table1": {"data": list(truth), "truth": truth, "metrics": LABELS if predicted else REWARDS}
+        "table1": {"data": list(truth), "truth": truth, "metrics": LABELS if file.predicted else REWARDS}
     }
     if methods is not None:
         tables["table2"] = {"data": list(truth), "truth": truth, "methods": methods}
@@ -194,19 +185,21 @@ def _report(sheets: Sequence[Sheet], predicted: bool, methods: tuple[str, str] |
 
 def _records(sheet: Sheet, file: CsvScores, threshold: float | None, positive: Class) -> Iterator[Record]:
     """The records of each run; where the file has predicted labels, only those that need no reward."""
-    name = _truth_of(sheet) or GOLD
+    name = file.truth_of(sheet) or GOLD
     for run in sheet.rewards:
         cut = partial(_threshold, sheet, run, file, threshold)
-        measures = [*_by_label(sheet, run, name, cut, positive), *_by_value(sheet, run, name)]
+        measures = [*_by_label(sheet, run, name, file, cut, positive), *_by_value(sheet, run, name)]
         for measure in measures:
             if measure.metric not in set(REWARDS) - set(LABELS) or not file.predicted:
                 coordinates = sheet.at(run, name)
                 yield Record.at(coordinates, sheet.suite, measure.metric, measure.value, measure.n, note=measure.note)
 
 
-def _by_label(sheet: Sheet, run: Run, name: str, cut: Callable[[], float], positive: Class) -> Iterator[Measure]:
+def _by_label(
+    sheet: Sheet, run: Run, name: str, file: CsvScores, cut: Callable[[], float], positive: Class
+) -> Iterator[Measure]:
     """The measures that need labels; where the truth has only numbers, the note of each says so."""
-    score, label = _labelled(sheet, run)
+    score, label = _labelled(sheet, run, file)
     side = 1 if positive == "good" else -1
     for metric, function in classification.by_label(score, label, cut, side, name).items():
         yield measured(sheet.data, name, metric, len(label), function)
@@ -238,8 +231,9 @@ def _pair_accuracy(margins: Floats, pairs: int) -> float:
 def _training(sheet: Sheet, file: CsvScores) -> Sheet:
     """The sheet that sets a sheet's threshold: the split ``train`` of the same data set, else the sheet itself."""
     train = f"{sheet.data.partition('/')[0]}/train"
+    world = (sheet.model, sheet.replicate, train)
     for other in file.sheets:
-        if (other.model, other.replicate, other.data) == (sheet.model, sheet.replicate, train) and _has_labels(other):
+        if (other.model, other.replicate, other.data) == world and file.label(other).any():
             return other
     return sheet
 
@@ -251,19 +245,19 @@ def _threshold(sheet: Sheet, run: Run, file: CsvScores, threshold: float | None)
     train = _training(sheet, file)
     if run not in train.rewards:
         raise Undefined(f"no threshold: the run does not score {train.data}")
-    return classification.best_threshold(*_labelled(train, run))
+    return classification.best_threshold(*_labelled(train, run, file))
 
 
-def _labelled(sheet: Sheet, run: Run) -> tuple[Floats, Labels]:
+def _labelled(sheet: Sheet, run: Run, file: CsvScores) -> tuple[Floats, Labels]:
     """The rewards and labels of the texts whose label is known."""
-    label = sheet.examples.truths[_truth_of(sheet) or GOLD].label
+    label = file.label(sheet)
     labelled = np.flatnonzero(label)
     return sheet.rewards[run][labelled], label[labelled]
 
 
 def _label_notes(sheets: Sequence[Sheet], file: CsvScores, threshold: float | None, positive: Class) -> list[str]:
     """The notes on the class of F1 and on the threshold; none where no label is known."""
-    labelled = [sheet for sheet in sheets if _has_labels(sheet)]
+    labelled = [sheet for sheet in sheets if file.label(sheet).any()]
     if not labelled:
         return []
     other = "bad" if positive == "good" else "good"

@@ -93,10 +93,11 @@ def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> It
     from fairl_bench.results import two_runs
 
     for part in report.values():
-        by_data = {two_methods.data: two_methods for two_methods in part.disagreements()}
+        asked = list(dict.fromkeys(part.disagreements()))
         for sheet in sheets:
-            if (two_methods := by_data.get(sheet.data)) is not None:
-                yield from two_runs.disagreements(sheet, values, two_methods)
+            for two_methods in asked:
+                if two_methods.data == sheet.data:
+                    yield from two_runs.disagreements(sheet, values, two_methods)
 
 
 def _asked(report: Report) -> list[object]:

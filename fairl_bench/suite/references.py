@@ -180,12 +180,9 @@ def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistak
     name = ".".join(map(str, place))
     yield from _unknown((*place, "data"), f"{name}: data", table.datasets(), suite.datasets())
     yield from _unknown((*place, "truth"), f"{name}: data", table.truths_by_data(), ("pairs", *suite.datasets()))
-    for data in table.datasets():
-        if (
-            data in suite.datasets()
-            and objective_of(truth := table.truth_of(data))
-            and truth not in _known(suite, data)
-        ):
+    of_two = ((two.data, two.truth) for two in table.disagreements())
+    for data, truth in dict.fromkeys([*((data, table.truth_of(data)) for data in table.datasets()), *of_two]):
+        if data in suite.datasets() and objective_of(truth) and truth not in _known(suite, data):
             yield (*place, "truth"), f"{name}: {_lack(suite, data, truth)}"
     yield from _unknown_metrics(suite, (*place, "metrics"), name, table.measures())
     methods = (*(table.pair() or ()), *table.shown_methods())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Name
 from fairl_bench.errors import Undefined
@@ -19,6 +20,7 @@ from fairl_bench.values.data import GOLD
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import named, shown_axes
 from fairl_bench.values.table import Table, Value
+from fairl_bench.values.truths import objective_truth
 from fairl_bench.values.two_runs import COUNTS, MCNEMAR
 from fairl_bench.views import ReportTable, Truths, truth_of
 
@@ -71,7 +73,8 @@ class Disagreement(_OfTwoMethods):
 
     def tables(self, material: Material) -> Iterator[Table]:
         """Table 2."""
-        yield explained(table2(material.records, self.methods, self.data), material, self.truth_of, self.data)
+        records = [record for record in material.records if record.truth == self.truth_of(record.data)]
+        yield explained(table2(records, self.methods, self.data), material, self.truth_of, self.data)
 
     def disagreements(self) -> Sequence[TwoMethods]:
         """Its two methods on each of its data."""
@@ -80,17 +83,44 @@ class Disagreement(_OfTwoMethods):
 
 
 class DisagreementBySubtype(_OfTwoMethods):
-    """The disagreement of two methods by subtype (the paper's Table 3)."""
+    """The disagreement of two methods by subtype (the paper's Table 3), or by objective of a blend."""
 
-    by: Literal["subtype"] = "subtype"
+    by: Literal["subtype", "objective"] = Field(
+        "subtype", description="objective: every text against the labels of each objective, whatever the 'truth'"
+    )
+    objectives: tuple[Name, ...] = Field((), description="with 'by: objective', the objectives that it shows")
+
+    @model_validator(mode="after")
+    def _names_objectives(self) -> Self:
+        if (self.by == "objective") != bool(self.objectives):
+            message = "'by: objective' and the names of 'objectives' go together; write both, or neither"
+            raise PydanticCustomError("objectives", "{message}", {"message": message, "field": "objectives"})
+        return self
 
     def tables(self, material: Material) -> Iterator[Table]:
         """Table 3."""
-        yield explained(table3(material.records, self.methods, self.data), material, self.truth_of, self.data)
+        by_objective = {objective_truth(name): name for name in self.objectives}
+
+        def part_of(record: Record) -> str:
+            if self.by == "objective":
+                return by_objective.get(record.truth, "") if record.slice == "all" else ""
+            return subtype_of(record) if record.truth == self.truth_of(record.data) else ""
+
+        table = table3(material.records, self.methods, self.data, self.by, part_of)
+        yield explained(table, material, lambda data: next(iter(self._truths(data))), self.data)
 
     def disagreements(self) -> Sequence[TwoMethods]:
-        """Its two methods on each subtype of its data."""
-        return [TwoMethods(self.methods, data, self.truth_of(data), subtypes=True) for data in self.data]
+        """Its two methods on each subtype of its data, or against each objective."""
+        subtypes = self.by == "subtype"
+        return [
+            TwoMethods(self.methods, data, truth, subtypes=subtypes)
+            for data in self.data
+            for truth in self._truths(data)
+        ]
+
+    def _truths(self, data: str) -> Sequence[str]:
+        """The truths that say what is right."""
+        return list(map(objective_truth, self.objectives)) or [self.truth_of(data)]
 
 
 def table2(records: Iterable[Record], methods: tuple[str, str], data: Sequence[str]) -> Table:
@@ -99,7 +129,7 @@ def table2(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
     McNemar's test is of single runs; the table says in how many of them it rejects.
     """
     first, second = methods
-    cells = _cells(records, methods)
+    cells = _cells(records, methods, lambda record: record.slice)
     rows, tidy = [], []
     axes = list(dict.fromkeys(row for row, _, _ in cells))
     shown = [axis for axis in shown_axes(axes) if axis != "method"]
@@ -119,49 +149,63 @@ def table2(records: Iterable[Record], methods: tuple[str, str], data: Sequence[s
     return Table("Table 2", tuple(heads), tuple(rows), tuple(_notes(cells.values())), tuple(tidy))
 
 
-def table3(records: Iterable[Record], methods: tuple[str, str], data: Sequence[str]) -> Table:
-    """Table 2 by subtype, with the gain in points of accuracy and the relative gain beside one another."""
-    cells = _cells(records, methods)
+def table3(
+    records: Iterable[Record],
+    methods: tuple[str, str],
+    data: Sequence[str],
+    by: str = "subtype",
+    part_of: Callable[[Record], str] | None = None,
+) -> Table:
+    """Table 2 by subtype or objective, with the gain in points of accuracy and the relative gain beside one another.
+
+    ``part_of`` names the part that a record is of, by default its subtype; it is empty for a record of another table.
+    """
+    cells = _cells(records, methods, part_of or subtype_of)
     axes = list(dict.fromkeys(row for row, _, _ in cells))
     shown = [axis for axis in shown_axes(axes) if axis != "method"]
     rows, tidy, notes = [], [], list[str]()
     for row in axes:
         for name in data:
-            parts = {part: cell for (r, d, part), cell in cells.items() if (r, d) == (row, name) and part != "all"}
+            parts = {part: cell for (r, d, part), cell in cells.items() if (r, d) == (row, name)}
             names = (*named(row, shown), name)
-            rows += [(*names, part.removeprefix("subtype:"), *_numbers(cell)) for part, cell in parts.items()]
-            tidy += [_tidy(row, methods, name, part, cell) for part, cell in parts.items()]
-            notes += _notes_on_subtypes(names, parts)
+            rows += [(*names, part, *_numbers(cell)) for part, cell in parts.items()]
+            tidy += [_tidy(row, methods, name, f"{by}:{part}", cell) for part, cell in parts.items()]
+            notes += _notes_on_parts(names, by, parts)
     what = (
         f"Difference: accuracy of {methods[1]} less accuracy of {methods[0]}, in percentage points. Relative gain: "
         f"how many more texts {methods[1]} has right, in percent of those that {methods[0]} has right."
     )
     below = (what, *dict.fromkeys(notes), *_notes(cells.values()))
-    return Table("Table 3", _heads_by_subtype(shown, methods), tuple(rows), below, tuple(tidy))
+    return Table("Table 3", _heads_by(by, shown, methods), tuple(rows), below, tuple(tidy))
 
 
-def _heads_by_subtype(shown: Sequence[str], methods: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+def subtype_of(record: Record) -> str:
+    """The subtype whose texts a record is of; empty where it is of all texts."""
+    return "" if record.slice == "all" else record.slice.removeprefix("subtype:")
+
+
+def _heads_by(by: str, shown: Sequence[str], methods: tuple[str, str]) -> tuple[tuple[str, str], ...]:
     """The heads of Table 3, below the axes that differ."""
     counts = ("both right", f"only {methods[0]}", f"only {methods[1]}", "neither")
-    heads = [("", head) for head in (*shown, "data", "subtype", *counts)]
+    heads = [("", head) for head in (*shown, "data", by, *counts)]
     return (*heads, ("difference", "points"), ("relative", "gain, %"))
 
 
 def _numbers(cell: _Cell) -> tuple[str, ...]:
-    """The counts of a subtype, with the difference and the relative gain."""
+    """The counts of a part, with the difference and the relative gain."""
     digits = 1 if len(cell.runs) > 1 else 0
     counts = [f"{count:,.{digits}f}" if cell.counts.n else "n/a" for count in cell.counts]
     gain = _or_none(relative_gain, cell.counts)
     return (*counts, _points(cell), "n/a" if gain is None else f"{gain:+.2f}")
 
 
-def _notes_on_subtypes(names: Sequence[str], parts: Mapping[str, _Cell]) -> Iterator[str]:
-    """The subtypes without a text, and the mean relative gain over the others."""
+def _notes_on_parts(names: Sequence[str], by: str, parts: Mapping[str, _Cell]) -> Iterator[str]:
+    """The parts without a text, and the mean relative gain over the others."""
     for part, cell in parts.items():
         if not cell.counts.n:
-            yield f"{names[-1]}: no text is of the subtype {part.removeprefix('subtype:')!r}."
+            yield f"{names[-1]}: no text is of the {by} {part!r}."
     gains = [gain for cell in parts.values() if (gain := _or_none(relative_gain, cell.counts)) is not None]
-    if len(gains) > 1:
+    if len(gains) > 1 and by == "subtype":
         yield _mean_gain(" ".join(names), gains)
 
 
@@ -174,12 +218,14 @@ def _mean_gain(names: str, gains: Sequence[float]) -> str:
     )
 
 
-def _cells(records: Iterable[Record], methods: tuple[str, str]) -> dict[tuple[Row, str, str], _Cell]:
-    """The disagreement of two methods by (model, encoder, variant), data and slice."""
+def _cells(
+    records: Iterable[Record], methods: tuple[str, str], part_of: Callable[[Record], str]
+) -> dict[tuple[Row, str, str], _Cell]:
+    """The disagreement of two methods by (model, encoder, variant), data and part; records of no part are left out."""
     runs_of: dict[tuple[Row, str, str], dict[tuple[int, int | None], dict[str, float]]] = {}
     for record in records:
-        if (record.method, record.other) == methods:
-            runs = runs_of.setdefault((record.row, record.data, record.slice), {})
+        if (record.method, record.other) == methods and (part := part_of(record)):
+            runs = runs_of.setdefault((record.row, record.data, part), {})
             runs.setdefault((record.replicate, record.seed), {})[record.metric] = record.value
     return {
         key: _Cell(Counts(*(float(np.mean([run[name] for run in runs.values()])) for name in COUNTS)), runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -225,3 +226,81 @@ def test_the_table_shows_planted_against_recovered(run_suite: Callable[..., Fini
             for end in ("low", "high")}  # fmt: skip
     inside = sum(low <= 0.6 <= high for low, high in zip(ends["low"], ends["high"], strict=True))
     assert (table.tidy[0]["planted_inside"], table.tidy[0]["runs"]) == (inside, 4)
+
+
+# --- mined for one objective: what becomes of another
+
+
+def kinder(**report: Any) -> dict[str, Any]:
+    judges = {"kindness": {"use": "toy-truth"}, "thanks": {"use": "thankful"}}
+    labels = [f"gold:{name}" for name in judges]
+    fa = {"use": "failure-aware", "base": {"use": "max-entropy"}, "rounds": 3}
+    detector = {"use": "supervised", "truth": "gold:kindness"}
+    return suite(
+        plugins=["thankful.py"],
+        models=[{"name": "toy", "use": "toy-comments", "n": 100, "gold":
+                 {"use": "blend", "of": judges, "weights": dict.fromkeys(judges, 0.5)}}],
+        encoders=[{"name": "tfidf", "use": "tfidf", "dimensions": 8}],
+        methods=[{"name": "max-entropy", "use": "max-entropy"}, {"name": "fa", **fa, "detector": detector}],
+        evaluate=[{"use": "classification", "data": ["pairs/test"], "label": label,
+                   "threshold": {"data": "pairs/train", "label": label}} for label in labels],
+        report={"table3": {"methods": ["max-entropy", "fa"], "data": ["pairs/test"], "by": "objective",
+                           "objectives": list(judges)}, **report},
+    )  # fmt: skip
+
+
+THANKFUL = '''
+import numpy as np
+
+from fairl_bench import Judge, Truth, hookimpl
+
+
+class Thankful(Judge):
+    """Good are texts of an even number of letters."""
+
+    def judge(self, examples):
+        value = np.array([(-1.0) ** len(text) + len(text) / 100 for text in examples.text])
+        return {"gold": Truth(value, np.where(value > 0.5, 1, -1).astype(np.int8))}
+
+
+@hookimpl
+def fairl_judges(register):
+    register("thankful", Thankful)
+'''
+
+
+def test_table_3_counts_right_texts_by_objective(tmp_path: Path, run_suite: Callable[..., Finished]) -> None:
+    (tmp_path / "thankful.py").write_text(THANKFUL)
+    finished = run_suite(kinder(table2={"methods": ["max-entropy", "fa"], "data": ["pairs/test"],
+                                        "truth": "gold:thanks"}))  # fmt: skip
+    assert not finished.outcome.failed
+    table = finished.results.tables["table3"]
+    assert [head for _, head in table.heads][:2] == ["data", "objective"]
+    assert [row[1] for row in table.rows] == ["kindness", "thanks"]
+    accuracy = {
+        (row.method, row.truth, row.seed): row.value
+        for row in finished.records
+        if row.metric == "accuracy" and not row.other
+    }
+    for cell, truth in zip(table.tidy, ("gold:kindness", "gold:thanks"), strict=True):
+        gains = [accuracy["fa", truth, seed] - accuracy["max-entropy", truth, seed] for seed in (0, 1)]
+        assert cell["difference_points"] == pytest.approx(100 * np.mean(gains))
+    assert finished.results.tables["table2"].tidy[0]["both"] == table.tidy[1]["both"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"objectives": ["kindness", "thank"]}, "no truth 'gold:thank'; did you mean 'gold:thanks'"),
+        ({"objectives": []}, "'by: objective' and the names of 'objectives' go together; write both, or neither"),
+    ],
+)
+def test_objectives_that_table_3_cannot_show_are_refused(
+    change: dict[str, Any], message: str, tmp_path: Path, cli: Callable[..., Result], write_suite: Callable[..., Any]
+) -> None:
+    (tmp_path / "thankful.py").write_text(THANKFUL)
+    content = kinder()
+    content["report"]["table3"].update(change)
+    result = cli("check", str(write_suite(content)))
+    assert result.exit_code == 2
+    assert message in result.stderr

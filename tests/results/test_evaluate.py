@@ -393,3 +393,20 @@ def test_a_column_of_scores_that_is_there_twice_is_refused(tmp_path: Path, which
     (tmp_path / "s.csv").write_text(f"reward,label,{which}\n0.5,1,9\n0.1,-1,0\n")
     with pytest.raises(DataError, match=rf's.csv:1: two columns are named "{which}"; rename one, or remove it'):
         tables_of(tmp_path / "s.csv")
+
+
+def test_a_file_of_several_truths_is_judged_by_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    rewards, kind = [0.1, 0.4, 0.3, 0.9], [-1, 1, -1, 1]
+    lines = [{"example": i, "method": "m", "reward": reward} for i, reward in enumerate(rewards)]
+    truths = [
+        {"example": i, "truth": truth, "label": label}
+        for truth, labels in (("gold", [1, -1, 1, -1]), ("gold:kindness", kind))
+        for i, label in enumerate(labels)
+    ]
+    files = write(tmp_path / "scores.csv", lines), write(tmp_path / "truths.csv", truths)
+    by_gold, by_kindness = (tables_of(*files, against=against)["table1"] for against in ("", "gold:kindness"))
+    aucs = [next(row for row in table.tidy if row["metric"] == "auc")["mean"] for table in (by_gold, by_kindness)]
+    assert aucs == [0.0, 1.0]
+    assert "Truth: texts against 'gold:kindness'." in by_kindness.notes
+    with pytest.raises(UnknownName, match="truth 'gold:kindnes' is unknown; did you mean 'gold:kindness'"):
+        evaluate(*files, against="gold:kindnes")
