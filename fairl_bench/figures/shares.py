@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def _draw_bar(axis: Axes, at: int, share: Interval, bar: _Bar) -> None:
     """Draw a share from zero on, and its interval."""
     axis.barh(at, share.value, height=0.62, color=bar.fill, edgecolor=bar.edge, linewidth=1.2, zorder=2)
     if math.isfinite(share.low) and math.isfinite(share.high):
-        line = {"solid_capstyle": "butt", "zorder": 3}
+        line: dict[str, Any] = {"solid_capstyle": "butt", "zorder": 3}
         axis.plot([share.low, share.high], [at, at], color="black", **line)
         inside = np.clip([share.low, share.high], min(0.0, share.value), max(0.0, share.value))
         axis.plot(inside, [at, at], color=bar.across, **line)
@@ -143,7 +143,7 @@ def _beside(axis: Axes, at: int, verdict: str, share: Interval, *, narrow: bool,
     percent = f"{round(100 * share.value)} %{'' if narrow else ends}"
     weight, size, across = "bold" if bold else "normal", 8 if narrow else 9, axis.get_yaxis_transform()
     for points, text in ((6, verdict), (66 if narrow else 84, percent)):
-        place = {"xytext": (points, 0), "textcoords": "offset points", "xycoords": across}
+        place: dict[str, Any] = {"xytext": (points, 0), "textcoords": "offset points", "xycoords": across}
         axis.annotate(text, (1, at), va="center", fontweight=weight, fontsize=size, annotation_clip=False, **place)
 
 
