@@ -654,6 +654,13 @@ class Evaluator(Component, ABC):
         """True where `of` takes anything."""
         return cls.of is not Evaluator.of
 
+    def judges(self) -> Mapping[str, Judge]:
+        """The judges that it asks about each text of its data, by the name of the truth that it then finds there.
+
+        What a judge says of a data set, its truth ``gold``, is a stage of its own: the same for every reward.
+        """
+        return {}
+
     def needs(self) -> frozenset[str]:
         """The names of the data it reads: those it evaluates and, say, the one that sets its threshold."""
         return frozenset(self.data)

@@ -13,6 +13,7 @@ from fairl_bench.engine.keys import answering
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.stage_list import NewStage, StageList
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
+from fairl_bench.engine.stages.judgements import JUDGED, Judgements
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
 from fairl_bench.engine.stages.measures import REFIT, Measures
@@ -341,6 +342,7 @@ class _Planner:
             if isinstance(start, Refits) and baseline is None:
                 keys = self.refits(run, start.n, [name for name in run.data.vectors if name in names])
                 inputs |= {f"{REFIT}{role}/{i}": key for i, key in enumerate(keys)}
+        inputs |= self.judgements(evaluator, run.data)
         settings: dict[str, Any] = {}
         scores = {"scores": fitted.scores} if evaluator.reads_reward else {}
         if baseline is not None and self.suite.slices is not None:
@@ -348,6 +350,24 @@ class _Planner:
         of = run.title if evaluator.reads_reward else f"{world.of.model}, replicate {world.of.replicate}"
         title = Measures.title(evaluator.use, of, sliced=bool(settings))
         return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
+
+    def judgements(self, evaluator: Evaluator, data: _Data) -> dict[str, str]:
+        """The keys of what the judges that an evaluator asks say of its data, the same for every run on these."""
+        return {
+            f"{JUDGED}{name}/{truth}": self.judged(judge, name, data)
+            for name in evaluator.data
+            for truth, judge in evaluator.judges().items()
+        }
+
+    def judged(self, judge: Judge, name: str, data: _Data) -> str:
+        """The key of what a judge says of a data set, or of one part of the pairs."""
+        dataset, _, part = name.partition("/")
+        examples = data.world.texts()[dataset]
+        inputs = {"examples": examples, **({"split": data.world.split} if part else {})}
+        beginning = judges_on_base(judge, data.model.part.base_texts())
+        inputs |= self.upstream(beginning, data.model.name, data.world.of.replicate)
+        title = Judgements.title(judge.use, self.stages.stages[examples].title, part)
+        return self.stages.add(NewStage(Judgements, title, {"judge": judge}, {"part": part}, inputs))
 
     def with_reward(self, evaluator: Evaluator, fitted: _Fitted) -> Evaluator:
         """The evaluator, with the reward of this run where it asks more of it than its scores."""

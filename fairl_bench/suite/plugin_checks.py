@@ -304,6 +304,7 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
         tests |= {"members": (_is_count, "a whole number of at least 1"), "weighs": (_is_bool, "True or False")}
     if isinstance(part, Evaluator):
         tests |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
+        tests["judges"] = (_are_judges, "a dict of judges by the name of a truth")
     if isinstance(part, ReportTable):
         named = ("datasets", "truths_by_data", "measures", "models", "concepts", "shown_methods")
         tests |= dict.fromkeys(named, (_names, "a tuple of names"))
@@ -345,6 +346,12 @@ def _names(answer: object) -> bool:
 def _are_parts(answer: object) -> bool:
     return isinstance(answer, Mapping) and all(
         isinstance(role, str) and isinstance(part, Settings) for role, part in answer.items()
+    )
+
+
+def _are_judges(answer: object) -> bool:
+    return isinstance(answer, Mapping) and all(
+        isinstance(truth, str) and isinstance(judge, Judge) for truth, judge in answer.items()
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.engine.slices import evaluate_slices, slices_of
+from fairl_bench.engine.stages.judgements import JUDGED
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import ReadOnly, read_only, unchanged_by
@@ -82,12 +83,14 @@ def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: 
 
 
 def _scored(stage: Stage, inputs: StageInputs, name: str, scores: AllScores) -> Scored:
-    """The examples of a data set, or of one part of the pairs, with their rewards; NaN where there are no scores."""
+    """The examples of a data set, or of one part of the pairs, with what judges say of them and their rewards.
+
+    Without scores the rewards are NaN.
+    """
     dataset, _, part = name.partition("/")
-    if part:
-        examples, rows = inputs.part(stage.inputs[dataset], stage.inputs["split"], part)
-    else:
-        examples = inputs.load(stage.inputs[dataset])
-        rows = np.arange(len(examples))
+    examples, rows = inputs.texts(stage.inputs[dataset], stage.inputs.get("split", ""), part)
     reward = scores[dataset][rows] if dataset in scores else np.full(len(examples), np.nan)
-    return Scored(examples, read_only(reward.astype(np.float64)))
+    start = f"{JUDGED}{name}/"
+    asked = {role.removeprefix(start): key for role, key in stage.inputs.items() if role.startswith(start)}
+    judged = {truth: inputs.load(key) for truth, key in asked.items()}
+    return Scored(examples.knowing(judged) if judged else examples, read_only(reward.astype(np.float64)))
