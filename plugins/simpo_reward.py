@@ -12,6 +12,7 @@ class SimpoReward(Method):
 
     seeded = False
     reads_vectors = False
+    learns = False
     given = "one model"
     lm: LM | None = Field(None, description="the aligned language model; none: the source's expert")
 
