@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from pydantic import Field as Field
 
     from fairl_bench.api import Results as Results
+    from fairl_bench.api import audit as audit
     from fairl_bench.api import check as check
     from fairl_bench.api import read_results as read_results
     from fairl_bench.api import run as run

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fairl_bench.errors import FairlError, UnknownName
 from fairl_bench.start import Changes, SuiteSource, name_of, read_suite, run_suite
@@ -82,6 +82,56 @@ def run(
             command=("fairl_bench.run", name_of(suite)),
         )
     return Results._of(finished.results)
+
+
+def audit(
+    base: str | Path | None = None,
+    expert: str | Path | None = None,
+    *,
+    prompts: str | Path | None = None,
+    pairs: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    concepts: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    n: int | None = None,
+    quick: bool = False,
+    chat: bool = False,
+    tokens: Literal["drawn", "text"] = "drawn",
+    head: Literal["linear", "mlp"] | None = None,
+    api_key_env: str | None = None,
+    plugins: Sequence[str | Path] = (),
+    jobs: int = 1,
+    store: str | Path | None = None,
+    results: str | Path | None = None,
+) -> Results:
+    """Audit two language models that complete ``prompts``, or ``pairs`` of texts, as ``fairl-bench audit`` does.
+
+    ``concepts`` stand in the place of the usual ones, ``more`` beside them: by name, the spec of a judge such as
+    ``{"use": "word-list", "words": ["bus"]}``.  The verdict is in `Results.findings`.  Raises `FairlError` for what is
+    missing or wrong, before anything runs.
+    """
+    from fairl_bench.audits.request import AuditRequest
+    from fairl_bench.audits.suite import audit_suite
+
+    request = AuditRequest(
+        base=None if base is None else str(base),
+        expert=None if expert is None else str(expert),
+        prompts=None if prompts is None else Path(prompts),
+        pairs=None if pairs is None else Path(pairs),
+        columns=columns or {},
+        concepts=concepts,
+        more=more or {},
+        name=name,
+        n=n,
+        quick=quick,
+        chat=chat,
+        tokens=tokens,
+        head=head,
+        api_key_env=api_key_env,
+        plugins=tuple(map(Path, plugins)),
+    )
+    return run(audit_suite(request), jobs=jobs, store=store, results=results)
 
 
 def read_results(folder: str | Path, *, plugins: Sequence[str | Path] = ()) -> Results:

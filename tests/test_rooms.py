@@ -82,13 +82,13 @@ ROOMS: dict[str, set[str]] = {
     "html": WORDS | {"results", "suite", "tables", "figures"},
     "testing": WORDS | {"science", "suite", "store", "results", "tables", "figures", "html"},
     "display": WORDS | {"engine"},
-    "audit": WORDS | {"suite", "results"},
+    "audits": WORDS | {"suite", "results"},
     "pipeline": WORDS | {"suite", "store", "engine", "preview", "results", "tables"},
     "start": WORDS | {"suite", "store", "engine", "html", "pipeline"},
-    "api": WORDS | {"suite", "store", "preview", "results", "reward", "figures", "display", "start", "audit"},
+    "api": WORDS | {"suite", "store", "preview", "results", "reward", "figures", "display", "start", "audits"},
     "cli": WORDS
     | {"suite", "store", "engine", "preview", "results", "reward", "tables", "figures", "html"}
-    | {"display", "pipeline", "start", "api", "audit"},
+    | {"display", "pipeline", "start", "api", "audits"},
     "__main__": {"cli"},
     "fairl_bench": WORDS | {"science", "suite", "preview", "results", "reward", "api"},  # the list of public names
     **dict.fromkeys(WORDS, WORDS),
@@ -379,7 +379,7 @@ def named_parts(source: str) -> set[str]:
     return {node.value for node in inside if isinstance(node, ast.Constant) and node.value in NAMES}
 
 
-WRITE_SUITES = {"audit"}
+WRITE_SUITES = {"audits"}
 """The rooms that write suites for a user, and so name parts as a user would."""
 
 

@@ -11,7 +11,7 @@ import click
 from fairl_bench.cli.options import PLUGIN, STORE, Whole
 
 if TYPE_CHECKING:
-    from fairl_bench.audit.request import AuditRequest
+    from fairl_bench.audits.request import AuditRequest
     from fairl_bench.pipeline import Finished
 
 
@@ -61,7 +61,7 @@ def audit(
 
     The results folder gets findings.json, report.html, and suite.yaml, which can be edited and run again.
     """
-    from fairl_bench.audit.suite import audit_suite
+    from fairl_bench.audits.suite import audit_suite
 
     request = _request(**asked)
     suite = audit_suite(request)
@@ -97,8 +97,8 @@ def _request(
     **asked: Any,
 ) -> AuditRequest:
     """What the options ask for.  Raises `FairlError` where one of them cannot be read."""
-    from fairl_bench.audit import concepts as of
-    from fairl_bench.audit.request import AuditRequest
+    from fairl_bench.audits import concepts as of
+    from fairl_bench.audits.request import AuditRequest
 
     return AuditRequest(
         columns=_columns(columns),
@@ -133,7 +133,7 @@ def _print_suite(suite: dict[str, Any]) -> None:
 
 def _conclude(finished: Finished) -> None:
     """Print the findings, what failed, and where the page is; leave with exit code 1 only where work failed."""
-    from fairl_bench.audit.words import lines_of
+    from fairl_bench.audits.words import lines_of
     from fairl_bench.guards.printable import safe
 
     for found in finished.results.findings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from fairl_bench.engine.keys import answering
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.stage_list import NewStage, StageList
 from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
+from fairl_bench.engine.stages.judgements import JUDGED, Judgements
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
 from fairl_bench.engine.stages.measures import REFIT, Measures
@@ -177,7 +178,7 @@ class _Planner:
         return {
             UPSTREAM + role: self.before(role, start, model, replicate)
             for role, start in part.starts().items()
-            if not isinstance(start, Refits)
+            if not isinstance(start, Refits | AskLikelihoods)
         }
 
     def before(self, role: str, start: Settings, model: str, replicate: int) -> str:
@@ -272,15 +273,16 @@ class _Planner:
 
     def given(self, method: Method, name: str, world: WorldKeys, datasets: Sequence[str]) -> dict[str, str]:
         """The keys of what a method asks for: likelihoods of these data sets, and its other upstream."""
-        keys = {}
-        for role, start in method.upstream().items():
-            if not isinstance(start, AskLikelihoods):
-                keys[UPSTREAM + role] = self.before(role, start, name, world.of.replicate)
-                continue
-            for dataset in datasets:
-                texts = world.texts()[dataset]
-                keys[f"{LIKELIHOODS}{dataset}/{role}"] = self.likelihoods(role, start, world, dataset, texts)
-        return keys
+        return self.upstream(method, name, world.of.replicate) | self.told(method, world, datasets)
+
+    def told(self, part: Method | Evaluator, world: WorldKeys, datasets: Iterable[str]) -> dict[str, str]:
+        """The keys of the likelihoods of these data sets that a part asks for."""
+        asks = {role: start for role, start in part.upstream().items() if isinstance(start, AskLikelihoods)}
+        return {
+            f"{LIKELIHOODS}{dataset}/{role}": self.likelihoods(role, ask, world, dataset, world.texts()[dataset])
+            for role, ask in asks.items()
+            for dataset in datasets
+        }
 
     def likelihoods(self, role: str, ask: AskLikelihoods, world: WorldKeys, dataset: str, examples: str) -> str:
         """The key of the likelihoods of one data set under one language model."""
@@ -337,10 +339,12 @@ class _Planner:
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
         beginning = judges_on_base(evaluator, run.data.model.part.base_texts())
         inputs |= self.upstream(beginning, run.title, world.of.replicate)
+        inputs |= self.told(evaluator, world, [name for name in world.texts() if name in names])
         for role, start in evaluator.upstream().items():
             if isinstance(start, Refits) and baseline is None:
                 keys = self.refits(run, start.n, [name for name in run.data.vectors if name in names])
                 inputs |= {f"{REFIT}{role}/{i}": key for i, key in enumerate(keys)}
+        inputs |= self.judgements(evaluator, run.data)
         settings: dict[str, Any] = {}
         scores = {"scores": fitted.scores} if evaluator.reads_reward else {}
         if baseline is not None and self.suite.slices is not None:
@@ -348,6 +352,24 @@ class _Planner:
         of = run.title if evaluator.reads_reward else f"{world.of.model}, replicate {world.of.replicate}"
         title = Measures.title(evaluator.use, of, sliced=bool(settings))
         return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
+
+    def judgements(self, evaluator: Evaluator, data: _Data) -> dict[str, str]:
+        """The keys of what the judges that an evaluator asks say of its data, the same for every run on these."""
+        return {
+            f"{JUDGED}{name}/{truth}": self.judged(judge, name, data)
+            for name in evaluator.data
+            for truth, judge in evaluator.judges().items()
+        }
+
+    def judged(self, judge: Judge, name: str, data: _Data) -> str:
+        """The key of what a judge says of a data set, or of one part of the pairs."""
+        dataset, _, part = name.partition("/")
+        examples = data.world.texts()[dataset]
+        inputs = {"examples": examples, **({"split": data.world.split} if part else {})}
+        beginning = judges_on_base(judge, data.model.part.base_texts())
+        inputs |= self.upstream(beginning, data.model.name, data.world.of.replicate)
+        title = Judgements.title(judge.use, self.stages.stages[examples].title, part)
+        return self.stages.add(NewStage(Judgements, title, {"judge": judge}, {"part": part}, inputs))
 
     def with_reward(self, evaluator: Evaluator, fitted: _Fitted) -> Evaluator:
         """The evaluator, with the reward of this run where it asks more of it than its scores."""

@@ -6,11 +6,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache, partial
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from fairl_bench.science.shares import Halves, slopes, variance
 
@@ -28,7 +28,7 @@ def detectable_share(halves: Halves, column: int, reach: float, power: float = 0
     """
     error = cache(partial(planted_error, halves, column))
     named = _first(NAMED_FROM, lambda share: share - reach * error(share))
-    return _first(named, lambda share: share - float(ndtri(power)) * error(share))
+    return _first(named, lambda share: share - NormalDist().inv_cdf(power) * error(share))
 
 
 def _first(wanted: float, of: Callable[[float], float]) -> float:

@@ -32,6 +32,7 @@ from fairl_bench.values.training import Reward
 PLACE = "place.json"
 REWARD = "reward.safetensors"
 TOKENS = "tokens.parquet"
+TRUTH = "truth.safetensors"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -141,6 +142,16 @@ def _rows(path: Path) -> pa.Table:
 
 def _truth(rows: pa.Table) -> Truth:
     return Truth(rows["value"].to_numpy(), rows["label"].to_numpy())
+
+
+def save_truth(folder: Path, truth: Truth) -> None:
+    """``truth.safetensors``: its value and label of every example ``[n]``."""
+    save_file({name: np.ascontiguousarray(column) for name, column in truth._asdict().items()}, folder / TRUTH)
+
+
+def load_truth(folder: Path) -> Truth:
+    """The truth of `save_truth`."""
+    return Truth(**{name: read_only(column) for name, column in load_file(folder / TRUTH).items()})
 
 
 def save_split(folder: Path, split: Split) -> None:

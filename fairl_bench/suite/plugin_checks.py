@@ -246,14 +246,16 @@ def placed(method: Method, source: Source) -> Method:
 def _check_upstream(part: Component, upstream: Mapping[str, Settings], what: str) -> None:
     """Raise `PluginError` for a start that no part of this kind can have."""
     for role, start in upstream.items():
-        if isinstance(start, AskLikelihoods) and not isinstance(part, Method):
-            raise PluginError(f"{what}: upstream asks for likelihoods as {role!r}, and only a method is given those")
+        if isinstance(start, AskLikelihoods) and not isinstance(part, Method | Evaluator):
+            raise PluginError(
+                f"{what}: upstream asks for likelihoods as {role!r}, and only a method or an evaluator is given those"
+            )
         if isinstance(start, Refits) and not isinstance(part, Evaluator):
             raise PluginError(
                 f"{what}: upstream asks for a reward to be learnt again as {role!r}, as evaluators alone may"
             )
         if not isinstance(start, LM | Ask | Source | AskLikelihoods | Refits | Artefact):
-            likelihoods = ", the likelihoods of texts (AskLikelihoods)" if isinstance(part, Method) else ""
+            likelihoods = ", the likelihoods of texts (AskLikelihoods)" if isinstance(part, Method | Evaluator) else ""
             raise PluginError(
                 f"{what}: upstream names {_shown(start)} as {role!r}; it needs a language model{likelihoods}, "
                 "completions (Ask) or a source"
@@ -304,6 +306,7 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
         tests |= {"members": (_is_count, "a whole number of at least 1"), "weighs": (_is_bool, "True or False")}
     if isinstance(part, Evaluator):
         tests |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
+        tests["judges"] = (_are_judges, "a dict of judges by the name of a truth")
     if isinstance(part, ReportTable):
         named = ("datasets", "truths_by_data", "measures", "models", "concepts", "shown_methods")
         tests |= dict.fromkeys(named, (_names, "a tuple of names"))
@@ -345,6 +348,12 @@ def _names(answer: object) -> bool:
 def _are_parts(answer: object) -> bool:
     return isinstance(answer, Mapping) and all(
         isinstance(role, str) and isinstance(part, Settings) for role, part in answer.items()
+    )
+
+
+def _are_judges(answer: object) -> bool:
+    return isinstance(answer, Mapping) and all(
+        isinstance(truth, str) and isinstance(judge, Judge) for truth, judge in answer.items()
     )
 
 

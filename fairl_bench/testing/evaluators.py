@@ -14,7 +14,7 @@ from fairl_bench.results.resampled import Resampling
 from fairl_bench.science.resampling import Form
 from fairl_bench.testing.promises import answer, check_spec, must
 from fairl_bench.values.coordinates import Run
-from fairl_bench.values.data import Scored
+from fairl_bench.values.data import GOLD, Examples, Scored
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.sheets import Place, Sheet, Values
 
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry
 
 
-def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, registry: Registry | None = None) -> None:
-    """Measures of the data it names, each once, NaN only with a note; ``scored`` holds what a suite would give."""
+def check_evaluator(
+    evaluator: Evaluator, scored: Mapping[str, Scored], *, registry: Registry | None = None, **upstream: object
+) -> None:
+    """Measures of the data it names, each once, NaN only with a note; ``scored`` holds what a suite would give.
+
+    ``upstream`` is what it asks for, by role.
+    """
     lacking = sorted(evaluator.needs() - set(scored))
     must(not lacking, f"needs() names {lacking}, which this check was not given; add it to 'scored'")
-    given = ReadOnly({name: Scored(scored[name][0], read_only(scored[name][1])) for name in evaluator.needs()})
+    judged = {name: _judged(evaluator, name, scored[name].examples) for name in evaluator.needs()}
+    given = ReadOnly({name: Scored(judged[name], read_only(scored[name].reward)) for name in evaluator.needs()})
 
     def evaluated() -> list[Measure | Evidence]:
-        return answer(evaluator, lambda: list(evaluator.evaluate(given)), scored=given)
+        return answer(evaluator, lambda: list(evaluator.evaluate(given, **upstream)), scored=given, upstream=upstream)
 
     try:
         answers = evaluated()
@@ -52,6 +58,12 @@ def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, regis
         without = [each for each in evaluated() if isinstance(each, Measure)]
         must(repr(without) == repr(measures), "its numbers depend on the reward; leave reads_reward = True")
     check_spec(evaluator, registry)
+
+
+def _judged(evaluator: Evaluator, data: str, examples: Examples) -> Examples:
+    """The examples with what the judges say that the evaluator asks about them."""
+    asked = evaluator.judges() if data in evaluator.data else {}
+    return examples.knowing({truth: judge.judge(examples)[GOLD] for truth, judge in asked.items()})
 
 
 def _check_measures(evaluator: Evaluator, measures: Sequence[Measure]) -> None:

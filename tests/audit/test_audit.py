@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 from echo_server import EchoServer
 
+from fairl_bench import audit
 from fairl_bench.suite.yaml import load
 from fairl_bench.toy.prompts import toy_prompts
 
@@ -218,3 +219,16 @@ def test_a_server_names_its_models_where_it_has_several(cli: Cli, served: EchoSe
     assert said == f"error: {served.url} serves 2 models (plain, shouting); name one as {served.url}#MODEL"
     said = refused(cli("audit", f"{served.url}#plian", served.url, "--prompts", prompts))
     assert said == f"error: {served.url} does not serve 'plian'; did you mean 'plain'?"
+
+
+def test_python_does_the_same(tiny_lm: Path, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairl_bench.html.write.write_pages", lambda results, again=False: None)
+
+    results = audit(
+        tiny_lm, tiny_lm, prompts=prompts, quick=True, n=60, store=tmp_path / "store", results=tmp_path / "results"
+    )
+
+    (found,) = results.findings
+    assert found.outcome == "no difference shown"
+    assert found.named == ()
+    assert results.folder == tmp_path / "results"

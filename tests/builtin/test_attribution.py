@@ -50,9 +50,14 @@ def scored(n: int = 200, seed: int = 0, reward: str = "u") -> Scored:
     return Scored(examples, np.array([known[text] for text in examples.text]))
 
 
+def evaluated(part: Attribution, data: Scored) -> list[Measure | Evidence]:
+    truths = {truth: judge.judge(data.examples)[GOLD] for truth, judge in part.judges().items()}
+    return list(part.evaluate({DATA: Scored(data.examples.knowing(truths), data.reward)}))
+
+
 def told(concepts: Mapping[str, Judge], data: Scored) -> dict[tuple[str, str], Measure]:
     part = Attribution(data=(DATA,), concepts=dict(concepts), resamples=200)
-    return {(one.truth, one.metric): one for one in part.evaluate({DATA: data}) if isinstance(one, Measure)}
+    return {(one.truth, one.metric): one for one in evaluated(part, data) if isinstance(one, Measure)}
 
 
 def test_the_letter_that_is_rewarded_explains_the_reward() -> None:
@@ -107,7 +112,7 @@ def test_alone_and_beside_all_others_are_told() -> None:
 
 
 def kept(part: Attribution, data: Scored) -> dict[str, Evidence]:
-    return {one.name: one for one in part.evaluate({DATA: data}) if isinstance(one, Evidence)}
+    return {one.name: one for one in evaluated(part, data) if isinstance(one, Evidence)}
 
 
 def test_the_mean_reward_by_quantile_of_each_concept_is_kept_as_evidence() -> None:

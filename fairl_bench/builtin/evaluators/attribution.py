@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.component import Name, Settings
+from fairl_bench.component import Name
 from fairl_bench.errors import DataError, Undefined
-from fairl_bench.kinds import Evaluator, Judge, nested, within
+from fairl_bench.kinds import Evaluator, Judge
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
 from fairl_bench.values.contents import (
@@ -28,7 +28,7 @@ from fairl_bench.values.contents import (
     SHARE,
     SLOPE,
 )
-from fairl_bench.values.data import GOLD, Floats, Scored
+from fairl_bench.values.data import Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
 
 if TYPE_CHECKING:
@@ -71,20 +71,20 @@ class Attribution(Evaluator):
                 raise PydanticCustomError("name", message, {"name": repr(name)})
         return concepts
 
-    def upstream(self) -> Mapping[str, Settings]:
-        """Return what the judges start from."""
-        return {role: start for name, judge in self.concepts.items() for role, start in nested(name, judge).items()}
+    def judges(self) -> Mapping[str, Judge]:
+        """Return the concepts."""
+        return {CONCEPT + name: judge for name, judge in self.concepts.items()}
 
     def measured(self) -> frozenset[str]:
         """Return the concepts, and no truth for what is left unexplained."""
         return frozenset({"", *(CONCEPT + name for name in self.concepts)})
 
-    def evaluate(self, scored: Mapping[str, Scored], **upstream: Any) -> Iterator[Measure | Evidence]:
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterator[Measure | Evidence]:
         """Return 16 numbers a concept and four others a data set; NaN with a note where there is nothing to say."""
         relations: list[tuple[str, str, str, float, str]] = []
         doses: list[Mapping[str, Any]] = []
         for data in self.data:
-            values = {name: self._values(name, judge, scored[data], upstream) for name, judge in self.concepts.items()}
+            values = {name: self._values(name, scored[data]) for name in self.concepts}
             try:
                 found = self._found(scored[data], values)
             except Undefined as reason:
@@ -97,9 +97,9 @@ class Attribution(Evaluator):
         yield Evidence(dict(zip(_RELATION, map(list, columns), strict=True)))
         yield Evidence({name: [row[name] for row in doses] for name in DOSE_COLUMNS}, DOSE_RESPONSE)
 
-    def _values(self, name: str, judge: Judge, scored: Scored, upstream: Mapping[str, Any]) -> Floats:
+    def _values(self, name: str, scored: Scored) -> Floats:
         """Return how much of a concept each text has ``[n]``."""
-        value = judge.ready(within(name, upstream))(scored.examples)[GOLD].value
+        value = scored.examples.truths[CONCEPT + name].value
         if len(unknown := np.flatnonzero(~np.isfinite(value))):
             text = scored.examples.text[unknown[0]]
             raise DataError(

@@ -76,6 +76,13 @@ class StageInputs:
         except Exception as error:  # whole, and yet not what its kind is kept as: each format has errors of its own
             raise DamagedArtefact(key, f"it cannot be read as {kind}: {_one_line(error)}") from error
 
+    def texts(self, examples: str, split: str, part: str) -> tuple[Examples, Rows]:
+        """The texts under a key with their rows: all of them, or those of one part of the pairs."""
+        if part:
+            return self.part(examples, split, part)
+        every: Examples = self.load(examples)
+        return every, np.arange(len(every))
+
     def _part(self, pairs: str, split: str, name: str) -> tuple[Examples, Rows]:
         """The examples of one part of the pairs, and their rows among all."""
         examples: Examples = self.load(pairs)

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.engine.slices import evaluate_slices, slices_of
+from fairl_bench.engine.stages.judgements import JUDGED
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
+from fairl_bench.engine.stages.rewards import LIKELIHOODS
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import ReadOnly, read_only, unchanged_by
-from fairl_bench.kinds import Evaluator, Refits
+from fairl_bench.kinds import AskLikelihoods, Evaluator, Refits
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
 from fairl_bench.values.data import Floats, Scored
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.stage import Stage
 
@@ -43,7 +46,8 @@ class Measures(StageKind[Numbers, list[Measure]]):
         scored = ReadOnly({name: _scored(stage, inputs, name, scores) for name in evaluator.needs()})
         if "baseline" in stage.inputs:
             return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
-        upstream = ReadOnly({**inputs.upstream(stage), **_refits(stage, inputs, evaluator, scored)})
+        asked = {**_refits(stage, inputs, evaluator, scored), **_likelihoods(stage, inputs, evaluator)}
+        upstream = ReadOnly({**inputs.upstream(stage), **asked})
         with unchanged_by(evaluator, scored=scored, upstream=upstream):
             return [Answer(stage, answers.measures(evaluator, evaluator.evaluate(scored, **upstream)), {})]
 
@@ -68,6 +72,20 @@ def _refits(
     return found
 
 
+def _likelihoods(stage: Stage, inputs: StageInputs, evaluator: Evaluator) -> dict[str, ReadOnly[str, Likelihoods]]:
+    """How likely the texts of each of the data are, by the role in which the evaluator asks for it."""
+    found = {}
+    for role in (role for role, start in evaluator.upstream().items() if isinstance(start, AskLikelihoods)):
+        by_data = {}
+        for name in evaluator.needs():
+            dataset, _, part = name.partition("/")
+            _, rows = inputs.texts(stage.inputs[dataset], stage.inputs.get("split", ""), part)
+            said: Likelihoods = inputs.load(stage.inputs[f"{LIKELIHOODS}{dataset}/{role}"])
+            by_data[name] = said.take(rows)
+        found[role] = ReadOnly(by_data)
+    return found
+
+
 def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: Mapping[str, Scored]) -> list[Measure]:
     """The numbers on the pairs that the baseline fails on."""
     baseline: AllScores = inputs.load(stage.inputs["baseline"])
@@ -82,12 +100,14 @@ def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: 
 
 
 def _scored(stage: Stage, inputs: StageInputs, name: str, scores: AllScores) -> Scored:
-    """The examples of a data set, or of one part of the pairs, with their rewards; NaN where there are no scores."""
+    """The examples of a data set, or of one part of the pairs, with what judges say of them and their rewards.
+
+    Without scores the rewards are NaN.
+    """
     dataset, _, part = name.partition("/")
-    if part:
-        examples, rows = inputs.part(stage.inputs[dataset], stage.inputs["split"], part)
-    else:
-        examples = inputs.load(stage.inputs[dataset])
-        rows = np.arange(len(examples))
+    examples, rows = inputs.texts(stage.inputs[dataset], stage.inputs.get("split", ""), part)
     reward = scores[dataset][rows] if dataset in scores else np.full(len(examples), np.nan)
-    return Scored(examples, read_only(reward.astype(np.float64)))
+    start = f"{JUDGED}{name}/"
+    asked = {role.removeprefix(start): key for role, key in stage.inputs.items() if role.startswith(start)}
+    judged = {truth: inputs.load(key) for truth, key in asked.items()}
+    return Scored(examples.knowing(judged) if judged else examples, read_only(reward.astype(np.float64)))

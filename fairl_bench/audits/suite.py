@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from fairl_bench.audit.columns import columns_of
-from fairl_bench.audit.concepts import IN_THE_BOX
-from fairl_bench.audit.models import is_served, model_spec
-from fairl_bench.audit.request import MOST_PAIRS, AuditRequest
+from fairl_bench.audits.columns import columns_of
+from fairl_bench.audits.concepts import IN_THE_BOX
+from fairl_bench.audits.models import is_served, model_spec
+from fairl_bench.audits.request import MOST_PAIRS, AuditRequest
 
 _DATA: Final = "pairs/test"  # held out: no method has learnt from it
 _SPLIT: Final = {"by": "auto", "validation": 0.1, "test": 0.5}
