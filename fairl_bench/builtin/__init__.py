@@ -153,6 +153,7 @@ def fairl_evaluators(register: Register) -> None:
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
     register("words", _HERE + "evaluators.words:Words")
+    register("token-log-ratio", _HERE + "evaluators.token_log_ratio:TokenLogRatio")
     register("objectives", _HERE + "evaluators.objectives:Objectives")
 
 
@@ -177,6 +178,9 @@ def fairl_tables(register: Register) -> None:
 @hookimpl
 def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
+    register("pipeline", "fairl_bench.figures.pipeline:Pipeline")
+    register("shares", "fairl_bench.figures.shares:Shares")
+    register("separable", "fairl_bench.figures.shares:Separable")
     register("claims", "fairl_bench.figures.claims:Claims")
     register("headline", "fairl_bench.figures.headline:Headline")
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
