@@ -283,13 +283,14 @@ def _sides(found: Findings) -> str:
 
 
 def stands_in(one: ConceptFinding) -> bool:
-    """Whether a concept would be named if it were asked for alone, and is not beside the others.
+    """Whether a concept would be named if it were asked for alone, and explains less than half of that beside others.
 
     >>> share, alone = Interval(0.02, 0.0, 0.04), Interval(0.34, 0.3, 0.38)
     >>> stands_in(ConceptFinding("length", "ruled out", share, UNKNOWN, UNKNOWN, alone))
     True
     """
-    return one.verdict in ("ruled out", "cannot tell") and one.alone.low >= NAMED_FROM
+    by_itself = one.alone.low >= NAMED_FROM and one.share.value < one.alone.value / 2
+    return one.verdict in ("ruled out", "cannot tell") and by_itself
 
 
 def remarks(one: ConceptFinding) -> list[str]:
