@@ -65,8 +65,9 @@ def of_method(material: Material, data: str, row: Row, replicate: int) -> Findin
 
 
 def _deciding(material: Material, records: Sequence[Record], methods: Sequence[str]) -> Row | None:
-    """The row whose reward is read; None where no reward was attributed."""
-    rows = dict.fromkeys(record.row for record in records if record.metric == REST)
+    """The row whose reward is read, the first in the order of the suite; None where no reward was attributed."""
+    known = dict.fromkeys(record.row for record in records if record.metric == REST)
+    rows = [row for row in dict.fromkeys([*material.rows, *known]) if row in known]  # files have another order
     if methods:
         return next((row for method in methods for row in rows if row.method == method), None)
     references = set(material.references)
