@@ -206,6 +206,7 @@ def fairl_panels(register: Register) -> None:
     register("summary", "fairl_bench.html.summary:Summary")
     register("tables", "fairl_bench.html.panels:Tables")
     register("figures", "fairl_bench.html.panels:Figures")
+    register("evidence", "fairl_bench.html.evidence:Evidence")
     register("samples", "fairl_bench.html.panels:Samples")
     register("failures", "fairl_bench.html.panels:Failures")
     register("records", "fairl_bench.html.panels:Records")

@@ -171,6 +171,7 @@
     setView();
   }
   if (data.samples) compareSamples(data.samples);
+  if (data.evidence) showEvidence(data.evidence, { $, make, choices });
 
   // failures
   if (!data.examples) return;

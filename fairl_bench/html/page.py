@@ -22,6 +22,8 @@ from fairl_bench.material import Material, Picture
 from fairl_bench.views import Panel, Section
 
 _HERE = Path(__file__).parent
+_STYLES = ("page.css", "evidence.css")
+_SCRIPTS = ("evidence.js", "page.js")  # the last one begins the work
 
 
 class _Shown(NamedTuple):
@@ -49,17 +51,22 @@ def page(
         with guard.call(panels[at].kind, panels[at].use):
             sections[at] = _shown(panels[at], material, pictures, room, ours=ours[at])
     shown = [section for at in range(len(panels)) if (section := sections.get(at)) is not None]
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    style, script = (_together(names) for names in (_STYLES, _SCRIPTS))
     return room.get_template("page.html").render(
         name=material.name,
         signature=signature,
-        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+        style=style,
         script=script,
         hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         links=[(one.anchor, one.title) for one in shown if one.title],
         sections=[one.markup for one in shown],
         data=as_script({name: value for one in shown for name, value in one.data.items()}),
     )
+
+
+def _together(names: Sequence[str]) -> str:
+    """The files that are one style sheet or one script of the page."""
+    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 def _environment() -> Environment:

@@ -29,7 +29,7 @@ they are, and the mean of their rewards, centred within prompts and in standard 
 TOKEN: Final = "token:"
 """The beginning of the truth of a number that is about a token, which follows as `written_token` writes it."""
 TOKEN_RATIO: Final = "token_log_ratio"
-END_OF_TEXT: Final = "\u2403"
+END_OF_TEXT: Final = "\u220e"
 """Stands for the token with which a text ends."""
 TEXT_COLUMNS: Final = ("data", "example", "why", "log_ratio", "margin", "pair", "side", "prompt", "text")
 """The columns of the texts that were chosen to be looked at: a row is a text and why it was chosen."""

@@ -79,7 +79,7 @@ def test_the_word_that_the_expert_likes_has_the_greatest_mean() -> None:
     assert kind.value == pytest.approx(1.5, abs=1e-6)
     assert measures["token:␣rude", "token_log_ratio"].value == pytest.approx(-2.0, abs=1e-6)
     assert measures["token:␣kind", "token_places"].value == places
-    assert measures["token:␃", "token_log_ratio"].value == 0.0  # the end of a text
+    assert measures["token:∎", "token_log_ratio"].value == 0.0  # the end of a text
     assert measures["", "tokens_compared"].value == 6 * len(examples)
     assert kind.n == len({p for p, text in zip(examples.prompt, examples.text, strict=True) if " kind" in text[1:]})
 
