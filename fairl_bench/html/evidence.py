@@ -56,7 +56,7 @@ class Evidence(Panel):
 
 
 def _first(material: Material) -> str:
-    """The method whose reward is looked at first: that of the findings, else that of both models, else a recovered one."""
+    """The method whose reward is looked at first: that of the findings, else of both models, else a recovered one."""
     methods = dict.fromkeys(row.method for row in material.rows)
     by_models = [method for method in methods if material.given(method) == "both models"]
     recovered = [method for method in methods if method not in material.references]

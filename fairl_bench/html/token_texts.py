@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairl_bench.html.examples import LONGEST, cut, sheets_shown
 from fairl_bench.material import Material
@@ -24,7 +25,7 @@ TEXTS: Final = 400  # of all views together: what keeps the section below a mega
 PAIRS: Final = 40  # of one view, in which the models part most, and as many of the middle
 RANKED: Final = 15  # texts of one reward, the highest, and as many of the lowest
 
-_Piece = tuple[int, float]  # where it ends, and its log-ratio
+_Pieces = tuple[NDArray[np.int64], Floats]  # where each one ends, and its log-ratio
 
 
 def token_texts(material: Material, data: Sequence[str]) -> list[dict[str, Any]]:
@@ -38,7 +39,7 @@ def token_texts(material: Material, data: Sequence[str]) -> list[dict[str, Any]]
     sheets = [sheet for sheet in sheets_shown(material.sheets(data)) if sheet.rewards]
     views, room = [], TEXTS
     for index, sheet in enumerate(sheets):
-        view = _View(sheet, _of_world(kept, sheet), _of_world(tokens, sheet), room // (len(sheets) - index))
+        view = _View(sheet, _of_world(kept, sheet), _pieces(tokens, sheet), room // (len(sheets) - index))
         view.add_pairs(PARTS_MOST)
         view.add_pairs(MIDDLE)
         view.add_ranked(material, sheets)
@@ -58,20 +59,32 @@ def _of_world(kept: Iterable[CellEvidence], sheet: Sheet) -> list[Mapping[str, A
     ]
 
 
+def _pieces(kept: Iterable[CellEvidence], sheet: Sheet) -> dict[int, _Pieces]:
+    """The tokens of the texts of a sheet, by text."""
+    import pyarrow.compute as pc
+
+    found: dict[int, _Pieces] = {}
+    for one in kept:
+        if one.cell.world == sheet.world and len(one.rows):
+            rows = one.rows.filter(pc.equal(one.rows["data"], sheet.data))
+            example, end, base, expert = (rows[name].to_numpy() for name in ("example", "end", "base", "expert"))
+            begins = np.flatnonzero(np.diff(example, prepend=-1)).tolist()
+            for begin, until in zip(begins, [*begins[1:], len(example)], strict=True):
+                found[int(example[begin])] = end[begin:until], (expert - base)[begin:until]
+    return found
+
+
 class _View:
     """The texts of one sheet, and the lists that they stand in."""
 
     def __init__(
-        self, sheet: Sheet, kept: Sequence[Mapping[str, Any]], tokens: Sequence[Mapping[str, Any]], room: int
+        self, sheet: Sheet, kept: Sequence[Mapping[str, Any]], tokens: Mapping[int, _Pieces], room: int
     ) -> None:
-        self.sheet, self.kept, self.room = sheet, kept, room
+        self.sheet, self.kept, self.tokens, self.room = sheet, kept, tokens, room
         self.rows: dict[int, int] = {}  # of an example, its place among the texts
         self.left = 0
         self.pairs: list[dict[str, Any]] = []
         self.ranked: list[dict[str, Any]] = []
-        self.tokens: dict[int, list[_Piece]] = {}
-        for token in tokens:
-            self.tokens.setdefault(token["example"], []).append((token["end"], token["expert"] - token["base"]))
         self.log_ratio = {row["example"]: row["log_ratio"] for row in kept}
 
     def add_pairs(self, why: str) -> None:
@@ -129,10 +142,10 @@ class _View:
         """The tokens of a text as far as it is shown: where each ends, and its log-ratio; None where none is known."""
         if row not in self.tokens:
             return None
-        text = self.sheet.examples.text[row]
-        inside = [piece for piece in self.tokens[row] if piece[0] <= LONGEST or len(text) <= LONGEST]
-        units = _utf16_lengths(text)
-        return [[units[end] for end, _ in inside], [_rounded(ratio) or 0.0 for _, ratio in inside]]
+        text, (ends, ratios) = self.sheet.examples.text[row], self.tokens[row]
+        inside = np.ones(len(ends), np.bool_) if len(text) <= LONGEST else ends <= LONGEST
+        units = np.array(_utf16_lengths(text[:LONGEST]), np.int64)
+        return [units[ends[inside]].tolist(), np.round(ratios[inside], 2).tolist()]
 
 
 def _utf16_lengths(text: str) -> list[int]:
