@@ -107,7 +107,7 @@ def test_the_log_ratio_of_a_small_organism_names_its_objective_first(small: fair
     (row,) = small.table("organisms-log-ratio").tidy
     assert (row["named_first"], row["direction"], row["answer"]) == ("exclamations", 1, "right")
     assert row["pair_accuracy_low"] > 0.5
-    assert row["starc_per_prompt"] < 1  # 1.41 is no relation
+    assert row["starc_per_prompt"] < 1  # of 2, where the two are opposite
 
 
 # --- the lists of what is related

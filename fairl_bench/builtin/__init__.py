@@ -37,6 +37,7 @@ def fairl_prompts(register: Register) -> None:
     register("text-prompts", _HERE + "prompts:TextPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
+    register("chat", _HERE + "chat_prompts:ChatPrompts")
     register("divided", _HERE + "shared.divided_prompts:Divided")
 
 
@@ -152,6 +153,7 @@ def fairl_evaluators(register: Register) -> None:
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
     register("words", _HERE + "evaluators.words:Words")
+    register("token-log-ratio", _HERE + "evaluators.token_log_ratio:TokenLogRatio")
     register("objectives", _HERE + "evaluators.objectives:Objectives")
 
 

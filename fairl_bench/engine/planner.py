@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -194,7 +194,7 @@ class _Planner:
         return {
             UPSTREAM + role: self.before(role, start, model, replicate)
             for role, start in part.starts().items()
-            if not isinstance(start, Refits)
+            if not isinstance(start, Refits | AskLikelihoods)
         }
 
     def before(self, role: str, start: Settings, model: str, replicate: int) -> str:
@@ -289,15 +289,16 @@ class _Planner:
 
     def given(self, method: Method, name: str, world: WorldKeys, datasets: Sequence[str]) -> dict[str, str]:
         """The keys of what a method asks for: likelihoods of these data sets, and its other upstream."""
-        keys = {}
-        for role, start in method.upstream().items():
-            if not isinstance(start, AskLikelihoods):
-                keys[UPSTREAM + role] = self.before(role, start, name, world.of.replicate)
-                continue
-            for dataset in datasets:
-                texts = world.texts()[dataset]
-                keys[f"{LIKELIHOODS}{dataset}/{role}"] = self.likelihoods(role, start, world, dataset, texts)
-        return keys
+        return self.upstream(method, name, world.of.replicate) | self.told(method, world, datasets)
+
+    def told(self, part: Method | Evaluator, world: WorldKeys, datasets: Iterable[str]) -> dict[str, str]:
+        """The keys of the likelihoods of these data sets that a part asks for."""
+        asks = {role: start for role, start in part.upstream().items() if isinstance(start, AskLikelihoods)}
+        return {
+            f"{LIKELIHOODS}{dataset}/{role}": self.likelihoods(role, ask, world, dataset, world.texts()[dataset])
+            for role, ask in asks.items()
+            for dataset in datasets
+        }
 
     def likelihoods(self, role: str, ask: AskLikelihoods, world: WorldKeys, dataset: str, examples: str) -> str:
         """The key of the likelihoods of one data set under one language model."""
@@ -354,6 +355,7 @@ class _Planner:
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
         beginning = self.on_base(evaluator, run.data.model)
         inputs |= self.upstream(beginning, run.title, world.of.replicate)
+        inputs |= self.told(evaluator, world, [name for name in world.texts() if name in names])
         for role, start in evaluator.upstream().items():
             if isinstance(start, Refits) and baseline is None:
                 keys = self.refits(run, start.n, [name for name in run.data.vectors if name in names])
