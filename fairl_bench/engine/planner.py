@@ -93,7 +93,9 @@ class _Planner:
         self.training = {"head": answering(suite.head), "training": answering(suite.training)}
         self.placed: dict[tuple[str, str], Named[Method]] = {}
         self.bases: dict[str, BaseTexts] = {}  # what the base of each model writes
-        self.told: dict[tuple[int, str], tuple[Component, Component]] = {}  # by number and model: a part, and it told
+        self.informed: dict[
+            tuple[int, str], tuple[Component, Component]
+        ] = {}  # by number and model: a part, and it told
         self.begun: set[World] = set()  # those that have a cell
         self.judge = study.registry.name_of_role(Judge.kind, RECOVERED_REWARD) if _takes_rewards(suite) else ""
 
@@ -127,10 +129,10 @@ class _Planner:
 
     def on_base(self, part: Component, model: Named[Source]) -> Component:
         """The part whose judges are told what the base of a model writes, the same for all runs."""
-        before, told = self.told.get((id(part), model.name), (None, part))
+        before, told = self.informed.get((id(part), model.name), (None, part))
         if before is not part:
             told = judges_on_base(part, self.base(model))
-            self.told[id(part), model.name] = part, told
+            self.informed[id(part), model.name] = part, told
         return told
 
     def note_what_is_read(self, split: str) -> None:
