@@ -37,6 +37,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("source", "hub-dataset"): {"dataset": "nobody/pairs"},
     ("source", "aligned-lm"): {"base": SERVED, "expert": SERVED, "prompts": {"use": "toy-prompts"}},
     ("source", "select"): {"of": {"use": "toy-comments"}},
+    ("prompts", "chat"): {"of": {"use": "toy-prompts"}, "template": "/nowhere/model"},
     ("prompts", "text-prompts"): {"path": "/nowhere/prompts.txt"},
     ("prompts", "jsonl-prompts"): {"path": "/nowhere/prompts.jsonl"},
     ("lm", "pretrained"): {"model": "/nowhere/model"},

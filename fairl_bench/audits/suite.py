@@ -60,7 +60,7 @@ def _models(request: AuditRequest) -> dict[str, Any]:
         "use": "aligned-lm",
         "base": base,
         "expert": expert,
-        "prompts": _prompts(Path(str(request.prompts))),
+        "prompts": _prompts(request),
         "n": request.n or request.size.pairs,
         "sampling": {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_new_tokens": request.size.tokens},
         "identical": "drop",
@@ -68,10 +68,14 @@ def _models(request: AuditRequest) -> dict[str, Any]:
     }
 
 
-def _prompts(path: Path) -> dict[str, Any]:
-    name = path.name.removesuffix(".gz")
+def _prompts(request: AuditRequest) -> dict[str, Any]:
+    """The prompts of the file; of a chat in the template of the expert, unless its server has one."""
+    name = Path(str(request.prompts)).name.removesuffix(".gz")
     use = "jsonl-prompts" if name.endswith((".jsonl", ".ndjson")) else "text-prompts"
-    return {"use": use, "path": str(path)}
+    prompts = {"use": use, "path": str(request.prompts)}
+    if not request.chat or is_served(str(request.expert)):
+        return prompts
+    return {"use": "chat", "of": prompts, "template": str(request.expert)}
 
 
 def _pairs(request: AuditRequest) -> dict[str, Any]:

@@ -80,11 +80,12 @@ def _reward(found: Findings) -> Box:
 
 
 def _concepts(found: Findings) -> Box:
-    n = len(found.concepts)
+    measured, asked = sum(one.verdict is not None for one in found.concepts), len(found.concepts)
     if found.outcome == "no difference shown":
-        return Box("concepts", (f"{n}, not read: no difference is shown",))
+        return Box("concepts", (f"{asked}, not read: no difference is shown",))
     explained = _percent(max(1 - found.unexplained.value, 0.0))
-    return Box("concepts", (f"{n}, which explain {explained} of the reward",))
+    n = f"{asked}, which" if measured == asked else f"{measured} of {asked}, which could be measured,"
+    return Box("concepts", (f"{n} explain {explained} of the reward",))
 
 
 def _verdict(found: Findings) -> Box:

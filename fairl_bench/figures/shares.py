@@ -11,6 +11,7 @@ import numpy as np
 from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, brief, canvas, styled, wrapped
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
+from fairl_bench.results.findings import stands_in
 from fairl_bench.results.summary import FEW_FINDINGS
 from fairl_bench.science.concepts import Interval
 from fairl_bench.science.detectable import NAMED_FROM
@@ -91,6 +92,8 @@ def shares(found: Findings, width: float) -> Figure:
     for at, one in enumerate(measured):
         bar = _BARS[str(one.verdict)]
         _draw_bar(axis, at, one.share, bar)
+        if stands_in(one):
+            axis.plot(one.alone.value, at, "d", color="black", markerfacecolor="white", zorder=4)
         _beside(axis, at, f"{bar.sign} {bar.word}", one.share, narrow=narrow, bold=one.verdict == "named")
     _draw_bar(axis, n - 1, found.unexplained, _REST)
     _beside(axis, n - 1, "", found.unexplained, narrow=narrow)
@@ -100,16 +103,19 @@ def shares(found: Findings, width: float) -> Figure:
     axis.tick_params(axis="y", length=0)
     axis.grid(visible=False, axis="y")
     axis.set_ylim(n - 0.5, -0.5)
-    axis.set_xlim(*_ends([one.share for one in measured] + [found.unexplained]))
+    alone = [Interval(one.alone.value) for one in measured if stands_in(one)]
+    axis.set_xlim(*_ends([*(one.share for one in measured), found.unexplained, *alone]))
     axis.xaxis.set_major_formatter(lambda share, _: f"{round(100 * share)} %")
     figure.supxlabel(wrapped(_told(found), width), fontsize=8)
     return figure
 
 
 def _told(found: Findings) -> str:
+    alone = "; diamond: what a concept would explain alone that others explain better"
     return (
         f"share of the variance within prompts of the reward of {found.method}; lines: 95 % intervals, of all concepts "
         f"at once; dotted: {round(100 * NAMED_FROM)} %, above which a whole interval names a concept"
+        f"{alone if any(map(stands_in, found.concepts)) else ''}"
     )
 
 

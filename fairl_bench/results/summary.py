@@ -29,6 +29,7 @@ _LISTED: Final = 4  # names in a sentence, ...
 FEW_FINDINGS: Final = 3
 """Findings that are told and drawn one by one; of more the tables are."""
 _UNTESTED: Final = "there is no test of it, with one run of each method"
+_REMARKS: Final = 4  # on the concepts of an audit; its table has all
 _FEW: Final = 2  # ... and beside the best method
 _OUTCOMES: Final = ("supported", "refuted", "equivalent", DEPENDS, "inconclusive")
 
@@ -62,8 +63,10 @@ def _audited(material: Material, found: Findings) -> str:
     pairs = f"{sides.pairs:,} pairs" if sides.by_models else f"{sides.pairs:,} pairs of a preferred and a rejected text"
     pairs += f", of which {held_out:,} were held out" if sides.pairs > held_out else ""
     wrote = f"{sides.base} and {sides.expert} completed the same prompts: " if sides.by_models else ""
-    concepts = f"the reward of {found.method} was held against {_count(len(found.concepts), 'concept')}"
-    return f"{wrote}{pairs}. On {found.data} {concepts}."
+    measured = sum(one.verdict is not None for one in found.concepts)
+    left = len(found.concepts) - measured
+    against = f"{_count(measured, 'concept')}{f'; {left} more could not be measured' if left else ''}"
+    return f"{wrote}{pairs}. On {found.data} the reward of {found.method} was held against {against}."
 
 
 def _methods(material: Material) -> str:
@@ -128,7 +131,7 @@ def what_was_found(material: Material) -> list[str]:
 
 
 def _findings(findings: Sequence[Findings]) -> Iterator[str]:
-    """The verdict of each audit, and what is to be said of the concepts that it names; of many how they came out."""
+    """The verdict of each audit, and what is to be said of its concepts; of many how they came out."""
     if len(findings) > FEW_FINDINGS:
         outcomes = Counter(found.outcome for found in findings)
         told = (
@@ -141,7 +144,10 @@ def _findings(findings: Sequence[Findings]) -> Iterator[str]:
     for found in findings:
         of = f"{found.model}, replicate {found.replicate}: " if len(findings) > 1 else ""
         yield f"{of}{found.verdict}."
-        yield from (f"{remark[0].upper()}{remark[1:]}." for one in found.named for remark in remarks(one))
+        read = [one for one in found.concepts if one.verdict and found.separable.shown]
+        said = [f"{remark[0].upper()}{remark[1:]}." for one in read for remark in remarks(one)]
+        if said:
+            yield " ".join(said[:_REMARKS])
 
 
 def _claims(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -85,7 +85,7 @@ def test_the_word_that_the_expert_likes_has_the_greatest_mean() -> None:
 
 
 def test_only_the_ends_are_on_record_and_rare_tokens_are_not() -> None:
-    measures, _ = found(pairs(), most=1)
+    measures, _ = found(pairs(), most=1, least=40)
     assert {truth for truth, _ in measures if truth} == {"token:␣kind", "token:␣rude"}
     assert {truth for truth, _ in found(pairs(), least=10_000)[0]} == {""}
 

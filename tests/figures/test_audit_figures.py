@@ -75,6 +75,14 @@ def test_concepts_that_share_one_share_have_one_bar() -> None:
     assert names(axis) == ["less toxic words or profanity", "length", "unexplained"]
 
 
+def test_a_concept_that_only_stands_in_for_others_shows_what_it_would_explain_alone() -> None:
+    stands_in = CONCEPTS[2]._replace(alone=Interval(0.9, 0.8, 1.0))
+    (axis,) = shares(audit(concepts=(*CONCEPTS[:2], stands_in)), 8.0).axes
+    diamonds = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines if line.get_marker() == "d"]  # type: ignore[index]
+    assert diamonds == [(0.9, 2)]
+    assert axis.get_xlim()[1] > 0.9
+
+
 def test_an_interval_far_outside_of_what_a_share_can_be_does_not_stretch_the_axis() -> None:
     wild = CONCEPTS[1]._replace(share=Interval(0.3, -5.0, 9.0))
     left, right = shares(audit(concepts=(wild,)), 8.0).axes[0].get_xlim()
@@ -137,7 +145,7 @@ def test_the_pipeline_has_the_numbers_of_this_audit() -> None:
         [("base", "my-base"), ("expert", "my-expert")],
         [("pairs", "1,600, of which 800 held out")],
         [("reward", "log-ratio knows both models tells 82 % of pairs apart [75, 88]")],
-        [("concepts", "4, which explain 72 % of the reward")],
+        [("concepts", "3 of 4, which could be measured, explain 72 % of the reward")],
         [("✓ named", "less toxic words: 62 %")],
     ]
 
@@ -153,8 +161,8 @@ def test_texts_that_were_there_come_from_no_models() -> None:
 @pytest.mark.parametrize(
     ("outcome", "head", "said", "colour"),
     [
-        ("named", "✓ named", "4, which explain 72", GOOD.colour),
-        ("nothing named", "? nothing named", "4, which explain 72", BAD.colour),
+        ("named", "✓ named", "3 of 4, which could", GOOD.colour),
+        ("nothing named", "? nothing named", "3 of 4, which could", BAD.colour),
         ("no difference shown", "= no difference", "4, not read", "#595959"),
     ],
 )

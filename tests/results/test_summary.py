@@ -312,7 +312,15 @@ def test_what_is_to_be_said_of_a_named_concept_follows_its_verdict() -> None:
         f"{found.verdict}.",
         "Toxicity goes along with length, so that one may stand for the other.",
     ]
-    assert len(what_was_found(of_audits(audit("nothing named", shortcut_for=("length",))))) == 1
+    assert len(what_was_found(of_audits(audit("no difference shown", shortcut_for=("length",))))) == 1
+
+
+def test_a_concept_that_could_not_be_measured_is_not_counted_and_not_said_twice() -> None:
+    found = audit()
+    unknown = found.concepts[0]._replace(name="praise", verdict=None, why="it is constant")
+    found = found._replace(concepts=(*found.concepts, unknown))
+    assert what_was_run(of_audits(found)).endswith("held against 1 concept; 1 more could not be measured.")
+    assert what_was_found(of_audits(found)) == [f"{found.verdict}."]
 
 
 def test_of_several_audits_each_is_named_and_many_are_counted() -> None:
