@@ -93,9 +93,8 @@ class _Planner:
         self.training = {"head": answering(suite.head), "training": answering(suite.training)}
         self.placed: dict[tuple[str, str], Named[Method]] = {}
         self.bases: dict[str, BaseTexts] = {}  # what the base of each model writes
-        self.informed: dict[
-            tuple[int, str], tuple[Component, Component]
-        ] = {}  # by number and model: a part, and it told
+        # by number and model: a part as it is, and as it is told what the base writes
+        self.informed: dict[tuple[int, str], tuple[Component, Component]] = {}
         self.begun: set[World] = set()  # those that have a cell
         self.judge = study.registry.name_of_role(Judge.kind, RECOVERED_REWARD) if _takes_rewards(suite) else ""
 
