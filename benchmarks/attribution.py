@@ -153,12 +153,13 @@ class Planted(NamedTuple):
         return one.detectable, one.verdict == "named"
 
 
-def detectable(planted: Planted, repeats: int, seed: int) -> dict[str, float]:
+def detectable(planted: Planted, repeats: int, seed: int) -> dict[str, float | None]:
     """The share that is said to be named four times in five, and how often a concept with that share is."""
     rng = np.random.default_rng([seed, planted.prompts, int(100 * planted.in_texts)])
     share = float(np.nanmedian([planted.found(rng, 0.15)[0] for _ in range(max(repeats // 5, 10))]))
-    named = np.mean([planted.found(rng, share)[1] for _ in range(repeats)]) if share < 1 else math.nan
-    return {"share": share, "named": float(named)}
+    if share == 1:  # not even the whole reward would be
+        return {"share": None, "named": None}
+    return {"share": share, "named": float(np.mean([planted.found(rng, share)[1] for _ in range(repeats)]))}
 
 
 # --- nulls

@@ -23,15 +23,17 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)]) + "\n"
 
 
-def _percent(share: float) -> str:
-    return f"{round(100 * share)} %"
+def _percent(share: float | None) -> str:
+    return "n/a" if share is None else f"{round(100 * share)} %"
 
 
 def bounds() -> str:
     """Return how often true shares are inside their bounds, and what is named: a line for each made-up reward."""
     told = _told()
-    heads = ["rewarded concepts", "prompts", "explained", "all bounds hold", "that of the rest holds", "width of a bound"]
-    heads += ["named", "others ruled out", "wrongly named", "wrongly ruled out"]
+    heads = [
+        *("rewarded concepts", "prompts", "explained", "all bounds hold", "that of the rest holds", "width of a bound"),
+        *("named", "others ruled out", "wrongly named", "wrongly ruled out"),
+    ]
     rows = [
         [
             *(row["rewarded"], row["prompts"], _percent(row["explained"])),
@@ -46,8 +48,7 @@ def bounds() -> str:
 def detectable() -> str:
     """Return the share that is said to be named four times in five, and how often it is."""
     rows = [
-        [row["prompts"], "all" if row["in_texts"] == 1 else _percent(row["in_texts"]), _percent(row["share"])]
-        + ["n/a" if row["named"] is None or row["named"] != row["named"] else _percent(row["named"])]
+        (row["prompts"], *(_percent(row[name]) for name in ("in_texts", "share", "named")))
         for row in _told()["detectable"]
     ]
     return _table(["prompts", "texts that have the concept", "said to be named four times in five", "named"], rows)
