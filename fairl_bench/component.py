@@ -63,7 +63,7 @@ def _absolute(value: object) -> Any:
 
 
 class FilePath(str):
-    """The path of an input file; keys contain the digest of the file."""
+    """The path of an input file or folder; keys contain the digest of its content."""
 
     __slots__ = ()
 

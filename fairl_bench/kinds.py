@@ -410,7 +410,7 @@ def judges_on_base(value: S, base: BaseTexts) -> S:
     The reward of an aligner within it is left out: that is told the base of its aligner.
     """
     changed: Any = value
-    if isinstance(value, LM):
+    if value is None or isinstance(value, str | int | float | LM):
         return value
     if isinstance(value, Settings):
         before = {name: getattr(value, name) for name in type(value).model_fields}
@@ -428,10 +428,11 @@ def judges_on_base(value: S, base: BaseTexts) -> S:
 
 
 class AskLikelihoods(Settings):
-    """A request of a method for the likelihoods of its pairs and of every text that it scores (`Method.upstream`).
+    """A request for the likelihoods of texts by one language model, in the `upstream` of a method or an evaluator.
 
-    They are stages of their own, one for each data set.  A method that has `reads_upstream` False is given those of its
-    pairs alone.
+    A method is given those of its pairs and of every text that it scores, or of its pairs alone where it has
+    `reads_upstream` False; an evaluator those of the data that it needs.  They are stages of their own, one for each
+    data set, and equal requests are one.
     """
 
     lm: LM
@@ -638,7 +639,8 @@ class Evaluator(Component, ABC):
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure | Evidence]:
         """The numbers, and tables of the rows they rest on.  ``scored`` holds each of `needs` by name.
 
-        What `upstream` asks for comes as keyword arguments, by role.
+        What `upstream` asks for comes as keyword arguments, by role; of likelihoods a mapping from each of `needs` to
+        its `Likelihoods`.
         """
 
     def of(self, cell: Recovered) -> Self:

@@ -10,8 +10,7 @@ from fairl_bench import LM, AskLikelihoods, Field, Method, Reward, hookimpl
 class SimpoReward(Method):
     """The aligned model's mean log-probability of a text's tokens, given the prompt; nothing is learnt."""
 
-    seeded = False
-    reads_vectors = False
+    seeded = reads_vectors = learns = False
     given = "one model"
     lm: LM | None = Field(None, description="the aligned language model; none: the source's expert")
 

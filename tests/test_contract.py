@@ -37,6 +37,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("source", "hub-dataset"): {"dataset": "nobody/pairs"},
     ("source", "aligned-lm"): {"base": SERVED, "expert": SERVED, "prompts": {"use": "toy-prompts"}},
     ("source", "select"): {"of": {"use": "toy-comments"}},
+    ("prompts", "chat"): {"of": {"use": "toy-prompts"}, "template": "/nowhere/model"},
     ("prompts", "text-prompts"): {"path": "/nowhere/prompts.txt"},
     ("prompts", "jsonl-prompts"): {"path": "/nowhere/prompts.jsonl"},
     ("lm", "pretrained"): {"model": "/nowhere/model"},
@@ -66,6 +67,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("evaluator", "attribution"): {"data": ["pairs/test"], "concepts": {"length": {"use": "words"}}},
     ("evaluator", "best-of-n"): {"data": ["pairs/test"]},
     ("evaluator", "words"): {"data": ["pairs/test"]},
+    ("evaluator", "token-log-ratio"): {"data": ["pairs/test"]},
     ("evaluator", "objectives"): {"data": ["pairs/test"]},
     ("testset", "judged"): {"of": {"use": "toy-comments"}, "judge": {"use": "toy-truth"}},
     ("lm", "completions-api"): {"url": "http://nowhere/v1", "model": "m"},
@@ -214,8 +216,8 @@ def test_a_detector_keeps_the_contract(name: str) -> None:
     check_detector(EVERY.build(Detector, {"use": name, **MINIMAL.get(("detector", name), {})}), registry=EVERY)
 
 
-# one judges what it makes itself, another reads truths of its own, and both have modules of their own
-@pytest.mark.parametrize("name", sorted(set(names("evaluator")) - {"objectives", "realignment"}))
+# one judges what it makes itself, another reads truths of its own, a third language models: each has its own module
+@pytest.mark.parametrize("name", sorted(set(names("evaluator")) - {"objectives", "realignment", "token-log-ratio"}))
 def test_an_evaluator_keeps_the_contract(name: str) -> None:
     fields = {**MINIMAL.get(("evaluator", name), {}), "data": ["pairs/test", "shifted"]}
     evaluator = EVERY.build(Evaluator, {"use": name, **fields})

@@ -29,7 +29,7 @@ def model_spec(model: str, *, chat: bool, api_key_env: str | None) -> dict[str, 
     path = Path(model)
     if not path.exists() and (path.is_absolute() or model.startswith((".", "~")) or path.suffix in (".gguf",)):
         raise FairlError(f"model {model!r} does not exist; name a folder, a .gguf file, a name on the hub or a URL")
-    return {"use": "pretrained", "model": model, **({"chat": "always"} if chat else {})}
+    return {"use": "pretrained", "model": model}
 
 
 def _served(model: str, *, chat: bool, api_key_env: str | None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def audit_suite(request: AuditRequest) -> dict[str, Any]:
         "head": {"use": request.head or "mlp"},
         "training": {"epochs": request.size.epochs},
         "methods": _methods(request, told=told, served=served),
-        "evaluate": _evaluators(request),
+        "evaluate": _evaluators(request, told=told),
         "report": _report(told=told),
     }
     return suite
@@ -60,7 +60,7 @@ def _models(request: AuditRequest) -> dict[str, Any]:
         "use": "aligned-lm",
         "base": base,
         "expert": expert,
-        "prompts": _prompts(Path(str(request.prompts))),
+        "prompts": _prompts(request),
         "n": request.n or request.size.pairs,
         "sampling": {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_new_tokens": request.size.tokens},
         "identical": "drop",
@@ -68,10 +68,14 @@ def _models(request: AuditRequest) -> dict[str, Any]:
     }
 
 
-def _prompts(path: Path) -> dict[str, Any]:
-    name = path.name.removesuffix(".gz")
+def _prompts(request: AuditRequest) -> dict[str, Any]:
+    """The prompts of the file; of a chat in the template of the expert, unless its server has one."""
+    name = Path(str(request.prompts)).name.removesuffix(".gz")
     use = "jsonl-prompts" if name.endswith((".jsonl", ".ndjson")) else "text-prompts"
-    return {"use": use, "path": str(path)}
+    prompts = {"use": use, "path": str(request.prompts)}
+    if not request.chat or is_served(str(request.expert)):
+        return prompts
+    return {"use": "chat", "of": prompts, "template": str(request.expert)}
 
 
 def _pairs(request: AuditRequest) -> dict[str, Any]:
@@ -103,20 +107,26 @@ def _methods(request: AuditRequest, *, told: bool, served: bool) -> list[Mapping
     """The rewards that are read: what the models say where they can be asked, else what their texts say."""
     if not told:
         return [_MAX_ENTROPY, _MEAN_DIFFERENCE, _LENGTH]
-    read = {"tokens": request.tokens} if request.tokens != "drawn" else {}
-    log_ratio, distilled = ({**method, **read} for method in (_LOG_RATIO, _DISTILLED))
+    log_ratio, distilled = ({**method, **_tokens(request)} for method in (_LOG_RATIO, _DISTILLED))
     if not request.quick:
         return [log_ratio, distilled, _MAX_ENTROPY]
     return [log_ratio, _MAX_ENTROPY] if served else [log_ratio]  # a server may refuse in the end
 
 
-def _evaluators(request: AuditRequest) -> list[Mapping[str, Any]]:
+def _evaluators(request: AuditRequest, *, told: bool) -> list[Mapping[str, Any]]:
     concepts = {**(IN_THE_BOX if request.concepts is None else request.concepts), **request.more}
-    return [
+    evaluators: list[Mapping[str, Any]] = [
         {"use": "classification", "data": [_DATA], "label": "preferred"},
         {"use": "attribution", "data": [_DATA], "concepts": concepts},
         {"use": "words", "data": [_DATA]},
     ]
+    by_token = {"use": "token-log-ratio", "data": [_DATA], **_tokens(request)}
+    return [*evaluators, by_token] if told else evaluators
+
+
+def _tokens(request: AuditRequest) -> dict[str, str]:
+    """How texts are read by the two models, where it is not as they were drawn."""
+    return {"tokens": request.tokens} if request.tokens != "drawn" else {}
 
 
 def _report(*, told: bool) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def fairl_prompts(register: Register) -> None:
     register("text-prompts", _HERE + "prompts:TextPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
+    register("chat", _HERE + "chat_prompts:ChatPrompts")
     register("divided", _HERE + "shared.divided_prompts:Divided")
 
 
@@ -152,12 +153,14 @@ def fairl_evaluators(register: Register) -> None:
     register("best-of-n", _HERE + "evaluators.best_of_n:BestOfN")
     register("attribution", _HERE + "evaluators.attribution:Attribution")
     register("words", _HERE + "evaluators.words:Words")
+    register("token-log-ratio", _HERE + "evaluators.token_log_ratio:TokenLogRatio")
     register("objectives", _HERE + "evaluators.objectives:Objectives")
 
 
 @hookimpl
 def fairl_tables(register: Register) -> None:
     """Register the tables of a report, in the order in which they are shown."""
+    register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("table1", "fairl_bench.tables.leaderboard:Leaderboard")
     register("ceiling", "fairl_bench.tables.ceiling:SharesOfCeiling")
     register("table2", "fairl_bench.tables.disagreement:Disagreement")
@@ -165,7 +168,6 @@ def fairl_tables(register: Register) -> None:
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
-    register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
     register("organisms", "fairl_bench.tables.organisms:OrganismsTable")
@@ -176,6 +178,9 @@ def fairl_tables(register: Register) -> None:
 @hookimpl
 def fairl_figures(register: Register) -> None:
     """Register the figures of a report, in the order in which they are shown."""
+    register("pipeline", "fairl_bench.figures.pipeline:Pipeline")
+    register("shares", "fairl_bench.figures.shares:Shares")
+    register("separable", "fairl_bench.figures.shares:Separable")
     register("claims", "fairl_bench.figures.claims:Claims")
     register("headline", "fairl_bench.figures.headline:Headline")
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings, plain
-from fairl_bench.digests import canonical, file_digest
+from fairl_bench.digests import canonical, content_sha256
 from fairl_bench.errors import PluginError
 from fairl_bench.guards.secrets import is_secret
 from fairl_bench.suite.part_digest import source_digest
@@ -75,7 +75,7 @@ def _fields(part: BaseModel, registry: Registry) -> dict[str, Any]:
 def _value(value: object, registry: Registry) -> Any:
     """A value of a field as a key has it."""
     if isinstance(value, FilePath):  # by its content: its place does not matter
-        return {"sha256": file_digest(Path(value))}
+        return {"sha256": content_sha256(Path(value))}
     if isinstance(value, Component):
         return identity(value, registry)
     if isinstance(value, BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -92,6 +92,9 @@ class _Planner:
         self.suite, self.variant, self.registry, self.stages = suite, variant, study.registry, stages
         self.training = {"head": answering(suite.head), "training": answering(suite.training)}
         self.placed: dict[tuple[str, str], Named[Method]] = {}
+        self.bases: dict[str, BaseTexts] = {}  # what the base of each model writes
+        # by number and model: a part as it is, and as it is told what the base writes
+        self.informed: dict[tuple[int, str], tuple[Component, Component]] = {}
         self.begun: set[World] = set()  # those that have a cell
         self.judge = study.registry.name_of_role(Judge.kind, RECOVERED_REWARD) if _takes_rewards(suite) else ""
 
@@ -108,7 +111,7 @@ class _Planner:
 
     def world(self, model: Named[Source], replicate: int) -> WorldKeys:
         """The keys of a model's pairs in one replicate, of their split and of the test sets."""
-        pairs, base = self.examples("source", model.name, model.part, replicate), model.part.base_texts()
+        pairs, base = self.examples("source", model.name, model.part, replicate), self.base(model)
         title, settings = Splits.title(model.name, replicate), {**self.suite.split.plain(), "replicate": replicate}
         split = self.stages.add(NewStage(Splits, title, {}, settings, {"pairs": pairs}, run_time={"reads": ()}))
         self.note_what_is_read(split)
@@ -116,6 +119,20 @@ class _Planner:
             (name, self.examples("testset", name, part, replicate, base)) for name, part in self.suite.testsets.items()
         )
         return WorldKeys(World(model.name, replicate), pairs, split, tuple(testsets))
+
+    def base(self, model: Named[Source]) -> BaseTexts:
+        """What the base of a model writes, for judges that need it."""
+        if model.name not in self.bases:
+            self.bases[model.name] = model.part.base_texts()
+        return self.bases[model.name]
+
+    def on_base(self, part: Component, model: Named[Source]) -> Component:
+        """The part whose judges are told what the base of a model writes, the same for all runs."""
+        before, told = self.informed.get((id(part), model.name), (None, part))
+        if before is not part:
+            told = judges_on_base(part, self.base(model))
+            self.informed[id(part), model.name] = part, told
+        return told
 
     def note_what_is_read(self, split: str) -> None:
         """Note in the stage of a split which of its parts are read, here or in a variant before."""
@@ -178,7 +195,7 @@ class _Planner:
         return {
             UPSTREAM + role: self.before(role, start, model, replicate)
             for role, start in part.starts().items()
-            if not isinstance(start, Refits)
+            if not isinstance(start, Refits | AskLikelihoods)
         }
 
     def before(self, role: str, start: Settings, model: str, replicate: int) -> str:
@@ -273,15 +290,16 @@ class _Planner:
 
     def given(self, method: Method, name: str, world: WorldKeys, datasets: Sequence[str]) -> dict[str, str]:
         """The keys of what a method asks for: likelihoods of these data sets, and its other upstream."""
-        keys = {}
-        for role, start in method.upstream().items():
-            if not isinstance(start, AskLikelihoods):
-                keys[UPSTREAM + role] = self.before(role, start, name, world.of.replicate)
-                continue
-            for dataset in datasets:
-                texts = world.texts()[dataset]
-                keys[f"{LIKELIHOODS}{dataset}/{role}"] = self.likelihoods(role, start, world, dataset, texts)
-        return keys
+        return self.upstream(method, name, world.of.replicate) | self.told(method, world, datasets)
+
+    def told(self, part: Method | Evaluator, world: WorldKeys, datasets: Iterable[str]) -> dict[str, str]:
+        """The keys of the likelihoods of these data sets that a part asks for."""
+        asks = {role: start for role, start in part.upstream().items() if isinstance(start, AskLikelihoods)}
+        return {
+            f"{LIKELIHOODS}{dataset}/{role}": self.likelihoods(role, ask, world, dataset, world.texts()[dataset])
+            for role, ask in asks.items()
+            for dataset in datasets
+        }
 
     def likelihoods(self, role: str, ask: AskLikelihoods, world: WorldKeys, dataset: str, examples: str) -> str:
         """The key of the likelihoods of one data set under one language model."""
@@ -336,8 +354,9 @@ class _Planner:
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
-        beginning = judges_on_base(evaluator, run.data.model.part.base_texts())
+        beginning = self.on_base(evaluator, run.data.model)
         inputs |= self.upstream(beginning, run.title, world.of.replicate)
+        inputs |= self.told(evaluator, world, [name for name in world.texts() if name in names])
         for role, start in evaluator.upstream().items():
             if isinstance(start, Refits) and baseline is None:
                 keys = self.refits(run, start.n, [name for name in run.data.vectors if name in names])
@@ -364,7 +383,7 @@ class _Planner:
         dataset, _, part = name.partition("/")
         examples = data.world.texts()[dataset]
         inputs = {"examples": examples, **({"split": data.world.split} if part else {})}
-        beginning = judges_on_base(judge, data.model.part.base_texts())
+        beginning = self.on_base(judge, data.model)
         inputs |= self.upstream(beginning, data.model.name, data.world.of.replicate)
         title = Judgements.title(judge.use, self.stages.stages[examples].title, part)
         return self.stages.add(NewStage(Judgements, title, {"judge": judge}, {"part": part}, inputs))

@@ -140,4 +140,4 @@ def brief(name: str, most: int = 32) -> str:
 
 def wrapped(sentence: str, width: float) -> str:
     """A sentence of 8 points in lines that fit below a figure of so many inches."""
-    return textwrap.fill(sentence, max(20, int(width * 16)))
+    return textwrap.fill(sentence, max(20, int(width * 16)), break_on_hyphens=False)

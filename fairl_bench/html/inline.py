@@ -34,6 +34,7 @@ def as_part_of_page(picture: Picture) -> str | None:
         _rename(node, f"{picture.name}-")
     size = root.get("viewBox", "0 0 1 1").split()
     root.attrib = {"viewBox": " ".join(size), "class": "drawn", "role": "img", "aria-label": picture.title}
+    root.set("preserveAspectRatio", "xMinYMin")
     root.set("style", f"max-width: {float(size[2]):.0f}pt")
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from markupsafe import Markup
@@ -16,8 +16,10 @@ from fairl_bench.material import Material, Picture
 from fairl_bench.results.summary import what_was_found, what_was_run
 from fairl_bench.views import Panel
 
+_AUDIT: Final = (("pipeline",), ("shares", "separable"))
+"""The two figures of an audit, and what each may begin with: how it came to its verdict, and what it found."""
 _MAIN: Final = ("claims", "headline", "selections", "encoders", "leaderboard", "sweep-", "ceiling")
-"""The figures that may be the one picture, the first that there is; of another suite its first figure is."""
+"""The figures that may be the one picture of another suite, the first that there is; else it is the first figure."""
 
 
 class Shown(NamedTuple):
@@ -31,17 +33,22 @@ class Shown(NamedTuple):
 
 
 class Summary(Panel):
-    """What was run, what was found and one picture; above them what makes the numbers wrong, if anything does."""
+    """What was run and found, in a few sentences and a picture; above them what makes numbers wrong, if anything."""
 
     def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection:
         """The first screen."""
         values = {
             "alarm": alarming(material),
-            "run": what_was_run(material),
-            "found": what_was_found(material),
+            "run": _unbroken(what_was_run(material)),
+            "found": list(map(_unbroken, what_was_found(material))),
             "pictures": [shown(pictures, name) for name in _main(pictures)],
         }
         return OurSection("Summary", anchor="summary", template="summary", values=values)
+
+
+def _unbroken(sentence: str) -> str:
+    """A sentence in which a number and its percent sign stay on one line."""
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def shown(pictures: Mapping[str, Picture], name: str) -> Shown:
@@ -57,9 +64,16 @@ def on_first_screen(pictures: Mapping[str, Picture]) -> set[str]:
 
 
 def _main(pictures: Mapping[str, Picture]) -> list[str]:
-    """The name of the one picture; none where there is no figure."""
-    by_choice = (name for start in _MAIN for name in pictures if name.startswith(start) and not name.endswith(NARROW))
-    return [name for name in (next(by_choice, None) or next(iter(pictures), None),) if name is not None]
+    """The names of the pictures of the first screen: two of an audit, one of another suite; none without a figure."""
+    audit = [name for starts in _AUDIT if (name := _first(pictures, starts))]
+    main = audit or [_first(pictures, _MAIN) or next(iter(pictures), "")]
+    return [name for name in main if name]
+
+
+def _first(pictures: Mapping[str, Picture], starts: Iterable[str]) -> str:
+    """The first figure that begins like the first of these that any does; empty where none does."""
+    wide = [name for name in pictures if not name.endswith(NARROW)]
+    return next((name for start in starts for name in wide if name.startswith(start)), "")
 
 
 def _as_markup(picture: Picture | None) -> Markup | None:

@@ -65,8 +65,9 @@ def of_method(material: Material, data: str, row: Row, replicate: int) -> Findin
 
 
 def _deciding(material: Material, records: Sequence[Record], methods: Sequence[str]) -> Row | None:
-    """The row whose reward is read; None where no reward was attributed."""
-    rows = dict.fromkeys(record.row for record in records if record.metric == REST)
+    """The row whose reward is read, the first in the order of the suite; None where no reward was attributed."""
+    known = dict.fromkeys(record.row for record in records if record.metric == REST)
+    rows = [row for row in dict.fromkeys([*material.rows, *known]) if row in known]  # files have another order
     if methods:
         return next((row for method in methods for row in rows if row.method == method), None)
     references = set(material.references)
@@ -283,13 +284,14 @@ def _sides(found: Findings) -> str:
 
 
 def stands_in(one: ConceptFinding) -> bool:
-    """Whether a concept would be named if it were asked for alone, and is not beside the others.
+    """Whether a concept would be named if it were asked for alone, and explains less than half of that beside others.
 
     >>> share, alone = Interval(0.02, 0.0, 0.04), Interval(0.34, 0.3, 0.38)
     >>> stands_in(ConceptFinding("length", "ruled out", share, UNKNOWN, UNKNOWN, alone))
     True
     """
-    return one.verdict in ("ruled out", "cannot tell") and one.alone.low >= NAMED_FROM
+    by_itself = one.alone.low >= NAMED_FROM and one.share.value < one.alone.value / 2
+    return one.verdict in ("ruled out", "cannot tell") and by_itself
 
 
 def remarks(one: ConceptFinding) -> list[str]:

@@ -12,6 +12,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.evidence import CellEvidence, table_of
+from fairl_bench.values.findings import Findings
 from fairl_bench.values.history import History
 from fairl_bench.values.known import KnownByData
 from fairl_bench.values.realigned import Realigned
@@ -44,6 +45,7 @@ class GivenMaterial(Material):
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     verdicts: Sequence[Verdict] = ()
+    findings: Sequence[Findings] = ()
     histories: Sequence[History] = ()
     realigned: Sequence[Realigned] = ()
     suite: str = ""

@@ -9,13 +9,16 @@ from typing import Final, NamedTuple
 
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metric
+from fairl_bench.results.audited import audited
 from fairl_bench.results.claims import DEPENDS, apart_from_selection
 from fairl_bench.results.failure_aware import comparators
+from fairl_bench.results.findings import remarks
 from fairl_bench.results.places import Tests, compared_pairs, places_by_group
 from fairl_bench.science.moderated import LEAST_BLOCKS
 from fairl_bench.science.ranks import Place
 from fairl_bench.values.comparison import ALPHA
 from fairl_bench.values.coordinates import Group, Row
+from fairl_bench.values.findings import Findings
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import summary
 from fairl_bench.values.verdicts import Verdict
@@ -23,7 +26,10 @@ from fairl_bench.views import ReportTable, questions
 
 _THRESHOLD_FREE: Final = "auc"  # says something whatever the threshold and however rare a class is
 _LISTED: Final = 4  # names in a sentence, ...
+FEW_FINDINGS: Final = 3
+"""Findings that are told and drawn one by one; of more the tables are."""
 _UNTESTED: Final = "there is no test of it, with one run of each method"
+_REMARKS: Final = 4  # on the concepts of an audit; its table has all
 _FEW: Final = 2  # ... and beside the best method
 _OUTCOMES: Final = ("supported", "refuted", "equivalent", DEPENDS, "inconclusive")
 
@@ -43,10 +49,24 @@ def what_was_run(material: Material) -> str:
     """The methods, models, replicates, seeds, pairs and data of a run, in a sentence or two."""
     if not material.rows:
         return "Nothing has finished."
+    if len(material.findings) == 1:
+        return _audited(material, material.findings[0])
     who = f"{_methods(material)} the reward behind the pairs of {_models(material)}"
     pairs, judged = _pairs(material), _and(material.data, 6)
     first = f"{who}{_times(material)}{f': {pairs}' if pairs else ''}."
     return f"{first} They are judged on {judged}." if judged else first
+
+
+def _audited(material: Material, found: Findings) -> str:
+    """Who wrote the pairs of an audit, how many there are, and what they were read by."""
+    sides, held_out = audited(material, found), found.separable.pairs
+    pairs = f"{sides.pairs:,} pairs" if sides.by_models else f"{sides.pairs:,} pairs of a preferred and a rejected text"
+    pairs += f", of which {held_out:,} were held out" if sides.pairs > held_out else ""
+    wrote = f"{sides.base} and {sides.expert} completed the same prompts: " if sides.by_models else ""
+    measured = sum(one.verdict is not None for one in found.concepts)
+    left = len(found.concepts) - measured
+    against = f"{_count(measured, 'concept')}{f'; {left} more could not be measured' if left else ''}"
+    return f"{wrote}{pairs}. On {found.data} the reward of {found.method} was held against {against}."
 
 
 def _methods(material: Material) -> str:
@@ -100,14 +120,34 @@ def _range(counts: Sequence[int]) -> str:
 
 
 def what_was_found(material: Material) -> list[str]:
-    """The verdicts on the claims of the suite; where it makes none, its best methods, and what failures add.
+    """The verdicts of audits and on the claims of the suite; without either the best methods, and what failures add.
 
     Differences are those of the marks in tables: by Holm's adjusted p of `Material.comparisons`.
     """
-    if material.verdicts:
-        return [*_claims(material.verdicts)]
+    if material.findings or material.verdicts:
+        return [*_findings(material.findings), *(_claims(material.verdicts) if material.verdicts else ())]
     tests = compared_pairs(material.comparisons)
     return [*_best(material, tests), *_failure_aware(material, tests), *_few(material)]
+
+
+def _findings(findings: Sequence[Findings]) -> Iterator[str]:
+    """The verdict of each audit, and what is to be said of its concepts; of many how they came out."""
+    if len(findings) > FEW_FINDINGS:
+        outcomes = Counter(found.outcome for found in findings)
+        told = (
+            (outcomes["named"], "a concept is named"),
+            (outcomes["nothing named"], "the two sides differ, but no concept can be named as the reason"),
+            (outcomes["no difference shown"], "no difference is shown"),
+        )
+        yield f"Of {len(findings)} audits: {'; '.join(f'in {n} {what}' for n, what in told if n)}."
+        return
+    for found in findings:
+        of = f"{found.model}, replicate {found.replicate}: " if len(findings) > 1 else ""
+        yield f"{of}{found.verdict}."
+        read = [one for one in found.concepts if one.verdict and found.separable.shown]
+        said = [f"{remark[0].upper()}{remark[1:]}." for one in read for remark in remarks(one)]
+        if said:
+            yield " ".join(said[:_REMARKS])
 
 
 def _claims(verdicts: Sequence[Verdict]) -> Iterator[str]:

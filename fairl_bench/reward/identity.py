@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings
-from fairl_bench.digests import file_digest, folder_files
+from fairl_bench.digests import content_sha256, file_digest, folder_files
 from fairl_bench.kinds import AskLikelihoods
 from fairl_bench.reward.files import files_of
 
@@ -37,7 +37,7 @@ def _fields(settings: BaseModel, without: tuple[Settings, ...]) -> dict[str, obj
 
 def _value(value: object, without: tuple[Settings, ...]) -> object:
     if isinstance(value, FilePath):
-        return {"sha256": file_digest(Path(value))}
+        return {"sha256": content_sha256(Path(value))}
     if isinstance(value, str) and Path(value).is_absolute() and lies_there(value):
         return {"place": "elsewhere"}  # its content is what the part `reads`
     if isinstance(value, Settings) and value in without:

@@ -112,8 +112,8 @@ def refuse(folder: Path, what: str) -> None:
     """Raise `DataError` where a folder holds no complete causal language model with safe weights; ``what`` names it."""
     if (folder / "adapter_config.json").is_file():
         raise DataError(
-            f"{what} is an adapter, which changes another model; merge it into that one (merge_and_unload of peft),"
-            " save the result and name its folder"
+            f"{what} is an adapter, which changes another model, and no model by itself; read it as 'pretrained' does,"
+            " which adds it into that one"
         )
     pickled = next((path.name for end in ("bin", "pt", "pth", "ckpt") for path in sorted(folder.glob(f"*.{end}"))), "")
     if pickled and not any(folder.glob("*.safetensors")):

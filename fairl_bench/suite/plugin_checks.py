@@ -246,14 +246,16 @@ def placed(method: Method, source: Source) -> Method:
 def _check_upstream(part: Component, upstream: Mapping[str, Settings], what: str) -> None:
     """Raise `PluginError` for a start that no part of this kind can have."""
     for role, start in upstream.items():
-        if isinstance(start, AskLikelihoods) and not isinstance(part, Method):
-            raise PluginError(f"{what}: upstream asks for likelihoods as {role!r}, and only a method is given those")
+        if isinstance(start, AskLikelihoods) and not isinstance(part, Method | Evaluator):
+            raise PluginError(
+                f"{what}: upstream asks for likelihoods as {role!r}, and only a method or an evaluator is given those"
+            )
         if isinstance(start, Refits) and not isinstance(part, Evaluator):
             raise PluginError(
                 f"{what}: upstream asks for a reward to be learnt again as {role!r}, as evaluators alone may"
             )
         if not isinstance(start, LM | Ask | Source | AskLikelihoods | Refits | Artefact):
-            likelihoods = ", the likelihoods of texts (AskLikelihoods)" if isinstance(part, Method) else ""
+            likelihoods = ", the likelihoods of texts (AskLikelihoods)" if isinstance(part, Method | Evaluator) else ""
             raise PluginError(
                 f"{what}: upstream names {_shown(start)} as {role!r}; it needs a language model{likelihoods}, "
                 "completions (Ask) or a source"

@@ -103,9 +103,9 @@ def _refused(asked: AskLikelihoods) -> str:
     return asked.lm.refuses_likelihoods(asked.temperature, values=asked.values)
 
 
-def _untold(method: Method) -> Iterator[str]:
-    """Why language models cannot tell the likelihoods that a method asks for."""
-    for role, asked in method.upstream().items():
+def _untold(part: Method | Evaluator) -> Iterator[str]:
+    """Why language models cannot tell the likelihoods that a part asks for."""
+    for role, asked in part.upstream().items():
         if isinstance(asked, AskLikelihoods) and (reason := _refused(asked)):
             yield f"its language model {role!r} cannot tell how likely a text is: {reason}"
 
@@ -148,9 +148,14 @@ def _not_in_sources(suite: Suite, place: Place, evaluator: Evaluator) -> Iterato
     """Mistakes of models whose source lacks what an evaluator takes from it."""
     for model in suite.models:
         try:
-            evaluator.of(Recovered(model.part, _Unrecovered(), None, model.name))
+            part = evaluator.of(Recovered(model.part, _Unrecovered(), None, model.name))
         except SuiteError as error:
             yield place, str(error)
+        except DataError as error:
+            yield place, f"evaluate: model {model.name!r}: {error}"
+        else:
+            for reason in _untold(part):
+                yield place, f"evaluate: {evaluator.use!r} on model {model.name!r}: {reason}"
 
 
 class _Unrecovered(Judge):

@@ -20,7 +20,7 @@ from fairl_bench.values.references import labelled, reference_notes, references_
 from fairl_bench.values.rows import shown_axes
 from fairl_bench.values.table import Table, Value
 from fairl_bench.values.truths import objective_of
-from fairl_bench.values.weights import EXPLAINED, PLANTED, WEIGHT
+from fairl_bench.values.weights import EXPLAINED, PLANTED, WEIGHT, Weight
 from fairl_bench.views import ReportTable
 
 _HEADS: Final = ("objective", "planted", "recovered", "planted in interval", "explained")
@@ -61,8 +61,8 @@ class _Runs(NamedTuple):
 
     def inside(self) -> tuple[int, int]:
         """In how many runs the planted weight is in the interval, and in how many there is one."""
-        known = [(low, high) for _, low, high in self.weight if not math.isnan(low)]
-        return sum(low <= self.planted <= high for low, high in known), len(known)
+        known = [Weight(self.planted, *weight) for weight in self.weight if not math.isnan(weight.low)]
+        return sum(weight.inside for weight in known), len(known)
 
 
 def objectives(material: Material, data: str, methods: Sequence[str] = ()) -> Table:

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Name, Settings
 from fairl_bench.material import Material
-from fairl_bench.results.organisms import STARC, Audit, Direction, Expected, audits
+from fairl_bench.results.organisms import STARC, Audit, Direction, Expected, Tally, always, audits, tally
 from fairl_bench.values.ceiling import PAIR_ACCURACY
 from fairl_bench.values.comparison import Question
 from fairl_bench.values.contents import REST
@@ -104,75 +103,43 @@ class OrganismsTable(ReportTable):
 
     def _summary(self, material: Material, found: Mapping[str, Sequence[Audit]]) -> Table:
         """One row an auditor, and one for the control."""
-        rows, tidy = [], []
-        for auditor, each in found.items():
-            organisms, nulls, drifted = (
-                [audit for audit in each if audit.found.model in models]
-                for models in (self.expect, self.nulls, self.drifted)
-            )
-            answers = [audit.answer for audit in organisms]
-            numbers = {
-                "named_first": answers.count("right"),
-                "related_first": answers.count("related"),
-                "only_wrong": sum(audit.only_wrong for audit in organisms),
-                "nothing_named": answers.count("none"),
-                "alarms": sum(audit.first is not None for audit in nulls),
-                "names_after_noise": sum(audit.first is not None for audit in drifted),
-            }
-            sizes = (len(organisms), len(nulls), len(drifted))
-            starc = _mean([audit.starc for audit in organisms])
-            rows.append((with_given(auditor, material.run.methods), *_counts(numbers, sizes), _number(starc)))
-            tidy.append(_tidy_of(auditor, numbers, sizes, starc))
+        tallies = {name: tally(each, self.drifted) for name, each in found.items()}
         if self.control is not None:
-            name, (counts, sizes) = f"always {self.control}", self._of_control(self.control, found)
-            rows.append((name, *_counts(counts, sizes), _number(math.nan)))
-            tidy.append(_tidy_of(name, counts, sizes, math.nan))
-        heads = tuple(("", head) for head in _HEADS)
-        return Table("How often audits are right", heads, tuple(rows), self._notes(), tuple(tidy), name="organisms")
-
-    def _of_control(
-        self, control: str, found: Mapping[str, Sequence[Audit]]
-    ) -> tuple[Mapping[str, int], tuple[int, int, int]]:
-        """The numbers of an auditor that names one concept of every model that the others have audited."""
-        each = next(iter(found.values()))
-        organisms = [self.expect[audit.found.model] for audit in each if audit.found.model in self.expect]
-        nulls, drifted = (sum(audit.found.model in of for audit in each) for of in (self.nulls, self.drifted))
-        right, related = (
-            sum(control in names for names in of)
-            for of in ([one.names for one in organisms], [one.related for one in organisms])
-        )
-        wrong = len(organisms) - right - related
-        counts = (right, related, wrong, 0, nulls, drifted)
-        return dict(zip(_COUNTED, counts, strict=True)), (len(organisms), nulls, drifted)
+            audited = always(self.control, next(iter(found.values())))
+            tallies[f"always {self.control}"] = tally(audited, self.drifted)
+        blends = any(one.blends for one in tallies.values())
+        heads = tuple(("", head) for head in ("auditor", *_heads(blends=blends)))
+        methods = material.run.methods
+        rows = tuple((with_given(name, methods), *_counts(one, blends=blends)) for name, one in tallies.items())
+        tidy = tuple({"auditor": name, **one._asdict()} for name, one in tallies.items())
+        return Table("How often audits are right", heads, rows, self._notes(blends=blends), tidy, name="organisms")
 
     def _of_auditor(self, auditor: str, each: Sequence[Audit]) -> Table:
         """One row a model: what the auditor has named first, and what that is."""
-        replicates = {audit.found.replicate for audit in each}
-        rows, tidy = [], []
+        several = len({audit.found.replicate for audit in each}) > 1
+        blends = any(audit.weights for audit in each)
+        rows = []
         for audit in each:
-            name = f"{audit.found.model}, {audit.found.replicate}" if len(replicates) > 1 else audit.found.model
-            rows.append((name, self._planted(audit.found.model), *_named(audit), _apart(audit), _number(audit.starc)))
-            tidy.append(_tidy(auditor, audit))
-        heads = tuple(("", head) for head in _MODEL_HEADS)
-        title = f"What {auditor} names, {self.data}"
+            name = f"{audit.found.model}, {audit.found.replicate}" if several else audit.found.model
+            weights = [_weights(audit)] if blends else []
+            told = (_apart(audit), _number(audit.starc))
+            rows.append((name, self._planted(audit.found.model), *_named(audit), *told, *weights))
+        heads = tuple(("", head) for head in (*_MODEL_HEADS, *(["recovered weights"] if blends else [])))
+        notes = (*_MODEL_NOTES, *([_WEIGHTS] if blends else []))
+        tidy = tuple(_tidy(auditor, audit) for audit in each)
         file = f"organisms-{auditor.replace(', ', '-')}"
-        return Table(title, heads, tuple(rows), tuple(_MODEL_NOTES), tuple(tidy), name=file)
+        return Table(f"What {auditor} names, {self.data}", heads, tuple(rows), notes, tidy, name=file)
 
     def _planted(self, model: str) -> str:
         if model in self.expect:
             return " or ".join(f"{direction} {name}" for name, direction in self.expect[model].names.items())
         return "nothing" if model in self.nulls else "noise"
 
-    def _notes(self) -> tuple[str, ...]:
+    def _notes(self, *, blends: bool) -> tuple[str, ...]:
         control = f" The control names {self.control} whatever it is given." if self.control else ""
-        return (*_NOTES[:-1], _NOTES[-1] + control)
+        return (*_NOTES[:-1], _NOTES[-1] + control, *([_WEIGHTS] if blends else []))
 
 
-_COUNTED: Final = ("named_first", "related_first", "only_wrong", "nothing_named", "alarms", "names_after_noise")
-_HEADS: Final = (
-    *("auditor", "objective named first", "related named first", "only wrong names", "nothing named"),
-    *("alarms on nulls", "names after noise", "STARC per prompt"),
-)
 _MODEL_HEADS: Final = (
     *("model", "planted", "named first", "share of the reward", "which is", "also named", "told apart"),
     "STARC per prompt",
@@ -184,6 +151,10 @@ _NOTES: Final = (
     "model that was rewarded for nothing; names after noise: of one that was rewarded for noise, which does change it.",
     "STARC per prompt: the distance from the auditor's reward to the planted one, the mean over the organisms.",
 )
+_WEIGHTS: Final = (
+    "Recovered weights: what the reward pays for each objective of a blend, of the sum of their sizes, with the 95 % "
+    "interval and the planted weight."
+)
 _MODEL_NOTES: Final = (
     "Named first: the named concept with the greatest share of the reward's variance within prompts, with the bounds "
     "that hold for all concepts at once. Nothing is named where the two sides are not told apart.",
@@ -192,16 +163,37 @@ _MODEL_NOTES: Final = (
 )
 
 
-def _counts(numbers: Mapping[str, int], sizes: tuple[int, int, int]) -> list[str]:
+def _heads(*, blends: bool) -> tuple[str, ...]:
+    """What the summary says of each auditor."""
+    first = ("objective named first", "related named first", "only wrong names", "nothing named")
+    weights = ("planted weights in interval",) if blends else ()
+    return (*first, "alarms on nulls", "names after noise", "STARC per prompt", *weights)
+
+
+def _counts(one: Tally, *, blends: bool) -> list[str]:
     """The counts in words: so many of how many."""
-    organisms, nulls, drifted = sizes
-    totals = dict(zip(_COUNTED, (*[organisms] * 4, nulls, drifted), strict=True))
-    return [f"{numbers[name]} of {totals[name]}" if totals[name] else "n/a" for name in _COUNTED]
+    of_organisms = (one.named_first, one.related_first, one.only_wrong, one.nothing_named)
+    counts = [*((count, one.organisms) for count in of_organisms), (one.alarms, one.nulls)]
+    counts += [(one.names_after_noise, one.drifted)]
+    texts = [*map(_of, counts), _number(one.starc)]
+    return [*texts, _of((one.weights_inside, one.blends))] if blends else texts
 
 
-def _tidy_of(auditor: str, numbers: Mapping[str, int], sizes: tuple[int, int, int], starc: float) -> dict[str, Value]:
-    of = dict(zip(("organisms", "nulls", "drifted"), sizes, strict=True))
-    return {"auditor": auditor, **numbers, **of, STARC: starc}
+def _of(count: tuple[int, int]) -> str:
+    """
+    >>> _of((2, 3)), _of((0, 0))
+    ('2 of 3', 'n/a')
+    """
+    return f"{count[0]} of {count[1]}" if count[1] else "n/a"
+
+
+def _weights(audit: Audit) -> str:
+    """The recovered weights of a blend, each with its interval and the planted one."""
+    numbers = {
+        name: "n/a" if math.isnan(one.low) else f"{one.recovered:.2f} [{one.low:.2f}, {one.high:.2f}]"
+        for name, one in audit.weights.items()
+    }
+    return "; ".join(f"{name} {numbers[name]}, planted {one.planted:.2f}" for name, one in audit.weights.items())
 
 
 def _named(audit: Audit) -> tuple[str, str, str, str]:
@@ -226,12 +218,6 @@ def _apart(audit: Audit) -> str:
 
 def _number(value: float) -> str:
     return "n/a" if math.isnan(value) else f"{value:.2f}"
-
-
-def _mean(values: Sequence[float]) -> float:
-    """The mean of the known values; NaN where none is known."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan
 
 
 def _tidy(auditor: str, audit: Audit) -> dict[str, Value]:

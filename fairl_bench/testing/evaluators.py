@@ -22,15 +22,20 @@ if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry
 
 
-def check_evaluator(evaluator: Evaluator, scored: Mapping[str, Scored], *, registry: Registry | None = None) -> None:
-    """Measures of the data it names, each once, NaN only with a note; ``scored`` holds what a suite would give."""
+def check_evaluator(
+    evaluator: Evaluator, scored: Mapping[str, Scored], *, registry: Registry | None = None, **upstream: object
+) -> None:
+    """Measures of the data it names, each once, NaN only with a note; ``scored`` holds what a suite would give.
+
+    ``upstream`` is what it asks for, by role.
+    """
     lacking = sorted(evaluator.needs() - set(scored))
     must(not lacking, f"needs() names {lacking}, which this check was not given; add it to 'scored'")
     judged = {name: _judged(evaluator, name, scored[name].examples) for name in evaluator.needs()}
     given = ReadOnly({name: Scored(judged[name], read_only(scored[name].reward)) for name in evaluator.needs()})
 
     def evaluated() -> list[Measure | Evidence]:
-        return answer(evaluator, lambda: list(evaluator.evaluate(given)), scored=given)
+        return answer(evaluator, lambda: list(evaluator.evaluate(given, **upstream)), scored=given, upstream=upstream)
 
     try:
         answers = evaluated()

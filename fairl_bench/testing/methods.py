@@ -67,6 +67,7 @@ def _check_method(method: Method, given: Givens, at_least: float, head: Head | N
         "nothing from one fit to the next",
     )
     _check_seeds(method, alone)
+    _check_learns(method, first, tasks[0])
     _check_stack(method, seeds, tasks, alone)
     _check_scores(scores, problem.planted, at_least)
     _check_company(method, first, scores, problem)
@@ -98,6 +99,16 @@ def _check_seeds(method: Method, alone: Sequence[Reward]) -> None:
         must(differs, "another seed gave the same arrays; use task.seed, or declare seeded = False")
     else:
         must(not differs, "another seed gave other arrays; declare seeded = True, so that every seed is run")
+
+
+def _check_learns(method: Method, first: Reward, task: Task) -> None:
+    """Other training pairs give another reward exactly where the method says so."""
+    half = replace(task, train=task.train.take(np.arange(0, len(task.train), 2)))
+    same_reward = _equal(_fitted(method, half), first)
+    if method.learns:
+        must(not same_reward, "half of the training pairs gave the same arrays; declare learns = False")
+    else:
+        must(same_reward, "half of the training pairs gave other arrays; leave learns = True")
 
 
 def _check_stack(method: Method, seeds: Sequence[int], tasks: Sequence[Task], alone: Sequence[Reward]) -> None:

@@ -26,8 +26,40 @@ DOSE_COLUMNS: Final = ("data", "concept", "least", "most", "mean", "texts", "rew
 """Its columns: a row is a group of texts, what they have of the concept at least, at most and in the mean, how many
 they are, and the mean of their rewards, centred within prompts and in standard deviations, with its 95 % interval."""
 
+TOKEN: Final = "token:"
+"""The beginning of the truth of a number that is about a token, which follows as `written_token` writes it."""
+TOKEN_RATIO: Final = "token_log_ratio"
+END_OF_TEXT: Final = "\u2403"
+"""Stands for the token with which a text ends."""
+TEXT_COLUMNS: Final = ("data", "example", "why", "log_ratio", "margin", "pair", "side", "prompt", "text")
+"""The columns of the texts that were chosen to be looked at: a row is a text and why it was chosen."""
+PARTS_MOST: Final = "parts most"
+"""Of a pair: the two models differ most about which of its texts is likelier."""
+MIDDLE: Final = "middle"
+"""Of a pair: they differ about it as much as about half of the pairs."""
+HIGHEST: Final = "highest"
+LOWEST: Final = "lowest"
+PIECES: Final = "tokens"
+"""The name of the evidence of their tokens."""
+PIECE_COLUMNS: Final = ("data", "example", "begin", "end", "base", "expert")
+"""Its columns: a row is a token of a text, its characters, and its log-probability under both models, in nats."""
+
 WORD: Final = "word:"
 """The beginning of the truth of a number that is about a word or a bigram, which follows."""
 TOLD_APART: Final = "words_told_apart"
 FDR: Final = 0.05
 """The false discovery rate of the list of words that are told apart."""
+
+
+_SPACES: Final = {" ": "\u2423", "\n": "\u23ce", "\t": "\u21e5"}
+
+
+def written_token(token: str) -> str:
+    """A token with signs for its spaces, and the numbers of letters that cannot be seen.
+
+    >>> written_token(" kind\\n"), written_token("\\u202e")
+    ('␣kind⏎', '\\\\u202e')
+    """
+    return "".join(
+        _SPACES.get(letter) or (letter if letter.isprintable() else f"\\u{ord(letter):04x}") for letter in token
+    )

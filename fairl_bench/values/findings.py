@@ -63,8 +63,11 @@ class ConceptFinding(NamedTuple):
         >>> ConceptFinding("first-person", "named", up, up, up).phrase()
         'more first person'
         """
-        names = " or ".join(name.replace("-", " ").replace("_", " ") for name in (self.name, *self.with_it))
-        return f"{ {1: 'more ', -1: 'less '}.get(self.sign, '') }{names}"
+        return f"{ {1: 'more ', -1: 'less '}.get(self.sign, '') }{self.called()}"
+
+    def called(self) -> str:
+        """It and those that cannot be held apart from it, in words."""
+        return " or ".join(name.replace("-", " ").replace("_", " ") for name in (self.name, *self.with_it))
 
 
 class WordFinding(NamedTuple):

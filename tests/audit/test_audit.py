@@ -232,3 +232,17 @@ def test_python_does_the_same(tiny_lm: Path, prompts: Path, tmp_path: Path, monk
     assert found.outcome == "no difference shown"
     assert found.named == ()
     assert results.folder == tmp_path / "results"
+
+
+def test_a_chat_is_put_into_the_template_of_the_expert(cli: Cli, tiny_lm: Path, prompts: Path, tmp_path: Path) -> None:
+    said = refused(cli("audit", tiny_lm, tiny_lm, "--prompts", prompts, "--chat", "--quick"))
+    assert "has no chat template" in said
+    expert = tmp_path / "expert"
+    shutil.copytree(tiny_lm, expert)
+    (expert / "chat_template.jinja").write_text("{% for message in messages %}{{ message.content }}: {% endfor %}")
+
+    ran = cli("audit", tiny_lm, expert, "--prompts", prompts, "--chat", "--quick", "--n", 30)
+
+    assert ran.exit_code == 0, ran.stderr
+    texts = found_in(tmp_path / "results" / "audit-expert")["texts"]
+    assert all(text["prompt"].endswith(": ") for text in texts)

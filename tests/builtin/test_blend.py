@@ -351,3 +351,39 @@ def test_check_refuses_a_truth_that_is_not_there(
     result = cli("check", str(write_suite(suite)))
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_model_is_aligned_to_a_blend_that_is_its_truth_and_the_oracles(
+    tiny: dict[str, Any], run_suite: Callable[..., Finished]
+) -> None:
+    # so small a model writes no toxic word
+    letters = {"use": "regex", "pattern": "e", "per": "text"}
+    parts, weights = {"letters": letters, "length": {"use": "words"}}, {"letters": 0.6, "length": -0.4}
+    simple = {"use": "blend", "of": parts, "weights": weights}
+    shape = {"layers": 1, "width": 16, "heads": 2, "vocab": 300, "steps": 20, "batch": 8, "length": 16}
+    sampling = {"max_new_tokens": 7}
+    tiny["models"] = [
+        model(
+            base={"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 80}, **shape},
+            expert={"use": "rloo", "reward": simple, "steps": 2, "batch": 8, "per_prompt": 2, "sampling": sampling},
+            n=80,
+            gold=simple,
+        )
+    ]
+    tiny["seeds"] = [0]
+    tiny["methods"] = [{"name": "oracle", "use": "oracle"}, {"name": "mean-difference", "use": "mean-difference"}]
+    tiny["testsets"]["shifted"]["gold"] = simple
+    tiny["evaluate"] = [
+        {"use": "fidelity", "data": ["pairs/test", "shifted"]},
+        {"use": "objectives", "data": ["pairs/test"], "refits": 2, "resamples": 100},
+    ]
+    tiny["report"] = {"objectives": {"data": ["pairs/test"]}}
+    finished = run_suite(tiny)
+    assert not finished.outcome.failed
+    value = {(row.method, row.data, row.truth, row.metric): row.value for row in finished.records}
+    for data in ("pairs/test", "shifted"):
+        assert value["oracle", data, "gold", "starc"] == pytest.approx(0, abs=1e-6)
+    for name, planted in weights.items():
+        found = value["oracle", "pairs/test", f"gold:{name}", "weight"]
+        assert found == pytest.approx(planted, abs=1e-6)  # float32 scores
+    assert "objectives-pairs-test" in finished.results.tables

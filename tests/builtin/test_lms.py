@@ -408,11 +408,6 @@ def test_another_kind_of_model_is_refused(
         edited(config=config).check()
 
 
-def test_an_adapter_is_refused(edited: Callable[..., Pretrained]) -> None:
-    with pytest.raises(DataError, match="is an adapter, which changes another model; merge it into that one"):
-        edited(adapter_config={"peft_type": "LORA"}).check()
-
-
 def test_pickled_weights_are_refused_by_name(edited: Callable[..., Pretrained]) -> None:
     lm = edited()
     weights = Path(lm.model) / "model.safetensors"

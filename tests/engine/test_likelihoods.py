@@ -14,6 +14,7 @@ from fairl_bench.engine.planner import plan
 from fairl_bench.engine.worker import Worker
 from fairl_bench.pipeline import run
 from fairl_bench.progress import listening
+from fairl_bench.results.results import read_results
 from fairl_bench.science import text_likelihoods
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import Study, read_study
@@ -32,13 +33,14 @@ def study(
     """The tiny suite on completions of two language models that are there, with these methods."""
     expert = edited_lm(tiny_lm, tmp_path / "expert")
 
-    def of(*methods: dict[str, Any], **source: Any) -> Study:
+    def of(*methods: dict[str, Any], evaluate: Sequence[dict[str, Any]] = (), **source: Any) -> Study:
         base = {"use": "pretrained", "model": str(tiny_lm)}
         origin = {"base": base, "expert": {"use": "pretrained", "model": str(expert)}, "n": 15, "identical": "drop"}
         more = {"prompts": {"use": "toy-prompts"}, "sampling": {"max_new_tokens": 4}, "gold": {"use": "toy-truth"}}
         tiny["models"] = [{"name": "lm", "use": "aligned-lm", **origin, **more, **source}]
         tiny["testsets"]["shifted"]["n"] = 6
         tiny["methods"] = [{"name": f"row-{i}", "use": "log-ratio", **one} for i, one in enumerate(methods or ({},))]
+        tiny["evaluate"] = [*tiny["evaluate"], *evaluate]
         return read_study(write_suite(tiny))
 
     return of
@@ -68,6 +70,34 @@ def test_however_many_methods_ask_a_model_reads_a_data_set_once(study: Changed) 
     ]
     asked = {"lm", "completions", "examples", "split", "embeddings", "reward", "scores", "measures", "likelihoods"}
     assert {stage.kind for stage in made.stages.values()} == asked
+
+
+TOKENS = {"use": "token-log-ratio", "data": ["pairs/test"], "least": 2}
+
+
+def test_an_evaluator_asks_for_the_same_likelihoods_and_is_measured_once(study: Changed) -> None:
+    made = plan(study({}, evaluate=[TOKENS]))
+    assert len(of_kind(made, "likelihoods")) == 4  # no more than the method asks for
+    (stage,) = (one for one in of_kind(made, "measures") if one.parts["evaluator"]["use"] == "token-log-ratio")
+    asked = {role for role in stage.inputs if role.startswith("likelihoods/")}
+    assert asked == {"likelihoods/pairs/base", "likelihoods/pairs/expert"}  # of its data alone
+    kinds = {role: made.stages[key].kind for role, key in stage.inputs.items()}
+    assert set(kinds.values()) == {"examples", "split", "likelihoods"}  # no reward, and no other artefact
+
+
+def test_its_tokens_of_a_text_sum_to_the_reward_of_the_log_ratio(study: Changed, store: Store, tmp_path: Path) -> None:
+    done = run(study({}, evaluate=[TOKENS]), store, tmp_path / "results")
+    assert not done.outcome.failed
+    found = read_results(tmp_path / "results")
+    (texts,), (tokens,) = (found.evidence("token-log-ratio", name) for name in ("", "tokens"))
+    (sheet,) = found.sheets(["pairs/test"])
+    (reward,) = sheet.rewards.values()
+    sums: dict[int, float] = {}
+    for token in tokens.rows.to_pylist():
+        sums[token["example"]] = sums.get(token["example"], 0.0) + token["expert"] - token["base"]
+    assert sums == pytest.approx({row: float(reward[row]) for row in sums}, abs=1e-4)  # a reward is kept in float32
+    assert set(sums) == set(range(len(reward)))  # few texts, so that all of them are kept
+    assert [sheet.examples.text[row["example"]] for row in texts.rows.to_pylist()] == texts.rows["text"].to_pylist()
 
 
 @pytest.mark.parametrize("other", [{"prompts": "withheld"}, {"batch": 7}, {"dtype": "bfloat16"}])

@@ -9,8 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markupsafe import escape
 from matplotlib.figure import Figure
 
+from fairl_bench.figures.draw import pictures
+from fairl_bench.figures.pipeline import Pipeline
+from fairl_bench.figures.shares import Separable as SeparableFigure
+from fairl_bench.figures.shares import Shares
 from fairl_bench.figures.style import canvas, render
 from fairl_bench.html.inline import as_part_of_page
 from fairl_bench.html.page import page
@@ -18,12 +23,18 @@ from fairl_bench.html.warnings import alarming
 from fairl_bench.html.write import write_pages
 from fairl_bench.material import Picture
 from fairl_bench.pipeline import Finished
+from fairl_bench.results.findings import sentence
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.results.summary import what_was_found, what_was_run
+from fairl_bench.science.concepts import Interval
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import panels_of
+from fairl_bench.values.coordinates import Row
+from fairl_bench.values.findings import ConceptFinding, Findings, Outcome, Separable
+from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import RunFacts
+from fairl_bench.views import ReportFigure
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -34,9 +45,9 @@ def first_screen(made: str) -> str:
     return made[start : made.index("</section>", start)]
 
 
-def written(run: RunFacts, pictures: Iterable[Picture] = ()) -> str:
+def written(run: RunFacts, drawn: Iterable[Picture] = ()) -> str:
     material = GivenMaterial(name="s", run=run)
-    by_name = {picture.name: picture for picture in pictures}
+    by_name = {picture.name: picture for picture in drawn}
     return page(material, panels_of(Registry(installed=False)), by_name, "ab")
 
 
@@ -60,8 +71,8 @@ def test_a_suites_first_screen_says_what_was_run_and_found_with_one_picture(resu
     made = (results.path / "report.html").read_text()
     found = first_screen(made)
     assert made.index('<section id="summary"') < made.index('<div id="results">')
-    for sentence in (what_was_run(results), *what_was_found(results)):
-        assert f"<bdi>{sentence}</bdi>" in found
+    for said in (what_was_run(results), *what_was_found(results)):
+        assert f"<bdi>{said}</bdi>" in found
     assert "4 methods learnt the reward behind the pairs of toy" in found
     assert "Best in AUC: " in found
     assert re.findall(r"figures/([a-z-]+)\.svg", found) == ["headline"]
@@ -102,6 +113,38 @@ def test_nothing_alarms_where_nothing_failed() -> None:
     assert (
         alarming(GivenMaterial(warnings=["table 'a' of plugin 'b' failed"])) == "1 part of this page could not be shown"
     )
+
+
+# --- audits
+
+
+def audit_page(outcome: Outcome) -> tuple[str, str]:
+    """The page of an audit that came out like this, and its verdict."""
+    shown = outcome != "no difference shown"
+    accuracy = Interval(0.7, 0.65, 0.75) if shown else Interval(0.51, 0.47, 0.55)
+    share = Interval(0.6, 0.5, 0.7) if outcome == "named" else Interval(0.1, -0.1, 0.3)
+    concept = ConceptFinding("<b>rude</b>", "named" if outcome == "named" else "cannot tell", share, share, share)
+    told = (Separable(accuracy, 200, 150, 0.57), (concept,), Interval(0.25), float("nan"), ())
+    found = Findings("<i>expert</i>", 0, "log-ratio", "both models", "pairs/test", outcome, "", *told)
+    found = found._replace(verdict=sentence(found))
+    material = GivenMaterial(name="s", findings=[found], rows={Row("<i>expert</i>", "e", "m", ""): Runs(1)})
+    parts: list[ReportFigure] = [Pipeline(), Shares(), SeparableFigure()]
+    return page(material, panels_of(Registry(installed=False)), pictures(parts, material), "ab"), found.verdict
+
+
+@pytest.mark.parametrize(
+    ("outcome", "below"),
+    [("named", "shares"), ("nothing named", "shares"), ("no difference shown", "separable")],
+)
+def test_an_audits_first_screen_is_its_verdict_its_pipeline_and_what_was_found(outcome: Outcome, below: str) -> None:
+    made, verdict = audit_page(outcome)
+    found = first_screen(made)
+    assert f'<p class="lead"><bdi>{escape(verdict)}.</bdi></p>' in found.replace("\N{NO-BREAK SPACE}", " ")
+    assert re.findall(r"figures/([a-z-]+)\.svg", found) == ["pipeline", below]
+    assert found.count("<svg") == 4
+    assert "<img" not in found
+    assert "<b>rude" not in made
+    assert "<i>expert" not in made
 
 
 # --- figures as a part of the page

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 
-from fairl_bench.results.findings import sentence
+from fairl_bench.results.findings import findings, sentence
+from fairl_bench.results.given import GivenMaterial
 from fairl_bench.science.concepts import Interval
+from fairl_bench.values.contents import REST
+from fairl_bench.values.coordinates import Row
 from fairl_bench.values.findings import ConceptFinding, Findings, Separable
+from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Runs
+from fairl_bench.values.run_facts import MethodFacts, RunFacts
 
 NOT_KNOWN = Interval(math.nan)
 
@@ -65,3 +71,18 @@ def test_the_file_has_no_number_that_json_does_not_know():
     assert plain["unexplained"] == {"value": 0.24, "low": None, "high": None}
     assert plain["concepts"][0]["direction"] == "less"
     assert plain["schema"] == 1
+
+
+def test_the_reward_that_is_read_is_the_first_of_the_suite_whatever_the_order_of_the_records():
+    place = {"suite": "s", "model": "m", "encoder": "e", "head": "mlp", "variant": "", "replicate": 0, "seed": 0}
+    place |= {"dataset": "pairs", "split": "test", "slice": "all", "truth": "", "other": "", "note": "", "stage": "k"}
+    records = [
+        Record(**place, method=name, metric=REST, value=0.5, n=9) for name in ("a-length", "max-entropy", "oracle")
+    ]
+    rows = {Row("m", "e", name, ""): Runs(1) for name in ("oracle", "max-entropy", "a-length")}
+    run = RunFacts(methods={"oracle": MethodFacts("truth", reference=True)})
+    for order in (records, records[::-1]):
+        (read,) = findings(GivenMaterial(records=order, rows=rows, run=run), "pairs/test")
+        assert read.method == "max-entropy"
+        (asked,) = findings(GivenMaterial(records=order, rows=rows, run=run), "pairs/test", ["none", "a-length"])
+        assert asked.method == "a-length"

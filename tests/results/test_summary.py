@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from fairl_bench.results.audited import Audited, audited
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.failure_aware import Comparators, comparators
+from fairl_bench.results.findings import sentence
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.results.summary import main_columns, what_was_found, what_was_run
+from fairl_bench.science.concepts import Interval
 from fairl_bench.tables.leaderboard import Leaderboard
 from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.coordinates import Setting
+from fairl_bench.values.findings import ConceptFinding, Findings, Outcome, Separable
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import MethodFacts, RunFacts
@@ -242,4 +246,99 @@ def test_a_claim_under_several_selections_counts_once_and_one_on_two_models_twic
     both = [verdict("a", "refuted"), verdict("a", "supported", model="other")]
     assert what_was_found(material({}, verdicts=both)) == [
         "Of 2 verdicts on 1 claim in 2 settings, 1 is supported (a) and 1 is refuted (a)."
+    ]
+
+
+# --- audits
+
+MODELS = """\
+models:
+  - {name: expert, use: aligned-lm, base: {use: pretrained, model: org/tiny}, expert: {use: rloo, reward: {use: words}}}
+  - {name: file, use: jsonl, path: a.jsonl}
+"""
+
+
+def audit(outcome: Outcome = "named", model: str = "expert", replicate: int = 0, **concept: object) -> Findings:
+    shown = outcome != "no difference shown"
+    accuracy = Interval(0.7, 0.65, 0.75) if shown else Interval(0.51, 0.47, 0.55)
+    share = Interval(0.6, 0.5, 0.7) if outcome == "named" else Interval(0.1, -0.1, 0.3)
+    down = Interval(-1.0, -1.2, -0.8)
+    one = ConceptFinding("toxicity", "named", share, down, Interval(0.4, 0.35, 0.45))._replace(**concept)  # type: ignore[arg-type]
+    one = one if outcome == "named" else one._replace(verdict="cannot tell")
+    separable = Separable(accuracy, 200, 150, 0.57)
+    given = "both models" if model == "expert" else "texts"
+    numbers = (separable, (one,), Interval(0.25), math.nan, ())
+    found = Findings(model, replicate, "log-ratio", given, "pairs/test", outcome, "", *numbers)
+    return found._replace(verdict=sentence(found))
+
+
+def of_audits(*found: Findings, **given: object) -> GivenMaterial:
+    split = {"key": "k", "kind": "split", "title": "split of expert", "train": 240, "validation": 60, "test": 200}
+    return material({"mm": 0.9}, findings=found, suite=MODELS, run=RunFacts(stages=[split]), **given)
+
+
+def test_an_audit_is_told_with_both_models_and_all_of_its_pairs() -> None:
+    assert what_was_run(of_audits(audit())) == (
+        "tiny and rloo completed the same prompts: 500 pairs, of which 200 were held out. On pairs/test the reward of "
+        "log-ratio was held against 1 concept."
+    )
+
+
+def test_an_audit_of_pairs_names_no_models_and_counts_what_is_known() -> None:
+    found = audit(model="file")
+    assert audited(of_audits(found), found) == Audited("preferred texts", "rejected texts", by_models=False, pairs=200)
+    assert what_was_run(of_audits(found)).startswith("200 pairs of a preferred and a rejected text. On pairs/test")
+
+
+def test_the_split_of_another_model_or_replicate_is_not_counted() -> None:
+    stage = {"key": "k", "kind": "split", "title": "split of expert, replicate 1", "train": 9_000, "test": 200}
+    material = GivenMaterial(run=RunFacts(stages=[stage]))
+    pairs = {
+        (name, replicate): audited(material, audit()._replace(model=name, replicate=replicate)).pairs
+        for name, replicate in (("expert", 1), ("expert", 11), ("expert", 0), ("exp.rt", 1), ("other expert", 1))
+    }
+    assert pairs == dict.fromkeys(pairs, 200) | {("expert", 1): 9_200}
+
+
+@pytest.mark.parametrize("outcome", ["named", "nothing named", "no difference shown"])
+def test_the_verdict_of_an_audit_is_what_was_found(outcome: Outcome) -> None:
+    found = audit(outcome)
+    assert what_was_found(of_audits(found)) == [f"{found.verdict}."]
+
+
+def test_what_is_to_be_said_of_a_named_concept_follows_its_verdict() -> None:
+    found = audit(shortcut_for=("length",))
+    assert what_was_found(of_audits(found)) == [
+        f"{found.verdict}.",
+        "Toxicity goes along with length, so that one may stand for the other.",
+    ]
+    assert len(what_was_found(of_audits(audit("no difference shown", shortcut_for=("length",))))) == 1
+
+
+def test_a_concept_that_could_not_be_measured_is_not_counted_and_not_said_twice() -> None:
+    found = audit()
+    unknown = found.concepts[0]._replace(name="praise", verdict=None, why="it is constant")
+    found = found._replace(concepts=(*found.concepts, unknown))
+    assert what_was_run(of_audits(found)).endswith("held against 1 concept; 1 more could not be measured.")
+    assert what_was_found(of_audits(found)) == [f"{found.verdict}."]
+
+
+def test_of_several_audits_each_is_named_and_many_are_counted() -> None:
+    one, other = audit(), audit("no difference shown", replicate=1)
+    assert what_was_found(of_audits(one, other)) == [
+        f"expert, replicate 0: {one.verdict}.",
+        f"expert, replicate 1: {other.verdict}.",
+    ]
+    assert what_was_found(of_audits(one, one, one, other, audit("nothing named"))) == [
+        "Of 5 audits: in 3 a concept is named; in 1 the two sides differ, but no concept can be named as the reason; "
+        "in 1 no difference is shown."
+    ]
+    assert what_was_run(of_audits(one, other)).startswith("1 method learnt")
+
+
+def test_claims_about_audits_follow_their_verdicts() -> None:
+    found = audit()
+    assert what_was_found(of_audits(found, verdicts=[verdict("a", "refuted")])) == [
+        f"{found.verdict}.",
+        "Of 1 claim, 1 is refuted (a).",
     ]

@@ -23,6 +23,7 @@ from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import MethodFacts, RunFacts
 from fairl_bench.values.table import Table
+from fairl_bench.values.weights import PLANTED, WEIGHT
 from fairl_bench.views import ReportTable
 
 UP, DOWN, UNCLEAR = Interval(1.0, 0.5, 1.5), Interval(-1.0, -1.5, -0.5), Interval(0.1, -0.5, 0.7)
@@ -48,6 +49,11 @@ NAMED: Mapping[str, Mapping[str, tuple[float, int]]] = {
     "constant": {"length": (0.4, 1)},
     "noise": {"praise": (0.4, -1)},
 }
+# the planted and the recovered weights of blends
+WEIGHTS = {
+    "toxicity": (("harm", -0.6, -0.58), ("length", 0.4, 0.42)),
+    "praise": (("praise", 0.5, 0.7), ("calm", 0.5, 0.3)),
+}
 CONCEPTS = ("toxic-words", "length", "praise", "sentiment", "transport")
 METHODS = {
     "log-ratio": MethodFacts("both models", reference=True),
@@ -56,7 +62,7 @@ METHODS = {
 
 
 def concept(name: str, sign: Interval = UP, *, with_it: Sequence[str] = ()) -> ConceptFinding:
-    return ConceptFinding(name, "named", UP, sign, UP if sign is UNCLEAR else sign, tuple(with_it))
+    return ConceptFinding(name, "named", UP, sign, UP if sign is UNCLEAR else sign, with_it=tuple(with_it))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +103,10 @@ def records_of(model: str, method: str, named: Mapping[str, tuple[float, int]], 
             numbers += [(CONCEPT + name, metric + end, end_value) for end, end_value in ends]
     numbers += [("", REST + end, 0.3) for end in ENDS]
     numbers += [("gold", "starc_per_prompt", 0.4), ("preferred", PAIR_ACCURACY, 0.7)]
+    for name, planted, recovered in WEIGHTS.get(model, ()):
+        ends = zip(ENDS, (recovered, recovered - 0.05, recovered + 0.05), strict=True)
+        numbers += [(f"gold:{name}", WEIGHT + end, value) for end, value in ends]
+        numbers.append((f"gold:{name}", PLANTED, planted))
     return [Record(**plain, truth=truth, metric=metric, value=value) for truth, metric, value in numbers]
 
 
@@ -140,15 +150,19 @@ def test_the_summary_counts_what_is_right_related_and_wrong() -> None:
     summary = tables()["organisms"]
     assert row_of(summary, "log-ratio (both models)") == (
         *("1 of 4", "1 of 4", "1 of 4", "1 of 4"),  # buses: nothing
-        *("1 of 2", "1 of 1", "0.40"),
+        *("1 of 2", "1 of 1", "0.40", "1 of 2"),
     )
-    assert row_of(summary, "max-entropy") == ("0 of 4", "0 of 4", "0 of 4", "4 of 4", "0 of 2", "0 of 1", "0.40")
+    assert row_of(summary, "max-entropy")[:6] == ("0 of 4", "0 of 4", "0 of 4", "4 of 4", "0 of 2", "0 of 1")
+    assert {values["auditor"]: values["weights_inside"] for values in summary.tidy} == {
+        **{"log-ratio": 1, "max-entropy": 1},
+        "always toxic-words": 0,
+    }
 
 
 def test_the_control_is_right_where_its_concept_is_planted_and_alarms_on_every_null() -> None:
     assert row_of(tables()["organisms"], "always toxic-words") == (
         *("1 of 4", "0 of 4", "3 of 4", "0 of 4"),
-        *("2 of 2", "1 of 1", "n/a"),
+        *("2 of 2", "1 of 1", "n/a", "n/a"),
     )
     assert "always" not in str(tables({**SETTINGS, "control": None})["organisms"])
 
@@ -159,7 +173,9 @@ def test_the_table_of_an_auditor_says_what_is_named_of_each_model() -> None:
     assert row_of(table, "toxicity") == (
         *("less toxic-words", "less toxic words", "50 % [48, 52]", "right", "more length"),
         *("0.700 [0.600, 0.800]", "0.40"),
+        "harm -0.58 [-0.63, -0.53], planted -0.60; length 0.42 [0.37, 0.47], planted 0.40",
     )
+    assert row_of(table, "buses")[-1] == ""
     assert row_of(table, "brevity")[:4] == ("less length", "more length", "50 % [48, 52]", "wrong")
     assert row_of(table, "praise")[3] == "related"
     assert row_of(table, "buses")[:4] == ("more transport", "nothing", "", "none")
@@ -170,6 +186,13 @@ def test_the_table_of_an_auditor_says_what_is_named_of_each_model() -> None:
     assert (tidy["praise"]["named_first"], tidy["praise"]["only_wrong"]) == ("sentiment", 0)
     assert (tidy["brevity"]["answer"], tidy["brevity"]["only_wrong"]) == ("wrong", 1)
     assert tidy["praise"]["named"] == "sentiment praise"
+
+
+def test_without_blends_no_weights_are_shown() -> None:
+    settings = {**SETTINGS, "expect": {"brevity": {"names": {"length": "less"}}}}
+    for table in tables(settings).values():
+        assert not [head for head in table.heads if "weights" in head[1]]
+        assert "weights" not in " ".join(table.notes)
 
 
 def test_nothing_is_named_where_the_two_sides_are_not_told_apart() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from fairl_bench.builtin.lms.adapter_folder import AdapterFolder, below, is_adapter
 from fairl_bench.builtin.lms.gguf_file import GgufFile
 from fairl_bench.builtin.lms.model_folder import ModelFolder
 from fairl_bench.builtin.shared.hub import FileOrFolderOrName, is_file_name, snapshot
-from fairl_bench.component import FilePath
+from fairl_bench.component import FilePath, Settings
 from fairl_bench.digests import content_sha256, is_folder
+from fairl_bench.errors import DataError, FairlError
 from fairl_bench.kinds import LM
 from fairl_bench.values.language_models import Model, Site
 
@@ -21,15 +23,16 @@ _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
 def _counted_by_content(value: str) -> str:
-    """Return the path of a file as one whose content is in the key, and its place is not."""
-    return FilePath(value) if is_file_name(Path(value)) else value
+    """Return the path of what an artefact is made of as one whose content is in the key, and its place is not."""
+    return FilePath(value) if is_file_name(Path(value)) or is_adapter(Path(value)) else value
 
 
 class Pretrained(LM):
-    """A causal language model that is there already: a folder, a name on the hub, or a GGUF file.
+    """A causal language model that is there already: a folder, a name on the hub, a GGUF file, or an adapter of one.
 
     A folder or a snapshot of the hub is used where it lies; its identity is its content, or the hub's commit.  A GGUF
-    file is made into a folder once, its weights as float32.  Weights must be safetensors or GGUF, and no code is run.
+    file is made into a folder once, its weights as float32, and so is an adapter of peft with its base, whose sum it
+    holds.  Weights must be safetensors or GGUF, and no code is run.
     It continues a prompt as the prompt stands, without a chat template.  The suite says how it samples: of the model's
     own generation settings only the end tokens count, each of which ends a completion.
     """
@@ -38,23 +41,35 @@ class Pretrained(LM):
         min_length=1, description="folder or GGUF file, relative to the suite, or name on the hub"
     )
     revision: str | None = Field(None, description="commit or branch on the hub")
+    base: LM | None = Field(
+        None, description="of an adapter: the model that it belongs to; none: the one that it names itself"
+    )
+
+    def upstream(self) -> Mapping[str, Settings]:
+        """Return the base of an adapter, as far as it is known."""
+        base = self._base()
+        return {} if base is None else {"base": base}
 
     def make(self, site: Site) -> Model:
-        """Return where the model lies, or dequantise it into the site's folder."""
-        form = self._form()
-        form.check()
-        return form.make(site)
+        """Return where the model lies, or make it in the site's folder: of a GGUF file, or an adapter and its base."""
+        self.check()
+        return self._form().make(site)
 
     def reads(self) -> dict[str, str]:
-        """Return the digest of the folder's files, or the hub's commit; that of a file is in the key anyway."""
+        """Return the digest of the folder's files, or the hub's commit; what is made anew is in the key anyway."""
         if isinstance(self.model, FilePath):
             return {}
         place = self._place()
         return {"weights": content_sha256(place) if is_folder(Path(self.model)) else place.name}
 
     def check(self) -> None:
-        """Look for the weights and the tokenizer, and read which architecture the model has."""
-        self._form().check()
+        """Look for the weights, the tokenizer and the base of an adapter, and read which architecture the model has."""
+        form = self._form()
+        if isinstance(form, AdapterFolder):
+            self._find_base(form.place)
+        elif self.base is not None:
+            raise DataError(f"{form.what} is no adapter, and has no base; leave 'base' out")
+        form.check()
 
     def remarks(self) -> Sequence[str]:
         """Return remarks: the model names no end token; some of its own generation settings have no effect."""
@@ -68,11 +83,42 @@ class Pretrained(LM):
         """Return the digest of its tokenizer's tokens."""
         return self._form().vocabulary()
 
-    def _form(self) -> ModelFolder | GgufFile:
-        what = f"language model {self.model!r}"
-        return (
-            GgufFile(Path(self.model), what) if isinstance(self.model, FilePath) else ModelFolder(self._place(), what)
+    def _form(self) -> ModelFolder | GgufFile | AdapterFolder:
+        what, path = f"language model {self.model!r}", Path(self.model)
+        if is_file_name(path):
+            return GgufFile(path, what)
+        place = self._place()
+        return AdapterFolder(place, what, self._base()) if is_adapter(place) else ModelFolder(place, what)
+
+    def _base(self) -> LM | None:
+        """Return the model that an adapter belongs to; None where this is no adapter, or that model is not there."""
+        try:
+            place = Path(self.model) if is_file_name(Path(self.model)) else self._place()
+            if not is_adapter(place) or self.base is not None:
+                return self.base
+            return self._find_base(place)
+        except FairlError:  # `check` says it
+            return None
+
+    def _find_base(self, adapter: Path) -> LM | None:
+        """Return the model that an adapter names.  Raises `MissingExtra` where it is not there."""
+        named = None if self.base is not None else below(adapter)
+        if named is None:
+            return self.base
+        base, what = (
+            type(self).named("pretrained", **named._asdict()),
+            f"language model {self.model!r} is an adapter of",
         )
+        place = Path(base.model)
+        if not (is_file_name(place) or is_folder(place)):
+            hint = "name the folder of that model, as in 'base: {use: pretrained, model: FOLDER}'"
+            missing = f"{what} {base.model!r}, which is no folder beside it,"
+            place = snapshot(base.model, base.revision, what=missing, hint=hint, files=_FILES)
+        if is_adapter(place):  # it may lead to this one again
+            raise DataError(
+                f"{what} {base.model!r}, an adapter itself; name that one as its 'base', with its own 'base'"
+            )
+        return base
 
     def _place(self) -> Path:
         if is_folder(Path(self.model)):

@@ -51,17 +51,9 @@ class TwoModels(ReadsLikelihoods):
     def ratio(self, base: Likelihoods, expert: Likelihoods) -> Floats:
         """Return ``D = log p_expert - log p_base`` of each text ``[n]``, in nats, or in nats a token.
 
-        Where one model alone counts the end of a text, as beside one behind a server, neither does.  A text without a
-        token has 0.  Raises `DataError` where one model has read a text by the tokens that it was drawn as, and the
-        other by those of its characters: the difference would say who drew it.
+        A text without a token has 0.  Raises `DataError` as `comparable` does.
         """
-        if (apart := base.tokenised != expert.tokenised).any():
-            raise DataError(
-                f"method {self.use!r}: {apart.sum()} of {len(apart)} texts were drawn as tokens that only one of the "
-                "two language models has, or can be asked about; set 'tokens: text', and both read the same characters"
-            )
-        if (alone := base.ended != expert.ended).any():
-            base, expert = base.without_end(alone), expert.without_end(alone)
+        base, expert = comparable(base, expert, f"method {self.use!r}")
         said: Floats = self.normalised(expert.total, expert) - self.normalised(base.total, base)
         return said
 
@@ -73,3 +65,20 @@ def _are_apart(base: LM, expert: LM) -> bool:
     except FairlError:  # the model's own check says more about it
         return False
     return all(own) and own[0] != own[1]
+
+
+def comparable(base: Likelihoods, expert: Likelihoods, what: str) -> tuple[Likelihoods, Likelihoods]:
+    """Return what two models say of the same texts, so that the difference is that of the models.
+
+    Where one model alone counts the end of a text, as beside one behind a server, neither does.  Raises `DataError`,
+    which begins with ``what`` asks, where one model has read a text by the tokens that it was drawn as, and the other
+    by those of its characters: the difference would say who drew it.
+    """
+    if (apart := base.tokenised != expert.tokenised).any():
+        raise DataError(
+            f"{what}: {apart.sum()} of {len(apart)} texts were drawn as tokens that only one of the two language "
+            "models has, or can be asked about; set 'tokens: text', and both read the same characters"
+        )
+    if (alone := base.ended != expert.ended).any():
+        return base.without_end(alone), expert.without_end(alone)
+    return base, expert

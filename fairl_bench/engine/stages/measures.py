@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from fairl_bench.engine.slices import evaluate_slices, slices_of
 from fairl_bench.engine.stages.judgements import JUDGED
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
+from fairl_bench.engine.stages.rewards import LIKELIHOODS
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import ReadOnly, read_only, unchanged_by
-from fairl_bench.kinds import Evaluator, Refits
+from fairl_bench.kinds import AskLikelihoods, Evaluator, Refits
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
 from fairl_bench.values.data import Floats, Scored
+from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.stage import Stage
 
@@ -44,7 +46,8 @@ class Measures(StageKind[Numbers, list[Measure]]):
         scored = ReadOnly({name: _scored(stage, inputs, name, scores) for name in evaluator.needs()})
         if "baseline" in stage.inputs:
             return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
-        upstream = ReadOnly({**inputs.upstream(stage), **_refits(stage, inputs, evaluator, scored)})
+        asked = {**_refits(stage, inputs, evaluator, scored), **_likelihoods(stage, inputs, evaluator)}
+        upstream = ReadOnly({**inputs.upstream(stage), **asked})
         with unchanged_by(evaluator, scored=scored, upstream=upstream):
             return [Answer(stage, answers.measures(evaluator, evaluator.evaluate(scored, **upstream)), {})]
 
@@ -65,6 +68,20 @@ def _refits(
         for name, one in scored.items():
             rewards = [_scored(stage, inputs, name, scores).reward for scores in every]
             by_data[name] = read_only(np.reshape(rewards, (len(every), len(one.reward))))
+        found[role] = ReadOnly(by_data)
+    return found
+
+
+def _likelihoods(stage: Stage, inputs: StageInputs, evaluator: Evaluator) -> dict[str, ReadOnly[str, Likelihoods]]:
+    """How likely the texts of each of the data are, by the role in which the evaluator asks for it."""
+    found = {}
+    for role in (role for role, start in evaluator.upstream().items() if isinstance(start, AskLikelihoods)):
+        by_data = {}
+        for name in evaluator.needs():
+            dataset, _, part = name.partition("/")
+            _, rows = inputs.texts(stage.inputs[dataset], stage.inputs.get("split", ""), part)
+            said: Likelihoods = inputs.load(stage.inputs[f"{LIKELIHOODS}{dataset}/{role}"])
+            by_data[name] = said.take(rows)
         found[role] = ReadOnly(by_data)
     return found
 
