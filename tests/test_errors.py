@@ -223,8 +223,8 @@ CASES = [
     suite("realigning-nothing", "{use: fidelity, data: [shifted]}", "{use: realignment}",
           "25: evaluate: 'realignment' needs an aligner: the expert of model 'toy' is none, name an 'aligner'"),
     suite("tokens-of-no-models", "{use: fidelity, data: [shifted]}", "{use: token-log-ratio, data: [pairs/test]}",
-          "25: evaluate: model 'toy': evaluator 'token-log-ratio' needs the language models that the pairs come from, and "
-          "source 'toy-comments' knows none; name them in the evaluator, or leave it out"),
+          "25: evaluate: model 'toy': evaluator 'token-log-ratio' needs the language models that the pairs come from, "
+          "and source 'toy-comments' knows none; name them in the evaluator, or leave it out"),
     suite("no-use", "name: me, use: max-entropy", "name: me", "19: methods.1: names no method: add 'use: NAME'"),
     suite("no-name", "name: me, use: max-entropy", "use: max-entropy", "19: methods.1: needs a 'name:' for the tables"),
     suite("no-name-of-the-suite", "name: small\n", "", "1: 'name' is missing"),

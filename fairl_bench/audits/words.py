@@ -36,7 +36,7 @@ def _lines(found: Findings) -> Iterator[str]:
     if ruled_out := [one for one in found.concepts if one.verdict == "ruled out"]:
         yield f"Ruled out, each at most 5 %: {_names(ruled_out)}."
     if missing := [one for one in found.concepts if one.verdict is None]:
-        yield f"Not measured: {_names(missing)}; the table says why."
+        yield f"Not judged: {_names(missing)}; the page says why."
     if found.words:
         yield from _words(found)
 

@@ -284,13 +284,13 @@ def _sides(found: Findings) -> str:
 
 
 def stands_in(one: ConceptFinding) -> bool:
-    """Whether a concept would be named if it were asked for alone, and is not beside the others.
+    """Whether a concept would be named if it were asked for alone, and explains less than half of that beside others.
 
     >>> share, alone = Interval(0.02, 0.0, 0.04), Interval(0.34, 0.3, 0.38)
     >>> stands_in(ConceptFinding("length", "ruled out", share, UNKNOWN, UNKNOWN, alone))
     True
     """
-    return one.verdict in ("ruled out", "cannot tell") and one.alone.low >= NAMED_FROM
+    return one.verdict is not None and one.alone.low >= NAMED_FROM and one.share.value < one.alone.value / 2
 
 
 def remarks(one: ConceptFinding) -> list[str]:
@@ -305,7 +305,7 @@ def remarks(one: ConceptFinding) -> list[str]:
         said.append(f"{name} goes along with {_and(one.shortcut_for)}, so that one may stand for the other")
     if stands_in(one):
         alone, share = _percent(one.alone.value), _percent(one.share.value)
-        said.append(f"{name} alone would explain {alone}, beside the others {share}: it goes along with them")
+        said.append(f"{name} alone would explain {alone}, and {share} as one of all: it goes along with others")
     if one.verdict == "named" and one.turns:
         said.append(f"{name}: beside the other concepts it points the other way than by itself")
     return said
