@@ -116,7 +116,7 @@ class Pretrained(LM):
         )
         place = Path(base.model)
         if not (is_file_name(place) or is_folder(place)):
-            hint = "name the folder of that model, as in 'base: {use: pretrained, model: FOLDER}'"
+            hint = "name it as 'base: {use: pretrained, model: FOLDER}'"
             missing = f"{what} {base.model!r}, which is no folder beside it,"
             place = snapshot(base.model, base.revision, what=missing, hint=hint, files=_FILES)
         if is_adapter(place):  # it may lead to this one again
