@@ -410,7 +410,7 @@ def judges_on_base(value: S, base: BaseTexts) -> S:
     The reward of an aligner within it is left out: that is told the base of its aligner.
     """
     changed: Any = value
-    if isinstance(value, LM):
+    if value is None or isinstance(value, str | int | float | LM):
         return value
     if isinstance(value, Settings):
         before = {name: getattr(value, name) for name in type(value).model_fields}

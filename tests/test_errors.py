@@ -465,6 +465,17 @@ CASES = [
          "language model 'nobody/nothing' is no folder, is not on this machine and the hub cannot be reached; "
          "name a local folder",
          "use: tfidf, dimensions: 4", "use: causal-lm, lm: {use: pretrained, model: nobody/nothing}"),
+    # --- language models of one's own
+    data("gguf-that-is-not-there", "x", "", "suite.yaml:5: encoders.0.lm: "
+         "language model '{tmp}/m.gguf': there is no file {tmp}/m.gguf; name one that is there",
+         "use: tfidf, dimensions: 4", "use: causal-lm, lm: {use: pretrained, model: m.gguf}"),
+    data("gguf-that-is-none", "m.gguf", b"PK", "suite.yaml:5: encoders.0.lm: "
+         "language model '{tmp}/m.gguf' is no GGUF file: it does not begin with 'GGUF'; name one that does",
+         "use: tfidf, dimensions: 4", "use: causal-lm, lm: {use: pretrained, model: m.gguf}"),
+    data("adapter-without-its-base", "m/adapter_config.json", '{"base_model_name_or_path": "a/b"}',
+         "suite.yaml:5: encoders.0.lm: language model '{tmp}/m' is an adapter of 'a/b', which is no folder beside it, "
+         "is not on this machine and the hub cannot be reached; name it as 'base: {use: pretrained, model: FOLDER}'",
+         "use: tfidf, dimensions: 4", "use: causal-lm, lm: {use: pretrained, model: m}"),
 ]  # fmt: skip
 
 

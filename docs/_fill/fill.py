@@ -2,8 +2,8 @@
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
 ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
-``<!-- selection: rules -->``, ``<!-- gains: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->`` or
-``<!-- real: samples SUITE PAIR ... -->``, ``<!-- log-ratio: rows SUITE -->`` or
+``<!-- selection: rules -->``, ``<!-- attribution: bounds -->``, ``<!-- gains: SUITE DATA METRIC -->``,
+``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- log-ratio: rows SUITE -->`` or
 ``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
 folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
 else has changed.
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import attribution
 import calibration
 import gains
 import log_ratio
@@ -79,6 +80,7 @@ MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "toy": lambda name, _: toy_world.TABLES[name](),
     "theory": lambda name, _: theory.TABLES[name](),
     "calibration": lambda name, _: calibration.TABLES[name](),
+    "attribution": lambda name, _: attribution.TABLES[name](),
     "selection": lambda name, _: selection.TABLES[name](),
     "gains": gains.table,
     "log-ratio": log_ratio.table,

@@ -43,7 +43,7 @@ def audit_suite(request: AuditRequest) -> dict[str, Any]:
         "head": {"use": request.head or "mlp"},
         "training": {"epochs": request.size.epochs},
         "methods": _methods(request, told=told, served=served),
-        "evaluate": _evaluators(request),
+        "evaluate": _evaluators(request, told=told),
         "report": _report(told=told),
     }
     return suite
@@ -107,20 +107,26 @@ def _methods(request: AuditRequest, *, told: bool, served: bool) -> list[Mapping
     """The rewards that are read: what the models say where they can be asked, else what their texts say."""
     if not told:
         return [_MAX_ENTROPY, _MEAN_DIFFERENCE, _LENGTH]
-    read = {"tokens": request.tokens} if request.tokens != "drawn" else {}
-    log_ratio, distilled = ({**method, **read} for method in (_LOG_RATIO, _DISTILLED))
+    log_ratio, distilled = ({**method, **_tokens(request)} for method in (_LOG_RATIO, _DISTILLED))
     if not request.quick:
         return [log_ratio, distilled, _MAX_ENTROPY]
     return [log_ratio, _MAX_ENTROPY] if served else [log_ratio]  # a server may refuse in the end
 
 
-def _evaluators(request: AuditRequest) -> list[Mapping[str, Any]]:
+def _evaluators(request: AuditRequest, *, told: bool) -> list[Mapping[str, Any]]:
     concepts = {**(IN_THE_BOX if request.concepts is None else request.concepts), **request.more}
-    return [
+    evaluators: list[Mapping[str, Any]] = [
         {"use": "classification", "data": [_DATA], "label": "preferred"},
         {"use": "attribution", "data": [_DATA], "concepts": concepts},
         {"use": "words", "data": [_DATA]},
     ]
+    by_token = {"use": "token-log-ratio", "data": [_DATA], **_tokens(request)}
+    return [*evaluators, by_token] if told else evaluators
+
+
+def _tokens(request: AuditRequest) -> dict[str, str]:
+    """How texts are read by the two models, where it is not as they were drawn."""
+    return {"tokens": request.tokens} if request.tokens != "drawn" else {}
 
 
 def _report(*, told: bool) -> dict[str, Any]:

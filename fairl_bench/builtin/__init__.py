@@ -160,6 +160,7 @@ def fairl_evaluators(register: Register) -> None:
 @hookimpl
 def fairl_tables(register: Register) -> None:
     """Register the tables of a report, in the order in which they are shown."""
+    register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("table1", "fairl_bench.tables.leaderboard:Leaderboard")
     register("ceiling", "fairl_bench.tables.ceiling:SharesOfCeiling")
     register("table2", "fairl_bench.tables.disagreement:Disagreement")
@@ -167,7 +168,6 @@ def fairl_tables(register: Register) -> None:
     register("slices", "fairl_bench.tables.slices:Slices")
     register("ambiguity", "fairl_bench.tables.ambiguity:Ambiguity")
     register("realignment", "fairl_bench.tables.realignment:RealignmentTables")
-    register("findings", "fairl_bench.tables.findings:FindingsTable")
     register("attribution", "fairl_bench.tables.attribution:AttributionTable")
     register("words", "fairl_bench.tables.words:WordsTable")
     register("organisms", "fairl_bench.tables.organisms:OrganismsTable")

@@ -92,6 +92,9 @@ class _Planner:
         self.suite, self.variant, self.registry, self.stages = suite, variant, study.registry, stages
         self.training = {"head": answering(suite.head), "training": answering(suite.training)}
         self.placed: dict[tuple[str, str], Named[Method]] = {}
+        self.bases: dict[str, BaseTexts] = {}  # what the base of each model writes
+        # by number and model: a part as it is, and as it is told what the base writes
+        self.informed: dict[tuple[int, str], tuple[Component, Component]] = {}
         self.begun: set[World] = set()  # those that have a cell
         self.judge = study.registry.name_of_role(Judge.kind, RECOVERED_REWARD) if _takes_rewards(suite) else ""
 
@@ -108,7 +111,7 @@ class _Planner:
 
     def world(self, model: Named[Source], replicate: int) -> WorldKeys:
         """The keys of a model's pairs in one replicate, of their split and of the test sets."""
-        pairs, base = self.examples("source", model.name, model.part, replicate), model.part.base_texts()
+        pairs, base = self.examples("source", model.name, model.part, replicate), self.base(model)
         title, settings = Splits.title(model.name, replicate), {**self.suite.split.plain(), "replicate": replicate}
         split = self.stages.add(NewStage(Splits, title, {}, settings, {"pairs": pairs}, run_time={"reads": ()}))
         self.note_what_is_read(split)
@@ -116,6 +119,20 @@ class _Planner:
             (name, self.examples("testset", name, part, replicate, base)) for name, part in self.suite.testsets.items()
         )
         return WorldKeys(World(model.name, replicate), pairs, split, tuple(testsets))
+
+    def base(self, model: Named[Source]) -> BaseTexts:
+        """What the base of a model writes, for judges that need it."""
+        if model.name not in self.bases:
+            self.bases[model.name] = model.part.base_texts()
+        return self.bases[model.name]
+
+    def on_base(self, part: Component, model: Named[Source]) -> Component:
+        """The part whose judges are told what the base of a model writes, the same for all runs."""
+        before, told = self.informed.get((id(part), model.name), (None, part))
+        if before is not part:
+            told = judges_on_base(part, self.base(model))
+            self.informed[id(part), model.name] = part, told
+        return told
 
     def note_what_is_read(self, split: str) -> None:
         """Note in the stage of a split which of its parts are read, here or in a variant before."""
@@ -337,7 +354,7 @@ class _Planner:
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
         inputs = {name: key for name, key in texts.items() if name in names or (name == "split" and "pairs" in names)}
-        beginning = judges_on_base(evaluator, run.data.model.part.base_texts())
+        beginning = self.on_base(evaluator, run.data.model)
         inputs |= self.upstream(beginning, run.title, world.of.replicate)
         inputs |= self.told(evaluator, world, [name for name in world.texts() if name in names])
         for role, start in evaluator.upstream().items():
@@ -366,7 +383,7 @@ class _Planner:
         dataset, _, part = name.partition("/")
         examples = data.world.texts()[dataset]
         inputs = {"examples": examples, **({"split": data.world.split} if part else {})}
-        beginning = judges_on_base(judge, data.model.part.base_texts())
+        beginning = self.on_base(judge, data.model)
         inputs |= self.upstream(beginning, data.model.name, data.world.of.replicate)
         title = Judgements.title(judge.use, self.stages.stages[examples].title, part)
         return self.stages.add(NewStage(Judgements, title, {"judge": judge}, {"part": part}, inputs))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from fairl_bench.figures.references import legend
 from fairl_bench.figures.style import COLUMN, MUTED, NARROW, Look, brief, canvas, look, styled, wrapped
 from fairl_bench.material import Material
-from fairl_bench.results.claims import apart_from_selection
+from fairl_bench.results.under_selections import apart_from_selection
 from fairl_bench.values.coordinates import Setting
 from fairl_bench.values.rows import differing, named, selection_of
 from fairl_bench.values.verdicts import Verdict

@@ -6,15 +6,16 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from fairl_bench.metrics import Metric, Metrics
+from fairl_bench.results.under_selections import DEPENDS, apart_from_selection
 from fairl_bench.science.moderated import half_width
 from fairl_bench.science.power import detectable, p_of_equivalence, power, two_sided
 from fairl_bench.science.ranks import holm
-from fairl_bench.suite.selections import named_variant, without_selection
+from fairl_bench.suite.selections import named_variant
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Group, Setting
 from fairl_bench.values.records import Record
@@ -22,7 +23,6 @@ from fairl_bench.values.rows import selection_of
 from fairl_bench.values.sheets import Sheet, Values
 from fairl_bench.values.verdicts import Claim, Effect, Outcome, Verdict
 
-DEPENDS: Final = "depends on the selection"
 ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]
 _Key = TypeVar("_Key")
 
@@ -70,11 +70,6 @@ class _Line(NamedTuple):
     def hypothesis(self) -> tuple[str, Setting]:
         """The key that the lines share which must hold together: those of one claim under its selections."""
         return self.claim.id, apart_from_selection(self.setting) if self.claim.under else self.setting
-
-
-def apart_from_selection(setting: Setting) -> Setting:
-    """The setting without the selection in its variant."""
-    return setting._replace(variant=without_selection(setting.variant))
 
 
 def _under(claim: Claim, settings: Sequence[Setting]) -> list[Setting]:

@@ -290,8 +290,7 @@ def stands_in(one: ConceptFinding) -> bool:
     >>> stands_in(ConceptFinding("length", "ruled out", share, UNKNOWN, UNKNOWN, alone))
     True
     """
-    by_itself = one.alone.low >= NAMED_FROM and one.share.value < one.alone.value / 2
-    return one.verdict in ("ruled out", "cannot tell") and by_itself
+    return one.verdict is not None and one.alone.low >= NAMED_FROM and one.share.value < one.alone.value / 2
 
 
 def remarks(one: ConceptFinding) -> list[str]:
@@ -306,7 +305,7 @@ def remarks(one: ConceptFinding) -> list[str]:
         said.append(f"{name} goes along with {_and(one.shortcut_for)}, so that one may stand for the other")
     if stands_in(one):
         alone, share = _percent(one.alone.value), _percent(one.share.value)
-        said.append(f"{name} alone would explain {alone}, beside the others {share}: it goes along with them")
+        said.append(f"{name} alone would explain {alone}, and {share} as one of all: it goes along with others")
     if one.verdict == "named" and one.turns:
         said.append(f"{name}: beside the other concepts it points the other way than by itself")
     return said

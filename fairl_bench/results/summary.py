@@ -10,11 +10,10 @@ from typing import Final, NamedTuple
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metric
 from fairl_bench.results.audited import audited
-from fairl_bench.results.claims import DEPENDS, apart_from_selection
 from fairl_bench.results.failure_aware import comparators
 from fairl_bench.results.findings import remarks
 from fairl_bench.results.places import Tests, compared_pairs, places_by_group
-from fairl_bench.science.moderated import LEAST_BLOCKS
+from fairl_bench.results.under_selections import DEPENDS, apart_from_selection
 from fairl_bench.science.ranks import Place
 from fairl_bench.values.comparison import ALPHA
 from fairl_bench.values.coordinates import Group, Row
@@ -302,6 +301,8 @@ def _tally(material: Material, tests: Tests, others: Mapping[str, Sequence[str]]
 
 def _few(material: Material) -> Iterator[str]:
     """That so few replicates can show little, where that is so."""
+    from fairl_bench.science.moderated import LEAST_BLOCKS  # with scipy, which a list of figures does without
+
     units = [one.units for one in material.comparisons if one.unit == "replicate"]
     if units and 1 < max(units) < LEAST_BLOCKS:
         yield f"{max(units)} replicates can show little."

@@ -192,7 +192,7 @@ def test_a_base_that_is_not_there_is_named(adapted: Callable[..., Path]) -> None
     adapter = edit(adapted(), base_model_name_or_path="nobody/nothing")
     sentence = (
         "is an adapter of 'nobody/nothing', which is no folder beside it, is not on this machine and the hub cannot be"
-        " reached; name the folder of that model, as in 'base: {use: pretrained, model: FOLDER}'"
+        " reached; name it as 'base: {use: pretrained, model: FOLDER}'"
     )
     lm = Pretrained(model=str(adapter))
     with pytest.raises(MissingExtra, match=sentence):

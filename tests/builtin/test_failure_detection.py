@@ -169,3 +169,24 @@ def test_a_detector_that_reads_labels_is_refused_numbers_alone() -> None:
         DataError, match="detector 'supervised' reads the labels of the truth 'gold': data 'pairs/test'"
     ):
         found(alone, "supervised")
+
+
+def test_misranked_pairs_may_be_those_of_one_objective_and_the_labels_those_of_another() -> None:
+    given, margin, _ = by_gold()
+    rng = np.random.default_rng(5)
+    a, b = (rng.normal(size=160) for _ in range(2))
+    truths = {
+        f"gold:{name}": Truth(value, np.where(value > 0, 1, -1).astype(np.int8)) for name, value in (("a", a), ("b", b))
+    }
+    given = Scored(given.examples.knowing(truths), given.reward)
+    detector = {"use": "supervised", "truth": "gold:b", "centre": "zero"}
+    spec = {"use": "failure-detection", "data": [DATA], "detector": detector, "truth": "gold:a"}
+    part = EVERY.build(Evaluator, spec)
+    assert (part.truths(), part.measured()) == ({"gold:a", "gold:b"}, {"gold:a"})
+    measures = {one.metric: one for one in part.evaluate({DATA: given}) if isinstance(one, Measure)}
+    assert {one.truth for one in measures.values()} == {"gold:a"}
+    wrong = margin * (a[::2] - a[1::2]) <= 0
+    label, reward = np.where(b > 0, 1, -1), given.reward
+    surely = -np.minimum(label[::2] * reward[::2], label[1::2] * reward[1::2])
+    assert measures["misranked_share"].value == wrong.mean()
+    assert measures["detector_auroc"].value == pytest.approx(roc_auc_score(wrong, surely))

@@ -356,3 +356,36 @@ def test_of_the_true_reward_with_noise_nine_in_ten_intervals_hold_the_planted_we
 def test_of_a_learnt_reward_they_do_with_trainings_on_other_pairs_and_not_without() -> None:
     assert coverage(lambda world, replicate: learnt(world, replicate, 20)) >= 36
     assert coverage(lambda world, replicate: learnt(world, replicate, 0)) <= 25
+
+
+def test_best_of_n_is_told_of_each_objective_and_bad_only_where_there_are_labels() -> None:
+    group = tuple(f"{i // 4}" for i in range(12))
+    a = np.arange(12.0)
+    truths = {GOLD: Truth(-a, np.where(a < 6, 1, -1).astype(np.int8)), "gold:a": Truth.numbers(a)}
+    texts = Examples(tuple(map(str, range(12))), group=group, truths=truths)
+    spec = {"use": "best-of-n", "data": ["web"], "truth": ["gold", "gold:a"], "counts": [4]}
+    part = REGISTRY.build(Evaluator, spec)
+    found = {
+        (one.truth, one.metric): one for one in part.evaluate({"web": Scored(texts, a)}) if isinstance(one, Measure)
+    }
+    assert found["gold:a", "best_of_4"].value == np.mean([3, 7, 11])
+    assert found[GOLD, "best_of_4"].value == -np.mean([3, 7, 11])
+    assert found[GOLD, "best_of_4_bad"].value == pytest.approx(2 / 3)
+    assert found["gold:a", "best_of_4_bad"].note == "no label of the truth 'gold:a' is known"
+    assert len([metric for _, metric in found if metric == "best_of_4_kl"]) == 1
+
+
+def test_only_an_evaluator_may_ask_for_other_trainings(
+    tmp_path: Path, cli: Callable[..., Result], write_suite: Callable[..., Any]
+) -> None:
+    (tmp_path / "again.py").write_text(
+        "from fairl_bench import PairwiseMethod, Refits, hookimpl\n\n\n"
+        "class Again(PairwiseMethod):\n    '''Asks for itself.'''\n\n"
+        "    def loss(self, margin):\n        return -margin\n\n"
+        "    def upstream(self):\n        return {'more': Refits(n=2)}\n\n\n"
+        "@hookimpl\ndef fairl_methods(register):\n    register('again', Again)\n"
+    )
+    content = suite(plugins=["again.py"], methods=[{"name": "again", "use": "again"}])
+    result = cli("check", str(write_suite(content)))
+    assert result.exit_code == 2
+    assert "upstream asks for a reward to be learnt again as 'more', as evaluators alone may" in result.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,15 @@ import pytest
 from fairl_bench.builtin.judges.concepts.length import Words
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
+from fairl_bench.errors import PluginError
+from fairl_bench.kinds import Evaluator, Judge
+from fairl_bench.metrics import Metric
 from fairl_bench.pipeline import Finished
 from fairl_bench.store.store import Store
+from fairl_bench.suite.plugin_checks import check_part
 from fairl_bench.suite.read import read_study
+from fairl_bench.values.data import Scored
+from fairl_bench.values.records import Measure
 from fairl_bench.values.stage import Stage
 
 CONCEPTS = {"length": {"use": "words"}, "questions": {"use": "questions"}}
@@ -96,3 +102,20 @@ def test_the_concepts_of_a_failure_slice_are_those_of_its_pairs(
     sliced = numbers["near-tie:max-margin"]
     assert sliced
     np.testing.assert_equal([numbers["all"][key] for key in sliced], list(sliced.values()))
+
+
+class Asks(Evaluator):
+    """Asks what is no judge."""
+
+    metrics = (Metric("one"),)
+
+    def judges(self) -> Mapping[str, Judge]:
+        return {"concept:length": "words"}  # type: ignore[dict-item]
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
+        return ()
+
+
+def test_what_is_asked_needs_to_be_a_judge() -> None:
+    with pytest.raises(PluginError, match=r"mine: judges gave .*'words'.*; it needs a dict of judges by the name"):
+        check_part(Asks(data=("pairs/test",)), "mine")

@@ -47,33 +47,48 @@ class GgufFile(NamedTuple):
         from fairl_bench.science.dequantised import file_configuration, file_ends
 
         header = self._header()
-        trained = header.of_model("context_length")
-        # a token has a byte at least, but for a start token and a space before the text
-        longest = max((len(prompt.encode(errors="replace")) for prompt in prompts), default=0) + 2
-        if isinstance(trained, int) and longest + new <= trained:
+        if surely_fit(prompts, new, header.of_model("context_length")):
             return []
         with quiet():
             config = file_configuration(self.path, header, self.what)
-        return fits(self._tokenizer(), config, file_ends(header), prompts, new, self.what)
+        return fits(_tokenizer(self.path, self.what), config, file_ends(header), prompts, new, self.what)
 
     def vocabulary(self) -> str:
         """Return the digest of its tokenizer's tokens."""
-        from fairl_bench.science.continued_tokens import vocabulary_digest
-
-        return vocabulary_digest(self._tokenizer())
-
-    def _tokenizer(self) -> Any:
         self._header()
-        return _read_tokenizer(self.path, self.what, stamp(self.path))
+        return file_vocabulary(self.path, self.what)
 
     def _header(self) -> Header:
         if not self.path.is_file():
             raise DataError(f"{self.what}: there is no file {self.path}; name one that is there")
-        if find_spec("gguf") is None:
-            raise MissingExtra(f"{self.what} needs the package gguf; pip install 'fairl-bench[gguf]'")
+        check_package(self.what)
         from fairl_bench.science.dequantised import refuse_gguf
 
         return refuse_gguf(self.path, self.what)
+
+
+def check_package(what: str) -> None:
+    """Raise `MissingExtra` where the package gguf is not installed."""
+    if find_spec("gguf") is None:
+        raise MissingExtra(f"{what} needs the package gguf; pip install 'fairl-bench[gguf]'")
+
+
+def surely_fit(prompts: Sequence[str], new: int, positions: object) -> bool:
+    """Whether prompts with ``new`` tokens more fit into so many positions, however they are made into tokens."""
+    # a token has a byte at least, but for a start token and a space before the text
+    longest = max((len(prompt.encode(errors="replace")) for prompt in prompts), default=0) + 2
+    return isinstance(positions, int) and longest + new <= positions
+
+
+def file_vocabulary(path: Path, what: str) -> str:
+    """Return the digest of the tokens in a file's header."""
+    from fairl_bench.science.continued_tokens import vocabulary_digest
+
+    return vocabulary_digest(_tokenizer(path, what))
+
+
+def _tokenizer(path: Path, what: str) -> Any:
+    return _read_tokenizer(path, what, stamp(path))
 
 
 @lru_cache(maxsize=4)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from fairl_bench.builtin.lms.adapter_folder import AdapterFolder, below, is_adapter
 from fairl_bench.builtin.lms.gguf_file import GgufFile
 from fairl_bench.builtin.lms.model_folder import ModelFolder
+from fairl_bench.builtin.lms.packaged_model import PACKAGES, Package, PackagedModel
 from fairl_bench.builtin.shared.hub import FileOrFolderOrName, is_file_name, snapshot
 from fairl_bench.component import FilePath, Settings
 from fairl_bench.digests import content_sha256, is_folder
@@ -38,7 +39,7 @@ class Pretrained(LM):
     """
 
     model: Annotated[str, FileOrFolderOrName, AfterValidator(_counted_by_content)] = Field(
-        min_length=1, description="folder or GGUF file, relative to the suite, or name on the hub"
+        min_length=1, description="folder or GGUF file, relative to the suite, name on the hub or of a package"
     )
     revision: str | None = Field(None, description="commit or branch on the hub")
     base: LM | None = Field(
@@ -59,6 +60,8 @@ class Pretrained(LM):
         """Return the digest of the folder's files, or the hub's commit; what is made anew is in the key anyway."""
         if isinstance(self.model, FilePath):
             return {}
+        if (package := self._package()) is not None:
+            return {"weights": package.sha256}
         place = self._place()
         return {"weights": content_sha256(place) if is_folder(Path(self.model)) else place.name}
 
@@ -83,20 +86,22 @@ class Pretrained(LM):
         """Return the digest of its tokenizer's tokens."""
         return self._form().vocabulary()
 
-    def _form(self) -> ModelFolder | GgufFile | AdapterFolder:
+    def _form(self) -> ModelFolder | GgufFile | PackagedModel | AdapterFolder:
         what, path = f"language model {self.model!r}", Path(self.model)
         if is_file_name(path):
             return GgufFile(path, what)
+        if (package := self._package()) is not None:
+            return PackagedModel(package, what)
         place = self._place()
         return AdapterFolder(place, what, self._base()) if is_adapter(place) else ModelFolder(place, what)
 
     def _base(self) -> LM | None:
         """Return the model that an adapter belongs to; None where this is no adapter, or that model is not there."""
         try:
-            place = Path(self.model) if is_file_name(Path(self.model)) else self._place()
-            if not is_adapter(place) or self.base is not None:
+            if self.base is not None or is_file_name(Path(self.model)) or self._package() is not None:
                 return self.base
-            return self._find_base(place)
+            place = self._place()
+            return self._find_base(place) if is_adapter(place) else None
         except FairlError:  # `check` says it
             return None
 
@@ -111,7 +116,7 @@ class Pretrained(LM):
         )
         place = Path(base.model)
         if not (is_file_name(place) or is_folder(place)):
-            hint = "name the folder of that model, as in 'base: {use: pretrained, model: FOLDER}'"
+            hint = "name it as 'base: {use: pretrained, model: FOLDER}'"
             missing = f"{what} {base.model!r}, which is no folder beside it,"
             place = snapshot(base.model, base.revision, what=missing, hint=hint, files=_FILES)
         if is_adapter(place):  # it may lead to this one again
@@ -119,6 +124,10 @@ class Pretrained(LM):
                 f"{what} {base.model!r}, an adapter itself; name that one as its 'base', with its own 'base'"
             )
         return base
+
+    def _package(self) -> Package | None:
+        """Return the package that has the model, where its name is of one, and of no folder."""
+        return None if is_folder(Path(self.model)) else PACKAGES.get(self.model)
 
     def _place(self) -> Path:
         if is_folder(Path(self.model)):

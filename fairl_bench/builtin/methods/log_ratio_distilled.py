@@ -10,7 +10,6 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.two_models import TwoModels
-from fairl_bench.errors import DataError
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.values.data import Floats, Vectors
 from fairl_bench.values.training import Head, Inputs, Preferences, Reward, Task
@@ -79,7 +78,7 @@ class LogRatioDistilled(TwoModels):
         return self.regression == "head"
 
     def fit(self, task: Task) -> Reward:
-        """Return the reward learnt from the log-ratios.  Raises `DataError` where both models say the same."""
+        """Return the reward learnt from the log-ratios; 0 for every text where the two models are the same."""
         return self.fit_many([(self, task)])[0]
 
     def stack(self) -> Hashable:
@@ -118,7 +117,6 @@ class LogRatioDistilled(TwoModels):
         from fairl_bench.science.ridge import ridge
 
         ratios = self.log_ratios(train, self.limits(train))
-        self._spread(ratios)
         rows = np.concatenate([train.preferred, train.rejected])
         group = None if self.centre == "none" else np.unique((*train.prompt, *train.prompt), return_inverse=True)[1]
         found = ridge(train.vectors[rows], ratios.ravel(), group)
@@ -128,18 +126,8 @@ class LogRatioDistilled(TwoModels):
     def gap_loss(self, train: Preferences) -> SquaredGap:
         """Return the pairwise method that trains a head on the gaps."""
         limits = self.limits(train)
-        scale = self._spread(self.log_ratios(train, limits))
+        scale = float(np.sqrt((gaps(self.log_ratios(train, limits)) ** 2).mean()))
         return SquaredGap.named(self.use, distilled=self, limits=limits, scale=scale)
-
-    def _spread(self, ratios: Floats) -> float:
-        """Return the root mean square of the pairs' gaps.  Raises `DataError` where it is 0."""
-        spread = float(np.sqrt((gaps(ratios) ** 2).mean()))
-        if not spread:
-            raise DataError(
-                f"method {self.use!r} has nothing to learn: the log-ratio of the two language models is the same for "
-                "both texts of every training pair; are they the same model?"
-            )
-        return spread
 
     def _told(self, reward: Reward, task: Task) -> Reward:
         """Return the reward with what there is to say of its target."""
@@ -170,7 +158,8 @@ class SquaredGap(PairwiseMethod):
 
     def target(self, pairs: Preferences) -> Vectors:
         """Return the gap of each pair's log-ratios ``[n]``."""
-        return (gaps(self.distilled.log_ratios(pairs, self.limits)) / self.scale).astype(np.float32)
+        unit = self.scale or 1.0  # 0 for a model and itself
+        return (gaps(self.distilled.log_ratios(pairs, self.limits)) / unit).astype(np.float32)
 
     def combine(self, rewards: Sequence[Reward]) -> Reward:
         """Return the reward in the units of the log-ratios."""
