@@ -56,8 +56,9 @@ def audit(
 ) -> None:
     """Say what EXPERT was rewarded for, beside BASE, from which it was aligned.
 
-    BASE and EXPERT are folders, names on the hub, or URLs of servers, http://HOST/v1#MODEL.  Both complete the prompts
-    of --prompts.  With --pairs there are no models: a file says which of two texts was preferred.
+    BASE and EXPERT are folders, also of adapters, .gguf files, names on the hub, or URLs of servers, http://HOST/v1#MODEL.
+    Both complete the prompts of --prompts.  With --pairs there are no models: a file says which of two texts was
+    preferred.
 
     The results folder gets findings.json, report.html, and suite.yaml, which can be edited and run again.
     """

@@ -274,6 +274,11 @@ def sentence(found: Findings) -> str:
 
 def _nothing_shown(found: Findings) -> str:
     separable = found.separable
+    if not math.isnan(separable.accuracy.value) and math.isnan(separable.accuracy.low):
+        return (
+            f"Nothing can be said with {separable.prompts:,} prompts: they are too few for an interval of the pair "
+            f"accuracy, which is {_percent(separable.accuracy.value)}; give more prompts"
+        )
     found_one = f"a pair accuracy of {_percent(separable.could_have_found)} would have been found four times in five"
     pairs = f"{separable.pairs:,} pairs" if separable.pairs else "these pairs"
     return f"No difference between {_sides(found)} can be shown with {pairs}; {found_one}"

@@ -86,3 +86,12 @@ def test_the_reward_that_is_read_is_the_first_of_the_suite_whatever_the_order_of
         assert read.method == "max-entropy"
         (asked,) = findings(GivenMaterial(records=order, rows=rows, run=run), "pairs/test", ["none", "a-length"])
         assert asked.method == "a-length"
+
+
+def test_too_few_prompts_for_an_interval_are_no_null():
+    verdict = found("no difference shown", accuracy=(1.0, math.nan, math.nan)).verdict
+
+    assert verdict == (
+        "Nothing can be said with 500 prompts: they are too few for an interval of the pair accuracy, which is 100 %; "
+        "give more prompts"
+    )
