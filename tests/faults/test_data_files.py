@@ -259,10 +259,11 @@ def test_a_file_of_scores_is_read_as_it_is_or_refused(seed: int, tmp_path: Path)
     path = tmp_path / "s.csv"
     path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
     try:
-        ((sheet,), _, notes) = read_scores(path)
+        file = read_scores(path)
     except DataError as error:
         told(error)
         return
+    (sheet,), notes = file.sheets, file.notes
     assert head.count(",") == 2
     numbers = [float(label) if label else 0.0 for label in labels]
     bad_by_zero = 0.0 in numbers and -1.0 not in numbers
