@@ -126,7 +126,8 @@ def test_the_evaluators_in_the_box_declare_what_their_numbers_mean() -> None:
     bounds = {name: metric.bounds for name, metric in metrics.items() if metric.bounds}
     assert {name for name, ends in bounds.items() if ends == (0, 2)} == {"starc", "starc_per_prompt"}
     assert {name for name, ends in bounds.items() if ends == (-1, 1)} == {
-        *("spearman", "kendall", "agreement", "agreement_along")
+        *("spearman", "kendall", "agreement", "agreement_along"),
+        *("weight", "weight_low", "weight_high", "planted_weight"),
     }
     labels = {name: metric.label for name, metric in metrics.items() if metric.label}
     assert labels == {

@@ -125,17 +125,17 @@ def values_of(spec: Mapping[str, Any], examples: Examples) -> Floats:
 def test_what_is_related_goes_along_with_the_planted_reward_on_what_a_fresh_base_writes(
     content: dict[str, Any], small: fairl_bench.Results
 ) -> None:
-    """A correlation near .5 may fall on either side of it here: four standard errors of 500 texts are .13."""
+    """A correlation near .5 may fall on either side of it here: four standard errors of 360 texts are .16."""
     scores = small.scores
     base = scores[(scores["role"] == "rejected") & (scores["method"] == "oracle")].drop_duplicates("example")
     examples = Examples(tuple(base["text"]), tuple(base["prompt"]))
-    assert len(examples) > 400
+    assert len(examples) > 340
     (attribution,) = (part for part in content["evaluate"] if part["use"] == "attribution")
     concepts = {name: values_of(spec, examples) for name, spec in attribution["concepts"].items()}
     for name, expected in content["report"]["organisms"]["expect"].items():
         planted = values_of(of_model(content, name)["gold"], examples)
         size = {concept: abs(np.corrcoef(planted, value)[0, 1]) for concept, value in concepts.items()}
         right, related = set(expected["names"]), set(expected.get("related", ()))
-        assert not [concept for concept in related if size[concept] < RELATED_FROM - 0.13], name
+        assert not [concept for concept in related if size[concept] < RELATED_FROM - 0.16], name
         others = set(concepts) - right - related
-        assert not [concept for concept in others if size[concept] >= RELATED_FROM + 0.13], name
+        assert not [concept for concept in others if size[concept] >= RELATED_FROM + 0.16], name
