@@ -23,6 +23,7 @@ class Ratio(Method):
     """The log-ratio of both models, as it should be."""
 
     seeded: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
     given: ClassVar[Given] = "both models"
     base: LM | None = None
@@ -67,6 +68,7 @@ class Idle(Ratio):
 class Learner(Ratio):
     """Learns from likelihoods; its scores read vectors alone, which it does not say."""
 
+    learns: ClassVar[bool] = True
     reads_vectors: ClassVar[bool] = True
 
     def fit(self, task: Task) -> Reward:
