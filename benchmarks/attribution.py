@@ -117,19 +117,20 @@ def bounds(world: World, repeats: int, seed: int) -> dict[str, float]:
         rows = [
             (share, one) for share, one in zip(true, found.concepts.values(), strict=True) if one.verdict is not None
         ]
-        real = [one.verdict for share, one in rows if share >= 0.05]
+        real = [one for share, one in rows if share >= 0.05]
         least = [one.verdict for share, one in rows if share < 0.05]
+        verdicts = [one.verdict for one in real]
         told = {
             "all shares": float(all(one.share.low <= share <= one.share.high for share, one in rows)),
             "unexplained": float(found.unexplained.low <= 1 - true.sum() <= found.unexplained.high),
-            "width": float(np.mean([one.share.high - one.share.low for share, one in rows if share >= 0.05])),
-            "named": real.count("named") / max(len(real), 1),
+            "named": verdicts.count("named") / int((true >= 0.05).sum()),
             "wrongly named": float("named" in least),
-            "wrongly ruled out": float("ruled out" in real),
+            "wrongly ruled out": float("ruled out" in verdicts),
             "ruled out": least.count("ruled out") / max(len(least), 1),
         }
         for name, number in told.items():
             counted.setdefault(name, []).append(number)
+        counted.setdefault("width", []).extend(one.share.high - one.share.low for one in real)
     return {name: float(np.mean(each)) for name, each in counted.items()}
 
 
