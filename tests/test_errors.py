@@ -147,7 +147,8 @@ CASES = [
     suite("unknown-method-in-table2", "[me, mm]", "[me, lenght]",
           "29: report.table2: method 'lenght' is unknown; did you mean 'length'?"),
     suite("no-threshold-for-table2", "table2: {data: [shifted]", "table2: {data: [shifted, pairs/train]",
-          "29: report.table2: no evaluator gives 'pairs/train' a threshold against gold; add a 'classification'"),
+          "29: report.table2: no evaluator gives 'pairs/train' a threshold against gold; add a 'classification' "
+          "that chooses one"),
     suite("unknown-metric-in-the-report", "[auc]", "[acuracy]",
           "28: report.table1: metric 'acuracy' is unknown; did you mean 'accuracy' or 'pair_accuracy'?"),
     suite("unknown-metric-in-a-claim", "metric: auc", "metric: acu",
