@@ -38,25 +38,37 @@ def classes(suite: str, columns: Sequence[Column], truth_of: TruthOf) -> Iterato
 
 
 def one_call(material: Material, columns: Sequence[Column], truth_of: TruthOf) -> Iterator[str]:
-    """The note on each data set and slice of which every method calls every text the same, be it good or bad."""
+    """The note on the data and slices of which every method calls every text the same, be it good or bad."""
     numbers = cells(material.records, truth_of)
-    for place in dict.fromkeys(column._replace(metric="") for column in columns):
-        metrics = [column.metric for column in columns if column._replace(metric="") == place]
-        shown = [material.metrics[metric].called for metric in metrics if metric in _OF_CALLS]
-        of_methods = {
-            (metric, record.world, record.run): record
-            for (row, column), records in numbers.items()
-            if (metric := column.metric) in _OF_CALLS and column._replace(metric="") == place
-            if row in material.rows and row.method not in material.references
-            for record in records
-        }
-        if shown and _all_alike(of_methods.values()):
-            accuracies = [record for record in of_methods.values() if record.metric == "accuracy"]
-            yield (
-                f"On {place.place} every method calls every text {_call(material, place, truth_of, accuracies)}, so "
-                f"that {' and '.join(shown)} tell no two methods apart. Read AUC and average precision, or choose the "
-                "threshold with 'maximise: balanced' and read balanced accuracy."
-            )
+    places: dict[str, list[str]] = {}
+    for place in dict.fromkeys(column._replace(metric="") for column in columns if column.metric in _OF_CALLS):
+        records = [
+            record
+            for metric in _OF_CALLS
+            for row in material.rows
+            if row.method not in material.references
+            for record in numbers.get((row, place._replace(metric=metric)), ())
+        ]
+        if _all_alike(records):
+            accuracies = [record for record in records if record.metric == "accuracy"]
+            call, share = _call(material, place, truth_of(place.data), accuracies)
+            places.setdefault(call, []).append(f"{place.place}{share}")
+    shown = dict.fromkeys(material.metrics[column.metric].called for column in columns if column.metric in _OF_CALLS)
+    for call, where in places.items():
+        yield (
+            f"Every method calls every text {call} on {_and(where)}, so that {_and(list(shown))} "
+            f"{'tell' if len(shown) > 1 else 'tells'} no two methods apart there. Read AUC and average precision, or "
+            "choose the threshold with 'maximise: balanced' and read balanced accuracy."
+        )
+
+
+def _and(names: Sequence[str]) -> str:
+    """
+    >>> _and(["a"]), _and(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _all_alike(records: Iterable[Record]) -> bool:
@@ -78,16 +90,16 @@ def _alike(accuracy: float, balanced: float, f1: float) -> bool:
     return balanced == 0.5 and (f1 == 0 or math.isclose(f1, 2 * accuracy / (1 + accuracy), rel_tol=1e-9))
 
 
-def _call(material: Material, place: Column, truth_of: TruthOf, accuracies: Sequence[Record]) -> str:
-    """What runs of these accuracies call all texts, and how many are that: ``good, as 88 % of them are``."""
-    share_of = _shares_of_good(material, place, truth_of(place.data))
-    sides = {record.world: math.isclose(record.value, share_of.get(record.world, math.nan)) for record in accuracies}
-    if not share_of or len(set(sides.values())) > 1:
-        return "the same"
-    good = all(sides.values())
+def _call(material: Material, place: Column, truth: str, accuracies: Sequence[Record]) -> tuple[str, str]:
+    """What runs of these accuracies call all texts, and how many are that: ``good`` and `` (88 % are)``."""
+    share_of = _shares_of_good(material, place, truth)
+    sides = {math.isclose(record.value, share_of.get(record.world, math.nan)) for record in accuracies}
+    if not share_of or len(sides) > 1:
+        return "the same", ""
+    (good,) = sides
     shares = sorted(round(100 * (share if good else 1 - share)) for share in share_of.values())
-    percent = f"{shares[0]} %" if shares[0] == shares[-1] else f"{shares[0]} to {shares[-1]} %"
-    return f"{'good' if good else 'bad'}, as {percent} of them are"
+    least, most = f"{shares[0]} %", f"{shares[-1]} %"
+    return "good" if good else "bad", f" ({least if least == most else f'{shares[0]} to {most}'} are)"
 
 
 def _shares_of_good(material: Material, place: Column, truth: str) -> dict[World, float]:
