@@ -100,6 +100,10 @@ class ReportTable(Component, ABC):
         """What was found of each model, for ``findings.json`` and the first screen of the page; by default nothing."""
         return ()
 
+    def headlines(self, material: Material) -> Iterable[str]:
+        """What was found, in a sentence or two that the first screen of the page begins with; by default nothing."""
+        return ()
+
     def questions(self) -> Sequence[Question]:
         """What is to be compared over all runs, for intervals and ranks (`Material.comparisons`)."""
         return ()

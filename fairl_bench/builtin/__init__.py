@@ -183,6 +183,7 @@ def fairl_figures(register: Register) -> None:
     register("shares", "fairl_bench.figures.shares:Shares")
     register("separable", "fairl_bench.figures.shares:Separable")
     register("claims", "fairl_bench.figures.claims:Claims")
+    register("organisms", "fairl_bench.figures.organisms:Organisms")
     register("headline", "fairl_bench.figures.headline:Headline")
     register("leaderboard", "fairl_bench.figures.leaderboard:Intervals")
     register("ceiling", "fairl_bench.figures.ceiling:Between")
