@@ -52,11 +52,17 @@ def with_given(method: str, methods: Methods, model: str = "") -> str:
     >>> with_given("log-ratio", methods, "toy"), with_given("log-ratio", methods, "another")
     ('log-ratio (both models, estimated)', 'log-ratio (both models)')
     """
+    given = _given(method, methods, model)
+    return f"{method} ({given})" if given not in ("", _USUAL) else method
+
+
+def _given(method: str, methods: Methods, model: str = "") -> str:
+    """What a method was given, and whether that is estimated; empty where nothing is known of it."""
     facts = methods.get(method)
-    if facts is None or facts.given in ("", _USUAL):
-        return method
+    if facts is None:
+        return ""
     estimated = facts.estimated.get(model) if model else facts.estimated
-    return f"{method} ({facts.given}{', estimated' if estimated else ''})"
+    return f"{facts.given}, estimated" if estimated else facts.given
 
 
 def labelled(row: Row, shown: Iterable[str], methods: Methods) -> list[str]:
@@ -94,7 +100,8 @@ def _estimate_notes(places: Iterable[tuple[str, str]], methods: Methods) -> Iter
         yield f"{model}, {', '.join(names)}: how likely the aligned model finds a text is estimated, {how}."
 
 
-def as_values(method: str, methods: Methods) -> dict[str, Value]:
-    """What is known of a method as the rows of a CSV or JSON file keep it; empty where nothing is."""
-    facts = methods.get(method)
-    return {"given": facts and facts.given, "reference": None if facts is None else int(facts.reference)}
+def as_values(row: Row, methods: Methods) -> dict[str, Value]:
+    """What is known of a row's method as a CSV or JSON file keeps it; empty where nothing is."""
+    facts = methods.get(row.method)
+    given = None if facts is None else _given(row.method, methods, row.model)
+    return {"given": given, "reference": None if facts is None else int(facts.reference)}
