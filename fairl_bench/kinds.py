@@ -746,6 +746,10 @@ class Evaluator(Component, ABC):
         """The truths it reads of one of the data that it `needs`; by default all of `truths`."""
         return self.truths()
 
+    def not_measured(self) -> Mapping[str, str]:
+        """Why its fields leave some of its `metrics` undefined, by the metric's name; by default none is."""
+        return {}
+
 
 KINDS: dict[str, type[Component]] = {
     kind.kind: kind

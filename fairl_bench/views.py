@@ -88,12 +88,20 @@ class ReportTable(Component, ABC):
         """The methods that its settings name beside a `pair`; one that the suite does not have is refused."""
         return ()
 
+    def shown_slices(self) -> Sequence[str]:
+        """The slices of the pairs that its settings name; one that the suite does not evaluate is refused."""
+        return ()
+
     def pair(self) -> tuple[str, str] | None:
         """The two methods that it holds against one another, the baseline first; None where it is about all."""
         return None
 
     def findings(self, material: Material) -> Sequence[Findings]:
         """What was found of each model, for ``findings.json`` and the first screen of the page; by default nothing."""
+        return ()
+
+    def headlines(self, material: Material) -> Iterable[str]:
+        """What was found, in a sentence or two that the first screen of the page begins with; by default nothing."""
         return ()
 
     def questions(self) -> Sequence[Question]:

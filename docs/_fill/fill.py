@@ -2,7 +2,8 @@
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
 ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
-``<!-- selection: rules -->``, ``<!-- attribution: bounds -->``, ``<!-- gains: SUITE DATA METRIC -->``,
+``<!-- selection: rules -->``, ``<!-- attribution: bounds -->``, ``<!-- objectives: coverage -->``,
+``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``,
 ``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- log-ratio: rows SUITE -->`` or
 ``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
 folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
@@ -17,9 +18,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attribution
+import audits
 import calibration
 import gains
 import log_ratio
+import objectives
 import real_text
 import selection
 import theory
@@ -81,6 +84,8 @@ MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "theory": lambda name, _: theory.TABLES[name](),
     "calibration": lambda name, _: calibration.TABLES[name](),
     "attribution": lambda name, _: attribution.TABLES[name](),
+    "objectives": lambda name, _: objectives.TABLES[name](),
+    "audit": audits.table,
     "selection": lambda name, _: selection.TABLES[name](),
     "gains": gains.table,
     "log-ratio": log_ratio.table,

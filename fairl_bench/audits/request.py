@@ -20,7 +20,8 @@ class Size(NamedTuple):
     epochs: int  # of the methods that learn from pairs
 
 
-USUAL = Size(1000, 48, 40)
+USUAL = Size(2000, 48, 40)
+"""The size at which ``suites/organisms.yaml`` measures how often audits are right."""
 QUICK = Size(240, 24, 15)
 """Minutes on two cores with a language model of 135 million weights."""
 MOST_PAIRS = 20_000

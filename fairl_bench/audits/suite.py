@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from fairl_bench.audits.request import MOST_PAIRS, AuditRequest
 
 _DATA: Final = "pairs/test"  # held out: no method has learnt from it
 _SPLIT: Final = {"by": "auto", "validation": 0.1, "test": 0.5}
+_SPLIT_TOLD: Final = {"by": "auto", "validation": 0.1, "test": 0.6}  # what the two models say needs no training
+_SPLIT_QUICK: Final = {"by": "auto", "validation": 0.05, "test": 0.9}  # and nothing else is asked
 _ENCODER: Final = {"name": "minilm", "use": "sentence-transformer", "model": "all-MiniLM-L6-v2"}
 _WITHOUT_VECTORS: Final = {"name": "words", "use": "tfidf"}  # quick, for a reward that reads no vectors
 _LOG_RATIO: Final = {"name": "log-ratio", "use": "log-ratio"}
@@ -32,17 +34,18 @@ def audit_suite(request: AuditRequest) -> dict[str, Any]:
     model = _models(request) if of_models else _pairs(request)
     told = of_models and all(_tells_likelihoods(model[role], request) for role in ("base", "expert"))
     served = of_models and any(is_served(str(of)) for of in (request.base, request.expert))
+    methods = _methods(request, told=told, served=served)
     suite: dict[str, Any] = {"name": request.named()}
     if request.plugins:
         suite["plugins"] = [str(path) for path in request.plugins]
     suite |= {
         "seeds": [0],
         "models": [model],
-        "split": _SPLIT,
+        "split": _split(methods),
         "encoders": [_WITHOUT_VECTORS if told and request.quick and not served else _ENCODER],
         "head": {"use": request.head or "mlp"},
         "training": {"epochs": request.size.epochs},
-        "methods": _methods(request, told=told, served=served),
+        "methods": methods,
         "evaluate": _evaluators(request, told=told),
         "report": _report(told=told),
     }
@@ -111,6 +114,13 @@ def _methods(request: AuditRequest, *, told: bool, served: bool) -> list[Mapping
     if not request.quick:
         return [log_ratio, distilled, _MAX_ENTROPY]
     return [log_ratio, _MAX_ENTROPY] if served else [log_ratio]  # a server may refuse in the end
+
+
+def _split(methods: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """How pairs are divided: the more is held out, the less has to be learnt."""
+    if methods[0]["use"] != _LOG_RATIO["use"]:
+        return _SPLIT
+    return _SPLIT_TOLD if len(methods) > 1 else _SPLIT_QUICK
 
 
 def _evaluators(request: AuditRequest, *, told: bool) -> list[Mapping[str, Any]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--columns", metavar="FIELD=COLUMN,...", help="Columns of --pairs: preferred=A,rejected=B,prompt=C.")
 @click.option("--concept", "more", multiple=True, metavar="NAME[=SPEC]", help="One more concept; may be given again.")
 @click.option("--concepts", type=click.Path(path_type=Path), help="YAML with the concepts, in the place of the usual.")
-@click.option("--n", "-n", type=Whole(1), help="Pairs: completions of each model.  [default: 1000; quick: 240]")
+@click.option("--n", "-n", type=Whole(1), help="Pairs: completions of each model.  [default: 2000; quick: 240]")
 @click.option("--quick", is_flag=True, help="Fewer and shorter completions, the log-ratio alone: minutes.")
 @click.option("--chat", is_flag=True, help="Prompts are messages of a user: put them into the model's chat template.")
 @click.option(

@@ -73,7 +73,7 @@ class _Work:
 
     def __init__(self, suite: Suite, plan: Plan, worker: Worker, part: Plan | None) -> None:
         self.suite, self.plan, self.worker, self.store = suite.name, plan, worker, worker.store
-        self.baseline = suite.slices.baseline if suite.slices else ""
+        self.baseline = suite.slices.baseline if suite.slices else None
         self.has, self.manifest = cache(self.store.has), cache(self.store.manifest)
         self.wanted = {*(part or plan).worlds, *(part or plan).cells}
         self.worlds = {world: self._world(world) for world in plan.worlds}

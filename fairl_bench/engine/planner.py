@@ -16,7 +16,7 @@ from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
 from fairl_bench.engine.stages.judgements import JUDGED, Judgements
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
-from fairl_bench.engine.stages.measures import REFIT, Measures
+from fairl_bench.engine.stages.measures import REFIT, SLICE, Measures
 from fairl_bench.engine.stages.models import (
     CANDIDATES,
     CompletionsShard,
@@ -48,6 +48,7 @@ from fairl_bench.kinds import (
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import PAIRS, Named, Suite
 from fairl_bench.values.coordinates import World
+from fairl_bench.values.data import DISCORDANT
 from fairl_bench.values.stage import UPSTREAM
 
 
@@ -350,16 +351,22 @@ class _Planner:
             for part in self.suite.evaluate
             if part.evaluates(data.model.name) and (part.reads_reward or first)
         )
-        slices = tuple(
+        sliced = [
+            part
+            for part in self.suite.evaluate
+            if part.evaluates(data.model.name) and part.reads_reward and part.sliced and set(part.data) & set(PAIRS)
+        ]
+        slices = [
             (
                 run.seed if baseline_run.run.seed is None else baseline_run.run.seed,
                 self.measures(fitted, part, baseline_run.scores),
             )
             for baseline_run in baseline
             if None in (run.seed, baseline_run.run.seed) or run.seed == baseline_run.run.seed
-            for part in self.suite.evaluate
-            if part.evaluates(data.model.name) and part.reads_reward and part.sliced and set(part.data) & set(PAIRS)
-        )
+            for part in sliced
+        ]
+        if self.suite.slices and self.suite.slices.discordant:
+            slices += [(run.seed, self.measures(fitted, part, discordant=True)) for part in sliced]
         return Cell(
             model=data.model.name,
             encoder=data.encoder.name,
@@ -372,11 +379,13 @@ class _Planner:
             scores=fitted.scores,
             measures=measures,
             inputs=data.world,
-            slices=slices,
+            slices=tuple(slices),
         )
 
-    def measures(self, fitted: _Fitted, evaluator: Evaluator, baseline: str | None = None) -> str:
-        """The key of the numbers of a run; with the scores of a baseline, of those on its failures."""
+    def measures(
+        self, fitted: _Fitted, evaluator: Evaluator, baseline: str | None = None, *, discordant: bool = False
+    ) -> str:
+        """The key of the numbers of a run; with the scores of a baseline on its failures, or on discordant pairs."""
         world, run = fitted.run.data.world, fitted.run
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
@@ -385,16 +394,18 @@ class _Planner:
         inputs |= self.upstream(beginning, run.title, world.of.replicate)
         inputs |= self.told(evaluator, world, [name for name in world.texts() if name in names])
         for role, start in evaluator.upstream().items():
-            if isinstance(start, Refits) and baseline is None:
+            if isinstance(start, Refits) and baseline is None and not discordant:
                 keys = self.refits(run, start.n, [name for name in run.data.vectors if name in names])
                 inputs |= {f"{REFIT}{role}/{i}": key for i, key in enumerate(keys)}
         inputs |= self.judgements(evaluator, run.data)
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {SLICE: DISCORDANT} if discordant else {}
+        pairs = "discordant pairs" if discordant else ""
         scores = {"scores": fitted.scores} if evaluator.reads_reward else {}
         if baseline is not None and self.suite.slices is not None:
             settings, scores = {"near_tie": self.suite.slices.near_tie}, {**scores, "baseline": baseline}
+            pairs = "failure slices"
         of = run.title if evaluator.reads_reward else f"{world.of.model}, replicate {world.of.replicate}"
-        title = Measures.title(evaluator.use, of, sliced=bool(settings))
+        title = Measures.title(evaluator.use, of, pairs)
         return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
 
     def judgements(self, evaluator: Evaluator, data: _Data) -> dict[str, str]:

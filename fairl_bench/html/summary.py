@@ -18,7 +18,7 @@ from fairl_bench.views import Panel
 
 _AUDIT: Final = (("pipeline",), ("shares", "separable"))
 """The two figures of an audit, and what each may begin with: how it came to its verdict, and what it found."""
-_MAIN: Final = ("claims", "headline", "selections", "encoders", "leaderboard", "sweep-", "ceiling")
+_MAIN: Final = ("organisms", "claims", "headline", "selections", "encoders", "leaderboard", "sweep-", "ceiling")
 """The figures that may be the one picture of another suite, the first that there is; else it is the first figure."""
 
 

@@ -86,7 +86,8 @@ class RunsOfSetting:
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
         self.tested = [method for method in self.methods if method not in references]
-        self.ceiling = "" if no_ceiling(question.data, question.truth) else ceiling
+        data, _, part = question.data.partition(" ")
+        self.ceiling = "" if no_ceiling(data, question.truth, part or "all") else ceiling
 
     @property
     def several(self) -> bool:

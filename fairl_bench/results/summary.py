@@ -119,12 +119,15 @@ def _range(counts: Sequence[int]) -> str:
 
 
 def what_was_found(material: Material) -> list[str]:
-    """The verdicts of audits and on the claims of the suite; without either the best methods, and what failures add.
+    """What tables say first, and the verdicts of audits and on claims; without any the best methods, and what FA adds.
 
     Differences are those of the marks in tables: by Holm's adjusted p of `Material.comparisons`.
     """
-    if material.findings or material.verdicts:
-        return [*_findings(material.findings), *(_claims(material.verdicts) if material.verdicts else ())]
+    tables = [part for part in material.report.values() if isinstance(part, ReportTable)]
+    headlines = [sentence for part in tables for sentence in part.headlines(material)]
+    if headlines or material.findings or material.verdicts:
+        claims = _claims(material.verdicts) if material.verdicts else ()
+        return [*headlines, *_findings(material.findings), *claims]
     tests = compared_pairs(material.comparisons)
     return [*_best(material, tests), *_failure_aware(material, tests), *_few(material)]
 
@@ -172,8 +175,11 @@ def _came_out(outcome: str, ids: Sequence[str]) -> str:
 
 
 def main_columns(material: Material) -> list[Measured]:
-    """The one number of each data set that the first screen is about: AUC, else the first that has a better side."""
-    columns = list(_columns(material))
+    """The one number of each data set that the first screen is about: AUC, else the first that has a better side.
+
+    Slices of a data set stand in the tables alone.
+    """
+    columns = [column for column in _columns(material) if column.data in material.data]
     metrics = [column.metric for column in columns if material.metrics[column.metric].better]
     if not metrics:
         return []

@@ -90,7 +90,7 @@ def attribution(material: Material, data: str, methods: Sequence[str] = ()) -> T
             {truth for of, truth, _ in numbers if of == row and truth.startswith(CONCEPT)},
             key=lambda truth: (-_sized(numbers.get((row, truth, SHARE), _UNKNOWN)), truth),
         )
-        several = several or len({record.replicate for record in records if record.row == row}) > 1
+        several = several or len({(one.replicate, one.seed) for one in records if one.row == row}) > 1
         for truth in concepts:
             said = {name: numbers.get((row, truth, metric), _UNKNOWN) for name, metric in _NUMBERS.items()}
             share, judged = said["share"], _judged(said["share"])

@@ -84,7 +84,8 @@ def objectives(material: Material, data: str, methods: Sequence[str] = ()) -> Ta
                 texts.append((*first, name, f"{runs.planted:.2f}", str(runs.mean()), found, explained_share))
                 tidy.append(_tidy(row, data, name, runs))
     heads = [*(("", axis) for axis in shown), *(("", head) for head in _HEADS)]
-    notes = tuple(_notes(records, rows, material)) if rows else ()
+    several = any(len(runs.weight) > 1 for runs in runs_of.values())
+    notes = tuple(_notes(records, rows, material, several=several)) if rows else ()
     name = f"objectives-{data.replace('/', '-')}"
     return Table(f"Recovered weights, {data}", tuple(heads), tuple(texts), notes, tuple(tidy), name=name)
 
@@ -122,7 +123,7 @@ def _tidy(row: Row, data: str, objective: str, runs: _Runs) -> dict[str, Value]:
     }
 
 
-def _notes(records: Sequence[Record], rows: Sequence[Row], material: Material) -> Iterator[str]:
+def _notes(records: Sequence[Record], rows: Sequence[Row], material: Material, *, several: bool) -> Iterator[str]:
     yield (
         "Recovered: least-squares slopes of the reward's differences within prompts on those of the objectives, each "
         "on its standard scale, divided by the sum of their sizes; planted weights are divided so too. [ ] is the 95 % "
@@ -132,7 +133,7 @@ def _notes(records: Sequence[Record], rows: Sequence[Row], material: Material) -
         "Explained: the share of the reward's variance within prompts that all objectives explain together. What is "
         "left is paid for something else, or for an objective in another shape than a straight line."
     )
-    if len({(record.replicate, record.seed) for record in records if record.metric == WEIGHT}) > 1:
+    if several:
         yield "Numbers and ends of intervals are means over the runs, so that the intervals are those of one run."
     yield from reference_notes(rows, material.run.methods)
     yield from dict.fromkeys(

@@ -53,7 +53,7 @@ def with_shares(
         if not has_ceiling(column, truth_of):
             continue
         for index, row in enumerate(rows):
-            one = shares.get((row, column.data))
+            one = shares.get((row, column.place))
             if one is None:
                 continue
             tidy[index * len(columns) + at] |= {"share": one.value, "share_low": one.low, "share_high": one.high}
@@ -61,7 +61,7 @@ def with_shares(
                 texts[index][names + at] += f" ({percent(one.value)})"
                 found = True
             else:
-                reasons[f"No share of the ceiling on {column.data}: {one.note}."] = None
+                reasons[f"No share of the ceiling on {column.place}: {one.note}."] = None
     notes = [*table.notes, *([f"In brackets: the {told(methods)}"] if found else []), *reasons]
     return table._replace(rows=tuple(map(tuple, texts)), tidy=tuple(tidy), notes=tuple(notes))
 

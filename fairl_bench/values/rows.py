@@ -21,7 +21,7 @@ class Column(NamedTuple):
 
     data: str
     slice: str
-    metric: str
+    metric: str = ""
 
     @property
     def place(self) -> str:

@@ -9,7 +9,7 @@ WEIGHT: Final = "weight"
 PLANTED: Final = "planted_weight"
 EXPLAINED: Final = "explained_by_objectives"
 """The share of a reward's variance within prompts that its objectives explain together; its truth is ``gold``."""
-_ROUNDING = 1e-9  # weights are at most 1 in size: the interval of the true reward is one point, up to rounding
+_ROUNDING = 1e-6  # weights are at most 1 in size: the interval of the true reward is one point, up to float32
 
 
 class Weight(NamedTuple):
@@ -24,7 +24,7 @@ class Weight(NamedTuple):
     def inside(self) -> bool:
         """Whether the planted weight is in the interval; False where there is none.
 
-        >>> Weight(0.6, 0.6, 0.6, 0.6 - 1e-16).inside, Weight(0.6, 0.5, 0.4, 0.55).inside
+        >>> Weight(0.6, 0.6, 0.6, 0.6 - 1e-8).inside, Weight(0.6, 0.5, 0.4, 0.55).inside
         (True, False)
         """
         return self.low - _ROUNDING <= self.planted <= self.high + _ROUNDING

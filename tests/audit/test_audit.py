@@ -15,7 +15,7 @@ from click.testing import Result
 from echo_server import EchoServer
 
 from fairl_bench import audit
-from fairl_bench.suite.yaml import load
+from fairl_bench.suite.yaml import load, load_written
 from fairl_bench.toy.prompts import toy_prompts
 
 Cli = Callable[..., Result]
@@ -156,6 +156,20 @@ def refused(ran: Result) -> str:
     assert first.startswith("error: ")
     assert not any(line.startswith("error: ") for line in rest)  # a long sentence goes on in a second line
     return first
+
+
+def test_the_example_in_suites_is_what_an_audit_writes(cli: Cli, tiny_lm: Path, prompts: Path) -> None:
+    """Apart from its two models, which are those of the synthetic world, and their prompts."""
+    written = dict(load_written(cli("audit", tiny_lm, tiny_lm, "--prompts", prompts, "--dry-run").stdout))
+    example = dict(load(Path(__file__).parents[2] / "suites" / "audit.yaml").content)
+
+    (model,), (shown,) = written.pop("models"), example.pop("models")
+
+    own = {"name", "base", "expert", "prompts"}
+    assert {name: value for name, value in shown.items() if name not in own} == {
+        name: value for name, value in model.items() if name not in own
+    }
+    assert {**written, "name": "audit"} == example
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,15 @@ def test_the_table_shows_planted_against_recovered(run_suite: Callable[..., Fini
     assert (table.tidy[0]["planted_inside"], table.tidy[0]["runs"]) == (inside, 4)
 
 
+def test_numbers_of_one_run_are_not_called_means(run_suite: Callable[..., Finished]) -> None:
+    """A row that draws nothing at random has one run, beside rows of several seeds."""
+    methods = [{"name": "oracle", "use": "oracle"}, {"name": "mean-difference", "use": "mean-difference"}]
+
+    finished = run_suite(suite(replicates=[0], seeds=[0], methods=methods))
+
+    assert "means over the runs" not in str(finished.results.tables["objectives-pairs-test"])
+
+
 # --- mined for one objective: what becomes of another
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from fairl_bench.figures.organisms import Organisms
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.results.organisms import Answer, Expected
+from fairl_bench.results.summary import what_was_found
 from fairl_bench.science.concepts import Interval
 from fairl_bench.suite.registry import Registry
 from fairl_bench.tables.organisms import OrganismsTable
@@ -120,8 +122,10 @@ def accuracy(model: str, method: str, half: float) -> Comparison:
     return Comparison(**{**plain, **ends, "metric": PAIR_ACCURACY, "model": model, "method": method})
 
 
-def tables(settings: Mapping[str, Any] = SETTINGS, *, shown: bool = True, replicates: int = 1) -> dict[str, Table]:
-    """Return the tables where the log-ratio has named what `NAMED` says, and max-entropy nothing."""
+def material_of(
+    settings: Mapping[str, Any] = SETTINGS, *, shown: bool = True, replicates: int = 1
+) -> tuple[OrganismsTable, GivenMaterial]:
+    """Return the table, and a run in which the log-ratio has named what `NAMED` says, and max-entropy nothing."""
     part: Any = Registry(installed=False).build(ReportTable, settings)
     places = [(model, method) for model in NAMED for method in METHODS]
     found = [
@@ -137,7 +141,13 @@ def tables(settings: Mapping[str, Any] = SETTINGS, *, shown: bool = True, replic
         rows={Row(model, "e", method, ""): Runs(1) for model, method in places},
         metrics=built_in_metrics(),
         run=RunFacts(methods=METHODS),
+        report={"organisms": part},
     )
+    return part, material
+
+
+def tables(settings: Mapping[str, Any] = SETTINGS, **named: Any) -> dict[str, Table]:
+    part, material = material_of(settings, **named)
     return {table.name: table for table in part.tables(material)}
 
 
@@ -198,6 +208,44 @@ def test_without_blends_no_weights_are_shown() -> None:
 def test_nothing_is_named_where_the_two_sides_are_not_told_apart() -> None:
     summary = tables(shown=False)["organisms"]
     assert row_of(summary, "log-ratio (both models)")[3:6] == ("4 of 4", "0 of 2", "0 of 1")
+
+
+def test_the_first_screen_says_how_often_each_auditor_is_right() -> None:
+    _, material = material_of()
+    assert what_was_found(material) == [
+        "What was planted is named first in 1 of 4 models by log-ratio, in 0 by max-entropy and in 1 by 'always "
+        "toxic-words'.",
+        "Of models that were rewarded for nothing, something is named in 1 of 2 by log-ratio, in 0 by max-entropy and "
+        "in 2 by 'always toxic-words'.",
+    ]
+
+
+def test_a_suite_whose_audits_have_not_run_has_no_headline() -> None:
+    part, material = material_of()
+    nothing = GivenMaterial(
+        **{"name": "s", "records": [], "comparisons": [], "rows": {}, "metrics": built_in_metrics()},
+        **{"run": material.run, "report": material.report},
+    )
+    assert list(part.headlines(nothing)) == []
+    assert list(Organisms.named("organisms").figures(nothing)) == []
+
+
+def test_the_picture_has_a_cell_for_each_model_and_auditor() -> None:
+    part, material = material_of()
+
+    wide, narrow = Organisms.named("organisms").figures(material)
+
+    assert (wide.name, narrow.name) == ("organisms", "organisms-narrow")
+    (axis,) = wide.figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(part.models())
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["log-ratio\n1 of 4", "max-entropy\n0 of 4"]
+    said = [text.get_text() for text in axis.texts]
+    assert said == [
+        *("✓ less toxic words 50 %", "✗ more length 50 %", "~ more sentiment 50 %", "–"),
+        *("–", "✗ more length 40 %", "✗ less praise 40 %"),
+        *["–"] * 7,
+    ]
+    assert [text.get_text() for text in narrow.figure.axes[0].texts][:2] == ["✓ 50 %", "✗ 50 %"]
 
 
 def test_each_replicate_is_an_audit_of_its_own() -> None:
