@@ -45,6 +45,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("lm", "rloo"): {"reward": {"use": "toy-truth"}},
     ("lm", "grpo"): {"reward": {"use": "toy-truth"}},
     ("lm", "ppo"): {"reward": {"use": "toy-truth"}},
+    ("lm", "best-of"): {"reward": {"use": "toy-truth"}},
     ("testset", "joined"): {"of": [{"use": "toy-comments"}]},
     ("testset", "completed"): {"lm": SERVED, "prompts": {"use": "toy-prompts"}},
     ("prompts", "divided"): {"of": {"use": "toy-prompts"}, "side": "held-out"},

@@ -50,6 +50,7 @@ def fairl_lms(register: Register) -> None:
     register("rloo", _HERE + "lms.group_relative:Rloo")
     register("grpo", _HERE + "lms.group_relative:Grpo")
     register("ppo", _HERE + "lms.ppo:Ppo")
+    register("best-of", _HERE + "lms.best_of:BestOf")
 
 
 @hookimpl

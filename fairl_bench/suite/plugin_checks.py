@@ -295,7 +295,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     if isinstance(part, Judge | Source | TestSet):
         tests["objectives"] = (_are_objectives, "a dict of fairl_bench.Objective by name")
     if isinstance(part, LM):
-        tests["refuses_likelihoods"] = (_is_text, "a sentence, or an empty text")
+        refusals = ("refuses_likelihoods", "refuses_weights", "estimates")
+        tests |= dict.fromkeys(refusals, (_is_text, "a sentence, or an empty text"))
     if isinstance(part, Source):
         tests["unbounded"] = (_is_text, "a text, empty where the log-ratio is a bound")
     if isinstance(part, Method | Detector | Evaluator):

@@ -74,9 +74,11 @@ def has_ceiling(column: Column, truth_of: TruthOf) -> bool:
 def told(methods: Methods) -> str:
     """The words that say what a share is, for the end of a sentence."""
     names = " or ".join(name for name, facts in methods.items() if facts.bounds)
+    estimated = dict.fromkeys(model for facts in methods.values() for model in facts.bounds if model in facts.estimated)
+    low = f" That of {', '.join(estimated)} is estimated, on average no higher than it is." if estimated else ""
     return (
         f"share of the way from ½, a coin toss, to the ceiling, the pair accuracy of {names}; no reward of "
-        "prompt and text exceeds it in expectation, but in a finite sample one may."
+        f"prompt and text exceeds it in expectation, but in a finite sample one may.{low}"
     )
 
 

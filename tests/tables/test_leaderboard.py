@@ -275,6 +275,19 @@ def test_what_a_ranked_method_was_given_stands_behind_its_name() -> None:
     assert not any("Reference rows" in note for note in table.notes)
 
 
+def test_what_is_estimated_is_said_to_be_for_the_models_where_it_is() -> None:
+    known = MethodFacts("both models", reference=False, estimated={"toy": "from 64 completions", "gone": "from 2"})
+    records = [record(0.9, model=model, method=name) for model in ("toy", "web") for name in ("mm", "me")]
+    methods = {"mm": known, "me": known}
+    table = leaderboard(records, LAYOUT, {row.row: Runs(1) for row in records}, METRICS, methods=methods)
+    assert {row[:2] for row in table.rows} == {
+        *{("toy", f"{name} (both models, estimated)") for name in methods},
+        *{("web", f"{name} (both models)") for name in methods},
+    }
+    told = "toy, mm, me: how likely the aligned model finds a text is estimated, from 64 completions."
+    assert [note for note in table.notes if "is estimated" in note] == [told]
+
+
 def test_of_methods_that_nothing_is_known_of_nothing_is_said() -> None:
     records = [record(0.9), record(0.8, method="me")]
     table = leaderboard(records, LAYOUT, {row.row: Runs(1) for row in records}, METRICS)
