@@ -47,7 +47,9 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.kinds import LM as LM
     from fairl_bench.kinds import Aligner as Aligner
     from fairl_bench.kinds import Ask as Ask
+    from fairl_bench.kinds import AskDraws as AskDraws
     from fairl_bench.kinds import AskLikelihoods as AskLikelihoods
+    from fairl_bench.kinds import Candidates as Candidates
     from fairl_bench.kinds import Detector as Detector
     from fairl_bench.kinds import Encoder as Encoder
     from fairl_bench.kinds import Evaluator as Evaluator

@@ -237,6 +237,36 @@ class LM(Component, ABC):
     def make(self, site: Site) -> Model:
         """Make the model in ``site.folder``, as `save_pretrained` writes it, or name the folder where it already is."""
 
+    def of(self, base: Ask) -> Self:
+        """The model as the expert of a source, with what it takes from there; by default the same for all.
+
+        ``base`` is the request for completions of the source's base, with its prompts and its sampling.
+        """
+        return self
+
+    def refuses_weights(self) -> str:
+        """Why no part can start from its weights, as a training does; empty where one can."""
+        return ""
+
+    def completes_from(self, ask: Ask | AskDraws) -> Mapping[str, Settings]:
+        """What `complete` starts from where it is asked like that, by role; by default the model itself.
+
+        Each is a stage of its own, as of `upstream`.
+        """
+        return {"lm": self}
+
+    def likelihoods_from(self, ask: AskLikelihoods) -> Mapping[str, Settings]:
+        """What `likelihoods` starts from where it is asked like that, by role; by default the model itself.
+
+        Each is a stage of its own, as of `upstream`; here they may also be the likelihoods of the same texts by another
+        model (`AskLikelihoods`), and completions of their prompts (`AskDraws`).
+        """
+        return {"lm": self}
+
+    def estimates(self) -> str:
+        """How it estimates likelihoods, for the end of a sentence; empty where those that it tells are exact."""
+        return ""
+
     def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
         """Check, before the model is made, that it can complete these prompts by ``new`` tokens.
 
@@ -252,8 +282,9 @@ class LM(Component, ABC):
     def complete(self, asked: Asked, site: Site) -> Sequence[str] | DrawnTexts:
         """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.
 
-        A text depends on its prompt's row, its draw and the replicate (`Asked.rng`), not on what is asked beside it.
-        A model that knows the tokens of its texts returns `DrawnTexts`, others a list of texts.
+        ``site.upstream`` holds the answers to what `completes_from` asks for.  A text depends on its prompt's row, its
+        draw and the replicate (`Asked.rng`), not on what is asked beside it.  A model that knows the tokens of its
+        texts returns `DrawnTexts`, others a list of texts.
         """
         from fairl_bench.science.generation import complete
 
@@ -273,7 +304,8 @@ class LM(Component, ABC):
     def likelihoods(self, continuations: Continuations, site: Site) -> Likelihoods:
         """How likely the texts are; by default under the model in ``site.upstream["lm"]``, on this machine.
 
-        A model that cannot tell raises `DataError`.
+        ``site.upstream`` holds the answers to what `likelihoods_from` asks for; `Likelihoods` there are those of these
+        texts.  A model that cannot tell raises `DataError`.
         """
         from fairl_bench.science.continued_tokens import Continuation
         from fairl_bench.science.text_likelihoods import text_likelihoods
@@ -317,6 +349,16 @@ class Aligner(LM, ABC):
     reward: Judge = Field(description="its truth 'gold' is the reward of a completion")
     draw: int = Field(0, ge=0, description="another number draws other prompts and completions")
     probe: Probe | None = Field(None, description="looks at the model along the way; none: only at the training")
+
+    def of(self, base: Ask) -> Self:
+        """The aligner with the source's base and prompts, where it names none itself.
+
+        A reward that needs a scale takes it from the texts that the truth of the source's pairs is scaled on.
+        """
+        lacks: dict[str, Component] = {"base": self.base or base.lm, "prompts": self.prompts or base.prompts}
+        if self.base is None:
+            lacks["reward"] = judges_on_base(self.reward, base)
+        return self.model_copy(update=lacks)
 
     def upstream(self) -> Mapping[str, Settings]:
         """The ``base``, and what the ``reward`` starts from."""
@@ -453,6 +495,31 @@ class AskLikelihoods(Settings):
 
 
 _OF_A_PASS: Final = ("temperature", "batch", "dtype")
+
+
+class AskDraws(Settings):
+    """A request for completions of the prompts of the texts whose likelihoods are asked for: `LM.likelihoods_from`.
+
+    Each different prompt is completed ``each`` times.  A completion depends on the prompt, its draw and the replicate,
+    not on the other texts.  The answer is `Completions`.
+    """
+
+    lm: LM
+    prompts: Literal["given", "withheld"] = Field("given", description="withheld: the empty prompt alone")
+    each: int = Field(ge=1, description="completions of each prompt")
+    sampling: Sampling = Sampling()
+    voice: str = Field("", description="names the random numbers: two of one voice draw the same ones")
+    shards: int = Field(1, ge=1, le=4096, description="stages that draw them side by side")
+
+
+class Candidates(Settings):
+    """A request for several completions in the place of each, for a model that chooses: `LM.completes_from`.
+
+    Those in the place of draw ``d`` of a prompt are its draws from ``d * times`` on.
+    """
+
+    of: Ask | AskDraws
+    times: int = Field(ge=1)
 
 
 class Refits(Settings):
@@ -678,6 +745,10 @@ class Evaluator(Component, ABC):
     def truths_of(self, data: str) -> frozenset[str]:
         """The truths it reads of one of the data that it `needs`; by default all of `truths`."""
         return self.truths()
+
+    def not_measured(self) -> Mapping[str, str]:
+        """Why its fields leave some of its `metrics` undefined, by the metric's name; by default none is."""
+        return {}
 
 
 KINDS: dict[str, type[Component]] = {

@@ -88,6 +88,10 @@ class ReportTable(Component, ABC):
         """The methods that its settings name beside a `pair`; one that the suite does not have is refused."""
         return ()
 
+    def shown_slices(self) -> Sequence[str]:
+        """The slices of the pairs that its settings name; one that the suite does not evaluate is refused."""
+        return ()
+
     def pair(self) -> tuple[str, str] | None:
         """The two methods that it holds against one another, the baseline first; None where it is about all."""
         return None

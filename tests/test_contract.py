@@ -45,6 +45,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("lm", "rloo"): {"reward": {"use": "toy-truth"}},
     ("lm", "grpo"): {"reward": {"use": "toy-truth"}},
     ("lm", "ppo"): {"reward": {"use": "toy-truth"}},
+    ("lm", "best-of"): {"reward": {"use": "toy-truth"}},
     ("testset", "joined"): {"of": [{"use": "toy-comments"}]},
     ("testset", "completed"): {"lm": SERVED, "prompts": {"use": "toy-prompts"}},
     ("prompts", "divided"): {"of": {"use": "toy-prompts"}, "side": "held-out"},
@@ -97,6 +98,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
 # the control reads no vector, and the words of the planted texts say the reward only roughly
 AUC = {"mean-difference": 0.95, "max-entropy": 0.95, "max-margin": 0.95, "length": 0.95, "focal-bt": 0.95}
 AUC["oracle"] = 0.95  # as above
+AUC["majority"] = 0.5  # it tells no text from another
 
 
 def parts(registry: Registry) -> list[Any]:

@@ -147,7 +147,15 @@ CASES = [
     suite("unknown-method-in-table2", "[me, mm]", "[me, lenght]",
           "29: report.table2: method 'lenght' is unknown; did you mean 'length'?"),
     suite("no-threshold-for-table2", "table2: {data: [shifted]", "table2: {data: [shifted, pairs/train]",
-          "29: report.table2: no evaluator gives 'pairs/train' a threshold against gold; add a 'classification'"),
+          "29: report.table2: no evaluator gives 'pairs/train' a threshold against gold; add a 'classification' "
+          "that chooses one"),
+    suite("no-threshold-at-all-for-table2", "label: gold}", "label: gold, threshold: {maximise: none}}",
+          "29: report.table2: no evaluator gives 'shifted' a threshold against gold; add a 'classification' that "
+          "chooses one"),
+    suite("no-slice-in-slices", "slices: {baseline: me}", "slices: {near_tie: 0.2}",
+          "26: slices: names no slice: give it a 'baseline:', whose failures are looked at, or 'discordant: true'"),
+    suite("discordant-pairs-that-nobody-evaluates", "metrics: [auc]}", "metrics: [auc], slices: [discordant]}",
+          "28: report.table1: the slice 'discordant' is not evaluated; add 'slices: {discordant: true}' to the suite"),
     suite("unknown-metric-in-the-report", "[auc]", "[acuracy]",
           "28: report.table1: metric 'acuracy' is unknown; did you mean 'accuracy' or 'pair_accuracy'?"),
     suite("unknown-metric-in-a-claim", "metric: auc", "metric: acu",

@@ -111,7 +111,7 @@ def test_what_one_lacks_is_taken_from_the_other() -> None:
 
 HIGHER = {
     *("accuracy", "f1", "auc", "pair_accuracy", "spearman", "kendall", "margin_snr", "true_reward", "agreement"),
-    *("agreement_along", "refusal_correctness"),
+    *("agreement_along", "refusal_correctness", "balanced_accuracy", "average_precision"),
 }
 LOWER = {
     *("starc", "starc_per_prompt", "affine_residual", "epic", "toxicity_rate", "toxicity", "toxicity_area"),

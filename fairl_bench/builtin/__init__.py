@@ -50,6 +50,7 @@ def fairl_lms(register: Register) -> None:
     register("rloo", _HERE + "lms.group_relative:Rloo")
     register("grpo", _HERE + "lms.group_relative:Grpo")
     register("ppo", _HERE + "lms.ppo:Ppo")
+    register("best-of", _HERE + "lms.best_of:BestOf")
 
 
 @hookimpl
@@ -112,6 +113,7 @@ def fairl_methods(register: Register) -> None:
     register("mean-difference", _HERE + "methods.mean_difference:MeanDifference")
     register("failure-aware", _HERE + "methods.failure_aware:FailureAware")
     register("length", _HERE + "methods.length:Length")
+    register("majority", _HERE + "methods.majority:Majority")
     register("oracle", _HERE + "methods.oracle:Oracle")
     register("log-ratio", _HERE + "methods.log_ratio:LogRatio")
     register("log-ratio-distilled", _HERE + "methods.log_ratio_distilled:LogRatioDistilled")

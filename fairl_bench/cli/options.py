@@ -59,7 +59,7 @@ POSITIVE = click.option(
     type=click.Choice(["good", "bad"]),
     default="good",
     show_default=True,
-    help="For a CSV file: the class of F1; papers on toxicity mostly give that of the toxic (bad) texts.",
+    help="For a CSV file: the class of F1 and average precision; papers on toxicity mostly mean the toxic (bad) texts.",
 )
 
 

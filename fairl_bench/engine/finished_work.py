@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fairl_bench.engine.execute import Outcome
 from fairl_bench.engine.plan import Cell, Plan, WorldKeys
 from fairl_bench.engine.slices import MISRANKED, NEAR_TIE
+from fairl_bench.engine.stages.likelihoods import TextLikelihoods
 from fairl_bench.engine.stages.models import LanguageModelCompletions, LanguageModels
 from fairl_bench.engine.stages.rewards import LIKELIHOODS
 from fairl_bench.engine.worker import Worker
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 SELECTED: Final = ("kept_epoch", "admissible_from")
 """The epoch of a run that was kept, and the first that could be (0: none could, and the last was), as metrics."""
+_READ: Final = {LanguageModelCompletions.name: "completions", TextLikelihoods.name: "what another model says of texts"}
 
 
 def finished_run(suite: Suite, plan: Plan, worker: Worker, outcome: Outcome, part: Plan | None = None) -> FinishedRun:
@@ -71,7 +73,7 @@ class _Work:
 
     def __init__(self, suite: Suite, plan: Plan, worker: Worker, part: Plan | None) -> None:
         self.suite, self.plan, self.worker, self.store = suite.name, plan, worker, worker.store
-        self.baseline = suite.slices.baseline if suite.slices else ""
+        self.baseline = suite.slices.baseline if suite.slices else None
         self.has, self.manifest = cache(self.store.has), cache(self.store.manifest)
         self.wanted = {*(part or plan).worlds, *(part or plan).cells}
         self.worlds = {world: self._world(world) for world in plan.worlds}
@@ -192,7 +194,7 @@ class _Work:
         ):
             for role, key in upstream.items():
                 if (kind := self.plan.stages[key].kind) != LanguageModels.name:
-                    what = "completions" if kind == LanguageModelCompletions.name else "the pairs of a source"
+                    what = _READ.get(kind, "the pairs of a source")
                     return (
                         f"no reward {whose} is saved: it reads {what} as {role!r}, and beside texts a saved reward can "
                         "read language models alone"
@@ -209,11 +211,15 @@ class _Work:
         return stage if stage.parts else self.plan.stages[stage.shards()[0]]
 
     def _method_upstream(self, cell: Cell) -> dict[str, str]:
-        """The keys of what the score of a cell's method needs, by role; of likelihoods those of the language model."""
+        """The keys of what the score of a cell's method needs, by role; of likelihoods what these start from."""
         scores, of_pairs = self.plan.stages[cell.scores], f"{LIKELIHOODS}pairs/"
         asked = {role.removeprefix(of_pairs): key for role, key in scores.inputs.items() if role.startswith(of_pairs)}
-        models = {role: self._first_shard(key).upstream()["lm"] for role, key in asked.items()}
-        return {**models, **scores.upstream()}
+        starts = {
+            role if inner == "lm" else f"{role}/{inner}": start
+            for role, key in asked.items()
+            for inner, start in self._first_shard(key).upstream().items()
+        }
+        return {**starts, **scores.upstream()}
 
     def _model(self, key: str) -> FinishedModel:
         """A language model that a reward starts from."""

@@ -16,18 +16,25 @@ from fairl_bench.engine.stages.embeddings import TextVectors, VectorsShard
 from fairl_bench.engine.stages.judgements import JUDGED, Judgements
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
-from fairl_bench.engine.stages.measures import REFIT, Measures
-from fairl_bench.engine.stages.models import CompletionsShard, LanguageModelCompletions, LanguageModels
+from fairl_bench.engine.stages.measures import REFIT, SLICE, Measures
+from fairl_bench.engine.stages.models import (
+    CANDIDATES,
+    CompletionsShard,
+    LanguageModelCompletions,
+    LanguageModels,
+)
 from fairl_bench.engine.stages.rewards import LIKELIHOODS, RESAMPLE, VECTORS, Rewards, Scores, run_title
 from fairl_bench.engine.stages.texts import JudgedTexts, Splits
-from fairl_bench.errors import PluginError
+from fairl_bench.errors import PluginError, SuiteError
 from fairl_bench.kinds import (
     LM,
     RECOVERED_REWARD,
     Artefact,
     Ask,
+    AskDraws,
     AskLikelihoods,
     BaseTexts,
+    Candidates,
     Encoder,
     Evaluator,
     Judge,
@@ -41,6 +48,7 @@ from fairl_bench.kinds import (
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import PAIRS, Named, Suite
 from fairl_bench.values.coordinates import World
+from fairl_bench.values.data import DISCORDANT
 from fairl_bench.values.stage import UPSTREAM
 
 
@@ -205,6 +213,8 @@ class _Planner:
         if isinstance(start, Ask):
             return self.completions(role, start, model, replicate)
         if isinstance(start, LM):
+            if reason := start.refuses_weights():
+                raise SuiteError(f"{model}: {reason}")
             title = LanguageModels.title(start.use, model)
             return self.made(LanguageModels, "lm", start, title, model, replicate)
         if isinstance(start, Source):
@@ -213,21 +223,31 @@ class _Planner:
         what = "a part can start from a language model, completions or a source, not from"
         raise PluginError(f"{model}: {what} {start!r}")
 
-    def completions(self, role: str, ask: Ask, model: str, replicate: int) -> str:
-        """The key of completions of one language model."""
-        settings = {
-            "n": ask.n,
-            "each": ask.each,
-            "sampling": ask.sampling.plain(),
-            "voice": ask.voice,
-            "occasion": ask.occasion,
-            "replicate": replicate,
-        }
-        parts = {"lm": ask.lm, "prompts": ask.prompts}
-        title = LanguageModelCompletions.title(model, role, replicate)
-        inputs = {f"{UPSTREAM}lm": self.before("lm", ask.lm, model, replicate)}
+    def completions(
+        self, role: str, ask: Ask | AskDraws, model: str, replicate: int, examples: str = "", candidates: int = 1
+    ) -> str:
+        """The key of completions of one language model: of prompts, or of those of the ``examples``.
+
+        There are so many ``candidates`` in the place of each.
+        """
+        parts: dict[str, Component] = {"lm": ask.lm, **({"prompts": ask.prompts} if isinstance(ask, Ask) else {})}
+        settings = {name: value for name, value in ask.plain().items() if name not in (*parts, "shards")}
+        settings |= {"replicate": replicate, **({CANDIDATES: candidates} if candidates > 1 else {})}
+        inputs = {} if isinstance(ask, Ask) else {"examples": examples}
+        for inner, start in ask.lm.completes_from(ask).items():
+            if isinstance(start, Candidates):
+                more = (examples, candidates * start.times)
+                key = self.completions(f"{inner} of {role}", start.of, model, replicate, *more)
+            else:
+                key = self.before(inner, start, model, replicate)
+            inputs[f"{UPSTREAM}{inner}"] = key
+        if isinstance(ask, Ask):
+            title = LanguageModelCompletions.title(model, role, replicate)
+        else:
+            title = LanguageModelCompletions.title_of_texts(self.stages.stages[examples].title, role)
         new = NewStage(LanguageModelCompletions, title, parts, settings, inputs)
-        return self.stages.add_sharded(new, CompletionsShard, min(ask.shards, ask.n))
+        most = ask.n if isinstance(ask, Ask) else ask.each
+        return self.stages.add_sharded(new, CompletionsShard, min(ask.shards, most) if _reads_weights(inputs) else 1)
 
     # --- runs
 
@@ -303,15 +323,23 @@ class _Planner:
 
     def likelihoods(self, role: str, ask: AskLikelihoods, world: WorldKeys, dataset: str, examples: str) -> str:
         """The key of the likelihoods of one data set under one language model."""
-        replicate = world.of.replicate
+        model, replicate = world.of.model, world.of.replicate
         title = TextLikelihoods.title(self.stages.stages[examples].title, role, ask.prompts)
-        inputs = {"examples": examples, f"{UPSTREAM}lm": self.before(role, ask.lm, world.of.model, replicate)}
+        inputs = {"examples": examples}
+        for inner, start in ask.lm.likelihoods_from(ask).items():
+            if isinstance(start, AskLikelihoods):
+                key = self.likelihoods(inner, start, world, dataset, examples)
+            elif isinstance(start, AskDraws):
+                key = self.completions(inner, start, model, replicate, examples)
+            else:
+                key = self.before(inner, start, model, replicate)
+            inputs[f"{UPSTREAM}{inner}"] = key
         # values are told anyway, where they can be
         elsewhere = ("lm", "shards", "values")
         settings = {"asked": {name: value for name, value in ask.plain().items() if name not in elsewhere}}
         run_time = {"replicate": replicate, "data": dataset}
         new = NewStage(TextLikelihoods, title, {"lm": ask.lm}, settings, inputs, run_time=run_time)
-        return self.stages.add_sharded(new, LikelihoodsShard, ask.shards)
+        return self.stages.add_sharded(new, LikelihoodsShard, ask.shards if _reads_weights(inputs) else 1)
 
     def cell(self, fitted: _Fitted, baseline: list[_Fitted]) -> Cell:
         """The cell of a run, with the keys of all that is measured of it."""
@@ -323,16 +351,22 @@ class _Planner:
             for part in self.suite.evaluate
             if part.evaluates(data.model.name) and (part.reads_reward or first)
         )
-        slices = tuple(
+        sliced = [
+            part
+            for part in self.suite.evaluate
+            if part.evaluates(data.model.name) and part.reads_reward and part.sliced and set(part.data) & set(PAIRS)
+        ]
+        slices = [
             (
                 run.seed if baseline_run.run.seed is None else baseline_run.run.seed,
                 self.measures(fitted, part, baseline_run.scores),
             )
             for baseline_run in baseline
             if None in (run.seed, baseline_run.run.seed) or run.seed == baseline_run.run.seed
-            for part in self.suite.evaluate
-            if part.evaluates(data.model.name) and part.reads_reward and part.sliced and set(part.data) & set(PAIRS)
-        )
+            for part in sliced
+        ]
+        if self.suite.slices and self.suite.slices.discordant:
+            slices += [(run.seed, self.measures(fitted, part, discordant=True)) for part in sliced]
         return Cell(
             model=data.model.name,
             encoder=data.encoder.name,
@@ -345,11 +379,13 @@ class _Planner:
             scores=fitted.scores,
             measures=measures,
             inputs=data.world,
-            slices=slices,
+            slices=tuple(slices),
         )
 
-    def measures(self, fitted: _Fitted, evaluator: Evaluator, baseline: str | None = None) -> str:
-        """The key of the numbers of a run; with the scores of a baseline, of those on its failures."""
+    def measures(
+        self, fitted: _Fitted, evaluator: Evaluator, baseline: str | None = None, *, discordant: bool = False
+    ) -> str:
+        """The key of the numbers of a run; with the scores of a baseline on its failures, or on discordant pairs."""
         world, run = fitted.run.data.world, fitted.run
         names = {name.partition("/")[0] for name in evaluator.needs()}
         texts = {"split": world.split, **world.texts()}
@@ -358,16 +394,18 @@ class _Planner:
         inputs |= self.upstream(beginning, run.title, world.of.replicate)
         inputs |= self.told(evaluator, world, [name for name in world.texts() if name in names])
         for role, start in evaluator.upstream().items():
-            if isinstance(start, Refits) and baseline is None:
+            if isinstance(start, Refits) and baseline is None and not discordant:
                 keys = self.refits(run, start.n, [name for name in run.data.vectors if name in names])
                 inputs |= {f"{REFIT}{role}/{i}": key for i, key in enumerate(keys)}
         inputs |= self.judgements(evaluator, run.data)
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {SLICE: DISCORDANT} if discordant else {}
+        pairs = "discordant pairs" if discordant else ""
         scores = {"scores": fitted.scores} if evaluator.reads_reward else {}
         if baseline is not None and self.suite.slices is not None:
             settings, scores = {"near_tie": self.suite.slices.near_tie}, {**scores, "baseline": baseline}
+            pairs = "failure slices"
         of = run.title if evaluator.reads_reward else f"{world.of.model}, replicate {world.of.replicate}"
-        title = Measures.title(evaluator.use, of, sliced=bool(settings))
+        title = Measures.title(evaluator.use, of, pairs)
         return self.stages.add(NewStage(Measures, title, {"evaluator": evaluator}, settings, {**scores, **inputs}))
 
     def judgements(self, evaluator: Evaluator, data: _Data) -> dict[str, str]:
@@ -403,6 +441,11 @@ class _Planner:
         }
         judge = self.registry.build(Judge, spec)
         return evaluator.of(Recovered(data.model.part, judge, run.seed, data.model.name))
+
+
+def _reads_weights(inputs: Mapping[str, str]) -> bool:
+    """True where a stage of a language model reads its weights, which shards can do side by side."""
+    return f"{UPSTREAM}lm" in inputs
 
 
 def _takes_rewards(suite: Suite) -> bool:

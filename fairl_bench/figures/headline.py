@@ -12,6 +12,7 @@ from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.summary import main_columns
 from fairl_bench.tables.leaderboard import leaderboards
+from fairl_bench.values.rows import Column
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import Drawn, ReportFigure
 
@@ -27,20 +28,21 @@ class Headline(ReportFigure):
         tables = [table for _, table in leaderboards(material)]
         if not tables or has_variants(material):
             return
-        columns = [(column.data, column.metric) for column in main_columns(material)]
+        columns = [Column(column.data, "all", column.metric) for column in main_columns(material)]
         table = _best_first(_of(tables[0], columns), material.metrics)
         if not table.tidy or len(table.tidy) > _MOST * len(columns):
             return
-        title = f"{material.metrics[columns[0][1]].called} of each method"
+        title = f"{material.metrics[columns[0].metric].called} of each method"
         for name, across, width in (("headline", 3, _WIDTH), (f"headline{NARROW}", 1, COLUMN)):
             figure = intervals(table, material.metrics, across, width)
             if figure is not None:
                 yield Drawn(name, title, figure)
 
 
-def _of(table: Table, columns: Sequence[tuple[str, str]]) -> Table:
+def _of(table: Table, columns: Sequence[Column]) -> Table:
     """The table with the numbers of these columns alone."""
-    return table._replace(tidy=tuple(cell for cell in table.tidy if (cell["data"], cell["metric"]) in columns))
+    shown = (cell for cell in table.tidy if (cell["data"], cell["slice"], cell["metric"]) in columns)
+    return table._replace(tidy=tuple(shown))
 
 
 def _best_first(table: Table, metrics: Metrics) -> Table:

@@ -14,7 +14,7 @@ from fairl_bench.metrics import Metrics
 from fairl_bench.tables.leaderboard import leaderboards
 from fairl_bench.values.coordinates import Row, Setting
 from fairl_bench.values.references import Methods, labelled, references_of, with_given
-from fairl_bench.values.rows import selection_of, shown_axes
+from fairl_bench.values.rows import Column, selection_of, shown_axes
 from fairl_bench.values.run_facts import MethodFacts
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import Drawn, ReportFigure
@@ -83,8 +83,8 @@ def intervals(table: Table, metrics: Metrics, across: int = _WIDEST, width: floa
     room = 0.4 * any(cell.get("reference") for cell in table.tidy)  # for the legend
     width = width or 2.0 + 2.1 * across
     figure, axes = canvas(down, across, width, room + down * (0.8 + 0.24 * len(rows)), sharey=True)
-    for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
-        axis.set_title(f"{data}\n{metrics[metric].head}")
+    for axis, (column, cells) in zip(axes, columns.items(), strict=False):
+        axis.set_title(f"{column.place}\n{metrics[column.metric].head}")
         draw_references(axis, spots, _levels(table, cells))
         for at, row in enumerate(rows):
             _point(axis, at, cells.get(row, {}))
@@ -136,8 +136,8 @@ def _side_by_side(table: Table, metrics: Metrics, axis_name: str, called: Callab
     across = min(len(columns), _WIDEST)
     down = -(-len(columns) // across)
     figure, axes = canvas(down, across, 2.0 + 2.1 * across, down * (0.9 + 0.34 * len(rows)), sharey=True)
-    for axis, ((data, metric), cells) in zip(axes, columns.items(), strict=False):
-        axis.set_title(f"{data}\n{metrics[metric].head}")
+    for axis, (column, cells) in zip(axes, columns.items(), strict=False):
+        axis.set_title(f"{column.place}\n{metrics[column.metric].head}")
         draw_references(axis, list(spots.values()), _levels(table, cells))
         for row, spot in spots.items():
             if row in cells:
@@ -186,12 +186,13 @@ def _levels(table: Table, cells: Mapping[Row, _Cell]) -> dict[str, dict[Setting,
     return levels
 
 
-def _columns(table: Table) -> dict[tuple[str, str], dict[Row, _Cell]]:
+def _columns(table: Table) -> dict[Column, dict[Row, _Cell]]:
     """The cells of each column that has a number."""
-    cells_of: dict[tuple[str, str], dict[Row, _Cell]] = {}
+    cells_of: dict[Column, dict[Row, _Cell]] = {}
     for cell in table.tidy:
         if math.isfinite(number(cell, "mean")):
-            cells_of.setdefault((str(cell["data"]), str(cell["metric"])), {})[_row(cell)] = cell
+            column = Column(str(cell["data"]), str(cell["slice"]), str(cell["metric"]))
+            cells_of.setdefault(column, {})[_row(cell)] = cell
     return cells_of
 
 

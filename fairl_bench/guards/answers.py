@@ -137,15 +137,19 @@ def model(lm: LM, answer: object, folder: Path) -> Model:
     return Model(answer.folder, {name: _fact(what, _name(what, name), entry) for name, entry in answer.facts.items()})
 
 
-def completions(lm: LM, answer: object, n: int) -> tuple[tuple[str, ...], DrawnTokens | None]:
-    """The completions, one text for each prompt, and their tokens where they are known.  Raises `DataError`."""
-    written, drawn = answer if isinstance(answer, DrawnTexts) else (answer, None)
-    completed = texts(f"language model {lm.use!r}: complete", written)
+def completions(lm: LM, answer: object, n: int) -> DrawnTexts:
+    """The completions, one text for each prompt, with their tokens where they are known.  Raises `DataError`."""
+    what = f"language model {lm.use!r}: complete"
+    written, drawn, facts = answer if isinstance(answer, DrawnTexts) else (answer, None, {})
+    completed = texts(what, written)
     if len(completed) != n:
         raise DataError(
             f"language model {lm.use!r} completed {n} prompts with {len(completed)} texts; return one a prompt"
         )
-    return completed, drawn_tokens(f"language model {lm.use!r}: complete", drawn, n)
+    if not isinstance(facts, Mapping):
+        raise DataError(f"{what} gave {_spelled(facts)} as facts; make them a dict")
+    told = {name: _fact(what, _name(what, name), entry) for name, entry in facts.items()}
+    return DrawnTexts(completed, drawn_tokens(what, drawn, n), told)
 
 
 def drawn_tokens(what: str, answer: object, n: int) -> DrawnTokens | None:
@@ -172,7 +176,7 @@ def likelihoods(lm: LM, answer: object, n: int) -> Likelihoods:
         raise DataError(f"{what} gave {_spelled(answer)}; return fairl_bench.Likelihoods")
     if len(answer) != n:
         raise DataError(f"{what} gave those of {len(answer)} texts for {n}; return one row a text")
-    for column in (answer.total, answer.token):
+    for column in (answer.total, answer.token):  # and with the total what it holds of whole texts
         if not np.isfinite(column).all():
             raise NotFinite(f"{what} are not finite; use dtype float32, or look at the model's weights")
     return answer

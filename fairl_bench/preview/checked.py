@@ -30,7 +30,7 @@ class Checked:
     texts: int | None  # to embed; None: a source cannot tell its size beforehand
     steps: int | None  # to train, at most
     models: int  # language models to make or look up
-    completions: int  # to draw from them
+    completions: int | None  # to draw from them, at most; None: as for ``texts``
     likelihoods: int | None  # texts that they are to read for how likely these are; None: as for ``texts``
     seconds: float | None  # roughly, on two cores, language models apart
 
@@ -51,11 +51,12 @@ class Checked:
         texts = "an unknown number of" if self.texts is None else f"{self.texts:,}"
         steps = "an unknown number of" if self.steps is None else f"at most {self.steps:,}"
         yield f"to do: {texts} texts to embed, {steps} steps to train"
-        if self.models or self.completions or self.likelihoods != 0:
+        if self.models or self.completions != 0 or self.likelihoods != 0:
+            draw = "an unknown number of" if self.completions is None else f"{self.completions:,}"
             read = "an unknown number of" if self.likelihoods is None else f"{self.likelihoods:,}"
             likely = "" if self.likelihoods == 0 else f", {read} likelihoods to read"
             models = f"{self.models} language models to make or look up"
-            yield f"and {models}, {self.completions:,} completions to draw{likely}"
+            yield f"and {models}, {draw} completions to draw{likely}"
         if self.seconds:
             roughly = f"{self.seconds:.0f} s" if self.seconds < 100 else f"{self.seconds / 60:.0f} min"
             apart = ", language models apart" if self.models else ""

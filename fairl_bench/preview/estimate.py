@@ -10,14 +10,17 @@ from typing import NamedTuple
 from fairl_bench.engine.execute import missing
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.shards import count_of
+from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
+from fairl_bench.engine.stages.models import CANDIDATES
 from fairl_bench.kinds import Source, TestSet
 from fairl_bench.store.store import Store
 from fairl_bench.suite.registry import Registry
-from fairl_bench.values.stage import Stage
+from fairl_bench.values.stage import UPSTREAM, Stage
 
 _SECONDS_A_TEXT = 0.008  # all-MiniLM-L6-v2 on two cores, texts of 25 words
 _SECONDS_A_STEP = 0.0003  # a run's step on one core, 384 -> 64 -> 1, batch 32
 _SECONDS_TO_START = 6.0  # importing torch and an encoder
+_LIKELIHOODS = (TextLikelihoods.name, LikelihoodsShard.name)
 
 
 class Work(NamedTuple):
@@ -27,7 +30,7 @@ class Work(NamedTuple):
     texts: int | None
     steps: int | None  # at most: early stopping ends most runs before
     models: int = 0  # language models to make
-    completions: int = 0  # texts to draw from them
+    completions: int | None = 0  # texts to draw from them, at most: prompts of a data set may be equal
     likelihoods: int | None = 0  # texts that they read to say how likely they are; each model counts
 
     def seconds(self) -> float | None:
@@ -48,18 +51,31 @@ def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
             if key not in sizes and plan.stages[key].kind == "examples":
                 sizes[key] = _size(plan.stages[key], registry)
     texts = [_texts(stage, sizes) for stage in todo if "encoder" in stage.parts]
-    likely = [_texts(stage, sizes) for stage in todo if "lm" in stage.parts and "examples" in stage.inputs]
+    weighing = [stage for stage in todo if "lm" in stage.parts and f"{UPSTREAM}lm" in stage.inputs]
+    likely = [_texts(stage, sizes) for stage in weighing if stage.kind in _LIKELIHOODS]
     steps = [_steps(stage, plan, sizes) for stage in todo if stage.kind == "reward" and stage.stack is not None]
     stages = {kind: (n - left[kind], n) for kind, n in every.items()}
-    drawn = [stage.settings for stage in todo if "prompts" in stage.parts]
-    completions = sum(count_of(settings, settings["n"]) for settings in drawn)
-    return Work(stages, _sum(texts), _sum(steps), left["lm"], completions, _sum(likely))
+    completions = [_completions(stage, plan, sizes) for stage in weighing if stage.kind not in _LIKELIHOODS]
+    return Work(stages, _sum(texts), _sum(steps), left["lm"], _sum(completions), _sum(likely))
 
 
 def _texts(stage: Stage, sizes: Mapping[str, int | None]) -> int | None:
     """How many texts a stage embeds or reads."""
     texts = sizes[stage.inputs["examples"]]
     return None if texts is None else count_of(stage.settings, texts)
+
+
+def _completions(stage: Stage, plan: Plan, sizes: Mapping[str, int | None]) -> int | None:
+    """How many texts a stage draws, at most."""
+    settings, times = stage.settings, stage.settings.get(CANDIDATES, 1)
+    if "prompts" in stage.parts:
+        return count_of(settings, times * settings["n"])
+    texts = sizes[key := stage.inputs["examples"]]
+    if settings["prompts"] == "withheld":
+        texts = 1
+    elif texts is not None and "source" in plan.stages[key].parts:  # the two texts of a pair share their prompt
+        texts //= 2
+    return None if texts is None else count_of(settings, times * settings["each"] * texts)
 
 
 def _size(stage: Stage, registry: Registry) -> int | None:

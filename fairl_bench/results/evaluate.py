@@ -33,8 +33,8 @@ from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
 from fairl_bench.views import Report, ReportTable
 
-LABELS = ("accuracy", "f1")
-REWARDS = (*LABELS, "auc", "starc", "starc_per_prompt", "epic", "spearman", "pair_accuracy")
+LABELS = ("accuracy", "balanced_accuracy", "f1")
+REWARDS = (*LABELS, "auc", "average_precision", "starc", "starc_per_prompt", "epic", "spearman", "pair_accuracy")
 Class = Literal["good", "bad"]
 
 
@@ -139,9 +139,9 @@ def evaluate(
     """The numbers and tables of a CSV file of scores.  Raises `DataError` where no example has a known truth.
 
     Texts above ``threshold`` are called good; where none is given, it is the one that is best on the split ``train`` of
-    the same run, else on the data themselves, which the table then says.  F1 is of the class ``positive``.  Tables 2
-    and 3 are of two ``methods``, by default the two that there are.  All is held ``against`` one truth of the file, by
-    default ``gold`` and, where that is not known, ``preferred``.
+    the same run, else on the data themselves, which the table then says.  F1 and average precision are of the class
+    ``positive``.  Tables 2 and 3 are of two ``methods``, by default the two that there are.  All is held ``against``
+    one truth of the file, by default ``gold`` and, where that is not known, ``preferred``.
     """
     file = read_scores(scores, truth)._replace(against=against)
     sheets = [sheet for sheet in file.sheets if file.truth_of(sheet)]
@@ -256,12 +256,13 @@ def _labelled(sheet: Sheet, run: Run, file: CsvScores) -> tuple[Floats, Labels]:
 
 
 def _label_notes(sheets: Sequence[Sheet], file: CsvScores, threshold: float | None, positive: Class) -> list[str]:
-    """The notes on the class of F1 and on the threshold; none where no label is known."""
+    """The notes on the class of F1 and of average precision, and on the threshold; none where no label is known."""
     labelled = [sheet for sheet in sheets if file.label(sheet).any()]
     if not labelled:
         return []
     other = "bad" if positive == "good" else "good"
-    of_class = f"F1 is of the {positive} texts; --positive {other} gives that of the {other} ones."
+    what = "F1 is" if file.predicted else "F1 and average precision are"
+    of_class = f"{what} of the {positive} texts; --positive {other} gives that of the {other} ones."
     return [of_class, *_threshold_note(labelled, file, threshold)]
 
 

@@ -6,14 +6,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from fairl_bench.kinds import Method
+from fairl_bench.kinds import AskLikelihoods, Method
 from fairl_bench.suite.read import Study
 from fairl_bench.values.finished import FinishedRun
 from fairl_bench.values.run_facts import MethodFacts, RunFacts
@@ -54,19 +54,34 @@ def run_facts(study: Study, run: FinishedRun, command: Sequence[str], seconds: f
 
 
 def _methods(study: Study) -> dict[str, MethodFacts]:
-    """The facts of each method; of a product, it bounds a model that it bounds at every one of its points."""
+    """The facts of each method; of a product, it bounds a model that it bounds at every one of its points.
+
+    What is estimated at any of its points is estimated.
+    """
     answers: dict[tuple[str, str], set[bool]] = {}
+    estimated: dict[str, dict[str, str]] = {}
     for suite in study.variants.values():
         for method, model in product(suite.methods, suite.models):
             answers.setdefault((method.name, model.name), set()).add(method.part.bounds(model.part))
+            if how := _estimates(method.part.of(model.part)):
+                estimated.setdefault(method.name, {}).setdefault(model.name, how)
     bounds = {
         name: [model for (of, model), said in answers.items() if of == name and said == {True}] for name, _ in answers
     }
-    return {method.name: _facts(method.part, bounds.get(method.name, [])) for method in study.suite.methods}
+    return {
+        method.name: _facts(method.part, bounds.get(method.name, []), estimated.get(method.name, {}))
+        for method in study.suite.methods
+    }
 
 
-def _facts(method: Method, bounds: Sequence[str]) -> MethodFacts:
-    return MethodFacts(method.given, method.reference, method.per_prompt, tuple(bounds))
+def _facts(method: Method, bounds: Sequence[str], estimated: Mapping[str, str]) -> MethodFacts:
+    return MethodFacts(method.given, method.reference, method.per_prompt, tuple(bounds), estimated)
+
+
+def _estimates(method: Method) -> str:
+    """How the likelihoods that a method asks for are estimated; empty where all are exact."""
+    asked = (start.lm for start in method.upstream().values() if isinstance(start, AskLikelihoods))
+    return " and ".join(dict.fromkeys(how for lm in asked if (how := lm.estimates())))
 
 
 def _unbounded(study: Study) -> dict[str, str]:

@@ -76,14 +76,15 @@ def statistics(
     """
     from fairl_bench.results import paired
     from fairl_bench.results.two_runs import ambiguities
-    from fairl_bench.values.sheets import Values
+    from fairl_bench.values.sheets import Values, with_slices
 
     values = Values.read(records)
     rows = list(disagreements(sheets, report, values))
     rows += ambiguities([sheet for sheet in sheets if sheet.data in seed_distances(report)])
     asked = questions(report)
+    every = with_slices(sheets, {question.data for question in asked})
     compared = paired.compared(
-        sheets, values, asked, metrics, references=references_of(run.methods), ceilings=run.ceilings
+        every, values, asked, metrics, references=references_of(run.methods), ceilings=run.ceilings
     )
     return Statistics(list({row.key: row for row in rows}.values()), compared)
 

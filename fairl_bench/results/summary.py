@@ -175,8 +175,11 @@ def _came_out(outcome: str, ids: Sequence[str]) -> str:
 
 
 def main_columns(material: Material) -> list[Measured]:
-    """The one number of each data set that the first screen is about: AUC, else the first that has a better side."""
-    columns = list(_columns(material))
+    """The one number of each data set that the first screen is about: AUC, else the first that has a better side.
+
+    Slices of a data set stand in the tables alone.
+    """
+    columns = [column for column in _columns(material) if column.data in material.data]
     metrics = [column.metric for column in columns if material.metrics[column.metric].better]
     if not metrics:
         return []

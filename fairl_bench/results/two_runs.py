@@ -50,7 +50,7 @@ def _subtypes(sheet: Sheet, labelled: Rows) -> dict[str, np.ndarray]:
 def _right(sheet: Sheet, run: Run, truth: str, values: Values) -> np.ndarray | None:
     """For each example, whether it is on its label's side of the run's threshold; None where the run has none."""
     threshold = values.threshold(sheet, run, truth)
-    if threshold is None or math.isnan(threshold):
+    if threshold is None:
         return None
     right: np.ndarray = (sheet.rewards[run] > threshold) == (sheet.examples.truths[truth].label > 0)
     return right

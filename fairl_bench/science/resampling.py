@@ -145,6 +145,21 @@ def mean(values: ArrayLike) -> Statistic:
     return lambda weights: _ratio(_sums(weights, rows), _total(weights))
 
 
+def balanced_accuracy(right: ArrayLike, good: ArrayLike) -> Statistic:
+    """Return the mean of the shares of the ``good [n]`` and of the other examples that are right.
+
+    ``right [runs, n]`` is in {0, 1}.
+    """
+    rows, up = np.atleast_2d(np.asarray(right, np.float32)), np.asarray(good, np.float32)
+    down = 1 - up
+
+    def of(weights: Weights) -> Floats:
+        ups = _ratio(_sums(weights, rows * up), (weights @ up)[:, None])
+        return (ups + _ratio(_sums(weights, rows * down), (weights @ down)[:, None])) / 2
+
+    return of
+
+
 def f1(called: ArrayLike, true: ArrayLike) -> Statistic:
     """F1 of the class that is ``called [runs, n]`` and ``true [n]``."""
     called_so, is_so = np.asarray(called, np.float32), np.asarray(true, np.float32)
@@ -179,6 +194,38 @@ def auc(score: ArrayLike, good: ArrayLike) -> Statistic:
         total = weights.sum(1, dtype=np.float64)
         ups_total = up.sum(1, dtype=np.float64)
         return _ratio(won, (ups_total * (total - ups_total))[:, None])
+
+    return of
+
+
+def average_precision(score: ArrayLike, true: ArrayLike) -> Statistic:
+    """Average precision of the class ``true [n]`` by ``score [runs, n]``, the highest first, tied examples together."""
+    scores, is_so = np.atleast_2d(np.asarray(score, np.float64)), np.asarray(true, bool)
+    ups, downs = np.flatnonzero(is_so), np.flatnonzero(~is_so)
+    orders = []
+    for run in scores:
+        up, down = (rows[np.argsort(-run[rows], kind="stable")] for rows in (ups, downs))
+        last, wrong = (np.searchsorted(-run[rows], -run[up], "right") for rows in (up, down))
+        ties = bool((last != np.arange(1, len(up) + 1)).any())
+        orders.append((up, down, last - 1, wrong, ties))
+
+    def of(weights: Weights) -> Floats:
+        total = np.empty((len(weights), len(orders)))
+        above = np.zeros((len(weights), len(downs) + 1), np.float32)  # whole numbers below 2^24: exact
+        for column, (up, down, last, wrong, ties) in enumerate(orders):
+            of_up = np.take(weights, up, axis=1)
+            found = np.cumsum(of_up, axis=1)
+            if ties:
+                found = np.take(found, last, axis=1)
+            np.cumsum(np.take(weights, down, axis=1), axis=1, out=above[:, 1:])
+            every = np.take(above, wrong, axis=1)
+            every += found
+            np.maximum(every, 1, out=every)  # 0 where nothing is found either
+            found /= every
+            total[:, column] = np.einsum("bn,bn->b", found, of_up, dtype=np.float64)
+        of_class = np.take(weights, ups, axis=1).sum(1, dtype=np.float64)
+        both = weights.sum(1, dtype=np.float64) > of_class  # as AUC, it needs both classes
+        return _ratio(total, (of_class * both)[:, None])
 
     return of
 
@@ -340,9 +387,18 @@ def _won(sample: Sample) -> Statistic:
 
 
 ACCURACY: Final = Form("accuracy", "labels", lambda sample: accuracy(sample.called == sample.good))
+BALANCED_ACCURACY: Final = Form(
+    "balanced accuracy", "labels", lambda sample: balanced_accuracy(sample.called == sample.good, sample.good)
+)
 F1_GOOD: Final = Form("f1 of good", "labels", lambda sample: f1(sample.called, sample.good))
 F1_BAD: Final = Form("f1 of bad", "labels", lambda sample: f1(~sample.called, ~sample.good))
 AUC: Final = Form("auc", "labels", lambda sample: auc(sample.score, sample.good))
+AVERAGE_PRECISION_GOOD: Final = Form(
+    "average precision of good", "labels", lambda sample: average_precision(sample.score, sample.good)
+)
+AVERAGE_PRECISION_BAD: Final = Form(
+    "average precision of bad", "labels", lambda sample: average_precision(-sample.score, ~sample.good)
+)
 STARC: Final = Form("starc", "values", lambda sample: starc(sample.score, sample.value))
 EPIC: Final = Form("epic", "values", lambda sample: epic(sample.score, sample.value))
 AFFINE_RESIDUAL: Final = Form("affine residual", "values", lambda sample: affine_residual(sample.score, sample.value))
@@ -376,7 +432,8 @@ FORMS: Final[Mapping[str, Form | CompletionForm]] = {
     for form in (
         *(TOXIC_AT_KL, TOXIC_TO_KL, TOXICITY_AT_KL, TRUE_REWARD_AT_KL),
         *(TOXIC, ANY_TOXIC, TOXICITY, MOST_TOXICITY, TRUE_REWARD),
-        *(ACCURACY, F1_GOOD, F1_BAD, AUC, STARC, EPIC, AFFINE_RESIDUAL),
+        *(ACCURACY, BALANCED_ACCURACY, F1_GOOD, F1_BAD, AUC, AVERAGE_PRECISION_GOOD, AVERAGE_PRECISION_BAD),
+        *(STARC, EPIC, AFFINE_RESIDUAL),
         *(ORDERED_PAIRS, RIGHT_PAIRS, MARGIN_SNR),
     )
 }

@@ -295,7 +295,8 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     if isinstance(part, Judge | Source | TestSet):
         tests["objectives"] = (_are_objectives, "a dict of fairl_bench.Objective by name")
     if isinstance(part, LM):
-        tests["refuses_likelihoods"] = (_is_text, "a sentence, or an empty text")
+        refusals = ("refuses_likelihoods", "refuses_weights", "estimates")
+        tests |= dict.fromkeys(refusals, (_is_text, "a sentence, or an empty text"))
     if isinstance(part, Source):
         tests["unbounded"] = (_is_text, "a text, empty where the log-ratio is a bound")
     if isinstance(part, Method | Detector | Evaluator):
@@ -307,8 +308,9 @@ def _answers_of(part: Component) -> dict[str, tuple[Callable[[Any], bool], str]]
     if isinstance(part, Evaluator):
         tests |= {"needs": (_names, "a set of names"), "measured": (_names, "a set of names")}
         tests["judges"] = (_are_judges, "a dict of judges by the name of a truth")
+        tests["not_measured"] = (_are_reasons, "a dict of sentences by the name of a metric")
     if isinstance(part, ReportTable):
-        named = ("datasets", "truths_by_data", "measures", "models", "concepts", "shown_methods")
+        named = ("datasets", "truths_by_data", "measures", "models", "concepts", "shown_methods", "shown_slices")
         tests |= dict.fromkeys(named, (_names, "a tuple of names"))
         tests |= {"pair": (_is_pair, "two names, or None"), "seed_distances": (_names, "a tuple of names")}
         tests["questions"] = (_all_are(Question), "a list of fairl_bench.Question")
@@ -323,6 +325,10 @@ def _is_pair(answer: object) -> bool:
 def _all_are(kind: type) -> Callable[[Any], bool]:
     """A test that an answer is a list of values of this type."""
     return lambda answer: isinstance(answer, tuple | list) and all(isinstance(value, kind) for value in answer)
+
+
+def _are_reasons(answer: object) -> bool:
+    return isinstance(answer, Mapping) and all(isinstance(text, str) for both in answer.items() for text in both)
 
 
 def _is_bool(answer: object) -> bool:

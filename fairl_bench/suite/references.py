@@ -13,7 +13,7 @@ from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
 from fairl_bench.values.contents import CONCEPT
-from fairl_bench.values.data import GOLD, PREFERRED, Examples
+from fairl_bench.values.data import DISCORDANT, GOLD, PREFERRED, Examples
 from fairl_bench.values.sheets import THRESHOLD
 from fairl_bench.values.truths import objective_of, objective_truth
 from fairl_bench.views import ReportTable
@@ -32,7 +32,7 @@ def mistakes(suite: Suite, registry: Registry) -> Iterator[Mistake]:
     yield from _declared_otherwise(suite)
     for name, table in suite.report.items():
         yield from _in_table(suite, ("report", name), table)
-    if suite.slices:
+    if suite.slices and suite.slices.baseline is not None:
         yield from _unknown(("slices", "baseline"), "slices: method", [suite.slices.baseline], _methods(suite))
     yield from _in_claims(suite)
 
@@ -194,7 +194,17 @@ def _in_table(suite: Suite, place: Place, table: ReportTable) -> Iterator[Mistak
     yield from _unknown((*place, "methods"), f"{name}: method", methods, _methods(suite))
     yield from _unknown(place, f"{name}: model", table.models(), [model.name for model in suite.models])
     yield from _unknown(place, f"{name}: concept", table.concepts(), _concepts(suite))
+    yield from _without_slice(suite, (*place, "slices"), name, table)
     yield from _without_threshold(suite, (*place, "data"), name, table)
+
+
+def _without_slice(suite: Suite, place: Place, name: str, table: ReportTable) -> Iterator[Mistake]:
+    """Mistakes of slices that the suite does not evaluate."""
+    if DISCORDANT in table.shown_slices() and not (suite.slices and suite.slices.discordant):
+        yield (
+            place,
+            f"{name}: the slice {DISCORDANT!r} is not evaluated; add 'slices: {{discordant: true}}' to the suite",
+        )
 
 
 def _concepts(suite: Suite) -> list[str]:
@@ -208,7 +218,7 @@ def _without_threshold(suite: Suite, place: Place, name: str, table: ReportTable
     for two in table.disagreements():
         if two.data in suite.datasets() and not _has_threshold(suite, two.data, two.truth):
             lacking = f"no evaluator gives {two.data!r} a threshold against {two.truth}"
-            yield place, f"{name}: {lacking}; add a 'classification'"
+            yield place, f"{name}: {lacking}; add a 'classification' that chooses one"
 
 
 def _has_threshold(suite: Suite, data: str, truth: str) -> bool:
@@ -217,6 +227,7 @@ def _has_threshold(suite: Suite, data: str, truth: str) -> bool:
         data in evaluator.data
         and truth in evaluator.measured()
         and any(metric.name == THRESHOLD for metric in evaluator.metrics)
+        and THRESHOLD not in evaluator.not_measured()
         for evaluator in suite.evaluate
     )
 

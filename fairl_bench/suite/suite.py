@@ -81,10 +81,20 @@ TablesByName = Annotated[dict[str, ReportTable], BeforeValidator(_under_their_na
 
 
 class Slices(Settings):
-    """The hard pairs: those that the baseline misranks, and those that it barely tells apart, by seed."""
+    """Pairs to look at apart: those that a baseline misranks or barely tells apart, and those with one good text."""
 
-    baseline: Name
+    baseline: Name | None = Field(
+        None, description="the method whose runs choose, by seed, the pairs that it misranks and its near-ties"
+    )
     near_tie: float = Field(0.1, gt=0, lt=1, description="share of the pairs with the smallest |margin|")
+    discordant: bool = Field(False, description="whether the pairs whose two 'gold' labels differ are a slice, too")
+
+    @model_validator(mode="after")
+    def _cuts_something(self) -> Self:
+        if self.baseline is None and not self.discordant:
+            message = "names no slice: give it a 'baseline:', whose failures are looked at, or 'discordant: true'"
+            raise PydanticCustomError("no_slice", message, {"field": "baseline"})
+        return self
 
 
 class Limits(Settings):

@@ -86,5 +86,5 @@ def _tidy(row: Row, column: Column, values: Sequence[float], methods: Methods) -
     mean, sd = _summary(values)
     widest = max(values, default=math.nan) if not math.isnan(mean) else math.nan
     least = min(values, default=math.nan) if not math.isnan(mean) else math.nan
-    place = {**row._asdict(), **as_values(row.method, methods), "data": column.data, "metric": column.metric}
+    place = {**row._asdict(), **as_values(row, methods), "data": column.data, "metric": column.metric}
     return {**place, "mean": mean, "sd": sd, "least": least, "most": widest, "pairs_of_seeds": len(values)}

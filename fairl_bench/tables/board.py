@@ -123,7 +123,7 @@ def _tidy(row: Row, column: Column, truth_of: TruthOf, cell: Sequence[Record], m
         low, high = t_interval([] if math.isnan(mean) else [record.value for record in _by_seed(cell)])
     except Undefined:
         low = high = math.nan
-    place = {**row._asdict(), **as_values(row.method, methods)}
+    place = {**row._asdict(), **as_values(row, methods)}
     place |= {"data": column.data, "slice": column.slice, "truth": truth_of(column.data)}
     return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(cell), "t_low": low, "t_high": high}
 

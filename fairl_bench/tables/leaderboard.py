@@ -11,6 +11,7 @@ from fairl_bench.component import Spec
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.tables.board import board, cells, other_truths
+from fairl_bench.tables.labels import classes, one_call
 from fairl_bench.tables.notes import explained, statistics_of_runs
 from fairl_bench.tables.per_prompt import within_prompts
 from fairl_bench.tables.shares import has_ceiling, models_without, shares_of, with_shares
@@ -32,6 +33,9 @@ class Leaderboard(ReportTable):
         GOLD, description="one truth, or one by data name ('pairs' stands for every part of the pairs)"
     )
     metrics: tuple[str, ...] = Field(("accuracy", "f1", "auc", "starc"), description="the columns of each data set")
+    slices: tuple[Literal["discordant"], ...] = Field(
+        (), description="slices of the pairs with columns of their own, beside those of all pairs"
+    )
     spread: Literal["seed"] = Field("seed", description="what ± is: the sample standard deviation over training seeds")
     intervals: bool = Field(False, description="show the 95 % interval of each number beside it")
 
@@ -46,15 +50,28 @@ class Leaderboard(ReportTable):
             intervals=self.intervals,
             methods=material.run.methods,
         )
-        table = table._replace(notes=(*table.notes, *self._without_ceiling(material), *material.notes))
+        columns = self.columns()
+        first, last = one_call(material, columns, self.truth_of), classes(material.suite, columns, self.truth_of)
+        notes = (*first, *table.notes, *last, *self._without_ceiling(material), *material.notes)
+        table = table._replace(notes=notes)
         yield explained(table, material, self.truth_of, self.data)
 
     def _without_ceiling(self, material: Material) -> Sequence[str]:
         """The notes on models without a ceiling, where it has a pair accuracy and another model may have one."""
-        columns = [Column(data, "all", metric) for data in self.data for metric in self.metrics]
-        bounded = any(has_ceiling(column, self.truth_of) for column in columns)
+        bounded = any(has_ceiling(column, self.truth_of) for column in self.columns())
         known = any(facts.bounds for facts in material.run.methods.values())
         return list(models_without(material.run, material.rows)) if bounded and known else ()
+
+    def columns(self) -> list[Column]:
+        """Its columns: every metric of each data set and, where this is of pairs, of each slice."""
+        return [place._replace(metric=metric) for place in self._places() for metric in self.metrics]
+
+    def _places(self) -> Iterator[Column]:
+        """The data sets and slices of its columns."""
+        for data in self.data:
+            of_pairs = data.partition("/")[0] == "pairs"
+            for part in ("all", *(self.slices if of_pairs else ())):
+                yield Column(data, part)
 
     def datasets(self) -> Sequence[str]:
         """The data of its columns."""
@@ -72,9 +89,13 @@ class Leaderboard(ReportTable):
         """The metrics of its columns."""
         return self.metrics
 
+    def shown_slices(self) -> Sequence[str]:
+        """The slices of its columns."""
+        return self.slices
+
     def questions(self) -> Sequence[Question]:
-        """The questions of every column."""
-        return [Question(data, self.truth_of(data), self.metrics) for data in self.data]
+        """The questions of every column; a slice is asked about as data of its own."""
+        return [Question(place.place, self.truth_of(place.data), self.metrics) for place in self._places()]
 
     def seed_distances(self) -> Sequence[str]:
         """All of its data, for the table of ambiguity."""
@@ -113,7 +134,7 @@ def leaderboard(
     """
     runs = references_first(runs, methods)
     records = list(records)
-    columns = [Column(data, "all", metric) for data in layout.data for metric in layout.metrics]
+    columns = layout.columns()
     records_of = cells(records, layout.truth_of)
     table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True, methods=methods)
     within = within_prompts(records, runs, columns, layout.truth_of, metrics, methods)

@@ -51,14 +51,14 @@ def ranked(
         truth = truth_of(column.data)
         standing = _standing(list(runs), records_of, column, truth, metrics[column.metric].better, paired)
         for index, row in enumerate(runs):
-            interval = interval_of.get((Group.of(row.setting, column.data, truth, column.metric), row.method))
+            interval = interval_of.get((Group.of(row.setting, column.place, truth, column.metric), row.method))
             place, ends = standing.places.get(row), (interval.low, interval.high) if interval else (None, None)
             tidy[index * len(columns) + at] |= {"low": ends[0], "high": ends[1], **as_values(place)}
             rows[index][names + at] += _shown(interval if intervals else None) + marked(place)
             if standing.first.get(row):
                 bold.add((index, names + at))
         if standing.equal:
-            equal.append(f"{column.data} {metrics[column.metric].called}")
+            equal.append(f"{column.place} {metrics[column.metric].called}")
     apart = any(APART in text for row in rows for text in row[names:])
     notes = [*table.notes, *_explained(comparisons, metrics, intervals, apart=apart), *_untested(comparisons, metrics)]
     if equal:
@@ -77,7 +77,7 @@ def _standing(
     """The places of the rows of a column, each among those of its model, encoder and variant."""
 
     def group_of(row: Row) -> Group:
-        return Group.of(row.setting, column.data, truth, column.metric)
+        return Group.of(row.setting, column.place, truth, column.metric)
 
     means = {row: summary(records_of.get((row, column), []))[0] for row in rows}
     places_of: dict[Row, Place] = {}

@@ -84,5 +84,5 @@ def heads_of(shown: Sequence[str], columns: Sequence[Column]) -> tuple[tuple[str
 def tidy_row(row: Row, column: Column, cell: Sequence[Record], methods: Methods) -> dict[str, Value]:
     """The values of one number of a row as the files of a table have them."""
     mean, sd = summary(cell)
-    place = {**row._asdict(), **as_values(row.method, methods), "data": DATA, **column.number._asdict()}
+    place = {**row._asdict(), **as_values(row, methods), "data": DATA, **column.number._asdict()}
     return {**place, "mean": mean, "sd": sd, "runs": len(cell)}

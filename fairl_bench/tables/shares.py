@@ -53,7 +53,7 @@ def with_shares(
         if not has_ceiling(column, truth_of):
             continue
         for index, row in enumerate(rows):
-            one = shares.get((row, column.data))
+            one = shares.get((row, column.place))
             if one is None:
                 continue
             tidy[index * len(columns) + at] |= {"share": one.value, "share_low": one.low, "share_high": one.high}
@@ -61,7 +61,7 @@ def with_shares(
                 texts[index][names + at] += f" ({percent(one.value)})"
                 found = True
             else:
-                reasons[f"No share of the ceiling on {column.data}: {one.note}."] = None
+                reasons[f"No share of the ceiling on {column.place}: {one.note}."] = None
     notes = [*table.notes, *([f"In brackets: the {told(methods)}"] if found else []), *reasons]
     return table._replace(rows=tuple(map(tuple, texts)), tidy=tuple(tidy), notes=tuple(notes))
 
@@ -74,9 +74,11 @@ def has_ceiling(column: Column, truth_of: TruthOf) -> bool:
 def told(methods: Methods) -> str:
     """The words that say what a share is, for the end of a sentence."""
     names = " or ".join(name for name, facts in methods.items() if facts.bounds)
+    estimated = dict.fromkeys(model for facts in methods.values() for model in facts.bounds if model in facts.estimated)
+    low = f" That of {', '.join(estimated)} is estimated, on average no higher than it is." if estimated else ""
     return (
         f"share of the way from ½, a coin toss, to the ceiling, the pair accuracy of {names}; no reward of "
-        "prompt and text exceeds it in expectation, but in a finite sample one may."
+        f"prompt and text exceeds it in expectation, but in a finite sample one may.{low}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fairl_bench.values.data import PREFERRED
+from fairl_bench.values.data import DISCORDANT, PREFERRED
 
 PAIR_ACCURACY: Final = "pair_accuracy"
 """The metric that has a ceiling."""
@@ -22,6 +22,11 @@ def no_ceiling(data: str, truth: str, part: str = "all") -> str:
     ('', "only the truth 'preferred' has a ceiling")
     >>> no_ceiling("pairs/test", "preferred", "misranked:max-entropy")
     'a slice is chosen by a method'
+
+    Discordant pairs are chosen by their texts, whichever is whose, and what bounds all pairs bounds them too.
+
+    >>> no_ceiling("pairs/test", "preferred", "discordant")
+    ''
     """
     if truth != PREFERRED:
         return f"only the truth {PREFERRED!r} has a ceiling"
@@ -29,4 +34,4 @@ def no_ceiling(data: str, truth: str, part: str = "all") -> str:
         return "a test set holds no pairs of the two models"
     if data == _TRAINING:
         return "methods have seen the training pairs"
-    return "" if part == "all" else "a slice is chosen by a method"
+    return "" if part in ("all", DISCORDANT) else "a slice is chosen by a method"

@@ -21,6 +21,8 @@ PREFERRED: Final = "preferred"
 GOLD: Final = "gold"
 TRAIN, VALIDATION, TEST, DROPPED = 0, 1, 2, -1
 SPLITS = ("train", "validation", "test")
+DISCORDANT: Final = "discordant"
+"""The slice of the pairs whose two ``gold`` labels differ."""
 
 
 class Truth(NamedTuple):
@@ -177,6 +179,14 @@ class Examples:
         """The rows of each pair's preferred and rejected text ``[pairs, 2]``; empty outside pairs."""
         sides = [np.flatnonzero(self.role == role) for role in (1, -1)]
         return np.stack([rows[np.argsort(self.pair[rows])] for rows in sides], 1)
+
+    def discordant(self) -> Rows:
+        """The rows of both texts of each pair whose ``gold`` labels are known and differ, in their order."""
+        if GOLD not in self.truths:
+            return np.empty(0, np.int64)
+        pairs = self.pair_rows()
+        label = self.truths[GOLD].label[pairs]  # [pairs, 2]
+        return np.sort(pairs[label[:, 0] * label[:, 1] == -1].ravel())
 
     def gaps(self, truth: str) -> Floats:
         """The truth's value of each pair's preferred text less that of the rejected one ``[pairs]``; NaN: unknown."""

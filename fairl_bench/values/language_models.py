@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -55,10 +55,14 @@ NOTHING: Final = Completions((), (), (), ())
 
 
 class DrawnTexts(NamedTuple):
-    """What `LM.complete` returns where it knows the tokens of its texts."""
+    """What `LM.complete` returns where it knows more than its texts: their tokens, or facts about them.
+
+    The facts are kept with those of the stage.
+    """
 
     text: tuple[str, ...]
-    drawn: DrawnTokens
+    drawn: DrawnTokens | None
+    facts: Mapping[str, float | int | str | bool] = {}
 
 
 class Model(NamedTuple):
@@ -113,6 +117,12 @@ class Asked:
         prompt = tuple(self.prompt[i] for i in rows)
         row, draw = (tuple(column[i] for i in rows) for column in (self.row, self.draw))
         return Asked(prompt, row, draw, self.sampling, self.voice, self.replicate)
+
+    def repeated(self, times: int) -> Asked:
+        """So many in the place of each: in that of draw ``d`` of a prompt its draws from ``d * times`` on."""
+        rows = [i for i in range(len(self)) for _ in range(times)]
+        draw = tuple(self.draw[i] * times + at % times for at, i in enumerate(rows))
+        return replace(self.take(rows), draw=draw)
 
     def rng(self, i: int) -> np.random.Generator:
         """The random numbers of completion ``i``, which do not depend on the others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -69,6 +69,8 @@ class Likelihoods:
     model's logits give to the states before a text's first and behind its last token,
     ``temperature * logsumexp(logits / temperature)``; 0 behind an end token, NaN where a server does not tell.
     ``spelled`` is how many characters of its text a token and those before it spell; None where that is not known.
+    ``whole`` is what a model says of a text as a whole and of none of its tokens; ``total`` is then the sum of the
+    tokens and this.
     """
 
     total: Floats  # [n]
@@ -79,12 +81,13 @@ class Likelihoods:
     ended: NDArray[np.bool_]  # [n] the end token is counted
     tokenised: NDArray[np.bool_]  # [n] its tokens were not known, and the text was tokenised
     spelled: NDArray[np.int32] | None = None  # [tokens]
+    whole: Floats | None = None  # [n]
 
     def __post_init__(self) -> None:
         freeze_arrays(self, "total", "token", "offsets", "before", "after", "ended", "tokenised")
-        if self.spelled is not None:
-            freeze_arrays(self, "spelled")
-        lengths = {len(column) for column in (self.total, self.before, self.after, self.ended, self.tokenised)}
+        freeze_arrays(self, *(name for name in ("spelled", "whole") if getattr(self, name) is not None))
+        of_texts = (self.total, self.before, self.after, self.ended, self.tokenised, self.whole)
+        lengths = {len(column) for column in of_texts if column is not None}
         of_tokens = {len(column) for column in (self.token, self.spelled) if column is not None}
         if lengths != {len(self.offsets) - 1} or of_tokens != {self.offsets[-1]}:
             raise ValueError("the columns of likelihoods do not fit together")
@@ -104,7 +107,8 @@ class Likelihoods:
         spelled = None if self.spelled is None else taken(self.spelled, self.offsets, picked)[0]
         states = (self.before[picked], self.after[picked])
         flags = (self.ended[picked], self.tokenised[picked])
-        return Likelihoods(self.total[picked], token, offsets, *states, *flags, spelled)
+        whole = None if self.whole is None else self.whole[picked]
+        return Likelihoods(self.total[picked], token, offsets, *states, *flags, spelled, whole)
 
     def without_end(self, rows: NDArray[np.bool_]) -> Likelihoods:
         """Those where the end of these texts ``[n]`` is not counted; the values behind it are not known then."""
@@ -116,7 +120,16 @@ class Likelihoods:
         after = np.where(left_out, np.nan, self.after)
         spelled = None if self.spelled is None else np.delete(self.spelled, last)
         columns = (self.before, after, self.ended & ~left_out, self.tokenised)
-        return Likelihoods(total, np.delete(self.token, last), offsets, *columns, spelled)
+        return Likelihoods(total, np.delete(self.token, last), offsets, *columns, spelled, self.whole)
+
+    def reweighted(self, ratio: Floats) -> Likelihoods:
+        """Those under a model by which each text is ``exp(ratio)`` times as likely ``[n]``.
+
+        What is said of tokens stays as it is; the values of states are not known then.
+        """
+        unknown = np.full(len(self), np.nan)
+        whole = ratio if self.whole is None else self.whole + ratio
+        return replace(self, total=self.total + ratio, before=unknown, after=unknown, whole=whole)
 
     @staticmethod
     def merged(shards: Sequence[Likelihoods]) -> Likelihoods:
@@ -134,4 +147,7 @@ class Likelihoods:
         columns = {name: column(name) for name in ("before", "after", "ended", "tokenised")}
         if all(part.spelled is not None for part in parts):
             columns["spelled"] = column("spelled")
+        if any(part.whole is not None for part in parts):
+            each = (np.zeros(len(part)) if part.whole is None else part.whole for part in parts)
+            columns["whole"] = np.concatenate(list(each))
         return Likelihoods(column("total"), column("token"), offsets, **columns)

@@ -17,6 +17,7 @@ class MethodFacts(NamedTuple):
     reference: bool  # whether its row is a reference row, which is neither ranked nor compared
     per_prompt: bool = False  # whether it is known up to a number for each prompt only
     bounds: Sequence[str] = ()  # the models whose own log-ratio it is: where `RunFacts.unbounded` is "", their ceiling
+    estimated: Mapping[str, str] = {}  # by model, how likelihoods that it reads are estimated
 
 
 class Ceiling(NamedTuple):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from fairl_bench.values.coordinates import CellName, Coordinates, Run, World
-from fairl_bench.values.data import Examples, Floats, Rows
+from fairl_bench.values.data import DISCORDANT, Examples, Floats, Rows
 from fairl_bench.values.records import Record
+from fairl_bench.values.rows import Column
 
 THRESHOLD: Final = "threshold"
 """The metric above which the reward of a run calls a text good."""
@@ -39,12 +41,26 @@ class Sheet:
         """The codes of what is resampled together ``[n]``: those of `Examples.clusters`."""
         return self.examples.clusters()
 
+    def discordant(self) -> Sheet:
+        """The sheet of the slice of its discordant pairs, as data of its own: ``pairs/test discordant``."""
+        rows = self.examples.discordant()
+        rewards = {run: reward[rows] for run, reward in self.rewards.items()}
+        place = Column(self.data, DISCORDANT).place
+        return replace(self, data=place, examples=self.examples.take(rows), rewards=rewards)
+
     def sample(self) -> str:
         """A digest of the examples: a test set that is a file is the same in every replicate."""
         whole = hashlib.sha256(repr((self.data, len(self.examples))).encode())
         for text in (*self.examples.text, *self.examples.group):
             whole.update(f"{text}\0".encode("utf-8", "surrogatepass"))
         return whole.hexdigest()
+
+
+def with_slices(sheets: Iterable[Sheet], asked: Container[str]) -> list[Sheet]:
+    """These sheets, and after them those of their discordant pairs whose name is asked for and that hold any."""
+    whole = list(sheets)
+    parts = (sheet.discordant() for sheet in whole if Column(sheet.data, DISCORDANT).place in asked)
+    return [*whole, *(part for part in parts if len(part.examples))]
 
 
 class Place(NamedTuple):
@@ -63,9 +79,10 @@ class Values(NamedTuple):
 
     @classmethod
     def read(cls, records: Iterable[Record]) -> Values:
-        """The numbers of all examples."""
-        whole = (row for row in records if row.slice == "all" and not row.other)
-        return cls({Place(row.cell, row.data, row.truth, row.metric): row.value for row in whole})
+        """The numbers of all examples, and of discordant pairs as of data of their own."""
+        every = (row for row in records if row.slice in ("all", DISCORDANT) and not row.other)
+        places = ((row, Column(row.data, row.slice).place) for row in every)
+        return cls({Place(row.cell, place, row.truth, row.metric): row.value for row, place in places})
 
     def get(self, sheet: Sheet, run: Run, truth: str, metric: str) -> float | None:
         """The number of a run; None where there is none, as where its evaluator failed."""
@@ -73,5 +90,6 @@ class Values(NamedTuple):
         return self.of.get(Place(cell, sheet.data, truth, metric))
 
     def threshold(self, sheet: Sheet, run: Run, truth: str) -> float | None:
-        """The reward above which a run calls a text good; None where no evaluator gives one."""
-        return self.get(sheet, run, truth, THRESHOLD)
+        """The reward above which a run calls a text good; None where no evaluator gives one, or it is undefined."""
+        threshold = self.get(sheet, run, truth, THRESHOLD)
+        return None if threshold is None or math.isnan(threshold) else threshold

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 
 from fairl_bench.builtin.evaluators.classification import Classification, Threshold
 from fairl_bench.builtin.evaluators.fidelity import Fidelity
@@ -57,9 +63,12 @@ def test_classification_by_hand() -> None:
     assert {name: (one.value, one.n) for name, one in found.items()} == {
         "threshold": (1.75, 8),
         "accuracy": (pytest.approx(4 / 8), 8),  # right: good 2.5, 3; bad 0.4, 0.9
+        "balanced_accuracy": (pytest.approx((2 / 4 + 2 / 4) / 2), 8),
         "f1": (pytest.approx(2 * 2 / (4 + 4)), 8),  # called good: 2.5, 3, 2, 3, of which two are
         # above 0.4: 1, 2.5, 3; above 0.9: 1, 2.5, 3; above 2: 2.5, 3; above 3: a tie
         "auc": (pytest.approx((3 + 3 + 2 + 0.5) / 16), 8),
+        # down to each good text: 3 and the tie with it; 2.5; 1; 0.2
+        "average_precision": (pytest.approx((1 / 2 + 2 / 3 + 3 / 5 + 4 / 8) / 4), 8),
         "pair_accuracy": (pytest.approx((2 + 0.5) / 4), 4),
         "margin_snr": (pytest.approx(np.mean([0.6, 0.5, -0.7, 0]) / np.std([0.6, 0.5, -0.7, 0], ddof=1)), 4),
     }
@@ -78,7 +87,11 @@ def test_classification_equals_scikit_learn(positive: Any) -> None:
     assert found["accuracy"].value == pytest.approx(accuracy_score(label, called), abs=1e-12)
     expected = f1_score(label, called, pos_label=1 if positive == "good" else -1)
     assert found["f1"].value == pytest.approx(expected, abs=1e-12)
+    assert found["balanced_accuracy"].value == pytest.approx(balanced_accuracy_score(label, called), abs=1e-12)
     assert found["auc"].value == pytest.approx(roc_auc_score(label, test.reward), abs=1e-12)
+    side = 1 if positive == "good" else -1
+    precision = average_precision_score(label == side, side * test.reward)
+    assert found["average_precision"].value == pytest.approx(precision, abs=1e-12)
     # the threshold is the best there is on the data that it was chosen on
     of_train = train.examples.truths[GOLD].label
     best = max(accuracy_score(of_train, np.where(train.reward > t, 1, -1)) for t in [*train.reward, -1e9])
@@ -114,8 +127,11 @@ def test_one_class_has_no_auc_but_its_accuracy_is_recall() -> None:
     toxic = texts([0.0, 1.0, 5.0, 2.0], [-1.0, -1.0, -1.0, -1.0])
     evaluator = Classification(data=("civil",), label=GOLD, positive="bad")
     found = by_metric(evaluator.evaluate({"pairs/train": TRAIN, "civil": toxic}), "civil")
-    assert math.isnan(found["auc"].value)
-    assert found["auc"].note == "AUC needs good and bad texts, got 4 all bad"
+    for metric, name in (
+        *(("auc", "AUC"), ("balanced_accuracy", "balanced accuracy"), ("average_precision", "average precision")),
+    ):
+        assert math.isnan(found[metric].value)
+        assert found[metric].note == f"{name} needs good and bad texts, got 4 all bad"
     assert found["threshold"].value == 1.75
     assert found["accuracy"].value == 2 / 4  # below 1.75
     assert found["accuracy"].note == ""
@@ -125,10 +141,40 @@ def test_without_a_threshold_accuracy_and_f1_say_why_and_auc_stands() -> None:
     bad = texts([0.0, 1.0], [-1.0, -1.0])
     evaluator = Classification(data=("x",), label=GOLD, threshold=Threshold(data="civil", label=GOLD))
     found = by_metric(evaluator.evaluate({"civil": bad, "x": drawn(0)}), "x")
-    for metric in ("threshold", "accuracy", "f1"):
+    for metric in ("threshold", "accuracy", "balanced_accuracy", "f1"):
         assert math.isnan(found[metric].value)
         assert found[metric].note == "no threshold on civil: a threshold needs good and bad texts, got 2 all bad"
     assert not math.isnan(found["auc"].value)
+
+
+def test_a_threshold_may_maximise_balanced_accuracy() -> None:
+    """Nine texts of ten are good, two of them score below the bad one: by accuracy all are called good."""
+    mostly_good = texts([0.0, 0.1, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.7, 1.0], [*[1.0] * 9, -1.0])
+
+    def found(maximise: Any) -> Mapping[str, Measure]:
+        threshold = Threshold(data="x", label=GOLD, maximise=maximise)
+        evaluator = Classification(data=("x",), label=GOLD, threshold=threshold)
+        return by_metric(evaluator.evaluate({"x": mostly_good}), "x")
+
+    by_accuracy, balanced = found("accuracy"), found("balanced")
+    assert by_accuracy["threshold"].value < 0
+    assert (by_accuracy["accuracy"].value, by_accuracy["balanced_accuracy"].value) == (0.9, 0.5)
+    assert balanced["threshold"].value == pytest.approx(2.05)
+    assert (balanced["accuracy"].value, balanced["balanced_accuracy"].value) == (0.8, pytest.approx((7 / 9 + 1) / 2))
+    assert by_accuracy["auc"] == balanced["auc"]
+
+
+def test_where_no_threshold_is_chosen_what_needs_one_is_not_a_number_with_the_reason() -> None:
+    evaluator = Classification(data=("x",), label=GOLD, threshold=Threshold(maximise="none"))
+    assert (evaluator.needs(), evaluator.truths()) == ({"x"}, {GOLD})  # nothing is read for a threshold
+    found = by_metric(evaluator.evaluate({"x": drawn(0)}), "x")
+    undefined = {name for name, one in found.items() if math.isnan(one.value)}
+    assert undefined == set(evaluator.not_measured()) == {"threshold", "accuracy", "balanced_accuracy", "f1"}
+    reason = "no threshold is chosen (maximise: none), and a recovered reward has no zero of its own"
+    assert {found[name].note for name in undefined} == {reason}
+    whole = Classification(data=("x",), label=GOLD, threshold=Threshold(data="x", label=GOLD))
+    assert whole.not_measured() == {}
+    assert found["auc"] == by_metric(whole.evaluate({"x": drawn(0)}), "x")["auc"]
 
 
 def test_every_data_set_is_measured_at_one_threshold() -> None:

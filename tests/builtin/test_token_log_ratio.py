@@ -164,6 +164,19 @@ def test_models_that_do_not_tell_what_their_tokens_spell_have_no_means() -> None
     assert tables[""]  # texts are told apart all the same
 
 
+def test_a_model_that_tells_of_whole_texts_has_no_means_of_tokens() -> None:
+    examples = pairs()
+    asked = upstream(examples)
+    asked["expert"] = {DATA: asked["base"][DATA].reweighted(examples.role * 2.0)}
+    measures, tables = found(examples, asked)
+    assert math.isnan(measures["", "tokens_compared"].value)
+    assert measures["", "tokens_compared"].note == (
+        "a language model says of whole texts how likely they are, and not of each token"
+    )
+    assert not tables["tokens"]
+    assert {row["log_ratio"] for row in tables[""]} == {2.0, -2.0}
+
+
 def test_texts_that_one_model_alone_reads_as_they_were_drawn_are_refused() -> None:
     examples = pairs()
     asked = upstream(examples)

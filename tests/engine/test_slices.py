@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 
 from fairl_bench.engine.finished_work import SELECTED
-from fairl_bench.engine.slices import evaluate_slices, slices_of
+from fairl_bench.engine.slices import discordant, evaluate_slices, slices_of
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.pipeline import Finished
-from fairl_bench.values.data import Pairs, Scored
+from fairl_bench.values.data import GOLD, Pairs, Scored, Truth
 from fairl_bench.values.records import Measure
 
 Run = Callable[..., Finished]
@@ -87,6 +88,58 @@ def test_without_a_slice_nothing_is_evaluated() -> None:
     assert list(evaluate_slices(Count(data=("pairs/train",)), {}, {"pairs/train": {}})) == []
 
 
+# --- pairs whose labels differ
+
+
+def judged(labels: list[tuple[int, int]]) -> Scored:
+    """Pairs with these labels of their two texts."""
+    bare = scored([float(at) for at in range(len(labels))])
+    label = np.array(labels, np.int8).ravel()
+    gold = Truth(np.where(label == 0, np.nan, label).astype(float), label)
+    return Scored(bare.examples.knowing({GOLD: gold}), bare.reward)
+
+
+class Margins(Evaluator):
+    """Sums the margins of its data, against a truth that it names."""
+
+    metrics = (Metric("sum"), Metric("count"))
+
+    def measured(self) -> frozenset[str]:
+        return frozenset({GOLD})
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
+        for name in self.data:
+            yield Measure(name, GOLD, "sum", float(scored[name].margins().sum()), len(scored[name].reward))
+            yield Measure(name, GOLD, "count", float(len(scored[name].margins())), 1)
+
+
+def of_discordant(labels: Scored) -> list[Measure]:
+    return list(discordant(Margins(data=("pairs/test",)), {"pairs/test": labels}, ["pairs/test"]))
+
+
+def test_a_pair_is_discordant_where_both_labels_are_known_and_differ() -> None:
+    labels = judged([(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (1, 0)])
+    assert labels.examples.discordant().tolist() == [2, 3, 4, 5]
+    found = {one.metric: one for one in of_discordant(labels)}
+    assert (found["count"].value, found["sum"].value, found["sum"].slice) == (2.0, 1.0 + 2.0, "discordant")
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (scored([1.0, 2.0]), "no label of the truth 'gold' is known, so that no pair is discordant"),
+        (judged([(0, 0)]), "no label of the truth 'gold' is known, so that no pair is discordant"),
+        (judged([(1, 1), (-1, -1), (0, 1)]), "the 'gold' labels differ in none of 3 pairs"),
+    ],
+)
+def test_without_a_discordant_pair_every_number_says_why_there_is_none(labels: Scored, reason: str) -> None:
+    found = of_discordant(labels)
+    assert [(one.metric, one.truth, one.n, one.slice, one.note) for one in found] == [
+        (metric, GOLD, 0, "discordant", reason) for metric in ("sum", "count")
+    ]
+    assert all(math.isnan(one.value) for one in found)
+
+
 # --- in a run
 
 
@@ -141,3 +194,25 @@ def test_slices_change_no_other_key(run_suite: Run, tiny: dict[str, Any]) -> Non
     tiny["slices"]["near_tie"] = 0.5
     again = run_suite(tiny)
     assert len(again.outcome.done) == len(after.outcome.done)
+
+
+def test_discordant_pairs_need_no_baseline_and_are_measured_once_a_run(run_suite: Run, tiny: dict[str, Any]) -> None:
+    before = run_suite(tiny)
+    tiny["slices"] = {"discordant": True}
+    after = run_suite(tiny)
+    assert set(before.plan.stages) < set(after.plan.stages)
+    assert len(after.outcome.done) == 2 * (2 + 2 + 1 + 1)  # two evaluators by method and its own seeds
+    cut = [row for row in after.records if row.slice != "all"]
+    assert {row.slice for row in cut} == {"discordant"}
+    assert {row.data for row in cut} == {"pairs/test"}
+    assert {(row.method, row.seed) for row in cut if row.method == "length"} == {("length", None)}
+    whole = {row.metric for row in after.records if row.slice == "all" and not row.other} - set(SELECTED)
+    assert {row.metric for row in cut} == whole
+
+
+def test_the_table_of_slices_holds_discordant_pairs_beside_the_failures(run_suite: Run, tiny: dict[str, Any]) -> None:
+    tiny["slices"] = {"baseline": "max-entropy", "discordant": True}
+    (table,) = (one for one in run_suite(tiny).tables if one.name == "slices")
+    assert list(dict.fromkeys(head[0] for head in table.heads[1:])) == [
+        *("pairs/test discordant", "pairs/test misranked:max-entropy", "pairs/test near-tie:max-entropy"),
+    ]

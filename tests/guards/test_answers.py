@@ -20,7 +20,7 @@ from fairl_bench.errors import DataError, FairlError, NotFinite
 from fairl_bench.guards import answers
 from fairl_bench.values.data import Examples, Pairs, Truth
 from fairl_bench.values.drawn_tokens import DrawnTokens
-from fairl_bench.values.language_models import Model
+from fairl_bench.values.language_models import DrawnTexts, Model
 from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.training import Reward
@@ -78,6 +78,11 @@ def tokens(**columns: Any) -> Any:
 
 def likely(found: Any) -> Any:
     return answers.likelihoods(Pretrained(model="somebody/model"), found, 1)
+
+
+def told(facts: Any) -> Any:
+    """A completion with these facts."""
+    return answers.completions(Pretrained(model="somebody/model"), DrawnTexts(("a",), None, facts), 1)
 
 
 def raising() -> Any:
@@ -168,6 +173,9 @@ def raising() -> Any:
         (lambda: examples(pair=np.zeros(2)), r"pair: shape \[2\] for 4 texts"),
         (lambda: examples(truths={"gold": Truth(np.ones(1), np.ones(1))}), r"shape \[1\] for 4 texts"),
         (lambda: answers.completions(None, ["a"], 2), "completed 2 prompts with 1 texts"),
+        (lambda: told(None), "complete gave None as facts; make them a dict"),
+        (lambda: told({"mean": [1]}), "complete gave as the fact 'mean' a list; make it a number"),
+        (lambda: told({"seconds": 1}), "gave a fact 'seconds', which each stage has of its own"),
         (lambda: tokens(ids=["a"]), "gave as tokens an array of texts; return one whole number a text"),
         (lambda: tokens(ids=np.array([0.5])), r"gave as tokens: \[0.5\], not whole numbers of 32 bits"),
         (lambda: tokens(ids=np.array([-1])), "it gave the token -1; a token is its number in the vocabulary, from 0"),

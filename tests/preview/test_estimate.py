@@ -191,6 +191,24 @@ def test_language_models_and_completions_to_draw_are_counted(cost: Callable[...,
     assert (work.models, work.completions, work.likelihoods) == (2, 18, 0)
 
 
+@pytest.mark.parametrize(
+    ("shards", "prompts", "draws"), [(1, "given", 9 + 60), (3, "given", 9 + 60), (1, "withheld", 2)]
+)
+def test_the_candidates_and_draws_of_the_best_of_n_are_counted(
+    shards: int, prompts: str, draws: int, cost: Callable[..., Work], tiny: dict[str, Any]
+) -> None:
+    base = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}
+    expert = {"use": "best-of", "n": 3, "reward": {"use": "toy-truth"}, "estimate_from": 7}
+    aligned = {"use": "aligned-lm", "base": base, "expert": expert, "n": 9, "shards": shards}
+    tiny["models"] = [{"name": "lm", **aligned, "prompts": {"use": "toy-prompts"}, "gold": {"use": "toy-truth"}}]
+    tiny["methods"] += [{"name": "log-ratio", "use": "log-ratio", "shards": shards, "prompts": prompts}]
+    work = cost(tiny)
+    # by the base nine completions, three candidates for each of the expert's, and seven draws for the prompt of each
+    # pair and of each text of the test set; the base alone reads the texts
+    assert (work.models, work.completions) == (1, 9 + 3 * 9 + 7 * draws)
+    assert work.likelihoods == 2 * 9 + 60
+
+
 @pytest.mark.parametrize("shards", [1, 3])
 def test_texts_whose_likelihood_is_to_be_read_are_counted_once_a_model(
     shards: int, cost: Callable[..., Work], tiny: dict[str, Any], cli: Callable[..., Result], write_suite: Write

@@ -176,8 +176,10 @@ def test_the_numbers_are_those_of_the_science(tmp_path: Path) -> None:
     (row,) = tables_of(path)["table1"].rows
     expected = (
         classification.accuracy(score, label, cut),
+        classification.balanced_accuracy(score, label, cut),
         classification.f1(score, label, cut),
         classification.auc(score, label),
+        classification.average_precision(score, label),
         starc.starc(score, label),
         math.nan,  # no prompts
         agreement.epic(score, label),
@@ -235,8 +237,8 @@ def test_truths_of_another_file_are_joined_by_data_and_example(tmp_path: Path) -
 def test_labels_alone_have_no_auc(tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", [{"predicted": i % 2, "label": (-1, 1)[i % 2]} for i in range(6)])
     table = tables_of(path)["table1"]
-    assert [head[1] for head in table.heads] == ["method", "accuracy ↑", "F1 ↑"]
-    assert table.rows == (("s", "1.000", "1.000"),)
+    assert [head[1] for head in table.heads] == ["method", "accuracy ↑", "balanced accuracy ↑", "F1 ↑"]
+    assert table.rows == (("s", "1.000", "1.000", "1.000"),)
 
 
 def test_pairs_are_judged_by_their_roles_where_nothing_else_is_known(tmp_path: Path) -> None:
@@ -244,13 +246,13 @@ def test_pairs_are_judged_by_their_roles_where_nothing_else_is_known(tmp_path: P
     rows = [{"reward": 2.0 - (i % 2), "pair": i // 2, "role": roles[i % 2], "example": i} for i in range(12)]
     table = tables_of(write(tmp_path / "s.csv", rows))["table1"]
     assert table.notes[0] == "Truth: texts against 'preferred'."
-    assert table.rows[0][3] == "1.000"
+    assert table.rows[0][4] == "1.000"
 
 
 def test_values_of_the_truth_count_in_starc(tmp_path: Path) -> None:
     rows = [{"reward": r, "label": y, "value": v} for r, y, v in ((0, -1, 5), (1, -1, 7), (2, 1, 9))]
     table = tables_of(write(tmp_path / "s.csv", rows))["table1"]
-    assert table.rows[0][4] == "0.000"  # an affine map of the values; of the labels it is not
+    assert table.rows[0][6] == "0.000"  # an affine map of the values; of the labels it is not
 
 
 BAD = [
@@ -385,7 +387,7 @@ def test_truths_of_another_file_have_their_own_labels(tmp_path: Path) -> None:
     table = tables_of(scores, truths)["table1"]
     assert "t.csv: the labels are 0 and 1; 0 is read as bad (a subtype: absent)." in table.notes
     assert "t.csv: 2 of 6 truths name no example that is scored." in table.notes
-    assert cell(table, "s", 3) == "0.250"  # AUC of 1, 3 good with rewards 0, -1, -2, -3: one of four pairs
+    assert cell(table, "s", 4) == "0.250"  # AUC of 1, 3 good with rewards 0, -1, -2, -3: one of four pairs
 
 
 @pytest.mark.parametrize("which", ["reward", "label"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from scipy import stats
-from sklearn.metrics import f1_score
+from sklearn.metrics import average_precision_score, f1_score
 
 from fairl_bench.errors import DataError
 from fairl_bench.results.evaluate import evaluate
@@ -168,8 +168,13 @@ def test_f1_is_of_the_class_that_is_asked_for_and_the_table_says_which(
     table = tables_of(path, threshold=0.25, positive=positive)["table1"]
     expected = f1_score(LABEL, np.where(REWARD > 0.25, 1, -1), pos_label=side)
     assert found(table)["f1"] == pytest.approx(expected, abs=1e-12)
+    precision = average_precision_score(np.equal(LABEL, side), side * np.array(REWARD))
+    assert found(table)["average_precision"] == pytest.approx(precision, abs=1e-12)
     other = {"good": "bad", "bad": "good"}[positive]
-    assert f"F1 is of the {positive} texts; --positive {other} gives that of the {other} ones." in table.notes
+    assert (
+        f"F1 and average precision are of the {positive} texts; --positive {other} gives that of the {other} ones."
+        in table.notes
+    )
     (own,) = (one for one in evaluate(path, threshold=0.25, positive=positive).comparisons if one.metric == "f1")
     assert own.low < expected < own.high
 

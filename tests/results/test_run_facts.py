@@ -71,6 +71,16 @@ def test_it_keeps_which_method_bounds_which_model() -> None:
     assert RunFacts.read(json.loads(json.dumps(facts.plain()))).methods == facts.methods
 
 
+def test_it_keeps_what_is_estimated_of_which_model() -> None:
+    expert = {"use": "best-of", "reward": {"use": "toy-truth"}, "estimate_from": 8}
+    methods = [{"name": "length", "use": "length"}, {"name": "whole", "use": "log-ratio"}]
+    facts = facts_of([{"name": "drawn", **DRAWN}, {"name": "best", **DRAWN, "expert": expert}], methods)
+    estimated = {"length": {}, "whole": {"best": "from 8 completions of its base for each prompt"}}
+    assert {name: method.estimated for name, method in facts.methods.items()} == estimated
+    assert facts.ceiling_of("best") == Ceiling("whole")  # which is then an estimate
+    assert RunFacts.read(json.loads(json.dumps(facts.plain()))).methods == facts.methods
+
+
 def test_of_a_product_a_method_bounds_what_it_bounds_at_every_point() -> None:
     product = {"methods.d.normalise": ["sum", "token"]}
     facts = facts_of([{"name": "m", **DRAWN}], [{"name": "d", "use": "log-ratio"}], product=product)

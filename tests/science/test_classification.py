@@ -7,10 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 
 from fairl_bench.errors import NotFinite, Undefined
-from fairl_bench.science.classification import accuracy, auc, best_threshold, f1, pair_accuracy
+from fairl_bench.science.classification import (
+    accuracy,
+    auc,
+    average_precision,
+    balanced_accuracy,
+    best_threshold,
+    f1,
+    pair_accuracy,
+)
 
 # Whole scores in a narrow range tie often, and neighbouring midpoints differ by far more than rounding.
 texts = st.lists(st.tuples(st.integers(-8, 8), st.sampled_from([1, -1])), min_size=2, max_size=20).filter(
@@ -50,6 +64,33 @@ def test_best_threshold_equals_a_search_over_every_interval(rows: list[tuple[int
     # an outer threshold lies anywhere just outside, here within 1e-5; distances that differ do so by 1/200 or more
     assert abs(abs(chosen - centre) - nearest) < 1e-4
     assert min(abs(chosen - m) for m in midpoints) < 1e-4
+
+
+@given(texts)
+def test_the_threshold_of_balanced_accuracy_equals_a_search_over_every_interval(rows: list[tuple[int, int]]) -> None:
+    score, label = columns(rows)
+    chosen = best_threshold(score, label, "balanced")
+    values = sorted(set(score))
+    midpoints = [values[0] - 1e-5, *((a + b) / 2 for a, b in pairwise(values)), values[-1] + 1e-5]
+    best = max(balanced_accuracy(score, label, one) for one in midpoints)
+    assert balanced_accuracy(score, label, chosen) == pytest.approx(best, abs=1e-15)
+    # of equally balanced ones it is one of the most accurate
+    equal = [one for one in midpoints if balanced_accuracy(score, label, one) == pytest.approx(best, abs=1e-12)]
+    assert accuracy(score, label, chosen) == max(accuracy(score, label, one) for one in equal)
+
+
+@given(texts)
+def test_with_as_many_good_as_bad_texts_both_thresholds_are_one(rows: list[tuple[int, int]]) -> None:
+    good, bad = ([score for score, label in rows if label == side] for side in (1, -1))
+    even = min(len(good), len(bad))
+    score, label = np.array(good[:even] + bad[:even], float), np.array([1] * even + [-1] * even)
+    assert best_threshold(score, label, "balanced") == best_threshold(score, label)
+
+
+@pytest.mark.parametrize(("label", "calls_good"), [([1, 1, -1], True), ([1, -1, -1], False)])
+def test_a_constant_score_is_called_the_larger_class_whatever_is_maximised(label: list[int], calls_good: bool) -> None:
+    for maximise in ("accuracy", "balanced"):
+        assert (best_threshold([7.0] * 3, label, maximise) < 7.0) == calls_good  # type: ignore[arg-type]
 
 
 @given(texts, st.integers(-50, 50))
@@ -145,6 +186,39 @@ def test_accuracy_and_f1_equal_scikit_learn(seed: int, threshold: float) -> None
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("threshold", [-0.3, 0.0, 9.0])
+def test_balanced_accuracy_equals_scikit_learn(seed: int, threshold: float) -> None:
+    score, label = drawn(seed)
+    theirs = balanced_accuracy_score(label, np.where(score > threshold, 1, -1))
+    assert balanced_accuracy(score, label, threshold) == pytest.approx(theirs, abs=1e-15)
+
+
+@given(texts)
+def test_calling_all_texts_the_same_has_a_balanced_accuracy_of_a_half(rows: list[tuple[int, int]]) -> None:
+    score, label = columns(rows)
+    assert balanced_accuracy(score, label, 100.0) == balanced_accuracy(score, label, -100.0) == 0.5
+
+
+@given(texts, st.sampled_from([1, -1]))
+def test_average_precision_equals_scikit_learn(rows: list[tuple[int, int]], positive: int) -> None:
+    score, label = columns(rows)
+    theirs = average_precision_score(label == positive, positive * score)
+    assert average_precision(score, label, positive) == pytest.approx(theirs, abs=1e-12)
+
+
+@given(texts)
+def test_average_precision_of_one_class_is_that_of_the_other_turned_round(rows: list[tuple[int, int]]) -> None:
+    score, label = columns(rows)
+    assert average_precision(score, label, -1) == average_precision(-score, -label, 1)
+
+
+def test_average_precision_of_a_constant_score_is_the_share_of_the_class() -> None:
+    label = [1, 1, 1, -1]
+    assert (average_precision([2.0] * 4, label), average_precision([2.0] * 4, label, -1)) == (0.75, 0.25)
+    assert auc([2.0] * 4, label) == 0.5
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_auc_equals_scikit_learn_and_the_rank_sum(seed: int) -> None:
     score, label = drawn(seed)
     good, bad = np.sum(label == 1), np.sum(label == -1)
@@ -202,6 +276,10 @@ def test_one_class_leaves_threshold_and_auc_undefined(label: list[int], which: s
         best_threshold([0, 1, 2], label)
     with pytest.raises(Undefined, match=f"AUC needs good and bad texts, {which}"):
         auc([0, 1, 2], label)
+    with pytest.raises(Undefined, match=f"average precision needs good and bad texts, {which}"):
+        average_precision([0, 1, 2], label)
+    with pytest.raises(Undefined, match=f"balanced accuracy needs good and bad texts, {which}"):
+        balanced_accuracy([0, 1, 2], label, 0.5)
 
 
 @pytest.mark.parametrize(("positive", "label", "threshold"), [(1, -1, 9.0), (-1, 1, 0.0)])
@@ -211,10 +289,10 @@ def test_f1_of_a_class_neither_called_nor_true_is_undefined(positive: int, label
 
 
 def test_nothing_to_classify_is_undefined() -> None:
-    for measure in (best_threshold, auc):
+    for measure in (best_threshold, auc, average_precision):
         with pytest.raises(Undefined, match="score needs at least one value, got 0"):
             measure([], [])
-    for measure_at in (accuracy, f1):
+    for measure_at in (accuracy, balanced_accuracy, f1):
         with pytest.raises(Undefined, match="score needs at least one value, got 0"):
             measure_at([], [], 0.0)
     with pytest.raises(Undefined, match="margin needs at least one value, got 0"):
@@ -245,3 +323,5 @@ def test_other_misuse_is_refused() -> None:
         auc([[0, 1]], [[1, -1]])
     with pytest.raises(ValueError, match=r"positive must be \+1 or -1, got 0"):
         f1([0, 1], [1, -1], 0.5, positive=0)
+    with pytest.raises(ValueError, match=r"positive must be \+1 or -1, got 2"):
+        average_precision([0, 1], [1, -1], positive=2)

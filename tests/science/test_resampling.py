@@ -25,7 +25,19 @@ FORMS = {
         resampling.f1(SCORE > 0.3, GOOD),
         lambda s, t: classification.f1(s, np.where(t[1], 1, -1), 0.3),
     ),
+    "balanced_accuracy": (
+        resampling.balanced_accuracy((SCORE > 0.3) == GOOD, GOOD),
+        lambda s, t: classification.balanced_accuracy(s, np.where(t[1], 1, -1), 0.3),
+    ),
     "auc": (resampling.auc(SCORE, GOOD), lambda s, t: classification.auc(s, np.where(t[1], 1, -1))),
+    "average_precision": (
+        resampling.average_precision(SCORE, GOOD),
+        lambda s, t: classification.average_precision(s, np.where(t[1], 1, -1)),
+    ),
+    "average_precision_bad": (
+        resampling.average_precision(-SCORE, ~GOOD),
+        lambda s, t: classification.average_precision(s, np.where(t[1], 1, -1), -1),
+    ),
     "starc": (resampling.starc(SCORE, TRUTH), lambda s, t: starc.starc(s, t[0])),
     "epic": (resampling.epic(SCORE, TRUTH), lambda s, t: agreement.epic(s, t[0])),
     "affine_residual": (resampling.affine_residual(SCORE, TRUTH), lambda s, t: starc.affine_residual(s, t[0])),
@@ -60,9 +72,17 @@ def test_auc_of_weights_is_scikit_learns() -> None:
     assert resampling.auc(SCORE, GOOD)(weights)[0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_resample_of_one_class_has_no_auc() -> None:
-    weights = np.stack([GOOD, np.ones(N)]).astype(np.float32)
-    assert np.isnan(resampling.auc(SCORE, GOOD)(weights)).tolist() == [[True] * 3, [False] * 3]
+def test_average_precision_of_weights_is_scikit_learns() -> None:
+    weights = np.random.default_rng(2).integers(0, 4, (1, N)).astype(np.float32)
+    expected = [metrics.average_precision_score(GOOD, score, sample_weight=weights[0]) for score in SCORE]
+    assert resampling.average_precision(SCORE, GOOD)(weights)[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["auc", "average_precision", "balanced_accuracy"])
+def test_a_resample_of_one_class_has_no_number_of_both(metric: str) -> None:
+    weights = np.stack([GOOD, ~GOOD, np.ones(N)]).astype(np.float32)
+    form, _ = FORMS[metric]
+    assert np.isnan(form(weights)).tolist() == [[True] * 3, [True] * 3, [False] * 3]
 
 
 def test_f1_of_a_class_that_is_neither_called_nor_true_is_undefined() -> None:

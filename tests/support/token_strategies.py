@@ -30,16 +30,21 @@ def drawn_tokens(draw: st.DrawFn, n: int | None = None) -> DrawnTokens:
 
 @st.composite
 def likelihoods(draw: st.DrawFn, n: int | None = None) -> Likelihoods:
-    """The likelihoods of some texts, or of ``n``; states behind a server are NaN, and what tokens spell not known."""
+    """The likelihoods of some texts, or of ``n``; states behind a server are NaN, and what tokens spell not known.
+
+    Some say something of whole texts.
+    """
     n = draw(st.integers(0, 6)) if n is None else n
     token = [draw(st.lists(st.floats(-50, 0, width=32), max_size=4)) for _ in range(n)]
     before, after = (np.array([draw(LOGS) for _ in range(n)], np.float64) for _ in range(2))
     ended, tokenised = (np.array([draw(st.booleans()) for _ in range(n)], np.bool_) for _ in range(2))
     spelled = np.array([at for one in token for at in range(len(one))], np.int32)
+    whole = np.array([draw(st.floats(-3, 3)) for _ in range(n)], np.float64) if draw(st.booleans()) else None
     return Likelihoods(
-        np.array([math.fsum(one) for one in token], np.float64),
+        np.array([math.fsum(one) for one in token], np.float64) + (0.0 if whole is None else whole),
         np.array([value for one in token for value in one], np.float32),
         offsets_of([len(one) for one in token]),
         *(before, after, ended, tokenised),
         spelled if draw(st.booleans()) else None,
+        whole,
     )

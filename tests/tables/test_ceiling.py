@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,6 +120,17 @@ def test_it_says_what_a_share_is_and_how_its_interval_is_found() -> None:
     notes = "\n".join(ceiling().notes)
     assert "½, a coin toss, to the ceiling, the pair accuracy of log-ratio;" in notes
     assert "two paired means over 6 replicates, by Student's t." in notes
+
+
+def test_a_ceiling_that_is_estimated_is_said_to_be_none_that_is_too_high() -> None:
+    estimated = METHODS["log-ratio"]._replace(estimated={"toy": "from 64 completions"})
+    table = ceiling(run=replace(FACTS, methods={**METHODS, "log-ratio": estimated}))
+    assert [row[0] for row in table.rows] == ["log-ratio (both models, estimated)", "mm"]
+    (share,) = (note for note in table.notes if note.startswith("Share of the ceiling"))
+    assert share.endswith("in a finite sample one may. That of toy is estimated, on average no higher than it is.")
+    told = "toy, log-ratio: how likely the aligned model finds a text is estimated, from 64 completions."
+    assert told in table.notes
+    assert {cell["given"] for cell in table.tidy} == {"both models, estimated", "texts"}
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,19 @@ def test_what_a_ranked_method_was_given_stands_behind_its_name() -> None:
     assert not any("Reference rows" in note for note in table.notes)
 
 
+def test_what_is_estimated_is_said_to_be_for_the_models_where_it_is() -> None:
+    known = MethodFacts("both models", reference=False, estimated={"toy": "from 64 completions", "gone": "from 2"})
+    records = [record(0.9, model=model, method=name) for model in ("toy", "web") for name in ("mm", "me")]
+    methods = {"mm": known, "me": known}
+    table = leaderboard(records, LAYOUT, {row.row: Runs(1) for row in records}, METRICS, methods=methods)
+    assert {row[:2] for row in table.rows} == {
+        *{("toy", f"{name} (both models, estimated)") for name in methods},
+        *{("web", f"{name} (both models)") for name in methods},
+    }
+    told = "toy, mm, me: how likely the aligned model finds a text is estimated, from 64 completions."
+    assert [note for note in table.notes if "is estimated" in note] == [told]
+
+
 def test_of_methods_that_nothing_is_known_of_nothing_is_said() -> None:
     records = [record(0.9), record(0.8, method="me")]
     table = leaderboard(records, LAYOUT, {row.row: Runs(1) for row in records}, METRICS)
@@ -320,6 +333,51 @@ def test_slices_are_columns_of_their_own() -> None:
     assert table.heads[1:] == (("pairs/test misranked:mm", "AUC ↑"), ("pairs/test near-tie:mm", "AUC ↑"))
     assert table.rows == (("mm", "0.200", "0.400"),)
     assert "at its worst by construction" in table.notes[-1]
+
+
+def test_discordant_pairs_are_columns_of_the_table_of_slices_unless_the_leaderboard_shows_them() -> None:
+    records = [record(0.9), record(0.7, slice="discordant"), record(0.2, slice="misranked:mm")]
+    table = slices(records, LAYOUT, {ROW: Runs(1)}, METRICS)
+    assert [head[0] for head in table.heads[1:]] == ["pairs/test discordant", "pairs/test misranked:mm"]
+    assert table.rows == (("mm", "0.700", "0.200"),)
+    assert "Discordant pairs are those whose two 'gold' labels differ." in table.notes
+    assert table.notes[-1].startswith("The other slices are chosen by one run of the baseline")
+    alone = slices([one for one in records if one.slice != "misranked:mm"], LAYOUT, {ROW: Runs(1)}, METRICS)
+    assert not any("chosen by" in note for note in alone.notes)
+    shown = LAYOUT.model_copy(update={"slices": ("discordant",)})
+    assert [head[0] for head in slices(records, shown, {ROW: Runs(1)}, METRICS).heads[1:]] == [
+        "pairs/test misranked:mm"
+    ]
+
+
+def test_the_leaderboard_shows_slices_of_pairs_beside_all_pairs() -> None:
+    layout = Leaderboard(data=("pairs/test", "shifted"), metrics=("auc",), slices=("discordant",))
+    records = [record(0.9), record(0.7, slice="discordant"), record(0.8, dataset="shifted", split="")]
+    table = leaderboard(records, layout, {ROW: Runs(1)}, METRICS)
+    assert [head[0] for head in table.heads[1:]] == ["pairs/test", "pairs/test discordant", "shifted"]
+    assert table.rows == (("mm", "0.900", "0.700", "0.800"),)
+    assert [(one["data"], one["slice"]) for one in table.tidy] == [
+        *(("pairs/test", "all"), ("pairs/test", "discordant"), ("shifted", "all")),
+    ]
+    assert [question.data for question in layout.questions()] == ["pairs/test", "pairs/test discordant", "shifted"]
+
+
+def test_a_slice_is_ranked_by_its_own_comparisons() -> None:
+    """On all pairs the methods do not differ, on discordant ones me is shown to be better."""
+    layout = LAYOUT.model_copy(update={"slices": ("discordant",)})
+    rows = {ROW: Runs(1), ROW._replace(method="me"): Runs(1)}
+    records = [
+        record(value, method=method, slice=part)
+        for part, both in (("all", (0.9, 0.8)), ("discordant", (0.5, 0.7)))
+        for method, value in zip(("mm", "me"), both, strict=True)
+    ]
+    found = [
+        comparison("mm", "me", value=gap, p_holm=p, data=data)
+        for data, gap, p in (("pairs/test", 0.1, 0.5), ("pairs/test discordant", -0.2, 0.001))
+    ]
+    table = leaderboard(records, layout, rows, METRICS, found)
+    assert table.rows == (("mm", "0.900 ¹", "0.500"), ("me", "0.800 ¹", "0.700 ¹"))
+    assert table.bold == {(1, 2)}
 
 
 def test_references_are_set_apart_in_slices_too() -> None:

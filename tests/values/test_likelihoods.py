@@ -29,7 +29,9 @@ def texts(found: Likelihoods) -> list[tuple[Any, ...]]:
         for column in (found.total, found.before, found.after)
     ]
     flags = found.ended.tolist(), found.tokenised.tolist()
-    return list(zip([one.tolist() for one in token], *states, *flags, [one.tolist() for one in spelled], strict=True))
+    whole = [0.0] * len(found) if found.whole is None else found.whole.tolist()
+    each = ([one.tolist() for one in column] for column in (token, spelled))
+    return list(zip(next(each), *states, *flags, next(each), whole, strict=True))
 
 
 @given(likelihoods(), st.data())
@@ -43,7 +45,23 @@ def test_taken_texts_are_those_texts_in_that_order(found: Likelihoods, data: st.
 def test_joined_texts_come_part_after_part(parts: list[Likelihoods]) -> None:
     if any(part.spelled is None for part in parts):
         parts = [replace(part, spelled=None) for part in parts]  # what is not known of all is known of none
-    assert texts(Likelihoods.joined(parts)) == [one for part in parts for one in texts(part)]
+    joined = Likelihoods.joined(parts)
+    assert texts(joined) == [one for part in parts for one in texts(part)]
+    assert (joined.whole is None) == all(part.whole is None for part in parts)
+
+
+@given(likelihoods(), st.data())
+def test_reweighted_texts_are_likelier_as_wholes_and_their_tokens_are_not(
+    found: Likelihoods, data: st.DataObject
+) -> None:
+    ratio = np.array(data.draw(st.lists(st.floats(-3, 3), min_size=len(found), max_size=len(found))), np.float64)
+    other = found.reweighted(ratio)
+    assert other.total == pytest.approx(found.total + ratio, abs=1e-12)
+    assert other.whole is not None
+    assert other.whole == pytest.approx(ratio + (0.0 if found.whole is None else found.whole), abs=1e-12)
+    assert np.array_equal(other.token, found.token)
+    assert np.isnan(other.before).all()
+    assert np.isnan(other.after).all()
 
 
 @given(likelihoods(), st.data())
@@ -61,7 +79,7 @@ def test_without_their_ends_texts_lack_their_last_token_where_it_is_the_end(
             continue
         assert after[0] == before[0][:-1]
         assert after[1] == pytest.approx(before[1] - before[0][-1], abs=1e-9)  # float64
-        assert after[2:] == (before[2], None, False, before[5], before[6][:-1])
+        assert after[2:] == (before[2], None, False, before[5], before[6][:-1], before[7])
 
 
 @given(likelihoods(), st.integers(1, 4))

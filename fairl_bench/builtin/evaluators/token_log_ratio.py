@@ -34,6 +34,7 @@ from fairl_bench.values.records import Evidence, Measure
 
 _LONGEST = 60  # letters of a token on record
 _UNTOLD = "a language model does not tell which letters its tokens are"
+_WHOLE = "a language model says of whole texts how likely they are, and not of each token"
 _SIDES = {1: "preferred", -1: "rejected", 0: ""}
 
 
@@ -96,9 +97,10 @@ class TokenLogRatio(Evaluator):
             ratio = both[1].total - both[0].total
             chosen = self._chosen(examples, ratio)
             texts += [(data, *row) for row in _described(examples, ratio, chosen)]
+            why = _WHOLE if any(one.whole is not None for one in both) else _UNTOLD
             read = _read(*both, examples.text)
             if read is None:
-                yield Measure(data, "", "tokens_compared", math.nan, len(examples), _UNTOLD)
+                yield Measure(data, "", "tokens_compared", math.nan, len(examples), why)
                 continue
             yield Measure(data, "", "tokens_compared", float(sum(len(one.end) for one in read)), len(examples))
             yield from self._of_tokens(data, examples, read)
@@ -157,8 +159,8 @@ class _Told(NamedTuple):
 
 
 def _read(base: Likelihoods, expert: Likelihoods, texts: Sequence[str]) -> list[Pieces] | None:
-    """What both models say of the pieces of each text; None where one does not tell which letters its tokens are."""
-    if base.spelled is None or expert.spelled is None:
+    """What both models say of the pieces of each text; None where one does not tell of its tokens or their letters."""
+    if base.spelled is None or expert.spelled is None or base.whole is not None or expert.whole is not None:
         return None
     of_base, of_expert = _told(base, base.spelled), _told(expert, expert.spelled)
     return [_of_text(of_base, of_expert, i, len(text), ended=bool(base.ended[i])) for i, text in enumerate(texts)]

@@ -1,4 +1,4 @@
-"""The numbers of evaluators, on whole data sets or on the pairs that a baseline fails on."""
+"""The numbers of evaluators, on whole data sets or on slices of the pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.engine.slices import evaluate_slices, slices_of
+from fairl_bench.engine.slices import discordant, evaluate_slices, slices_of
 from fairl_bench.engine.stages.judgements import JUDGED
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.engine.stages.rewards import LIKELIHOODS
@@ -34,9 +34,9 @@ class Measures(StageKind[Numbers, list[Measure]]):
     load = staticmethod(artefacts.load_measures)
 
     @staticmethod
-    def title(evaluator: str, run: str, *, sliced: bool) -> str:
-        """``fidelity of max-margin on toy, replicate 0, seed 1``."""
-        return f"{evaluator} of {run}{', failure slices' if sliced else ''}"
+    def title(evaluator: str, run: str, pairs: str = "") -> str:
+        """``fidelity of max-margin on toy, replicate 0, seed 1``, and which pairs it is of if not of all."""
+        return f"{evaluator} of {run}{pairs and ', '}{pairs}"
 
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Numbers]]:
         """Evaluate the scores."""
@@ -46,11 +46,16 @@ class Measures(StageKind[Numbers, list[Measure]]):
         scored = ReadOnly({name: _scored(stage, inputs, name, scores) for name in evaluator.needs()})
         if "baseline" in stage.inputs:
             return [Answer(stage, _of_slices(stage, inputs, evaluator, scored), {})]
+        if SLICE in stage.settings:
+            return [Answer(stage, _of_discordant(stage, inputs, evaluator, scored), {})]
         asked = {**_refits(stage, inputs, evaluator, scored), **_likelihoods(stage, inputs, evaluator)}
         upstream = ReadOnly({**inputs.upstream(stage), **asked})
         with unchanged_by(evaluator, scored=scored, upstream=upstream):
             return [Answer(stage, answers.measures(evaluator, evaluator.evaluate(scored, **upstream)), {})]
 
+
+SLICE: Final = "slice"
+"""The setting of the numbers of a slice that no baseline chooses: its name."""
 
 REFIT: Final = "refit/"
 """The beginning of the role of the scores of a reward that is learnt again; the role of its request follows."""
@@ -97,6 +102,15 @@ def _of_slices(stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: 
     upstream = inputs.upstream(stage)
     with unchanged_by(evaluator, scored=scored, sliced=sliced, upstream=upstream):
         return [*evaluate_slices(evaluator, scored, sliced, upstream)]
+
+
+def _of_discordant(
+    stage: Stage, inputs: StageInputs, evaluator: Evaluator, scored: Mapping[str, Scored]
+) -> list[Measure]:
+    """The numbers on the pairs whose two ``gold`` labels differ."""
+    upstream = inputs.upstream(stage)
+    with unchanged_by(evaluator, scored=scored, upstream=upstream):
+        return [*discordant(evaluator, scored, [name for name in evaluator.data if name in PAIRS], upstream)]
 
 
 def _scored(stage: Stage, inputs: StageInputs, name: str, scores: AllScores) -> Scored:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,12 @@ from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.kinds import LM, Prompts
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
+from fairl_bench.values.data import Examples
 from fairl_bench.values.language_models import Asked, Completions, Sampling
 from fairl_bench.values.stage import Stage
+
+CANDIDATES: Final = "candidates"
+"""The setting that says how many completions stand in the place of each; where there is none, one."""
 
 
 class MadeModel(NamedTuple):
@@ -66,12 +71,17 @@ class LanguageModelCompletions(StageKind[Completions, Completions]):
         """``completions of toy, expert, replicate 0``."""
         return f"completions of {model}, {role}, replicate {replicate}"
 
+    @staticmethod
+    def title_of_texts(examples: str, role: str) -> str:
+        """``draws for the prompts of pairs of toy, replicate 0``."""
+        return f"{role} for the prompts of {examples}"
+
     def perform(self, job: Sequence[Stage], inputs: StageInputs) -> Iterable[Answer[Completions]]:
         """Draw the completions, or merge those that were drawn."""
         (stage,) = job
-        completions = _drawn(stage, inputs) if stage.parts else Completions.merged(inputs.shards(stage))
+        completions, told = _drawn(stage, inputs) if stage.parts else (Completions.merged(inputs.shards(stage)), {})
         empty = sum(not text.strip() for text in completions.text)
-        return [Answer(stage, completions, {"completions": len(completions), "empty": empty})]
+        return [Answer(stage, completions, {**told, "completions": len(completions), "empty": empty})]
 
 
 class CompletionsShard(LanguageModelCompletions):
@@ -80,17 +90,32 @@ class CompletionsShard(LanguageModelCompletions):
     name = "completions-shard"
 
 
-def _drawn(stage: Stage, inputs: StageInputs) -> Completions:
-    """The completions of the prompts, or of one shard of them, by a language model."""
-    site, settings = inputs.site(stage), stage.settings
+Facts = Mapping[str, float | int | str | bool]
+
+
+def _drawn(stage: Stage, inputs: StageInputs) -> tuple[Completions, Facts]:
+    """The completions of the prompts, or of one shard of them, by a language model, with its facts about them."""
+    site = inputs.site(stage)
     lm = inputs.registry.build(LM, stage.parts["lm"])
+    every, asking = _asked(stage, inputs, site.replicate)
+    requests = every.take(rows_of(stage.settings, len(every)))
+    with unchanged_by((lm, *asking), upstream=site.upstream):
+        texts, drawn, told = answers.completions(lm, lm.complete(requests, site), len(requests))
+    return Completions(requests.prompt, texts, requests.row, requests.draw, drawn), told
+
+
+def _asked(stage: Stage, inputs: StageInputs, replicate: int) -> tuple[Asked, tuple[Prompts, ...]]:
+    """All that is asked for, and the part that has the prompts, if they are not those of examples."""
+    settings = stage.settings
+    sampling, voice, each = Sampling(**settings["sampling"]), settings["voice"], settings["each"]
+    if "examples" in stage.inputs:
+        examples: Examples = inputs.load(stage.inputs["examples"])
+        of_texts = examples.prompt if settings["prompts"] == "given" else ("",)
+        return ask_each(of_texts, each, sampling, voice, replicate).repeated(settings.get(CANDIDATES, 1)), ()
     prompts = inputs.registry.build(Prompts, stage.parts["prompts"])
-    sampling, more = Sampling(**settings["sampling"]), {name: settings[name] for name in ("each", "occasion")}
-    every = ask(prompts, settings["n"], sampling, settings["voice"], site.replicate, **more)
-    requests = every.take(rows_of(settings, len(every)))
-    with unchanged_by((lm, prompts), upstream=site.upstream):
-        texts, drawn = answers.completions(lm, lm.complete(requests, site), len(requests))
-    return Completions(requests.prompt, texts, requests.row, requests.draw, drawn)
+    more = {"each": each, "occasion": settings["occasion"]}
+    asked = ask(prompts, settings["n"], sampling, voice, replicate, **more)
+    return asked.repeated(settings.get(CANDIDATES, 1)), (prompts,)
 
 
 def ask(
@@ -106,3 +131,14 @@ def ask(
         raise DataError(f"prompts {prompts.use!r} hold no text to go on from")
     row, draw = np.arange(n) % len(texts), np.arange(n) // len(texts)
     return Asked(tuple(texts[i] for i in row), tuple(row.tolist()), tuple(draw.tolist()), sampling, voice, replicate)
+
+
+def ask_each(prompts: Sequence[str], each: int, sampling: Sampling, voice: str, replicate: int) -> Asked:
+    """``each`` completions to draw of every different prompt: draw 0 of every one, then draw 1, and so on.
+
+    The row of a prompt is made of its text, so that its completions do not depend on the other prompts.
+    """
+    texts = tuple(dict.fromkeys(prompts))
+    numbers = tuple(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7]) for text in texts)
+    draw = tuple(i for i in range(each) for _ in texts)
+    return Asked(texts * each, numbers * each, draw, sampling, voice, replicate)
