@@ -43,6 +43,11 @@ SUITE: Mapping[str, Any] = {
         }
     },
 }
+CLAIM = {"better": "letters", "than": "words", "data": "pairs/test", "slice": "discordant", "expect": "any"}
+CLAIMS = [
+    {**CLAIM, "id": "in-the-table", "metric": "auc", "truth": "gold"},
+    {**CLAIM, "id": "in-no-table", "metric": "pair_accuracy", "truth": "preferred"},
+]
 GOLD = {"preferred": "good", "rejected": "other_good", "label_above": 0.5}
 
 
@@ -81,6 +86,7 @@ def made(folder: Path, maximise: str, *, gold: bool = True) -> Finished:
     suite["report"]["table1"]["truth"] = truth
     if gold:
         suite["models"][0]["gold"] = GOLD
+        suite["claims"] = CLAIMS
     (folder / "suite.yaml").write_text(dump(suite))
     finished = run(read_study(folder / "suite.yaml"), FolderStore(folder / "store"), folder / "results")
     assert not finished.outcome.failed
@@ -207,6 +213,21 @@ def test_discordant_columns_have_intervals_and_tests_of_their_own(by_accuracy: S
     assert {(one.method, one.other) for one in tested} == {("letters", "words")}
     # it shows what it does not show on all texts, where most pairs say nothing
     assert "slices" not in by_accuracy.tables
+
+
+def test_claims_on_discordant_pairs_are_judged_as_those_on_all_pairs(by_accuracy: StudyResults) -> None:
+    """By a bootstrap of the pairs: of one run each, Student's t over runs would know nothing."""
+    in_table, elsewhere = by_accuracy.verdicts
+    assert [one.verdict for one in (in_table, elsewhere)] == ["supported", "supported"]
+    (known,) = (
+        one
+        for one in by_accuracy.comparisons
+        if one.other and (one.data, one.metric) == ("pairs/test discordant", "auc")
+    )
+    assert (in_table.effect.gain, in_table.p) == (known.value, known.p)
+    accuracy = numbers(by_accuracy, "pair_accuracy", "discordant", "preferred")
+    assert elsewhere.effect.gain == pytest.approx(accuracy["letters"] - accuracy["words"])
+    assert 0 < elsewhere.p < 0.05
 
 
 def test_without_gold_labels_the_discordant_slice_is_not_available_with_the_reason(tmp_path: Path) -> None:

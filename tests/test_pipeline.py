@@ -89,13 +89,13 @@ def test_equal_records_are_one_table_whatever_their_order(done: Finished) -> Non
 
 
 def test_there_is_a_record_for_each_number_of_each_cell(done: Finished) -> None:
-    # 6 cells; per data set 4 numbers of classification and 6 of fidelity
+    # 6 cells; per data set 6 numbers of classification and 6 of fidelity
     single = [record for record in done.records if not record.other]
     chosen = [record for record in single if record.metric in SELECTED]
     assert len(chosen) == 4 * 2  # of the trained ones, which epoch was kept and from which on it could be
     assert {record.stage for record in chosen} == {cell.reward for cell in done.plan.cells if cell.head == "mlp"}
     single = [record for record in single if record not in chosen]
-    assert len(single) == 6 * 2 * 10
+    assert len(single) == 6 * 2 * 12
     assert {record.seed for record in single if record.method == "length"} == {None}
     assert {record.head for record in single if record.method == "mean-difference"} == {"linear"}
     assert {(record.dataset, record.split) for record in single} == {("pairs", "test"), ("shifted", "")}

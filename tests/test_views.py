@@ -200,6 +200,7 @@ def test_an_executor_that_there_is_not_is_refused(cli: Cli, write_suite: Callabl
     ("verb", "said"),
     [
         ("datasets", "datasets gave 'pairs/test'; it needs a tuple of names"),
+        ("shown_slices", "shown_slices gave 'pairs/test'; it needs a tuple of names"),
         ("pair", "pair gave 'pairs/test'; it needs two names, or None"),
         ("questions", "questions gave 'pairs/test'; it needs a list of fairl_bench.Question"),
     ],

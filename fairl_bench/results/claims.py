@@ -18,9 +18,10 @@ from fairl_bench.science.ranks import holm
 from fairl_bench.suite.selections import named_variant
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Group, Setting
+from fairl_bench.values.data import DISCORDANT
 from fairl_bench.values.records import Record
-from fairl_bench.values.rows import selection_of
-from fairl_bench.values.sheets import Sheet, Values
+from fairl_bench.values.rows import Column, selection_of
+from fairl_bench.values.sheets import Sheet, Values, with_slices
 from fairl_bench.values.verdicts import Claim, Effect, Outcome, Verdict
 
 ReadSheets = Callable[[Iterable[str]], Sequence[Sheet]]
@@ -37,13 +38,13 @@ def judge(
     """The verdict of each claim on each model, encoder and variant.
 
     ``read`` gives the sheets of some data.  ``known`` comparisons are taken as they are; what they lack is compared as
-    Table 1's columns are, two methods at a time.  A slice differs from seed to seed, so there Student's t over runs is
-    all there is.  A claim is one hypothesis, however many comparators and selections it names: all of them must hold,
-    and the p of that is the largest; Holm is over these.  Where a claim under several selections has not the same
-    verdict under each, it depends on the selection.
+    Table 1's columns are, two methods at a time.  A slice that a baseline chooses differs from seed to seed, so there
+    Student's t over runs is all there is.  A claim is one hypothesis, however many comparators and selections it names:
+    all of them must hold, and the p of that is the largest; Holm is over these.  Where a claim under several selections
+    has not the same verdict under each, it depends on the selection.
     """
     records = [row for row in records if not row.other]
-    known = [*known, *_compared([claim for claim in claims if claim.slice == "all"], read, records, known, metrics)]
+    known = [*known, *_compared([claim for claim in claims if not _by_baseline(claim)], read, records, known, metrics)]
     settings = list(dict.fromkeys(row.setting for row in records))
     lines = [
         _Line(claim, metrics[claim.metric], setting, *_deciding(claim, metrics[claim.metric], setting, records, known))
@@ -164,7 +165,8 @@ def compared(
             wanted.setdefault((two, data, truth), {})[metric] = None
     if not wanted:
         return []
-    sheets = read({data for _, data, _ in wanted})
+    asked = {data for _, data, _ in wanted}
+    sheets = with_slices(read({Column.of_place(data).data for data in asked}), asked)
     values, rows = Values.read(records), list[Comparison]()
     for (two, data, truth), names in wanted.items():
         of_two = [
@@ -183,14 +185,19 @@ def _compared(
     metrics: Metrics,
 ) -> list[Comparison]:
     """The comparisons that claims need and ``known`` lacks, of what was measured."""
-    measured = {(row.data, row.truth, row.metric) for row in records}
+    measured = {(row.data, row.slice, row.truth, row.metric) for row in records}
     questions = [
-        (claim.better, than, claim.metric, claim.data, claim.truth)
+        (claim.better, than, claim.metric, Column(claim.data, claim.slice).place, claim.truth)
         for claim in claims
-        if (claim.data, claim.truth, claim.metric) in measured
+        if (claim.data, claim.slice, claim.truth, claim.metric) in measured
         for than in claim.comparators()
     ]
     return compared(questions, read, records, known, metrics)
+
+
+def _by_baseline(claim: Claim) -> bool:
+    """True for a claim on a slice that a baseline chooses."""
+    return claim.slice not in ("all", DISCORDANT)
 
 
 def _deciding(
@@ -229,9 +236,10 @@ def _effect(
     """The gain that a claim is judged by, or one without numbers and the reason."""
     if metric.better is None:
         return _nothing(than, f"which way {claim.metric!r} is better is not known")
-    if claim.slice != "all":
+    if _by_baseline(claim):
         return _over_runs(claim, metric, than, setting, records)
-    effect = effect_of(claim.better, than, metric, (claim.data, claim.truth), setting, comparisons)
+    place = Column(claim.data, claim.slice).place
+    effect = effect_of(claim.better, than, metric, (place, claim.truth), setting, comparisons)
     return effect or _nothing(than, _lack(claim, than, records))
 
 

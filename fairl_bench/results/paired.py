@@ -30,6 +30,7 @@ from fairl_bench.values.ceiling import PAIR_ACCURACY, SHARE, no_ceiling
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Run, Setting
 from fairl_bench.values.data import Rows
+from fairl_bench.values.rows import Column
 from fairl_bench.values.sheets import Sheet, Values
 
 RESAMPLES = 10_000
@@ -86,8 +87,8 @@ class RunsOfSetting:
         self.worlds = {sheet.replicate: (sheet, runs) for sheet, runs in chosen if runs}
         self.methods = list(dict.fromkeys(run.method for _, runs in self.worlds.values() for run in runs))
         self.tested = [method for method in self.methods if method not in references]
-        data, _, part = question.data.partition(" ")
-        self.ceiling = "" if no_ceiling(data, question.truth, part or "all") else ceiling
+        place = Column.of_place(question.data)
+        self.ceiling = "" if no_ceiling(place.data, question.truth, place.slice) else ceiling
 
     @property
     def several(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench.digests import canonical
@@ -76,24 +76,17 @@ def statistics(
     """
     from fairl_bench.results import paired
     from fairl_bench.results.two_runs import ambiguities
-    from fairl_bench.values.sheets import Values
+    from fairl_bench.values.sheets import Values, with_slices
 
     values = Values.read(records)
     rows = list(disagreements(sheets, report, values))
     rows += ambiguities([sheet for sheet in sheets if sheet.data in seed_distances(report)])
     asked = questions(report)
-    every = [*sheets, *_slices(sheets, {question.data for question in asked})]
+    every = with_slices(sheets, {question.data for question in asked})
     compared = paired.compared(
         every, values, asked, metrics, references=references_of(run.methods), ceilings=run.ceilings
     )
     return Statistics(list({row.key: row for row in rows}.values()), compared)
-
-
-def _slices(sheets: Iterable[Sheet], asked: Container[str]) -> Iterator[Sheet]:
-    """The sheets of the slices that are asked for; none of a world in which a slice holds no pair."""
-    for sheet in sheets:
-        if (part := sheet.discordant()).data in asked and len(part.examples):
-            yield part
 
 
 def disagreements(sheets: Sequence[Sheet], report: Report, values: Values) -> Iterator[Record]:

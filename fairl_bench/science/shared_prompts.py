@@ -86,7 +86,7 @@ class _Prompts:
 
     def __init__(self, model: Any, texts: Sequence[Tokens]) -> None:
         self.row = {prompt: i for i, prompt in enumerate(dict.fromkeys(tuple(one.prompt) for one in texts))}
-        self.model, self.argument = model, _memory(model)
+        self.model, self.argument = model, memory_argument(model)
         prompts = torch.tensor(list(self.row), device=model.device)
         self.memory = _passed(model, prompts[:, :-1], 1, use_cache=True)[self.argument]
 
@@ -107,10 +107,10 @@ def _padded(rows: Sequence[Sequence[int]], device: Any) -> torch.Tensor:
 
 def _remembers(model: Any) -> bool:
     """True where a model can go on by several tokens at once; a recurrent one does so by one."""
-    return bool(_memory(model)) and not getattr(model, "_is_stateful", False)
+    return bool(memory_argument(model)) and not getattr(model, "_is_stateful", False)
 
 
-def _memory(model: Any) -> str:
+def memory_argument(model: Any) -> str:
     """The name of the argument for what a model remembers of earlier tokens; empty where it has none."""
     arguments = inspect.signature(model.forward).parameters
     return next((name for name in ("cache", "past_key_values") if name in arguments), "")

@@ -34,8 +34,8 @@ def claims_table(verdicts: Sequence[Verdict]) -> Table:
     names += ("claim", "better", "than", "data", "metric", "gain", "95 %", "p (Holm)", "power", "finds", "verdict")
     notes = [
         "Gain: how much better, in the direction in which the metric is better, of several comparators against the one "
-        "that decides; interval and p as in Table 1, of "
-        f"slices by Student's t over runs; Holm over {_family(verdicts)}. Power: the chance of finding the "
+        "that decides; interval and p as in Table 1, of slices that a baseline chooses by Student's t over runs; "
+        f"Holm over {_family(verdicts)}. Power: the chance of finding the "
         "gain that the source reports, with this much data. Finds: the smallest gain that would be found four times in "
         "five (both before Holm).",
         *dict.fromkeys(f"{verdict.claim.id}: {verdict.effect.note}." for verdict in verdicts if verdict.effect.note),

@@ -23,6 +23,16 @@ class Column(NamedTuple):
     slice: str
     metric: str = ""
 
+    @classmethod
+    def of_place(cls, place: str) -> Column:
+        """The data and the slice that a name in a table stands for; names of data hold no blank.
+
+        >>> Column.of_place("pairs/test discordant")
+        Column(data='pairs/test', slice='discordant', metric='')
+        """
+        data, _, part = place.partition(" ")
+        return cls(data, part or "all")
+
     @property
     def place(self) -> str:
         """The name of its data and slice in a table."""

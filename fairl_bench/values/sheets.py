@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -54,6 +54,13 @@ class Sheet:
         for text in (*self.examples.text, *self.examples.group):
             whole.update(f"{text}\0".encode("utf-8", "surrogatepass"))
         return whole.hexdigest()
+
+
+def with_slices(sheets: Iterable[Sheet], asked: Container[str]) -> list[Sheet]:
+    """These sheets, and after them those of their discordant pairs whose name is asked for and that hold any."""
+    whole = list(sheets)
+    parts = (sheet.discordant() for sheet in whole if Column(sheet.data, DISCORDANT).place in asked)
+    return [*whole, *(part for part in parts if len(part.examples))]
 
 
 class Place(NamedTuple):

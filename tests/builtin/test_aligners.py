@@ -104,6 +104,7 @@ def site(folder: Path, replicate: int = 0, **upstream: Any) -> Site:
 def small(aligner: type[OnPolicy], **fields: Any) -> OnPolicy:
     """An aligner of a few steps of eight short completions."""
     start: dict[str, Any] = {"steps": 4, "batch": 8, "per_prompt": 2, "lr": 1e-2, "sampling": {"max_new_tokens": 6}}
+    start["held_out"] = 0
     own = {"prompts": Openings.named("openings"), "reward": Letters.named("letters")}
     return aligner.named(aligner.__name__.lower(), **{**start, **own, **fields})
 
@@ -139,6 +140,7 @@ def test_an_interrupted_alignment_ends_with_the_model_of_an_uninterrupted_one(
 ) -> None:
     whole = small(aligner, parts=parts).make(site(tmp_path / "whole", base=base))
     monkeypatch.setattr(group_relative, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(group_relative, "CHECKPOINT_SHARE", 1.0)
     Letters.asked.clear()
     stopped = small(aligner, parts=parts, reward=Letters.named("letters", stop=3))
     with pytest.raises(KeyboardInterrupt):
@@ -160,6 +162,7 @@ def test_other_architectures_align_and_go_on_too(
     architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_relative, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(group_relative, "CHECKPOINT_SHARE", 1.0)
     shape: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "vocab": 300, "steps": 1, "length": 16}
     lm = TinyLM.named("tiny-lm", corpus=Toy(), architecture=architecture, **shape)
     other = lm.make(site(tmp_path / "base")).folder

@@ -21,7 +21,8 @@ from fairl_bench import load_reward
 from fairl_bench.builtin.methods import reward_model
 from fairl_bench.builtin.methods.preference_training import Epochs, Recipe, TokenPairs, train
 from fairl_bench.builtin.methods.reward_model import RewardModel
-from fairl_bench.builtin.methods.scalar_model import Lora, ScalarModel, scalar_model
+from fairl_bench.builtin.methods.scalar_model import ScalarModel, scalar_model
+from fairl_bench.builtin.shared.low_rank import Lora
 from fairl_bench.builtin.shared.training_environment import quiet, seeded
 from fairl_bench.builtin.sources.toy import ToyComments
 from fairl_bench.errors import DataError, MissingExtra, NotFinite

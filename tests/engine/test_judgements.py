@@ -116,6 +116,25 @@ class Asks(Evaluator):
         return ()
 
 
+class Silent(Evaluator):
+    """Does not say why a number is undefined."""
+
+    metrics = (Metric("one"),)
+
+    def not_measured(self) -> Mapping[str, str]:
+        return {"one": None}  # type: ignore[dict-item]
+
+    def evaluate(self, scored: Mapping[str, Scored]) -> Iterable[Measure]:
+        return ()
+
+
+def test_what_is_not_measured_needs_a_sentence() -> None:
+    with pytest.raises(
+        PluginError, match=r"mine: not_measured gave .*None.*; it needs a dict of sentences by the name"
+    ):
+        check_part(Silent(data=("pairs/test",)), "mine")
+
+
 def test_what_is_asked_needs_to_be_a_judge() -> None:
     with pytest.raises(PluginError, match=r"mine: judges gave .*'words'.*; it needs a dict of judges by the name"):
         check_part(Asks(data=("pairs/test",)), "mine")

@@ -29,6 +29,7 @@ from fairl_bench.store.store import Store
 from fairl_bench.science import pretraining
 
 group_relative.CHECKPOINT_SECONDS = pretraining.CHECKPOINT_SECONDS = 0.0
+group_relative.CHECKPOINT_SHARE = 1.0
 
 
 def follow(log, moment):

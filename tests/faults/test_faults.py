@@ -59,6 +59,7 @@ from fairl_bench import pipeline
 from fairl_bench.science import pretraining
 
 group_relative.CHECKPOINT_SECONDS = pretraining.CHECKPOINT_SECONDS = 0.0
+group_relative.CHECKPOINT_SHARE = 1.0
 fairl_bench.html.write.write_pages = lambda results, again=False: results.path  # figures are not what is tested
 perform = Worker.perform
 

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 
 from fairl_bench.results.evaluate import evaluate
 
@@ -74,11 +80,14 @@ class Made:
         said, both = np.where(reward > self.cut, 1, -1), len(set(label.tolist())) == 2
         side = 1 if self.positive == "good" else -1
         f1 = f1_score(label, said, pos_label=side, zero_division=0) if side in {*label, *said} else NAN
-        by_label = [accuracy_score(label, said), f1, roc_auc_score(label, reward) if both else NAN]
+        by_label = {"accuracy": accuracy_score(label, said), "f1": f1}
+        by_label["auc"] = roc_auc_score(label, reward) if both else NAN
+        by_label["balanced_accuracy"] = balanced_accuracy_score(label, said) if both else NAN
+        by_label["average_precision"] = average_precision_score(label == side, side * reward) if both else NAN
         varies = np.ptp(reward) > 0 and np.ptp(value) > 0
         rho = stats.pearsonr(reward, value).statistic if varies else NAN
         return {
-            **dict(zip(("accuracy", "f1", "auc"), by_label if self.has_label else [NAN] * 3, strict=True)),
+            **(by_label if self.has_label else dict.fromkeys(by_label, NAN)),
             "starc": self._starc(reward, value, np.zeros(len(reward))),
             "starc_per_prompt": NAN if self.prompt is None else self._starc(reward, value, self.prompt[self.known]),
             "epic": math.sqrt(max(0, 1 - rho) / 2) if varies else NAN,

@@ -101,6 +101,17 @@ def test_worlds_whose_ceilings_differ_too_much_give_no_share_and_the_reason() ->
     assert "is not shown to lie above ½" in found.note
 
 
+def test_discordant_pairs_have_the_ceiling_of_their_own_pair_accuracy() -> None:
+    """They are chosen by what both texts are, whichever is whose."""
+    worlds = [world.discordant() for world in WORLDS]  # every pair has one good text here
+    found = shares(*worlds)["a"]
+    whole = shares(*WORLDS)["a"]
+    assert found.data == "pairs/test discordant"
+    assert (found.value, found.low, found.high) == (whole.value, whole.low, whole.high)
+    training = [sheet(RUNS, replicate, "pairs/train").discordant() for replicate in range(2)]
+    assert shares(*training) == {}
+
+
 # --- in one world
 
 

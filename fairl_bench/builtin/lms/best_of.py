@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fairl_bench.builtin.lms.on_policy import Rewarding, rewards_of
+from fairl_bench.builtin.lms.on_policy import Rewarding, gold_of
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import (
@@ -168,7 +168,7 @@ class BestOf(LM):
     def _rewarding(self, site: Site) -> Rewarding:
         """Return the judge as a function from prompts and texts to one reward each ``[n]``."""
         judging = self.reward.ready(within("reward", site.upstream))
-        return lambda prompts, texts: rewards_of(judging, self.reward.use, prompts, texts)
+        return lambda prompts, texts: gold_of(judging, self.reward.use, prompts, texts).value
 
 
 def _rows_by_prompt(prompts: Sequence[str]) -> dict[str, NDArray[np.int64]]:

@@ -9,17 +9,19 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from fairl_bench.builtin.lms.budget import Budget, Within
 from fairl_bench.builtin.lms.on_policy import AlignmentTask, OnPolicy, Step
+from fairl_bench.builtin.shared.low_rank import Lora, adapted, added_in, check_lora
 from fairl_bench.builtin.shared.training_environment import NO_TOKEN, PRECISION, Precision, with_tokens
 from fairl_bench.errors import NotFinite
 from fairl_bench.progress import report
 from fairl_bench.science.checkpoints import are_intact, seal
 
-CHECKPOINT_SECONDS = 60.0
+CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 60.0, 0.1
 _DONE, _TEXTS = "complete", "texts"
 _KEPT = {"reward": "reward", "kl": "kl", "entropy": "entropy", "completions/mean_length": "length"}
 
@@ -29,6 +31,18 @@ class GroupRelative(OnPolicy):
 
     per_prompt: int = Field(4, ge=2, description="completions of a prompt")
     precision: Precision = Field("float32", description=PRECISION)
+    train: Literal["all", "lora"] = Field("all", description="all: every weight; lora: an adapter, added in at the end")
+    lora: Lora = Field(Lora(), description="the adapter of 'train: lora'")
+    once: bool = Field(
+        False, description="read each completion of a step, and each prompt, once: quicker, with other last bits"
+    )
+    stop: Budget | None = Field(None, description="how far it may go from its base; none: as far as the steps take it")
+
+    @model_validator(mode="after")
+    def _measures_what_it_limits(self) -> Self:
+        if self.stop and not self.penalty():
+            raise ValueError("'stop' needs the KL from the base, which is not measured with 'kl: 0'; set a small 'kl'")
+        return self
 
     def group(self) -> int:
         """Return ``per_prompt``."""
@@ -42,22 +56,46 @@ class GroupRelative(OnPolicy):
     def penalty(self) -> float:
         """Return the value of TRL's ``beta``."""
 
+    def check(self) -> None:
+        """Check what every aligner checks and, for an adapter, that peft is there."""
+        super().check()
+        if self.train == "lora":
+            check_lora(f"aligner {self.use!r}")
+
     def align(self, task: AlignmentTask) -> list[Step]:
         """Train ``task.model`` in place, from the last checkpoint if there is one, to the same weights."""
-        trainer = self._trainer(task)
+        if self.train == "all":
+            return self._aligned(task, task.model)
+        import torch
+
+        narrow = self.precision == "bfloat16"
+        if narrow:
+            task.model.to(torch.bfloat16)  # all but the adapter, which is trained in float32
+        adapter = adapted(task.model, self.lora, f"the base of aligner {self.use!r}", "CAUSAL_LM")
+        history = self._aligned(task, adapter)
+        added_in(adapter, task.model, task.base if narrow else None, self.lora)
+        return history
+
+    def _aligned(self, task: AlignmentTask, model: Any) -> list[Step]:
+        """Train the model, or the adapter around it, and put back the last step within the budget."""
+        within = Within(self.stop, model, task.scratch / "within", task.held_out) if self.stop else None
+        trainer = self._trainer(task, model, within)
         last = _last_checkpoint(task.scratch)
         if last is not None:
-            _restore(task.model, last)
+            if self.train == "all":
+                _restore(model, last)
         elif task.probe:
             task.probe.look(0)
         trainer.train(resume_from_checkpoint=last)
-        return [_step(row) for row in trainer.state.log_history if "reward" in row]
+        steps = [_step(row) for row in trainer.state.log_history if "reward" in row]
+        return steps[: within.put_back(len(steps))] if within else steps
 
-    def _trainer(self, task: AlignmentTask) -> Any:
+    def _trainer(self, task: AlignmentTask, model: Any, within: Within | None) -> Any:
         """Return TRL's trainer, with our reward, end tokens, reference and log."""
         from datasets import Dataset
         from transformers import PrinterCallback
 
+        from fairl_bench.builtin.lms.read_once import reading_once
         from fairl_bench.science.endings import spelled
         from fairl_bench.science.language_model import padding, vocabulary
 
@@ -70,13 +108,14 @@ class GroupRelative(OnPolicy):
 
         trainer_class, _ = self.trainer()
         pad = padding(task.tokenizer, task.ends, vocabulary(task.model))
-        trainer = _ending(trainer_class, task.ends)(
-            model=task.model,
+        ending = _ending(trainer_class, task.ends)
+        trainer = (reading_once(ending) if self.once else ending)(
+            model=model,
             reward_funcs=reward,
             args=self._configuration(task),
             train_dataset=Dataset.from_dict({"prompt": list(task.prompts)}),
             processing_class=with_tokens(task.tokenizer, pad, task.ends),
-            callbacks=[_follower(completions, task)],
+            callbacks=[_follower(completions, task, within)],
         )
         _end_at(trainer, task.ends)
         self._refer(trainer)
@@ -90,7 +129,10 @@ class GroupRelative(OnPolicy):
         """
         if self.penalty():
             trainer.beta = self.penalty()
-            reference = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model)).eval()
+            from fairl_bench.builtin.lms.read_once import WithoutAdapter
+
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            reference = copy.deepcopy(model).eval() if self.train == "all" else WithoutAdapter(model)
             trainer.ref_model = trainer.accelerator.prepare_model(reference, evaluation_mode=True)
 
     def _configuration(self, task: AlignmentTask) -> Any:
@@ -112,7 +154,7 @@ class GroupRelative(OnPolicy):
             disable_dropout=True,
             seed=task.seed,
             use_cpu=self.device == "cpu",
-            bf16=self.precision == "bfloat16",
+            bf16=self.precision == "bfloat16" and self.train == "all",
             gradient_checkpointing=False,
             logging_steps=1,
             save_strategy="no",  # the follower says when
@@ -143,18 +185,25 @@ def _end_at(trainer: Any, ends: Sequence[int]) -> None:
     trainer.eos_token_ids = list(ends) or [NO_TOKEN]
 
 
-def _follower(completions: Sequence[str], task: AlignmentTask) -> Any:
-    """Return a callback that reports and records each step, and saves one every `CHECKPOINT_SECONDS`."""
+def _follower(completions: Sequence[str], task: AlignmentTask, within: Within | None) -> Any:
+    """Return a callback that reports and records each step, and saves one now and then.
+
+    It saves every `CHECKPOINT_SECONDS`, or seldomer where that would take more than `CHECKPOINT_SHARE` of the time.
+    """
     from transformers import TrainerCallback
 
+    pause = 1 / CHECKPOINT_SHARE - 1  # so many times as long as the saving takes
+
     class Follower(TrainerCallback):
-        kept = time.monotonic()
+        kept, started, takes = time.monotonic(), 0.0, 0.0  # seconds: the last one was saved, was begun, has taken
 
         def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             row = state.log_history[-1]
             _refuse_not_finite(row, state.max_steps)
             if "reward" in row:
                 row[_TEXTS] = list(completions)  # with the log, it is in the checkpoints
+                if within and not within.goes_on(row["step"], row["kl"] * row["completions/mean_length"]):
+                    control.should_training_stop, control.should_save = True, False
                 report(
                     row["step"], state.max_steps, f"step {row['step']} of {state.max_steps}, reward {row['reward']:.2f}"
                 )
@@ -162,12 +211,14 @@ def _follower(completions: Sequence[str], task: AlignmentTask) -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if task.probe:
                 task.probe.look(state.global_step)
-            control.should_save = time.monotonic() - self.kept >= CHECKPOINT_SECONDS
+            self.started = time.monotonic()
+            control.should_save = self.started - self.kept >= max(CHECKPOINT_SECONDS, self.takes * pause)
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             folder = task.scratch / f"checkpoint-{state.global_step}"
             seal((path for path in folder.iterdir() if path.is_file()), folder / _DONE)
             self.kept = time.monotonic()
+            self.takes = self.kept - self.started
 
     return Follower()
 

@@ -15,12 +15,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from fairl_bench.builtin.shared.alignment_probe import AlignmentProbe
+from fairl_bench.builtin.shared.held_out import HeldOut, Judged, changed
 from fairl_bench.builtin.shared.training_environment import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.errors import DataError, NotFinite, SuiteError
 from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
-from fairl_bench.values.data import GOLD, Examples, Floats
+from fairl_bench.values.data import GOLD, Examples, Floats, Truth
 from fairl_bench.values.language_models import Model, Sampling, Site
 
 
@@ -31,6 +32,8 @@ class Step(NamedTuple):
     completions: Sequence[str]
 
 
+_MORE, _FEWEST = 4, 8  # prompts that are drawn for one held-out prompt; held-out prompts that tell something
+_NONE = np.empty((0, 0))
 LEAST_DISTINCT, LEAST_ENTROPY, LENGTHS = 0.6, 0.5, (0.5, 2.0)
 """An aligned model has collapsed where it keeps less than these shares of the base's, or its lengths leave this."""
 
@@ -53,6 +56,7 @@ class AlignmentTask(NamedTuple):
     scratch: Path
     probe: AlignmentProbe | None = None
     ends: tuple[int, ...] = ()  # the tokens that end a completion
+    held_out: HeldOut | None = None
 
 
 class OnPolicy(Aligner):
@@ -60,8 +64,10 @@ class OnPolicy(Aligner):
 
     ``alignment.json`` beside the weights keeps of each step: ``reward`` of the judge, mean; ``kl`` to the base, nats a
     completion; ``entropy``, nats a token; ``length``, tokens a completion; ``distinct_2`` of the step's completions.
-    The facts compare the last tenth of the steps with the first one, where the model is still near its base, and say
-    ``collapsed`` where distinct-2 falls below 0.6 of what it was, entropy below 0.5, or length leaves 0.5 to 2 times.
+    The facts tell what has changed from the base to the aligned model on held-out prompts, with intervals (`changed`),
+    compare the last tenth of the steps with the first one, where the model is still near its base, and say
+    ``collapsed`` where distinct-2 falls below 0.6 of what it was, entropy below 0.5, length leaves 0.5 to 2 times, or
+    the model has strayed on held-out prompts.
     """
 
     drawn: ClassVar[bool] = True
@@ -71,6 +77,9 @@ class OnPolicy(Aligner):
     parts: int = Field(1, ge=1, description="number of parts that a batch is cut into, to fit into memory")
     lr: float = Field(5e-4, gt=0, description="learning rate of the first step; it falls linearly to 0")
     sampling: Sampling = Sampling()
+    held_out: int = Field(
+        128, ge=0, description="prompts that are completed before and after it and not trained on; 0: none"
+    )
     device: Device = Field("cpu", description=DEVICE)
 
     @model_validator(mode="after")
@@ -127,11 +136,18 @@ class OnPolicy(Aligner):
         from fairl_bench.science.language_model import read
 
         numbers = (site.replicate, self.draw) if self.draw else (site.replicate,)
-        base, prompts, reward = self._base(site), self._prompts(numbers), self._reward(site)
+        base, prompts = self._base(site), self._prompts(numbers)
+        judged = self._judged(site)
+
+        def reward(prompts: Sequence[str], completions: Sequence[str]) -> Floats:
+            return judged(prompts, completions).value
+
         with quiet(), seeded("align", *numbers) as seed:
             model, tokenizer = read(base)
             ends = endings(model, tokenizer)
             self._check_prompts(model, tokenizer, prompts, ends)
+            held_out = self._held_out(numbers, prompts, HeldOut((), _NONE, base, model, tokenizer, judged))
+            before = held_out and held_out.look()
             probe = (
                 AlignmentProbe(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
                 if self.probe
@@ -139,17 +155,31 @@ class OnPolicy(Aligner):
             )
             with _settings_put_back(model):
                 history = self.align(
-                    AlignmentTask(base, model, tokenizer, prompts, reward, seed, site.scratch, probe, ends)
+                    AlignmentTask(base, model, tokenizer, prompts, reward, seed, site.scratch, probe, ends, held_out)
                 )
+            told = changed(before, held_out.look()) if held_out and before else {}
             model.save_pretrained(site.folder)
             tokenizer.save_pretrained(site.folder)
             if probe:
                 probe.keep(site.folder)
         rows = [{**step.numbers, **_variety(step.completions)} for step in history]
         (site.folder / "alignment.json").write_text(json.dumps({"steps": rows}, indent=1))
-        return Model(
-            site.folder, {"steps": self.steps, "completions": self.steps * self.batch, **training_facts(history)}
-        )
+        counts = {"steps": len(history), "completions": len(history) * self.batch}
+        facts = training_facts(history)
+        collapsed = bool(facts["collapsed"]) or bool(told.pop("strayed", False))
+        return Model(site.folder, {**counts, **facts, **told, "collapsed": collapsed})
+
+    def _held_out(self, numbers: tuple[int, ...], trained: Sequence[str], empty: HeldOut) -> HeldOut | None:
+        """Return prompts that are not trained on; None where there are none, or none are wanted."""
+        if self.prompts is None or not self.held_out:
+            return None
+        known = set(trained)
+        texts = self.prompts.texts(_MORE * self.held_out, stream("prompts/held-out", *numbers))
+        new = [text for text in dict.fromkeys(texts) if text.strip() and text not in known][: self.held_out]
+        if len(new) < _FEWEST:
+            return None
+        draws = [stream("held-out", *numbers, i).random(self.sampling.max_new_tokens) for i in range(len(new))]
+        return empty._replace(prompts=tuple(new), uniform=np.stack(draws))
 
     def _check_prompts(self, model: Any, tokenizer: Any, prompts: Sequence[str], ends: Sequence[int]) -> None:
         """Raise `DataError` where the model cannot continue a prompt: a trainer would stop, or cut the prompt."""
@@ -175,9 +205,9 @@ class OnPolicy(Aligner):
             )
         return Path(site.upstream["base"])
 
-    def _reward(self, site: Site) -> Rewarding:
+    def _judged(self, site: Site) -> Judged:
         judging, use = self.reward_on_base().ready(within("reward", site.upstream)), self.reward.use
-        return lambda prompts, completions: rewards_of(judging, use, prompts, completions)
+        return lambda prompts, completions: gold_of(judging, use, prompts, completions)
 
     def _prompts(self, numbers: tuple[int, ...]) -> tuple[str, ...]:
         """Return a prompt for each group of every step; where there are too few they come again, shuffled."""
@@ -199,16 +229,17 @@ class OnPolicy(Aligner):
         return tuple(texts[i] for i in order[:needed])
 
 
-def rewards_of(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Floats:
-    """Return a judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for one that is NaN or infinite."""
-    values = np.asarray(judging(Examples(tuple(completions), tuple(prompts)))[GOLD].value, np.float64)
+def gold_of(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Truth:
+    """Return a judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for a value that is NaN or infinite."""
+    truth = judging(Examples(tuple(completions), tuple(prompts)))[GOLD]
+    values = np.asarray(truth.value, np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise NotFinite(
             f"judge {use!r} rewards the completion {completions[bad[0]]!r} with {values[bad[0]]}, which nothing"
             " can be learnt from; bound its values or mend it"
         )
-    return values
+    return truth._replace(value=values)
 
 
 def training_facts(history: Sequence[Step]) -> dict[str, float | bool]:

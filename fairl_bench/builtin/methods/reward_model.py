@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from fairl_bench.builtin.methods.preference_training import Recipe, TokenPairs, train
-from fairl_bench.builtin.methods.scalar_model import Lora, ScalarModel, check_lora, scalar_model
+from fairl_bench.builtin.methods.scalar_model import ScalarModel, scalar_model
+from fairl_bench.builtin.shared.low_rank import Lora, check_lora
 from fairl_bench.builtin.shared.training_environment import (
     DEVICE,
     PRECISION,

@@ -7,31 +7,19 @@ batch, so that padding moves no number.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from fairl_bench.component import Settings
-from fairl_bench.errors import DataError, MissingExtra
+from fairl_bench.builtin.shared.low_rank import Lora, adapted
+from fairl_bench.errors import DataError
 from fairl_bench.values.data import Floats
 
 Tokens = Sequence[int]
 READ_AT_ONCE: Final = 32
 """Texts in a forward pass, where nothing is learnt."""
-
-
-class Lora(Settings):
-    """A low-rank adapter (Hu et al. 2021, arXiv:2106.09685): ``W + alpha / rank * B A`` in the place of a weight W."""
-
-    rank: int = Field(16, ge=1, description="rows of A and columns of B")
-    alpha: int = Field(32, ge=1, description="strength: the product of B and A counts alpha / rank times")
-    modules: Literal["all-linear"] | tuple[str, ...] = Field(
-        "all-linear", description="what has an adapter: every linear layer of the blocks, or layers by their names"
-    )
 
 
 class ScalarModel(NamedTuple):
@@ -167,32 +155,5 @@ def scalar_model(folder: Path, what: str, longest: int, lora: Lora | None) -> Sc
     model.config.get_text_config().pad_token_id = padding
     most = positions(model.config)
     if lora is not None:
-        model = _adapted(model, lora, what)
+        model = adapted(model, lora, what, "SEQ_CLS")
     return ScalarModel(model.eval(), tokenizer, end, padding, longest if most is None else min(longest, most))
-
-
-def check_lora(what: str) -> None:
-    """Raise `MissingExtra` where peft is not installed."""
-    if find_spec("peft") is None:
-        raise MissingExtra(
-            f"{what} with 'train: lora' needs peft; pip install 'fairl-bench[lora]', or set 'train: all'"
-        )
-
-
-def _adapted(model: Any, lora: Lora, what: str) -> Any:
-    """Return the model within an adapter that changes nothing yet."""
-    check_lora(what)
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    modules = lora.modules if isinstance(lora.modules, str) else list(lora.modules)
-    settings = LoraConfig(
-        task_type=TaskType.SEQ_CLS, r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=modules
-    )
-    try:
-        return get_peft_model(model, settings)
-    except ValueError as error:
-        named = modules if isinstance(modules, str) else ", ".join(modules)
-        raise DataError(
-            f"{what} has no layer for an adapter by the name of {named!r}; name linear layers that it has, or set "
-            "'modules: all-linear'"
-        ) from error

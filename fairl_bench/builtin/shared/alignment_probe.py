@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from fairl_bench.builtin.shared.held_out import seen
 from fairl_bench.builtin.shared.judged_completions import JudgedCompletions, judged
 from fairl_bench.kinds import Judge, Judging, Probe
 from fairl_bench.science.streams import stream
@@ -54,11 +55,10 @@ class AlignmentProbe:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        training, use_cache = self.model.training, self.model.config.use_cache
-        self.model.eval()
-        columns = self._seen()
-        self.model.train(training)
-        self.model.config.use_cache = use_cache
+        found = seen(self.model, self.base, self.tokenizer, self.prompts, self.uniform)
+        numbers = {name: getattr(found, name) for name in NUMBERS[1:]}
+        reward = self.reward(self.prompts, found.text)
+        columns = {"row": self.row, "prompt": self.prompts, "text": found.text, "reward": reward, **numbers}
         half = self.scratch / "look.parquet"
         pq.write_table(pa.table({"step": [step] * len(self.prompts), **columns}), half)
         half.replace(self._place(step))
@@ -75,25 +75,6 @@ class AlignmentProbe:
 
     def _place(self, step: int) -> Path:
         return self.scratch / f"look-{step}.parquet"
-
-    def _seen(self) -> dict[str, Any]:
-        from fairl_bench.science.endings import endings
-        from fairl_bench.science.generation import draw, load, written
-        from fairl_bench.science.likelihood import divergence
-
-        base, _ = load(self.base)  # anew at each look: between looks the memory is the trainer's
-        ends = endings(base, self.tokenizer)  # a trainer may have other ones, for itself
-        texts = [""] * len(self.prompts)
-        numbers = {name: np.zeros(len(self.prompts)) for name in ("kl_k1", "kl_k3", "surprise", "tokens")}
-        base.to(self.model.device)
-        for drawn in draw(self.model, self.tokenizer, self.prompts, self.uniform, ends=ends):
-            far = divergence(self.model, base, drawn, ends)
-            for column, values in zip(numbers.values(), far, strict=True):
-                column[drawn.rows] = values.cpu().numpy()
-            for i, text in zip(drawn.rows, written(self.tokenizer, drawn), strict=True):
-                texts[i] = text
-        reward = self.reward(self.prompts, texts)
-        return {"row": self.row, "prompt": self.prompts, "text": texts, "reward": reward, **numbers}
 
 
 @dataclass(frozen=True)
