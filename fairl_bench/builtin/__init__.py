@@ -38,7 +38,7 @@ def fairl_prompts(register: Register) -> None:
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
     register("openings", _HERE + "openings:Openings")
-    register("chat", _HERE + "chat_prompts:ChatPrompts")
+    register("chat", _HERE + "lms.chat_prompts:ChatPrompts")
     register("divided", _HERE + "shared.divided_prompts:Divided")
 
 
