@@ -35,22 +35,28 @@ def check_lm(
 ) -> None:
     """It makes a model and completes each prompt, in the same way whatever is asked beside it.
 
-    ``upstream`` is what it starts from, by role.
+    ``upstream`` is what it starts from, by role, and what its `completes_from` asks for besides its own folder.  One
+    that has no weights (`refuses_weights`) is not made.
     """
     with tempfile.TemporaryDirectory() as room:
         place, scratch = Path(room, "model"), Path(room, "scratch")
         place.mkdir()
         scratch.mkdir()
         site = Site(place, scratch, ReadOnly(upstream))
-        made = answer(lm, lambda: lm.make(site), upstream=site.upstream)
-        must(made.folder.is_dir(), f"make says that the model lies in {made.folder}, where no folder is")
-        at = Site(place, scratch, ReadOnly({"lm": made.folder}))
+        at = site if lm.refuses_weights() else Site(place, scratch, ReadOnly({**upstream, "lm": _made(lm, site)}))
         n = len(prompts)
         asked = Asked(tuple(prompts), tuple(range(n)), (0,) * n, Sampling(max_new_tokens=8), "check", 0)
         found = _texts(answer(lm, lambda: lm.complete(asked, at), upstream=at.upstream), n)
         alone = [text for i in range(n) for text in _texts(lm.complete(asked.take([i]), at), 1)]
         must(alone == found, "a prompt alone got another completion than in company; draw from asked.rng(i) alone")
     check_spec(lm, registry)
+
+
+def _made(lm: LM, site: Site) -> Path:
+    """The folder that a language model makes, or names."""
+    made = answer(lm, lambda: lm.make(site), upstream=site.upstream)
+    must(made.folder.is_dir(), f"make says that the model lies in {made.folder}, where no folder is")
+    return made.folder
 
 
 def _texts(completed: Sequence[str] | DrawnTexts, n: int) -> list[str]:

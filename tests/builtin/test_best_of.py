@@ -18,6 +18,7 @@ from fairl_bench.errors import DataError, NotFinite
 from fairl_bench.kinds import LM, Ask, AskDraws, AskLikelihoods, Candidates, Judge
 from fairl_bench.science.realignment import best_of_kl
 from fairl_bench.suite.registry import Registry
+from fairl_bench.testing import check_lm
 from fairl_bench.values.data import GOLD, Examples, Floats, Truth
 from fairl_bench.values.drawn_tokens import DrawnTokens, offsets_of
 from fairl_bench.values.language_models import Asked, Completions, DrawnTexts, Model, Sampling, Site
@@ -28,6 +29,7 @@ TEXTS = ("bad", "fine", "good", "kind", "best")
 CHANCE = {"p": np.array([0.3, 0.2, 0.1, 0.25, 0.15]), "q": np.array([0.05, 0.3, 0.3, 0.05, 0.3])}
 VALUE = {"bad": 0.0, "fine": 1.0, "good": 1.0, "kind": 1.0, "best": 2.0}  # three are liked equally
 SAMPLING = Sampling(max_new_tokens=3)
+TINY = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}
 
 
 class Dice(LM):
@@ -129,6 +131,13 @@ def test_a_choice_depends_on_its_prompt_and_draw_alone() -> None:
     assert answered(every.take([7, 3]), lm).text == (whole[7], whole[3])
     assert [answered(every.take([i]), lm).text[0] for i in range(5)] == list(whole[:5])
     assert answered(asked(40, "other"), lm).text != whole
+
+
+def test_it_keeps_the_contract() -> None:
+    prompts = ("p", "q", "p")
+    candidates = answered(Asked(prompts, (0, 1, 2), (0, 0, 0), SAMPLING, "check", 0).repeated(3), DICE)
+    lm = REGISTRY.build(BestOf, {"use": "best-of", "reward": {"use": "toy-truth"}, "base": TINY, "n": 3})
+    check_lm(lm, prompts, registry=REGISTRY, candidates=candidates)
 
 
 def test_of_candidates_that_are_liked_equally_it_takes_the_first() -> None:
@@ -254,7 +263,6 @@ def test_it_asks_its_base_for_the_same_likelihoods_and_for_draws_of_the_same_pro
     assert starts["draws"] == AskDraws(lm=DICE, prompts=prompts, each=7, sampling=SAMPLING, voice="draws")
 
 
-TINY = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}}
 BLEND = {"use": "blend", "of": {"words": {"use": "words"}}, "weights": {"words": -1.0}}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from echo_server import EchoServer
 
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
@@ -33,9 +34,15 @@ CEILING = {"ceiling": {"data": ["pairs/test"]}}
 def study(tiny: dict[str, Any], tiny_lm: Path, write_suite: Write) -> Changed:
     """The tiny suite on pairs of a language model that is there and the best of three of its completions."""
 
-    def of(*methods: dict[str, Any], expert: dict[str, Any] | None = None, **changes: Any) -> Study:
+    def of(
+        *methods: dict[str, Any],
+        expert: dict[str, Any] | None = None,
+        base: dict[str, Any] | None = None,
+        n: int = 30,
+        **changes: Any,
+    ) -> Study:
         best = {"use": "best-of", "n": 3, "reward": {"use": "characters"}, "estimate_from": 8, **(expert or {})}
-        origin = {"base": {"use": "pretrained", "model": str(tiny_lm)}, "expert": best, "n": 30}
+        origin = {"base": base or {"use": "pretrained", "model": str(tiny_lm)}, "expert": best, "n": n}
         more = {"prompts": {"use": "toy-prompts"}, "sampling": {"max_new_tokens": 4}, "gold": {"use": "toy-truth"}}
         suite = {**tiny, "models": [{"name": "best", "use": "aligned-lm", **origin, **more}], "report": CEILING}
         suite["testsets"] = {"shifted": {**tiny["testsets"]["shifted"], "n": 6}}
@@ -180,6 +187,26 @@ def test_the_best_of_one_has_no_log_ratio(study: Changed, store: Store) -> None:
     one = study(expert={"n": 1})
     found = loaded(worked(one, store), one, "likelihoods", "pairs of best, replicate 0 by expert")
     assert found.whole.tolist() == [0.0] * len(found)
+
+
+def test_its_base_may_be_behind_a_server(study: Changed, store: Store, tiny_lm: Path) -> None:
+    server = EchoServer({"served": tiny_lm}, "vllm")
+    base = {"use": "completions-api", "url": server.url, "model": "served", "server": "vllm"}
+    try:
+        one = study({**LOG_RATIO, "tokens": "text"}, base=base, n=8, expert={"estimate_from": 2})
+        worker = worked(one, store)
+    finally:
+        server.close()
+    base_says, expert = (
+        loaded(worker, one, "likelihoods", f"pairs of best, replicate 0 by {by}") for by in ("base", "expert")
+    )
+    assert np.ptp(expert.whole) > 0
+    assert expert.total == pytest.approx(base_says.total + expert.whole, abs=1e-12)
+    drawn = [body for body in server.seen if not body.get("echo")]
+    examples: Examples = loaded(worker, one, "examples", "pairs of best")
+    prompts = len(set(examples.prompt)) + 6  # and those of the test set
+    assert len(drawn) == 1 + 8 + 3 * 8 + 2 * prompts  # one when the model is made
+    assert one.suite.models[0].part.unbounded() == "a server does not tell how likely it is that a text ends"
 
 
 # --- what is refused before anything is done
