@@ -43,12 +43,7 @@ class StageList:
     def add(self, new: NewStage) -> str:
         """Add a stage unless an equal one is there; returns its key.  Raises `SuiteError` where there are too many."""
         self.asked += 1
-        if self.asked > self.most:
-            raise SuiteError(
-                f"the suite has more than {self.most:,} stages to plan, which 'limits: {{stages: {self.most}}}' "
-                "allows; take fewer cells, evaluators, test sets or shards, or raise that limit",
-                *self.where,
-            )
+        self.refuse_many(self.asked)
         known_parts = {role: self.parts.about(part) for role, part in new.parts.items()}
         identities = {role: part.identity for role, part in known_parts.items()}
         key = stage_key_of(new.kind.name, identities, new.settings, new.inputs)
@@ -60,6 +55,15 @@ class StageList:
             settings = {**new.settings, **new.run_time}
             self.stages[key] = Stage(new.kind.name, key, new.title, specs, settings, new.inputs, stack, resources)
         return key
+
+    def refuse_many(self, n: int) -> None:
+        """Raise `SuiteError` for more stages than the suite allows."""
+        if n > self.most:
+            raise SuiteError(
+                f"the suite has more than {self.most:,} stages to plan, which 'limits: {{stages: {self.most}}}' "
+                "allows; take fewer cells, evaluators, test sets or shards, or raise that limit",
+                *self.where,
+            )
 
     def add_sharded(
         self,
