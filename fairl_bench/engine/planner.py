@@ -55,17 +55,9 @@ from fairl_bench.values.stage import UPSTREAM
 def plan(study: Study) -> Plan:
     """The plan of a study.  Equal questions share a stage; what does not change the answer does not change a key."""
     stages = StageList(study)
-    stages.refuse_many(sum(map(_least_stages, study.variants.values())))
     variants = study.variants.items()
     cells = tuple(cell for variant, suite in variants for cell in _Planner(suite, variant, study, stages).cells())
     return Plan(stages.stages, tuple(dict.fromkeys(cell.inputs for cell in cells)), cells)
-
-
-def _least_stages(suite: Suite) -> int:
-    """The least number of stages that a variant asks for, without a plan: a reward, scores and measures a cell."""
-    each = suite.cells() // len(suite.models)
-    measured = (part.evaluates(model.name) and part.reads_reward for model in suite.models for part in suite.evaluate)
-    return each * (2 * len(suite.models) + sum(measured))
 
 
 @dataclass(frozen=True)
