@@ -1,7 +1,7 @@
 """CPU seconds of a step of RLOO, one way of training against another: ``python benchmarks/alignment.py MODEL``.
 
 MODEL is what ``model:`` of ``pretrained`` may be: a folder, a GGUF file, a name.  Each way aligns it for a few steps
-from the same prompts of the synthetic world, with a batch of 16 completions of 20 tokens, on one thread and in turn; the
+from the same prompts of the synthetic world, with a batch of 16 completions of 20 tokens, on one thread, in turn; the
 first step of each is left out.  Seconds a step and the ratio of the medians are printed; nothing fails on a time.
 """
 
