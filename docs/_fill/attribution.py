@@ -27,9 +27,11 @@ def _percent(share: float | None) -> str:
     return "n/a" if share is None else f"{round(100 * share)} %"
 
 
-def bounds() -> str:
+def bounds() -> str | None:
     """Return how often true shares are inside their bounds, and what is named: a line for each made-up reward."""
     told = _told()
+    if "bounds" not in told:
+        return None
     heads = [
         *("rewarded concepts", "prompts", "explained", "all bounds hold", "that of the rest holds", "width of a bound"),
         *("named", "others ruled out", "wrongly named", "wrongly ruled out"),
@@ -45,8 +47,10 @@ def bounds() -> str:
     return f"{_table(heads, rows)}\n{told['repeats']:,} repeats a line.\n"
 
 
-def detectable() -> str:
+def detectable() -> str | None:
     """Return the share that is said to be named four times in five, and how often it is."""
+    if "detectable" not in _told():
+        return None
     rows = [
         (row["prompts"], *(_percent(row[name]) for name in ("in_texts", "share", "named")))
         for row in _told()["detectable"]
@@ -63,4 +67,4 @@ def nulls() -> str:
     return _table(["reward", "worlds", "two sides told apart", "a concept named", "both: an alarm"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"bounds": bounds, "detectable": detectable, "nulls": nulls}
+TABLES: dict[str, Callable[[], str | None]] = {"bounds": bounds, "detectable": detectable, "nulls": nulls}

@@ -12,7 +12,7 @@ from fairl_bench.engine.keys import stage_key_of
 from fairl_bench.engine.known_parts import KnownParts
 from fairl_bench.engine.resources import needs
 from fairl_bench.engine.stages.kind import StageKind
-from fairl_bench.errors import SuiteError
+from fairl_bench.suite.overrides import refuse_many_stages
 from fairl_bench.suite.read import Study
 from fairl_bench.values.stage import SHARD, Stage
 
@@ -37,18 +37,13 @@ class StageList:
     def __init__(self, study: Study) -> None:
         self.stages: dict[str, Stage] = {}
         self.parts = KnownParts(study)
-        self.most, self.where = study.suite.limits.stages, study.document.where(("limits",))
+        self.most, self.document = study.suite.limits.stages, study.document
         self.asked = 0  # a shared stage counts each time
 
     def add(self, new: NewStage) -> str:
         """Add a stage unless an equal one is there; returns its key.  Raises `SuiteError` where there are too many."""
         self.asked += 1
-        if self.asked > self.most:
-            raise SuiteError(
-                f"the suite has more than {self.most:,} stages to plan, which 'limits: {{stages: {self.most}}}' "
-                "allows; take fewer cells, evaluators, test sets or shards, or raise that limit",
-                *self.where,
-            )
+        refuse_many_stages(self.document, self.asked, self.most)
         known_parts = {role: self.parts.about(part) for role, part in new.parts.items()}
         identities = {role: part.identity for role, part in known_parts.items()}
         key = stage_key_of(new.kind.name, identities, new.settings, new.inputs)

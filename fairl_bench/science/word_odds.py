@@ -5,7 +5,9 @@ Words"), which is the words of both sides together, so that a word must be frequ
 out.
 
 How surely: a score test of the hypothesis that both sides use the word equally often.  The two texts of a prompt, and
-all words of a text, depend on one another; its variance is therefore that of a sum over prompts.
+all words of a text, depend on one another; its variance is therefore that of a sum over prompts.  It is asked of words
+a word of text, and of words a text, and the less sure of the two answers counts: where one side writes shorter texts, a
+word that both sides have in common would be more frequent there, a word of text, and no reader would call it so.
 
 The log-odds by their own clustered error would not do: where one side has no such word, nothing varies there.  On 100,
 400 and 1,500 pairs of the synthetic world whose sides are exchanged at random, some word was told apart at a false
@@ -49,7 +51,9 @@ def word_odds(first: Any, second: Any, prior: float = 500.0) -> WordOdds:
         return WordOdds(np.zeros(words), np.zeros(words), np.ones(words))
     share = both / both.sum()
     one, other = (_log_odds((total + prior * share) / (total.sum() + prior)) for total in totals)
-    z = _score(sides[0] - sides[1], share)
+    difference = sides[0] - sides[1]
+    rates, counts = _score(difference, share), _score(difference, np.zeros(words))
+    z = np.where(rates * counts > 0, np.sign(rates) * np.minimum(np.abs(rates), np.abs(counts)), 0.0)
     q = stats.false_discovery_control(2 * stats.norm.sf(np.abs(z)))
     return WordOdds(one - other, z, q)
 
@@ -65,7 +69,8 @@ def _score(difference: Any, share: Floats) -> Floats:
     """The sum over prompts of what is beyond the expected, by the root of the sum of its squares ``[words]``.
 
     ``difference [prompts, words]`` are the counts of the first side less those of the second.  Where both sides use
-    each word with its ``share [words]``, a difference of ``n`` words in length has ``n share`` of them.
+    each word with its ``share [words]``, a difference of ``n`` words in length has ``n share`` of them; with shares of
+    0 a text is expected to have as many of a word as the other, however long it is.
     """
     length = np.asarray(difference.sum(1)).ravel()
     beyond = np.asarray(difference.sum(0)).ravel() - length.sum() * share

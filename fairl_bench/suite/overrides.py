@@ -145,6 +145,16 @@ def refuse_many_cells(document: Document, cells: int, most: int) -> None:
         raise SuiteError(_too_many(f"the suite has {cells:,} cells or more", most), *document.where((place,)))
 
 
+def refuse_many_stages(document: Document, stages: int, most: int) -> None:
+    """Raise `SuiteError` where a suite has more stages to plan than its ``limits`` allow."""
+    if stages > most:
+        raise SuiteError(
+            f"the suite has more than {most:,} stages to plan, which 'limits: {{stages: {most}}}' allows; take fewer "
+            "cells, evaluators, test sets or shards, or raise that limit",
+            *document.where(("limits",)),
+        )
+
+
 def _too_many(what: str, most: int) -> str:
     return f"{what}, and 'limits: {{cells: {most}}}' allows {most:,}; take fewer values, or raise that limit"
 

@@ -13,7 +13,14 @@ from fairl_bench.errors import PluginError, SuiteError
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metrics
 from fairl_bench.suite.explain import explain
-from fairl_bench.suite.overrides import at_point, points, refuse_many_cells, set_option, with_defaults
+from fairl_bench.suite.overrides import (
+    at_point,
+    points,
+    refuse_many_cells,
+    refuse_many_stages,
+    set_option,
+    with_defaults,
+)
 from fairl_bench.suite.references import mistakes
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.selections import named_variant, selections
@@ -54,6 +61,7 @@ def read_study(source: Path | Mapping[str, Any], options: Sequence[str] = ()) ->
     variants, cells, every = dict[str, Suite](), 0, points(document, most)
     if not any(str(path).partition(".")[0] in _AXES for path in document.content.get("product") or {}):
         refuse_many_cells(document, len(every) * suite.cells(), most)
+        refuse_many_stages(document, len(every) * suite.least_stages(), suite.limits.stages)
     for point in every:  # checked before it is named: a refused value may have no JSON
         for selection, document_there in selections(at_point(document, point)).items():
             same = not point and not selection

@@ -184,6 +184,16 @@ class Suite(Settings):
         runs = sum(len(self.seeds_of(method)) for method in self.methods)
         return len(self.models) * len(self.replicates) * len(self.encoders) * runs
 
+    def least_stages(self) -> int:
+        """Stages to plan at the least, without its product and its selections: reward, scores and measures of cells."""
+        sliced = self.slices is not None and any(method.name == self.slices.baseline for method in self.methods)
+        stages = 0
+        for model in self.models:
+            read = [part for part in self.evaluate if part.evaluates(model.name) and part.reads_reward]
+            of_slices = sum(part.sliced and bool(set(part.data) & set(PAIRS)) for part in read) if sliced else 0
+            stages += 2 + len(read) + of_slices
+        return stages * (self.cells() // len(self.models))
+
     def shown(self) -> dict[str, Any]:
         """The suite as plain data, with the names of variables in place of its secrets."""
         return secrets.shown(self, self._source.content)  # type: ignore[no-any-return]
