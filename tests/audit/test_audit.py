@@ -260,3 +260,17 @@ def test_a_chat_is_put_into_the_template_of_the_expert(cli: Cli, tiny_lm: Path, 
     assert ran.exit_code == 0, ran.stderr
     texts = found_in(tmp_path / "results" / "audit-expert")["texts"]
     assert all(text["prompt"].endswith(": ") for text in texts)
+
+
+def test_a_chat_takes_the_template_of_a_file(cli: Cli, tiny_lm: Path, prompts: Path, tmp_path: Path) -> None:
+    file = tmp_path / "expert.gguf"
+    file.write_bytes(b"GGUF")
+
+    ran = cli("audit", tiny_lm, file, "--prompts", prompts, "--chat", "--dry-run")
+
+    assert ran.exit_code == 0, ran.stderr
+    suite = tmp_path / "mine.yaml"
+    suite.write_text(ran.stdout)
+    (model,) = load(suite).content["models"]
+    assert model["prompts"]["use"] == "chat"
+    assert Path(model["prompts"]["template"]) == Path(model["expert"]["model"]) == file
