@@ -77,10 +77,6 @@ class AuditRequest:
         _is_file(self.prompts, "--prompts")
         if self.chat and len({is_served(model) for model in models}) > 1:
             raise FairlError("--chat: a server has its own template; give two models of a server, or two of none")
-        if self.chat and str(self.expert).endswith(".gguf"):
-            raise FairlError(
-                "--chat: the template of a .gguf file is not read; name the folder of the model it is from"
-            )
 
     def named(self) -> str:
         """The name of its suite: ``audit-`` and what it was given, else the expert or the file of pairs."""

@@ -37,7 +37,8 @@ def fairl_prompts(register: Register) -> None:
     register("text-prompts", _HERE + "prompts:TextPrompts")
     register("jsonl-prompts", _HERE + "prompts:JsonlPrompts")
     register("hub-prompts", _HERE + "prompts:HubPrompts")
-    register("chat", _HERE + "chat_prompts:ChatPrompts")
+    register("openings", _HERE + "openings:Openings")
+    register("chat", _HERE + "lms.chat_prompts:ChatPrompts")
     register("divided", _HERE + "shared.divided_prompts:Divided")
 
 

@@ -38,9 +38,7 @@ class GgufFile(NamedTuple):
 
     def remarks(self) -> list[str]:
         """Return the remark on a model without end tokens."""
-        from fairl_bench.science.dequantised import file_ends
-
-        return [] if file_ends(self._header()) else [endless(self.what)]
+        return [] if self.ends() else [endless(self.what)]
 
     def fits(self, prompts: Sequence[str], new: int) -> list[str]:
         """Check the prompts' tokens as for a folder; the tokenizer is read only where there may be too many."""
@@ -51,12 +49,23 @@ class GgufFile(NamedTuple):
             return []
         with quiet():
             config = file_configuration(self.path, header, self.what)
-        return fits(_tokenizer(self.path, self.what), config, file_ends(header), prompts, new, self.what)
+        return fits(tokenizer_of(self.path, self.what), config, file_ends(header), prompts, new, self.what)
 
     def vocabulary(self) -> str:
         """Return the digest of its tokenizer's tokens."""
         self._header()
         return file_vocabulary(self.path, self.what)
+
+    def tokenizer(self) -> Any:
+        """Return its tokenizer."""
+        self._header()
+        return tokenizer_of(self.path, self.what)
+
+    def ends(self) -> tuple[int, ...]:
+        """Return the tokens that end a text, a turn or a message."""
+        from fairl_bench.science.dequantised import file_ends
+
+        return file_ends(self._header())
 
     def _header(self) -> Header:
         if not self.path.is_file():
@@ -84,10 +93,11 @@ def file_vocabulary(path: Path, what: str) -> str:
     """Return the digest of the tokens in a file's header."""
     from fairl_bench.science.continued_tokens import vocabulary_digest
 
-    return vocabulary_digest(_tokenizer(path, what))
+    return vocabulary_digest(tokenizer_of(path, what))
 
 
-def _tokenizer(path: Path, what: str) -> Any:
+def tokenizer_of(path: Path, what: str) -> Any:
+    """Return the tokenizer in a file's header."""
     return _read_tokenizer(path, what, stamp(path))
 
 

@@ -23,7 +23,7 @@ class ModelFolder(NamedTuple):
         from fairl_bench.science.language_model import refuse
 
         refuse(self.place, self.what)
-        self._tokenizer()
+        self.tokenizer()
 
     def make(self, site: Site) -> Model:
         """Return where the model lies."""
@@ -51,24 +51,29 @@ class ModelFolder(NamedTuple):
         """Return the digest of its tokenizer's tokens."""
         from fairl_bench.science.continued_tokens import vocabulary_digest
 
-        return vocabulary_digest(self._tokenizer())
+        return vocabulary_digest(self.tokenizer())
 
-    def _known(self) -> tuple[Any, Any, tuple[int, ...]]:
-        """Return the model's tokenizer, its configuration and its end tokens."""
-        from fairl_bench.science.endings import end_tokens
-        from fairl_bench.science.language_model import configuration, own_settings
-
-        tokenizer, config = self._tokenizer(), configuration(self.place, self.what)
-        own, rows = own_settings(self.place).get("eos_token_id"), config.get_text_config().vocab_size
-        return tokenizer, config, end_tokens(own, config, tokenizer, rows)
-
-    def _tokenizer(self) -> Any:
+    def tokenizer(self) -> Any:
+        """Return its tokenizer.  Raises `DataError` where it cannot be read."""
         from fairl_bench.science.language_model import first_line
 
         try:
             return _read_tokenizer(self.place, stamp(self.place))
         except Exception as error:  # every tokenizer has its own way to be broken
             raise DataError(f"the tokenizer of {self.what} cannot be read: {first_line(error)}") from error
+
+    def ends(self) -> tuple[int, ...]:
+        """Return the tokens that end a text, a turn or a message."""
+        return self._known()[2]
+
+    def _known(self) -> tuple[Any, Any, tuple[int, ...]]:
+        """Return the model's tokenizer, its configuration and its end tokens."""
+        from fairl_bench.science.endings import end_tokens
+        from fairl_bench.science.language_model import configuration, own_settings
+
+        tokenizer, config = self.tokenizer(), configuration(self.place, self.what)
+        own, rows = own_settings(self.place).get("eos_token_id"), config.get_text_config().vocab_size
+        return tokenizer, config, end_tokens(own, config, tokenizer, rows)
 
 
 def endless(what: str) -> str:

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from fairl_bench.builtin.lms.gguf_file import GgufFile, check_package, file_vocabulary, surely_fit
+from fairl_bench.builtin.lms.gguf_file import GgufFile, check_package, file_vocabulary, surely_fit, tokenizer_of
 from fairl_bench.builtin.lms.model_folder import endless
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.values.language_models import Model, Site
@@ -66,10 +66,7 @@ class PackagedModel(NamedTuple):
 
     def remarks(self) -> list[str]:
         """Return the remark on a model without end tokens."""
-        from fairl_bench.science.dequantised import file_ends
-        from fairl_bench.science.gguf_header import read_header
-
-        return [] if file_ends(read_header(self._parts()[0], self.what)) else [endless(self.what)]
+        return [] if self.ends() else [endless(self.what)]
 
     def fits(self, prompts: Sequence[str], new: int) -> list[str]:
         """Return the remark on prompts that may go beyond the positions of the training; none is too long for these."""
@@ -83,6 +80,17 @@ class PackagedModel(NamedTuple):
     def vocabulary(self) -> str:
         """Return the digest of its tokenizer's tokens."""
         return file_vocabulary(self._parts()[0], self.what)
+
+    def tokenizer(self) -> Any:
+        """Return its tokenizer."""
+        return tokenizer_of(self._parts()[0], self.what)
+
+    def ends(self) -> tuple[int, ...]:
+        """Return the tokens that end a text, a turn or a message."""
+        from fairl_bench.science.dequantised import file_ends
+        from fairl_bench.science.gguf_header import read_header
+
+        return file_ends(read_header(self._parts()[0], self.what))
 
     def _parts(self) -> list[Path]:
         """Return the files, in their order.  No code of the packages is run."""
