@@ -77,10 +77,10 @@ def test_two_copies_of_a_model_do_not_differ(cli: Cli, tiny_lm: Path, prompts: P
 
     assert time.perf_counter() - started < 90, "seconds"
     assert ran.exit_code == 0, ran.stderr
-    assert ran.stdout.startswith("No difference between the two models can be shown with 100 pairs; ")
+    assert ran.stdout.startswith("No difference between the two models can be shown with 179 pairs; ")
     found = found_in(tmp_path / "results" / "audit-copies")
     assert found["outcome"] == "no difference shown"
-    assert found["separable"]["could_have_found"] == pytest.approx(0.64, abs=0.01)
+    assert found["separable"]["could_have_found"] == pytest.approx(0.605, abs=0.005)
     assert ran.stdout.splitlines()[0].rstrip(".") == found["verdict"]
 
 
