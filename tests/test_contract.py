@@ -308,7 +308,7 @@ def test_a_drop_in_is_at_most_15_lines_of_code(path: Path) -> None:
     longer = {
         "pointwise_logistic": 16,
         "simpo_reward": 17,
-        "profanity_check": 26,
+        "profanity_judge": 26,
         "laplace_bt": 35,
         "reward_ensemble": 51,
     }

@@ -19,7 +19,7 @@ from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_judge
 from fairl_bench.values.data import Examples, Truth
 
-PLUGIN = Path(__file__).parent.parent / "plugins" / "profanity_check.py"
+PLUGIN = Path(__file__).parent.parent / "plugins" / "profanity_judge.py"
 STAND_IN = """
 import numpy as np
 import warnings

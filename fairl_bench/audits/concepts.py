@@ -53,11 +53,13 @@ def of_file(path: Path) -> dict[str, Any]:
 
     Raises `FairlError` where it holds none.
     """
-    from fairl_bench.suite.yaml import load
+    from fairl_bench.suite.yaml import load, parse_value
 
     if not path.is_file():
         raise FairlError(f"--concepts: {path} does not exist, or is no file; name one that does")
-    content: Any = dict(load(path).content)
+    content: Any = parse_value(path.read_text(encoding="utf-8", errors="replace"), (path, None))
+    if not isinstance(content, list):
+        content = dict(load(path).content)
     if set(content) == {"concepts"}:
         content = content["concepts"]
     found: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -64,6 +64,9 @@ class AuditRequest:
                 raise FairlError("--pairs: an audit of texts takes no models and no --prompts; leave them out")
             if self.chat:
                 raise FairlError("--chat: an audit of texts draws no completions; leave it out")
+            if self.tokens != "drawn" or self.api_key_env:
+                option = "--tokens" if self.tokens != "drawn" else "--api-key-env"
+                raise FairlError(f"{option}: an audit of texts asks no language model; leave it out")
             _is_file(self.pairs, "--pairs")
             return
         if len(models) < 2:
@@ -85,8 +88,8 @@ class AuditRequest:
         return f"audit-{plain}"
 
     def subject(self) -> str:
-        """What tables call the expert, or the source of the pairs."""
-        return self.named().removeprefix("audit-")
+        """What tables call the expert, or the source of the pairs, whatever the results are called."""
+        return replace(self, name=None).named().removeprefix("audit-")
 
 
 def _model_name(model: str) -> str:

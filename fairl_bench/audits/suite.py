@@ -8,9 +8,12 @@ from typing import Any, Final
 
 from fairl_bench.audits.columns import columns_of
 from fairl_bench.audits.concepts import IN_THE_BOX
-from fairl_bench.audits.models import is_served, model_spec
+from fairl_bench.audits.models import is_served, model_spec, whole_path
 from fairl_bench.audits.request import MOST_PAIRS, AuditRequest
+from fairl_bench.errors import FairlError
 
+LEAST_PROMPTS: Final = 60
+"""Different prompts, of which 36 and more are held out: bounds by resampling want 30."""
 _DATA: Final = "pairs/test"  # held out: no method has learnt from it
 _SPLIT: Final = {"by": "auto", "validation": 0.1, "test": 0.5}
 _SPLIT_TOLD: Final = {"by": "auto", "validation": 0.1, "test": 0.6}  # what the two models say needs no training
@@ -25,7 +28,7 @@ _LENGTH: Final = {"name": "length", "use": "length"}
 
 
 def audit_suite(request: AuditRequest) -> dict[str, Any]:
-    """The suite of an audit as plain data, with paths relative to the working directory.
+    """The suite of an audit as plain data; its paths are absolute, so that it can lie anywhere.
 
     Raises `FairlError` for what is not there: a file, a model, a server.
     """
@@ -37,7 +40,7 @@ def audit_suite(request: AuditRequest) -> dict[str, Any]:
     methods = _methods(request, told=told, served=served)
     suite: dict[str, Any] = {"name": request.named()}
     if request.plugins:
-        suite["plugins"] = [str(path) for path in request.plugins]
+        suite["plugins"] = [whole_path(path) for path in request.plugins]
     suite |= {
         "seeds": [0],
         "models": [model],
@@ -75,10 +78,27 @@ def _prompts(request: AuditRequest) -> dict[str, Any]:
     """The prompts of the file; of a chat in the template of the expert, unless its server has one."""
     name = Path(str(request.prompts)).name.removesuffix(".gz")
     use = "jsonl-prompts" if name.endswith((".jsonl", ".ndjson")) else "text-prompts"
-    prompts = {"use": use, "path": str(request.prompts)}
+    prompts = {"use": use, "path": whole_path(Path(str(request.prompts)))}
+    _refuse_few(prompts, Path(str(request.prompts)))
     if not request.chat or is_served(str(request.expert)):
         return prompts
-    return {"use": "chat", "of": prompts, "template": str(request.expert)}
+    expert = Path(str(request.expert))
+    return {"use": "chat", "of": prompts, "template": whole_path(expert) if expert.exists() else str(expert)}
+
+
+def _refuse_few(spec: Mapping[str, Any], path: Path) -> None:
+    """Raise `FairlError` for fewer prompts than bounds can be told from."""
+    import numpy as np
+
+    from fairl_bench.kinds import Prompts
+    from fairl_bench.suite.registry import Registry
+
+    prompts = set(Registry(()).build(Prompts, spec).texts(LEAST_PROMPTS, np.random.default_rng(0)))
+    if len(prompts) < LEAST_PROMPTS:
+        raise FairlError(
+            f"--prompts: {path} holds {len(prompts)} different prompts, and an audit needs at least {LEAST_PROMPTS}, "
+            "most of which are held out; add prompts"
+        )
 
 
 def _pairs(request: AuditRequest) -> dict[str, Any]:
@@ -89,7 +109,7 @@ def _pairs(request: AuditRequest) -> dict[str, Any]:
     return {
         "name": request.subject(),
         "use": use,
-        "path": str(path),
+        "path": whole_path(path),
         "columns": columns,
         "limit": limit,
         "identical": "drop",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from fairl_bench.results.findings import BOTH_MODELS, remarks
+from fairl_bench.results.findings import BOTH_MODELS, each_group_once, remarks
 from fairl_bench.values.findings import ConceptFinding, Findings
 
 _MOST_WORDS = 8
@@ -26,9 +26,10 @@ def _lines(found: Findings) -> Iterator[str]:
             f"{separable.pairs:,} held-out pairs of {separable.prompts:,} prompts."
         )
     if not separable.shown:
-        yield "Draw more pairs with --n, or give prompts on which the two should differ; nothing further is claimed."
+        more = "Draw more pairs with --n, or give prompts on which the two should differ"
+        yield f"{more if found.given == BOTH_MODELS else 'Give more pairs'}; nothing further is claimed."
         return
-    for one in found.concepts:
+    for one in each_group_once(found.concepts):
         yield from (f"{sentence[0].upper()}{sentence[1:]}." for sentence in remarks(one) if one.verdict)
     open_ = [one for one in found.concepts if one.verdict == "cannot tell"]
     if open_:
@@ -54,7 +55,11 @@ def _names(concepts: Sequence[ConceptFinding]) -> str:
 def _words(found: Findings) -> Iterator[str]:
     more = [word.word for word in found.words if word.z > 0][:_MOST_WORDS]
     less = [word.word for word in found.words if word.z < 0][:_MOST_WORDS]
-    sides = [f"more often {', '.join(more)}"] if more else []
-    sides += [f"less often {', '.join(less)}"] if less else []
+    sides = [f"more often {_quoted(more)}"] if more else []
+    sides += [f"less often {_quoted(less)}"] if less else []
     who = f"{found.model} uses" if found.given == BOTH_MODELS else "Preferred texts use"
     yield f"{who} {'; '.join(sides)}."
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairl_bench.cli.options import PLUGIN, STORE, Whole
+from fairl_bench.cli.tables import print_findings
 
 if TYPE_CHECKING:
     from fairl_bench.audits.request import AuditRequest
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 @click.option("--columns", metavar="FIELD=COLUMN,...", help="Columns of --pairs: preferred=A,rejected=B,prompt=C.")
 @click.option("--concept", "more", multiple=True, metavar="NAME[=SPEC]", help="One more concept; may be given again.")
 @click.option("--concepts", type=click.Path(path_type=Path), help="YAML with the concepts, in the place of the usual.")
-@click.option("--n", "-n", type=Whole(1), help="Pairs: completions of each model.  [default: 2000; quick: 240]")
+@click.option(
+    "--n",
+    "-n",
+    type=Whole(1),
+    help="Pairs: completions of each model, or rows of --pairs at most.  "
+    "[default: 2000, of --pairs 20000; quick: 240, of --pairs 960]",
+)
 @click.option("--quick", is_flag=True, help="Fewer and shorter completions, the log-ratio alone: minutes.")
 @click.option("--chat", is_flag=True, help="Prompts are messages of a user: put them into the model's chat template.")
 @click.option(
@@ -134,12 +141,9 @@ def _print_suite(suite: dict[str, Any]) -> None:
 
 def _conclude(finished: Finished) -> None:
     """Print the findings, what failed, and where the page is; leave with exit code 1 only where work failed."""
-    from fairl_bench.audits.words import lines_of
     from fairl_bench.guards.printable import safe
 
-    for found in finished.results.findings:
-        for line in lines_of(found):
-            click.echo(safe(line))
+    print_findings(finished.results.findings)
     for reason in finished.outcome.failed.values():
         click.echo(f"failed: {safe(reason)}", err=True)
     if not finished.results.findings:

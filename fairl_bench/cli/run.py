@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairl_bench.cli.options import SET, STORE, SUITE, Whole
+from fairl_bench.cli.tables import print_findings
 
 if TYPE_CHECKING:
     from fairl_bench.pipeline import Finished
@@ -98,6 +99,8 @@ def _conclude(finished: Finished) -> None:
     for note in finished.notes:
         if note not in shown:
             click.echo(safe(note))
+    if len(finished.results.findings) == 1:
+        print_findings(finished.results.findings)
     for reason in outcome.failed.values():
         click.echo(f"failed: {safe(reason)}", err=True)
     unmet = [verdict for verdict in finished.claims if not verdict.met]

@@ -10,6 +10,7 @@ import click
 from fairl_bench.guards.printable import printable
 
 if TYPE_CHECKING:
+    from fairl_bench.values.findings import Findings
     from fairl_bench.values.table import Table
 
 
@@ -30,3 +31,13 @@ def rendered(tables: Sequence[Table], form: str) -> str:
 def print_tables(tables: Sequence[Table], form: str) -> None:
     """Print tables in the format asked for."""
     click.echo(rendered(tables, form))
+
+
+def print_findings(found: Sequence[Findings]) -> None:
+    """Print what audits found, each in five to ten lines."""
+    from fairl_bench.audits.words import lines_of
+    from fairl_bench.guards.printable import safe
+
+    for one in found:
+        for line in lines_of(one):
+            click.echo(safe(line))

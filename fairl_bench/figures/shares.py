@@ -11,7 +11,7 @@ import numpy as np
 from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, brief, canvas, styled, wrapped
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
-from fairl_bench.results.findings import stands_in
+from fairl_bench.results.findings import each_group_once, stands_in
 from fairl_bench.results.summary import FEW_FINDINGS
 from fairl_bench.science.concepts import Interval
 from fairl_bench.science.detectable import NAMED_FROM
@@ -83,7 +83,7 @@ def named_findings(material: Material, name: str) -> Iterator[tuple[str, str, Fi
 @styled
 def shares(found: Findings, width: float) -> Figure:
     """A bar for each concept, the named ones on top, and one for what none explains."""
-    measured = _each_group_once(found.concepts)
+    measured = each_group_once(one for one in found.concepts if one.verdict is not None)
     n = len(measured) + 1
     figure, (axis,) = canvas(1, 1, width, 1.0 + 0.27 * n)
     axis.axvline(0, color="#000000", linewidth=1, zorder=1.5)
@@ -117,15 +117,6 @@ def _told(found: Findings) -> str:
         f"at once; dotted: {round(100 * NAMED_FROM)} %, above which a whole interval names a concept"
         f"{alone if any(map(stands_in, found.concepts)) else ''}"
     )
-
-
-def _each_group_once(concepts: Sequence[ConceptFinding]) -> list[ConceptFinding]:
-    """The concepts that were measured; of those that share one share the first, which names the others."""
-    groups: dict[frozenset[str], ConceptFinding] = {}
-    for one in concepts:
-        if one.verdict is not None:
-            groups.setdefault(frozenset((one.name, *one.with_it)), one)
-    return list(groups.values())
 
 
 def _label(one: ConceptFinding, most: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fairl_bench.science.agreement import standardised
 from fairl_bench.values.coordinates import Run, Within
-from fairl_bench.values.data import Floats, Rows
+from fairl_bench.values.data import GOLD, Floats, Rows
 from fairl_bench.values.sheets import Sheet, Values
 
 TEXTS: Final = 12_000  # of all data sets together, ...
@@ -75,7 +75,7 @@ def _spread(sheet: Sheet) -> Floats:
 
 def _block(sheet: Sheet, rows: Rows, values: Values, truth: str) -> dict[str, Any]:
     examples = sheet.examples
-    known = examples.truths.get(truth)
+    known, gold = examples.truths.get(truth), examples.truths.get(GOLD)
     prompts = list(dict.fromkeys(examples.prompt[row] for row in rows))
     codes = {prompt: code for code, prompt in enumerate(prompts)}
     kinds = {name: told.label[rows] for name, told in examples.truths.items() if name.startswith("subtype:")}
@@ -94,6 +94,7 @@ def _block(sheet: Sheet, rows: Rows, values: Values, truth: str) -> dict[str, An
         "pair": examples.pair[rows].tolist(),
         "role": examples.role[rows].tolist(),
         "label": (np.zeros(len(rows), np.int8) if known is None else known.label[rows]).tolist(),
+        "mild": (np.zeros(len(rows), bool) if gold is None else gold.label[rows] > 0).tolist(),
         "value": None if known is None or known.label.any() else _plain(known.value[rows]),
         "subtypes": {name.removeprefix("subtype:"): np.flatnonzero(on > 0).tolist() for name, on in kinds.items()},
         "views": [_view(sheet, rows, values, truth, within, methods) for within, methods in views.items()],

@@ -254,10 +254,10 @@
   function entry(row) {
     const { sheet, view } = current, found = make("li"), words = make("div");
     const prompt = sheet.prompts[sheet.prompt[row]];
-    if (prompt) words.append(sheet.label[row] > 0 ? make("p", prompt, { class: "prompt", dir: "auto" }) : veiled(prompt, "prompt", $("unveil").checked));
-    words.append(sheet.label[row] > 0 ? make("p", sheet.text[row], { dir: "auto" }) : veiled(sheet.text[row], "text", $("unveil").checked));
+    if (prompt) words.append(sheet.mild[row] ? make("p", prompt, { class: "prompt", dir: "auto" }) : veiled(prompt, "prompt", $("unveil").checked));
+    words.append(sheet.mild[row] ? make("p", sheet.text[row], { dir: "auto" }) : veiled(sheet.text[row], "text", $("unveil").checked));
     const number = sheet.value?.[row]; // of a truth of numbers alone
-    const known = number != null ? Number(number.toPrecision(4)) : { 1: "good", "-1": "bad", 0: "unknown" }[sheet.label[row]];
+    const known = number != null ? Number(number.toPrecision(4)) : (sheet.truth === "preferred" ? { 1: "preferred", "-1": "rejected", 0: "unknown" } : { 1: "good", "-1": "bad", 0: "unknown" })[sheet.label[row]];
     const kinds = Object.entries(sheet.subtypes).filter(([, rows]) => rows.includes(row)).map(([name]) => name.replaceAll("_", " "));
     const role = { 1: "preferred of pair ", "-1": "rejected of pair ", 0: "" }[sheet.role[row]] + (sheet.pair[row] >= 0 ? sheet.pair[row] : "");
     words.append(make("p", [`${sheet.truth}: ${known}`, ...kinds, role, `example ${sheet.example[row]}`].filter(Boolean).join(" · "), { class: "about" }));

@@ -31,6 +31,7 @@ from fairl_bench.values.records import Record
 BOTH_MODELS: Final = "both models"
 SHOWN: Final = 10
 """Texts of the highest rewards that findings hold, and as many of the lowest."""
+_NOT_READ: Final = "it is not read where the two sides are not told apart"
 _ORDER: Final = {"named": 0, "cannot tell": 1, "ruled out": 2, None: 3}
 
 
@@ -90,6 +91,8 @@ def _found(
     rest = numbers.get(("", REST), UNKNOWN)
     given = material.given(row.method)
     outcome = _outcome(separable, concepts)
+    if not separable.shown:  # a reward that tells nothing apart is about something, but not about a difference
+        concepts = tuple(one._replace(verdict=None, why=_NOT_READ) for one in concepts)
     found = Findings(
         model=row.model,
         replicate=replicate,
@@ -265,18 +268,30 @@ def sentence(found: Findings) -> str:
         accuracy = found.separable.accuracy
         return (
             f"{_subject(found)} differ (pair accuracy {_percent(accuracy.value)}, 95 % interval "
-            f"{_percent(accuracy.low)} to {_percent(accuracy.high)}), but none of {len(found.concepts)} concepts can "
-            f"be named as the reason; {unexplained}"
+            f"{_percent(accuracy.low)} to {_percent(accuracy.high)}), but none of the concepts that were judged "
+            f"({_judged(found)} of {len(found.concepts)}) can be named as the reason; {unexplained}"
         )
-    listed = _and([_with_share(one, first=at == 0) for at, one in enumerate(named)])
+    listed = _and([_with_share(one, first=at == 0) for at, one in enumerate(each_group_once(named))])
     return f"{_rewarded(found)} {listed}; {unexplained}"
+
+
+def _judged(found: Findings) -> int:
+    return sum(one.verdict is not None for one in found.concepts)
+
+
+def each_group_once(concepts: Iterable[ConceptFinding]) -> list[ConceptFinding]:
+    """The concepts in their order; of those that share one share the first, which names the others."""
+    groups: dict[frozenset[str], ConceptFinding] = {}
+    for one in concepts:
+        groups.setdefault(frozenset((one.name, *one.with_it)), one)
+    return list(groups.values())
 
 
 def _nothing_shown(found: Findings) -> str:
     separable = found.separable
     if not math.isnan(separable.accuracy.value) and math.isnan(separable.accuracy.low):
         return (
-            f"Nothing can be said with {separable.prompts:,} prompts: they are too few for an interval of the pair "
+            f"Nothing can be said: the {separable.pairs:,} pairs are of too few prompts for an interval of the pair "
             f"accuracy, which is {_percent(separable.accuracy.value)}; give more prompts"
         )
     found_one = f"a pair accuracy of {_percent(separable.could_have_found)} would have been found four times in five"
@@ -310,7 +325,7 @@ def remarks(one: ConceptFinding) -> list[str]:
         said.append(f"{name} goes along with {_and(one.shortcut_for)}, so that one may stand for the other")
     if stands_in(one):
         alone, share = _percent(one.alone.value), _percent(one.share.value)
-        said.append(f"{name} alone would explain {alone}, and {share} as one of all: it goes along with others")
+        said.append(f"{name} alone would explain {alone}, and {share} as one of all: it goes along with other concepts")
     if one.verdict == "named" and one.turns:
         said.append(f"{name}: beside the other concepts it points the other way than by itself")
     return said

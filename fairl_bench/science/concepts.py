@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 ALONG: Final = 0.5
 """The rank correlation within prompts, in size, from which a concept is said to go along with a named one."""
+LEAST_PROMPTS: Final = 30
+"""The prompts, or clusters of them, with at least two texts that bounds by resampling need to hold."""
 RESTS_ON: Final = 5
 """The prompts that what differs of a concept must rest on (`Moments.rests_on`), so that its share means something."""
 Verdict = Literal["named", "ruled out", "cannot tell"]
@@ -124,6 +126,9 @@ def attribution(
     table = table / _scale(table, role)
     cluster = prompt if cluster is None else cluster
     moments = within_prompts(reward, table, prompt, cluster)
+    told = int(np.count_nonzero(moments.texts))
+    if told < LEAST_PROMPTS:
+        raise Undefined(f"shares of concepts need {LEAST_PROMPTS} prompts with at least two texts, got {told}")
     draws = resampled(np.flatnonzero(moments.texts), len(moments.texts), rng, resamples)
     rests_on = moments.rests_on()[:-1]
     entered, left_out = _entering(_correlation(moments.products.sum(0)), rests_on >= RESTS_ON, together)
@@ -179,7 +184,8 @@ def _why(rests_on: float, left_out: bool) -> str:
         return "it is the same in all texts of each prompt"
     if left_out:
         return f"only the {MOST} groups of concepts entered that go most along with the reward"
-    return f"what differs of it within prompts rests on {rests_on:.1f} of them, and {RESTS_ON} are needed"
+    known = math.floor(10 * rests_on + 1e-6) / 10  # 4.96 is not yet 5
+    return f"what differs of it within prompts rests on {known} prompts, and {RESTS_ON} are needed"
 
 
 def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], draws: Floats) -> Interval:

@@ -9,6 +9,8 @@ from fairl_bench.science.concepts import Interval, Verdict
 
 SCHEMA: Final = 1
 """The version of ``findings.json``."""
+_CALLED: Final = 2
+"""The names of concepts that cannot be held apart, of more than one more."""
 Outcome = Literal["no difference shown", "named", "nothing named"]
 
 
@@ -66,8 +68,14 @@ class ConceptFinding(NamedTuple):
         return f"{ {1: 'more ', -1: 'less '}.get(self.sign, '') }{self.called()}"
 
     def called(self) -> str:
-        """It and those that cannot be held apart from it, in words."""
-        return " or ".join(name.replace("-", " ").replace("_", " ") for name in (self.name, *self.with_it))
+        """It and those that cannot be held apart from it, in words; of many the first ones.
+
+        >>> ConceptFinding("a", "named", *[Interval(0)] * 3, with_it=("b", "c", "d", "e")).called()
+        'a or b or 3 others'
+        """
+        names = [name.replace("-", " ").replace("_", " ") for name in (self.name, *self.with_it)]
+        more = len(names) - _CALLED
+        return " or ".join(names if more < 2 else [*names[:_CALLED], f"{more} others"])
 
 
 class WordFinding(NamedTuple):

@@ -180,6 +180,8 @@ def test_the_example_in_suites_is_what_an_audit_writes(cli: Cli, tiny_lm: Path, 
         (["base", "expert", "--prompts", "gone.txt"], "error: --prompts: gone.txt does not exist; name a file that"),
         (["./gone", "./gone", "--prompts", "some.txt"], "error: model './gone' does not exist; name a folder"),
         (["base", "--pairs", "some.jsonl"], "error: --pairs: an audit of texts takes no models and no --prompts"),
+        (["--pairs", "ok.jsonl", "--tokens", "text"], "error: --tokens: an audit of texts asks no language model"),
+        (["--pairs", "ok.jsonl", "--api-key-env", "K"], "error: --api-key-env: an audit of texts asks no language"),
         (["--pairs", "some.jsonl"], "error: some.jsonl has the columns left, right: which hold the two texts? name"),
         (["--pairs", "some.jsonl", "--columns", "preferred"], "error: --columns preferred: needs FIELD=COLUMN"),
         (["--pairs", "some.jsonl", "--columns", "chosen=left"], "error: --columns chosen=...: known:"),
@@ -210,6 +212,41 @@ def test_prompts_without_a_prompt_are_refused_before_anything_runs(cli: Cli, tin
     said = refused(cli("audit", tiny_lm, tiny_lm, "--prompts", "empty.txt"))
 
     assert "holds no prompt; write one on each line" in said
+
+
+def test_few_prompts_are_refused_before_anything_runs(cli: Cli, tiny_lm: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.txt").write_text("".join(f"prompt {i % 59}\n" for i in range(200)))
+
+    said = refused(cli("audit", tiny_lm, tiny_lm, "--prompts", "few.txt", "--dry-run"))
+
+    assert "few.txt holds 59 different prompts, and an audit needs at least 60" in said
+
+
+def test_results_may_have_another_name_than_the_model(cli: Cli, tiny_lm: Path, shouting: Path, prompts: Path) -> None:
+    ran = cli("audit", tiny_lm, shouting, "--prompts", prompts, "--name", "monday", "--dry-run")
+
+    content = load_written(ran.stdout)
+    assert (content["name"], content["models"][0]["name"]) == ("audit-monday", "shouting")
+
+
+def test_a_dry_run_can_be_saved_anywhere(cli: Cli, tiny_lm: Path, pairs: Path, tmp_path: Path) -> None:
+    ran = cli("audit", "--pairs", pairs.name, "--dry-run")
+
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.yaml").write_text(ran.stdout)
+    checked = cli("check", tmp_path / "sub" / "mine.yaml")
+    assert checked.exit_code == 0, checked.stderr
+
+
+def test_concepts_may_be_a_list_of_names(cli: Cli, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.yaml").write_text("- words\n- questions\n")
+
+    ran = cli("audit", "--pairs", pairs, "--concepts", "names.yaml", "--dry-run")
+
+    assert load_written(ran.stdout)["evaluate"][1]["concepts"] == {
+        "words": {"use": "words"},
+        "questions": {"use": "questions"},
+    }
 
 
 def test_two_vocabularies_are_refused_before_anything_runs(

@@ -190,6 +190,18 @@ def test_without_thresholds_no_text_is_called_good() -> None:
     assert block["views"][0]["called"] == {}
 
 
+def test_a_text_is_mild_by_the_gold_truth_alone_and_not_because_it_was_preferred() -> None:
+    one = sheet(tuple("abc"))
+    told = {name: Truth(np.zeros(3), np.array(label, np.int8)) for name, label in
+            {"gold": [1, 0, -1], "preferred": [1, 1, 1]}.items()}  # fmt: skip
+    both = replace(one, examples=one.examples.knowing(told))
+    (block,) = blocks([both], Values.read([]), lambda _: "preferred")["sheets"]
+    assert (block["label"], block["mild"]) == ([1, 1, 1], [True, False, False])
+    unjudged = replace(one, examples=replace(one.examples, truths={"preferred": told["preferred"]}))
+    (block,) = blocks([unjudged], Values.read([]), lambda _: "preferred")["sheets"]
+    assert block["mild"] == [False, False, False]
+
+
 def test_a_truth_of_numbers_alone_shows_them_and_one_with_labels_does_not() -> None:
     one = sheet(tuple("abc"))
     numbers = Truth(np.array([0.5, np.nan, -2]), np.zeros(3, np.int8))

@@ -7,7 +7,7 @@ import math
 from fairl_bench.results.findings import findings, sentence
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.science.concepts import Interval
-from fairl_bench.values.contents import REST
+from fairl_bench.values.contents import CONCEPT, ENDS, REST, SHARE
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.findings import ConceptFinding, Findings, Separable
 from fairl_bench.values.records import Record
@@ -60,9 +60,36 @@ def test_a_difference_without_a_named_concept_is_said_as_one():
     verdict = found("nothing named", concept("length", "cannot tell", (0.1, -0.1, 0.3))).verdict
 
     assert verdict == (
-        "The two models differ (pair accuracy 70 %, 95 % interval 65 % to 75 %), but none of 1 concepts can be named "
-        "as the reason; 24 % of it remains unexplained"
+        "The two models differ (pair accuracy 70 %, 95 % interval 65 % to 75 %), but none of the concepts that were "
+        "judged (1 of 1) can be named as the reason; 24 % of it remains unexplained"
     )
+
+
+def test_concepts_that_share_one_share_are_said_once():
+    alike = concept("fools", "named", (0.9, 0.8, 1.0))._replace(with_it=("length", "insults", "numbers"))
+    other = concept("length", "named", (0.9, 0.8, 1.0))._replace(with_it=("fools", "insults", "numbers"))
+    last = concept("praise", "named", (0.06, 0.055, 0.07))
+
+    verdict = found("named", alike, other, last).verdict
+
+    assert verdict.startswith("expert was rewarded for less fools or length or 2 others (90 %")
+    assert verdict.count("fools") == 1
+    assert "and less praise (6 %" in verdict
+
+
+def test_no_concept_is_judged_where_no_difference_is_shown():
+    place = {"suite": "s", "model": "m", "encoder": "e", "head": "", "variant": "", "replicate": 0, "seed": 0, "n": 90}
+    place |= {"dataset": "pairs", "split": "test", "slice": "all", "other": "", "note": "", "stage": "k", "method": "a"}
+    records = [Record(**place, truth="", metric=REST, value=0.5)]
+    records += [Record(**place, truth=f"{CONCEPT}length", metric=f"{SHARE}{end}", value=0.9) for end in ENDS]
+    material = GivenMaterial(records=records, rows={Row("m", "e", "a", ""): Runs(1)}, run=RunFacts(methods={}))
+
+    (read,) = findings(material, "pairs/test")
+
+    assert read.outcome == "no difference shown"
+    assert [(one.verdict, one.why) for one in read.concepts] == [
+        (None, "it is not read where the two sides are not told apart")
+    ]
 
 
 def test_the_file_has_no_number_that_json_does_not_know():
@@ -92,6 +119,6 @@ def test_too_few_prompts_for_an_interval_are_no_null():
     verdict = found("no difference shown", accuracy=(1.0, math.nan, math.nan)).verdict
 
     assert verdict == (
-        "Nothing can be said with 500 prompts: they are too few for an interval of the pair accuracy, which is 100 %; "
-        "give more prompts"
+        "Nothing can be said: the 500 pairs are of too few prompts for an interval of the pair accuracy, which is "
+        "100 %; give more prompts"
     )

@@ -192,7 +192,7 @@ def test_what_few_texts_have_is_not_known_however_much_they_are_rewarded() -> No
     reward = 10 * values["three"] + 10 * values["twenty"] + rng.normal(size=400)
     concepts = attribution(reward, values, prompt, role, rng, resamples=200).concepts
     assert concepts["three"].verdict is None
-    assert concepts["three"].why == "what differs of it within prompts rests on 3.0 of them, and 5 are needed"
+    assert concepts["three"].why == "what differs of it within prompts rests on 3.0 prompts, and 5 are needed"
     assert not math.isnan(concepts["three"].auc.value)
     assert concepts["twenty"].verdict == "named"
 
