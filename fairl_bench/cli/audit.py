@@ -74,7 +74,7 @@ def audit(
     request = _request(**asked)
     suite = audit_suite(request)
     if dry_run:
-        _print_suite(suite)
+        _print_suite(suite, store)
         return
     from fairl_bench.display.live import Progress
     from fairl_bench.start import run_suite
@@ -130,12 +130,14 @@ def _columns(option: str | None) -> dict[str, str]:
     return found
 
 
-def _print_suite(suite: dict[str, Any]) -> None:
-    """Check a suite, and print it as a file of the working directory that can be edited and run."""
-    from fairl_bench.start import read_suite
+def _print_suite(suite: dict[str, Any], store: str | None) -> None:
+    """Check a suite as a run would, and print it as a file that can be edited and run."""
+    from fairl_bench import api
+    from fairl_bench.guards.printable import safe
     from fairl_bench.suite.yaml import dump
 
-    read_suite(suite, ())
+    for remark in api.check(suite, store=store).remarks:
+        click.echo(f"note: {safe(remark)}", err=True)
     click.echo(dump(suite), nl=False)
 
 

@@ -238,6 +238,15 @@ def test_a_dry_run_can_be_saved_anywhere(cli: Cli, tiny_lm: Path, pairs: Path, t
     assert checked.exit_code == 0, checked.stderr
 
 
+def test_a_dry_run_looks_into_the_file_of_pairs(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "broken.jsonl").write_text('{"chosen": "a", "rejected": "b"}\n{"chosen": "c"}\n')
+
+    said = refused(cli("audit", "--pairs", "broken.jsonl", "--dry-run"))
+
+    assert "broken.jsonl" in said
+    assert "rejected" in said
+
+
 def test_concepts_may_be_a_list_of_names(cli: Cli, pairs: Path, tmp_path: Path) -> None:
     (tmp_path / "names.yaml").write_text("- words\n- questions\n")
 
