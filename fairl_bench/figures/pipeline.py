@@ -14,7 +14,7 @@ from fairl_bench.figures.shares import named_findings
 from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, styled
 from fairl_bench.material import Material
 from fairl_bench.results.audited import Audited, audited
-from fairl_bench.results.findings import BOTH_MODELS
+from fairl_bench.results.findings import BOTH_MODELS, each_group_once
 from fairl_bench.science.concepts import Interval
 from fairl_bench.values.findings import Findings, Outcome
 from fairl_bench.views import Drawn, ReportFigure
@@ -84,14 +84,14 @@ def _concepts(found: Findings) -> Box:
     if found.outcome == "no difference shown":
         return Box("concepts", (f"{asked}, not read: no difference is shown",))
     explained = _percent(max(1 - found.unexplained.value, 0.0))
-    n = f"{asked}, which" if measured == asked else f"{measured} of {asked}, which could be measured,"
-    return Box("concepts", (f"{n} explain {explained} of the reward",))
+    n = f"{asked}" if measured == asked else f"{measured} of {asked}"
+    return Box("concepts", (f"{n} judged; they explain {explained} of the reward",))
 
 
 def _verdict(found: Findings) -> Box:
     sign = _SIGNS[found.outcome]
     if found.outcome == "named":
-        return Box(f"{sign} named", tuple(f"{one.phrase()}: {_percent(one.share.value)}" for one in found.named[:3]))
+        return Box(f"{sign} named", tuple(f"{one.phrase()}: {_percent(one.share.value)}" for one in each_group_once(found.named)[:3]))
     if found.outcome == "nothing named":
         return Box(f"{sign} nothing named", ("the two sides differ, but why is not shown",))
     return Box(f"{sign} no difference", (f"{_percent(found.separable.could_have_found)} would have been found",))

@@ -296,7 +296,8 @@ def _nothing_shown(found: Findings) -> str:
         )
     found_one = f"a pair accuracy of {_percent(separable.could_have_found)} would have been found four times in five"
     pairs = f"{separable.pairs:,} pairs" if separable.pairs else "these pairs"
-    return f"No difference between {_sides(found)} can be shown with {pairs}; {found_one}"
+    by = "" if found.given == BOTH_MODELS else f" by {found.method}"  # another reward might
+    return f"No difference between {_sides(found)} can be shown{by} with {pairs}; {found_one}"
 
 
 def _sides(found: Findings) -> str:

@@ -64,7 +64,7 @@ def _audited(material: Material, found: Findings) -> str:
     wrote = f"{sides.base} and {sides.expert} completed the same prompts: " if sides.by_models else ""
     measured = sum(one.verdict is not None for one in found.concepts)
     left = len(found.concepts) - measured
-    against = f"{_count(measured, 'concept')}{f'; {left} more could not be measured' if left else ''}"
+    against = f"{_count(measured, 'concept')}{f'; {left} more were not judged' if left else ''}"
     return f"{wrote}{pairs}. On {found.data} the reward of {found.method} was held against {against}."
 
 

@@ -145,7 +145,7 @@ def test_the_pipeline_has_the_numbers_of_this_audit() -> None:
         [("base", "my-base"), ("expert", "my-expert")],
         [("pairs", "1,600, of which 800 held out")],
         [("reward", "log-ratio knows both models tells 82 % of pairs apart [75, 88]")],
-        [("concepts", "3 of 4, which could be measured, explain 72 % of the reward")],
+        [("concepts", "3 of 4 judged; they explain 72 % of the reward")],
         [("✓ named", "less toxic words: 62 %")],
     ]
 
@@ -161,8 +161,8 @@ def test_texts_that_were_there_come_from_no_models() -> None:
 @pytest.mark.parametrize(
     ("outcome", "head", "said", "colour"),
     [
-        ("named", "✓ named", "3 of 4, which could", GOOD.colour),
-        ("nothing named", "? nothing named", "3 of 4, which could", BAD.colour),
+        ("named", "✓ named", "3 of 4 judged; they", GOOD.colour),
+        ("nothing named", "? nothing named", "3 of 4 judged; they", BAD.colour),
         ("no difference shown", "= no difference", "4, not read", "#595959"),
     ],
 )

@@ -319,7 +319,7 @@ def test_a_concept_that_could_not_be_measured_is_not_counted_and_not_said_twice(
     found = audit()
     unknown = found.concepts[0]._replace(name="praise", verdict=None, why="it is constant")
     found = found._replace(concepts=(*found.concepts, unknown))
-    assert what_was_run(of_audits(found)).endswith("held against 1 concept; 1 more could not be measured.")
+    assert what_was_run(of_audits(found)).endswith("held against 1 concept; 1 more were not judged.")
     assert what_was_found(of_audits(found)) == [f"{found.verdict}."]
 
 
