@@ -266,7 +266,7 @@ def test_a_layer_that_is_not_there_is_refused(tiny_lm: Path) -> None:
 
 
 def test_without_peft_an_adapter_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fairl_bench.builtin.methods import scalar_model as module
+    from fairl_bench.builtin.shared import low_rank as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     method().check()
