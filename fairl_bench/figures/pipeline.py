@@ -91,7 +91,8 @@ def _concepts(found: Findings) -> Box:
 def _verdict(found: Findings) -> Box:
     sign = _SIGNS[found.outcome]
     if found.outcome == "named":
-        return Box(f"{sign} named", tuple(f"{one.phrase()}: {_percent(one.share.value)}" for one in each_group_once(found.named)[:3]))
+        first = each_group_once(found.named)[:3]
+        return Box(f"{sign} named", tuple(f"{one.phrase()}: {_percent(one.share.value)}" for one in first))
     if found.outcome == "nothing named":
         return Box(f"{sign} nothing named", ("the two sides differ, but why is not shown",))
     return Box(f"{sign} no difference", (f"{_percent(found.separable.could_have_found)} would have been found",))
