@@ -54,9 +54,9 @@ def numbers(found: list[Record], method: str, point: dict[str, Any]) -> dict[tup
 
 def test_a_record_names_its_point_in_canonical_json(swept: Finished) -> None:
     found = read_results(swept.folder).records
-    # max-margin and max-entropy by two seeds and length: 20 numbers each, and two epochs of a trained one
+    # max-margin and max-entropy by two seeds and length: 24 numbers each, and two epochs of a trained one
     single = [row for row in found if not row.other]
-    assert Counter(row.variant for row in single) == {variant(point): 5 * 20 + 4 * 2 for point in (COLD, WIDE, HOT)}
+    assert Counter(row.variant for row in single) == {variant(point): 5 * 24 + 4 * 2 for point in (COLD, WIDE, HOT)}
     assert variant(COLD) == '{"head.width":4,"methods.max-entropy.temperature":0.5}'
 
 
