@@ -60,8 +60,7 @@ def of_file(path: Path) -> dict[str, Any]:
     content: Any = parse_value(path.read_text(encoding="utf-8", errors="replace"), (path, None))
     if not isinstance(content, list):
         content = dict(load(path).content)
-    if set(content) == {"concepts"}:
-        content = content["concepts"]
+        content = content["concepts"] if set(content) == {"concepts"} else content
     found: dict[str, Any] = {}
     for name, spec in _entries(content, path):
         _add(found, name, spec, f"{path}: concept {name!r}")

@@ -29,12 +29,12 @@ def model_spec(model: str, *, chat: bool, api_key_env: str | None) -> dict[str, 
     path = Path(model)
     if not path.exists() and (path.is_absolute() or model.startswith((".", "~")) or path.suffix in (".gguf",)):
         raise FairlError(f"model {model!r} does not exist; name a folder, a .gguf file, a name on the hub or a URL")
-    return {"use": "pretrained", "model": whole_path(path) if path.exists() else model}
+    return {"use": "pretrained", "model": whole_path(model)}
 
 
-def whole_path(path: Path) -> str:
-    """A path that means the same wherever the suite lies that names it."""
-    return str(path.resolve())
+def whole_path(place: Path | str) -> str:
+    """A path that means the same wherever the suite lies that names it; what is no path here stays as it is."""
+    return str(Path(place).resolve()) if Path(place).exists() else str(place)
 
 
 def _served(model: str, *, chat: bool, api_key_env: str | None) -> dict[str, Any]:

@@ -78,15 +78,14 @@ def _prompts(request: AuditRequest) -> dict[str, Any]:
     """The prompts of the file; of a chat in the template of the expert, unless its server has one."""
     name = Path(str(request.prompts)).name.removesuffix(".gz")
     use = "jsonl-prompts" if name.endswith((".jsonl", ".ndjson")) else "text-prompts"
-    prompts = {"use": use, "path": whole_path(Path(str(request.prompts)))}
-    _refuse_few(prompts, Path(str(request.prompts)))
+    prompts = {"use": use, "path": whole_path(str(request.prompts))}
+    _refuse_few(prompts, str(request.prompts))
     if not request.chat or is_served(str(request.expert)):
         return prompts
-    expert = Path(str(request.expert))
-    return {"use": "chat", "of": prompts, "template": whole_path(expert) if expert.exists() else str(expert)}
+    return {"use": "chat", "of": prompts, "template": whole_path(str(request.expert))}
 
 
-def _refuse_few(spec: Mapping[str, Any], path: Path) -> None:
+def _refuse_few(spec: Mapping[str, Any], path: str) -> None:
     """Raise `FairlError` for fewer prompts than bounds can be told from."""
     import numpy as np
 

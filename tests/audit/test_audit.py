@@ -15,6 +15,8 @@ from click.testing import Result
 from echo_server import EchoServer
 
 from fairl_bench import audit
+from fairl_bench.audits.request import AuditRequest
+from fairl_bench.audits.suite import audit_suite
 from fairl_bench.suite.yaml import load, load_written
 from fairl_bench.toy.prompts import toy_prompts
 
@@ -195,10 +197,12 @@ def test_the_example_in_suites_is_what_an_audit_writes(cli: Cli, tiny_lm: Path, 
         (["--pairs", "ok.jsonl", "--concept", "lenght"], "error: the suite: evaluate.1.concepts.lenght: judge"),
         (["--pairs", "ok.jsonl", "--concept", "a={words: [b]}"], "error: --concept a={words: [b]}: needs a judge"),
         (["--pairs", "ok.jsonl", "--concepts", "gone.yaml"], "error: --concepts: gone.yaml does not exist"),
+        (["--pairs", "ok.jsonl", "--concepts", "specs.yaml"], "error: specs.yaml needs concepts by name, as"),
     ],
 )
 def test_a_mistake_is_one_sentence(cli: Cli, tmp_path: Path, arguments: list[str], said: str) -> None:
     (tmp_path / "some.txt").write_text("a prompt\n")
+    (tmp_path / "specs.yaml").write_text("- {use: words}\n")
     (tmp_path / "some.jsonl").write_text('{"left": "a", "right": "b"}\n')
     (tmp_path / "ok.jsonl").write_text('{"chosen": "a", "rejected": "b"}\n')
     (tmp_path / "nothing.jsonl").write_text("")
@@ -312,11 +316,10 @@ def test_a_chat_takes_the_template_of_a_file(cli: Cli, tiny_lm: Path, prompts: P
     file = tmp_path / "expert.gguf"
     file.write_bytes(b"GGUF")
 
-    ran = cli("audit", tiny_lm, file, "--prompts", prompts, "--chat", "--dry-run")
+    suite = audit_suite(AuditRequest(base=str(tiny_lm), expert=str(file), prompts=prompts, chat=True))
 
-    assert ran.exit_code == 0, ran.stderr
-    suite = tmp_path / "mine.yaml"
-    suite.write_text(ran.stdout)
-    (model,) = load(suite).content["models"]
+    (model,) = suite["models"]
     assert model["prompts"]["use"] == "chat"
     assert Path(model["prompts"]["template"]) == Path(model["expert"]["model"]) == file
+    said = refused(cli("audit", tiny_lm, file, "--prompts", prompts, "--chat", "--dry-run"))
+    assert "expert.gguf" in said  # it is cut short
