@@ -140,6 +140,11 @@ class Material(ABC):
         """What the suite found of each of its models, where its report asks for `findings`; else empty."""
         return ()
 
+    @property
+    def headlines(self) -> Sequence[str]:
+        """The sentences of the report's tables with which the first screen begins."""
+        return ()
+
     @abstractmethod
     def sheets(self, data: Iterable[str]) -> Sequence[Sheet]:
         """Examples and rewards of these data sets, models and runs in the order of the suite."""

@@ -228,6 +228,18 @@ def changed(report: Report, change: Callable[[ReportTable], ReportTable], guard:
     return tables
 
 
+def headlines(report: Report, material: Material, guard: ViewGuard = UNGUARDED) -> list[str]:
+    """The sentences that the tables of a report have for the first screen, in their order."""
+    said: list[str] = []
+    for name, part in report.items():
+        with guard.call(part.kind, name):
+            sentences = part.headlines(material)
+            if isinstance(sentences, str):
+                raise PluginError(f"its headlines are the text {sentences!r:.60}; give a list of sentences")
+            said += sentences
+    return said
+
+
 def make_tables(parts: Iterable[ReportTable], material: Material, guard: ViewGuard = UNGUARDED) -> dict[str, Table]:
     """The tables of these parts that have a row, by name."""
     tables: dict[str, Table] = {}

@@ -12,7 +12,7 @@ from fairl_bench.audits.models import is_served, model_spec, whole_path
 from fairl_bench.audits.request import MOST_PAIRS, AuditRequest
 from fairl_bench.errors import FairlError
 
-LEAST_PROMPTS: Final = 60
+_LEAST_PROMPTS: Final = 60
 """Different prompts, of which 36 and more are held out: bounds by resampling want 30."""
 _DATA: Final = "pairs/test"  # held out: no method has learnt from it
 _SPLIT: Final = {"by": "auto", "validation": 0.1, "test": 0.5}
@@ -92,10 +92,10 @@ def _refuse_few(spec: Mapping[str, Any], path: str) -> None:
     from fairl_bench.kinds import Prompts
     from fairl_bench.suite.registry import Registry
 
-    prompts = set(Registry(()).build(Prompts, spec).texts(LEAST_PROMPTS, np.random.default_rng(0)))
-    if len(prompts) < LEAST_PROMPTS:
+    prompts = set(Registry(()).build(Prompts, spec).texts(_LEAST_PROMPTS, np.random.default_rng(0)))
+    if len(prompts) < _LEAST_PROMPTS:
         raise FairlError(
-            f"--prompts: {path} holds {len(prompts)} different prompts, and an audit needs at least {LEAST_PROMPTS}, "
+            f"--prompts: {path} holds {len(prompts)} different prompts, and an audit needs at least {_LEAST_PROMPTS}, "
             "most of which are held out; add prompts"
         )
 

@@ -46,6 +46,7 @@ class GivenMaterial(Material):
     warnings: Sequence[str] = ()
     verdicts: Sequence[Verdict] = ()
     findings: Sequence[Findings] = ()
+    headlines: Sequence[str] = ()
     histories: Sequence[History] = ()
     realigned: Sequence[Realigned] = ()
     suite: str = ""

@@ -15,7 +15,7 @@ from fairl_bench.values.comparison import Comparison
 from fairl_bench.values.findings import Findings
 from fairl_bench.values.records import Record
 from fairl_bench.values.table import Table
-from fairl_bench.views import Report, datasets_of, make_tables, truth_in, two_methods
+from fairl_bench.views import Report, datasets_of, headlines, make_tables, truth_in, two_methods
 
 
 class JudgedMaterial(Material):
@@ -59,6 +59,11 @@ class JudgedMaterial(Material):
             with self.guard.call(part.kind, name):
                 found += part.findings(self)
         return found
+
+    @cached_property
+    def headlines(self) -> Sequence[str]:
+        """What the tables of the report say first."""
+        return headlines(self.report, self, self.guard)
 
     @cached_property
     def data(self) -> Sequence[str]:

@@ -123,11 +123,9 @@ def what_was_found(material: Material) -> list[str]:
 
     Differences are those of the marks in tables: by Holm's adjusted p of `Material.comparisons`.
     """
-    tables = [part for part in material.report.values() if isinstance(part, ReportTable)]
-    headlines = [sentence for part in tables for sentence in part.headlines(material)]
-    if headlines or material.findings or material.verdicts:
+    if material.headlines or material.findings or material.verdicts:
         claims = _claims(material.verdicts) if material.verdicts else ()
-        return [*headlines, *_findings(material.findings), *claims]
+        return [*material.headlines, *_findings(material.findings), *claims]
     tests = compared_pairs(material.comparisons)
     return [*_best(material, tests), *_failure_aware(material, tests), *_few(material)]
 

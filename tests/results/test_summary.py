@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
+from fairl_bench.guards.views import ViewGuard
+from fairl_bench.material import Material
 from fairl_bench.results.audited import Audited, audited
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.failure_aware import Comparators, comparators
@@ -21,7 +23,9 @@ from fairl_bench.values.findings import ConceptFinding, Findings, Outcome, Separ
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Runs
 from fairl_bench.values.run_facts import MethodFacts, RunFacts
+from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Claim, Effect, Verdict
+from fairl_bench.views import ReportTable, headlines
 
 METRICS = built_in_metrics()
 SUITE = """\
@@ -342,3 +346,36 @@ def test_claims_about_audits_follow_their_verdicts() -> None:
         f"{found.verdict}.",
         "Of 1 claim, 1 is refuted (a).",
     ]
+
+
+# --- headlines of tables
+
+
+class Says(ReportTable):
+    """Has a headline, or what is none."""
+
+    said: tuple[str, ...] | str = ()
+
+    def tables(self, material: Material) -> Iterable[Table]:
+        return ()
+
+    def headlines(self, material: Material) -> Iterable[str]:
+        if self.said == "nothing":
+            raise ValueError("no number")
+        return self.said
+
+
+def test_headlines_come_first_and_one_of_a_plugin_that_fails_is_left_out() -> None:
+    report = {
+        "broken": Says.named("broken", said="nothing"),
+        "text": Says.named("text", said="one sentence"),
+        "mine": Says.named("mine", said=["The buses came first."]),
+    }
+    guard = ViewGuard({("table", name): "mine.py" for name in ("broken", "text")})
+
+    assert headlines(report, GivenMaterial(), guard) == ["The buses came first."]
+    assert [warning.partition(": ")[2] for warning in guard.warnings] == [
+        "no number",
+        "its headlines are the text 'one sentence'; give a list of sentences",
+    ]
+    assert what_was_found(GivenMaterial(headlines=["The buses came first."])) == ["The buses came first."]

@@ -211,8 +211,8 @@ def test_nothing_is_named_where_the_two_sides_are_not_told_apart() -> None:
 
 
 def test_the_first_screen_says_how_often_each_auditor_is_right() -> None:
-    _, material = material_of()
-    assert what_was_found(material) == [
+    part, material = material_of()
+    assert what_was_found(GivenMaterial(headlines=list(part.headlines(material)))) == [
         "What was planted is named first in 1 of 4 models by log-ratio, in 0 by max-entropy and in 1 by 'always "
         "toxic-words'.",
         "Of models that were rewarded for nothing, something is named in 1 of 2 by log-ratio, in 0 by max-entropy and "

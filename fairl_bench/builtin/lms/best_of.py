@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fairl_bench.builtin.lms.on_policy import Rewarding, gold_of
+from fairl_bench.builtin.shared.judged_completions import Rewarding, gold_of
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import (

@@ -5,23 +5,25 @@ from __future__ import annotations
 import copy
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from fairl_bench.builtin.shared.alignment_probe import AlignmentProbe
-from fairl_bench.builtin.shared.held_out import HeldOut, Judged, changed
+from fairl_bench.builtin.shared.held_out import HeldOut, changed
+from fairl_bench.builtin.shared.judged_completions import Judged, Rewarding, gold_of
 from fairl_bench.builtin.shared.training_environment import DEVICE, Device, check_device, quiet, seeded
-from fairl_bench.errors import DataError, NotFinite, SuiteError
-from fairl_bench.kinds import LM, LOOKED, Aligner, Judging, within
+from fairl_bench.errors import DataError, SuiteError
+from fairl_bench.kinds import LM, LOOKED, Aligner, within
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
-from fairl_bench.values.data import GOLD, Examples, Floats, Truth
+from fairl_bench.values.data import Floats
 from fairl_bench.values.language_models import Model, Sampling, Site
 
 
@@ -33,15 +35,11 @@ class Step(NamedTuple):
 
 
 _MORE, _FEWEST = 4, 8  # prompts that are drawn for one held-out prompt; held-out prompts that tell something
-_NONE = np.empty((0, 0))
 LEAST_DISTINCT, LEAST_ENTROPY, LENGTHS = 0.6, 0.5, (0.5, 2.0)
 """An aligned model has collapsed where it keeps less than these shares of the base's, or its lengths leave this."""
 
 
 _SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
-
-Rewarding = Callable[[Sequence[str], Sequence[str]], Floats]
-"""Prompts and completions to one finite reward each."""
 
 
 class AlignmentTask(NamedTuple):
@@ -146,7 +144,8 @@ class OnPolicy(Aligner):
             model, tokenizer = read(base)
             ends = endings(model, tokenizer)
             self._check_prompts(model, tokenizer, prompts, ends)
-            held_out = self._held_out(numbers, prompts, HeldOut((), _NONE, base, model, tokenizer, judged))
+            unseen = self._unseen(numbers, prompts)
+            held_out = HeldOut(*unseen, base, model, tokenizer, judged) if unseen else None
             before = held_out and held_out.look()
             probe = (
                 AlignmentProbe(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
@@ -169,8 +168,13 @@ class OnPolicy(Aligner):
         collapsed = bool(facts["collapsed"]) or bool(told.pop("strayed", False))
         return Model(site.folder, {**counts, **facts, **told, "collapsed": collapsed})
 
-    def _held_out(self, numbers: tuple[int, ...], trained: Sequence[str], empty: HeldOut) -> HeldOut | None:
-        """Return prompts that are not trained on; None where there are none, or none are wanted."""
+    def _unseen(
+        self, numbers: tuple[int, ...], trained: Sequence[str]
+    ) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
+        """Return prompts that are not trained on, and the random numbers of their completions ``[n, tokens]``.
+
+        None where there are too few, or none are wanted.
+        """
         if self.prompts is None or not self.held_out:
             return None
         known = set(trained)
@@ -179,7 +183,7 @@ class OnPolicy(Aligner):
         if len(new) < _FEWEST:
             return None
         draws = [stream("held-out", *numbers, i).random(self.sampling.max_new_tokens) for i in range(len(new))]
-        return empty._replace(prompts=tuple(new), uniform=np.stack(draws))
+        return tuple(new), np.stack(draws)
 
     def _check_prompts(self, model: Any, tokenizer: Any, prompts: Sequence[str], ends: Sequence[int]) -> None:
         """Raise `DataError` where the model cannot continue a prompt: a trainer would stop, or cut the prompt."""
@@ -227,19 +231,6 @@ class OnPolicy(Aligner):
         while len(order) < needed:
             order += rng.permutation(len(texts)).tolist()
         return tuple(texts[i] for i in order[:needed])
-
-
-def gold_of(judging: Judging, use: str, prompts: Sequence[str], completions: Sequence[str]) -> Truth:
-    """Return a judge's ``gold`` of each completion ``[n]``.  Raises `NotFinite` for a value that is NaN or infinite."""
-    truth = judging(Examples(tuple(completions), tuple(prompts)))[GOLD]
-    values = np.asarray(truth.value, np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        raise NotFinite(
-            f"judge {use!r} rewards the completion {completions[bad[0]]!r} with {values[bad[0]]}, which nothing"
-            " can be learnt from; bound its values or mend it"
-        )
-    return truth._replace(value=values)
 
 
 def training_facts(history: Sequence[Step]) -> dict[str, float | bool]:

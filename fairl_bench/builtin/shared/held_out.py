@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fairl_bench.builtin.shared.judged_completions import Judged
 from fairl_bench.science.diversity import distinct
 from fairl_bench.values.data import Floats, Truth
 
-Judged = Callable[[Sequence[str], Sequence[str]], Truth]
-"""Prompts and completions to the truth ``gold`` of each."""
 FAR: Final = 0.5
 """A model has collapsed where it is more nats a token from its base than this ..."""
 STRANGE: Final = 2.0
