@@ -375,7 +375,7 @@ def test_headlines_come_first_and_one_of_a_plugin_that_fails_is_left_out() -> No
 
     assert headlines(report, GivenMaterial(), guard) == ["The buses came first."]
     assert [warning.partition(": ")[2] for warning in guard.warnings] == [
-        "no number",
+        "ValueError: no number",
         "its headlines are the text 'one sentence'; give a list of sentences",
     ]
     assert what_was_found(GivenMaterial(headlines=["The buses came first."])) == ["The buses came first."]
