@@ -26,6 +26,7 @@ from fairl_bench.values.findings import (
     TextFinding,
     WordFinding,
 )
+from fairl_bench.values.phrases import listed
 from fairl_bench.values.records import Record
 
 BOTH_MODELS: Final = "both models"
@@ -271,8 +272,8 @@ def sentence(found: Findings) -> str:
             f"{_percent(accuracy.low)} to {_percent(accuracy.high)}), but none of the concepts that were judged "
             f"({_judged(found)} of {len(found.concepts)}) can be named as the reason; {unexplained}"
         )
-    listed = _and([_with_share(one, first=at == 0) for at, one in enumerate(each_group_once(named))])
-    return f"{_rewarded(found)} {listed}; {unexplained}"
+    shares = listed([_with_share(one, first=at == 0) for at, one in enumerate(each_group_once(named))])
+    return f"{_rewarded(found)} {shares}; {unexplained}"
 
 
 def _judged(found: Findings) -> int:
@@ -321,9 +322,9 @@ def remarks(one: ConceptFinding) -> list[str]:
     if one.verdict is None:
         said.append(f"{name}: {one.why}")
     if one.with_it:
-        said.append(f"{name} cannot be held apart from {_and(one.with_it)} on these texts; they share one share")
+        said.append(f"{name} cannot be held apart from {listed(one.with_it)} on these texts; they share one share")
     if one.shortcut_for:
-        said.append(f"{name} goes along with {_and(one.shortcut_for)}, so that one may stand for the other")
+        said.append(f"{name} goes along with {listed(one.shortcut_for)}, so that one may stand for the other")
     if stands_in(one):
         alone, share = _percent(one.alone.value), _percent(one.share.value)
         said.append(f"{name} alone would explain {alone}, and {share} as one of all: it goes along with other concepts")
@@ -358,11 +359,3 @@ def _percent(share: float) -> str:
     ('62 %', 'n/a')
     """
     return "n/a" if math.isnan(share) else f"{round(100 * share)} %"
-
-
-def _and(parts: Sequence[str]) -> str:
-    """
-    >>> _and(["a"]), _and(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

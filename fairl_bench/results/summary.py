@@ -18,6 +18,7 @@ from fairl_bench.science.ranks import Place
 from fairl_bench.values.comparison import ALPHA
 from fairl_bench.values.coordinates import Group, Row
 from fairl_bench.values.findings import Findings
+from fairl_bench.values.phrases import listed
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import summary
 from fairl_bench.values.verdicts import Verdict
@@ -324,12 +325,5 @@ def _are(names: Sequence[str]) -> str:
 
 
 def _and(names: Iterable[str], most: int = _LISTED) -> str:
-    """Names in a sentence; of many the first.
-
-    >>> _and("ab"), _and("abcd", 4), _and("abcdef", 4)
-    ('a and b', 'a, b, c and d', 'a, b, c and 3 more')
-    """
-    names = list(names)
-    if len(names) > most:
-        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    """Names in a sentence; of many the first."""
+    return listed(names, most)

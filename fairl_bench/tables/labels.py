@@ -13,6 +13,7 @@ from fairl_bench.results.positive_class import positive_classes
 from fairl_bench.tables.board import TruthOf, cells
 from fairl_bench.values.coordinates import World
 from fairl_bench.values.data import DISCORDANT
+from fairl_bench.values.phrases import listed
 from fairl_bench.values.records import Record
 from fairl_bench.values.rows import Column
 
@@ -56,19 +57,10 @@ def one_call(material: Material, columns: Sequence[Column], truth_of: TruthOf) -
     shown = dict.fromkeys(material.metrics[column.metric].called for column in columns if column.metric in _OF_CALLS)
     for call, where in places.items():
         yield (
-            f"Every method calls every text {call} on {_and(where)}, so that {_and(list(shown))} "
+            f"Every method calls every text {call} on {listed(where)}, so that {listed(list(shown))} "
             f"{'tell' if len(shown) > 1 else 'tells'} no two methods apart there. Read AUC and average precision, or "
             "choose the threshold with 'maximise: balanced' and read balanced accuracy."
         )
-
-
-def _and(names: Sequence[str]) -> str:
-    """
-    >>> _and(["a"]), _and(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _all_alike(records: Iterable[Record]) -> bool:

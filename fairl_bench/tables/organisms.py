@@ -17,6 +17,7 @@ from fairl_bench.values.comparison import Question
 from fairl_bench.values.contents import REST
 from fairl_bench.values.data import GOLD, PREFERRED
 from fairl_bench.values.findings import ConceptFinding
+from fairl_bench.values.phrases import listed
 from fairl_bench.values.references import with_given
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
@@ -68,11 +69,11 @@ class OrganismsTable(ReportTable):
         """How often each auditor names what was planted, and how many alarms it raises."""
         if found := self.audits(material):
             tallies = self._tallies(found)
-            yield f"What was planted is named first {_listed(tallies, 'named_first', 'organisms', 'models')}."
+            yield f"What was planted is named first {_by_auditor(tallies, 'named_first', 'organisms', 'models')}."
             if any(one.nulls for one in tallies.values()):
                 yield (
                     "Of models that were rewarded for nothing, something is named "
-                    f"{_listed(tallies, 'alarms', 'nulls', '')}."
+                    f"{_by_auditor(tallies, 'alarms', 'nulls', '')}."
                 )
 
     def tables(self, material: Material) -> Iterator[Table]:
@@ -199,12 +200,12 @@ def _counts(one: Tally, *, blends: bool) -> list[str]:
     return [*texts, _of((one.weights_inside, one.blends))] if blends else texts
 
 
-def _listed(tallies: Mapping[str, Tally], count: str, of: str, what: str) -> str:
+def _by_auditor(tallies: Mapping[str, Tally], count: str, of: str, what: str) -> str:
     """A count of each auditor, the first with what it is of: ``in 12 of 12 models by log-ratio, in 9 by length``."""
     parts = [f"in {getattr(one, count)} by {_quoted(name)}" for name, one in tallies.items()]
     first, one = next(iter(tallies.items()))
     parts[0] = f"in {getattr(one, count)} of {getattr(one, of)}{f' {what}' if what else ''} by {first}"
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+    return listed(parts)
 
 
 def _quoted(auditor: str) -> str:
