@@ -241,8 +241,10 @@ def test_a_process_that_dies_takes_no_other_work_along(
 def test_a_job_whose_process_died_is_alone_when_it_is_done_again(
     light: dict[str, Any], tmp_path: Path, store: Store, write_suite: Write
 ) -> None:
-    body = "tries(__file__, task.seed, siblings())\n    time.sleep(0.3)\n    os._exit(9)"
-    add_method(tmp_path, light, "exit", f"def fit(self, task):\n    {body}")
+    begun = "begun = Path(__file__).with_suffix('.begun')\n    begun.open('a').write('.')"
+    both = "while len(begun.read_text()) < 2:\n        time.sleep(0.01)"  # a process may begin late
+    died = "tries(__file__, task.seed, siblings())\n    time.sleep(0.3)\n    os._exit(9)"
+    add_method(tmp_path, light, "exit", f"def fit(self, task):\n    {begun}\n    {both}\n    {died}")
     light["methods"].reverse()  # both at once, at first
     finished = run(read_study(write_suite(light)), store, tmp_path / "results", jobs=2)
     assert len(finished.outcome.failed) == 2
