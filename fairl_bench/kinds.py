@@ -20,6 +20,7 @@ from fairl_bench.values.data import GOLD, PREFERRED, Examples, Floats, Pairs, Sc
 from fairl_bench.values.drawn_tokens import DrawnTokens
 from fairl_bench.values.language_models import Asked, DrawnTexts, Model, Sampling, Site
 from fairl_bench.values.likelihoods import Continuations, Likelihoods
+from fairl_bench.values.number_format import NUMBERS, NumberFormat
 from fairl_bench.values.records import Evidence, Measure
 from fairl_bench.values.resources import Resources
 from fairl_bench.values.training import Head, Inputs, Reward, Task
@@ -484,7 +485,7 @@ class AskLikelihoods(Settings):
     )
     temperature: float = Field(1.0, gt=0, description="divides the logits")
     batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: NumberFormat = Field("float32", description=NUMBERS)
     shards: int = Field(1, ge=1, le=4096, description="stages that work side by side")
     values: bool = Field(False, description="whether the values of the states are read, which no server tells")
 

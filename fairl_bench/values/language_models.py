@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +14,7 @@ from fairl_bench.component import Settings
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Rows
 from fairl_bench.values.drawn_tokens import DrawnTokens, merged_rows, together
+from fairl_bench.values.number_format import NUMBERS, NumberFormat
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Sampling(Settings):
     top_k: int = Field(0, ge=0, description="the most likely tokens; 0: all")
     max_new_tokens: int = Field(24, ge=1, description="tokens of a completion, at most")
     batch: int = Field(64, ge=1, description="prompts completed at once; another number moves the logits' last bits")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: NumberFormat = Field("float32", description=NUMBERS)
 
 
 @dataclass(frozen=True)

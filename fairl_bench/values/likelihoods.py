@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fairl_bench.guards.readonly import freeze_arrays
 from fairl_bench.values.data import Examples, Floats, Rows, Vectors
 from fairl_bench.values.drawn_tokens import DrawnTokens, merged_rows, offsets_of, taken
+from fairl_bench.values.number_format import NumberFormat
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Continuations:
     drawn: DrawnTokens | None = None
     temperature: float = 1.0
     batch: int = 64
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: NumberFormat = "float32"
 
     def __len__(self) -> int:
         return len(self.text)
@@ -45,7 +46,7 @@ class Continuations:
         tokens: Literal["drawn", "text"] = "drawn",
         temperature: float = 1.0,
         batch: int = 64,
-        dtype: Literal["float32", "bfloat16"] = "float32",
+        dtype: NumberFormat = "float32",
     ) -> Continuations:
         """Those of examples.
 

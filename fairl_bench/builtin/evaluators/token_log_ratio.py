@@ -30,6 +30,7 @@ from fairl_bench.values.contents import (
 )
 from fairl_bench.values.data import Examples, Floats, Rows, Scored
 from fairl_bench.values.likelihoods import Likelihoods
+from fairl_bench.values.number_format import NUMBERS, NumberFormat
 from fairl_bench.values.records import Evidence, Measure
 
 _LONGEST = 60  # letters of a token on record
@@ -59,7 +60,7 @@ class TokenLogRatio(Evaluator):
     expert: LM | None = Field(None, description="the aligned language model; none: the source's expert")
     tokens: Literal["drawn", "text"] = Field("drawn", description="as of 'log-ratio'")
     batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: NumberFormat = Field("float32", description=NUMBERS)
     shards: int = Field(1, ge=1, le=4096, description="stages in which a model reads the texts side by side")
     least: int = Field(10, ge=2, description="places that a token has to be on record")
     most: int = Field(40, ge=1, description="tokens on record of the highest means, and as many of the lowest")

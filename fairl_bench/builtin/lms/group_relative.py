@@ -16,10 +16,11 @@ from pydantic import Field, model_validator
 from fairl_bench.builtin.lms.budget import Budget, Within
 from fairl_bench.builtin.lms.on_policy import AlignmentTask, OnPolicy, Step
 from fairl_bench.builtin.shared.low_rank import Lora, adapted, added_in, check_lora
-from fairl_bench.builtin.shared.training_environment import NO_TOKEN, PRECISION, Precision, with_tokens
+from fairl_bench.builtin.shared.training_environment import NO_TOKEN, PRECISION, with_tokens
 from fairl_bench.errors import NotFinite
 from fairl_bench.progress import report
 from fairl_bench.science.checkpoints import are_intact, seal
+from fairl_bench.values.number_format import NumberFormat
 
 CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 60.0, 0.1
 _DONE, _TEXTS = "complete", "texts"
@@ -30,7 +31,7 @@ class GroupRelative(OnPolicy):
     """An aligner that compares each completion with the other completions of the same prompt."""
 
     per_prompt: int = Field(4, ge=2, description="completions of a prompt")
-    precision: Precision = Field("float32", description=PRECISION)
+    precision: NumberFormat = Field("float32", description=PRECISION)
     train: Literal["all", "lora"] = Field("all", description="all: every weight; lora: an adapter, added in at the end")
     lora: Lora = Field(Lora(), description="the adapter of 'train: lora'")
     once: bool = Field(

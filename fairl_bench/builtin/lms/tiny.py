@@ -13,7 +13,6 @@ from fairl_bench.builtin.shared.training_environment import (
     DEVICE,
     PRECISION,
     Device,
-    Precision,
     check_device,
     quiet,
     seeded,
@@ -24,6 +23,7 @@ from fairl_bench.progress import report
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Rows
 from fairl_bench.values.language_models import Model, Site
+from fairl_bench.values.number_format import NumberFormat
 
 if TYPE_CHECKING:
     from fairl_bench.science.pretraining import Recipe
@@ -62,7 +62,7 @@ class TinyLM(LM):
         0.05, gt=0, lt=1, description="share of the texts that are not learnt from and measure the perplexity"
     )
     device: Device = Field("cpu", description=DEVICE)
-    precision: Precision = Field("float32", description=PRECISION)
+    precision: NumberFormat = Field("float32", description=PRECISION)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -19,7 +19,6 @@ from fairl_bench.builtin.shared.training_environment import (
     DEVICE,
     PRECISION,
     Device,
-    Precision,
     check_device,
     quiet,
     seeded,
@@ -33,6 +32,7 @@ from fairl_bench.pairwise import selection_of
 from fairl_bench.progress import report
 from fairl_bench.science.selection import Choice
 from fairl_bench.values.data import Floats
+from fairl_bench.values.number_format import NumberFormat
 from fairl_bench.values.training import Head, Inputs, Preferences, Reward, Task
 
 _LR = {"all": 1e-4, "lora": 1e-3}
@@ -66,7 +66,7 @@ class RewardModel(Method):
     prompts: Literal["given", "withheld"] = Field("given", description="whether it reads the prompt before a text")
     max_length: int = Field(512, ge=2, description="most tokens of prompt and text; longer ones lose their beginning")
     device: Device = Field("cpu", description=DEVICE)
-    precision: Precision = Field("float32", description=PRECISION)
+    precision: NumberFormat = Field("float32", description=PRECISION)
 
     @property
     def reads_prompts(self) -> bool:  # type: ignore[override]  # they may be withheld

@@ -10,6 +10,7 @@ from pydantic import Field
 from fairl_bench.kinds import LM, AskLikelihoods, Method
 from fairl_bench.values.data import Floats
 from fairl_bench.values.likelihoods import Likelihoods
+from fairl_bench.values.number_format import NUMBERS, NumberFormat
 
 
 class ReadsLikelihoods(Method):
@@ -24,7 +25,7 @@ class ReadsLikelihoods(Method):
         "sum", description="token: what a model says of a text is divided by the number of the text's tokens"
     )
     batch: int = Field(64, ge=1, description="texts in a forward pass; another number moves the last bits")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: NumberFormat = Field("float32", description=NUMBERS)
     shards: int = Field(1, ge=1, le=4096, description="stages in which a model reads the texts side by side")
 
     @property

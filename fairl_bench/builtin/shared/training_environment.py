@@ -14,15 +14,15 @@ import numpy as np
 
 from fairl_bench.errors import MissingExtra
 from fairl_bench.science.streams import stream
+from fairl_bench.values.number_format import NUMBERS
 
 Device = Literal["cpu", "cuda"]
-Precision = Literal["float32", "bfloat16"]
 
 NO_TOKEN = -1
 """Stands for an end token where a trainer wants one and the model has none: it is never drawn."""
 
 DEVICE = "where it trains; on another, other numbers are drawn"
-PRECISION = "of the products; weights stay float32"
+PRECISION = f"of the products; weights stay float32; {NUMBERS}"
 
 
 def check_device(device: Device, what: str) -> None:
