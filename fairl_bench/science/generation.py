@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,10 @@ from fairl_bench.errors import NotFinite
 from fairl_bench.science.continued_tokens import vocabulary_digest
 from fairl_bench.science.endings import ended, endings, spelled
 from fairl_bench.science.language_model import padding, plain_settings, positions, prompt_tokens, read, vocabulary
+from fairl_bench.science.shared_prompts import memory_argument, passed, remembers
 
 _NOTHING = torch.empty(0, 0)
+_BLOCK = 512  # tokens
 
 
 class Completed(NamedTuple):
@@ -109,6 +112,7 @@ def draw(
     pad = padding(tokenizer, ends, tokens)
     for rows in _batches(prompts, batch):
         ids, attention = _left(model, [read[i] for i in rows], pad)
+        memory = _remembered(model, ids, attention, [prompts[i] for i in rows])
         drawer = Draw(torch.tensor(uniform[rows], device=model.device), warpers, ends)
         with torch.inference_mode(), _plain(model, tokenizer, ends):
             tokens_drawn = model.generate(
@@ -119,8 +123,28 @@ def draw(
                 max_new_tokens=new,
                 pad_token_id=pad,
                 logits_processor=[drawer],
+                **memory,
             )
         yield Drawn(rows, tokens_drawn, attention, tuple(ends), drawer.said)
+
+
+def _remembered(model: Any, ids: torch.Tensor, attention: torch.Tensor, prompts: Sequence[str]) -> dict[str, Any]:
+    """Return what the model remembers of the prompts of a batch but for their last tokens, as an argument by its name.
+
+    Each different prompt is read once.  Nothing where that saves less than half of the reading, or where the model has
+    no such memory.
+    """
+    first = {prompt: i for i, prompt in reversed([*enumerate(prompts)])}
+    if 2 * len(first) > len(prompts) or ids.shape[1] < 2 or not remembers(model):
+        return {}
+    place = {prompt: at for at, prompt in enumerate(first)}
+    rows = list(first.values())
+    known = {"attention_mask": (mask := attention[rows, :-1])}
+    if "position_ids" in inspect.signature(model.forward).parameters:
+        known["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)  # as `generate` counts them
+    memory = passed(model, ids[rows, :-1], 1, use_cache=True, **known)[memory_argument(model)]
+    memory.reorder_cache(torch.tensor([place[prompt] for prompt in prompts], device=ids.device))
+    return {memory_argument(model): memory}
 
 
 def _left(model: Any, read: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -148,8 +172,9 @@ def written(tokenizer: Any, drawn: Drawn) -> list[str]:
 
 
 def _batches(prompts: Sequence[str], batch: int) -> Iterator[list[int]]:
-    """Return the rows of each batch, the longest prompts first."""
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    """Return the rows of each batch, the longest prompts first, and equal ones side by side."""
+    first = {prompt: i for i, prompt in reversed([*enumerate(prompts)])}
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), first[prompts[i]], i))
     for start in range(0, len(order), batch):
         yield order[start : start + batch]
 
@@ -166,6 +191,32 @@ def _warpers(temperature: float, top_p: float, top_k: int) -> list[Any]:
     return warpers
 
 
+def _inverse_transform(logits: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the token that each ``uniform [batch, 1]`` draws, and the logsumexp of the logits, both ``[batch, 1]``.
+
+    The block of tokens is found first, then the token in it: a whole vocabulary in float64 would take as long as the
+    forward pass of a small model.  Blocks are added up in float64: a float32 sum over a vocabulary does not reach 1.
+    Raises `NotFinite` where the logits are not.
+    """
+    highest = logits.amax(-1, keepdim=True)
+    weight = (logits - highest).exp_()
+    short = -weight.shape[1] % _BLOCK
+    blocks = torch.nn.functional.pad(weight, (0, short)).view(len(weight), -1, _BLOCK)
+    cumulative = blocks.sum(-1).double().cumsum(-1)
+    total = cumulative[:, -1:]
+    if not bool(torch.isfinite(total).all()):
+        raise NotFinite("the language model's logits are not finite; train it slower, or in a wider dtype")
+    level = uniform * total
+    at = torch.searchsorted(cumulative, level, right=True).clamp_max(cumulative.shape[1] - 1)
+    within = blocks.gather(1, at[:, :, None].expand(-1, -1, _BLOCK))[:, 0].double().cumsum(-1)
+    below = cumulative.gather(1, at) - within[:, -1:]
+    # at both ends of a block, rounding must not lead to a token that has no probability
+    inside = torch.searchsorted(within, (level - below).clamp_min(0), right=True)
+    last = torch.searchsorted(within, within[:, -1:].contiguous())
+    drawn = at * _BLOCK + torch.minimum(inside, last)
+    return drawn, highest.double() + total.log()
+
+
 class Draw:
     """A logits processor that leaves one token, drawn by inverse transform with the row's own number.
 
@@ -177,28 +228,26 @@ class Draw:
         self.uniform, self.warpers = uniform, warpers  # [batch, tokens]
         self.ends = torch.tensor(ends, dtype=torch.long, device=uniform.device)
         self.log = list[torch.Tensor]()
+        self.left: torch.Tensor | None = None  # [batch, vocabulary]: 0 at the token drawn last, else minus infinity
 
     def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits ``[batch, vocabulary]`` with all but the drawn token at minus infinity."""
         warped = logits
         for warper in self.warpers:
             warped = warper(tokens, warped)
-        # float64: over a large vocabulary a float32 sum does not reach 1
-        cumulative = warped.double().softmax(-1).cumsum(-1)
-        if not bool(torch.isfinite(cumulative[:, -1]).all()):
-            raise NotFinite("the language model's logits are not finite; train it slower, or in a wider dtype")
-        level = self.uniform[:, len(self.log), None] * cumulative[:, -1:]
-        drawn = torch.searchsorted(cumulative, level, right=True).clamp_max(logits.shape[1] - 1)
-        self.log.append(self._said(logits, drawn))
-        return torch.full_like(logits, -torch.inf).scatter_(1, drawn, 0.0)
+        drawn, log_total = _inverse_transform(warped, self.uniform[:, len(self.log), None])
+        self.log.append(self._said(logits, drawn, logits.logsumexp(-1, keepdim=True) if self.warpers else log_total))
+        if self.left is None:
+            self.left = torch.full_like(logits, -torch.inf)
+        return self.left.fill_(-torch.inf).scatter_(1, drawn, 0.0)
 
-    def _said(self, logits: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    def _said(self, logits: torch.Tensor, drawn: torch.Tensor, log_total: torch.Tensor) -> torch.Tensor:
         """Return the log-probability of the drawn tokens ``[batch, 1]`` float64."""
         said = logits.gather(1, drawn)
         if len(self.ends) > 1:  # whichever of them is drawn, the text is the same
             end = logits[:, self.ends].logsumexp(-1, keepdim=True)
             said = torch.where(torch.isin(drawn, self.ends), end, said)
-        return (said - logits.logsumexp(-1, keepdim=True)).double()
+        return said.double() - log_total
 
     @property
     def said(self) -> torch.Tensor:

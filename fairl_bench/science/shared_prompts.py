@@ -36,7 +36,7 @@ class Read(NamedTuple):
 
 def blocks(model: Any, texts: Sequence[Tokens], batch: int) -> list[Block]:
     """All texts, in the order in which they are read: short ones first, so that batches have little padding."""
-    several = Counter(tuple(one.prompt) for one in texts) if _remembers(model) else Counter()
+    several = Counter(tuple(one.prompt) for one in texts) if remembers(model) else Counter()
     shared = {prompt for prompt, n in several.items() if n > 1 and len(prompt) > 1}
     alone = [i for i, one in enumerate(texts) if tuple(one.prompt) not in shared]
     alone.sort(key=lambda i: (len(texts[i].prompt) + len(texts[i].text), len(texts[i].prompt)))
@@ -77,7 +77,7 @@ def _whole(model: Any, texts: Sequence[Tokens]) -> Read:
     ids = _padded([[*one.prompt, *one.text] for one in texts], model.device)
     lengths = torch.tensor([len(one.prompt) for one in texts], device=model.device)
     first = int(lengths.min()) - 1
-    logits = _passed(model, ids, ids.shape[1] - first, use_cache=False).logits
+    logits = passed(model, ids, ids.shape[1] - first, use_cache=False).logits
     return Read(texts, lengths - 1 - first, ids[:, first:], logits)
 
 
@@ -88,14 +88,14 @@ class _Prompts:
         self.row = {prompt: i for i, prompt in enumerate(dict.fromkeys(tuple(one.prompt) for one in texts))}
         self.model, self.argument = model, memory_argument(model)
         prompts = torch.tensor(list(self.row), device=model.device)
-        self.memory = _passed(model, prompts[:, :-1], 1, use_cache=True)[self.argument]
+        self.memory = passed(model, prompts[:, :-1], 1, use_cache=True)[self.argument]
 
     def continued(self, texts: Sequence[Tokens]) -> Read:
         """What the model says of texts behind their prompts."""
         ids = _padded([[one.prompt[-1], *one.text] for one in texts], self.model.device)
         memory = copy.deepcopy(self.memory)  # the model writes into it
         memory.reorder_cache(torch.tensor([self.row[tuple(one.prompt)] for one in texts], device=ids.device))
-        logits = _passed(self.model, ids, ids.shape[1], use_cache=True, **{self.argument: memory}).logits
+        logits = passed(self.model, ids, ids.shape[1], use_cache=True, **{self.argument: memory}).logits
         return Read(texts, ids.new_zeros(len(texts)), ids, logits)
 
 
@@ -105,7 +105,7 @@ def _padded(rows: Sequence[Sequence[int]], device: Any) -> torch.Tensor:
     return torch.tensor([[*row, *(0,) * (width - len(row))] for row in rows], device=device)
 
 
-def _remembers(model: Any) -> bool:
+def remembers(model: Any) -> bool:
     """True where a model can go on by several tokens at once; a recurrent one does so by one."""
     return bool(memory_argument(model)) and not getattr(model, "_is_stateful", False)
 
@@ -116,7 +116,7 @@ def memory_argument(model: Any) -> str:
     return next((name for name in ("cache", "past_key_values") if name in arguments), "")
 
 
-def _passed(model: Any, ids: torch.Tensor, columns: int, **own: Any) -> Any:
+def passed(model: Any, ids: torch.Tensor, columns: int, **own: Any) -> Any:
     """What a forward pass gives; the logits are those of the last ``columns`` tokens."""
     if "logits_to_keep" in inspect.signature(model.forward).parameters:
         own["logits_to_keep"] = columns

@@ -101,3 +101,19 @@ def test_a_model_without_a_padding_token_is_completed_the_same(
 ) -> None:
     bare = saved_without_padding(tiny_lm, tmp_path / "bare")
     assert rows(complete(bare, PROMPTS, uniform)) == rows(complete(tiny_lm, PROMPTS, uniform))
+
+
+@pytest.mark.parametrize("vocabulary", [511, 513, 50_304, 100_003])  # blocks are of 512
+def test_a_large_vocabulary_is_drawn_from_as_in_float64(vocabulary: int) -> None:
+    rng = np.random.default_rng(3)
+    logits = torch.from_numpy(rng.normal(0, 4, (64, vocabulary)).astype(np.float32))
+    logits[:, rng.random(vocabulary) < 0.4] = -torch.inf  # as top-k leaves them
+    uniform = torch.from_numpy(np.concatenate([rng.random((62, 1)), [[0.0], [1 - 2**-53]]]))
+    draw = Draw(uniform)
+    drawn = draw(torch.zeros(64, 1), logits).argmax(-1)
+    probability = logits.double().softmax(-1)
+    below = probability.cumsum(-1).gather(1, drawn[:, None])
+    own = probability.gather(1, drawn[:, None])
+    assert bool((own > 0).all())
+    assert bool(((below - own - 1e-6 <= uniform) & (uniform <= below + 1e-6)).all())
+    assert draw.said[:, 0].numpy() == pytest.approx(own.log()[:, 0].numpy(), abs=1e-5)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fairl_bench.science import shared_prompts
 from fairl_bench.science.continued_tokens import Tokens
+from fairl_bench.science.generation import _remembered
 from fairl_bench.science.shared_prompts import blocks, read
 
 ROWS, SHAPE = 40, {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -87,13 +88,13 @@ def test_what_a_model_says_of_texts_is_what_it_says_of_each_alone(kind: str) -> 
 
 def test_a_shared_prompt_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = random_model("gpt_neox"), Counter[tuple[int, ...]]()
-    passed = shared_prompts._passed
+    passed = shared_prompts.passed
 
     def counted(model: Any, ids: torch.Tensor, columns: int, **own: Any) -> Any:
         seen.update(tuple(row) for row in ids.tolist())
         return passed(model, ids, columns, **own)
 
-    monkeypatch.setattr(shared_prompts, "_passed", counted)
+    monkeypatch.setattr(shared_prompts, "passed", counted)
     prompt = [5, 6, 7, 8]
     texts = [tokens(prompt, [9 + i]) for i in range(7)]
     for block in blocks(model, texts, batch=2):
@@ -130,3 +131,22 @@ def test_every_text_is_in_one_block_and_shares_its_prompt_where_others_have_it(
             assert lengths == sorted(lengths)
         else:
             assert len(block.rows) <= batch
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_completions_that_share_a_prompt_are_those_of_a_prompt_read_each_time(kind: str) -> None:
+    model, rng = random_model(kind), np.random.default_rng(2)
+    prompts = [rng.integers(3, ROWS, length).tolist() for length in (9, 6, 6, 1)]  # padded on the left to the longest
+    which = [2, 0, 0, 3, 1, 0, 2, 1, 3, 0]
+    ids = torch.tensor([[0] * (9 - len(prompts[i])) + prompts[i] for i in which])
+    attention = torch.tensor([[0] * (9 - len(prompts[i])) + [1] * len(prompts[i]) for i in which])
+    memory = _remembered(model, ids, attention, [str(i) for i in which])
+    assert bool(memory) == (kind in REMEMBERING)
+    settings = {"attention_mask": attention, "do_sample": False, "max_new_tokens": 5, "pad_token_id": 0}
+    plain = model.generate(ids, **settings)
+    assert model.generate(ids, **settings, **memory).tolist() == plain.tolist()
+
+
+def test_prompts_that_hardly_repeat_are_read_in_one_pass() -> None:
+    ids = torch.full((4, 3), 5)
+    assert not _remembered(random_model("llama"), ids, torch.ones_like(ids), ["a", "b", "c", "a"])

@@ -28,4 +28,3 @@ def test_auto_is_what_the_processor_computes_in(
     encoder = SentenceTransformer(dtype="auto")
     assert encoder.dtype == encoder.plain()["dtype"] == fast  # the key and the record say which
     assert SentenceTransformer(dtype="float32").dtype == "float32"
-
