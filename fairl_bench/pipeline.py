@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +19,11 @@ from fairl_bench.engine.finished_work import finished_run
 from fairl_bench.engine.followers import Followers
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
+from fairl_bench.engine.replicates import Replicates
 from fairl_bench.engine.resources import limited
 from fairl_bench.engine.worker import Worker
 from fairl_bench.errors import DamagedArtefact, FairlError, ResultsError, StoreError, suggest
-from fairl_bench.executor import Executor, JobRunner, Workplace
+from fairl_bench.executor import Executor, Job, JobRunner, Workplace
 from fairl_bench.guards.isolation import isolated
 from fairl_bench.preview.split_sizes import checked_sizes
 from fairl_bench.results.results import StudyResults
@@ -34,6 +35,9 @@ from fairl_bench.tables.formats import rendered_files
 from fairl_bench.values.records import Record
 from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
+
+SECONDS_TO_FIRST_RESULTS, SHARE_FOR_RESULTS = 60.0, 0.1
+"""A run that takes longer shows each finished replicate while it goes on, in at most this share of its time."""
 
 
 class Finished(NamedTuple):
@@ -158,11 +162,39 @@ class _Work:
 
     def _execute(self, runner: JobRunner) -> None:
         try:
-            execute(self.wanted, self.worker.store, runner, self.watcher, self.outcome)
+            execute(self.wanted, self.worker.store, runner, self._showing_replicates(), self.outcome)
         except BaseException:  # whatever ends the work, what is finished can be read
             with suppress(StoreError, ResultsError):
                 self._write_interrupted()
             raise
+
+    def _showing_replicates(self) -> Watcher:
+        """Return the watcher, which also writes and tells what is finished whenever a whole replicate is."""
+        watcher = self.watcher
+        replicates = Replicates(self.wanted, self.worker.store, self.outcome)
+        due = time.perf_counter() + SECONDS_TO_FIRST_RESULTS
+
+        def finished(job: Job, failures: Sequence[str]) -> None:
+            nonlocal due
+            watcher.finished(job, failures)
+            began = time.perf_counter()
+            if replicates.note(job) and began >= due:
+                self._show(replicates)
+                due = (now := time.perf_counter()) + max(SECONDS_TO_FIRST_RESULTS, (now - began) / SHARE_FOR_RESULTS)
+
+        return replace(watcher, finished=finished)
+
+    def _show(self, replicates: Replicates) -> None:
+        """Write the results of the finished replicates, and tell them; what is damaged is left to the end."""
+        with suppress(DamagedArtefact, StoreError, ResultsError), self.folder.held():
+            results = self._written(self.wanted.of_replicates(replicates.finished))
+            tables = self._judge(results)
+            if self.then is not None:
+                self.then(results)
+            done, every = replicates.finished, len(replicates.lacks)
+            which = f"replicate{'s' if len(done) > 1 else ''} {', '.join(map(str, done))}"
+            told = f"{which} of {every} finished after {self._seconds() / 60:.0f} min; see {self.folder.folder}"
+            self.watcher.told("\n\n".join([told, *map(str, tables[:1])]) + "\n")
 
     def _write_results(self) -> Finished:
         """Write the results folder and all that is judged from it."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fairl_bench import pipeline
 from fairl_bench.engine.execute import Watcher
 from fairl_bench.engine.finished_work import SELECTED
 from fairl_bench.engine.planner import plan
@@ -24,6 +25,19 @@ from fairl_bench.suite.read import read_study
 from fairl_bench.tables.formats import as_csv, as_json, as_latex, as_markdown
 
 Run = Callable[..., Finished]
+
+BROKEN = """
+from fairl_bench import Method, hookimpl
+
+class Broken(Method):
+    def fit(self, task):
+        raise RuntimeError("no")
+
+@hookimpl
+def fairl_methods(register):
+    register("broken", Broken)
+"""
+
 S, I16, I64, I8, F32, F64 = pa.string(), pa.int16(), pa.int64(), pa.int8(), pa.float32(), pa.float64()
 
 # contracts.md, column by column
@@ -315,6 +329,42 @@ def test_an_interrupted_run_keeps_what_is_finished_and_writes_its_records(
     again = run_suite(tiny)
     assert len(again.outcome.done) == 12 - 3
     assert {repr(record) for record in again.records} == whole
+
+
+def test_a_long_run_shows_each_finished_replicate_while_it_goes_on(
+    run_suite: Run, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "SECONDS_TO_FIRST_RESULTS", 0.0)
+    monkeypatch.setattr(pipeline, "SHARE_FOR_RESULTS", 1e9)
+    tiny["replicates"] = [4, 0, 2]
+    told, shown = list[str](), list[set[int]]()
+
+    def look(text: str) -> None:
+        told.append(text)
+        shown.append({record.replicate for record in read_results(tmp_path / "results").records})
+
+    finished = run_suite(tiny, watcher=Watcher(told=look))
+    assert shown == [{4}, {4, 0}]  # what one replicate needs is done before the next one
+    assert [text.split(" finished")[0] for text in told] == ["replicate 4 of 3", "replicates 4, 0 of 3"]
+    assert all("max-margin" in text and str(tmp_path / "results") in text for text in told)
+    assert {record.replicate for record in finished.records} == {4, 0, 2}
+    told.clear()
+    run_suite(tiny, watcher=Watcher(told=look))
+    assert not told
+
+
+def test_a_replicate_of_which_a_part_has_failed_is_shown_too(
+    run_suite: Run, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "SECONDS_TO_FIRST_RESULTS", 0.0)
+    tiny["replicates"] = [0, 1]
+    (tmp_path / "broken.py").write_text(BROKEN)
+    tiny["plugins"] = ["broken.py"]
+    tiny["methods"].append({"name": "broken", "use": "broken"})
+    told = list[str]()
+    finished = run_suite(tiny, watcher=Watcher(told=told.append))
+    assert finished.outcome.failed
+    assert [text.split(" finished")[0] for text in told] == ["replicate 0 of 2"]
 
 
 def test_an_interruption_leaves_what_an_earlier_run_wrote_where_the_store_has_forgotten_it(

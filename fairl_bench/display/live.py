@@ -54,7 +54,7 @@ class Progress:
 
     def watcher(self) -> Watcher:
         """The functions that the engine calls."""
-        return Watcher(self._started, self._moved, self._finished, self._say, self._warned)
+        return Watcher(self._started, self._moved, self._finished, self._say, self._warned, self._say)
 
     def _say(self, message: str) -> None:
         if self.live:

@@ -56,7 +56,7 @@ class NotebookProgress:
 
     def watcher(self) -> Watcher:
         """The functions that the engine calls."""
-        return Watcher(self._started, self._moved, self._finished, self._say, self._warned)
+        return Watcher(self._started, self._moved, self._finished, self._say, self._warned, self._say)
 
     def __repr__(self) -> str:
         return "\n".join([self._count(), *self._lines(), *self.messages])

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.stages.known import STAGE_KINDS
@@ -39,13 +40,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Functions that are called as the work goes on: a job starts, moves on, is finished; something is damaged."""
+    """Functions that are called as the work goes on.
+
+    A job starts, moves on, is finished; something is damaged; there is a warning; or there are results already.
+    """
 
     started: Callable[[Job, int, int], None] = lambda job, done, total: None
     moved: Callable[[str, float, str], None] = lambda key, share, note: None
     finished: Callable[[Job, Sequence[str]], None] = lambda job, failures: None
     damaged: Callable[[str], None] = lambda message: None
     warned: Callable[[str], None] = lambda message: None
+    told: Callable[[str], None] = lambda message: None
 
 
 def missing(plan: Plan, store: Store) -> list[Stage]:
@@ -60,13 +65,16 @@ def missing(plan: Plan, store: Store) -> list[Stage]:
     return [stage for key, stage in plan.stages.items() if key in needed]
 
 
-def jobs(stages: Sequence[Stage], slots: int = 1) -> list[Job]:
-    """The jobs of these stages, kind by kind; stages that stack are one job, or one for each of ``slots`` workers."""
+def jobs(stages: Sequence[Stage], slots: int = 1, turns: Mapping[str, int] = MappingProxyType({})) -> list[Job]:
+    """The jobs of these stages, turn by turn and there kind by kind.
+
+    Stages that stack are one job, or one for each of ``slots`` workers.
+    """
     stacks: dict[Hashable, list[Stage]] = {}
     for stage in stages:
         stacks.setdefault(stage.key if stage.stack is None else stage.stack, []).append(stage)
     parts = (stack[i::slots] for stack in stacks.values() for i in range(min(slots, len(stack))))
-    return sorted(parts, key=lambda job: _ORDER[job[0].kind])
+    return sorted(parts, key=lambda job: (min(turns.get(stage.key, 0) for stage in job), _ORDER[job[0].kind]))
 
 
 def execute(plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> None:
@@ -117,7 +125,9 @@ class _Pass:
     def __init__(self, plan: Plan, store: Store, runner: JobRunner, watcher: Watcher, outcome: Outcome) -> None:
         self.plan, self.runner, self.watcher, self.outcome = plan, runner, watcher, outcome
         lost = outcome.lost()
-        self.waiting = deque(jobs([stage for stage in missing(plan, store) if stage.key not in lost], runner.slots))
+        todo = [stage for stage in missing(plan, store) if stage.key not in lost]
+        # what one replicate needs comes before the next one: then its numbers can be read while others are computed
+        self.waiting = deque(jobs(todo, runner.slots, plan.turns()))
         self.unfinished = {stage.key for job in self.waiting for stage in job}
         self.readers = _readers(self.waiting)
         self.total, self.running = len(self.waiting), 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fairl_bench.values.coordinates import Coordinates, World
@@ -55,9 +55,24 @@ class Plan:
             keys.update(dict.fromkeys((cell.reward, cell.scores, *cell.judged())))
         return list(keys)
 
+    def turns(self) -> dict[str, int]:
+        """In which turn each stage is needed first: the replicates take turns in their order."""
+        turns: dict[str, int] = {}
+        for turn, replicate in enumerate(self.replicates()):
+            waiting = self.of_replicates((replicate,)).wanted()
+            while waiting:
+                if (key := waiting.pop()) not in turns:
+                    turns[key] = turn
+                    waiting += self.stages[key].inputs.values()
+        return turns
+
+    def replicates(self) -> list[int]:
+        """The replicates of the cells, each once, in their order."""
+        return list(dict.fromkeys(cell.replicate for cell in self.cells))
+
     def only(self, wanted: Mapping[str, Sequence[str]]) -> Plan:
         """The cells whose axes have one of the wanted values, with their worlds; a cell without a seed has any."""
-        cells = tuple(
+        return self._of(
             cell
             for cell in self.cells
             if all(
@@ -65,4 +80,11 @@ class Plan:
                 for axis, values in wanted.items()
             )
         )
+
+    def of_replicates(self, replicates: Collection[int]) -> Plan:
+        """The cells of these replicates, with their worlds."""
+        return self._of(cell for cell in self.cells if cell.replicate in replicates)
+
+    def _of(self, chosen: Iterable[Cell]) -> Plan:
+        cells = tuple(chosen)
         return Plan(self.stages, tuple(dict.fromkeys(cell.inputs for cell in cells)), cells)

@@ -391,6 +391,9 @@ def test_a_thousand_failures_are_skipped_for_in_one_pass() -> None:
         def __init__(self) -> None:
             self.stages = stages
 
+        def turns(self) -> dict[str, int]:
+            return {}
+
         def wanted(self) -> list[str]:
             return list(stages)
 
