@@ -62,9 +62,23 @@ def test_padding_on_the_left_moves_no_probability(loaded: tuple[Any, Any]) -> No
 
 def test_a_model_is_no_nat_from_itself(loaded: tuple[Any, Any]) -> None:
     model, tokenizer = loaded
-    found = divergence(model, model, drawn_by(model, tokenizer, PROMPTS), tokenizer.eos_token_id)
+    drawn = drawn_by(model, tokenizer, PROMPTS)
+    found = divergence(None, drawn)
     assert found.k1.tolist() == found.k3.tolist() == [0.0] * len(PROMPTS)
     assert bool((found.surprise > 0).all())
+    read = divergence(model, drawn)  # what it said while it drew, and what it says in one pass
+    assert torch.allclose(read.k1, found.k1, atol=1e-4)  # float32, six tokens
+    assert torch.allclose(read.surprise, found.surprise, atol=1e-4)
+
+
+def test_any_end_is_as_likely_as_all_of_them_together(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    uniform = np.random.default_rng(3).random((200, 6))
+    ends = (0, 5, 9)  # the second and third are ordinary words
+    (drawn,) = draw(model, tokenizer, ["the"] * 200, uniform, batch=200, ends=ends)
+    assert bool(torch.isin(drawn.new, torch.tensor(ends[1:])).any())
+    found = divergence(model, drawn)
+    assert float(found.k1.abs().max()) < 1e-4  # float32, six tokens
 
 
 def test_both_estimators_agree_with_the_exact_kl_of_a_token(loaded: tuple[Any, Any], other: Any) -> None:
@@ -75,7 +89,7 @@ def test_both_estimators_agree_with_the_exact_kl_of_a_token(loaded: tuple[Any, A
     with torch.no_grad():
         ours, theirs = (one(**ids).logits[0, -1].double().log_softmax(-1) for one in (model, other))
     exact = float((ours.exp() * (ours - theirs)).sum())
-    found = divergence(model, other, drawn, None)
+    found = divergence(other, drawn._replace(ends=()))
     for estimate in (found.k1, found.k3):
         # four standard errors
         assert float(estimate.mean()) == pytest.approx(exact, abs=4 * float(estimate.std()) / len(estimate) ** 0.5)

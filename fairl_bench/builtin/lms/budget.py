@@ -58,7 +58,7 @@ class Within:
         last = steps if self.beyond is None else self.beyond - 1
         for step in range(last, max(steps - _STATES, 0), -1):
             self._put(step)
-            if self.held_out.kl() <= self.kl:
+            if self.held_out.look().kl <= self.kl:
                 return step
         raise DataError(
             f"after {max(last, 1)} of {steps} steps the model is further than {self.kl:g} nats from its base, and so it"

@@ -75,6 +75,8 @@ class GroupRelative(OnPolicy):
         adapter = adapted(task.model, self.lora, f"the base of aligner {self.use!r}", "CAUSAL_LM")
         history = self._aligned(task, adapter)
         added_in(adapter, task.model, task.base if narrow else None, self.lora)
+        if narrow and task.held_out:
+            task.held_out.last = None  # that was of the narrow weights
         return history
 
     def _aligned(self, task: AlignmentTask, model: Any) -> list[Step]:

@@ -146,7 +146,7 @@ class OnPolicy(Aligner):
             self._check_prompts(model, tokenizer, prompts, ends)
             unseen = self._unseen(numbers, prompts)
             held_out = HeldOut(*unseen, base, model, tokenizer, judged) if unseen else None
-            before = held_out and held_out.look()
+            before = held_out and held_out.before()
             probe = (
                 AlignmentProbe(self.probe, self.steps, base, model, tokenizer, reward, site.scratch, site.replicate)
                 if self.probe
@@ -156,7 +156,7 @@ class OnPolicy(Aligner):
                 history = self.align(
                     AlignmentTask(base, model, tokenizer, prompts, reward, seed, site.scratch, probe, ends, held_out)
                 )
-            told = changed(before, held_out.look()) if held_out and before else {}
+            told = changed(before, held_out.last or held_out.look()) if held_out and before else {}
             model.save_pretrained(site.folder)
             tokenizer.save_pretrained(site.folder)
             if probe:

@@ -55,7 +55,7 @@ class AlignmentProbe:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        found = seen(self.model, self.base, self.tokenizer, self.prompts, self.uniform)
+        found = seen(self.model, self.base if step else None, self.tokenizer, self.prompts, self.uniform)
         numbers = {name: getattr(found, name) for name in NUMBERS[1:]}
         reward = self.reward(self.prompts, found.text)
         columns = {"row": self.row, "prompt": self.prompts, "text": found.text, "reward": reward, **numbers}

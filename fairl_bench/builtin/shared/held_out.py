@@ -30,23 +30,23 @@ class Seen(NamedTuple):
     tokens: Floats
 
 
-def seen(model: Any, base: Path, tokenizer: Any, prompts: Sequence[str], uniform: NDArray[np.float64]) -> Seen:
+def seen(model: Any, base: Path | None, tokenizer: Any, prompts: Sequence[str], uniform: NDArray[np.float64]) -> Seen:
     """Complete prompts with a model as it is, one number of ``uniform [n, tokens]`` a token, beside its base.
 
-    The model is left as it was, in training or not.
+    Without a base it is the base itself.  The model is left as it was, in training or not.
     """
     from fairl_bench.science.endings import endings
     from fairl_bench.science.generation import draw, load, written
     from fairl_bench.science.likelihood import divergence
 
-    origin, _ = load(base)  # anew each time: in between the memory is the trainer's
-    ends = endings(origin, tokenizer)  # a trainer may have other ones, for itself
+    # the base anew each time: in between the memory is the trainer's
+    origin = load(base)[0].to(model.device) if base else None
+    ends = endings(origin or model, tokenizer)  # a trainer may have other ones, for itself
     training, use_cache = model.training, model.config.use_cache
     model.eval()
     texts, numbers = [""] * len(prompts), np.zeros((4, len(prompts)))
-    origin.to(model.device)
     for drawn in draw(model, tokenizer, prompts, uniform, ends=ends):
-        for row, values in zip(numbers, divergence(model, origin, drawn, ends), strict=True):
+        for row, values in zip(numbers, divergence(origin, drawn), strict=True):
             row[drawn.rows] = values.cpu().numpy()
         for i, text in zip(drawn.rows, written(tokenizer, drawn), strict=True):
             texts[i] = text
@@ -55,25 +55,35 @@ def seen(model: Any, base: Path, tokenizer: Any, prompts: Sequence[str], uniform
     return Seen(tuple(texts), *numbers)
 
 
-class HeldOut(NamedTuple):
+class HeldOut:
     """Prompts that an alignment is not trained on, and how they are completed and judged: always in the same way."""
 
-    prompts: tuple[str, ...]
-    uniform: NDArray[np.float64]  # [n, tokens]
-    base: Path
-    model: Any
-    tokenizer: Any
-    judged: Judged
+    def __init__(
+        self,
+        prompts: Sequence[str],
+        uniform: NDArray[np.float64],  # [n, tokens]
+        base: Path,
+        model: Any,
+        tokenizer: Any,
+        judged: Judged,
+    ) -> None:
+        self.prompts, self.uniform, self.judged = tuple(prompts), uniform, judged
+        self.base, self.model, self.tokenizer = base, model, tokenizer
+        self.last: Look | None = None
+        """The last look, while the model is as it was then."""
+
+    def before(self) -> Look:
+        """What the model writes while it is its base, and what its judge says of that."""
+        return self._look(None)
 
     def look(self) -> Look:
         """What the model writes now, and what its judge says of that."""
-        found = seen(self.model, self.base, self.tokenizer, self.prompts, self.uniform)
-        return Look(found, self.judged(self.prompts, found.text))
+        self.last = self._look(self.base)
+        return self.last
 
-    def kl(self) -> float:
-        """The distance of the model as it is now from its base, in nats a completion."""
-        found = seen(self.model, self.base, self.tokenizer, self.prompts, self.uniform)
-        return float(found.kl_k3.mean())
+    def _look(self, base: Path | None) -> Look:
+        found = seen(self.model, base, self.tokenizer, self.prompts, self.uniform)
+        return Look(found, self.judged(self.prompts, found.text))
 
 
 class Look(NamedTuple):
@@ -81,6 +91,11 @@ class Look(NamedTuple):
 
     seen: Seen
     truth: Truth
+
+    @property
+    def kl(self) -> float:
+        """The distance of the model from its base, in nats a completion."""
+        return float(self.seen.kl_k3.mean())
 
     @property
     def perplexity(self) -> float:
