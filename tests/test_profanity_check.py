@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stand_ins import PROFANITY, profanity_package
 
 from fairl_bench.errors import DataError
 from fairl_bench.kinds import Judge
@@ -20,16 +20,6 @@ from fairl_bench.testing import check_judge
 from fairl_bench.values.data import Examples, Truth
 
 PLUGIN = Path(__file__).parent.parent / "plugins" / "profanity_judge.py"
-STAND_IN = """
-import numpy as np
-import warnings
-
-
-def predict_prob(texts):
-    if not texts:
-        raise ValueError("no texts")
-    return np.array([1.0 if "surely" in text else 0.75 if "rotten" in text else 0.25 for text in texts])
-"""
 OTHER_VERSION = """
 import warnings
 from sklearn.exceptions import InconsistentVersionWarning
@@ -54,19 +44,7 @@ def plugin(registry: Registry) -> ModuleType:
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package of that name, in place of the real one; its module."""
-    folder = tmp_path / "site-packages"
-    (folder / "alt_profanity_check-0.7.dist-info").mkdir(parents=True)
-    about = "Metadata-Version: 2.1\nName: alt-profanity-check\nVersion: 0.7\n"
-    (folder / "alt_profanity_check-0.7.dist-info" / "METADATA").write_text(about)
-    path = folder / "profanity_check.py"
-    path.write_text(STAND_IN)
-    monkeypatch.syspath_prepend(str(folder))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "profanity_check"]:
-        monkeypatch.delitem(sys.modules, name)
-    # so that what the test has imported goes when it ends
-    monkeypatch.setitem(sys.modules, "profanity_check", None)  # type: ignore[arg-type]
-    del sys.modules["profanity_check"]
-    return path
+    return profanity_package(tmp_path / "site-packages", monkeypatch)
 
 
 def build(registry: Registry, **fields: Any) -> Judge:
@@ -115,7 +93,7 @@ def test_a_package_that_is_not_there_is_asked_for(
 
 
 def test_a_model_of_another_scikit_learn_is_refused(registry: Registry, stand_in: Path) -> None:
-    stand_in.write_text(OTHER_VERSION + STAND_IN)
+    stand_in.write_text(OTHER_VERSION + PROFANITY)
     with pytest.raises(DataError, match="saved with another scikit-learn than is installed; pip install"):
         truth(build(registry), "a rose")
 

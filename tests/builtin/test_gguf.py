@@ -10,9 +10,10 @@ import gguf
 import numpy as np
 import pytest
 from gguf_files import write_gguf
+from stand_ins import model_package
 
 from fairl_bench.builtin.lms import gguf_file
-from fairl_bench.builtin.lms.packaged_model import PACKAGES, Package, PackagedModel
+from fairl_bench.builtin.lms.packaged_model import Package, PackagedModel
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.testsets import ToyTexts
@@ -352,16 +353,8 @@ evaluate: [{{use: fidelity, data: [pairs/test]}}]
 @pytest.fixture
 def packaged(llama_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pretrained:
     """A language model in two installed packages, each with a part of its file; importing them would fail."""
-    content = llama_file.read_bytes()
-    for i, part in enumerate((content[:-9000], content[-9000:])):
-        (tmp_path / f"tiny_part{i}" / "data").mkdir(parents=True)
-        (tmp_path / f"tiny_part{i}" / "__init__.py").write_text("raise SystemExit")
-        (tmp_path / f"tiny_part{i}" / "data" / "part").write_bytes(part)
-    parts = tuple((f"tiny_part{i}", "data/part") for i in range(2))
-    package = Package(parts, file_digest(llama_file), "pip install tiny")
-    monkeypatch.setitem(PACKAGES, "tiny-llama", package)
-    monkeypatch.syspath_prepend(tmp_path)
-    return Pretrained(model="tiny-llama")
+    model_package("tiny", llama_file, tmp_path, monkeypatch)
+    return Pretrained(model="tiny")
 
 
 def test_a_model_in_parts_of_packages_is_the_file_they_make(
@@ -385,13 +378,13 @@ def test_a_package_that_holds_something_else_is_refused(packaged: Pretrained, tm
     part.write_bytes(part.read_bytes()[:-1] + b"!")
     for name in ("answer", "work"):
         (tmp_path / name).mkdir()
-    with pytest.raises(DataError, match="'tiny-llama' is not what its package should hold; pip install tiny --force"):
+    with pytest.raises(DataError, match="'tiny' is not what its package should hold; pip install tiny --force"):
         packaged.make(Site(tmp_path / "answer", tmp_path / "work"))
 
 
 def test_a_package_that_is_not_installed_says_how_to_get_it(packaged: Pretrained, tmp_path: Path) -> None:
     (tmp_path / "tiny_part1" / "data" / "part").unlink()
-    with pytest.raises(MissingExtra, match="'tiny-llama' is in a package that is not installed; pip install tiny"):
+    with pytest.raises(MissingExtra, match="'tiny' is in a package that is not installed; pip install tiny"):
         packaged.check()
     with pytest.raises(MissingExtra, match=r"pip install 'fairl-bench\[gemma3\]'"):
         PackagedModel(Package((("nothing_of_this_name", "a"),), "", "pip install 'fairl-bench[gemma3]'"), "it").check()
