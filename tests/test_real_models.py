@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,18 +98,21 @@ def test_it_runs_to_its_tables(suite: str, models: list[str], cli: Cli) -> None:
     methods = {method.name for method in read_study(SUITES / f"{suite}.yaml").suite.methods}
     assert {record.method for record in results.records} == methods
     tables = {name: str(table) for name, table in results.tables.items()}
-    assert {"table1", "table2", "table3", "ceiling", "claims"} <= {*tables, "table3"}
+    assert {"table1", "ceiling", "claims"} <= tables.keys()
+    assert any(name.startswith("table2") for name in tables)
     assert "discordant" in tables["table1"]
     for method in methods:
         assert method in tables["table1"]
-    known = [row for row in results.records if (row.method, row.metric) == ("log-ratio", "pair_accuracy")]
+    known = [
+        row for row in results.records if (row.method, row.metric, row.slice) == ("log-ratio", "pair_accuracy", "all")
+    ]
     assert known
     assert all(0 <= row.value <= 1 for row in known)
 
 
 def test_its_alignment_tells_what_it_has_changed_and_keeps_to_its_budget(cli: Cli) -> None:
-    results = answered(cli, "gemma3-270m", cut("gemma3-270m"))
-    (facts,) = (stage for stage in results.facts.stages if "collapsed" in stage)
+    answered(cli, "gemma3-270m", cut("gemma3-270m"))
+    (facts,) = (stage for stage in json.loads(Path("results/run.json").read_text())["stages"] if "collapsed" in stage)
     assert facts["held_out"] == 8
     assert facts["held_out_kl"] <= 4
     assert {"bad_before", "bad_after", "bad_change_low", "distinct_2_after", "perplexity_after"} <= facts.keys()
@@ -130,8 +135,6 @@ def test_the_suites_of_one_model_have_the_models_of_the_suite_of_both() -> None:
 def test_a_file_its_folder_and_a_snapshot_of_the_hub_write_the_same(
     name: str, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     def made(lm: Pretrained, place: str) -> Path:
         for folder in (tmp_path / place, tmp_path / f"{place}-work"):
             folder.mkdir()
