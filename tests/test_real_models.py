@@ -24,13 +24,13 @@ from fairl_bench.values.language_models import Asked, Sampling, Site
 Cli = Callable[..., Result]
 
 SUITES = Path(__file__).parent.parent / "suites"
-# it finds some of what a barely trained model writes rude
+# it finds about a half rude of what barely trained models write
 JUDGE = """
 import numpy as np
 
 
 def predict_prob(texts):
-    return np.array([min(0.02 + 0.2 * sum(map(text.count, "aeiou")) / 5, 0.98) for text in texts])
+    return np.array([0.9 if len(text) % 2 else 0.1 + len(text) / 1000 for text in texts])
 """
 # what a miniature changes: sizes, and an encoder that costs seconds to load
 SMALL = {"n": 40, "sampling.max_new_tokens": 6}
