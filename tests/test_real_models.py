@@ -17,6 +17,7 @@ import fairl_bench
 from fairl_bench.builtin.lms.pretrained import Pretrained
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.testsets import ToyTexts
+from fairl_bench.engine.planner import plan
 from fairl_bench.results.results import StudyResults, read_results
 from fairl_bench.suite.read import read_study
 from fairl_bench.values.language_models import Asked, Sampling, Site
@@ -129,6 +130,21 @@ def test_the_suites_of_one_model_have_the_models_of_the_suite_of_both() -> None:
         return [model.plain() for model in read_study(SUITES / f"{suite}.yaml").suite.models]
 
     assert models("real-models") == models("gemma3-270m") + models("smollm2-135m")
+
+
+@pytest.mark.parametrize("suite", ["gemma3-270m", "smollm2-135m", "real-models", "gemma3-270m-toxicity"])
+def test_it_is_planned_as_it_is(suite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRL_DATA", str(tmp_path))
+    row = {"prompt": "and so", "toxicity": 0.6, "text": "it ends", "toxic": 0}
+    for name in ("prompts", "jigsaw_train", "jigsaw_heldout_10000"):
+        rows = [row, {**row, "toxic": 1, "text": "it does not"}]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    study = read_study(SUITES / f"{suite}.yaml")
+    assert study.suite.name == suite
+    made = plan(study)
+    worlds = {(world.of.model, world.of.replicate) for world in made.worlds}
+    assert len(worlds) == 3 * len(study.suite.models)  # three draws of each model
+    assert all(model.part.size() >= 1500 for model in study.suite.models)
 
 
 @pytest.mark.parametrize("name", ["gemma3", "llama"])

@@ -4,7 +4,8 @@ A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, `
 ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
 ``<!-- selection: rules -->``, ``<!-- attribution: bounds -->``, ``<!-- objectives: coverage -->``,
 ``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``,
-``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- log-ratio: rows SUITE -->`` or
+``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- models: mix SUITE -->``,
+``<!-- log-ratio: rows SUITE -->`` or
 ``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
 folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
 else has changed.
@@ -23,6 +24,7 @@ import calibration
 import gains
 import log_ratio
 import objectives
+import real_models
 import real_text
 import selection
 import theory
@@ -90,6 +92,7 @@ MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "gains": gains.table,
     "log-ratio": log_ratio.table,
     "real": real_text.table,
+    "models": real_models.table,
 }
 """By the first word of a block, what makes it."""
 BLOCK = re.compile(rf"(<!-- ({'|'.join(MAKERS)})(?:: ([^\n]+))? -->\n)(.*?)(<!-- end -->)", re.S)

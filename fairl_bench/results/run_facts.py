@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
@@ -18,8 +19,9 @@ from fairl_bench.suite.read import Study
 from fairl_bench.values.finished import FinishedRun
 from fairl_bench.values.run_facts import MethodFacts, RunFacts
 
+_CPUINFO: Final = Path("/proc/cpuinfo")
 _PACKAGES: Final = (
-    *("fairl-bench", "torch", "transformers", "sentence-transformers", "scikit-learn", "scipy", "numpy"),
+    *("fairl-bench", "torch", "transformers", "trl", "sentence-transformers", "scikit-learn", "scipy", "numpy"),
 )
 
 
@@ -33,7 +35,7 @@ def run_facts(study: Study, run: FinishedRun, command: Sequence[str], seconds: f
         command=list(command),
         machine={
             "platform": platform.platform(),
-            "processor": platform.processor() or platform.machine(),
+            "processor": _processor(),
             "cores": os.cpu_count(),
             "python": sys.version.split()[0],
         },
@@ -51,6 +53,16 @@ def run_facts(study: Study, run: FinishedRun, command: Sequence[str], seconds: f
         stages=list(run.stages()),
         rows=run.rows,
     )
+
+
+def _processor() -> str:
+    """The name of the processor: Linux tells it in a file of its own."""
+    with suppress(OSError):
+        for line in _CPUINFO.read_text("utf-8", "replace").splitlines():
+            name, _, told = line.partition(":")
+            if name.strip() == "model name" and told.strip():
+                return told.strip()
+    return platform.processor() or platform.machine()
 
 
 def _methods(study: Study) -> dict[str, MethodFacts]:

@@ -15,6 +15,7 @@ from fairl_bench.suite.read import read_study
 from fairl_bench.suite.suite import Suite
 
 Write = Callable[..., Path]
+PACKAGED = {"gemma3-270m", "gemma3-270m-toxicity", "smollm2-135m", "real-models"}  # planned in test_real_models
 SUITES = sorted((Path(fairl_bench.__file__).parent.parent / "suites").glob("*.yaml"))
 
 SUITE = """\
@@ -186,7 +187,7 @@ def test_the_truth_of_a_column_is_that_of_its_data_else_of_the_pairs_else_gold(t
     assert [layout.truth_of(data) for data in ("pairs/train", "pairs/test", "shifted")] == expected
 
 
-@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in SUITES if path.stem not in PACKAGED], ids=lambda path: path.stem)
 def test_every_suite_in_the_repository_loads_and_plans(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +207,7 @@ def test_every_suite_in_the_repository_loads_and_plans(
 
 
 def test_there_are_suites_in_the_repository() -> None:
-    assert {path.stem for path in SUITES} >= {"detox", "paradetox", "plugins"}
+    assert {path.stem for path in SUITES} >= {"detox", "paradetox", "plugins", *PACKAGED}
 
 
 def _of(name: str) -> Suite:
