@@ -224,6 +224,10 @@ class Prompts(Component, ABC):
         """``n`` prompts, or all there are if these are fewer."""
 
 
+TOKENS_OF_A_PROMPT: Final = 8
+"""Where the time of a run is estimated: those of a sentence, of which a model needs no logits, count half."""
+
+
 class LM(Component, ABC):
     """A causal language model."""
 
@@ -279,6 +283,17 @@ class LM(Component, ABC):
     def vocabulary(self) -> str:
         """The digest of its tokens as `DrawnTokens` has it, if it is known before the model is made; else empty."""
         return ""
+
+    def weights(self) -> int | None:
+        """How many weights each of its tokens passes on this machine, for the estimate of a run's time.
+
+        None where that is not known before the model is made; 0 where others compute.
+        """
+        return None
+
+    def operations(self) -> float | None:
+        """Roughly the number of floating-point operations that `make` takes, for the same estimate; by default none."""
+        return 0.0
 
     def complete(self, asked: Asked, site: Site) -> Sequence[str] | DrawnTexts:
         """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.

@@ -32,7 +32,8 @@ class Checked:
     models: int  # language models to make or look up
     completions: int | None  # to draw from them, at most; None: as for ``texts``
     likelihoods: int | None  # texts that they are to read for how likely these are; None: as for ``texts``
-    seconds: float | None  # roughly, on two cores, language models apart
+    seconds: float | None  # roughly, on two cores; without language models whose size is not known
+    apart: bool  # whether there are such
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -59,7 +60,7 @@ class Checked:
             yield f"and {models}, {draw} completions to draw{likely}"
         if self.seconds:
             roughly = f"{self.seconds:.0f} s" if self.seconds < 100 else f"{self.seconds / 60:.0f} min"
-            apart = ", language models apart" if self.models else ""
+            apart = ", language models apart" if self.apart else ""
             yield f"roughly {roughly} on two cores with the small encoder{apart}"
         elif self.seconds is not None:
             missing = sum(total - finished for finished, total in self.stages.values())
@@ -92,6 +93,7 @@ def _checked(
         completions=work.completions,
         likelihoods=work.likelihoods,
         seconds=work.seconds(),
+        apart=work.operations is None,
     )
 
 

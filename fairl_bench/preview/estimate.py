@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fairl_bench.engine.execute import missing
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.shards import count_of
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
-from fairl_bench.engine.stages.models import CANDIDATES
-from fairl_bench.kinds import Source, TestSet
+from fairl_bench.engine.stages.models import CANDIDATES, LanguageModels
+from fairl_bench.kinds import LM, TOKENS_OF_A_PROMPT, Source, TestSet
 from fairl_bench.store.store import Store
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.stage import UPSTREAM, Stage
@@ -20,7 +20,12 @@ from fairl_bench.values.stage import UPSTREAM, Stage
 _SECONDS_A_TEXT = 0.008  # all-MiniLM-L6-v2 on two cores, texts of 25 words
 _SECONDS_A_STEP = 0.0003  # a run's step on one core, 384 -> 64 -> 1, batch 32
 _SECONDS_TO_START = 6.0  # importing torch and an encoder
+_OPERATIONS_A_SECOND = 1.1e11  # of language models in float32, on two cores with AVX2 at once
+_TOKENS_OF_A_TEXT = 24  # whose likelihood is asked for, where nobody knows
 _LIKELIHOODS = (TextLikelihoods.name, LikelihoodsShard.name)
+
+
+N = TypeVar("N", int, float)
 
 
 class Work(NamedTuple):
@@ -32,12 +37,17 @@ class Work(NamedTuple):
     models: int = 0  # language models to make
     completions: int | None = 0  # texts to draw from them, at most: prompts of a data set may be equal
     likelihoods: int | None = 0  # texts that they read to say how likely they are; each model counts
+    operations: float | None = 0.0  # of language models, floating-point
 
     def seconds(self) -> float | None:
-        """Roughly, on two cores, language models apart; long texts and large encoders take more."""
+        """Roughly, on two cores; long texts and large encoders take more.
+
+        Language models count where their operations are known.
+        """
         if self.texts is None or self.steps is None:
             return None
         work = self.texts * _SECONDS_A_TEXT + self.steps * _SECONDS_A_STEP
+        work += (self.operations or 0.0) / _OPERATIONS_A_SECOND
         return work + _SECONDS_TO_START if work else 0.0
 
 
@@ -55,8 +65,37 @@ def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
     likely = [_texts(stage, sizes) for stage in weighing if stage.kind in _LIKELIHOODS]
     steps = [_steps(stage, plan, sizes) for stage in todo if stage.kind == "reward" and stage.stack is not None]
     stages = {kind: (n - left[kind], n) for kind, n in every.items()}
-    completions = [_completions(stage, plan, sizes) for stage in weighing if stage.kind not in _LIKELIHOODS]
-    return Work(stages, _sum(texts), _sum(steps), left["lm"], _sum(completions), _sum(likely))
+    drawing = [stage for stage in weighing if stage.kind not in _LIKELIHOODS]
+    completions = [_completions(stage, plan, sizes) for stage in drawing]
+    operations = [
+        *(_made(stage, registry) for stage in todo if stage.kind == LanguageModels.name),
+        *(
+            _read(stage, n, stage.settings["sampling"]["max_new_tokens"], registry)
+            for stage, n in zip(drawing, completions, strict=True)
+        ),
+        *(
+            _read(stage, n, _tokens(plan.stages[stage.inputs["examples"]]), registry)
+            for stage, n in zip((one for one in weighing if one.kind in _LIKELIHOODS), likely, strict=True)
+        ),
+    ]
+    return Work(stages, _sum(texts), _sum(steps), left["lm"], _sum(completions), _sum(likely), _sum(operations))
+
+
+def _tokens(examples: Stage) -> int:
+    """How many tokens a text has: those that were drawn have at most as many as that was told."""
+    sampling = examples.parts.get("source", {}).get("sampling", {})
+    return int(sampling.get("max_new_tokens", _TOKENS_OF_A_TEXT))
+
+
+def _made(stage: Stage, registry: Registry) -> float | None:
+    """How many operations the making of a language model takes."""
+    return registry.build(LM, stage.parts["lm"]).operations()
+
+
+def _read(stage: Stage, texts: int | None, tokens: int, registry: Registry) -> float | None:
+    """How many operations so many texts take by the language model of a stage: two a weight and token."""
+    weights = registry.build(LM, stage.parts["lm"]).weights()
+    return None if weights is None or texts is None else 2.0 * weights * texts * (tokens + TOKENS_OF_A_PROMPT)
 
 
 def _texts(stage: Stage, sizes: Mapping[str, int | None]) -> int | None:
@@ -95,6 +134,6 @@ def _steps(stage: Stage, plan: Plan, sizes: Mapping[str, int | None]) -> int | N
     return int(training["epochs"] * math.ceil(share * texts / 2 / training["batch"]))
 
 
-def _sum(numbers: Sequence[int | None]) -> int | None:
+def _sum(numbers: Sequence[N | None]) -> N | int | None:
     known = [number for number in numbers if number is not None]
     return sum(known) if len(known) == len(numbers) else None

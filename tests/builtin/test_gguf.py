@@ -79,6 +79,12 @@ def logits(folder: Path, **more: Any) -> np.ndarray[Any, Any]:
         return np.asarray(model(torch.arange(40)[None] + 60).logits[0].numpy())
 
 
+def weights_of(folder: Path) -> list[Any]:
+    from transformers import AutoModelForCausalLM
+
+    return list(AutoModelForCausalLM.from_pretrained(folder).parameters())
+
+
 def completions(folder: Path) -> list[str]:
     asked = Asked(PROMPTS, (0, 1, 2), (0, 0, 0), Sampling(max_new_tokens=12), "base", 0)
     return list(Pretrained(model=str(folder)).complete(asked, Site(folder, folder, {"lm": folder})).text)
@@ -316,6 +322,13 @@ def test_a_file_beside_the_suite_is_found_and_counts_by_its_content(llama_file: 
     assert key("llama.gguf", llama_file.parent) == key("other.gguf", tmp_path)
     other.write_bytes(other.read_bytes()[:-1] + b"!")
     assert key("llama.gguf", llama_file.parent) != key("other.gguf", tmp_path)
+
+
+def test_its_size_is_known_from_the_header_and_that_of_a_folder_from_its_files(llama: Path, llama_file: Path) -> None:
+    lm, folder = Pretrained(model=str(llama_file)), Pretrained(model=str(llama))
+    # embeddings and head are two matrices in the folder, and in the file too
+    assert lm.weights() == folder.weights() == sum(weight.numel() for weight in weights_of(llama))
+    assert lm.operations() == 0
 
 
 def test_a_suite_makes_a_file_into_a_folder_once_for_all_that_start_from_it(

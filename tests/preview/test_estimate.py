@@ -34,6 +34,21 @@ def cost(write_suite: Write, store: Store) -> Callable[[dict[str, Any]], Work]:
 TEXTS, STEPS = 240 + 60, 3 * 3
 
 
+OF_ANY_SIZE = """
+from fairl_bench import LM, hookimpl
+
+class Mine(LM):
+    n: int = 1
+
+    def make(self, site):
+        raise NotImplementedError
+
+@hookimpl
+def fairl_lms(register):
+    register("mine", Mine)
+"""
+
+
 def test_the_tiny_suite_by_hand(cost: Callable[..., Work], tiny: dict[str, Any]) -> None:
     work = cost(tiny)
     assert work.stages == {
@@ -235,8 +250,43 @@ def test_likelihoods_of_texts_that_nobody_can_count_are_no_number(
     )
 
 
+def test_the_time_of_language_models_is_that_of_their_operations(
+    cost: Callable[..., Work], tiny: dict[str, Any], cli: Callable[..., Result], write_suite: Write
+) -> None:
+    lm = {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}, "steps": 7, "batch": 4, "length": 16}
+    expert = {"use": "rloo", "reward": {"use": "toy-truth"}, "steps": 3, "batch": 8, "held_out": 16}
+    expert |= {"sampling": {"max_new_tokens": 12}}
+    aligned = {"use": "aligned-lm", "base": lm, "expert": expert, "n": 9, "sampling": {"max_new_tokens": 12}}
+    tiny["models"] = [{"name": "lm", **aligned, "prompts": {"use": "toy-prompts"}, "gold": {"use": "toy-truth"}}]
+    tiny["methods"] += [{"name": "log-ratio", "use": "log-ratio"}]
+    weights = 12 * 2 * 128**2 + 2 * 1024 * 128
+    # in a step a token is drawn, read twice and learnt from, which counts twice; 18 completions, and both models read
+    # the 18 texts of the pairs and the 60 of the test set, of which nobody knows how many tokens they have
+    tokens = (5 * 3 * 8 + 3 * 16) * (12 + 8) + 18 * (12 + 8) + 2 * 18 * (12 + 8) + 2 * 60 * (24 + 8)
+    work = cost(tiny)
+    assert work.operations == 6 * weights * 7 * 4 * 16 + 2 * weights * tokens
+    assert work.seconds() == pytest.approx(work._replace(operations=0).seconds() + work.operations / 1.1e11)  # type: ignore[operator]
+    assert "with the small encoder\n" in cli("check", write_suite(tiny)).stdout
+
+
+def test_a_language_model_whose_size_nobody_knows_is_left_out_of_the_time(
+    cost: Callable[..., Work], tiny: dict[str, Any], cli: Callable[..., Result], write_suite: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(OF_ANY_SIZE)
+    tiny["plugins"] = ["mine.py"]
+    tiny["methods"] += [
+        {"name": "ratio", "use": "log-ratio", "base": {"use": "mine"}, "expert": {"use": "mine", "n": 2}}
+    ]
+    work = cost(tiny)
+    assert work.operations is None
+    assert work.seconds() == work._replace(operations=0).seconds()
+    assert "with the small encoder, language models apart\n" in cli("check", write_suite(tiny)).stdout
+
+
 def test_stages_that_cost_next_to_nothing_are_still_to_compute() -> None:
-    nothing: dict[str, Any] = dict.fromkeys(["texts", "steps", "models", "completions", "likelihoods", "seconds"], 0)
+    nothing: dict[str, Any] = dict.fromkeys(
+        ["texts", "steps", "models", "completions", "likelihoods", "seconds", "apart"], 0
+    )
     shown = Checked(suite="s", cells=1, variants=1, remarks=(), notes=(), stages={"measures": (20, 40)}, **nothing)
     assert str(shown).endswith("20 stages to compute, a moment's work")
     finished = replace(shown, stages={"measures": (40, 40)})

@@ -97,6 +97,10 @@ class AdapterFolder(NamedTuple):
         own = ModelFolder(self.place, self.what)
         return own.vocabulary() if self._has_tokenizer() else self._base().vocabulary()
 
+    def size(self) -> int | None:
+        """Return the number of its base's weights."""
+        return self._base().weights()
+
     def _has_tokenizer(self) -> bool:
         return any(self.place.glob("tokenizer*"))
 

@@ -78,6 +78,10 @@ class BestOf(LM):
         """Return what its base says."""
         return () if self.base is None else self.base.fits(prompts, new)
 
+    def weights(self) -> int:
+        """Return 0: it chooses, and its base computes."""
+        return 0
+
     def vocabulary(self) -> str:
         """Return that of its base."""
         return "" if self.base is None else self.base.vocabulary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -56,6 +57,10 @@ class GgufFile(NamedTuple):
         self._header()
         return file_vocabulary(self.path, self.what)
 
+    def size(self) -> int:
+        """Return the number of its weights."""
+        return file_size(self.path, self.what)
+
     def tokenizer(self) -> Any:
         """Return its tokenizer."""
         self._header()
@@ -94,6 +99,13 @@ def file_vocabulary(path: Path, what: str) -> str:
     from fairl_bench.science.continued_tokens import vocabulary_digest
 
     return vocabulary_digest(tokenizer_of(path, what))
+
+
+def file_size(path: Path, what: str) -> int:
+    """Return the number of weights that a file has, by its header."""
+    from fairl_bench.science.gguf_header import read_header
+
+    return sum(math.prod(tensor.shape) for tensor in read_header(path, what).tensors.values())
 
 
 def tokenizer_of(path: Path, what: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +53,17 @@ class ModelFolder(NamedTuple):
         from fairl_bench.science.continued_tokens import vocabulary_digest
 
         return vocabulary_digest(self.tokenizer())
+
+    def size(self) -> int | None:
+        """Return the number of its weights, from the heads of its files; None where these cannot be read."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            files: list[Any] = [safe_open(path, "numpy") for path in self.place.glob("*.safetensors")]
+            shapes = [file.get_slice(name).get_shape() for file in files for name in file.keys()]  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return None
+        return sum(map(math.prod, shapes)) or None
 
     def tokenizer(self) -> Any:
         """Return its tokenizer.  Raises `DataError` where it cannot be read."""

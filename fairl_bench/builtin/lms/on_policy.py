@@ -20,7 +20,7 @@ from fairl_bench.builtin.shared.held_out import HeldOut, changed
 from fairl_bench.builtin.shared.judged_completions import Judged, Rewarding, gold_of
 from fairl_bench.builtin.shared.training_environment import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.errors import DataError, SuiteError
-from fairl_bench.kinds import LM, LOOKED, Aligner, within
+from fairl_bench.kinds import LM, LOOKED, TOKENS_OF_A_PROMPT, Aligner, within
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Floats
@@ -127,6 +127,21 @@ class OnPolicy(Aligner):
             prompts = self.probe.prompts.texts(n, stream("prompts/probe", 0))
             remarks += self.base.fits(prompts, self.probe.max_new_tokens)
         return remarks
+
+    def weights(self) -> int | None:
+        """Return how many its base has."""
+        return self.base.weights() if self.base else None
+
+    def operations(self) -> float | None:
+        """Return those of its steps and of its looks at held-out prompts.
+
+        In a step a token is drawn, read by the reference and by the model, and learnt from, which counts twice.
+        """
+        if (weights := self.weights()) is None:
+            return None
+        looks = 3 * self.held_out + (self.probe.n * 2 * self.probe.times if self.probe else 0)
+        tokens = (5 * self.steps * self.batch + looks) * (self.sampling.max_new_tokens + TOKENS_OF_A_PROMPT)
+        return 2.0 * weights * tokens
 
     def make(self, site: Site) -> Model:
         """Align the base.  Raises `NotFinite` for a reward that is no number, naming the completion."""

@@ -8,7 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fairl_bench.builtin.lms.gguf_file import GgufFile, check_package, file_vocabulary, surely_fit, tokenizer_of
+from fairl_bench.builtin.lms.gguf_file import (
+    GgufFile,
+    check_package,
+    file_size,
+    file_vocabulary,
+    surely_fit,
+    tokenizer_of,
+)
 from fairl_bench.builtin.lms.model_folder import endless
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.values.language_models import Model, Site
@@ -80,6 +87,10 @@ class PackagedModel(NamedTuple):
     def vocabulary(self) -> str:
         """Return the digest of its tokenizer's tokens."""
         return file_vocabulary(self._parts()[0], self.what)
+
+    def size(self) -> int:
+        """Return the number of its weights."""
+        return file_size(self._parts()[0], self.what)
 
     def tokenizer(self) -> Any:
         """Return its tokenizer."""

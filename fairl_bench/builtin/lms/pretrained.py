@@ -86,6 +86,10 @@ class Pretrained(LM):
         """Return the digest of its tokenizer's tokens."""
         return self._form().vocabulary()
 
+    def weights(self) -> int | None:
+        """Return how many it has: of an adapter, those of its base."""
+        return self._form().size()
+
     def _form(self) -> ModelFolder | GgufFile | PackagedModel | AdapterFolder:
         what, path = f"language model {self.model!r}", Path(self.model)
         if is_file_name(path):

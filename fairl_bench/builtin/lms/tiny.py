@@ -77,6 +77,14 @@ class TinyLM(LM):
         self.corpus.check()
         check_device(self.device, f"language model {self.use!r}")
 
+    def weights(self) -> int:
+        """Return how many there are in its matrices."""
+        return 12 * self.layers * self.width**2 + 2 * self.vocab * self.width
+
+    def operations(self) -> float:
+        """Return six a weight and token, for both directions."""
+        return 6.0 * self.weights() * self.steps * self.batch * self.length
+
     def make(self, site: Site) -> Model:
         """Train the model; one replicate gives the same weights again, interrupted or not (on the CPU)."""
         import torch

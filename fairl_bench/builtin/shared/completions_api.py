@@ -100,6 +100,10 @@ class CompletionsApi(LM):
         """Look for the key.  The server is not asked: it may be started later."""
         self._key()
 
+    def weights(self) -> int:
+        """Return 0: the server computes."""
+        return 0
+
     def make(self, site: Site) -> Model:
         """Ask the server for one token, so that a mistake shows at once.  No file is made."""
         with self._endpoint(self.url) as endpoint:
