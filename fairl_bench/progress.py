@@ -19,6 +19,20 @@ def report(done: float, total: float, note: str = "") -> None:
 
 
 @contextmanager
+def following(note: Callable[[], None]) -> Iterator[None]:
+    """Inside, each `report` also calls ``note()``, before whoever listens already."""
+    outer = _listener.get()
+
+    def both(share: float, text: str) -> None:
+        note()
+        if outer is not None:
+            outer(share, text)
+
+    with listening(both):
+        yield
+
+
+@contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Inside, each `report` calls ``listener(share, note)``, with a share in [0, 1]."""
     token = _listener.set(listener)
