@@ -169,32 +169,37 @@ class _Work:
             raise
 
     def _showing_replicates(self) -> Watcher:
-        """Return the watcher, which also writes and tells what is finished whenever a whole replicate is."""
+        """Return the watcher, which also writes and tells what is finished when a whole replicate is."""
         watcher = self.watcher
         replicates = Replicates(self.wanted, self.worker.store, self.outcome)
-        due = time.perf_counter() + SECONDS_TO_FIRST_RESULTS
+        due, shown = time.perf_counter() + SECONDS_TO_FIRST_RESULTS, 0
 
         def finished(job: Job, failures: Sequence[str]) -> None:
-            nonlocal due
+            nonlocal due, shown
             watcher.finished(job, failures)
-            began = time.perf_counter()
-            if replicates.note(job) and began >= due:
-                self._show(replicates)
-                due = (now := time.perf_counter()) + max(SECONDS_TO_FIRST_RESULTS, (now - began) / SHARE_FOR_RESULTS)
+            done, began = replicates.finished(), time.perf_counter()
+            if began >= due and shown < len(done) < len(replicates.lacks):
+                self._show(done, len(replicates.lacks))
+                shown, now = len(done), time.perf_counter()
+                due = now + max(SECONDS_TO_FIRST_RESULTS, (now - began) / SHARE_FOR_RESULTS)
 
         return replace(watcher, finished=finished)
 
-    def _show(self, replicates: Replicates) -> None:
-        """Write the results of the finished replicates, and tell them; what is damaged is left to the end."""
-        with suppress(DamagedArtefact, StoreError, ResultsError), self.folder.held():
-            results = self._written(self.wanted.of_replicates(replicates.finished))
+    def _show(self, done: Sequence[int], every: int) -> None:
+        """Write what is finished, as after an interruption, and tell it; what cannot be read is left to the end."""
+        with suppress(FairlError, OSError), self.folder.held():
+            results = self._written(None if self._all_is_replaced else self.wanted)
             tables = self._judge(results)
             if self.then is not None:
                 self.then(results)
-            done, every = replicates.finished, len(replicates.lacks)
-            which = f"replicate{'s' if len(done) > 1 else ''} {', '.join(map(str, done))}"
-            told = f"{which} of {every} finished after {self._seconds() / 60:.0f} min; see {self.folder.folder}"
-            self.watcher.told("\n\n".join([told, *map(str, tables[:1])]) + "\n")
+            are, which = "is" if len(done) == 1 else "are", ", ".join(map(str, done))
+            told = f"{len(done)} of {every} replicates {are} finished ({which}) after {self._seconds() / 60:.0f} min"
+            self.watcher.told("\n\n".join([f"{told}; see {self.folder.folder}", *map(str, tables[:1])]) + "\n")
+
+    @property
+    def _all_is_replaced(self) -> bool:
+        """Whether the folder of another suite is overwritten, and nothing of it stays."""
+        return self.folder.replace and self.wanted is self.whole
 
     def _write_results(self) -> Finished:
         """Write the results folder and all that is judged from it."""
@@ -209,8 +214,7 @@ class _Work:
     def _write_interrupted(self) -> None:
         """Write what is finished, and nothing of what was not reached; nobody who interrupts waits for statistics."""
         with self.folder.held():
-            all_is_replaced = self.folder.replace and self.wanted is self.whole
-            results = self._written(None if all_is_replaced else self.wanted)
+            results = self._written(None if self._all_is_replaced else self.wanted)
             shown = results if results.is_judged else results.unjudged()
             self._judge(shown)
             self._warn_of_views(shown)
@@ -219,7 +223,7 @@ class _Work:
         """What finished stages say, written; ``part`` is the part of the plan that it is asked of, where not of all."""
         finished = finished_run(self.study.suite, self.whole, self.worker, self.outcome, part)
         for reason in finished.unsaved:
-            self.followers.warn(reason)
+            self._warn_once(reason)
         return self.folder.write(finished, self.command, self._seconds())
 
     def _judge(self, results: StudyResults) -> list[Table]:
@@ -231,9 +235,14 @@ class _Work:
     def _warn_of_views(self, results: StudyResults) -> None:
         """Say and note which tables, figures and panels of plugins could not be shown."""
         for warning in results.warnings:
-            self.followers.warn(warning)
+            self._warn_once(warning)
         if results.warnings:
             self.folder.write_warnings(self.outcome.warnings)
+
+    def _warn_once(self, warning: str) -> None:
+        """Say and note a warning: results that are written several times have the same ones."""
+        if warning not in self.outcome.warnings:
+            self.followers.warn(warning)
 
     def _seconds(self) -> float:
         return time.perf_counter() - self.started

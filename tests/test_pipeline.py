@@ -345,7 +345,8 @@ def test_a_long_run_shows_each_finished_replicate_while_it_goes_on(
 
     finished = run_suite(tiny, watcher=Watcher(told=look))
     assert shown == [{4}, {4, 0}]  # what one replicate needs is done before the next one
-    assert [text.split(" finished")[0] for text in told] == ["replicate 4 of 3", "replicates 4, 0 of 3"]
+    assert [text.split(" finished")[0] for text in told] == ["1 of 3 replicates is", "2 of 3 replicates are"]
+    assert [text.split("(")[1].split(")")[0] for text in told] == ["4", "4, 0"]
     assert all("max-margin" in text and str(tmp_path / "results") in text for text in told)
     assert {record.replicate for record in finished.records} == {4, 0, 2}
     told.clear()
@@ -364,7 +365,43 @@ def test_a_replicate_of_which_a_part_has_failed_is_shown_too(
     told = list[str]()
     finished = run_suite(tiny, watcher=Watcher(told=told.append))
     assert finished.outcome.failed
-    assert [text.split(" finished")[0] for text in told] == ["replicate 0 of 2"]
+    assert [text.split(" finished")[0] for text in told] == ["1 of 2 replicates is"]
+
+
+def test_what_is_shown_on_the_way_is_of_this_run_alone(
+    run_suite: Run, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny["replicates"] = [0, 1]
+    tiny["methods"].append({"name": "gone", "use": "length"})
+    run_suite(tiny)
+    monkeypatch.setattr(pipeline, "SECONDS_TO_FIRST_RESULTS", 0.0)
+    tiny["methods"].pop()
+    tiny["training"] = {"epochs": 5}  # another question under the same names
+    shown = list[set[tuple[int, str]]]()
+
+    def look(text: str) -> None:
+        shown.append({(row.replicate, row.method) for row in read_results(tmp_path / "results").records})
+
+    whole = run_suite(tiny, watcher=Watcher(told=look))
+    (found,) = shown
+    trained = {"max-margin", "max-entropy"}
+    assert {replicate for replicate, method in found if method in trained} == {0}
+    assert not whole.outcome.warnings
+
+
+def test_a_replicate_that_was_finished_too_early_is_shown_later(
+    run_suite: Run, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny["replicates"] = [0, 1]
+    clock, now = pipeline.time.perf_counter, [0.0]
+    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: clock() + now[0])
+    told = list[str]()
+
+    def started(job: Any, done: int, total: int) -> None:
+        now[0] = 1000.0 * (job[0].kind == "scores" and "replicate 1" in job[0].title)
+
+    run_suite(tiny, watcher=Watcher(started=started, told=told.append))
+    assert [text.split(" finished")[0] for text in told] == ["1 of 2 replicates is"]
 
 
 def test_an_interruption_leaves_what_an_earlier_run_wrote_where_the_store_has_forgotten_it(

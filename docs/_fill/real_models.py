@@ -35,13 +35,15 @@ def run(folder: Path, _: Sequence[str]) -> str:
     """Return where, when and with what the suite ran, and the digest of its numbers."""
     facts = json.loads((folder / "run.json").read_text())
     machine, packages = facts["machine"], facts["packages"]
-    made = [stage for stage in facts["stages"] if stage["computed"]]
-    hours = sum(stage["seconds"] for stage in made) / 3600
+    stages = facts["stages"]
+    # rewards that were trained together have each the seconds of all
+    hours = sum(stage["seconds"] / stage.get("trained_together", 1) for stage in stages) / 3600
+    took = f" in {facts['seconds'] / 60:.0f} min" if all(stage["computed"] for stage in stages) else ""
     digest = json.loads((folder / "manifest.json").read_text())["files"]["records.parquet"]["sha256"]
     used = ", ".join(f"{name} {packages[name]}" for name in ("torch", "transformers", "trl") if name in packages)
     return (
-        f"Run on {facts['finished'][:10]}: {len(made):,} stages in {facts['seconds'] / 60:.0f} min, {hours:.1f} h of"
-        f" work, on {machine['cores']} cores of {machine['processor']}; {used}. SHA-256 of its `records.parquet`:"
+        f"Run on {facts['finished'][:10]}: {len(stages):,} stages{took}, {hours:.1f} h of work,"
+        f" on {machine['cores']} cores of {machine['processor']}; {used}. SHA-256 of its `records.parquet`:"
         f" `{digest}`.\n"
     )
 

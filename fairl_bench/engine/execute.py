@@ -181,8 +181,8 @@ class _Pass:
         for key, (reason, log) in report.failed.items():
             outcome.failed[key] = f"{self.plan.stages[key].title}: {reason}"
             outcome.logs[key] = log
-        self.watcher.finished(job, [outcome.failed[key] for key in report.failed])
         self._skip_readers(report.failed)
+        self.watcher.finished(job, [outcome.failed[key] for key in report.failed])
 
     def _skip_readers(self, failed: Iterable[str]) -> None:
         """Skip every stage that needs a failed one, directly or through others, with the reason of the failure."""

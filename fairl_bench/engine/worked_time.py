@@ -32,5 +32,7 @@ class WorkedTime:
     def note(self) -> None:
         """Note the time so far, at most once a second."""
         if (now := self.seconds()) - self.noted >= _EVERY:
-            self.noted = now
-            self.file.write_text(f"{now:.3f}")
+            self.noted, half = now, self.file.with_suffix(".half")
+            with suppress(OSError):  # only a note: a full disk is found by those who need it
+                half.write_text(f"{now:.3f}")
+                half.replace(self.file)

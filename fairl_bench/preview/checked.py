@@ -32,8 +32,8 @@ class Checked:
     models: int  # language models to make or look up
     completions: int | None  # to draw from them, at most; None: as for ``texts``
     likelihoods: int | None  # texts that they are to read for how likely these are; None: as for ``texts``
-    seconds: float | None  # roughly, on two cores; without language models whose size is not known
-    apart: bool  # whether there are such
+    seconds: float | None  # roughly, on two cores; without language models where the size of one is not known
+    apart: bool  # whether that is so
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

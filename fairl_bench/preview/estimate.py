@@ -37,12 +37,12 @@ class Work(NamedTuple):
     models: int = 0  # language models to make
     completions: int | None = 0  # texts to draw from them, at most: prompts of a data set may be equal
     likelihoods: int | None = 0  # texts that they read to say how likely they are; each model counts
-    operations: float | None = 0.0  # of language models, floating-point
+    operations: float | None = 0.0  # of language models, floating-point; None: not known of all of them
 
     def seconds(self) -> float | None:
         """Roughly, on two cores; long texts and large encoders take more.
 
-        Language models count where their operations are known.
+        Language models count only where the operations of all are known.
         """
         if self.texts is None or self.steps is None:
             return None
@@ -67,7 +67,13 @@ def estimate(plan: Plan, store: Store, registry: Registry) -> Work:
     stages = {kind: (n - left[kind], n) for kind, n in every.items()}
     drawing = [stage for stage in weighing if stage.kind not in _LIKELIHOODS]
     completions = [_completions(stage, plan, sizes) for stage in drawing]
+    trained = (stage for stage in todo if stage.kind == "reward" and stage.stack is None)
     operations = [
+        *(
+            None
+            for stage in trained
+            if any(plan.stages[key].kind == LanguageModels.name for key in stage.inputs.values())
+        ),
         *(_made(stage, registry) for stage in todo if stage.kind == LanguageModels.name),
         *(
             _read(stage, n, stage.settings["sampling"]["max_new_tokens"], registry)
@@ -95,6 +101,8 @@ def _made(stage: Stage, registry: Registry) -> float | None:
 def _read(stage: Stage, texts: int | None, tokens: int, registry: Registry) -> float | None:
     """How many operations so many texts take by the language model of a stage: two a weight and token."""
     weights = registry.build(LM, stage.parts["lm"]).weights()
+    if weights == 0:
+        return 0.0
     return None if weights is None or texts is None else 2.0 * weights * texts * (tokens + TOKENS_OF_A_PROMPT)
 
 

@@ -29,7 +29,7 @@ class Divergence(NamedTuple):
 def divergence(base: Any, drawn: Drawn) -> Divergence:
     """Return how far the policy that drew these completions is from a base, up to the first end of each.
 
-    Without a base it is the policy itself.
+    Without ``base`` the policy counts as its own base.
     """
     kept = before_end(drawn.new, drawn.ends)
     ours = drawn.said.masked_fill(~kept, 0.0)

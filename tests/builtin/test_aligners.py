@@ -157,6 +157,15 @@ def test_an_interrupted_alignment_ends_with_the_model_of_an_uninterrupted_one(
     assert again.facts == whole.facts
 
 
+def test_what_a_budget_has_seen_of_a_narrow_model_is_not_told_of_the_whole_one(base: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    narrow = {"train": "lora", "precision": "bfloat16", "held_out": 16, "kl": 0.1, "lr": 5e-2}
+    free = small(Rloo, **narrow).make(site(tmp_path / "free", base=base))
+    within = small(Rloo, **narrow, stop={"kl": 1e6}).make(site(tmp_path / "within", base=base))
+    assert free.facts["held_out_kl"] > 0  # type: ignore[operator]
+    assert within.facts == free.facts
+
+
 @pytest.mark.parametrize("architecture", ["llama", "gemma3"])
 def test_other_architectures_align_and_go_on_too(
     architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

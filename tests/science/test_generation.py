@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +81,26 @@ def test_a_small_top_p_is_the_likeliest_text(tiny_lm: Path, uniform: np.ndarray)
 def test_fewer_tokens_are_the_beginning_of_more(tiny_lm: Path, uniform: np.ndarray) -> None:
     short, long = (complete(tiny_lm, PROMPTS, uniform[:, :tokens]).text for tokens in (3, TOKENS))
     assert all(one != other and other.startswith(one) for one, other in zip(short, long, strict=True))
+
+
+def test_a_prompt_of_several_completions_is_read_once(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import GPTNeoXForCausalLM
+
+    read, forward = list[tuple[int, ...]](), GPTNeoXForCausalLM.forward
+
+    def counted(self: object, *arguments: object, **named: Any) -> Any:
+        read.append(tuple(named["input_ids"].shape))
+        return forward(self, *arguments, **named)
+
+    # under the signature of the model: what it takes is asked
+    monkeypatch.setattr(GPTNeoXForCausalLM, "forward", functools.wraps(forward)(counted))
+    prompts = ("we read the list twice and then again", "a kind reader of every word")
+    numbers = np.random.default_rng(5).random((6, 3))
+    found = complete(tiny_lm, [prompts[i % 2] for i in range(6)], numbers).text
+    assert [rows for rows, _ in read] == [2, 6, 6, 6]
+    assert [columns for _, columns in read[1:]] == [1, 1, 1]
+    alone = [complete(tiny_lm, [prompts[i % 2]], numbers[i : i + 1]).text[0] for i in range(6)]
+    assert found == alone
 
 
 def test_progress_is_told_by_batch(tiny_lm: Path, uniform: np.ndarray) -> None:

@@ -103,6 +103,11 @@ def file_vocabulary(path: Path, what: str) -> str:
 
 def file_size(path: Path, what: str) -> int:
     """Return the number of weights that a file has, by its header."""
+    return _counted(path, what, stamp(path))
+
+
+@lru_cache(maxsize=4)  # every stage of a plan asks
+def _counted(path: Path, what: str, stamp: object) -> int:
     from fairl_bench.science.gguf_header import read_header
 
     return sum(math.prod(tensor.shape) for tensor in read_header(path, what).tensors.values())

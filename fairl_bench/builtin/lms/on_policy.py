@@ -132,15 +132,18 @@ class OnPolicy(Aligner):
         """Return how many its base has."""
         return self.base.weights() if self.base else None
 
-    def operations(self) -> float | None:
-        """Return those of its steps and of its looks at held-out prompts.
+    def readings(self) -> int:
+        """Return how often a token of a step is read: drawn, by the reference, by the model, and learnt from, twice."""
+        return 5
 
-        In a step a token is drawn, read by the reference and by the model, and learnt from, which counts twice.
-        """
+    def operations(self) -> float | None:
+        """Return those of its steps and of its looks at held-out prompts."""
         if (weights := self.weights()) is None:
             return None
         looks = 3 * self.held_out + (self.probe.n * 2 * self.probe.times if self.probe else 0)
-        tokens = (5 * self.steps * self.batch + looks) * (self.sampling.max_new_tokens + TOKENS_OF_A_PROMPT)
+        tokens = (self.readings() * self.steps * self.batch + looks) * (
+            self.sampling.max_new_tokens + TOKENS_OF_A_PROMPT
+        )
         return 2.0 * weights * tokens
 
     def make(self, site: Site) -> Model:

@@ -48,6 +48,10 @@ class Ppo(OnPolicy):
         _has_ppo(self.use)
         super().check()
 
+    def readings(self) -> int:
+        """Return those of the policy and of a value model as large, which learn several times."""
+        return 4 + 6 * self.epochs
+
     def align(self, task: AlignmentTask) -> list[Step]:
         """Train ``task.model`` in place and return a record of each step."""
         _has_ppo(self.use)

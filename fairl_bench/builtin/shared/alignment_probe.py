@@ -54,8 +54,11 @@ class AlignmentProbe:
             return
         import pyarrow as pa
         import pyarrow.parquet as pq
+        import torch
 
-        found = seen(self.model, self.base if step else None, self.tokenizer, self.prompts, self.uniform)
+        # before the first step it is the base itself, unless its weights were narrowed
+        unmoved = step == 0 and next(self.model.parameters()).dtype is torch.float32
+        found = seen(self.model, None if unmoved else self.base, self.tokenizer, self.prompts, self.uniform)
         numbers = {name: getattr(found, name) for name in NUMBERS[1:]}
         reward = self.reward(self.prompts, found.text)
         columns = {"row": self.row, "prompt": self.prompts, "text": found.text, "reward": reward, **numbers}

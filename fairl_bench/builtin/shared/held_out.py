@@ -33,7 +33,7 @@ class Seen(NamedTuple):
 def seen(model: Any, base: Path | None, tokenizer: Any, prompts: Sequence[str], uniform: NDArray[np.float64]) -> Seen:
     """Complete prompts with a model as it is, one number of ``uniform [n, tokens]`` a token, beside its base.
 
-    Without a base it is the base itself.  The model is left as it was, in training or not.
+    Without ``base`` the model counts as its own base.  It is left as it was, in training or not.
     """
     from fairl_bench.science.endings import endings
     from fairl_bench.science.generation import draw, load, written
@@ -70,7 +70,7 @@ class HeldOut:
         self.prompts, self.uniform, self.judged = tuple(prompts), uniform, judged
         self.base, self.model, self.tokenizer = base, model, tokenizer
         self.last: Look | None = None
-        """The last look, while the model is as it was then."""
+        """The last look; true only as long as the weights have not changed since."""
 
     def before(self) -> Look:
         """What the model writes while it is its base, and what its judge says of that."""
