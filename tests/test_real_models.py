@@ -132,7 +132,9 @@ def test_the_suites_of_one_model_have_the_models_of_the_suite_of_both() -> None:
     assert models("real-models") == models("gemma3-270m") + models("smollm2-135m")
 
 
-@pytest.mark.parametrize("suite", ["gemma3-270m", "smollm2-135m", "real-models", "gemma3-270m-toxicity"])
+@pytest.mark.parametrize(
+    "suite", ["gemma3-270m", "smollm2-135m", "real-models", "gemma3-270m-toxicity", "audit-gemma3-270m"]
+)
 def test_it_is_planned_as_it_is(suite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAIRL_DATA", str(tmp_path))
     row = {"prompt": "and so", "toxicity": 0.6, "text": "it ends", "toxic": 0}
@@ -143,7 +145,8 @@ def test_it_is_planned_as_it_is(suite: str, tmp_path: Path, monkeypatch: pytest.
     assert study.suite.name == suite
     made = plan(study)
     worlds = {(world.of.model, world.of.replicate) for world in made.worlds}
-    assert len(worlds) == 3 * len(study.suite.models)  # three draws of each model
+    assert len(worlds) == len(study.suite.replicates) * len(study.suite.models)
+    assert suite.startswith("audit") or len(study.suite.replicates) == 3
     assert all(model.part.size() >= 1500 for model in study.suite.models)
 
 

@@ -15,7 +15,13 @@ from fairl_bench.suite.read import read_study
 from fairl_bench.suite.suite import Suite
 
 Write = Callable[..., Path]
-PACKAGED = {"gemma3-270m", "gemma3-270m-toxicity", "smollm2-135m", "real-models"}  # planned in test_real_models
+PACKAGED = {
+    "gemma3-270m",
+    "gemma3-270m-toxicity",
+    "smollm2-135m",
+    "real-models",
+    "audit-gemma3-270m",
+}  # planned in test_real_models
 SUITES = sorted((Path(fairl_bench.__file__).parent.parent / "suites").glob("*.yaml"))
 
 SUITE = """\
