@@ -11,7 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fairl_bench.results import regress as regression
+from fairl_bench.results.published import read_published
 from fairl_bench.science.diversity import distinct
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "learning-from-failures.yaml"
 
 
 class World(NamedTuple):
@@ -103,6 +107,21 @@ def samples(folder: Path, more: Sequence[str]) -> str:
     return _markdown(("pair", "base", "expert"), rows)
 
 
+def regress(folder: Path, _: Sequence[str]) -> str:
+    """Return what the paper's numbers come to here: each ordering, and why values are not comparable."""
+    lines = regression.regress(regression.measured(folder), read_published(PUBLISHED))
+    heads = ("ordering in the paper's Table 1", "gain there", "gain here", "95 %", "")
+    rows = [
+        (line.id, line.published, line.measured, f"[{line.low:+.3f}, {line.high:+.3f}]", f"{line.verdict}: {line.why}")
+        for line in lines
+        if line.kind == "ordering"
+    ]
+    whys = [line.why for line in lines if line.verdict == "not comparable"]
+    lacking = sum(why.startswith("no ") for why in whys)
+    told = f"{len(whys) - lacking} are of another model, and {lacking} are not measured here (subtypes, Jigsaw)"
+    return f"{_markdown(heads, rows)}\nOf the paper's other numbers {told}.\n"
+
+
 _KINDS = ((True, False), (False, False), (True, True), (False, True))
 """Whether the base's text is bad, and the expert's."""
 
@@ -137,4 +156,5 @@ TABLES: dict[str, Callable[[Path, Sequence[str]], str]] = {
     "alignments": alignments,
     "mix": mix,
     "samples": samples,
+    "regress": regress,
 }
