@@ -92,10 +92,13 @@ def _models(material: Material) -> str:
 
 def _times(material: Material) -> str:
     """How often: replicates draw the data and the split anew, seeds the training."""
-    replicates = len(material.run.replicates or {record.replicate for record in material.records})
+    measured = {record.replicate for record in material.records}
+    replicates = len(material.run.replicates or measured)
     seeds = len(material.run.seeds or {record.seed for record in material.records} - {None})
     often = [f"in {replicates} replicates"] * (replicates > 1) + [f"with {seeds} training seeds"] * (seeds > 1)
-    return f", {' '.join(often)}" + (" each" if len(often) > 1 else "") if often else ""
+    each = " each" if len(often) > 1 else ""
+    so_far = f" (so far {_count(len(measured), 'replicate')})" if 0 < len(measured) < replicates else ""
+    return f", {' '.join(often)}{each}{so_far}" if often else ""
 
 
 def _pairs(material: Material) -> str:
@@ -161,8 +164,11 @@ def _claims(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for outcome in _OUTCOMES:
         ids = [claim for (claim, _), one in by_place.items() if one.verdict == outcome]
         if ids:
-            parts.append(f"{len(ids)} {_came_out(outcome, ids)} ({_and(dict.fromkeys(ids))})")
-    yield f"Of {whole}, {_and(parts, len(parts))}."
+            parts.append((len(ids), f"{_came_out(outcome, ids)} ({_and(dict.fromkeys(ids))})"))
+    if len(parts) == 1 and len(by_place) > 1:
+        yield f"All {whole} {parts[0][1]}."
+    else:
+        yield f"Of {whole}, {_and([f'{n} {told}' for n, told in parts], len(parts))}."
     if unmet := dict.fromkeys(verdict.claim.id for verdict in verdicts if not verdict.met):
         yield f"Otherwise than the suite expects: {_and(unmet, 8)}."
 

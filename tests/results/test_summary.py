@@ -82,11 +82,20 @@ def test_a_run_is_told_with_its_methods_models_replicates_pairs_and_data() -> No
     splits = [{"kind": "split", "train": 350, "test": test} for test in (100, 1_200)]
     facts = {"oracle": MethodFacts("truth", True), "mm": MethodFacts("texts", False), "me": MethodFacts("texts", False)}
     run = RunFacts(replicates=(0, 1, 2), seeds=(0, 1), stages=splits, methods=facts)
-    found = material({"mm": 0.7, "me": 0.6, "oracle": 1.0}, run=run)
+    more = [record(0.7, replicate=replicate) for replicate in (0, 1, 2)]
+    found = material({"mm": 0.7, "me": 0.6, "oracle": 1.0}, records=more, run=run)
     assert what_was_run(found) == (
         "2 methods, beside the reference row oracle, learnt the reward behind the pairs of toy, read by the encoder "
         "minilm, in 3 replicates with 2 training seeds each: 350 pairs to learn from and 100 to 1,200 to test on. "
         "They are judged on web."
+    )
+
+
+def test_a_run_that_goes_on_says_how_many_replicates_there_are_so_far() -> None:
+    rows = [record(0.7, replicate=1), record(0.6, replicate=0)]
+    run = RunFacts(replicates=(0, 1, 2), seeds=(0,))
+    assert "toy, read by the encoder minilm, in 3 replicates (so far 2 replicates)." in what_was_run(
+        material({"mm": 0.5}, records=rows, run=run)
     )
 
 
@@ -242,6 +251,11 @@ def test_the_verdicts_on_claims_come_before_everything_else() -> None:
         "Of 4 claims, 1 is supported (a), 1 depends on the selection (d) and 2 are inconclusive (b and c).",
         "Otherwise than the suite expects: b.",
     ]
+
+
+def test_claims_that_all_came_out_alike_are_said_in_one() -> None:
+    verdicts = [verdict(name, "inconclusive") for name in ("a", "b", "c")]
+    assert what_was_found(material({}, verdicts=verdicts)) == ["All 3 claims are inconclusive (a, b and c)."]
 
 
 def test_a_claim_under_several_selections_counts_once_and_one_on_two_models_twice() -> None:
