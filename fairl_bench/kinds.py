@@ -284,6 +284,10 @@ class LM(Component, ABC):
         """The digest of its tokens as `DrawnTokens` has it, if it is known before the model is made; else empty."""
         return ""
 
+    def tokens_of(self) -> LM:
+        """The language model that it has its tokens from: by default itself, and of an aligned one its base."""
+        return self
+
     def weights(self) -> int | None:
         """How many weights each of its tokens passes on this machine, for the estimate of a run's time.
 
@@ -394,6 +398,10 @@ class Aligner(LM, ABC):
     def fits(self, prompts: Sequence[str], new: int) -> Sequence[str]:
         """As for its base: an aligned model has the same tokens and positions."""
         return () if self.base is None else self.base.fits(prompts, new)
+
+    def tokens_of(self) -> LM:
+        """Its base, or what that has its tokens from."""
+        return self if self.base is None else self.base.tokens_of()
 
     def vocabulary(self) -> str:
         """As of its base: an aligned model has the same tokens."""

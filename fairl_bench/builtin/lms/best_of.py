@@ -82,6 +82,10 @@ class BestOf(LM):
         """Return 0: it chooses, and its base computes."""
         return 0
 
+    def tokens_of(self) -> LM:
+        """Return its base, or what that has its tokens from."""
+        return self if self.base is None else self.base.tokens_of()
+
     def vocabulary(self) -> str:
         """Return that of its base."""
         return "" if self.base is None else self.base.vocabulary()

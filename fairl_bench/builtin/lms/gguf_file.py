@@ -96,9 +96,14 @@ def surely_fit(prompts: Sequence[str], new: int, positions: object) -> bool:
 
 def file_vocabulary(path: Path, what: str) -> str:
     """Return the digest of the tokens in a file's header."""
+    return _digest(path, what, stamp(path))
+
+
+@lru_cache(maxsize=4)
+def _digest(path: Path, what: str, stamp: object) -> str:
     from fairl_bench.science.continued_tokens import vocabulary_digest
 
-    return vocabulary_digest(tokenizer_of(path, what))
+    return vocabulary_digest(_read_tokenizer(path, what, stamp))
 
 
 def file_size(path: Path, what: str) -> int:

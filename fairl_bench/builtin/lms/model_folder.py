@@ -50,9 +50,8 @@ class ModelFolder(NamedTuple):
 
     def vocabulary(self) -> str:
         """Return the digest of its tokenizer's tokens."""
-        from fairl_bench.science.continued_tokens import vocabulary_digest
-
-        return vocabulary_digest(self.tokenizer())
+        self.tokenizer()
+        return _digest(self.place, stamp(self.place))
 
     def size(self) -> int | None:
         """Return the number of its weights, from the heads of its files; None where these cannot be read."""
@@ -109,6 +108,13 @@ def fits(tokenizer: Any, config: Any, ends: tuple[int, ...], prompts: Sequence[s
         f"{what} was trained with {trained} positions; {len(over)} of {len(tokens)} prompts with {new} new tokens"
         f" go beyond them (the longest has {max(over)} tokens)"
     ]
+
+
+@lru_cache(maxsize=4)
+def _digest(place: Path, stamp: object) -> str:
+    from fairl_bench.science.continued_tokens import vocabulary_digest
+
+    return vocabulary_digest(_read_tokenizer(place, stamp))
 
 
 @lru_cache(maxsize=4)

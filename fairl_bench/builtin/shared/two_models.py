@@ -60,6 +60,8 @@ class TwoModels(ReadsLikelihoods):
 
 def _are_apart(base: LM, expert: LM) -> bool:
     """Whether two language models have different tokens, as far as that is known before they are made."""
+    if base.tokens_of() == expert.tokens_of():  # to read 262,144 tokens takes seconds
+        return False
     try:
         own = [lm.vocabulary().partition(":")[0] for lm in (base, expert)]
     except FairlError:  # the model's own check says more about it
