@@ -13,12 +13,16 @@ _ARROWS = {1: "more", -1: "less", 0: ""}
 
 
 def table(name: str, results: Path | None) -> str | None:
-    """Return the block ``SUITE``: the lines and the concepts of its first audit; None where there is no such folder."""
+    """Return the block ``SUITE``: the lines of its first audit, and its concepts where a difference is shown.
+
+    None where there is no such folder.
+    """
     folder = results / name if results else None
     if folder is None or not (folder / "findings.json").exists():
         return None
     found = read_results(folder).findings[0]
-    return "\n".join(["```text", *lines_of(found), "```", "", *_concepts(found)]) + "\n"
+    lines = ["```text", *lines_of(found), "```"]
+    return "\n".join([*lines, "", *_concepts(found)] if found.separable.shown else lines) + "\n"
 
 
 def _concepts(found: Findings) -> list[str]:
