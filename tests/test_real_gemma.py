@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +37,6 @@ def test_it_runs_on_the_real_model(tmp_path: Path) -> None:
     assert not aligned["collapsed"]
     # plain English to the base; without its start token Gemma's perplexity is in the thousands
     assert 5 < aligned["perplexity_before"] < 100
-    texts = found.records.query("method == 'log-ratio' and metric == 'pair_accuracy' and split == 'test'").value
-    assert len(texts)
-    assert not any(map(math.isnan, texts))
+    asked = "method == 'log-ratio' and metric == 'pair_accuracy' and split == 'test' and slice == 'all'"
+    (value,) = found.records.query(f"{asked} and truth == 'preferred'").value
+    assert 0.5 < value <= 1
