@@ -178,7 +178,7 @@ def test_too_many_cells_are_told_before_they_are_planned(more: str, line: int, s
     started = time.process_time()
     with pytest.raises(SuiteError, match=rf"{path}:{line}: {said}, and 'limits: {{cells: \d+}}' allows \d[\d,]*; take"):
         read_study(path)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 15  # some 4; it was minutes where each cell looked at all others
 
 
 def test_a_field_raises_the_limit_on_cells(write_suite: Write) -> None:
@@ -216,7 +216,7 @@ def test_ten_thousand_cells_are_checked_in_seconds(write_suite: Write, cli: Cli)
     started = time.process_time()
     ran = cli("check", path)
     assert (ran.exit_code, "10000 cells, 2000 variants" in ran.stdout) == (0, True)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 15  # some 4; it was minutes where each cell looked at all others
 
 
 def test_a_huge_number_of_texts_is_told(write_suite: Write, cli: Cli) -> None:
@@ -258,7 +258,7 @@ def test_a_refusal_is_four_lines_of_300_characters_at_most(
     write_suite(dump(wide(tiny)[index]))
     started = time.process_time()
     ran = cli("check", "suite.yaml")
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 15  # some 4; it was minutes where each cell looked at all others
     lines = ran.stderr.rstrip("\n").split("\n")
     assert (ran.exit_code, ran.stderr.startswith("error: suite.yaml:")) == (2, True)
     assert len(lines) <= 4
