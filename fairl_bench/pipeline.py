@@ -37,7 +37,7 @@ from fairl_bench.values.table import Table
 from fairl_bench.values.verdicts import Verdict
 
 SECONDS_TO_FIRST_RESULTS, SHARE_FOR_RESULTS = 60.0, 0.1
-"""A run that takes longer shows each finished replicate while it goes on, in at most this share of its time."""
+"""A longer run shows each finished replicate while it goes on; from the second time on in at most this share of it."""
 
 
 class Finished(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from real_text import cell
 
 from fairl_bench.results import regress as regression
 from fairl_bench.results.published import read_published
@@ -103,7 +104,7 @@ def samples(folder: Path, more: Sequence[str]) -> str:
     model, replicate, *numbers = more
     world = next(one for one in _worlds(folder) if (one.model, one.replicate) == (model, int(replicate)))
     at = {int(number): i for i, number in enumerate(world.number)}
-    rows = [(number, *(_cell(text) for text in world.text[at[int(number)]])) for number in numbers]
+    rows = [(number, *(cell(text) for text in world.text[at[int(number)]])) for number in numbers]
     return _markdown(("pair", "base", "expert"), rows)
 
 
@@ -144,11 +145,6 @@ def _worlds(folder: Path) -> Iterator[World]:
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Return a text with everything escaped that would break a cell of a Markdown table."""
-    return "".join(f"\\{letter}" if letter in r"\`*_|<>[]~" else letter for letter in " ".join(text.split()))
 
 
 TABLES: dict[str, Callable[[Path, Sequence[str]], str]] = {

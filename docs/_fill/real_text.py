@@ -51,7 +51,7 @@ def samples(folder: Path, numbers: Sequence[str]) -> str:
     pairs, rows = _pairs(folder), ["| pair | base | aligned |", "|---|---|---|"]
     for number in numbers:
         pair = pairs[int(number)]
-        cells = (f"{_cell(pair[role]['text'])} ({pair[role]['gold']:+.1f})" for role in ("rejected", "preferred"))
+        cells = (f"{cell(pair[role]['text'])} ({pair[role]['gold']:+.1f})" for role in ("rejected", "preferred"))
         rows.append(f"| {number} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
@@ -67,7 +67,7 @@ def _pairs(folder: Path) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return a text with everything escaped that would break a cell of a Markdown table."""
     return "".join(f"\\{letter}" if letter in r"\`*_|<>[]~" else letter for letter in " ".join(text.split()))
 
