@@ -85,7 +85,7 @@ def test_a_generated_text_holds_to_its_cell(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
     import real_text
 
-    assert real_text._cell("a |b|\n <b>*x*</b>") == r"a \|b\| \<b\>\*x\*\</b\>"
+    assert real_text.cell("a |b|\n <b>*x*</b>") == r"a \|b\| \<b\>\*x\*\</b\>"
 
 
 def test_the_comments_of_the_evaluation_teach_nothing(data: None) -> None:
