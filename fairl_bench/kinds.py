@@ -299,6 +299,10 @@ class LM(Component, ABC):
         """Roughly the number of floating-point operations that `make` takes, for the same estimate; by default none."""
         return 0.0
 
+    def cores(self) -> int:
+        """How many cores `make` computes with; so many of the processes at once then count as busy."""
+        return 1
+
     def complete(self, asked: Asked, site: Site) -> Sequence[str] | DrawnTexts:
         """One completion a prompt; by default drawn on this machine from the model in ``site.upstream["lm"]``.
 

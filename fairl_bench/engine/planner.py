@@ -196,7 +196,8 @@ class _Planner:
         else:
             settings = {"replicate": 0}
         upstream = self.upstream(beginning, model, replicate)
-        return self.stages.add(NewStage(kind, title, {role: part}, settings, upstream))
+        cores = part.cores() if isinstance(part, LM) else 1
+        return self.stages.add(NewStage(kind, title, {role: part}, settings, upstream, cores=cores))
 
     def upstream(self, part: Component, model: str, replicate: int) -> dict[str, str]:
         """The keys of the stages that a part starts from, by role."""

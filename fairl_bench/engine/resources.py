@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,17 @@ def needs(parts: Iterable[Component]) -> dict[str, Any]:
         time_limit=max((resources.time_limit for resources in of_outermost if resources.time_limit), default=None),
         memory_limit=max(limit, key=size_in_bytes, default=None),
     ).plain()
+
+
+def at_least(resources: Mapping[str, Any], cores: int) -> dict[str, Any]:
+    """The resources with so many cores, or more where they ask for more."""
+    asked = Resources.model_validate(resources)
+    return asked.model_copy(update={"num_cpus": max(asked.num_cpus, cores)}).plain()
+
+
+def cores_of(job: Sequence[Stage]) -> int:
+    """The whole cores that a job is to have for itself."""
+    return math.ceil(of_job(job).num_cpus)
 
 
 def _resources(part: Component) -> Resources | None:

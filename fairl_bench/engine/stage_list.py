@@ -10,7 +10,7 @@ from fairl_bench.component import Component
 from fairl_bench.digests import canonical
 from fairl_bench.engine.keys import stage_key_of
 from fairl_bench.engine.known_parts import KnownParts
-from fairl_bench.engine.resources import needs
+from fairl_bench.engine.resources import at_least, needs
 from fairl_bench.engine.stages.kind import StageKind
 from fairl_bench.suite.overrides import refuse_many_stages
 from fairl_bench.suite.read import Study
@@ -29,6 +29,7 @@ class NewStage(NamedTuple):
     inputs: Mapping[str, str]
     stack: Hashable = None
     run_time: Mapping[str, Any] = _NOTHING  # settings that are not in the key
+    cores: int = 1  # that its work uses at once
 
 
 class StageList:
@@ -51,6 +52,8 @@ class StageList:
             specs = {role: part.spec for role, part in known_parts.items()}
             single_part = next(iter(known_parts.values())) if len(known_parts) == 1 else None
             resources = single_part.resources if single_part else needs(new.parts.values())
+            if new.cores > 1:
+                resources = at_least(resources, new.cores)
             stack = None if new.stack is None else (new.stack, canonical(resources))
             settings = {**new.settings, **new.run_time}
             self.stages[key] = Stage(new.kind.name, key, new.title, specs, settings, new.inputs, stack, resources)

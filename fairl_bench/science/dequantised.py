@@ -154,7 +154,9 @@ def _read(path: Path, header: Header, what: str) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    torch.set_num_threads(1)
+    from fairl_bench.science.threads import set_threads
+
+    set_threads()
     config = file_configuration(path, header, what)
     with _alone(path) as place, _told(what):
         loaded: Any = AutoModelForCausalLM.from_pretrained(

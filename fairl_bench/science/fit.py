@@ -32,7 +32,9 @@ def fit(
     """
     import torch
 
-    torch.set_num_threads(1)  # a product split over cores is rounded otherwise than on one
+    from fairl_bench.science.threads import set_threads
+
+    set_threads()
     if len(train.preferred) == 0:
         raise FairlError("training needs at least one pair, got none; the split left the training part empty")
     # as a context it costs time at every call, so not where nothing would change

@@ -14,6 +14,7 @@ import torch
 
 from fairl_bench.errors import DataError
 from fairl_bench.science.endings import End, each_end, end_tokens
+from fairl_bench.science.threads import set_threads
 
 Tokens = list[list[int]]
 
@@ -28,7 +29,7 @@ def read(folder: Path, dtype: str = "float32", *, head: bool = True) -> tuple[An
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    torch.set_num_threads(1)
+    set_threads()
     refuse(folder, f"the language model in {folder}")
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)

@@ -39,7 +39,9 @@ Size = Annotated[str, AfterValidator(_a_size)]
 class Resources(Settings):
     """The resources that the work of a part needs, and the limits at which it is ended; no number depends on them."""
 
-    num_cpus: float = Field(1.0, gt=0, description="cores of a cluster's node: a share of one, or whole ones")
+    num_cpus: float = Field(
+        1.0, gt=0, description="cores: so many of --jobs, or of a cluster's node; a share of one, or whole ones"
+    )
     num_gpus: float = Field(0.0, ge=0, description="GPUs of a cluster's node: a share of one, or whole ones")
     memory: Size | None = Field(None, description="what a cluster's node must have left, like 8GB")
     time_limit: float | None = Field(None, gt=0, description="seconds; a stage that takes longer is ended and fails")

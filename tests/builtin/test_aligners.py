@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from fairl_bench.builtin.judges.known import Role
@@ -190,6 +191,26 @@ def test_bfloat16_gives_other_weights_and_leaves_nothing_behind(base: Path, tmp_
     )
     assert weights(half.folder) != weights(one.folder) == weights(again.folder)
     assert json.loads((half.folder / "config.json").read_text())["dtype"] == "float32"
+
+
+class Counted(Letters):
+    """Notes how many threads there are as it is asked."""
+
+    seen: ClassVar[list[int]] = []
+
+    def judge(self, examples: Examples) -> Mapping[str, Truth]:
+        self.seen.append(torch.get_num_threads())
+        return super().judge(examples)
+
+
+def test_an_alignment_has_the_threads_that_it_is_given_and_its_weights_repeat(base: Path, tmp_path: Path) -> None:
+    Counted.seen.clear()
+    aligner = small(Rloo, threads=2, reward=Counted.named("counted"), held_out=8, stop={"kl": 1e6})
+    first = weights(aligner.make(site(tmp_path / "first", base=base)).folder)
+    assert set(Counted.seen) == {2}
+    assert len(Counted.seen) > 4  # a judge is asked in every step, and of the held-out prompts
+    assert weights(aligner.make(site(tmp_path / "again", base=base)).folder) == first
+    assert torch.get_num_threads() == 1
 
 
 def test_nobody_elses_randomness_is_touched(base: Path, tmp_path: Path) -> None:

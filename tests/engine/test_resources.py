@@ -103,6 +103,22 @@ def test_above_one_only_whole_cores_and_gpus_are_handed_out(field: str) -> None:
 # --- what a stage asks for
 
 
+def test_an_alignment_of_several_threads_has_as_many_cores_and_what_is_drawn_from_it_has_one(
+    tiny: dict[str, Any], write_suite: Write
+) -> None:
+    expert = {"use": "rloo", "reward": {"use": "toy-truth"}, "threads": 3, "resources": {"time_limit": 9.0}}
+    tiny["models"] = [
+        {
+            **{"name": "lm", "use": "aligned-lm", "n": 9, "gold": {"use": "toy-truth"}},
+            **{"prompts": {"use": "toy-prompts"}, "expert": expert},
+            "base": {"use": "tiny-lm", "corpus": {"use": "toy-comments", "n": 50}},
+        }
+    ]
+    made = plan(read_study(write_suite(tiny)))
+    assert [stage.resources for stage in stages(made, "lm")] == [{}, asked(num_cpus=3.0, time_limit=9.0)]
+    assert [stage.resources for stage in stages(made, "completions")] == [{}, asked(time_limit=9.0)]
+
+
 def test_a_stage_asks_for_the_most_that_its_parts_and_those_within_ask_for() -> None:
     registry = Registry(installed=False)
     base = {"use": "max-entropy", "resources": {"num_cpus": 4.0, "memory": "900MB", "time_limit": 5.0}}

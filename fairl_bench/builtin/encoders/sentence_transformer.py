@@ -94,9 +94,11 @@ def _loaded(place: str, digest: str, dtype: str) -> Any:
     from sentence_transformers import SentenceTransformer as Model
     from transformers.utils import logging
 
+    from fairl_bench.science.threads import set_threads
+
     if place.endswith(_OFFLINE_PACKAGE + "/model"):
         _check(Path(place) / "model.safetensors")
-    torch.set_num_threads(1)
+    set_threads()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # trust_remote_code stays off: a model's folder is data, not code
     return Model(place, device="cpu", trust_remote_code=False, model_kwargs={"dtype": getattr(torch, dtype)}).eval()

@@ -50,7 +50,9 @@ class ByClassifier(ByProbability):
         import torch
         from scipy.special import expit, softmax
 
-        torch.set_num_threads(1)
+        from fairl_bench.science.threads import set_threads
+
+        set_threads()
         tokens = self._tokens(head, texts)
         order = sorted(range(len(texts)), key=lambda i: (-len(tokens[i]), texts[i]))
 

@@ -78,6 +78,9 @@ class OnPolicy(Aligner):
     held_out: int = Field(
         128, ge=0, description="prompts that are completed before and after it and not trained on; 0: none"
     )
+    threads: int = Field(
+        1, ge=1, le=256, description="cores that it uses, so many of --jobs; another number moves the last bits"
+    )
     device: Device = Field("cpu", description=DEVICE)
 
     @model_validator(mode="after")
@@ -146,10 +149,15 @@ class OnPolicy(Aligner):
         )
         return 2.0 * weights * tokens
 
+    def cores(self) -> int:
+        """Return ``threads``."""
+        return self.threads
+
     def make(self, site: Site) -> Model:
         """Align the base.  Raises `NotFinite` for a reward that is no number, naming the completion."""
         from fairl_bench.science.endings import endings
         from fairl_bench.science.language_model import read
+        from fairl_bench.science.threads import threads
 
         numbers = (site.replicate, self.draw) if self.draw else (site.replicate,)
         base, prompts = self._base(site), self._prompts(numbers)
@@ -158,7 +166,7 @@ class OnPolicy(Aligner):
         def reward(prompts: Sequence[str], completions: Sequence[str]) -> Floats:
             return judged(prompts, completions).value
 
-        with quiet(), seeded("align", *numbers) as seed:
+        with threads(self.threads), quiet(), seeded("align", *numbers) as seed:
             model, tokenizer = read(base)
             ends = endings(model, tokenizer)
             self._check_prompts(model, tokenizer, prompts, ends)

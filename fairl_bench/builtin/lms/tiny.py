@@ -87,11 +87,10 @@ class TinyLM(LM):
 
     def make(self, site: Site) -> Model:
         """Train the model; one replicate gives the same weights again, interrupted or not (on the CPU)."""
-        import torch
-
         from fairl_bench.science.pretraining import perplexity
+        from fairl_bench.science.threads import set_threads
 
-        torch.set_num_threads(1)
+        set_threads()
         train, unseen = self._texts(site.replicate)
         with quiet(), seeded("tiny-lm", site.replicate):
             tokenizer = _tokenizer(train, self.vocab, self.context)

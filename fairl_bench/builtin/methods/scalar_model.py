@@ -128,8 +128,9 @@ def scalar_model(folder: Path, what: str, longest: int, lora: Lora | None) -> Sc
 
     from fairl_bench.science.endings import end_tokens
     from fairl_bench.science.language_model import first_line, own_settings, positions, refuse, vocabulary
+    from fairl_bench.science.threads import set_threads
 
-    torch.set_num_threads(1)  # a product split over cores is rounded otherwise than on one
+    set_threads()
     refuse(folder, what)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

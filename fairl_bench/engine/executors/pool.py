@@ -32,6 +32,8 @@ from fairl_bench.suite.registry import Registry
 class Pool:
     """Does jobs in up to ``slots`` processes, each at the end of a pipe of its own.
 
+    A job whose work uses several cores has as many of the slots; one that wants more than there are runs alone.
+
     A process that dies ends no other job.  Its own stages are done again, each by itself and beside no other process
     (the memory may not have been enough for all); only a stage that ends its process again fails.  A stage that exceeds
     a limit of its resources is ended and fails at once.  A process that a signal ends before it could begin is started
@@ -69,7 +71,7 @@ class Pool:
     def _begin_jobs(self) -> None:
         """Begin the jobs that can begin; a job whose process died comes first, and alone."""
         alone = any(state.again for _, state in self.busy.values())
-        while self.waiting and len(self.busy) < self.slots and not alone:
+        while self.waiting and self._fits(self.waiting[0]) and not alone:
             state = self.waiting[0]
             if alone := state.again:
                 if self.busy:
@@ -82,6 +84,11 @@ class Pool:
             self.busy[process.end] = (process, self.waiting.popleft())
             with suppress(OSError):  # it has died, which the pipe shows
                 process.end.send([replace(stage, stack=None) for stage in state.left[0]])
+
+    def _fits(self, state: _JobState) -> bool:
+        """True where enough cores are free for a job, or all are."""
+        taken = sum(other.cores for _, other in self.busy.values())
+        return not self.busy or taken + state.cores <= self.slots
 
     def _start(self) -> _Process:
         context = multiprocessing.get_context("spawn")
@@ -171,6 +178,11 @@ class _JobState:
     left: list[Job]
     report: JobReport = field(default_factory=JobReport)
     again: bool = False
+
+    @property
+    def cores(self) -> int:
+        """The cores that its work uses."""
+        return resources.cores_of(self.job)
 
 
 @dataclass(eq=False)

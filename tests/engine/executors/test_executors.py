@@ -157,6 +157,32 @@ def test_a_stack_is_divided_among_the_processes(tiny: dict[str, Any], write_suit
         assert sorted(stage.key for job in jobs(stages, slots) for stage in job) == sorted(made.stages)
 
 
+def test_work_of_several_cores_has_no_other_beside_it_where_there_are_no_more(
+    light: dict[str, Any], tmp_path: Path, write_suite: Write, store: Store
+) -> None:
+    body = """def fit(self, task):
+    started = time.monotonic()
+    time.sleep(0.3)
+    with Path(__file__).with_suffix(".spans").open("a") as file:
+        print(started, time.monotonic(), file=file)
+    return good()"""
+    for name in ("wide", "narrow"):
+        add_method(tmp_path, light, name, body)
+    light["methods"] = light["methods"][-2:]
+    light["methods"][0]["resources"] = {"num_cpus": 2.0}
+    assert not run(read_study(write_suite(light)), store, tmp_path / "results", jobs=2).outcome.failed
+
+    def spans(name: str) -> list[tuple[float, float]]:
+        lines = (tmp_path / f"{name}.spans").read_text().splitlines()
+        return [(float(start), float(end)) for start, end in map(str.split, lines)]
+
+    wide, narrow = spans("wide"), spans("narrow")
+    assert len(wide) == len(narrow) == 2
+    for number, (start, end) in enumerate(wide):
+        others = [*wide[:number], *wide[number + 1 :], *narrow]
+        assert all(end <= other_start or other_end <= start for other_start, other_end in others)
+
+
 def test_damage_found_by_another_process_is_mended(
     ran: Finished, store: Store, tiny: dict[str, Any], write_suite: Write
 ) -> None:
