@@ -591,8 +591,11 @@ class Encoder(Component, ABC):
         return None
 
 
-Given = Literal["texts", "both models", "one model", "truth"]
-"""What a method is given: pairs of texts alone, the language models that wrote them, or the true reward."""
+Given = Literal["texts", "both models", "one model", "truth", "scored elsewhere"]
+"""What a method is given: pairs of texts alone, the language models that wrote them, or the true reward.
+
+What stands behind scores from elsewhere is not known.
+"""
 
 
 class Method(Component, ABC):

@@ -120,6 +120,7 @@ def fairl_methods(register: Register) -> None:
     register("log-ratio-distilled", _HERE + "methods.log_ratio_distilled:LogRatioDistilled")
     register("endogenous", _HERE + "methods.endogenous:Endogenous")
     register("reward-model", _HERE + "methods.reward_model:RewardModel")
+    register("scores", _HERE + "methods.outside_scores:OutsideScores")
 
 
 @hookimpl

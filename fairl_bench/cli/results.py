@@ -94,7 +94,8 @@ def _page(results: Path, plugin: tuple[Path, ...], *, again: bool, show: bool) -
 def compare(first: str, second: str, form: str) -> None:
     """Compare FIRST and SECOND, paired example by example.
 
-    Each is RESULTS:METHOD, a method of a results folder, or RESULTS for every method that both have.
+    Each is RESULTS:METHOD, a method of a results folder, or RESULTS for every method that both have.  One may be a
+    CSV file of scores with the columns 'text' and 'reward' (and 'prompt', 'method'), judged on the texts of the other.
     """
     from fairl_bench.results.compare import Side
     from fairl_bench.results.compare import compare as compare_sides

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fairl_bench.errors import ResultsError, UnknownName
+from fairl_bench.errors import DataError, ResultsError, UnknownName
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.paired import compared
 from fairl_bench.results.results import StudyResults, read_results
+from fairl_bench.results.scores_beside import ScoresBeside
 from fairl_bench.results.two_runs import disagreements
 from fairl_bench.values.comparison import Comparison, Question, TwoMethods
 from fairl_bench.values.coordinates import Run, Within
@@ -24,7 +25,7 @@ METRICS = ("accuracy", "f1", "auc", "starc")
 
 
 class Side(NamedTuple):
-    """One side of the comparison: a results folder, and a method of it or all."""
+    """One side of the comparison: a results folder or a CSV file of scores, and a method of it or all."""
 
     folder: Path
     method: str | None
@@ -34,6 +35,15 @@ class Side(NamedTuple):
         """The side that ``FOLDER`` or ``FOLDER:METHOD`` names; a folder with a colon in its name is taken as it is."""
         folder, colon, method = text.rpartition(":")
         return cls(Path(folder), method) if colon and not Path(text).exists() else cls(Path(text), None)
+
+    @property
+    def is_file(self) -> bool:
+        """True where it is a file of scores."""
+        return self.folder.is_file()
+
+
+Numbers = StudyResults | ScoresBeside
+"""What each side is read as."""
 
 
 class Difference(NamedTuple):
@@ -74,14 +84,32 @@ def compare(first: str, second: str) -> Compared:
     """The differences of every metric on all data that both have, with their tests.
 
     Each side is ``FOLDER:METHOD``, or ``FOLDER`` for every method that both have and that is no reference row; one of
-    these is compared where it is named.  Metrics are those of the first folder's Table 1.  Raises `ResultsError` where
-    the two were not judged on the same examples.
+    these is compared where it is named.  One of the two may be a CSV file of scores, ``FILE`` or ``FILE:METHOD``
+    (`TextScores.read`), which is judged on the examples of the other.  Metrics are those of the first folder's Table 1.
+    Raises `ResultsError` where the two were not judged on the same examples.
     """
     sides = (Side.read(first), Side.read(second))
-    folders = (read_results(sides[0].folder), read_results(sides[1].folder))
+    folders = _read(sides)
     duels = [_duel(folders, methods) for methods in _methods(sides, folders)]
     differences = [difference for duel in duels for difference in _differences(duel)]
     return Compared(_declared(folders), differences, [_counted(duel) for duel in duels])
+
+
+def _read(sides: tuple[Side, Side]) -> tuple[Numbers, Numbers]:
+    """The numbers of both sides; of a file those on the examples of the other side."""
+    first, second = sides
+    if first.is_file and second.is_file:
+        raise DataError(
+            f"{first.folder} and {second.folder} are both files; name a results folder on one side, or put both into "
+            "one file with a column 'method' and use 'fairl-bench evaluate'"
+        )
+    if first.is_file:
+        folder = read_results(second.folder)
+        return ScoresBeside(first.folder, first.method or "", folder), folder
+    folder = read_results(first.folder)
+    if second.is_file:
+        return folder, ScoresBeside(second.folder, second.method or "", folder)
+    return folder, read_results(second.folder)
 
 
 def _differences(duel: _Duel) -> Iterator[Difference]:
@@ -102,23 +130,41 @@ def _counted(duel: _Duel) -> Counted:
     return Counted(duel.labels, list(truth), records)
 
 
-def _methods(sides: tuple[Side, Side], folders: tuple[StudyResults, StudyResults]) -> list[tuple[str, str]]:
+def _methods(sides: tuple[Side, Side], folders: tuple[Numbers, Numbers]) -> list[tuple[str, str]]:
     """The methods to set against one another."""
     names_of = [list(dict.fromkeys(row.method for row in folder.single_records)) for folder in folders]
     for side, names in zip(sides, names_of, strict=True):
         if side.method is not None and side.method not in names:
             raise UnknownName(f"{side.folder}: method", side.method, names)
-    if sides[0].method is None and sides[1].method is None:
+    first, second = sides[0].method, sides[1].method
+    if any(isinstance(folder, ScoresBeside) for folder in folders):
+        return _with_the_file(folders, names_of, (first, second))
+    if first is None and second is None:
         return _shared_methods(folders, names_of[0], names_of[1])
-    first, second = sides[0].method or sides[1].method, sides[1].method or sides[0].method
+    first, second = first or second, second or first
     for folder, name, names in zip(folders, (first, second), names_of, strict=True):
         if name not in names:
             raise UnknownName(f"{folder.path}: method", str(name), names)
     return [(str(first), str(second))]
 
 
+def _with_the_file(
+    folders: tuple[Numbers, Numbers], names_of: Sequence[Sequence[str]], chosen: tuple[str | None, str | None]
+) -> list[tuple[str, str]]:
+    """The file's method against the chosen one of the folder, else against each that is no reference row."""
+    sides = [
+        [folder.method]
+        if isinstance(folder, ScoresBeside)
+        else [name]
+        if name is not None
+        else [method for method in names if method not in folder.references]
+        for folder, names, name in zip(folders, names_of, chosen, strict=True)
+    ]
+    return list(itertools.product(sides[0], sides[1]))
+
+
 def _shared_methods(
-    folders: tuple[StudyResults, StudyResults], first: Sequence[str], second: Sequence[str]
+    folders: tuple[Numbers, Numbers], first: Sequence[str], second: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Each method of both folders with itself, but for reference rows."""
     if folders[0].path.resolve() == folders[1].path.resolve():
@@ -132,7 +178,7 @@ def _shared_methods(
     return [(name, name) for name in shared]
 
 
-def _duel(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> _Duel:
+def _duel(folders: tuple[Numbers, Numbers], methods: tuple[str, str]) -> _Duel:
     """Two methods of two folders with the sheets, records and questions that they share."""
     labels = _labels(folders, methods)
     data = _shared_data(folders)
@@ -157,7 +203,7 @@ def _duel(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) 
     return _Duel(labels, sheets, records, questions, _declared(folders))
 
 
-def _questions(first: StudyResults, data: Sequence[str], judged: Set[str]) -> list[Question]:
+def _questions(first: Numbers, data: Sequence[str], judged: Set[str]) -> list[Question]:
     """The questions of the first folder's report on the ``judged`` data, or common metrics if it has none."""
     every = questions(first.report)
     if not every:
@@ -165,12 +211,12 @@ def _questions(first: StudyResults, data: Sequence[str], judged: Set[str]) -> li
     return [question for name in data if name in judged for question in every if question.data == name]
 
 
-def _declared(folders: tuple[StudyResults, StudyResults]) -> Metrics:
+def _declared(folders: tuple[Numbers, Numbers]) -> Metrics:
     """The metrics of both folders; where they declare one name differently, as the first does."""
     return folders[0].metrics.or_else(folders[1].metrics)
 
 
-def _labels(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]) -> tuple[str, str]:
+def _labels(folders: tuple[Numbers, Numbers], methods: tuple[str, str]) -> tuple[str, str]:
     """The methods' names, with the folders' names where there are two folders."""
     paths = [folder.path.resolve() for folder in folders]
     if paths[0] == paths[1] and methods[0] != methods[1]:
@@ -184,7 +230,7 @@ def _labels(folders: tuple[StudyResults, StudyResults], methods: tuple[str, str]
     return f"{names[0]}:{methods[0]}", f"{names[1]}:{methods[1]}"
 
 
-def _shared_data(folders: tuple[StudyResults, StudyResults]) -> list[str]:
+def _shared_data(folders: tuple[Numbers, Numbers]) -> list[str]:
     """The data that both folders have numbers of, among those that the first report compares if it compares any."""
     first, second = (dict.fromkeys(row.data for row in folder.single_records) for folder in folders)
     in_report = dict.fromkeys(question.data for question in questions(folders[0].report))
@@ -201,7 +247,7 @@ Axes = dict[Within, Within]  # encoder and variant: as they are, and as they are
 
 
 def _axes(
-    folders: tuple[StudyResults, StudyResults], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
+    folders: tuple[Numbers, Numbers], methods: tuple[str, str], sides: Sequence[Sequence[Sheet]]
 ) -> tuple[Axes, Axes]:
     """The encoders and variants that belong together: the equal ones, or where each side has only one, these."""
     within = [dict.fromkeys(run.within for sheet in side for run in sheet.rewards) for side in sides]

@@ -153,7 +153,7 @@ def evaluate(
             f"{scores}: no example has a known truth; add a column 'label' (1 good, -1 not) or 'value' (the true "
             "reward), or name a file with --truth"
         )
-    records = [record for sheet in sheets for record in _records(sheet, file, threshold, positive)]
+    records = [record for sheet in sheets for record in scored_records(sheet, file, threshold, positive)]
     registry = Registry()
     report = _report(sheets, file, _two_methods(sheets, methods, scores), registry)
     notes = [*_label_notes(sheets, file, threshold, positive), *file.notes]
@@ -183,7 +183,7 @@ def _report(sheets: Sequence[Sheet], file: CsvScores, methods: tuple[str, str] |
     return {name: registry.build(ReportTable, {"use": name, **settings}) for name, settings in tables.items()}
 
 
-def _records(sheet: Sheet, file: CsvScores, threshold: float | None, positive: Class) -> Iterator[Record]:
+def scored_records(sheet: Sheet, file: CsvScores, threshold: float | None, positive: Class) -> Iterator[Record]:
     """The records of each run; where the file has predicted labels, only those that need no reward."""
     name = file.truth_of(sheet) or GOLD
     for run in sheet.rewards:

@@ -151,7 +151,7 @@ def _check_company(method: Method, reward: Reward, scores: Floats, problem: Prob
 
 def _check_given(method: Method, given: Givens) -> None:
     """It says what it is given of the models that it asks for."""
-    if method.given == "truth":
+    if method.given in ("truth", "scored elsewhere"):
         return
     models = given.models_of_the_source()
     expected = ("texts", "one model", "both models")[min(len(models), 2)]

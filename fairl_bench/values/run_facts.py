@@ -13,7 +13,7 @@ from fairl_bench.values.rows import Runs
 class MethodFacts(NamedTuple):
     """What is to be said of a method beside its numbers."""
 
-    given: str  # what it knew: "texts", "both models", "one model" or "truth"
+    given: str  # what it knew: "texts", "both models", "one model", "truth" or "scored elsewhere"
     reference: bool  # whether its row is a reference row, which is neither ranked nor compared
     per_prompt: bool = False  # whether it is known up to a number for each prompt only
     bounds: Sequence[str] = ()  # the models whose own log-ratio it is: where `RunFacts.unbounded` is "", their ceiling
