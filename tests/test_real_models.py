@@ -133,7 +133,11 @@ def test_the_suites_of_one_model_have_the_models_of_the_suite_of_both() -> None:
 
 
 @pytest.mark.parametrize(
-    "suite", ["gemma3-270m", "smollm2-135m", "real-models", "gemma3-270m-toxicity", "audit-gemma3-270m"]
+    "suite",
+    [
+        *("gemma3-270m", "smollm2-135m", "real-models", "gemma3-270m-toxicity"),
+        *("audit-gemma3-270m", "audit-smollm2-best-of-3"),
+    ],
 )
 def test_it_is_planned_as_it_is(suite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAIRL_DATA", str(tmp_path))

@@ -21,6 +21,7 @@ PACKAGED = {
     "smollm2-135m",
     "real-models",
     "audit-gemma3-270m",
+    "audit-smollm2-best-of-3",
 }  # planned in test_real_models
 SUITES = sorted((Path(fairl_bench.__file__).parent.parent / "suites").glob("*.yaml"))
 
