@@ -23,7 +23,7 @@ from fairl_bench.suite.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-IN_WHEEL: dict[str, str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+IN_WHEEL: dict[str, str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["sources"]
 SUITE = """\
 name: mine
 extends: plugins
