@@ -1,15 +1,17 @@
 """What an installation takes: ``python benchmarks/installed.py [WHEEL]``.
 
-Builds the wheel of this checkout (or takes one), makes a fresh environment outside it, and installs the wheel there with
-the extra 'offline'; ``--python`` names one that has it already.  Printed are the size of the wheel, of all that is
+Builds the wheel of this checkout (or takes one), makes a fresh environment outside it, and installs the wheel there
+with the extra 'offline'; ``--python`` names one that has it already.  Printed are the size of the wheel, of all that is
 installed and of its largest packages, and the time to ``--help``: the median of several starts, beside those of
-``python -c pass``.  Nothing fails on a time or a size.
+``python -c pass``, and the processor's share of it, which a busy machine does not change.  Nothing fails on a time or a
+size.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -54,10 +56,13 @@ def run(command: Sequence[str]) -> str:
     return subprocess.run(command, cwd="/", check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def seconds(command: Sequence[str]) -> float:
-    start = time.perf_counter()
+def seconds(command: Sequence[str]) -> tuple[float, float]:
+    """The seconds that a command took, and those of the processor."""
+    start, before = time.perf_counter(), os.times()
     run(command)
-    return time.perf_counter() - start
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - start, cpu
 
 
 def main() -> None:
@@ -83,12 +88,13 @@ def main() -> None:
         commands = {"--help": ["-m", "fairl_bench", "--help"], "pass": ["-c", "pass"]}
         for command in commands.values():  # once before, so that bytecode is written
             run([str(python), *command])
-        times = {name: [] for name in commands}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for _ in range(given.rounds):  # in turn: a machine may slow down
             for name, command in commands.items():
                 times[name].append(seconds([str(python), *command]))
-        middle = {name: statistics.median(each) for name, each in times.items()}
-        print(f"fairl-bench --help: {middle['--help']:.3f} s; python -c pass: {middle['pass']:.3f} s")
+        for name, called in (("--help", "fairl-bench --help"), ("pass", "python -c pass")):
+            wall, cpu = map(statistics.median, zip(*times[name], strict=True))
+            print(f"{called}: {wall:.3f} s, of which {cpu:.3f} s of the processor")
 
 
 if __name__ == "__main__":
