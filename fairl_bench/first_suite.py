@@ -38,12 +38,14 @@ class FirstSuite:
         Raises `FairlError` for a file or a model that is not there, and for options that do not go together.
         """
         self._check()
-        subject, source, rest = self._toy() if self.models is None else self._of_models(absolute=absolute)
         if self.pairs is not None:
             subject, source, rest = self._of_pairs(self.pairs, absolute=absolute)
-        return "\n".join(
-            (_HEAD.format(of=subject, file=_flow(self.path.name), name=self._name()), source, _encoders(), rest)
-        )
+        elif self.models is not None:
+            subject, source, rest = self._of_models(self.models, absolute=absolute)
+        else:
+            subject, source, rest = "a synthetic world, whose reward is known", _OF_TOY.format(n=_TOY), _KNOWN
+        head = _HEAD.format(of=subject, file=_flow(self.path.name), name=self._name())
+        return "\n".join((head, source, _encoders(), rest))
 
     def _check(self) -> None:
         if self.pairs is not None and self.models is not None:
@@ -68,11 +70,11 @@ class FirstSuite:
         source = _OF_PAIRS.format(use=use, path=_flow(path), columns=_flow(columns), limit=_PAIRS)
         return f"the pairs of {_flow(pairs.name)}", source, _TEXTS_ALONE
 
-    def _of_models(self, *, absolute: bool) -> tuple[str, str, str]:
+    def _of_models(self, models: tuple[str, str], *, absolute: bool) -> tuple[str, str, str]:
         from fairl_bench.kinds import LM
         from fairl_bench.suite.registry import Registry
 
-        specs = [model_spec(model, chat=False, api_key_env=self.api_key_env) for model in self.models or ()]
+        specs = [model_spec(model, chat=False, api_key_env=self.api_key_env) for model in models]
         told = not any(Registry().build(LM, spec).refuses_likelihoods() for spec in specs)
         base, expert = map(_flow, specs)
         source = _OF_MODELS.format(base=base, expert=expert, prompts=_flow(self._prompts(absolute)), n=_DRAWN)
@@ -85,13 +87,8 @@ class FirstSuite:
         use = "jsonl-prompts" if {".jsonl", ".ndjson"} & set(self.prompts.suffixes) else "text-prompts"
         return {"use": use, "path": self._spelled(self.prompts, absolute=absolute)}
 
-    def _toy(self) -> tuple[str, str, str]:
-        return "a synthetic world, whose reward is known", _OF_TOY.format(n=_TOY), _KNOWN
-
     def _spelled(self, file: Path, *, absolute: bool) -> str:
         """The path of a file in the suite: relative where both lie below the working directory."""
-        if "${" in str(file):
-            raise FairlError(f"{file} has '${{' in its name, which a suite takes for a variable; rename it")
         whole, here = Path(whole_path(file)), Path.cwd().resolve()
         folder = self.path.resolve().parent
         if absolute or not (whole.is_relative_to(here) and folder.is_relative_to(here)):
@@ -101,13 +98,15 @@ class FirstSuite:
 
 
 def _flow(value: object) -> str:
-    """Plain data as YAML in one line.
+    """Plain data as YAML in one line.  Raises `FairlError` for a text that YAML would hold and a suite would change.
 
     >>> _flow({"use": "pretrained", "model": "./a b", "group": None})
     '{use: pretrained, model: "./a b", group: null}'
     """
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_flow(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, str) and "${" in value:
+        raise FairlError(f"{value} has '${{' in its name, which a suite takes for a variable; rename it")
     is_bare = isinstance(value, str) and _BARE.fullmatch(value) and value.lower() not in _WORDS
     return str(value) if is_bare else json.dumps(value, ensure_ascii=False)
 

@@ -64,10 +64,11 @@ def hint(what: What, name: str | Path) -> str:
     ''
     """
     near = suggest(Path(name).as_posix().removesuffix(KINDS[what].suffix), shipped(what))
-    is_near, is_path = near.startswith("did you mean"), bool(Path(name).suffix) or Path(name).name != str(name)
-    if is_path and not is_near:
-        return ""
-    return f"; {near if is_near else ''} '{KINDS[what].listed_by}' lists what comes with the package".replace("  ", " ")
+    listed = f"'{KINDS[what].listed_by}' lists what comes with the package"
+    if near.startswith("did you mean"):
+        return f"; {near} {listed}"
+    is_path = bool(Path(name).suffix) or Path(name).name != str(name)
+    return "" if is_path else f"; {listed}"
 
 
 def is_file(path: Path) -> bool:
