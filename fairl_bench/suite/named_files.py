@@ -58,8 +58,8 @@ def located(what: What, name: str | Path, beside: Path = Path()) -> Path:
 def hint(what: What, name: str | Path) -> str:
     """What to add to a sentence on a name that is no file: those near it that come with the package, and their list.
 
-    >>> hint("suite", "detoks")
-    "; did you mean 'detox'? 'fairl-bench list suites' lists what comes with the package"
+    >>> hint("plugin", "capital")
+    "; did you mean 'capitals'? 'fairl-bench plugins' lists what comes with the package"
     >>> hint("suite", "folder/mine.yaml")
     ''
     """
