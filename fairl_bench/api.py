@@ -1,7 +1,7 @@
 """The Python face: a notebook checks a suite, runs it, and reads what a run has left.
 
-A suite is the path of a YAML file, or its content as plain data: what YAML would give, with paths relative to the
-working directory.
+A suite is the path of a YAML file, the name of one that comes with the package (``detox``), or its content as plain
+data: what YAML would give, with paths relative to the working directory.
 """
 
 from __future__ import annotations

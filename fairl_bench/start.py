@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fairl_bench.suite.registry import Registry
 
 SuiteSource = str | Path | Mapping[str, Any]
-"""The path of a YAML file, or its content as plain data."""
+"""The path of a YAML file, the name of a suite that comes with the package, or a suite's content as plain data."""
 Changes = Mapping[str, Any] | Sequence[str]
 """Values of a suite by path: ``{"head.width": 32}``, or as the command line has them, ``["head.width=32"]``."""
 Only = Mapping[str, Any]
@@ -29,10 +29,11 @@ Only = Mapping[str, Any]
 def read_suite(suite: SuiteSource, set: Changes) -> Study:
     """The study of a suite with these values set."""
     from fairl_bench.guards.isolation import isolated
+    from fairl_bench.suite.named_files import located
     from fairl_bench.suite.read import read_study
 
     with isolated():
-        return read_study(suite if isinstance(suite, Mapping) else Path(suite), _options(set))
+        return read_study(suite if isinstance(suite, Mapping) else located("suite", suite), _options(set))
 
 
 def run_suite(

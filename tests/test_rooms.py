@@ -83,12 +83,13 @@ ROOMS: dict[str, set[str]] = {
     "testing": WORDS | {"science", "suite", "store", "results", "tables", "figures", "html"},
     "display": WORDS | {"engine"},
     "audits": WORDS | {"suite", "results"},
+    "first_suite": WORDS | {"suite", "audits"},
     "pipeline": WORDS | {"suite", "store", "engine", "preview", "results", "tables"},
     "start": WORDS | {"suite", "store", "engine", "html", "pipeline"},
     "api": WORDS | {"suite", "store", "preview", "results", "reward", "figures", "display", "start", "audits"},
     "cli": WORDS
     | {"suite", "store", "engine", "preview", "results", "reward", "tables", "figures", "html"}
-    | {"display", "pipeline", "start", "api", "audits"},
+    | {"display", "pipeline", "start", "api", "audits", "first_suite"},
     "__main__": {"cli"},
     "fairl_bench": WORDS | {"science", "suite", "preview", "results", "reward", "api"},  # the list of public names
     **dict.fromkeys(WORDS, WORDS),
@@ -379,7 +380,7 @@ def named_parts(source: str) -> set[str]:
     return {node.value for node in inside if isinstance(node, ast.Constant) and node.value in NAMES}
 
 
-WRITE_SUITES = {"audits"}
+WRITE_SUITES = {"audits", "first_suite"}
 """The rooms that write suites for a user, and so name parts as a user would."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairl_bench.cli.options import PLUGIN, STORE, Whole
+from fairl_bench.cli.options import PLUGIN, STORE, Whole, columns_by_field
 from fairl_bench.cli.tables import print_findings
 
 if TYPE_CHECKING:
@@ -109,25 +109,12 @@ def _request(
     from fairl_bench.audits.request import AuditRequest
 
     return AuditRequest(
-        columns=_columns(columns),
+        columns=columns_by_field(columns),
         more=of.of_options(more),
         concepts=None if concepts is None else of.of_file(concepts),
         plugins=plugin,
         **asked,
     )
-
-
-def _columns(option: str | None) -> dict[str, str]:
-    """``preferred=A,rejected=B`` as columns by field."""
-    from fairl_bench.errors import FairlError
-
-    found = {}
-    for entry in option.split(",") if option else ():
-        field, equals, column = entry.partition("=")
-        if not equals or not field.strip() or not column.strip():
-            raise FairlError(f"--columns {option}: needs FIELD=COLUMN, as preferred=chosen,rejected=other")
-        found[field.strip()] = column.strip()
-    return found
 
 
 def _print_suite(suite: dict[str, Any], store: str | None) -> None:

@@ -14,7 +14,10 @@ from fairl_bench.cli.options import SET, STORE, SUITE
 @SET
 @STORE
 def check(suite: Path, options: tuple[str, ...], store: str | None) -> None:
-    """Check SUITE without running it: names, fields, references, data files; then show the plan and its cost."""
+    """Check SUITE, a YAML file or a name of `list suites`: names, fields, references, data files.
+
+    Nothing is run.  What a run would do is shown, and its cost.
+    """
     from fairl_bench import api
 
     click.echo(api.check(suite, store=store, set=options))

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from fairl_bench.cli import audit, check, parts, results, reward, run, store
+from fairl_bench.cli import audit, check, init, parts, results, reward, run, store
 from fairl_bench.cli.signals import Terminated, terminable
 from fairl_bench.cli.streams import output_refusal, prepare_streams
 
@@ -105,6 +105,6 @@ def main(debug: bool) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-for _module in (run, audit, results, check, parts, reward, store):
+for _module in (run, audit, results, init, check, parts, reward, store):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fairl_bench.textfiles import number_of, whole_of
 
 if TYPE_CHECKING:
+    from fairl_bench.suite.named_files import What
+
     _NumberType = click.ParamType[float]
 else:
     _NumberType = click.ParamType  # takes no type in earlier versions
@@ -39,11 +41,33 @@ class Whole(click.IntRange):
         return int(super().convert(number, param, ctx))
 
 
-SUITE = click.argument("suite", type=click.Path(path_type=Path))
+class NamedFile(click.Path):
+    """A file, or the name of one that comes with the package; which one a name stands for is said on stderr."""
+
+    def __init__(self, what: What) -> None:
+        super().__init__(path_type=Path)
+        self.what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of the file.  Raises `FairlError` for a name that stands for none."""
+        from fairl_bench.errors import FairlError
+        from fairl_bench.guards.printable import safe
+        from fairl_bench.suite.named_files import KINDS, hint, is_file, located
+
+        name = Path(str(super().convert(value, param, ctx)))
+        path = located(self.what, name)
+        if path != name:
+            click.echo(f"{name}: {safe(str(path))}", err=True)
+        elif not is_file(path) and not path.is_absolute() and (more := hint(self.what, name)):
+            raise FairlError(f"{KINDS[self.what].called} {str(name)!r} does not exist{more}")
+        return path
+
+
+SUITE = click.argument("suite", type=NamedFile("suite"))
 RESULTS = click.argument("results", type=click.Path(path_type=Path))
 SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
-PLUGIN = click.option("--plugin", multiple=True, type=click.Path(path_type=Path), help="A drop-in plugin file.")
+PLUGIN = click.option("--plugin", multiple=True, type=NamedFile("plugin"), help="A drop-in: its file, or its name.")
 FORMAT = click.option(
     "--format",
     "form",
@@ -71,3 +95,16 @@ def two_methods(option: str) -> tuple[str, str]:
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise FairlError(f"--methods {option}: needs two different methods, A,B")
     return names[0], names[1]
+
+
+def columns_by_field(option: str | None) -> dict[str, str]:
+    """``preferred=A,rejected=B`` as columns by field."""
+    from fairl_bench.errors import FairlError
+
+    found = {}
+    for entry in option.split(",") if option else ():
+        field, equals, column = entry.partition("=")
+        if not equals or not field.strip() or not column.strip():
+            raise FairlError(f"--columns {option}: needs FIELD=COLUMN, as preferred=chosen,rejected=other")
+        found[field.strip()] = column.strip()
+    return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from fairl_bench.cli.options import PLUGIN
 
 if TYPE_CHECKING:
+    from fairl_bench.suite.named_files import What
     from fairl_bench.suite.registry import Registry
 
 
@@ -34,17 +36,22 @@ def schema(plugin: tuple[Path, ...]) -> None:
 def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
     """List the parts that a suite can name, all or of one KIND.
 
-    `list concepts` lists the judges that say how much of something a text has, and what each measures.
+    `list concepts` lists the judges that say how much of something a text has, and what each measures.  `list suites`
+    and `list published` list what comes with the package and can be named without a path.
     """
     from fairl_bench.errors import FairlError, suggest
     from fairl_bench.kinds import KINDS
 
+    if kind is not None and kind in _SHIPPED:
+        click.echo(f"{kind}:")
+        _list_shipped(_SHIPPED[kind])
+        return
     registry = _registry(plugin)
     if kind == _CONCEPTS:
         _list_concepts(registry)
         return
     if kind is not None and kind not in KINDS:
-        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, (*KINDS, _CONCEPTS))}")
+        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, (*KINDS, _CONCEPTS, *_SHIPPED))}")
     for name in [kind] if kind else KINDS:
         click.echo(f"{name}:")
         for part in registry.names(name):
@@ -53,6 +60,15 @@ def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
 
 
 _CONCEPTS = "concepts"  # no kind: they are judges
+_SHIPPED: Final[Mapping[str, What]] = {"suites": "suite", "published": "published"}
+
+
+def _list_shipped(what: What) -> None:
+    """Print the name of every file of a kind that comes with the package, and its first sentence."""
+    from fairl_bench.suite.named_files import first_sentence, shipped
+
+    for name, file in shipped(what).items():
+        click.echo(f"  {name:<29} {first_sentence(file)}")
 
 
 def _list_concepts(registry: Registry) -> None:
@@ -138,10 +154,12 @@ def _file_of(part: type) -> str:
 @click.command()
 @PLUGIN
 def plugins(plugin: tuple[Path, ...]) -> None:
-    """List the plugins: origin, version, hooks, and what is wrong with a broken one."""
+    """List the plugins: origin, version, hooks, and what is wrong with a broken one; then the drop-ins to choose."""
     for known in _registry(plugin).plugins.values():
         state = f"BROKEN: {known.failure}" if known.failure else ", ".join(known.hooks)
         click.echo(f"{known.name} {known.version} ({known.origin}): {state}")
+    click.echo("\nDrop-ins that come with the package, to be named under 'plugins:' in a suite, or by --plugin:")
+    _list_shipped("plugin")
 
 
 def _registry(drop_ins: tuple[Path, ...]) -> Registry:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, PLUGIN, POSITIVE, Number, two_methods
+from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, PLUGIN, POSITIVE, NamedFile, Number, two_methods
 from fairl_bench.cli.tables import print_tables
 
 
@@ -150,7 +150,9 @@ def evaluate(
 
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path))
-@click.option("--against", required=True, type=click.Path(path_type=Path), help="A file of published numbers.")
+@click.option(
+    "--against", required=True, type=NamedFile("published"), help="Published numbers: a file, or a name of `published`."
+)
 @click.option("--truth", type=click.Path(path_type=Path), help="For a CSV file: one of truths, as 'evaluate' takes it.")
 @click.option("--threshold", type=Number(), help="For a CSV file, as 'evaluate' takes it.")
 @POSITIVE
@@ -169,11 +171,15 @@ def regress(
 
     Each is reproduced, differs, or is not comparable and why; exit code 1 where one differs.
     """
+    from fairl_bench.errors import FairlError
     from fairl_bench.results import regress as regression
     from fairl_bench.results.published import read_published
+    from fairl_bench.suite.named_files import shipped
     from fairl_bench.tables.regression import regression_table
 
     published = read_published(against)
+    if renew and against in shipped("published").values():
+        raise FairlError(f"--renew: {against} comes with the package; renew a file of yours, named by its path")
     _print_note(results)
     measured = regression.measured(results, truth, threshold=threshold, positive=positive)
     lines = regression.regress(measured, published)
@@ -186,20 +192,19 @@ def regress(
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=NamedFile("published"))
 @FORMAT
 def published(file: Path | None, form: str) -> None:
     """Show the numbers of FILE with their source, and what the source's own arithmetic comes to.
 
-    Without FILE, every file of results/published.
+    FILE is a path or a name of `list published`; without, all of them, and every file of results/published here.
     """
-    from fairl_bench.errors import FairlError
     from fairl_bench.results.published import read_published
+    from fairl_bench.suite.named_files import shipped
     from fairl_bench.tables.published import check_table, number_table
 
-    files = [file] if file else sorted(Path("results/published").glob("*.yaml"))
-    if not files:
-        raise FairlError("results/published holds no file here; name one: fairl-bench published FILE")
+    here = {path.stem: path for path in sorted(Path("results/published").glob("*.yaml"))}
+    files = [file] if file else ({**shipped("published"), **here}).values()
     known = [read_published(path) for path in files]
     print_tables([make(one) for one in known for make in (number_table, check_table)], form)
 

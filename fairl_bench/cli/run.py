@@ -46,7 +46,7 @@ def run(
     store: str | None,
     replace_results: bool,
 ) -> None:
-    """Run SUITE, a YAML file: what is finished already is not done again.
+    """Run SUITE, a YAML file or a name of `list suites`: what is finished already is not done again.
 
     The results folder gets records, tables, figures, and report.html, which opens offline in a browser.
     """

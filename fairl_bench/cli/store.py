@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairl_bench.cli.options import NamedFile
 from fairl_bench.cli.tables import print_tables
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def verify(place: str | None, repair: bool) -> None:
     "--keep",
     multiple=True,
     metavar="SUITE",
-    type=click.Path(path_type=Path),
+    type=NamedFile("suite"),
     help="Remove what none of these suites needs; may be given again.",
 )
 @click.option("--older-than", metavar="AGE", help="Remove what was made longer ago: 12h, 30d, 8w.")

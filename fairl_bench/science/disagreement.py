@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import bdtr, chdtrc
 
 from fairl_bench.errors import Undefined
 
@@ -49,16 +50,19 @@ def counts(first: ArrayLike, second: ArrayLike) -> Counts:
 
 
 def mcnemar(found: Counts) -> McNemar:
-    """McNemar's test, by statsmodels; with no discordant example the statistics are 0 and p is 1."""
-    if not found.first + found.second:
-        return McNemar(0.0, 0.0, 1.0, True)
-    from statsmodels.stats.contingency_tables import mcnemar as test
+    """McNemar's test (McNemar 1947); with no discordant example the statistics are 0 and p is 1.
 
-    table = [[found.both, found.first], [found.second, found.neither]]
-    plain, corrected = (test(table, exact=False, correction=correction) for correction in (False, True))
-    exact = found.first + found.second < FEW
-    p = test(table, exact=True).pvalue if exact else corrected.pvalue
-    return McNemar(float(plain.statistic), float(corrected.statistic), float(p), exact)
+    >>> mcnemar(Counts(7, 1, 3, 2))
+    McNemar(uncorrected=1.0, corrected=0.25, p=0.625, exact=True)
+    """
+    fewer, more = sorted((found.first, found.second))
+    discordant = fewer + more
+    if not discordant:
+        return McNemar(0.0, 0.0, 1.0, True)
+    plain, corrected = ((more - fewer - correction) ** 2 / discordant for correction in (0, 1))
+    exact = discordant < FEW
+    p = min(1.0, 2 * bdtr(fewer, discordant, 0.5)) if exact else chdtrc(1, corrected)
+    return McNemar(plain, corrected, float(p), exact)
 
 
 def difference_in_points(found: Counts) -> float:

@@ -47,7 +47,7 @@ def load(path: Path) -> ModuleType:
 def _content(path: Path) -> bytes:
     """The bytes of a drop-in.  Raises `PluginError` where it cannot be read."""
     if not path.is_file():
-        raise PluginError(f"plugin {path} does not exist; name a Python file under 'plugins:'")
+        raise PluginError(f"plugin {path} does not exist; name a Python file, or one that 'fairl-bench plugins' lists")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -13,6 +13,7 @@ from fairl_bench.errors import PluginError, SuiteError
 from fairl_bench.kinds import Evaluator
 from fairl_bench.metrics import Metrics
 from fairl_bench.suite.explain import explain
+from fairl_bench.suite.named_files import hint, is_file, located
 from fairl_bench.suite.overrides import (
     at_point,
     points,
@@ -26,7 +27,7 @@ from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.selections import named_variant, selections
 from fairl_bench.suite.suite import ReadFrom, Suite
 from fairl_bench.suite.unmeasured import unmeasured
-from fairl_bench.suite.yaml import Document, is_file, load
+from fairl_bench.suite.yaml import Document, load
 
 
 class Study(NamedTuple):
@@ -133,7 +134,9 @@ def _plugins(document: Document) -> list[Path]:
     names = document.content.get("plugins") or []
     if not isinstance(names, list) or not all(isinstance(path, str) for path in names):
         raise SuiteError("'plugins' needs a list of file names", *document.where(("plugins",)))
-    for index, name in enumerate(names):
-        if not is_file(name.folder / name):
-            raise SuiteError(f"plugin {str(name)!r} does not exist", *document.where(("plugins", index)))
-    return [name.folder / name for name in names]
+    paths = [located("plugin", name, name.folder) for name in names]
+    for index, (name, path) in enumerate(zip(names, paths, strict=True)):
+        if not is_file(path):
+            wrong = f"plugin {str(name)!r} does not exist{hint('plugin', name)}"
+            raise SuiteError(wrong, *document.where(("plugins", index)))
+    return paths

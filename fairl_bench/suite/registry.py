@@ -22,6 +22,7 @@ from fairl_bench.errors import PluginError, UnknownName, message_of
 from fairl_bench.guards.isolation import PartEnded, isolated
 from fairl_bench.kinds import KINDS
 from fairl_bench.suite.drop_ins import imported, load, no_loose_imports
+from fairl_bench.suite.named_files import located
 from fairl_bench.suite.plugin_checks import check_fields, check_hooks, check_name, check_part
 from fairl_bench.version import __version__
 
@@ -49,14 +50,17 @@ class _Entry(NamedTuple):
 
 
 class Registry:
-    """Every part by kind and name.  ``drop_ins`` are files; ``installed=False`` leaves installed plugins out."""
+    """Every part by kind and name.  ``drop_ins`` are files, or names of those that come with the package.
+
+    ``installed=False`` leaves installed plugins out.
+    """
 
     def __init__(self, drop_ins: Sequence[Path] = (), *, installed: bool = True) -> None:
         self.plugins: dict[str, Plugin] = {}
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._manager = pluggy.PluginManager("fairl_bench")
         self._manager.add_hookspecs(hookspecs)
-        self.drop_ins = tuple(sorted({_resolved(Path(path)) for path in drop_ins}))
+        self.drop_ins = tuple(sorted({_resolved(located("plugin", path)) for path in drop_ins}))
         self._found: dict[tuple[str, str], type[Component]] = {}
         self._add(importlib.import_module(_BUILTIN), Plugin(_BUILTIN, "built-in", __version__))
         if installed:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.component import Component, DataFile, Name, RunTime, Settings
+from fairl_bench.component import Component, DataFile, Name, PathText, RunTime, Settings
 from fairl_bench.guards import secrets
 from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
 from fairl_bench.metrics import Metrics
+from fairl_bench.suite.named_files import located
 from fairl_bench.values.data import SPLITS
 from fairl_bench.values.training import Head, Stop, Training
 from fairl_bench.values.verdicts import Claim
@@ -97,6 +98,15 @@ class Slices(Settings):
         return self
 
 
+def _by_name(plugin: object) -> Any:
+    """The path of a drop-in that comes with the package; any other stays as it is."""
+    return str(located("plugin", plugin, plugin.folder)) if isinstance(plugin, PathText) and plugin else plugin
+
+
+PluginFile = Annotated[DataFile, BeforeValidator(_by_name)]
+"""A drop-in: its path relative to the suite, or the name of one that comes with the package."""
+
+
 class Limits(Settings):
     """The most that a suite may ask for: more is refused before anything is planned, for it is mostly a slip."""
 
@@ -120,7 +130,9 @@ class Suite(Settings):
     """A table of questions: what to learn from, how, what to evaluate and what to report."""
 
     name: Name
-    plugins: tuple[DataFile, ...] = Field((), description="drop-in plugin files, relative to the suite")
+    plugins: tuple[PluginFile, ...] = Field(
+        (), description="drop-in plugins: files, relative to the suite, or names of those that come with the package"
+    )
     replicates: tuple[Number, ...] = Field((0,), min_length=1, description="draws of the world and the split")
     seeds: tuple[Number, ...] = Field((0, 1, 2, 3, 4), min_length=1, description="draws of the training")
     models: tuple[Named[Source], ...] = Field(min_length=1)

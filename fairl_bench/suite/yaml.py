@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairl_bench.component import PathText
+from fairl_bench.digests import is_folder
 from fairl_bench.errors import SuiteError
 from fairl_bench.suite import events as nodes
 from fairl_bench.suite.events import DEPTH, VALUES, Node, Scalar, Unreadable, value_of
+from fairl_bench.suite.named_files import hint, is_file, located
 from fairl_bench.suite.variables import WrongVariable, as_written, resolved
 
 Place = tuple[str | int, ...]  # the path of a value in the document: ("methods", 0, "margin")
@@ -113,31 +115,15 @@ def _parent(named: object, seen: list[Path], where: Where) -> Path:
     """The file that ``extends`` names.  Raises `SuiteError`."""
     if not isinstance(named, PathText):
         raise SuiteError(f"'extends' needs a file name, got {named!r}", *where)
-    parent = named.folder / named
+    parent = located("suite", named, named.folder)
     if not is_file(parent):
-        why = "is a folder" if is_folder(parent) else "does not exist beside this file"
+        why = "is a folder" if is_folder(parent) else f"does not exist beside this file{hint('suite', named)}"
         raise SuiteError(f"'extends' names {str(named)!r}, which {why}", *where)
     if parent.resolve() in seen:
         raise SuiteError(f"'extends' goes round in a circle: {str(named)!r} leads back to this file", *where)
     if len(seen) >= FILES:
         raise SuiteError(f"'extends' leads through more than {FILES} files; put them into fewer", *where)
     return parent
-
-
-def is_file(path: Path) -> bool:
-    """True where there is such a file; False for a name that no file can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """True where there is such a folder."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _read(path: Path, most: int, *, variables: bool) -> tuple[Lined, int]:

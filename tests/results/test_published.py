@@ -119,11 +119,20 @@ def test_published_prints_numbers_and_arithmetic(cli: Callable[..., Result], wri
     assert ran.exit_code == 0
     assert "CONTRADICTS" in ran.stdout
     assert "1 of 1 contradict the source's own numbers." in ran.stdout
-    nothing = cli("published")
-    assert (nothing.exit_code, nothing.stderr) == (
-        2,
-        "error: results/published holds no file here; name one: fairl-bench published FILE\n",
-    )
+
+
+def test_published_knows_what_comes_with_the_package_and_what_lies_here(
+    cli: Callable[..., Result], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    by_name, by_path = cli("published", PAPER.stem), cli("published", PAPER)
+    assert by_name.stdout == by_path.stdout == cli("published").stdout
+    here = tmp_path / "results" / "published"
+    here.mkdir(parents=True)
+    write().rename(here / "small.yaml")
+    small = cli("published", here / "small.yaml").stdout
+    assert cli("published").stdout == f"{by_path.stdout}\n{small}"
+    (here / "small.yaml").rename(here / PAPER.name)  # a file of that name stands in the place of the other
+    assert cli("published").stdout == small
 
 
 @pytest.mark.parametrize(

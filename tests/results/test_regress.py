@@ -186,3 +186,8 @@ def test_scores_in_a_csv_file_are_held_against_the_paper_in_one_command(cli: Cli
     assert told["fa-me-margin-auc"]["verdict"] == "reproduced"
     assert told["table1/mm/auc"]["why"] == "no auc of max-margin on pairs/test against 'preferred'"
     assert ran.exit_code == 1
+    by_name = cli("regress", "s.csv", "--against", paper.stem, "--format", "json")
+    assert (by_name.stdout, by_name.stderr) == (ran.stdout, f"{paper.stem}: {paper}\n")
+    refused = cli("regress", "s.csv", "--against", paper.stem, "--renew")
+    assert refused.exit_code == 2
+    assert f"--renew: {paper} comes with the package; renew a file of yours" in refused.stderr

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from scipy import stats
 
 from fairl_bench.errors import Undefined
 from fairl_bench.science.disagreement import (
@@ -47,9 +47,17 @@ def test_the_statistic_by_hand() -> None:
 def test_p_is_exact_for_small_counts(first: int, second: int) -> None:
     found = mcnemar(Counts(10, first, second, 10))
     exact = first + second < FEW
-    expected = statsmodels_mcnemar([[10, first], [second, 10]], exact=exact, correction=True).pvalue
+    by_counting = stats.binomtest(first, first + second).pvalue
+    by_chi_squared = stats.chi2.sf((abs(first - second) - 1) ** 2 / (first + second), 1)
     assert found.exact == exact
-    assert found.p == pytest.approx(expected, abs=1e-12)
+    assert found.p == pytest.approx(by_counting if exact else by_chi_squared, abs=1e-12)
+
+
+@pytest.mark.parametrize(("each", "corrected"), [(3, 1 / 6), (40, 1 / 80)])
+def test_as_many_on_either_side_is_no_evidence(each: int, corrected: float) -> None:
+    found = mcnemar(Counts(10, each, each, 10))
+    assert (found.uncorrected, found.corrected) == (0.0, corrected)
+    assert found.p == (1.0 if found.exact else pytest.approx(stats.chi2.sf(corrected, 1), abs=1e-12))
 
 
 def test_methods_that_never_disagree_do_not_differ() -> None:
