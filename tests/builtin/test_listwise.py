@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,11 @@ import pytest
 from fairl_bench.builtin.methods import listwise
 from fairl_bench.builtin.methods.listwise import BestOfK, ListwiseMethod, PlackettLuce
 from fairl_bench.builtin.methods.pairwise import MaxEntropy
+from fairl_bench.engine.execute import jobs
+from fairl_bench.engine.planner import plan
 from fairl_bench.kinds import Method
+from fairl_bench.science import paths
+from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import planted
 from fairl_bench.values.data import Floats, Rows, Vectors
@@ -127,15 +132,13 @@ def test_a_step_has_the_lists_that_hold_a_batch_of_pairs(batch: int, lists: int,
 
 
 def test_an_epoch_has_as_many_steps_as_that_of_a_pairwise_method(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fairl_bench.science.paths import Path
+    counted, before = [], paths.Path.step
 
-    counted, before = [], Path.step
-
-    def step(self: Path, mask: Any = None) -> None:
+    def step(self: paths.Path, mask: Any = None) -> None:
         counted.append(1)
         before(self, mask)
 
-    monkeypatch.setattr(Path, "step", step)
+    monkeypatch.setattr(paths.Path, "step", step)
     steps = []
     for method in (MaxEntropy(), PlackettLuce()):
         counted.clear()
@@ -159,6 +162,13 @@ def test_both_train_in_one_stack_as_they_do_alone() -> None:
     for (method, task), reward in zip(runs, together, strict=True):
         assert equal(method.fit(task), reward)
     assert len({tuple(reward.history["train_loss"]) for reward in together}) == len(runs)
+
+
+def test_a_suite_trains_both_by_all_seeds_as_one_job(tiny: dict[str, Any], write_suite: Callable[..., Path]) -> None:
+    names = ("plackett-luce", "best-of-k", "max-entropy")
+    made = plan(read_study(write_suite({**tiny, "methods": [{"name": name, "use": name} for name in names]})))
+    stages = [stage for stage in made.stages.values() if stage.kind == "reward"]
+    assert sorted(len(job) for job in jobs(stages)) == [2, 4]
 
 
 # --- what is learnt
