@@ -97,24 +97,24 @@ class PairwiseMethod(Method):
         from fairl_bench.science.runs import RowPairs
 
         method, task = runs[0]
-        one_each = [(method, task, member) for method, task in _shared(runs) for member in range(method.members())]
+        one_each = [(method, task, member) for method, task in shared(runs) for member in range(method.members())]
         plans = {id(method): method.failure_plan() for method, _, _ in one_each}
         fitted = iter(
             fit(
                 [run_of(method, task, member, plans[id(method)]) for method, task, member in one_each],
                 task.train.vectors,
                 RowPairs(task.train.preferred, task.train.rejected),
-                _validation(task),
+                validation_pairs(task),
                 recipe_of(task, method.epochs(task.training)),
                 task.train.gold,
                 report,
                 task.training.device,
             )
         )
-        return [method.combine([_reward(next(fitted)) for _ in range(method.members())]) for method, _ in runs]
+        return [method.combine([reward_of(next(fitted)) for _ in range(method.members())]) for method, _ in runs]
 
 
-M = TypeVar("M", bound=PairwiseMethod)
+M = TypeVar("M", bound=Method)
 
 
 def loop_form(method: PairwiseMethod, task: Task) -> Hashable:
@@ -127,7 +127,7 @@ def loop_form(method: PairwiseMethod, task: Task) -> Hashable:
     return epochs, learns, truth_of_labels(method)
 
 
-def _shared(runs: Sequence[tuple[M, Task]]) -> list[tuple[M, Task]]:
+def shared(runs: Sequence[tuple[M, Task]]) -> list[tuple[M, Task]]:
     """The runs with equal methods as one object, so that they share the calls of their loss."""
     methods: list[M] = []
     for method, _ in runs:
@@ -161,7 +161,7 @@ def _targets(method: PairwiseMethod, task: Task) -> Targets | None:
     if train is None:
         return None
     validation = method.target(task.validation) if task.training.stop else np.empty(0)
-    return Targets(_target(method, train, len(task.train)), _target(method, validation, len(_validation(task)[0])))
+    return Targets(_target(method, train, len(task.train)), _target(method, validation, len(validation_pairs(task)[0])))
 
 
 def _target(method: PairwiseMethod, answer: object, n: int) -> Vectors:
@@ -179,7 +179,7 @@ def _target(method: PairwiseMethod, answer: object, n: int) -> Vectors:
     return target.astype(np.float32)
 
 
-def _validation(task: Task) -> RowPairs:
+def validation_pairs(task: Task) -> RowPairs:
     """The validation pairs; none where nothing is chosen by them."""
     from fairl_bench.science.runs import RowPairs
 
@@ -212,7 +212,8 @@ def selection_of(stop: Stop | None, epochs: int) -> Selection:
     return Selection(stop.patience, stop.min_delta, stop.first(epochs), most, stop.monitor, stop.average)
 
 
-def _reward(fitted: Fitted) -> Reward:
+def reward_of(fitted: Fitted) -> Reward:
+    """The kept head of a run, with the history and the facts of its training."""
     history = {name: column for name, column in fitted.history.items() if column}
     facts: dict[str, float | int | str | bool] = {
         "kept_epoch": fitted.kept_epoch,

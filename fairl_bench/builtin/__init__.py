@@ -111,6 +111,8 @@ def fairl_methods(register: Register) -> None:
     """Register the IRL algorithms."""
     register("max-margin", _HERE + "methods.pairwise:MaxMargin")
     register("max-entropy", _HERE + "methods.pairwise:MaxEntropy")
+    register("plackett-luce", _HERE + "methods.listwise:PlackettLuce")
+    register("best-of-k", _HERE + "methods.listwise:BestOfK")
     register("mean-difference", _HERE + "methods.mean_difference:MeanDifference")
     register("failure-aware", _HERE + "methods.failure_aware:FailureAware")
     register("length", _HERE + "methods.length:Length")

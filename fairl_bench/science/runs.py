@@ -15,7 +15,11 @@ from fairl_bench.science.streams import stream
 if TYPE_CHECKING:
     from torch import Tensor
 
-Loss = Callable[["Tensor"], "Tensor"]
+Loss = Callable[..., "Tensor"]
+"""Margins ``[..., B]`` to losses ``[..., B]``; of lists: their rewards ``[..., k, B]``, and what is below what in them.
+
+``below [..., k, k, B]`` is true at ``i, j`` where text j of a list is known to be worse than text i.
+"""
 
 
 class Batch(NamedTuple):
@@ -36,10 +40,10 @@ Weight = Callable[["Tensor", "Tensor", Batch], "Tensor"]
 
 
 class TrainingRun(NamedTuple):
-    """One run of a stack: the loss of a margin, and the numbers that seed its initial values and batches."""
+    """One run of a stack: its loss, and the numbers that seed its initial values and batches."""
 
     name: str
-    loss: Loss  # margins [..., B] -> losses [..., B]
+    loss: Loss
     replicate: int
     seed: int
     member: int = 0  # of an ensemble: another start and other batches

@@ -25,9 +25,9 @@ from fairl_bench.science.streams import stream
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Pairs are computed in multiples of this many.  Then every run's numbers start at a cache line and fill whole vector
+# Texts are computed in multiples of this many.  Then every run's numbers start at a cache line and fill whole vector
 # registers, or products, exp and log would round otherwise in one place of a stack than in another.
-_WHOLE = 32
+_WHOLE = 64
 BLOCK = 8192  # texts scored at once: their vectors are copied, and stay in the cache while each run reads them
 _HISTORY = ("train_loss", "validation_loss", "calibrated_loss", "failure_weight", "failures", "second_norm")
 
@@ -36,7 +36,7 @@ class Data(NamedTuple):
     """The data that every run of a stack is trained on."""
 
     x: Tensor  # [m, d]
-    train: Tensor  # [2, n] rows of x: preferred, rejected
+    train: Tensor  # [2, n] rows of x: preferred, rejected; of lists [k, n], the best first
     validation: Tensor  # [2, n]
     gold: tuple[Tensor, Tensor] | None  # labels [n] of both sides of the training pairs
 
@@ -112,7 +112,8 @@ class Stack:
         """Train one pass over the training pairs and return the mean base loss of each active run."""
         import torch
 
-        n, size = self.data.train.shape[1], self.recipe.batch
+        (sides, n), size = self.data.train.shape, self.recipe.batch
+        whole = max(1, _WHOLE // sides)
         seeds = [self.runs[i].seeds() for i in self.active]
         distinct = sorted(set(seeds))
         drawn = np.stack([stream("batches", *seed, epoch).permutation(n) for seed in distinct])
@@ -122,11 +123,9 @@ class Stack:
         total = torch.zeros(len(self.active), dtype=torch.float64)  # of thousands of steps
         for start in range(0, n, size):
             real = min(size, n - start)
-            filled = torch.arange(-(-real // _WHOLE) * _WHOLE).clamp(max=real - 1)  # the last pair fills the batch up
+            filled = torch.arange(-(-real // whole) * whole).clamp(max=real - 1)  # the last pair fills the batch up
             picked = orders[:, start + filled]  # [seeds, B]
-            batch = self.data.x[
-                torch.cat([self.data.train[0][picked], self.data.train[1][picked]], 1)
-            ]  # [seeds, 2B, d]
+            batch = self.data.x[torch.cat([side[picked] for side in self.data.train], 1)]  # [seeds, 2B, d]
             x = batch[mine] if len(distinct) > 1 else batch.expand(len(mine), -1, -1)
             total += self.step(x, picked[mine], real, epoch).sum(-1)
         return total / n
@@ -214,8 +213,8 @@ class Stack:
             yield slice(start, start + len(members)), self.runs[members[0]]
             start += len(members)
 
-    def rewards(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return every active run's rewards ``[active, n]`` of both sides of ``pairs [2, n]``.
+    def rewards(self, pairs: Tensor) -> tuple[Tensor, ...]:
+        """Return every active run's rewards ``[active, n]`` of each side of ``pairs [2, n]``, or of lists ``[k, n]``.
 
         Blocks of texts are fetched once for all runs; each run's product is then computed alone, which is faster.
         """
@@ -229,8 +228,7 @@ class Stack:
                 [sum((heads.forward(one, x)[0] for one in ones[1:]), heads.forward(ones[0], x)[0]) for ones in runs]
             )
 
-        preferred, rejected = (torch.cat([reward(rows) for rows in side.split(BLOCK)], 1) for side in pairs)
-        return preferred, rejected
+        return tuple(torch.cat([reward(rows) for rows in side.split(BLOCK)], 1) for side in pairs)
 
     def held_out(self) -> HeldOut | None:
         """Return the losses of each active run's whole reward on the validation pairs; None where there are none."""
@@ -238,12 +236,16 @@ class Stack:
             return None
         preferred, rejected = self.rewards(self.data.validation)
         margin = preferred - rejected
-        beyond = margin if self.targets is None else margin - self.targets[1]
-        every = ((self.runs[i], beyond[at : at + 1]) for at, i in enumerate(self.active))
-        loss = [float(_losses_of(run.loss, own, run.name).mean()) for run, own in every]
+        loss = self.held_out_losses(margin)
         if self.recipe.selection.monitor == "base-loss":
             return HeldOut(loss, None)
         return HeldOut(loss, [calibrated_loss(own) for own in margin.cpu().numpy()])
+
+    def held_out_losses(self, margin: Tensor) -> list[float]:
+        """Return the mean base loss of each active run on the validation pairs, whose margins are ``[active, n]``."""
+        beyond = margin if self.targets is None else margin - self.targets[1]
+        every = ((self.runs[i], beyond[at : at + 1]) for at, i in enumerate(self.active))
+        return [float(_losses_of(run.loss, own, run.name).mean()) for run, own in every]
 
     def judge(self, epoch: int, train: Tensor, held_out: HeldOut | None) -> None:
         """Record the epoch, keep the best weights, and drop the runs whose patience has run out."""
