@@ -25,7 +25,7 @@ TEXTS: Final = (
 )
 """Prompts and completions: short, in other letters, with space around, and at last one that no window holds."""
 MOST: Final = 1e-4
-"""The largest difference from a reward computed in float32, in units of the largest reward or 1, that is let through."""
+"""The largest difference from a reward computed in float32 that is rounding, in units of the largest reward or 1."""
 
 
 def tokens_differ(text: TextModel, tokenizer: Any, around: Added, *, spells: bool) -> bool:
@@ -67,8 +67,7 @@ def read_by_classifier(folder: Path, asked: Asked, *, code: bool) -> Iterator[tu
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    # our own file, written just now
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=code)  # our own file
     model: Any = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=code).eval()
     spelled = [
         tokenizer.apply_chat_template(

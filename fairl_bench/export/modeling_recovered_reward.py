@@ -96,7 +96,11 @@ class RecoveredRewardForSequenceClassification(PreTrainedModel):
             rows.append([*before, *cut, *behind] or [self.config.instead])
             weights.append(self._weights(len(before), len(cut), len(rows[-1])))
         shape = (len(rows), max(map(len, rows)))
-        ids, mask, weight = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
+        ids, mask, weight = (
+            torch.zeros(shape, dtype=torch.long),
+            torch.zeros(shape, dtype=torch.long),
+            torch.zeros(shape),
+        )
         for i, row in enumerate(rows):
             ids[i, : len(row)], mask[i, : len(row)] = torch.tensor(row), 1
             weight[i, : len(row)] = torch.tensor(weights[i])

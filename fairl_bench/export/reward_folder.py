@@ -37,9 +37,7 @@ class Written(NamedTuple):
     dtype: str  # what the run computed in
 
 
-def write_folder(
-    reward: RecoveredReward, folder: Path, to: To | None, card: Callable[[Written], str]
-) -> Written:
+def write_folder(reward: RecoveredReward, folder: Path, to: To | None, card: Callable[[Written], str]) -> Written:
     """Write a reward into a new folder, with what ``card`` says of it as its ``README.md``.
 
     Without ``to`` it is the best kind of folder: a standard architecture, a sentence-transformers model, or one with

@@ -17,6 +17,11 @@ def is_of_sentences(reward: RecoveredReward) -> bool:
     return isinstance(reward.encoder, SentenceTransformer)
 
 
+def folder_of(reward: RecoveredReward) -> Path | None:
+    """The folder of the encoder's model; None for another encoder."""
+    return Path(reward.encoder._found()[0]) if is_of_sentences(reward) else None
+
+
 def with_head(reward: RecoveredReward) -> Any:
     """The encoder's model with the head behind it: its vectors ``[n, 1]`` are rewards.
 

@@ -102,6 +102,12 @@ def text_model(reward: RecoveredReward) -> tuple[TextModel, Head]:
     )
 
 
+def folder_of(reward: RecoveredReward) -> Path | None:
+    """The folder of the language model that a reward starts from or reads; None where there is none."""
+    place = reward.method_upstream.get("lm") if reward.encoder is None else reward.upstream.get("lm")
+    return None if place is None else Path(place)
+
+
 def _of_language_model(encoder: Any, folder: Path | None) -> TextModel:
     """The model of a ``causal-lm``, without its head.  Raises `DataError` where it has no weights here."""
     from fairl_bench.science.language_model import read

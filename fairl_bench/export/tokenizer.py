@@ -97,9 +97,11 @@ def template(tokenizer: Any, joined: Joining, around: Added | None) -> str:
         before, behind = (_spelled(tokenizer, ids) for ids in (around.starts, around.ends))
         instead = "" if before or behind else _spelled(tokenizer, (around.instead,))
     text = f"{{%- set read_text = {_JOINED[joined]} -%}}"
-    return f"{_CONTENT}{_BOTH}{text}{before}{{{{ read_text }}}}" + (
-        f"{{%- if not read_text -%}}{instead}{{%- endif -%}}" if instead else ""
-    ) + behind
+    return (
+        f"{_CONTENT}{_BOTH}{text}{before}{{{{ read_text }}}}"
+        + (f"{{%- if not read_text -%}}{instead}{{%- endif -%}}" if instead else "")
+        + behind
+    )
 
 
 def _spelled(tokenizer: Any, ids: tuple[int, ...]) -> str:

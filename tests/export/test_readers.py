@@ -49,6 +49,7 @@ Exported = tuple[RecoveredReward, Path, float, bool]
 def test_trl_takes_the_folder_as_a_reward_function(exported: Exported, tiny_lm: Path, tmp_path: Path) -> None:
     """With conversations; each completion that the trainer has drawn gets the reward that we give it."""
     from datasets import Dataset
+    from transformers import AutoTokenizer
     from trl import GRPOConfig, GRPOTrainer
 
     reward, folder, constant, code = exported
@@ -65,8 +66,6 @@ def test_trl_takes_the_folder_as_a_reward_function(exported: Exported, tiny_lm: 
         use_cpu=True, bf16=False, report_to="none", save_strategy="no", model_init_kwargs={"dtype": "float32"},
         trust_remote_code=code, gradient_checkpointing=False, logging_steps=1,
     )  # fmt: skip
-    from transformers import AutoTokenizer
-
     tokenizer = AutoTokenizer.from_pretrained(tiny_lm)
     tokenizer.chat_template = "{% for message in messages %}{{ message.content }} {% endfor %}"
     trainer = GRPOTrainer(
@@ -85,7 +84,7 @@ def test_trl_takes_the_folder_as_a_reward_function(exported: Exported, tiny_lm: 
 def test_trl_evaluates_the_folder_as_a_reward_model(exported: Exported, tmp_path: Path) -> None:
     """Its loss and accuracy of pairs of conversations are those of our rewards."""
     from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from trl import RewardConfig, RewardTrainer
 
     reward, folder, _, code = exported
@@ -97,13 +96,11 @@ def test_trl_evaluates_the_folder_as_a_reward_model(exported: Exported, tmp_path
     }
     data = Dataset.from_dict(columns)
     settings = RewardConfig(
-        str(tmp_path), per_device_eval_batch_size=8, use_cpu=True, bf16=False, report_to="none", save_strategy="no",
+        str(tmp_path), per_device_eval_batch_size=10, use_cpu=True, bf16=False, report_to="none", save_strategy="no",
         gradient_checkpointing=False,
     )  # fmt: skip
     model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=code)
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=code)
     trainer = RewardTrainer(model, settings, train_dataset=data, eval_dataset=data, processing_class=tokenizer)
     told = trainer.evaluate()
     margin = np.array(reward(preferred, prompts)) - np.array(reward(rejected, prompts))
@@ -113,6 +110,8 @@ def test_trl_evaluates_the_folder_as_a_reward_model(exported: Exported, tmp_path
 
 
 REWARDBENCH = os.environ.get("FAIRL_REWARDBENCH", "")
+"""The Python that has RewardBench: it needs another transformers than we do."""
+COMMAND = Path(__file__).parents[1] / "support" / "rewardbench_here.py"
 
 
 @pytest.mark.skipif(not REWARDBENCH, reason="needs RewardBench: tox -e rewardbench")
@@ -126,7 +125,16 @@ def test_rewardbench_scores_the_folder_as_we_do(exported: Exported, tmp_path: Pa
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "model").symlink_to(folder)
-    command = [REWARDBENCH, "--model", "model", "--dataset", "pairs.jsonl", "--load_json", "--not_quantized"]
+    command = [
+        REWARDBENCH,
+        str(COMMAND),
+        "--model",
+        "model",
+        "--dataset",
+        "pairs.jsonl",
+        "--load_json",
+        "--not_quantized",
+    ]
     command += ["--torch_dtype", "float32", "--batch_size", "8", "--output_dir", "told/"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     own |= {"WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def loaded(folder: Path, *, code: bool = False) -> tuple[Any, Any]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=code).eval()
-    return model, AutoTokenizer.from_pretrained(folder)
+    return model, AutoTokenizer.from_pretrained(folder, trust_remote_code=code)
 
 
 def read(folder: Path, prompts: list[str], completions: list[str], side: str, batch: int, *, code: bool) -> np.ndarray:
@@ -182,6 +183,20 @@ def test_the_chat_template_of_a_reward_of_completions_leaves_the_prompt_out(
     _, tokenizer = loaded(tmp_path / "out")
     assert tokenizer.apply_chat_template(conversation("Say it.", " Hello "), tokenize=False) == "Hello"
     assert tokenizer.eos_token == tokenizer.pad_token  # behind a text, it is not read
+
+
+def test_the_example_of_the_docs_prints_the_reward(
+    lm: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``from_pretrained`` of an exported folder returns our numbers."""
+    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text()
+    (source,) = re.findall(r"<!-- load: exported -->\n```python\n(.*?)```", page, re.S)
+    reward = fine_tuned(lm("llama", bos=True))
+    written(reward, tmp_path / "my-reward")
+    monkeypatch.chdir(tmp_path)
+    exec(source, {})
+    (found,) = re.findall(r"tensor\(\[\[(.*?)\]\]", capsys.readouterr().out)
+    assert float(found) == pytest.approx(reward(["kind."], ["You are"])[0], abs=1e-4)  # as torch prints it
 
 
 def test_a_pipeline_gives_the_number_itself(lm: Callable[..., Path], tmp_path: Path) -> None:

@@ -93,7 +93,10 @@ def fine_tuned(folder: Path, **fields: Any) -> RecoveredReward:
         scalar = scalar_model(folder, "the model", method.max_length, method.lora if method.train == "lora" else None)
     arrays = scalar.arrays()
     rng = np.random.default_rng(2)
-    moved = {name: array + rng.normal(size=array.shape).astype(np.float32) * np.float32(0.05) for name, array in arrays.items()}
+    moved = {
+        name: array + rng.normal(size=array.shape).astype(np.float32) * np.float32(0.05)
+        for name, array in arrays.items()
+    }
     return RecoveredReward(method, None, Reward(moved), name="mine", method_upstream={"lm": folder})
 
 
