@@ -17,7 +17,6 @@ from fairl_bench.values.coordinates import CellName
 from fairl_bench.values.table import Table
 
 _LICENCE = re.compile(r"^license:\s*([\w.-]+)\s*$", re.MULTILINE)
-_MEASURED = ("kept_epoch", "admissible_from", "epochs")
 _USE = {
     "standard": """\
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -60,10 +59,10 @@ def card(reward: RecoveredReward, about: About, written: Written, results: Path 
         "tags: [reward-model, inverse-reinforcement-learning, fairl-bench]",
         "---",
         "",
-        f"# {_plain(reward.name)}",
+        f"# {one_line(reward.name)}",
         "",
         "A reward that [fairl-bench](https://pypi.org/project/fairl-bench) recovered from preference pairs, as "
-        f"{_plain(written.why)}.",
+        f"{one_line(written.why)}.",
         "",
         "```python",
         _USE[written.kind],
@@ -76,7 +75,7 @@ def card(reward: RecoveredReward, about: About, written: Written, results: Path 
         *_limits(reward, written),
         "## Licence",
         "",
-        f"The weights are those of its language model or encoder, under {_plain(licence)}, with what was learnt here."
+        f"The weights are those of its language model or encoder, under {one_line(licence)}, with what was learnt here."
         if licence
         else "The model behind it names no licence in its folder; look it up, since it holds for this folder too.",
         "The licence of the data may ask for more.",
@@ -86,9 +85,9 @@ def card(reward: RecoveredReward, about: About, written: Written, results: Path 
 
 def _method(reward: RecoveredReward, about: About) -> Iterator[str]:
     yield from ("## Method", "")
-    yield f"- method `{_plain(about.method.spec['use'])}` with {_fields(about.method.spec)}"
+    yield f"- method `{one_line(about.method.spec['use'])}` with {_fields(about.method.spec)}"
     if about.encoder is not None:
-        yield f"- vectors of encoder `{_plain(about.encoder.spec['use'])}` with {_fields(about.encoder.spec)}"
+        yield f"- vectors of encoder `{one_line(about.encoder.spec['use'])}` with {_fields(about.encoder.spec)}"
         yield f"- head: {_fields(about.head)}"
     reads = "the prompt and the completion" if reward.reads_prompts else "the completion alone, without its prompt"
     yield f"- it reads {reads}; space around a completion is left out"
@@ -138,10 +137,10 @@ def _table(about: About, folder: Path) -> Table | None:
 def _data(about: About, folder: Path | None) -> Iterator[str]:
     """What the suite says of its pairs, without the folders of a machine."""
     yield from ("## Data", "")
-    model = _plain(about.cell.get("model"))
+    model = one_line(about.cell.get("model"))
     source = None if folder is None else _source(folder, str(about.cell.get("model")))
-    told = "" if source is None else f": source `{_plain(source.get('use'))}` with {_fields(source)}"
-    yield f"Preference pairs of `{model}` in the suite `{_plain(about.cell.get('suite'))}`{told}."
+    told = "" if source is None else f": source `{one_line(source.get('use'))}` with {_fields(source)}"
+    yield f"Preference pairs of `{model}` in the suite `{one_line(about.cell.get('suite'))}`{told}."
     yield ""
 
 
@@ -213,19 +212,24 @@ def _fields(spec: Mapping[str, Any]) -> str:
     >>> _fields({"use": "jsonl", "path": "/home/me/pairs.jsonl", "flip": 0.0, "gold": {"use": "role"}})
     'path `pairs.jsonl`, flip `0.0`, gold `role`'
     """
-    named = [f"{_plain(name)} `{_short(value)}`" for name, value in spec.items() if name != "use" and value is not None]
+    shown = ((name, value) for name, value in spec.items() if name != "use" and value is not None)
+    named = [f"{one_line(name)} `{_short(value)}`" for name, value in shown]
     return ", ".join(named) or "no fields"
 
 
 def _short(value: object) -> str:
-    if isinstance(value, Mapping):
-        return _plain(value.get("use", value.get("model", "...")))
+    if isinstance(value, Mapping):  # a part, by its name and that of its model
+        return " ".join(_short(value[name]) for name in ("use", "model") if name in value) or "..."
     if isinstance(value, list | tuple):
         return ", ".join(map(_short, value))
     text = str(value)
-    return _plain(Path(text).name if text.startswith(("/", "~", "../", "./")) else text)
+    return one_line(Path(text).name if text.startswith(("/", "~", "../", "./")) else text)
 
 
-def _plain(value: object) -> str:
-    """A text on one line that ends no code span and starts no tag."""
+def one_line(value: object) -> str:
+    """A text on one line that ends no code span and starts no tag.
+
+    >>> one_line("a `b`\\n<b>")
+    "a 'b' ‹b›"
+    """
     return " ".join(str(value).replace("`", "'").replace("<", "‹").replace(">", "›").split())[:200]

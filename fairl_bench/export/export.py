@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ def export_reward(
     """
     if folder is None and repository is None:
         raise FairlError("export needs a FOLDER to write, or --push REPO")
+    _refuse_licence(licence)
     about, licence = read_about(saved), licence or licence_of(reward)
     place = saved.resolve()
     results = place.parent.parent if place.parent.name == REWARDS else None
@@ -74,5 +76,12 @@ def export_results(
             f"{results} is a results folder, and is exported with --push REPO alone; for a model folder name one of "
             f"its rewards, in {results / REWARDS}"
         )
+    _refuse_licence(licence)
     held: dict[str, Path | bytes] = {**files(results), "README.md": results_card(results, licence).encode()}
     yield push(held, repository, kind="dataset", public=public, title="Results of fairl-bench")
+
+
+def _refuse_licence(licence: str | None) -> None:
+    """Raise `FairlError` for what is no identifier of a licence."""
+    if licence is not None and not re.fullmatch(r"[\w.-]{1,60}", licence):
+        raise FairlError(f"--license {licence[:60]!r}: needs an identifier of the hub, such as apache-2.0 or other")

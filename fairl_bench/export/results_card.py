@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairl_bench.errors import ResultsError
-from fairl_bench.export.card import _plain
+from fairl_bench.export.card import one_line
 from fairl_bench.guards.secrets import hidden
 from fairl_bench.results.folder import ResultsFolder
 from fairl_bench.results.results import read_results
@@ -36,7 +36,7 @@ def results_card(folder: Path, licence: str | None) -> str:
         "viewer: false",
         "---",
         "",
-        f"# Results of the suite {_plain(results.name)}",
+        f"# Results of the suite {one_line(results.name)}",
         "",
         "Rewards that [fairl-bench](https://pypi.org/project/fairl-bench) recovered from preference pairs, and how far "
         "they are from the truth.",

@@ -95,7 +95,7 @@ POST /get_reward HTTP/1.1\r
 Host: {host}\r
 Accept: */*\r
 Accept-Encoding: gzip, deflate\r
-User-Agent: Python/3.11 aiohttp/3.14.3\r
+User-Agent: Python/3.11 aiohttp/3.14.5\r
 Content-Length: {length}\r
 Content-Type: application/json\r
 \r
