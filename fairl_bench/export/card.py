@@ -17,6 +17,7 @@ from fairl_bench.values.coordinates import CellName
 from fairl_bench.values.table import Table
 
 _LICENCE = re.compile(r"^license:\s*([\w.-]+)\s*$", re.MULTILINE)
+_UNSAID = ("use", "name", "workers", "shards", "resources")  # told elsewhere, or of the machine
 _USE = {
     "standard": """\
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -88,7 +89,8 @@ def _method(reward: RecoveredReward, about: About) -> Iterator[str]:
     yield f"- method `{one_line(about.method.spec['use'])}` with {_fields(about.method.spec)}"
     if about.encoder is not None:
         yield f"- vectors of encoder `{one_line(about.encoder.spec['use'])}` with {_fields(about.encoder.spec)}"
-        yield f"- head: {_fields(about.head)}"
+        width = f" of {about.head.get('width')} hidden units" if about.head.get("use") == "mlp" else ""
+        yield f"- head of the suite: `{one_line(about.head.get('use'))}`{width}"
     reads = "the prompt and the completion" if reward.reads_prompts else "the completion alone, without its prompt"
     yield f"- it reads {reads}; space around a completion is left out"
     seed, packages = about.cell.get("seed"), about.packages
@@ -212,7 +214,7 @@ def _fields(spec: Mapping[str, Any]) -> str:
     >>> _fields({"use": "jsonl", "path": "/home/me/pairs.jsonl", "flip": 0.0, "gold": {"use": "role"}})
     'path `pairs.jsonl`, flip `0.0`, gold `role`'
     """
-    shown = ((name, value) for name, value in spec.items() if name != "use" and value is not None)
+    shown = ((name, value) for name, value in spec.items() if name not in _UNSAID and value is not None)
     named = [f"{one_line(name)} `{_short(value)}`" for name, value in shown]
     return ", ".join(named) or "no fields"
 

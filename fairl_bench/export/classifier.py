@@ -34,7 +34,8 @@ def classifier(text: TextModel, head: Head, tokenizer: Any) -> Any:
     config.num_labels, config.id2label, config.label2id = 1, {0: "reward"}, {"reward": 0}
     config.problem_type = "regression"  # a pipeline then gives the number as it is
     try:
-        model: Any = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32).eval()
+        kind: Any = AutoModelForSequenceClassification
+        model = kind.from_config(config, dtype=torch.float32).eval()
         body, score = getattr(model, model.base_model_prefix), model.score
         body.load_state_dict(text.body.state_dict())
     except (AttributeError, RuntimeError, ValueError) as error:

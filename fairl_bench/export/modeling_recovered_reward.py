@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
-class RecoveredRewardConfig(PretrainedConfig):
+class RecoveredRewardConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """What it reads of a text, and the shape of its head."""
 
     model_type = "recovered-reward"
@@ -42,7 +42,7 @@ class RecoveredRewardConfig(PretrainedConfig):
         super().__init__(**settings)
 
 
-class RecoveredRewardForSequenceClassification(PreTrainedModel):
+class RecoveredRewardForSequenceClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
     """Texts to rewards."""
 
     config_class = RecoveredRewardConfig
@@ -51,10 +51,11 @@ class RecoveredRewardForSequenceClassification(PreTrainedModel):
     def __init__(self, config: RecoveredRewardConfig) -> None:
         super().__init__(config)
         self.num_labels = 1
-        self.backbone = AutoModel.from_config(AutoConfig.for_model(**(config.backbone or {})))
+        backbone = AutoConfig.for_model(**(config.backbone or {}))
+        self.backbone = AutoModel.from_config(backbone)  # type: ignore[no-untyped-call]
         hidden = [] if config.width is None else [nn.Linear(config.vector, config.width), nn.ReLU()]
         self.score = nn.Sequential(*hidden, nn.Linear(config.width or config.vector, 1))
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def get_input_embeddings(self) -> nn.Module:
         """Those of the transformers model."""
@@ -96,11 +97,8 @@ class RecoveredRewardForSequenceClassification(PreTrainedModel):
             rows.append([*before, *cut, *behind] or [self.config.instead])
             weights.append(self._weights(len(before), len(cut), len(rows[-1])))
         shape = (len(rows), max(map(len, rows)))
-        ids, mask, weight = (
-            torch.zeros(shape, dtype=torch.long),
-            torch.zeros(shape, dtype=torch.long),
-            torch.zeros(shape),
-        )
+        ids, mask = (torch.zeros(shape, dtype=torch.long) for _ in range(2))
+        weight = torch.zeros(shape)
         for i, row in enumerate(rows):
             ids[i, : len(row)], mask[i, : len(row)] = torch.tensor(row), 1
             weight[i, : len(row)] = torch.tensor(weights[i])

@@ -19,7 +19,8 @@ def is_of_sentences(reward: RecoveredReward) -> bool:
 
 def folder_of(reward: RecoveredReward) -> Path | None:
     """The folder of the encoder's model; None for another encoder."""
-    return Path(reward.encoder._found()[0]) if is_of_sentences(reward) else None
+    encoder: Any = reward.encoder
+    return Path(encoder._found()[0]) if is_of_sentences(reward) else None
 
 
 def with_head(reward: RecoveredReward) -> Any:
@@ -28,7 +29,7 @@ def with_head(reward: RecoveredReward) -> Any:
     Raises `DataError` for the reward of another encoder, or of a method that is no head.
     """
     import torch
-    from sentence_transformers import SentenceTransformer, models
+    from sentence_transformers import SentenceTransformer, models  # type: ignore[attr-defined]
 
     if not is_of_sentences(reward):
         what = "it has no encoder" if reward.encoder is None else f"its encoder is a {reward.encoder.use!r}"

@@ -64,7 +64,7 @@ def exported(text: TextModel, joined: Joining, around: Added, *, spells: bool) -
         raise DataError("its tokenizer has no tokenizer.json; save it again as a fast one of transformers")
     content = json.loads(text.tokenizer.backend_tokenizer.to_str())
     content |= {"post_processor": None, "truncation": None, "padding": None}
-    tokenizer: Any = PreTrainedTokenizerFast(
+    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=Tokenizer.from_str(json.dumps(content)),
         unk_token=text.tokenizer.unk_token,
         padding_side="right",

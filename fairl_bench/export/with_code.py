@@ -39,7 +39,8 @@ def model_with_code(text: TextModel, head: Head, around: Added, tokenizer: Any) 
     names = (RecoveredRewardConfig.__name__, RecoveredRewardForSequenceClassification.__name__)
     autos = ("AutoConfig", "AutoModelForSequenceClassification")
     config.auto_map = {auto: f"{FILE.stem}.{name}" for auto, name in zip(autos, names, strict=True)}
-    model: Any = RecoveredRewardForSequenceClassification(config).eval()
+    model: Any = RecoveredRewardForSequenceClassification(config)
+    model.eval()
     model.backbone.load_state_dict(text.body.state_dict())
     linear = [module for module in model.score if isinstance(module, torch.nn.Linear)]
     with torch.no_grad():

@@ -86,9 +86,19 @@ def test_results_are_pushed_as_a_data_set_with_table_1(results: Path, listening:
 def test_a_secret_of_the_environment_is_on_no_card(
     results: Path, listening: Hub, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HIDDEN_TOKEN", "temperature")  # a word of the card
-    assert cli("export", results / "rewards" / CELL, "--push", "me/reward").exit_code == 0
-    assert "temperature" not in listening.repositories["models", "me/reward"]["README.md"].decode()
+    monkeypatch.setenv("HIDDEN_TOKEN", "my-licence-1.0")
+    said = cli("export", results / "rewards" / CELL, "--push", "me/reward", "--license", "my-licence-1.0")
+    assert said.exit_code == 0
+    assert "license: ${HIDDEN_TOKEN}" in listening.repositories["models", "me/reward"]["README.md"].decode()
+
+
+def test_a_licence_is_an_identifier(results: Path, cli: Cli) -> None:
+    for what in (results, results / "rewards" / CELL):
+        said = cli("export", what, "--push", "me/x", "--license", "a: b")
+        assert (said.exit_code, said.stderr.splitlines()) == (
+            2,
+            ["error: --license 'a: b': needs an identifier of the hub, such as apache-2.0 or other"],
+        )
 
 
 def test_without_a_folder_and_a_repository_there_is_nothing_to_do(results: Path, cli: Cli, tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ class _Answers(BaseHTTPRequestHandler):
 @contextmanager
 def hub() -> Iterator[Hub]:
     with Hub() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        # a daemon: at its end the command line waits for others
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
             yield server
