@@ -107,16 +107,15 @@ def test_a_folder_gives_the_rewards_with_padding_on_either_side_alone_and_in_bat
     told = written(reward, tmp_path / "out")
     assert told.kind == kind, told.why
     assert (tmp_path / "out" / "modeling_recovered_reward.py").exists() == (kind == "code")
-    n = N if case in ALL else 48
+    n = N if case in ALL else 24
     prompts, completions = texts(n)
     wanted = np.array(reward(completions, prompts))
     assert wanted.std() > 0.01
-    for side in ("right", "left"):
-        for batch in (64, 1):
-            found = read(tmp_path / "out", prompts, completions, side, batch, code=kind == "code")
-            # the sum of a weight and its adapter is rounded once more
-            most = 3 * EQUAL if "lora" in case else EQUAL
-            np.testing.assert_allclose(found + told.constant, wanted, rtol=0, atol=most)
+    # the sum of a weight and its adapter is rounded once more
+    most = 3 * EQUAL if "lora" in case else EQUAL
+    for side, batch in (("right", 64), ("left", 64), ("right", 1)):
+        found = read(tmp_path / "out", prompts, completions, side, batch, code=kind == "code")
+        np.testing.assert_allclose(found + told.constant, wanted, rtol=0, atol=most)
 
 
 @pytest.mark.parametrize(("width", "embed"), [(WIDTH, "completion"), (None, "prompt+completion")])
