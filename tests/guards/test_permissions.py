@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from fairl_bench.builtin.judges.linear import Weights
 from fairl_bench.guards.permissions import all_as_their_folder, as_its_folder
 from fairl_bench.pipeline import Finished
 
@@ -64,6 +65,11 @@ def test_a_reward_of_an_older_store_is_opened_where_it_is_linked(
     arrays = list(again.glob("rewards/*/reward.safetensors"))
     assert len(arrays) == 2
     assert {permissions(path) for path in arrays} == {permissions(again) & 0o666}
+
+
+def test_a_saved_linear_judge_is_written_as_the_mask_says(umask: int, tmp_path: Path) -> None:
+    Weights(("gold",), ("a",), "word", 1, np.ones(1), np.ones((1, 1)), np.zeros(1)).save(tmp_path / "judge.safetensors")
+    assert permissions(tmp_path / "judge.safetensors") == permissions(tmp_path) & 0o666 & ~umask | 0o600
 
 
 def test_a_private_folder_keeps_its_files_private(tmp_path: Path) -> None:
