@@ -62,7 +62,7 @@ def card(reward: RecoveredReward, about: About, written: Written, results: Path 
         "",
         f"# {one_line(reward.name)}",
         "",
-        "A reward that [fairl-bench](https://pypi.org/project/fairl-bench) recovered from preference pairs, as "
+        "A reward that [fairl-bench](https://github.com/fairl-bench/fairl-bench) recovered from preference pairs, as "
         f"{one_line(written.why)}.",
         "",
         "```python",
@@ -129,11 +129,11 @@ def _table(about: About, folder: Path) -> Table | None:
         for record in results.single_records
         if (record.cell, record.slice, record.other) == (cell, "all", "")
         and record.dataset
-        and record.metric in results.metrics
+        and results.metrics[record.metric].better is not None  # no thresholds: they are on the reward's own scale
         and record.value == record.value
     )
     heads = tuple((name,) for name in ("data", "truth", "metric", "value", "texts or pairs"))
-    return Table("Results", heads, rows, ()) if rows else None
+    return Table("Its run, on whole data sets", heads, rows, ()) if rows else None
 
 
 def _data(about: About, folder: Path | None) -> Iterator[str]:
