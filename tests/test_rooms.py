@@ -76,6 +76,7 @@ ROOMS: dict[str, set[str]] = {
     "preview": WORDS | {"suite", "store", "engine", "pairs"},
     "reward": WORDS | {"suite"},
     "results": WORDS | {"science", "suite", "store", "reward"},
+    "export": WORDS | {"science", "reward", "results", "tables", "suite", "builtin"},
     "builtin": WORDS | {"science", "toy"},
     "tables": WORDS | {"science", "results"},
     "figures": WORDS | {"science", "results", "tables"},
@@ -89,7 +90,7 @@ ROOMS: dict[str, set[str]] = {
     "api": WORDS | {"suite", "store", "preview", "results", "reward", "figures", "display", "start", "audits"},
     "cli": WORDS
     | {"suite", "store", "engine", "preview", "results", "reward", "tables", "figures", "html"}
-    | {"display", "pipeline", "start", "api", "audits", "first_suite"},
+    | {"display", "pipeline", "start", "api", "audits", "export", "first_suite"},
     "__main__": {"cli"},
     "fairl_bench": WORDS | {"science", "suite", "preview", "results", "reward", "api"},  # the list of public names
     **dict.fromkeys(WORDS, WORDS),

@@ -1,4 +1,4 @@
-"""``fairl-bench score`` and ``serve``: a reward that a run has saved, for lines of text and over HTTP."""
+"""``fairl-bench score``, ``serve`` and ``export``: a saved reward for lines of text, over HTTP, and for others."""
 
 from __future__ import annotations
 
@@ -92,6 +92,46 @@ def serve(
     sys.exit(code)
 
 
+@click.command()
+@click.argument("saved", metavar="REWARD", type=click.Path(path_type=Path))
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Choice(["transformers", "sentence-transformers"]),
+    help="The library that is to load it.  [default: the best one]",
+)
+@click.option("--push", "repository", metavar="REPO", help="Put it into a repository NAME/REPO of the hub, too.")
+@click.option("--public", is_flag=True, help="Make a new repository public; without it, it is private.")
+@click.option("--license", "licence", metavar="ID", help="What the card names, as apache-2.0.  [default: the model's]")
+@PLUGIN
+@_ENCODER
+@_UPSTREAM
+def export(
+    saved: Path,
+    folder: Path | None,
+    to: Literal["transformers", "sentence-transformers"] | None,
+    repository: str | None,
+    public: bool,
+    licence: str | None,
+    plugin: tuple[Path, ...],
+    encoder: tuple[str, ...],
+    upstream: tuple[str, ...],
+) -> None:
+    """Write REWARD, a folder that a run wrote to RESULTS/rewards, as a model FOLDER that others load without us.
+
+    A results folder in its place is put into a data set of the hub, with Table 1 on its card.
+    """
+    from fairl_bench.export.export import export_results, export_reward, is_results
+
+    if is_results(saved):
+        said = export_results(saved, folder, repository, to=to, public=public, licence=licence)
+    else:
+        found = _saved(saved, plugin, encoder, upstream)
+        said = export_reward(found, saved, folder, repository, to=to, public=public, licence=licence)
+    for line in said:
+        click.echo(line)
+
+
 def _say(message: str) -> None:
     from fairl_bench.guards.printable import printable
 
@@ -123,4 +163,4 @@ def _assigned(option: str, given: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-COMMANDS = (score, serve)
+COMMANDS = (score, serve, export)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from fairl_bench.digests import file_digest
 from fairl_bench.errors import DataError, ResultsError
+from fairl_bench.guards.permissions import as_its_folder
 from fairl_bench.guards.secrets import hidden
 from fairl_bench.results.before_manifests import BEFORE, files_of, owner_of
 from fairl_bench.results.folder import (
@@ -179,6 +180,7 @@ class Writer(ResultsFolder):
         with self.refusals_explained():
             path = self._half_written()
             save(path)
+            as_its_folder(path)
             entry = Entry(sha256 or self._digests.get(_inode(path)) or file_digest(path), of)
             self._stage(name, path, entry)
         return entry

@@ -1,4 +1,4 @@
-"""A reward behind HTTP, in the shape that OpenRLHF takes as ``--remote_rm_url``.
+"""A reward behind HTTP, in the shape that OpenRLHF takes as ``--reward.remote_url``.
 
 ::
 

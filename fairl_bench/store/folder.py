@@ -32,6 +32,7 @@ from filelock import Timeout
 
 from fairl_bench.digests import file_digest
 from fairl_bench.errors import DamagedArtefact, DataError, StoreError
+from fairl_bench.guards.permissions import all_as_their_folder
 from fairl_bench.guards.untrusted import is_digest, is_name, kind_of, read_file, remove
 from fairl_bench.progress import report
 from fairl_bench.store.disk import refusal
@@ -81,6 +82,7 @@ class FolderStore(Store):
         """Keep an artefact: ``save(folder)`` writes its files; it appears at once and whole, or not at all."""
         with self.store_errors(), self.unfinished() as folder:
             save(folder)
+            all_as_their_folder(folder)
             files = {path.name: _digest_of(path) for path in sorted(folder.iterdir())}
             text = manifest_text(key, {"kind": kind, "files": files, "facts": dict(facts)})
             (folder / MANIFEST).write_text(text)

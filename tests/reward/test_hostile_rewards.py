@@ -341,7 +341,7 @@ def test_a_text_that_stands_in_many_rows_is_held_once(place: Path) -> None:
 # --- on the command line
 
 
-@pytest.mark.parametrize("command", ["score", "serve"])
+@pytest.mark.parametrize("command", ["score", "serve", "export"])
 def test_the_command_line_says_one_sentence(command: str, place: Path, cli: Callable[..., Result]) -> None:
     edit(place, lambda found: found["files"].update({"/dev/zero": "0" * 64}))
     refused = cli(command, place)

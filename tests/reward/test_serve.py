@@ -90,6 +90,34 @@ def ask(listening: Server, body: Any, path: str = "/get_reward", method: str = "
 # --- what OpenRLHF sends and takes
 
 
+RECORDED = """\
+POST /get_reward HTTP/1.1\r
+Host: {host}\r
+Accept: */*\r
+Accept-Encoding: gzip, deflate\r
+User-Agent: Python/3.11 aiohttp/3.14.5\r
+Content-Length: {length}\r
+Content-Type: application/json\r
+\r
+"""
+"""What the client of OpenRLHF 0.11.2 sends (``SingleTurnAgentExecutor``), given ``--reward.remote_url``."""
+
+
+def test_a_call_replayed_from_openrlhfs_client_is_answered(listen: Callable[..., Server]) -> None:
+    """It asks for one completion at a time, and leaves the end token in."""
+    listening = listen(strip=("</s>",))
+    body = b'{"query": ["Say hello. Hello, my friend!</s>"], "prompts": ["Say hello."], "labels": [""]}'
+    head = RECORDED.format(host="{}:{}".format(*listening.address), length=len(body))
+    with socket.create_connection(listening.address, timeout=10) as connection:
+        connection.sendall(head.encode() + body)
+        answered = http.client.HTTPResponse(connection)
+        answered.begin()
+        told = json.loads(answered.read())
+    assert answered.status == 200
+    # what the client takes of it
+    assert (told["rewards"], told["scores"], told["extra_logs"]) == ([17.0], [17.0], {})
+
+
 @pytest.mark.parametrize("path", ["/get_reward", "/"])
 def test_a_query_is_answered_in_openrlhfs_shape(path: str, listen: Callable[..., Server]) -> None:
     asked = {"query": ["Say: one", "Say: three"], "prompts": ["Say:", "Say:"], "labels": ["", ""]}

@@ -17,6 +17,7 @@ from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check
 from fairl_bench.component import DataFile
 from fairl_bench.digests import stamp
 from fairl_bench.errors import DataError
+from fairl_bench.guards.permissions import as_its_folder
 from fairl_bench.guards.truncation import reads_are_logged, report_read
 from fairl_bench.values.data import GOLD, Floats, Labels
 
@@ -58,6 +59,7 @@ class Weights(NamedTuple):
         about = {"truths": self.truths, "terms": self.terms, "unit": self.unit, "longest": self.longest}
         arrays = {"idf": self.idf, "weight": np.ascontiguousarray(self.weight), "bias": self.bias}
         save_file(arrays, path, {"linear": json.dumps(about)})
+        as_its_folder(Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> Weights:

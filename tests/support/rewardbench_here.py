@@ -1,0 +1,10 @@
+"""RewardBench's command on a machine without a GPU: its pipeline asks for one by name.  Run by RewardBench's Python."""
+
+import torch
+from rewardbench.rewardbench import main
+from transformers import BatchEncoding
+
+if not torch.cuda.is_available():
+    moved = BatchEncoding.to
+    BatchEncoding.to = lambda self, device, **others: moved(self, "cpu" if device == "cuda" else device, **others)
+main()
