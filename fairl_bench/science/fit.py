@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fairl_bench.errors import FairlError
 from fairl_bench.science.failure_stack import FailureStack
-from fairl_bench.science.runs import Fitted, Recipe, RowPairs, TrainingRun
+from fairl_bench.science.runs import ALIKE, Fitted, PairWeights, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.stack import Data, Stack
 
 
@@ -23,11 +23,13 @@ def fit(
     gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, note: None,
     device: str = "cpu",
+    weights: PairWeights = ALIKE,
 ) -> list[Fitted]:
     """Train every run on rows of ``vectors [m, d]`` and return the fitted ones in the same order.
 
     On a GPU (``device``) no step waits for a number; what comes out agrees with a processor's to rounding.
     ``gold`` holds the labels {+1, -1, 0 unknown} of both sides of the training pairs, for detectors that ask for them.
+    ``weights`` say how much each pair counts: one of weight 2 counts as two.
     Raises `NotFinite` when a loss leaves the finite numbers, naming the run and the epoch.
     """
     import torch
@@ -38,7 +40,7 @@ def fit(
     # as a context it costs time at every call, so not where nothing would change
     place = nullcontext() if torch.device(device).type == "cpu" else torch.device(device)
     with torch.no_grad(), place:
-        data = Data.of(vectors, train, validation, gold)
+        data = Data.of(vectors, train, validation, gold, weights)
         stack = (Stack if runs[0].failures is None else FailureStack)(runs, data, recipe)
         for epoch in range(1, recipe.epochs + 1):
             train_loss = stack.epoch(epoch)
