@@ -89,14 +89,15 @@ def number_in(row: Row, column: str) -> float:
         number = number_of(value)
     else:
         right = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        number = _finite(value) if right else None
+        number = finite(value) if right else None
     if number is None:
         needs = f"a finite number, or {'an empty cell' if row.texts else 'null'} where it is not known"
         raise DataError(f"{row.place}: column {column!r} needs {needs}, got {brief(value)}")
     return number
 
 
-def _finite(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
+    """Return a number as a finite float; None for one that is none."""
     try:
         number = float(value)
     except OverflowError:  # a whole number of hundreds of digits

@@ -77,14 +77,14 @@ class Messages(_ChosenRejected):
 
     def parted(self, row: Row, how: Reading) -> Parted:
         """Return the messages that both share, and the last turn of the assistant of each."""
-        both = [row.value(how.roles[role]) for role in ("preferred", "rejected")]
-        for role, value in zip(("preferred", "rejected"), both, strict=True):
+        one, other = (row.value(how.roles[role]) for role in ("preferred", "rejected"))
+        for role, value in (("preferred", one), ("rejected", other)):
             if not is_messages(value):
                 raise DataError(
                     f"{row.place}: column {how.roles[role]!r} needs a list of messages with a role and a content, got "
                     f"{brief(value)}"
                 )
-        return parted_messages(*both, row, how.prompt(row))
+        return parted_messages(one, other, row, how.prompt(row))
 
 
 class Transcripts(_ChosenRejected):
@@ -95,7 +95,8 @@ class Transcripts(_ChosenRejected):
 
     def parted(self, row: Row, how: Reading) -> Parted:
         """Return the turns that both share, and the completion of each."""
-        return parted_transcripts(*(row.text(how.roles[role], empty=True) for role in ("preferred", "rejected")), row)
+        one, other = (row.text(how.roles[role], empty=True) for role in ("preferred", "rejected"))
+        return parted_transcripts(one, other, row)
 
 
 def kind_of(sample: Sample, roles: Mapping[str, str]) -> str:

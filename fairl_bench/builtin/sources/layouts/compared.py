@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairl_bench.builtin.shared.file_rows import Row
+from fairl_bench.builtin.shared.number_columns import finite
 from fairl_bench.builtin.sources.layouts.layout import Compared, LaidOut, Reading, unusable
 from fairl_bench.errors import DataError
 from fairl_bench.textfiles import brief, number_of
@@ -46,10 +47,15 @@ def quality(row: Row, how: Reading) -> float | None:
     value = row.value(column)
     if value is None or (isinstance(value, str) and value.strip().casefold() in _UNRATED):
         return None
-    number = number_of(value) if isinstance(value, str) else value
-    if isinstance(number, bool) or not isinstance(number, int | float | Decimal) or not np.isfinite(number):
+    number = number_of(value) if isinstance(value, str) else _number(value)
+    if number is None:
         raise DataError(f"{row.place}: column {column!r} needs a number, or null for none, got {brief(value)}")
-    return float(number) if role == "score" else -float(number)
+    return number if role == "score" else -number
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return finite(value) if is_number else None
 
 
 def compared(quality: Sequence[float], compare: Compared) -> tuple[list[tuple[int, int]], int]:

@@ -113,7 +113,7 @@ def subtype_truths(laid_out: LaidOut, column: str | None, *, named: bool) -> dic
     A row names the subtype of its texts, or has an object that says of each whether it is present.  Raises `DataError`
     where the suite names a column that does neither.
     """
-    said = [laid_out.subtypes[i] for i in laid_out.texts.ravel()]
+    said = [laid_out.subtypes[i] for i in laid_out.texts.ravel().tolist()]
     names = list(dict.fromkeys(name for one in said for name in _present(one)))
     wrong = next((one for one in said if one is not None and not isinstance(one, str | Mapping)), None)
     if len(names) > _MOST or wrong is not None or not names:
