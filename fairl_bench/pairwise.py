@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class PairwiseMethod(Method):
-    """A reward that minimises the mean of a loss of the margin ``R(preferred) - R(rejected)``."""
+    """A reward that minimises the mean of a loss of the margin ``R(preferred) - R(rejected)``.
+
+    Pairs that have weights (`Preferences.weight`) count by them in the mean, in training and in validation.
+    """
 
     reads_validation: ClassVar[bool] = True
 
@@ -94,7 +97,7 @@ class PairwiseMethod(Method):
     def _fit_together(cls, runs: Sequence[tuple[Self, Task]]) -> list[Reward]:
         from fairl_bench.progress import report
         from fairl_bench.science.fit import fit
-        from fairl_bench.science.runs import RowPairs
+        from fairl_bench.science.runs import PairWeights, RowPairs
 
         method, task = runs[0]
         one_each = [(method, task, member) for method, task in shared(runs) for member in range(method.members())]
@@ -109,6 +112,7 @@ class PairwiseMethod(Method):
                 task.train.gold,
                 report,
                 task.training.device,
+                PairWeights(task.train.weight, task.validation.weight if task.training.stop else None),
             )
         )
         return [method.combine([reward_of(next(fitted)) for _ in range(method.members())]) for method, _ in runs]

@@ -432,9 +432,10 @@ CASES = [
          "name a copy of it under 'local:'",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: nobody/pairs"),
     data("hub-data-of-two-prompts", "x", "",
-         "suite.yaml:4: models.0: 'from-transcript' takes the prompt from the texts; leave 'columns.prompt' out",
+         "suite.yaml:4: models.0.columns: layout 'transcripts' does not read 'columns.prompt'; leave it out, or name "
+         "another layout",
          "use: jsonl, path: pairs.jsonl",
-         "use: hub-dataset, dataset: a/b, prompt: from-transcript, columns: {prompt: prompt}"),
+         "use: hub-dataset, dataset: a/b, layout: transcripts, columns: {prompt: prompt}"),
     data("copy-of-hub-data-not-here", "x", "", "suite.yaml:4: models.0: "
          "{tmp}/gone cannot be read: No such file or directory",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: a/b, local: gone"),

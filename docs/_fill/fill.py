@@ -2,7 +2,8 @@
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
 ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
-``<!-- selection: rules -->``, ``<!-- attribution: bounds -->``, ``<!-- objectives: coverage -->``,
+``<!-- selection: rules -->``, ``<!-- layouts: read -->``, ``<!-- attribution: bounds -->``,
+``<!-- objectives: coverage -->``,
 ``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``,
 ``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- models: mix SUITE -->``,
 ``<!-- log-ratio: rows SUITE -->`` or
@@ -22,6 +23,7 @@ import attribution
 import audits
 import calibration
 import gains
+import layouts
 import log_ratio
 import objectives
 import real_models
@@ -90,6 +92,7 @@ MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "audit": audits.table,
     "selection": lambda name, _: selection.TABLES[name](),
     "gains": gains.table,
+    "layouts": lambda name, _: layouts.TABLES[name](),
     "log-ratio": log_ratio.table,
     "real": real_text.table,
     "models": real_models.table,

@@ -210,7 +210,29 @@ def pairs(use: str, answer: object) -> Pairs:
     }
     plain = Pairs(columns["preferred"], columns["rejected"], columns["prompt"], columns["group"])
     drawn = drawn_tokens(what, answer.drawn, 2 * len(plain))
-    return replace(plain, truths=truths(what, answer.truths, 2 * len(plain)), drawn=drawn)
+    plain = replace(plain, truths=truths(what, answer.truths, 2 * len(plain)), drawn=drawn)
+    return replace(plain, weight=_weight(what, answer.weight), dropped=_dropped(what, answer.dropped))
+
+
+def _weight(what: str, answer: object) -> tuple[float, ...]:
+    """How much each pair counts; nothing where all count alike.  Raises `DataError` and `NotFinite`."""
+    weight = np.asarray(_numbers(f"{what} gave as weights", answer, "give one number a pair"), np.float64)
+    if weight.ndim != 1 or (weight <= 0).any() or not np.isfinite(weight).all():
+        raise DataError(f"{what} gave a weight that is no finite number above 0; leave the pair out, or weigh it")
+    return tuple(weight.tolist())
+
+
+def _dropped(what: str, answer: object) -> dict[str, int]:
+    """How many pairs were left out, by the reason.  Raises `DataError`."""
+    if not isinstance(answer, Mapping):
+        raise DataError(f"{what} gave {_spelled(answer)} as what it dropped; return a dict of numbers by reason")
+    for name, n in answer.items():
+        _name(f"{what} gave a reason", name)
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise DataError(
+                f"{what} gave {_spelled(n)} as the number of pairs dropped as {name!r}; give a whole number"
+            )
+    return dict(answer)
 
 
 def examples(use: str, answer: object) -> Examples:

@@ -64,7 +64,8 @@ def warnings(run: RunFacts) -> list[Warned]:
     found += [Warned("made again", f"{titles.get(key, key)} was damaged") for key in run.damaged]
     for stage in run.stages:
         dropped = {name: n for name, n in stage.items() if name.startswith("dropped") and n}
-        why = ", ".join(f"{n:,} {name.removeprefix('dropped').strip('_') or 'pairs'}" for name, n in dropped.items())
+        reasons = {name: name.removeprefix("dropped").replace("_", " ").strip() for name in dropped}
+        why = ", ".join(f"{n:,} {reasons[name] or 'pairs'}" for name, n in dropped.items())
         if dropped:
             found.append(Warned("dropped", f"{stage.get('title', '')}: {why}"))
     found += [Warned("not read", sentence) for sentence in unread(run.stages)]

@@ -26,7 +26,8 @@ def judged_pairs(source: Source, replicate: int, upstream: Mapping[str, Any]) ->
     pairs, empty = _without(pairs, _empty(pairs), source.empty, f"source {source.use!r}: a text is empty", "empty")
     same = f"source {source.use!r}: both texts are equal"
     pairs, identical = _without(pairs, _identical(pairs), source.identical, same, "identical")
-    dropped = {"identical": identical, "empty": empty}
+    here = {"identical": identical, "empty": empty}
+    dropped = {why: pairs.dropped.get(why, 0) + here.get(why, 0) for why in (*here, *pairs.dropped)}
     if not len(pairs):
         lost = "".join(f"; {n} {why} ones were dropped" for why, n in dropped.items() if n)
         raise DataError(f"source {source.use!r} holds no pair{lost}")

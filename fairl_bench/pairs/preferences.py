@@ -60,7 +60,8 @@ def preferences(
         prompt = tuple(examples.prompt[i] for i in good)
         given = {role: (one.take(good), one.take(bad)) for role, one in likelihoods.items()}
         rows = (embeddings.row[good], embeddings.row[bad])
-        return Preferences(embeddings.vectors, *rows, texts, labels, prompt, given)
+        weight = None if examples.weight is None else examples.weight[good]
+        return Preferences(embeddings.vectors, *rows, texts, labels, prompt, given, weight)
 
     train, clusters = of(TRAIN), examples.clusters()[preferred[(part == TRAIN) & ~same]]
     if same.any() and not len(train):

@@ -114,7 +114,12 @@ class FailureStack(Stack):
         self.learnt += failing.sum(-1)
         beyond = self.beyond(reward[:, :half] - reward[:, half:], picked)
         extra = self.slope(beyond, lambda run: _plan(run).loss)[1] * failing
-        extra *= self.weight / failing.sum(-1, keepdim=True).clamp(min=1)
+        if self.data.weight is None:
+            extra *= self.weight / failing.sum(-1, keepdim=True).clamp(min=1)
+        else:  # the mean over the failures, too, is one of weighted pairs
+            counted = failing * self.data.weight[picked]
+            total = counted.sum(-1, keepdim=True)
+            extra *= self.weight * counted / total.where(total > 0, 1.0)
         if self.second is None:
             self.base.backward(x, hidden[0], reward_slopes(slope + extra))
         else:

@@ -12,7 +12,7 @@ from fairl_bench.errors import FairlError
 from fairl_bench.science.failure_stack import FailureStack
 from fairl_bench.science.list_stack import ListStack
 from fairl_bench.science.lists import Lists
-from fairl_bench.science.runs import Fitted, Recipe, RowPairs, TrainingRun
+from fairl_bench.science.runs import ALIKE, Fitted, PairWeights, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.stack import Data, Stack
 
 
@@ -25,12 +25,14 @@ def fit(
     gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, note: None,
     device: str = "cpu",
+    weights: PairWeights = ALIKE,
     lists: tuple[Lists, Lists] | None = None,
 ) -> list[Fitted]:
     """Train every run on rows of ``vectors [m, d]`` and return the fitted ones in the same order.
 
     On a GPU (``device``) no step waits for a number; what comes out agrees with a processor's to rounding.
     ``gold`` holds the labels {+1, -1, 0 unknown} of both sides of the training pairs, for detectors that ask for them.
+    ``weights`` say how much each pair counts: one of weight 2 counts as two.
     ``lists`` are those that the training and the validation pairs make, for losses of lists; a batch then counts lists.
     Raises `NotFinite` when a loss leaves the finite numbers, naming the run and the epoch.
     """
@@ -44,7 +46,7 @@ def fit(
     # as a context it costs time at every call, so not where nothing would change
     place = nullcontext() if torch.device(device).type == "cpu" else torch.device(device)
     with torch.no_grad(), place:
-        data = Data.of(vectors, train, validation, gold)
+        data = Data.of(vectors, train, validation, gold, weights)
         if lists is not None:
             stack: Stack = ListStack(runs, data, recipe, *lists)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,21 @@ class RowPairs(NamedTuple):
 
     preferred: NDArray[np.int64]  # [n]
     rejected: NDArray[np.int64]  # [n]
+
+
+class PairWeights(NamedTuple):
+    """How much each pair counts in a mean over pairs, above 0; None where all count alike."""
+
+    train: NDArray[np.float64] | None = None  # [n]
+    validation: NDArray[np.float64] | None = None  # [n of the validation pairs]
+
+    def shares(self) -> PairWeights:
+        """Return the weights with a mean of 1; None where all are equal, so that they change no bit of a number."""
+        return PairWeights(*(None if one is None or (one == one[:1]).all() else one / one.mean() for one in self))
+
+
+ALIKE: Final = PairWeights()
+"""Of pairs that all count alike."""
 
 
 class Recipe(NamedTuple):

@@ -18,7 +18,7 @@ from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.paths import Path
-from fairl_bench.science.runs import Batch, Fitted, Loss, Recipe, RowPairs, Targets, TrainingRun
+from fairl_bench.science.runs import ALIKE, Batch, Fitted, Loss, PairWeights, Recipe, RowPairs, Targets, TrainingRun
 from fairl_bench.science.selection import Choice
 from fairl_bench.science.streams import stream
 
@@ -39,6 +39,8 @@ class Data(NamedTuple):
     train: Tensor  # [2, n] rows of x: preferred, rejected; of lists [k, n], the best first
     validation: Tensor  # [2, n]
     gold: tuple[Tensor, Tensor] | None  # labels [n] of both sides of the training pairs
+    weight: Tensor | None = None  # [n] how much each training pair counts, 1 on average; None: all alike
+    held_out_weight: NDArray[np.float64] | None = None  # [n] the same of the validation pairs
 
     @classmethod
     def of(
@@ -47,6 +49,7 @@ class Data(NamedTuple):
         train: RowPairs,
         validation: RowPairs,
         gold: tuple[NDArray[np.int8], NDArray[np.int8]] | None,
+        weights: PairWeights = ALIKE,
     ) -> Self:
         """Return the data as tensors; vectors are copied only where they must be."""
         import torch
@@ -57,12 +60,15 @@ class Data(NamedTuple):
                 return torch.from_numpy(array).to(torch.get_default_device())
 
         rows, held_out = (tensor(np.stack([pairs.preferred, pairs.rejected])) for pairs in (train, validation))
+        of_train, of_validation = weights.shares()
+        weight = None if of_train is None else tensor(of_train.astype(np.float32))
         labels = None if gold is None else (tensor(gold[0].copy()), tensor(gold[1].copy()))
-        return cls(tensor(np.ascontiguousarray(vectors, np.float32)), rows, held_out, labels)
+        x = tensor(np.ascontiguousarray(vectors, np.float32))
+        return cls(x, rows, held_out, labels, weight, of_validation)
 
 
 class HeldOut(NamedTuple):
-    """The losses of the active runs on the validation pairs."""
+    """The losses of the active runs on the validation pairs, each pair with its weight."""
 
     loss: list[float]  # [active] the mean base loss
     calibrated: list[float] | None  # [active] the calibrated loss, where it is watched
@@ -136,7 +142,7 @@ class Stack:
     def step(self, x: Tensor, picked: Tensor, real: int, epoch: int) -> Tensor:
         """Train one step on a batch ``[active, 2B, d]`` of the pairs ``picked [active, B]``, of which ``real`` count.
 
-        Returns their base losses ``[active, real]`` before the step.
+        Returns their base losses ``[active, real]`` before the step, each times its pair's weight.
         """
         half = x.shape[1] // 2
         read = [path.forward(x) for path in self.paths()]
@@ -144,6 +150,8 @@ class Stack:
         margin = reward[:, :half] - reward[:, half:]
         losses, slope = self.slope(self.beyond(margin, picked), lambda run: run.loss)
         slope = self._weighed(slope, losses, margin, x, real, epoch) / real
+        if self.data.weight is not None:
+            slope, losses = slope * self.data.weight[picked], losses * self.data.weight[picked]
         slope[:, real:] = 0
         self.learn(x, [hidden for _, hidden in read], reward, slope, picked, real)
         return losses[:, :real]
@@ -232,6 +240,8 @@ class Stack:
 
     def held_out(self) -> HeldOut | None:
         """Return the losses of each active run's whole reward on the validation pairs; None where there are none."""
+        import torch
+
         if self.data.validation.shape[1] == 0:
             return None
         preferred, rejected = self.rewards(self.data.validation)
@@ -239,13 +249,17 @@ class Stack:
         loss = self.held_out_losses(margin)
         if self.recipe.selection.monitor == "base-loss":
             return HeldOut(loss, None)
-        return HeldOut(loss, [calibrated_loss(own) for own in margin.cpu().numpy()])
+        return HeldOut(loss, [calibrated_loss(own, self.data.held_out_weight) for own in margin.cpu().numpy()])
 
     def held_out_losses(self, margin: Tensor) -> list[float]:
         """Return the mean base loss of each active run on the validation pairs, whose margins are ``[active, n]``."""
+        import torch
+
         beyond = margin if self.targets is None else margin - self.targets[1]
         every = ((self.runs[i], beyond[at : at + 1]) for at, i in enumerate(self.active))
-        return [float(_losses_of(run.loss, own, run.name).mean()) for run, own in every]
+        weight = self.data.held_out_weight
+        shares = 1.0 if weight is None else torch.from_numpy(weight.astype(np.float32)).to(margin.device)
+        return [float((_losses_of(run.loss, own, run.name) * shares).mean()) for run, own in every]
 
     def judge(self, epoch: int, train: Tensor, held_out: HeldOut | None) -> None:
         """Record the epoch, keep the best weights, and drop the runs whose patience has run out."""

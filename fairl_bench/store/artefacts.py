@@ -109,10 +109,15 @@ def load_likelihoods(folder: Path) -> Likelihoods:
 
 
 def save_examples(folder: Path, examples: Examples) -> None:
-    """``examples.parquet``, ``truths.parquet`` (one row a known truth) and, where known, ``tokens.parquet``."""
+    """``examples.parquet``, ``truths.parquet`` (one row a known truth) and, where known, ``tokens.parquet``.
+
+    Weights are a column of ``examples.parquet``, where there are any.
+    """
     _save_tokens(folder, examples.drawn)
     columns = {name: list(getattr(examples, name)) for name in ("text", "prompt", "group")}
-    pq.write_table(pa.table({**columns, "pair": examples.pair, "role": examples.role}), folder / "examples.parquet")
+    weight = {} if examples.weight is None else {"weight": examples.weight}
+    rows = pa.table({**columns, "pair": examples.pair, "role": examples.role, **weight})
+    pq.write_table(rows, folder / "examples.parquet")
     tables = [
         pa.table({"truth": [name] * len(examples), "example": range(len(examples)), "value": value, "label": label})
         for name, (value, label) in examples.truths.items()
@@ -133,6 +138,7 @@ def load_examples(folder: Path) -> Examples:
         role=table["role"].to_numpy(),
         truths={name: _truth(truths.filter(pa.compute.equal(truths["truth"], name))) for name in names},
         drawn=_load_tokens(folder),
+        weight=table["weight"].to_numpy() if "weight" in table.column_names else None,
     )
 
 

@@ -68,7 +68,9 @@ class Pairs:
 
     ``group[i]`` names what must stay on one side of a split; empty where the data names none.  ``truths`` are those
     that are known already, of ``2n`` texts each: the two of a pair follow one another, the preferred first.  ``drawn``
-    holds the tokens of the same ``2n`` texts, where a language model drew them here.
+    holds the tokens of the same ``2n`` texts, where a language model drew them here.  ``weight[i]``, above 0, is how
+    much a pair counts in training, beside the others; empty where all count alike.  ``dropped`` says how many pairs the
+    source has left out, by the reason.
     """
 
     preferred: tuple[str, ...]
@@ -77,6 +79,8 @@ class Pairs:
     group: tuple[str, ...] = ()
     truths: Mapping[str, Truth] = field(default_factory=dict)
     drawn: DrawnTokens | None = None
+    weight: tuple[float, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("preferred", "rejected", "prompt", "group"):
@@ -89,6 +93,8 @@ class Pairs:
             raise ValueError(f"pairs need columns of one length, got {sorted(lengths)}")
         if self.drawn is not None and len(self.drawn) != 2 * n:
             raise ValueError(f"{n} pairs need the tokens of {2 * n} texts, got those of {len(self.drawn)}")
+        if len(self.weight) not in (0, n):
+            raise ValueError(f"{n} pairs need as many weights, got {len(self.weight)}")
 
     def __len__(self) -> int:
         return len(self.preferred)
@@ -102,7 +108,11 @@ class Pairs:
         both = np.array([2 * row + side for row in rows for side in range(2)], np.int64)
         truths = {name: Truth(value[both], label[both]) for name, (value, label) in self.truths.items()}
         drawn = None if self.drawn is None else self.drawn.take(both)
-        return Pairs(of(self.preferred), of(self.rejected), of(self.prompt), of(self.group), truths, drawn)
+        return Pairs(
+            *(of(self.preferred), of(self.rejected), of(self.prompt), of(self.group), truths, drawn),
+            weight=tuple(self.weight[row] for row in rows) if self.weight else (),
+            dropped=self.dropped,
+        )
 
     def examples(self) -> Examples:
         """Each pair as two examples, the preferred first, with the truth ``preferred``."""
@@ -116,6 +126,7 @@ class Pairs:
             role=role,
             truths={**self.truths, PREFERRED: Truth(role.astype(np.float64), role)},
             drawn=self.drawn,
+            weight=np.repeat(np.array(self.weight, np.float64), 2) if self.weight else None,
         )
 
 
@@ -125,6 +136,7 @@ class Examples:
 
     ``pair [n]`` is the pair's number, -1 outside pairs; ``role [n]`` is +1 preferred, -1 rejected, 0 neither.
     ``drawn`` holds the tokens of the texts that a language model drew here; None where it drew none of them.
+    ``weight [n]`` is how much a text's pair counts in training; None where all count alike.
     """
 
     text: tuple[str, ...]
@@ -134,6 +146,7 @@ class Examples:
     role: Labels = field(default_factory=lambda: np.empty(0, np.int8))
     truths: Mapping[str, Truth] = field(default_factory=dict)
     drawn: DrawnTokens | None = None
+    weight: Floats | None = None
 
     def __post_init__(self) -> None:
         for name in ("text", "prompt", "group"):
@@ -146,10 +159,14 @@ class Examples:
         if not len(self.role):
             object.__setattr__(self, "role", np.zeros(n, np.int8))
         freeze_arrays(self, "pair", "role")
+        if self.weight is not None:
+            object.__setattr__(self, "weight", read_only(self.weight))
         known = {name: Truth(read_only(value), read_only(label)) for name, (value, label) in self.truths.items()}
         object.__setattr__(self, "truths", ReadOnly(known))
         if self.drawn is not None and len(self.drawn) != n:
             raise ValueError(f"{n} examples need the tokens of as many texts, got those of {len(self.drawn)}")
+        if self.weight is not None and self.weight.shape != (n,):
+            raise ValueError(f"{n} examples need as many weights, got {list(self.weight.shape)}")
 
     def __len__(self) -> int:
         return len(self.text)
@@ -200,7 +217,8 @@ class Examples:
         text, prompt, group = (tuple(column[i] for i in rows) for column in (self.text, self.prompt, self.group))
         truths = {name: Truth(value[rows], label[rows]) for name, (value, label) in self.truths.items()}
         drawn = None if self.drawn is None else self.drawn.take(rows)
-        return Examples(text, prompt, group, self.pair[rows], self.role[rows], truths, drawn)
+        weight = None if self.weight is None else self.weight[rows]
+        return Examples(text, prompt, group, self.pair[rows], self.role[rows], truths, drawn, weight)
 
     def inputs(self, embed: Literal["completion", "prompt+completion"] = "completion") -> tuple[str, ...]:
         """The text of each example that an encoder reads."""

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import RunTime, Settings
 from fairl_bench.guards.readonly import ReadOnly, freeze_arrays, read_only
-from fairl_bench.values.data import Labels, Rows, Vectors
+from fairl_bench.values.data import Floats, Labels, Rows, Vectors
 from fairl_bench.values.likelihoods import Likelihoods
 
 
@@ -90,7 +90,8 @@ class Preferences:
     ``texts`` are the rows' texts; ``prompt [n]`` is what both texts of a pair answer, empty where there is none.
     ``gold`` holds the labels of both sides by the truth that the method asks for (`Method.truths`; by ``gold`` where it
     asks for none), where the data has it.  ``likelihoods`` holds how likely both sides are, by the role of each
-    `AskLikelihoods` in the method's `upstream`.  All arrays are read-only.
+    `AskLikelihoods` in the method's `upstream`.  ``weight`` is how much each pair counts beside the others, above 0;
+    None where all count alike.  All arrays are read-only.
     """
 
     vectors: Vectors  # [rows, d]
@@ -100,9 +101,12 @@ class Preferences:
     gold: tuple[Labels, Labels] | None = None  # labels [n] of the preferred and of the rejected side
     prompt: tuple[str, ...] = ()  # [n]
     likelihoods: Mapping[str, tuple[Likelihoods, Likelihoods]] = field(default_factory=dict)
+    weight: Floats | None = None  # [n]
 
     def __post_init__(self) -> None:
         freeze_arrays(self, "vectors", "preferred", "rejected")
+        if self.weight is not None:
+            object.__setattr__(self, "weight", read_only(self.weight))
         object.__setattr__(self, "prompt", self.prompt or ("",) * len(self.preferred))
         object.__setattr__(self, "likelihoods", ReadOnly(self.likelihoods))
         if self.gold is not None:
@@ -117,7 +121,8 @@ class Preferences:
         prompt = tuple(self.prompt[i] for i in pairs)
         likelihoods = {role: (one.take(pairs), other.take(pairs)) for role, (one, other) in self.likelihoods.items()}
         rows = (self.preferred[pairs], self.rejected[pairs])
-        return Preferences(self.vectors, *rows, self.texts, gold, prompt, likelihoods)
+        weight = None if self.weight is None else self.weight[pairs]
+        return Preferences(self.vectors, *rows, self.texts, gold, prompt, likelihoods, weight)
 
 
 @dataclass(frozen=True)

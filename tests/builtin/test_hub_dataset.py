@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
-from fairl_bench.builtin.sources.pair_columns import Columns
+from fairl_bench.builtin.sources.layouts.layout import LayoutColumns as Columns
 from fairl_bench.errors import DataError, MissingExtra
 from fairl_bench.values.data import Pairs
 
@@ -97,7 +97,8 @@ def test_a_copy_of_any_format_gives_the_same_pairs(write: Callable[[Path], Path]
     local = write(tmp_path)
     source(local).check()
     assert pairs_of(local, columns=EVERY) == EXPECTED
-    assert pairs_of(local).prompt == ("", "", "")
+    assert pairs_of(local).prompt == EXPECTED.prompt  # found by its usual name
+    assert pairs_of(local).group == ("", "", "")
     assert pairs_of(local, columns=EVERY, limit=2) == EXPECTED.take([0, 1])
 
 
@@ -212,7 +213,7 @@ TURNS = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Insult me\n\nAssistant:"
 
 def transcripts(tmp_path: Path, *rows: tuple[str, str], **fields: Any) -> Pairs:
     (tmp_path / "hh.jsonl").write_bytes(lines([{"chosen": one, "rejected": other} for one, other in rows]))
-    return pairs_of(tmp_path / "hh.jsonl", prompt="from-transcript", **fields)
+    return pairs_of(tmp_path / "hh.jsonl", layout="transcripts", **fields)
 
 
 def test_dialogues_share_their_prompt_up_to_the_last_turn(tmp_path: Path) -> None:
@@ -248,13 +249,13 @@ def test_texts_that_are_no_dialogues_are_refused(tmp_path: Path) -> None:
         transcripts(tmp_path, ("kind", "rude"))
     assert str(caught.value) == (
         f"{tmp_path}/hh.jsonl, split 'train', row 0: its dialogues share no turn of 'Assistant:'; "
-        "set 'prompt: column' for plain texts"
+        "set 'layout: texts' for plain texts"
     )
 
 
 def test_a_prompt_has_one_origin() -> None:
-    with pytest.raises(ValueError, match=r"takes the prompt from the texts; leave 'columns\.prompt' out"):
-        HubDataset(dataset="a/b", prompt="from-transcript", columns=Columns(prompt="prompt"))
+    with pytest.raises(ValueError, match=r"layout 'transcripts' does not read 'columns\.prompt'; leave it out"):
+        HubDataset(dataset="a/b", layout="transcripts", columns=Columns(prompt="prompt"))
 
 
 # --- mistakes

@@ -95,7 +95,7 @@ def test_dialogues_keep_the_numbers_of_their_sides(tmp_path: Path) -> None:
     start = "\n\nHuman: Hi\n\nAssistant:"
     talks = [{"chosen": f"{start} yes {i}", "rejected": f"{start} no {i}", "up": i, "down": -i} for i in range(3)]
     path = jsonl(tmp_path / "p.jsonl", talks)
-    spec = {"use": "hub-dataset", "dataset": "a/b", "local": str(path), "prompt": "from-transcript", "gold": BOTH}
+    spec = {"use": "hub-dataset", "dataset": "a/b", "local": str(path), "layout": "transcripts", "gold": BOTH}
     assert gold(Registry().build(Source, spec)).value.tolist() == [0, 0, 1, -1, 2, -2]
 
 

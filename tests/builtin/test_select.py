@@ -117,3 +117,11 @@ def test_chosen_texts_keep_their_tokens() -> None:
     pairs = source.pairs(np.random.default_rng(0), of=replace(every.turned(np.array([7])), drawn=drawn))
     assert pairs.preferred == ("p6", "r7", "p8")
     assert pairs.drawn == drawn.take([12, 13, 15, 14, 16, 17])
+
+
+def test_chosen_pairs_keep_their_weights() -> None:
+    of = examples()
+    weighted = replace(of, weight=np.repeat(np.arange(1.0, len(of) // 2 + 1), 2))
+    found = Select(of=ToyComments(), keep=("bad-to-bad",)).pairs(np.random.default_rng(0), of=weighted)
+    assert found.preferred == ("p6", "p7", "p8")
+    assert found.weight == (7.0, 8.0, 9.0)

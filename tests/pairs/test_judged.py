@@ -67,3 +67,26 @@ def test_each_text_keeps_its_tokens_whatever_is_dropped_and_turned() -> None:
     examples, _ = judged_pairs(given(empty="drop", identical="drop", flip=1.0), 0, {"given": whole})
     assert examples.role.tolist() == [-1, 1, -1, 1]
     assert examples.drawn == drawn.take([0, 1, 8, 9])
+
+
+def test_what_the_source_has_dropped_is_counted_with_the_rest() -> None:
+    pairs = Pairs(("a", "same"), ("b", "same"), weight=(1.0, 2.0), dropped={"identical": 3, "tied": 2})
+    part = given(identical="drop")
+    examples, dropped = judged_pairs(part, 0, {"given": pairs})
+    assert dropped == {"identical": 4, "empty": 0, "tied": 2}
+    assert examples.weight is not None
+    assert examples.weight.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"weight": (1.0, 0.0)}, "gave a weight that is no finite number above 0"),
+        ({"weight": (1.0, float("inf"))}, "gave a weight that is no finite number above 0"),
+        ({"dropped": {"tied": -1}}, "gave -1 as the number of pairs dropped as 'tied'"),
+        ({"dropped": {"": 1}}, "gave a reason ''; a name needs"),
+    ],
+)
+def test_weights_and_counts_that_are_none_are_refused(fields: dict[str, Any], why: str) -> None:
+    with pytest.raises(DataError, match=f"source 'given' {why}"):
+        judged_pairs(given(), 0, {"given": Pairs(("a", "b"), ("c", "d"), **fields)})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairl_bench.store import artefacts
-from fairl_bench.values.data import Examples
+from fairl_bench.values.data import Examples, Pairs
 from fairl_bench.values.drawn_tokens import DrawnTokens
 from fairl_bench.values.language_models import Completions
 from fairl_bench.values.likelihoods import Likelihoods
@@ -64,3 +64,13 @@ def test_examples_are_loaded_with_their_tokens(drawn: DrawnTokens | None) -> Non
         artefacts.save_examples(Path(folder), examples)
         loaded = artefacts.load_examples(Path(folder))
     assert (loaded.text, loaded.drawn) == (examples.text, examples.drawn)
+
+
+def test_examples_are_loaded_with_their_weights(tmp_path: Path) -> None:
+    pairs = Pairs(("a", "c"), ("b", "d"), weight=(0.1, 1 / 3)).examples()
+    artefacts.save_examples(tmp_path, pairs)
+    loaded = artefacts.load_examples(tmp_path).weight
+    assert loaded is not None
+    assert pairs.weight is not None
+    assert loaded.tolist() == pairs.weight.tolist()
+    assert not loaded.flags.writeable

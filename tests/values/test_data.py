@@ -54,3 +54,15 @@ def test_a_split_counts_its_parts_and_what_was_dropped():
     split = Split(np.array([0, 0, 1, 2, -1], np.int8))
     assert split.counts() == {"train": 2, "validation": 1, "test": 1, "dropped": 1}
     assert split.rows("test").tolist() == [3]
+
+
+def test_the_weight_of_a_pair_goes_with_its_texts():
+    weighted = Pairs(PAIRS.preferred, PAIRS.rejected, PAIRS.prompt, weight=(0.5, 0.5, 1.0), dropped={"tied": 4})
+    assert weighted.take([2, 0]).weight == (1.0, 0.5)
+    assert weighted.take([2, 0]).dropped == {"tied": 4}
+    weight = weighted.examples().weight
+    assert weight.tolist() == [0.5, 0.5, 0.5, 0.5, 1.0, 1.0]
+    assert weighted.examples().take(np.array([4, 0])).weight.tolist() == [1.0, 0.5]
+    assert PAIRS.examples().weight is None
+    with pytest.raises(ValueError, match="3 pairs need as many weights, got 2"):
+        Pairs(PAIRS.preferred, PAIRS.rejected, weight=(1.0, 2.0))

@@ -23,7 +23,8 @@ class ListwiseMethod(Method):
     """A reward that minimises the mean over lists of a loss of their texts' rewards.
 
     The texts of one prompt that pairs connect are a list, in the order that the pairs give them
-    (`fairl_bench.science.lists`).  Each list counts once.  A step takes as many lists as hold ``training.batch`` pairs
+    (`fairl_bench.science.lists`).  Each list counts once, whatever
+    the weights of its pairs.  A step takes as many lists as hold ``training.batch`` pairs
     on average, at least one, so that an epoch has as many steps as that of a pairwise method.
     """
 
@@ -52,7 +53,7 @@ class ListwiseMethod(Method):
         from fairl_bench.progress import report
         from fairl_bench.science.fit import fit
         from fairl_bench.science.lists import lists_of
-        from fairl_bench.science.runs import RowPairs
+        from fairl_bench.science.runs import PairWeights, RowPairs
 
         task = runs[0][1]
         pairs, held_out = RowPairs(task.train.preferred, task.train.rejected), validation_pairs(task)
@@ -67,6 +68,7 @@ class ListwiseMethod(Method):
             recipe._replace(batch=_lists_a_step(recipe.batch, len(train), len(task.train))),
             progress=report,
             device=task.training.device,
+            weights=PairWeights(validation=task.validation.weight if task.training.stop else None),
             lists=(train, validation),
         )
         facts = {"lists": len(train), "longest_list": int(train.length.max())}

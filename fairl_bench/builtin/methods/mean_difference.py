@@ -16,10 +16,14 @@ class MeanDifference(Method):
     seeded: ClassVar[bool] = False
 
     def fit(self, task: Task) -> Reward:
-        """Return the closed form ``mean h(o+) - mean h(o-)``; the suite's head is not used."""
+        """Return the closed form ``mean h(o+) - mean h(o-)``, by weight; the suite's head is not used."""
         train = task.train
-        preferred = train.vectors[train.preferred].mean(0, dtype=np.float64)
-        rejected = train.vectors[train.rejected].mean(0, dtype=np.float64)
+        preferred, rejected = (
+            train.vectors[rows].mean(0, dtype=np.float64)
+            if train.weight is None
+            else np.average(train.vectors[rows], 0, train.weight)
+            for rows in (train.preferred, train.rejected)
+        )
         return Reward({"weight": (preferred - rejected).astype(np.float32), "bias": np.zeros((), np.float32)})
 
     def head(self, suite_head: Head) -> str:

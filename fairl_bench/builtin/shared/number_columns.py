@@ -21,7 +21,7 @@ from fairl_bench.textfiles import brief, number_of
 from fairl_bench.values.data import Floats, Truth
 
 
-class _Numbers(Settings):
+class Numbers(Settings):
     """Columns of numbers, which way is better, and how labels are made of them."""
 
     lower_is_better: bool = Field(False, description="true for a toxicity score, say: the truth is then its negative")
@@ -43,7 +43,7 @@ class _Numbers(Settings):
 
         Raises `DataError` at a cell that is no number, and where no number of the ``whole`` data is known.
         """
-        numbers = np.array([_number(row, column) for row in rows for column in self.columns()], np.float64)
+        numbers = np.array([number_in(row, column) for row in rows for column in self.columns()], np.float64)
         if whole and not np.isfinite(numbers).any():
             named = " and ".join(map(repr, self.columns()))
             raise DataError(
@@ -59,7 +59,7 @@ class _Numbers(Settings):
         return np.where(np.isnan(numbers), 0, np.where(numbers > self.label_above, above, -above)).astype(np.int8)
 
 
-class ValueColumn(_Numbers):
+class ValueColumn(Numbers):
     """The column of a text's true reward, a number; null is unknown."""
 
     value: str
@@ -69,7 +69,7 @@ class ValueColumn(_Numbers):
         return (self.value,)
 
 
-class PairColumns(_Numbers):
+class PairColumns(Numbers):
     """The columns of the true rewards of a pair's two texts, numbers; null is unknown."""
 
     preferred: str
@@ -80,7 +80,7 @@ class PairColumns(_Numbers):
         return self.preferred, self.rejected
 
 
-def _number(row: Row, column: str) -> float:
+def number_in(row: Row, column: str) -> float:
     """Return the number in a cell, or NaN where it is unknown: null, or in CSV an empty cell."""
     value = row.value(column)
     if value is None or (row.texts and value == ""):
@@ -89,14 +89,15 @@ def _number(row: Row, column: str) -> float:
         number = number_of(value)
     else:
         right = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        number = _finite(value) if right else None
+        number = finite(value) if right else None
     if number is None:
         needs = f"a finite number, or {'an empty cell' if row.texts else 'null'} where it is not known"
         raise DataError(f"{row.place}: column {column!r} needs {needs}, got {brief(value)}")
     return number
 
 
-def _finite(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
+    """Return a number as a finite float; None for one that is none."""
     try:
         number = float(value)
     except OverflowError:  # a whole number of hundreds of digits
@@ -104,7 +105,7 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def check_numbers(rows: Iterator[Row], limit: int | None, gold: _Numbers) -> None:
+def check_numbers(rows: Iterator[Row], limit: int | None, gold: Numbers) -> None:
     """Raise what `truth` would raise, after the first rows, or after more where all of these are unknown."""
     rows, chunk = islice(rows, limit), list[Row]()
     while chunk := list(islice(rows, READ)):
@@ -114,7 +115,7 @@ def check_numbers(rows: Iterator[Row], limit: int | None, gold: _Numbers) -> Non
 
 
 def _of_texts(given: object) -> str:
-    numbers = {"value", *_Numbers.model_fields}
+    numbers = {"value", *Numbers.model_fields}
     named = isinstance(given, Mapping) and not numbers.isdisjoint(given)
     return "[numbers]" if named or isinstance(given, ValueColumn) else "[labels]"
 

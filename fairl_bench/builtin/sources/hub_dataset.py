@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,20 +19,30 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.builtin.shared.file_rows import CHECKED, Row
 from fairl_bench.builtin.shared.hub import Beside, snapshot
 from fairl_bench.builtin.sources.file_splits import SplitRows, file_format, rows_of_files, rows_of_folder
-from fairl_bench.builtin.sources.pair_columns import Columns, TruthInRows, refuse_identical
+from fairl_bench.builtin.sources.layouts.known import (
+    EVERY_LAYOUT,
+    LAYOUTS,
+    SAMPLE,
+    LayoutName,
+    Recognised,
+    recognised,
+)
+from fairl_bench.builtin.sources.layouts.layout import Choices, Compared, LaidOut, LayoutColumns, Reading, unusable
+from fairl_bench.builtin.sources.layouts.truths import LayoutGold, gives_labels, gold_truth, subtype_truths
+from fairl_bench.builtin.sources.pair_columns import refuse_identical
 from fairl_bench.component import RunTime
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.values.data import Pairs
+from fairl_bench.kinds import Judge, Source
+from fairl_bench.values.data import GOLD, Pairs
 
-_TURN = "\n\nAssistant:"
 
-
-class HubDataset(TruthInRows):
+class HubDataset(Source):
     """Pairs from a data set of the hub, or from a copy of it: a file, or a folder as on the hub or by save_to_disk.
 
     Its identity is the commit, or the copy's content.  Rows are read one after another, so a large data set with a
-    ``limit`` is no slower than a small one.  No code of a data set is run.
+    ``limit`` is no slower than a small one.  No code of a data set is run.  How rows become pairs is its layout
+    (docs/data.md), which is found by the columns of the first rows where the suite names none.
     """
 
     at_hand: ClassVar[bool] = True
@@ -43,19 +55,53 @@ class HubDataset(TruthInRows):
     local: Annotated[str | None, Beside, RunTime] = Field(
         None, min_length=1, description="copy to read in place of the hub: a file or folder, relative to the suite"
     )
-    columns: Columns = Columns()
-    prompt: Literal["column", "from-transcript"] = Field(
-        "column",
-        description="from-transcript: texts are dialogues; their prompt goes up to the last shared Assistant:",
+    layout: LayoutName = Field("auto", description="how rows hold pairs; auto: found by the columns that there are")
+    columns: LayoutColumns = LayoutColumns()
+    choices: Choices | None = Field(
+        None, description="of layout choice: what its values mean; none: as in the data sets that are known"
+    )
+    min_ratio: float | None = Field(
+        None, gt=0, description="of layout choice: rows with a smaller ratio of scores are dropped; none: no row is"
+    )
+    compare: Compared = Field(
+        "all", description="of several answers: which make pairs; those of a prompt count as one pair together"
+    )
+    gold: LayoutGold | None = Field(  # type: ignore[assignment]  # wider than any source's: these have columns too
+        None, description="judges every completion, or columns of their true rewards or labels; none: it is not known"
     )
     limit: int | None = Field(None, ge=1, description="read only the first rows")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, value: object) -> object:
+        if isinstance(value, Mapping) and "prompt" in value:
+            message = "'prompt: from-transcript' is 'layout: transcripts', 'prompt: column' is 'layout: texts'"
+            raise PydanticCustomError("unknown_field", message, {"field": "prompt"})
+        return value
+
     @model_validator(mode="after")
-    def _one_prompt(self) -> Self:
-        if self.prompt == "from-transcript" and self.columns.prompt is not None:
-            message = "'from-transcript' takes the prompt from the texts; leave 'columns.prompt' out"
-            raise PydanticCustomError("one_prompt", message)
+    def _fits(self) -> Self:
+        if self.layout == "auto":
+            return self
+        layout, named = LAYOUTS[self.layout], self.columns.named()
+        if unread := next((role for role in named if role not in layout.roles | EVERY_LAYOUT), None):
+            raise self._unread("columns", f"'columns.{unread}'")
+        if unread := next((name for name in self._of_some() if name not in layout.settings), None):
+            raise self._unread(unread, repr(unread))
         return self
+
+    def _unread(self, field: str, what: str) -> PydanticCustomError:
+        reason = f"layout {self.layout!r} does not read {what}; leave it out, or name another layout"
+        return PydanticCustomError("unread", "{reason}", {"reason": reason, "field": field})
+
+    def _of_some(self) -> list[str]:
+        """Return the settings that are given and that not all layouts read."""
+        given = {"choices": self.choices, "min_ratio": self.min_ratio, "compare": self.compare != "all" or None}
+        return [name for name, value in given.items() if value is not None]
+
+    def labelled(self) -> bool:
+        """Return whether a judge that gives labels is named, or columns that do."""
+        return super().labelled() if self.gold is None or isinstance(self.gold, Judge) else gives_labels(self.gold)
 
     def reads(self) -> dict[str, str]:
         """Return the digest of the local copy, or the hub's commit."""
@@ -63,31 +109,76 @@ class HubDataset(TruthInRows):
 
     def check(self) -> None:
         """Open the data set and read the first rows with all their columns."""
-        self._pairs(self._rows(min(self.limit or CHECKED, CHECKED)), whole=False)
+        self._pairs(self._rows(self._first(CHECKED)), whole=False)
+
+    def recognise(self) -> Recognised:
+        """Return the layout of the rows, and which column plays which role in it."""
+        return self._recognised(self._rows(self._first(SAMPLE)))
+
+    def remarks(self) -> list[str]:
+        """Return how its rows are read, and what is dropped of the first ones."""
+        rows = self._rows(self._first(CHECKED))
+        pairs = self._pairs(rows, whole=False)
+        dropped = Counter(dict(pairs.dropped)) + Counter(map(unusable, pairs.preferred, pairs.rejected))
+        lost = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in dropped.items() if why and n)
+        read = f"{self._title()} is read as {self._recognised(rows)}"
+        return [f"{read}; dropped of its first {len(rows):,} rows: {lost}" if lost else read]
 
     def size(self) -> int | None:
-        """Return the number of rows of the split, up to the limit; None where it cannot be told quickly."""
+        """Return the number of pairs in the split, up to the limit; None where it cannot be told quickly.
+
+        Where a row need not be a pair, that is as many for each row as of the first ones.
+        """
         with self._split() as split:
-            rows = split.size
-        return min(rows, self.limit or rows) if rows else None
+            size = split.size
+        if not size:
+            return None
+        size, rows = min(size, self.limit or size), self._rows(self._first(CHECKED))
+        if self._recognised(rows).layout.one_pair_a_row:
+            return size
+        return round(size * len(self._pairs(rows, whole=False)) / len(rows))
 
     def peek(self, n: int) -> Pairs:
-        """Return the first rows of the split."""
-        return self._pairs(self._rows(min(self.limit or n, n)), whole=False)
+        """Return the first pairs of the split, of as many rows as tell its layout."""
+        pairs = self._pairs(self._rows(self._first(max(n, SAMPLE))), whole=False)
+        return pairs.take(range(min(n, len(pairs))))
 
     def pairs(self, rng: np.random.Generator) -> Pairs:
-        """Return one pair a row, in the split's order."""
+        """Return the pairs of all rows, in the split's order."""
         return self._pairs(self._rows(self.limit))
 
+    def _first(self, n: int) -> int:
+        return min(self.limit or n, n)
+
+    def _recognised(self, rows: Sequence[Row]) -> Recognised:
+        return recognised(rows, self.columns.named(), self.layout, self._title())
+
     def _pairs(self, rows: Sequence[Row], *, whole: bool = True) -> Pairs:
-        pairs = self.columns.pairs(rows, identical=True, empty=True)
-        if self.prompt == "from-transcript":
-            pairs = _from_transcripts(pairs, rows)
-        for row, *texts in zip(rows, pairs.preferred, pairs.rejected, strict=True) if self.empty == "refuse" else ():
-            if not all(text.strip() for text in texts):
-                raise DataError(f"{row.place}: a text of the pair is empty; set 'empty: drop' to leave such pairs out")
-        pairs = pairs if self.identical == "drop" else refuse_identical(pairs, rows)
-        return self.with_truths(pairs, rows, whole=whole)
+        layout, roles = self._recognised(rows)
+        if unread := next((name for name in self._of_some() if name not in layout.settings), None):
+            raise DataError(
+                f"{self._title()} has the layout {layout.name!r}, which does not read {unread!r}; leave it out"
+            )
+        drops = frozenset(why for why in ("identical", "empty") if getattr(self, why) == "drop")
+        how = Reading(roles, frozenset(self.columns.named()), self.compare, self.min_ratio, self.choices, drops)
+        laid_out = layout.pairs(rows, how)
+        self._refuse_unusable(laid_out)
+        truths = subtype_truths(laid_out, roles.get("subtype"), named=self.columns.subtype is not None)
+        if self.gold is not None and not isinstance(self.gold, Judge):
+            truths[GOLD] = gold_truth(self.gold, laid_out, layout, whole=whole)
+        return replace(laid_out.pairs, truths=truths)
+
+    def _refuse_unusable(self, laid_out: LaidOut) -> None:
+        """Raise `DataError` at the row of an empty text or of equal texts, where these are not dropped."""
+        pairs = laid_out.pairs
+        if self.empty == "refuse":
+            for row, one, other in zip(laid_out.of, pairs.preferred, pairs.rejected, strict=True):
+                if unusable(one, other) == "empty":
+                    raise DataError(
+                        f"{row.place}: a text of the pair is empty; set 'empty: drop' to leave such pairs out"
+                    )
+        if self.identical == "refuse":
+            refuse_identical(pairs, laid_out.of)
 
     def _rows(self, limit: int | None) -> list[Row]:
         rows = list[Row]()
@@ -156,29 +247,3 @@ def _saved(split: Any) -> SplitRows:
 def _reason(error: Exception) -> str:
     """Return the library's message without its examples of usage."""
     return " ".join(str(error).split("\nExample")[0].split()) or type(error).__name__
-
-
-def _from_transcripts(pairs: Pairs, rows: Sequence[Row]) -> Pairs:
-    """Return dialogues split into the prompt that both share and each one's completion."""
-    parted = [_parted(*both) for both in zip(pairs.preferred, pairs.rejected, rows, strict=True)]
-    prompt, preferred, rejected = zip(*parted, strict=True)
-    return Pairs(preferred, rejected, prompt, pairs.group)
-
-
-def _parted(preferred: str, rejected: str, row: Row) -> tuple[str, str, str]:
-    r"""Return the prompt and both completions, split after the last turn of the assistant that both dialogues share.
-
-    That is the last turn of all, except in dialogues that differ earlier.
-
-    >>> _parted("\n\nHuman: Hi\n\nAssistant: Hello", "\n\nHuman: Hi\n\nAssistant: What", Row("", {}))
-    ('Human: Hi\n\nAssistant:', 'Hello', 'What')
-    """
-    both = enumerate(zip(preferred, rejected, strict=False))
-    same = next((i for i, (one, other) in both if one != other), min(len(preferred), len(rejected)))
-    start = preferred.rfind(_TURN, 0, same)
-    if start < 0:
-        raise DataError(
-            f"{row.place}: its dialogues share no turn of 'Assistant:'; set 'prompt: column' for plain texts"
-        )
-    end = start + len(_TURN)
-    return preferred[:end].strip(), preferred[end:].strip(), rejected[end:].strip()

@@ -52,7 +52,7 @@ class Columns(Settings):
             preferred=tuple(row.text(self.preferred, empty=empty) for row in rows),
             rejected=tuple(row.text(self.rejected, empty=empty) for row in rows),
             prompt=tuple(row.text(self.prompt, empty=True) if self.prompt else "" for row in rows),
-            group=tuple(_group(row, self.group) if self.group else "" for row in rows),
+            group=tuple(group_of(row, self.group) if self.group else "" for row in rows),
         )
         return pairs if identical else refuse_identical(pairs, rows)
 
@@ -65,7 +65,7 @@ def refuse_identical(pairs: Pairs, rows: Sequence[Row]) -> Pairs:
     return pairs
 
 
-def _group(row: Row, column: str) -> str:
+def group_of(row: Row, column: str) -> str:
     """Return the name of a group, or its number as text; null is no group."""
     value = row.value(column)
     if isinstance(value, str):

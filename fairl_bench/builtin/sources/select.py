@@ -135,4 +135,5 @@ def _pairs(of: Examples, preferred: Rows, rejected: Rows) -> Pairs:
         group=column(of.group, preferred),
         truths=truths,
         drawn=None if of.drawn is None else of.drawn.take(both),
+        weight=() if of.weight is None else tuple(of.weight[preferred].tolist()),
     )
