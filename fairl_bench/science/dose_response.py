@@ -72,7 +72,8 @@ def dose_responses(
 def quantile_groups(values: Floats, most: int = MOST) -> Rows:
     """The group of each of ``n`` values ``[n]``, codes from 0 in their order: at most ``most`` of about equal size.
 
-    Equal values are in one group.  Zeros are a group of their own where they are at least ``1 / most`` of all.  Where
+    Equal values are in one group.  Zeros are a group of their own where they are at least ``1 / most`` of all, unless
+    there may be two groups only, and values below and above.  Where
     there are fewer than 20 texts for each of so many groups, there are fewer groups.
 
     >>> quantile_groups(np.array([0, 0, 0, 0, 1, 2, 3, 9.0]), 2).tolist()
@@ -83,7 +84,8 @@ def quantile_groups(values: Floats, most: int = MOST) -> Rows:
     n = len(values)
     groups = min(most, max(2, n // _TEXTS))
     zero = values == 0
-    if zero.sum() * groups < n:
+    between = (values < 0).any() and (values > 0).any()
+    if zero.sum() * groups < n or (between and most < 3):
         zero[:] = False
     group, begin = np.zeros(n, np.int64), 0
     for part in (values < 0, zero, values > 0) if zero.any() else (np.ones(n, np.bool_),):

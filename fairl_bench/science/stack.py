@@ -240,7 +240,6 @@ class Stack:
 
     def held_out(self) -> HeldOut | None:
         """Return the losses of each active run's whole reward on the validation pairs; None where there are none."""
-        import torch
 
         if self.data.validation.shape[1] == 0:
             return None

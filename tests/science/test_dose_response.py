@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairl_bench.errors import Undefined
@@ -29,6 +29,7 @@ def paired(seed: int = 0, pairs: int = PAIRS, slope: float = 1.0) -> tuple[np.nd
 # --- groups
 
 
+@example([0, 0, 1, -1], 2)
 @given(st.lists(st.integers(-3, 12), min_size=1, max_size=300), st.integers(2, MOST))
 def test_equal_values_are_in_one_group_and_greater_ones_in_no_earlier(values: list[int], most: int) -> None:
     array = np.array(values, np.float64)
