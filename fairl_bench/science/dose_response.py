@@ -73,8 +73,8 @@ def quantile_groups(values: Floats, most: int = MOST) -> Rows:
     """The group of each of ``n`` values ``[n]``, codes from 0 in their order: at most ``most`` of about equal size.
 
     Equal values are in one group.  Zeros are a group of their own where they are at least ``1 / most`` of all, unless
-    there may be two groups only, and values below and above.  Where
-    there are fewer than 20 texts for each of so many groups, there are fewer groups.
+    there may be two groups only, and values below and above.  Where there are fewer than 20 texts for each of so many
+    groups, there are fewer groups.
 
     >>> quantile_groups(np.array([0, 0, 0, 0, 1, 2, 3, 9.0]), 2).tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
