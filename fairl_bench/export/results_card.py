@@ -38,8 +38,8 @@ def results_card(folder: Path, licence: str | None) -> str:
         "",
         f"# Results of the suite {one_line(results.name)}",
         "",
-        "Rewards that [fairl-bench](https://github.com/fairl-bench/fairl-bench) recovered from preference pairs, and how "
-        "far they are from the truth.",
+        "Rewards that [fairl-bench](https://github.com/fairl-bench/fairl-bench) recovered from preference pairs, and "
+        "how far they are from the truth.",
         "",
         *shown,
         "",
