@@ -432,7 +432,7 @@ CASES = [
          "name a copy of it under 'local:'",
          "use: jsonl, path: pairs.jsonl", "use: hub-dataset, dataset: nobody/pairs"),
     data("hub-data-of-two-prompts", "x", "",
-         "suite.yaml:4: models.0.columns: layout 'transcripts' does not read 'columns.prompt'; leave it out, or name "
+         "suite.yaml:4: models.0: layout 'transcripts' does not read 'columns.prompt'; leave it out, or name "
          "another layout",
          "use: jsonl, path: pairs.jsonl",
          "use: hub-dataset, dataset: a/b, layout: transcripts, columns: {prompt: prompt}"),

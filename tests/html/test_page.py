@@ -273,12 +273,16 @@ def test_a_shared_rank_is_marked_and_a_bar_lies_within_its_column() -> None:
 
 def test_failures_and_dropped_rows_are_told() -> None:
     stages = [{"key": "k", "kind": "split", "title": "split of toy", "dropped": 3}, {"key": "d", "title": "a reward"}]
+    stages.append(
+        {"key": "e", "title": "pairs of toy", "dropped_tied": 1_000, "dropped_no_choice": 2, "dropped_empty": 0}
+    )
     run = RunFacts(failed={"x": "it broke"}, skipped={"y": "x"}, damaged=["d"], stages=stages)
     assert [tuple(one) for one in warnings(run)] == [
         ("failed", "it broke"),
         ("skipped", "1 stages, because of what failed before them"),
         ("made again", "a reward was damaged"),
         ("dropped", "split of toy: 3 pairs"),
+        ("dropped", "pairs of toy: 1,000 tied, 2 no choice"),
     ]
 
 

@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from fairl_bench.builtin.methods.mean_difference import MeanDifference
+from fairl_bench.builtin.methods.pairwise import MaxEntropy
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.failures import FailurePlan, Signal
 from fairl_bench.science.fit import fit
 from fairl_bench.science.losses import bradley_terry
 from fairl_bench.science.runs import Fitted, PairWeights, Recipe, RowPairs, TrainingRun
 from fairl_bench.science.selection import Selection
-from fairl_bench.values.training import Preferences, Task
+from fairl_bench.values.training import Preferences, Stop, Task, Training
 
 SHAPES = pytest.mark.parametrize("width", [None, 5], ids=["linear", "mlp"])
 N, HELD, D = 11, 6, 7
@@ -111,6 +112,27 @@ def test_the_mean_difference_counts_a_pair_of_weight_two_twice() -> None:
     ]
     weighted, repeats = (MeanDifference().fit(one).arrays["weight"] for one in task)
     np.testing.assert_allclose(weighted, repeats, rtol=0, atol=1e-6)  # float32
+
+
+@pytest.mark.parametrize("stop", [Stop(), None], ids=["validated", "last"])
+def test_a_method_learns_by_the_weights_of_its_pairs(stop: Stop | None) -> None:
+    times, held = np.arange(1, N + 1), np.arange(1, HELD + 1)
+    settings = Training(lr=1e-2, batch=128, epochs=6, stop=stop)
+    weighted = Task(
+        Preferences(VECTORS, *TRAIN, weight=times / N),
+        Preferences(VECTORS, *VALIDATION, weight=1.0 * held),
+        training=settings,
+    )
+    repeats = Task(
+        Preferences(VECTORS, *repeated(TRAIN, times)),
+        Preferences(VECTORS, *repeated(VALIDATION, held)),
+        training=settings,
+    )
+    one, other = MaxEntropy().fit(weighted), MaxEntropy().fit(repeats)
+    for name in one.history:
+        np.testing.assert_allclose(one.history[name], other.history[name], rtol=1e-5)  # float32
+    np.testing.assert_allclose(one.arrays["weight"], other.arrays["weight"], rtol=0, atol=2e-5)  # float32
+    assert one.facts["kept_epoch"] == other.facts["kept_epoch"]
 
 
 def test_taken_pairs_keep_their_weights() -> None:

@@ -56,7 +56,9 @@ class HubDataset(Source):
         None, min_length=1, description="copy to read in place of the hub: a file or folder, relative to the suite"
     )
     layout: LayoutName = Field("auto", description="how rows hold pairs; auto: found by the columns that there are")
-    columns: LayoutColumns = LayoutColumns()
+    columns: LayoutColumns | None = Field(
+        None, description="columns by their role; one that is not named is found by its usual name"
+    )
     choices: Choices | None = Field(
         None, description="of layout choice: what its values mean; none: as in the data sets that are known"
     )
@@ -83,7 +85,7 @@ class HubDataset(Source):
     def _fits(self) -> Self:
         if self.layout == "auto":
             return self
-        layout, named = LAYOUTS[self.layout], self.columns.named()
+        layout, named = LAYOUTS[self.layout], self._named()
         if unread := next((role for role in named if role not in layout.roles | EVERY_LAYOUT), None):
             raise self._unread("columns", f"'columns.{unread}'")
         if unread := next((name for name in self._of_some() if name not in layout.settings), None):
@@ -147,11 +149,14 @@ class HubDataset(Source):
         """Return the pairs of all rows, in the split's order."""
         return self._pairs(self._rows(self.limit))
 
+    def _named(self) -> dict[str, str]:
+        return {} if self.columns is None else self.columns.named()
+
     def _first(self, n: int) -> int:
         return min(self.limit or n, n)
 
     def _recognised(self, rows: Sequence[Row]) -> Recognised:
-        return recognised(rows, self.columns.named(), self.layout, self._title())
+        return recognised(rows, self._named(), self.layout, self._title())
 
     def _pairs(self, rows: Sequence[Row], *, whole: bool = True) -> Pairs:
         layout, roles = self._recognised(rows)
@@ -160,10 +165,10 @@ class HubDataset(Source):
                 f"{self._title()} has the layout {layout.name!r}, which does not read {unread!r}; leave it out"
             )
         drops = frozenset(why for why in ("identical", "empty") if getattr(self, why) == "drop")
-        how = Reading(roles, frozenset(self.columns.named()), self.compare, self.min_ratio, self.choices, drops)
+        how = Reading(roles, frozenset(self._named()), self.compare, self.min_ratio, self.choices, drops)
         laid_out = layout.pairs(rows, how)
         self._refuse_unusable(laid_out)
-        truths = subtype_truths(laid_out, roles.get("subtype"), named=self.columns.subtype is not None)
+        truths = subtype_truths(laid_out, roles.get("subtype"), named="subtype" in self._named())
         if self.gold is not None and not isinstance(self.gold, Judge):
             truths[GOLD] = gold_truth(self.gold, laid_out, layout, whole=whole)
         return replace(laid_out.pairs, truths=truths)
