@@ -486,6 +486,13 @@ def test_answers_alone_take_the_prompt_of_their_column(tmp_path: Path) -> None:
         assert found == Pairs(("chosen",), ("rejected",), ("Hi",))
 
 
+def test_a_column_that_is_no_prompt_is_taken_for_one_only_where_it_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, {"chosen": "a", "rejected": "b", "context": ["x", "y"], "input": "p"})
+    assert pairs_of(path).prompt == ("p",)
+    with pytest.raises(DataError, match=r"row 0: a prompt needs to be a text or a list of messages, got \['x', 'y'\]"):
+        pairs_of(path, columns={"prompt": "context"})
+
+
 @pytest.mark.parametrize(
     ("chosen", "why"),
     [

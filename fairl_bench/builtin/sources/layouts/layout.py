@@ -12,6 +12,7 @@ from pydantic import Field
 
 from fairl_bench.builtin.shared.file_rows import Row
 from fairl_bench.builtin.shared.label_columns import Values
+from fairl_bench.builtin.sources.layouts.messages import is_prompt
 from fairl_bench.builtin.sources.pair_columns import group_of
 from fairl_bench.component import Settings
 from fairl_bench.values.data import Pairs, Rows
@@ -135,7 +136,8 @@ class Layout(ABC):
     def match(self, sample: Sample, named: Mapping[str, str]) -> Match:
         """Return which column plays which role: those that are named, else those that have a usual name."""
         roles = {**self.find(sample, named), **named}
-        if (prompt := sample.first(PROMPTS, str, list)) and "prompt" in self.roles:
+        prompt = next((name for name in PROMPTS if is_prompt(sample.value(name))), None)
+        if prompt is not None and "prompt" in self.roles:
             roles.setdefault("prompt", prompt)
         if subtype := self.subtype(sample, roles):
             roles.setdefault("subtype", subtype)

@@ -90,10 +90,17 @@ def written(turns: Sequence[tuple[str, str]]) -> str:
     return "\n\n".join(f"{who}: {what.strip()}" for who, what in turns) + TURN
 
 
+def is_prompt(value: object) -> bool:
+    """Return whether a value is a prompt: a text, or messages."""
+    return isinstance(value, str) or is_messages(value)
+
+
 def prompt_text(value: object, row: Row) -> str:
     """Return a prompt that is a text, messages or nothing as text.  Raises `DataError` for anything else."""
     if is_messages(value) and isinstance(value, list | tuple):
         return written([_message(message, row) for message in value])
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{row.place}: a prompt needs to be a text or a list of messages, got {brief(value)}")
     return Row(row.place, {"prompt": value}).text("prompt", empty=True)
 
 
