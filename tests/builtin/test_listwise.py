@@ -121,6 +121,15 @@ def test_all_pairs_of_a_list_and_those_of_its_neighbours_are_one_list(method: Li
     assert all_of_them.facts["longest_list"] == 4
 
 
+@BOTH
+def test_a_list_counts_once_whatever_the_weights_of_its_pairs(method: ListwiseMethod) -> None:
+    task = ranked(n=20).task(every_pair(), epochs=3)
+    weight = np.random.default_rng(0).uniform(0.2, 3, len(task.train))
+    weighed = replace(task, train=replace(task.train, weight=weight))
+    assert equal(method.fit(weighed), method.fit(task))
+    assert not equal(MaxEntropy().fit(weighed), MaxEntropy().fit(task))
+
+
 def test_the_two_differ_where_lists_are_longer_than_two() -> None:
     task = ranked(n=20).task(every_pair())
     assert not equal(PlackettLuce().fit(task), BestOfK().fit(task))

@@ -23,9 +23,9 @@ class ListwiseMethod(Method):
     """A reward that minimises the mean over lists of a loss of their texts' rewards.
 
     The texts of one prompt that pairs connect are a list, in the order that the pairs give them
-    (`fairl_bench.science.lists`).  Each list counts once, whatever
-    the weights of its pairs.  A step takes as many lists as hold ``training.batch`` pairs
-    on average, at least one, so that an epoch has as many steps as that of a pairwise method.
+    (`fairl_bench.science.lists`).  Each list counts once, whatever the weights of its pairs.  A step takes as many
+    lists as hold ``training.batch`` pairs on average, at least one, so that an epoch has as many steps as that of a
+    pairwise method.
     """
 
     reads_validation: ClassVar[bool] = True
