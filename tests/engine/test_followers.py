@@ -282,8 +282,9 @@ def test_a_plugin_that_only_follows_changes_no_key(
 
 def test_the_hooks_of_a_follower_are_listed(cli: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "follow.py").write_text(FOLLOW)
-    assert f"{tmp_path / 'follow.py'} " in (said := cli("plugins", "--plugin", "follow.py").stdout)
-    assert said.endswith(": fairl_run_finished, fairl_run_started, fairl_stage_finished\n")
+    listed = cli("plugins", "--plugin", "follow.py").stdout.splitlines()
+    (said,) = (line for line in listed if line.startswith(f"{tmp_path / 'follow.py'} "))
+    assert said.endswith(": fairl_run_finished, fairl_run_started, fairl_stage_finished")
 
 
 @pytest.mark.parametrize(
