@@ -356,8 +356,8 @@ def interrupt(process: subprocess.Popen[str]) -> tuple[float, str]:
 
 
 def all_gone(group: int) -> bool:
-    """Whether no process of the group is left; multiprocessing's own tracker ends a moment after the others."""
-    for _ in range(100):
+    """Whether no process of the group is left; multiprocessing's own tracker ends a moment after the others, later on a busy machine."""
+    for _ in range(1000):
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
