@@ -356,7 +356,10 @@ def interrupt(process: subprocess.Popen[str]) -> tuple[float, str]:
 
 
 def all_gone(group: int) -> bool:
-    """Whether no process of the group is left; multiprocessing's own tracker ends a moment after the others, later on a busy machine."""
+    """Whether no process of the group is left; multiprocessing's own tracker ends a moment after the others.
+
+    On a busy machine that moment may take seconds.
+    """
     for _ in range(1000):
         try:
             os.killpg(group, 0)
