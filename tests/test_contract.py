@@ -299,7 +299,7 @@ def test_a_drawn_world_is_its_generator(kind: str, name: str) -> None:
 # --- drop-ins stay short: the promise of the first screen of the README
 
 
-FOLLOWERS = {"mlflow_tracking"}  # drop-ins that follow runs and register no part
+FOLLOWERS = {"mlflow_tracking", "trackio_tracking", "wandb_tracking"}  # drop-ins that follow runs and register no part
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, chdtrc
 
 from fairl_bench.errors import Undefined
 
@@ -55,6 +54,8 @@ def mcnemar(found: Counts) -> McNemar:
     >>> mcnemar(Counts(7, 1, 3, 2))
     McNemar(uncorrected=1.0, corrected=0.25, p=0.625, exact=True)
     """
+    from scipy.special import bdtr, chdtrc
+
     fewer, more = sorted((found.first, found.second))
     discordant = fewer + more
     if not discordant:
