@@ -122,10 +122,20 @@ def values_of(spec: Mapping[str, Any], examples: Examples) -> Floats:
     return REGISTRY.build(Judge, spec).judge(examples)[GOLD].value
 
 
+def error_of_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """The standard error of a correlation, by 500 resamples of texts."""
+    rows = np.random.default_rng(0).integers(len(first), size=(500, len(first)))
+    with np.errstate(invalid="ignore"):  # a resample without the concept has no correlation
+        return float(np.nanstd([np.corrcoef(first[row], second[row])[0, 1] for row in rows]))
+
+
 def test_what_is_related_goes_along_with_the_planted_reward_on_what_a_fresh_base_writes(
     content: dict[str, Any], small: fairl_bench.Results
 ) -> None:
-    """A correlation near .5 may fall on either side of it here: four standard errors of 360 texts are .16."""
+    """A correlation near .5 may fall on either side of it here, by up to four standard errors of 360 texts.
+
+    The errors are those of resamples of texts: few texts hold most of a concept, so that a normal's would be too small.
+    """
     scores = small.scores
     base = scores[(scores["role"] == "rejected") & (scores["method"] == "oracle")].drop_duplicates("example")
     examples = Examples(tuple(base["text"]), tuple(base["prompt"]))
@@ -135,7 +145,8 @@ def test_what_is_related_goes_along_with_the_planted_reward_on_what_a_fresh_base
     for name, expected in content["report"]["organisms"]["expect"].items():
         planted = values_of(of_model(content, name)["gold"], examples)
         size = {concept: abs(np.corrcoef(planted, value)[0, 1]) for concept, value in concepts.items()}
+        room = {concept: 4 * error_of_correlation(planted, value) for concept, value in concepts.items()}
         right, related = set(expected["names"]), set(expected.get("related", ()))
-        assert not [concept for concept in related if size[concept] < RELATED_FROM - 0.16], name
+        assert not [concept for concept in related if size[concept] < RELATED_FROM - room[concept]], name
         others = set(concepts) - right - related
-        assert not [concept for concept in others if size[concept] >= RELATED_FROM + 0.16], name
+        assert not [concept for concept in others if size[concept] >= RELATED_FROM + room[concept]], name
