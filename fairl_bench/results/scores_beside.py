@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from fairl_bench.errors import DataError, Undefined
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.csv_scores import CsvScores
 from fairl_bench.results.evaluate import Class, scored_records
-from fairl_bench.results.positive_class import positive_classes
+from fairl_bench.results.evaluator_rules import positive_classes, threshold_rules
 from fairl_bench.results.results import StudyResults
-from fairl_bench.science.classification import best_threshold
-from fairl_bench.values.coordinates import Run, World
+from fairl_bench.science.classification import Maximised, best_threshold
+from fairl_bench.values.coordinates import Run
 from fairl_bench.values.data import Floats
 from fairl_bench.values.records import Record
 from fairl_bench.values.sheets import Sheet
 from fairl_bench.values.text_scores import TextScores
 from fairl_bench.views import Report
 
-_THRESHOLD_FROM = "pairs/train"
-
 
 class ScoresBeside:
     """Scores of texts as one side of a comparison, judged as the methods of a results folder are.
 
-    A reward stands beside the runs of every encoder and variant.  Texts above the threshold that is best on the
-    training pairs are called good; where the file does not score those, the threshold is the best one on the data
-    themselves.
+    A reward stands beside the runs of every encoder and variant.  Its threshold is set by the rule of the folder's
+    suite; where the file does not score the data of that rule, it is the best one on the data themselves.
     """
 
     references: tuple[str, ...] = ()
@@ -63,8 +61,7 @@ class ScoresBeside:
         sheets = self.sheets_as_filed(data)
         if not sheets and self._lacking:
             raise DataError(next(iter(self._lacking.values())))
-        thresholds = self._thresholds()
-        positive = positive_classes(self.folder.suite)
+        rules, positive = threshold_rules(self.folder.suite), positive_classes(self.folder.suite)
         truth_of = dict.fromkeys((row.data, row.truth) for row in self.folder.single_records if row.truth)
         return [
             record
@@ -74,7 +71,7 @@ class ScoresBeside:
             for record in scored_records(
                 sheet,
                 CsvScores([sheet], False, against=truth),
-                thresholds.get((sheet.world, truth)),
+                self._threshold(sheet, rules.get((data_name, truth))),
                 _class(positive, data_name, truth),
             )
         ]
@@ -90,18 +87,19 @@ class ScoresBeside:
         runs = {Run(within.encoder, "", self.method, within.variant, None): reward for within in withins}
         return Sheet(sheet.suite, sheet.model, sheet.replicate, sheet.data, sheet.examples, runs)
 
-    def _thresholds(self) -> Mapping[tuple[World, str], float]:
-        """The reward above which a text is called good, by world and truth, from the training pairs."""
-        found = dict[tuple[World, str], float]()
-        for sheet in self.sheets_as_filed([_THRESHOLD_FROM]):
-            reward = next(iter(sheet.rewards.values()))
-            for name, truth in sheet.examples.truths.items():
-                known = truth.label != 0
+    def _threshold(self, sheet: Sheet, rule: tuple[str, str, str] | None) -> float | None:
+        """The reward above which a text of a sheet is called good; None where the rule sets none."""
+        if rule is None or rule[2] == "none":
+            return None
+        data, label, maximise = rule
+        for other in self.sheets_as_filed([data]):
+            if other.world == sheet.world and label in other.examples.truths:
+                of_label, reward = other.examples.truths[label].label, next(iter(other.rewards.values()))
                 try:
-                    found[sheet.world, name] = best_threshold(reward[known], truth.label[known])
+                    return best_threshold(reward[of_label != 0], of_label[of_label != 0], cast(Maximised, maximise))
                 except Undefined:
-                    continue
-        return found
+                    return None
+        return None
 
 
 def _class(positive: Mapping[tuple[str, str], str], data: str, truth: str) -> Class:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from fairl_bench.material import Material
-from fairl_bench.results.positive_class import positive_classes
+from fairl_bench.results.evaluator_rules import positive_classes
 from fairl_bench.tables.board import TruthOf, cells
 from fairl_bench.values.coordinates import World
 from fairl_bench.values.data import DISCORDANT

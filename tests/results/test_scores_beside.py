@@ -46,9 +46,13 @@ def test_a_method_beside_its_own_scores_differs_in_nothing(folder: Path, tmp_pat
     assert {row.comparison.value for row in found} == {0.0}
 
 
+@pytest.mark.parametrize("maximise", ["accuracy", "balanced"])
 def test_the_numbers_are_those_that_the_file_has_as_a_method_of_the_suite(
-    run_suite: Run, tiny: dict[str, Any], folder: Path, tmp_path: Path
+    maximise: str, run_suite: Run, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
+    tiny["evaluate"][0]["threshold"]["maximise"] = maximise
+    run_suite(tiny)
+    folder = tmp_path / "results"
     texts = pq.read_table(folder / "examples")["text"].to_pylist()
     theirs = tmp_path / "theirs.csv"
     with theirs.open("w", newline="") as file:

@@ -1,4 +1,4 @@
-"""Which class of texts the F1 and the average precision of a suite are of: the good or the bad ones."""
+"""What the evaluators of a suite hold texts to: the class that F1 is of, and where a threshold is from."""
 
 from __future__ import annotations
 
@@ -19,6 +19,22 @@ def positive_classes(suite: str) -> dict[tuple[str, str], str]:
         (str(data), str(evaluator["label"])): str(evaluator["positive"])
         for evaluator in _evaluators(suite)
         if "positive" in evaluator and "label" in evaluator
+        for data in evaluator.get("data") or ()
+    }
+
+
+def threshold_rules(suite: str) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """The data, the label and what is maximised, by which thresholds are set, by evaluated data and truth.
+
+    >>> threshold_rules("evaluate: [{data: [web], label: gold, threshold: {data: a, label: b, maximise: balanced}}]")
+    {('web', 'gold'): ('a', 'b', 'balanced')}
+    """
+    return {
+        (str(data), str(evaluator["label"])): (str(rule["data"]), str(rule["label"]), str(rule["maximise"]))
+        for evaluator in _evaluators(suite)
+        if "label" in evaluator
+        and isinstance(rule := evaluator.get("threshold"), Mapping)
+        and {"data", "label", "maximise"} <= rule.keys()
         for data in evaluator.get("data") or ()
     }
 
