@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, settings
 
 from fairl_bench.cli.main import main
 from fairl_bench.engine.execute import Watcher
@@ -20,6 +21,10 @@ from fairl_bench.store.folder import FolderStore
 from fairl_bench.store.store import Store
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import dump
+
+# a busy machine is no fault of what is tested
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in the background deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)

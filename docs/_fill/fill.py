@@ -3,7 +3,7 @@
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
 ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
 ``<!-- selection: rules -->``, ``<!-- layouts: read -->``, ``<!-- attribution: bounds -->``,
-``<!-- objectives: coverage -->``,
+``<!-- objectives: coverage -->``, ``<!-- performance: ratios -->``,
 ``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``,
 ``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- models: mix SUITE -->``,
 ``<!-- log-ratio: rows SUITE -->`` or
@@ -26,6 +26,7 @@ import gains
 import layouts
 import log_ratio
 import objectives
+import performance
 import real_models
 import real_text
 import selection
@@ -89,6 +90,7 @@ MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "calibration": lambda name, _: calibration.TABLES[name](),
     "attribution": lambda name, _: attribution.TABLES[name](),
     "objectives": lambda name, _: objectives.TABLES[name](),
+    "performance": lambda name, _: performance.TABLES[name](),
     "audit": audits.table,
     "selection": lambda name, _: selection.TABLES[name](),
     "gains": gains.table,

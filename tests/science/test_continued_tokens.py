@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairl_bench.errors import DataError
@@ -131,7 +131,6 @@ def test_a_prompt_and_its_text_spell_the_two_together(kind: str, prompt: str, te
 SPELT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\u2581"), max_size=12)
 
 
-@settings(deadline=None)
 @given(SPELT, SPELT)
 def test_every_byte_of_any_text_is_in_its_tokens(prompt: str, text: str) -> None:
     for kind in ("byte-level", "byte-level with a start"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -87,7 +87,7 @@ def test_they_agree_with_the_tokenizers_own_offsets() -> None:
 
 
 @each
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(text=st.text(st.sampled_from("the readr,.is  \nïé日🙂\u202e"), max_size=30))
 def test_any_text_is_spelled_to_its_end_and_never_back(kind: str, text: str) -> None:
     found = told(KINDS[kind], text)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairl_bench.store import artefacts
@@ -21,7 +21,6 @@ PERHAPS = st.none() | drawn_tokens()
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 
-@settings(deadline=None)  # files
 @given(likelihoods())
 def test_likelihoods_are_loaded_as_they_were(found: Likelihoods) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +36,6 @@ def test_likelihoods_are_loaded_as_they_were(found: Likelihoods) -> None:
         assert not after.flags.writeable
 
 
-@settings(deadline=None)
 @given(PERHAPS, st.data())
 def test_completions_are_loaded_with_their_tokens(drawn: DrawnTokens | None, data: st.DataObject) -> None:
     n = 3 if drawn is None else len(drawn)
@@ -55,7 +53,6 @@ def test_completions_are_loaded_with_their_tokens(drawn: DrawnTokens | None, dat
         ]
 
 
-@settings(deadline=None)
 @given(PERHAPS)
 def test_examples_are_loaded_with_their_tokens(drawn: DrawnTokens | None) -> None:
     n = 3 if drawn is None else len(drawn)
