@@ -1,7 +1,7 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/_fill/fill.py [RESULTS]``.
 
-A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
-``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
+A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- short: SUITE -->``, ``<!-- file: PATH -->``,
+``<!-- parts -->``, ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
 ``<!-- selection: rules -->``, ``<!-- layouts: read -->``, ``<!-- attribution: bounds -->``,
 ``<!-- objectives: coverage -->``,
 ``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``,
@@ -29,6 +29,7 @@ import objectives
 import real_models
 import real_text
 import selection
+import shortened
 import theory
 import toy_world
 
@@ -81,6 +82,7 @@ def concepts(*_: object) -> str:
 
 MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "table": table,
+    "short": shortened.table,
     "file": file,
     "parts": parts,
     "concepts": concepts,
@@ -105,11 +107,11 @@ def main(*arguments: str) -> None:
     """Fill every page, or with ``--check`` fail where one is out of date."""
     check = "--check" in arguments
     folders = [argument for argument in arguments if argument != "--check"]
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text()
         new = filled(text, None if check else Path(folders[0] if folders else "results"))
         if check and new != text:
-            sys.exit(f"{page.name} is out of date: run python docs/_fill/fill.py")
+            sys.exit(f"{page.relative_to(ROOT)} is out of date: run python docs/_fill/fill.py")
         page.write_text(new)
 
 
