@@ -1,15 +1,13 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/_fill/fill.py [RESULTS]``.
 
 A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- short: SUITE -->``, ``<!-- file: PATH -->``,
-``<!-- parts -->``, ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
-``<!-- selection: rules -->``, ``<!-- layouts: read -->``, ``<!-- attribution: bounds -->``,
-``<!-- objectives: coverage -->``,
-``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``,
-``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- models: mix SUITE -->``,
-``<!-- log-ratio: rows SUITE -->`` or
-``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
-folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
-else has changed.
+``<!-- parts -->``, ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``,
+``<!-- calibration: alarms -->``, ``<!-- selection: rules -->``, ``<!-- layouts: read -->``,
+``<!-- attribution: bounds -->``, ``<!-- objectives: coverage -->``, ``<!-- audit: SUITE -->``,
+``<!-- gains: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``,
+``<!-- models: mix SUITE -->``, ``<!-- log-ratio: rows SUITE -->`` or ``<!-- log-ratio: contrasts SUITE -->``
+to ``<!-- end -->``.  Tables and what else is measured come from the results folder (default ``results``) and stay as
+they are where it has none; ``--check`` writes nothing and fails when anything else has changed.
 """
 
 from __future__ import annotations

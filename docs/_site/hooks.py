@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
+from mkdocs.structure.files import File
+
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(#[\w-]*)?(?=\))")
+
+
+def on_files(files: Any, *, config: Any) -> Any:
+    """Add the pages that are made of the code."""
+    sys.path.insert(0, str(Path(__file__).parent))  # MkDocs loads this file alone
+    import reference
+
+    for name, text in reference.pages(config.extra["repository"]).items():
+        files.append(File.generated(config, name, content=text))
+    return files
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
@@ -20,9 +33,20 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         if there.is_relative_to(config.docs_dir) or not there.exists():
             return match[0]
         kind = "tree" if there.is_dir() else "blob"
-        return f"{config.repo_url}/{kind}/main/{there.relative_to(ROOT)}{match[2] or ''}"
+        return f"{config.extra['repository']}/{kind}/main/{there.relative_to(ROOT)}{match[2] or ''}"
 
     return LINK.sub(outward, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Keep tables of measured numbers out of the search: nobody looks for them by their words."""
+    return re.sub(r"<table>(?=(?:(?!</table>).)*\d\.\d\d)", "<table data-search-exclude>", html, flags=re.S)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Leave out the space between lines, but for that of code."""
+    parts = re.split(r"(<(?:pre|textarea|script|style)\b.*?</(?:pre|textarea|script|style)>)", output, flags=re.S)
+    return "".join(part if i % 2 else re.sub(r"\s*\n\s*", "\n", part) for i, part in enumerate(parts))
 
 
 def on_post_build(*, config: Any) -> None:
