@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from ruamel.yaml import YAML
 
 from fairl_bench import RunFinished, hookspecs
+from fairl_bench.cli.main import main
 from fairl_bench.kinds import KINDS, Evaluator, Judge
 from fairl_bench.suite.registry import Registry
 from fairl_bench.views import ReportTable
@@ -223,3 +226,108 @@ def test_the_judge_of_the_page_on_rewards_can_be_built(workplace, monkeypatch):
     (block,) = blocks("judge")
     judge = Registry(installed=False).build(Judge, YAML(typ="safe", pure=True).load(block))
     judge.check()
+
+
+# --- every block of code on the pages
+
+BLOCK = re.compile(r"^(?:<!-- ([a-z ]+)(?:: ([^\n]*?))? -->\n)?```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
+DONE = {"run", "load", "file", "audit", "map"}  # run by a test of its own, or generated
+NOT_RUN = ROOT / "docs" / "_site" / "not_run.txt"
+PLACES = {  # where a block shows a field of another part: the kind of part that stands there
+    "base": "lm",
+    "expert": "lm",
+    "prompts": "prompts",
+    "gold": "judge",
+}
+
+
+def code(*languages):
+    """The blocks of some languages outside the tutorials: page, mark, reason and text."""
+    found = []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        if page.parent.name != "tutorials":
+            name = str(page.relative_to(ROOT / "docs"))
+            found += [
+                pytest.param(name, mark, reason, text, id=f"{name}-{i}")
+                for i, (mark, reason, language, _, text) in enumerate(BLOCK.findall(page.read_text()))
+                if language in languages
+            ]
+    return found
+
+
+@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("python"))
+def test_python_on_a_page_is_run_or_says_why_not(page, mark, reason, text):
+    compile(text, page, "exec")
+    assert mark in DONE or (mark == "not run" and reason)
+
+
+@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("yaml"))
+def test_yaml_on_a_page_is_what_a_suite_may_hold(page, mark, reason, text, suite_schema):
+    if mark == "not run":
+        assert reason
+        return
+    for key, value in parts_of(YAML(typ="safe", pure=True).load(text)):
+        suite_schema(key, value)
+
+
+def parts_of(content):
+    """The keys of a block with their values; a list, or a part alone, stands for judges."""
+    if isinstance(content, list):
+        return [("gold", spec) for spec in content]
+    return [("gold", content)] if "use" in content else list(content.items())
+
+
+@pytest.fixture(scope="module")
+def suite_schema():
+    """Validates a key of a suite, or of a part within it, by the schema that ``fairl-bench schema`` prints."""
+    import jsonschema
+
+    from fairl_bench.suite.schema import json_schema
+
+    drop_ins = [ROOT / "plugins" / f"{name}.py" for name in ("profanity_judge", "extremes_table", "focal_bt")]
+    schema = json_schema(Registry(drop_ins, installed=False))
+    places = {place: {"$ref": f"#/$defs/{kind}"} for place, kind in PLACES.items()}
+    sampling = {"$ref": "#/$defs/source aligned-lm Sampling"}
+    everything = {**schema["properties"], **places, "sampling": sampling}
+
+    def validate(key, value):
+        jsonschema.validate(value, {**everything[key], "$defs": schema["$defs"]})
+
+    return validate
+
+
+def commands(text):
+    """The arguments of each ``fairl-bench`` on the lines of a block."""
+    joined = text.replace("\\\n", " ")
+    for line in joined.splitlines():
+        words = shlex.split(re.sub(r"\$\(.*?\)", "X", line), comments=True)
+        for i, word in enumerate(words):
+            if word.endswith("fairl-bench"):
+                rest = words[i + 1 :]
+                yield rest[: next((j for j, one in enumerate(rest) if one[0] in "|&;<>"), len(rest))]
+
+
+@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("sh", "console"))
+def test_commands_on_a_page_have_the_options_that_they_name(page, mark, reason, text):
+    assert mark in DONE | {"not run", ""}
+    for arguments in commands(text):
+        name, command, rest = main.resolve_command(click.Context(main), arguments)
+        while isinstance(command, click.Group):
+            name, command, rest = command.resolve_command(click.Context(command), rest)
+        command.make_context(name, list(rest), resilient_parsing=True)
+
+
+def test_an_option_that_is_not_there_is_noticed():
+    with pytest.raises(click.NoSuchOption, match="--tabel"):
+        test_commands_on_a_page_have_the_options_that_they_name("x", "", "", "fairl-bench report X --tabel 1 | head\n")
+
+
+def test_what_is_not_run_is_listed_with_its_reason():
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    found = [
+        f"{page.relative_to(ROOT / 'docs')}: {text.splitlines()[0].strip()}: {reason}"
+        for page in pages
+        for mark, reason, _, _, text in BLOCK.findall(page.read_text())
+        if mark == "not run"
+    ]
+    assert NOT_RUN.read_text().splitlines() == found
