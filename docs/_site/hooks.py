@@ -15,12 +15,18 @@ LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(#[\w-]*)?(?=\))")
 
 
 def on_files(files: Any, *, config: Any) -> Any:
-    """Add the pages that are made of the code."""
+    """Add the pages that are made of the code, of notebooks and of results."""
     sys.path.insert(0, str(Path(__file__).parent))  # MkDocs loads this file alone
+    import gallery
+    import notebooks
     import reference
 
-    for name, text in reference.pages(config.extra["repository"]).items():
+    for name, text in {**reference.pages(config.extra["repository"]), "gallery.md": gallery.page()}.items():
         files.append(File.generated(config, name, content=text))
+    for name, page in notebooks.pages(execute=config.extra["execute"]):
+        files.append(File.generated(config, f"examples/{name}.md", content=page.text))
+        for beside, content in page.files.items():
+            files.append(File.generated(config, f"examples/{beside}", content=content))
     return files
 
 
