@@ -3,7 +3,7 @@
 Rewards of a known make-up on made-up concepts (are the shares inside their bounds, what is named, what would have
 been), and rewards recovered from pairs whose sides are exchanged at random, where everything that is named is an alarm.
 The numbers go to ``benchmarks/attribution.json``, from which ``python docs/_fill/fill.py`` makes the tables of
-docs/concepts.md.  It takes about twenty minutes on two cores.
+docs/reference/concepts.md.  It takes about twenty minutes on two cores.
 """
 
 from __future__ import annotations

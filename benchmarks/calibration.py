@@ -2,7 +2,8 @@
 
 Everything goes through `fairl_bench.results.paired.compared`, which writes Table 1's comparisons, and through
 `fairl_bench.results.claims.judge`.  It takes half an hour on two cores; the numbers go to
-``benchmarks/calibration.json``, from which ``python docs/_fill/fill.py`` makes the tables of docs/statistics.md.
+``benchmarks/calibration.json``, from which ``python docs/_fill/fill.py`` makes the tables of
+docs/explanation/statistics.md.
 ``--deals RESULTS`` takes one method of a results folder instead and deals its seeds out under many names.
 """
 

@@ -3,7 +3,7 @@
 Worlds are those of the source ``synthetic-linear`` with two objectives; rewards are learnt by the methods themselves,
 from the training pairs and from resamples of them, and measured on the test pairs by the evaluator ``objectives``.
 The numbers go to ``benchmarks/objectives.json``, from which ``python docs/_fill/fill.py`` makes the table of
-docs/objectives.md.
+docs/how-to/objectives.md.
 """
 
 from __future__ import annotations

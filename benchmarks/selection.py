@@ -3,7 +3,7 @@
 Each method is trained to its last epoch on replicates that no table shows, and every rule then chooses an epoch of the
 same training by the validation pairs.  What the kept epochs are worth is measured on the test pairs and on test sets
 that are drawn anew.  The numbers go to ``benchmarks/selection.json``, from which ``python docs/_fill/fill.py`` makes
-the table of docs/suites.md.  Ten minutes a suite on two cores; the worlds are kept in the store.
+the table of docs/reference/suites.md.  Ten minutes a suite on two cores; the worlds are kept in the store.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ class Judge(Component, ABC):
     concept: ClassVar[str] = ""
     """What it measures, in a few words, for one that says how much of something a text has; empty for others.
 
-    Such a judge is a concept: its truth is a number alone, higher for more, and has no label (docs/concepts.md).
+    Such a judge is a concept: its truth is a number alone, higher for more, and has no label
+    (docs/reference/concepts.md).
     """
     reads_prompts: ClassVar[bool] = False
     """True where what it says of a text depends on the text's prompt."""
@@ -153,7 +154,7 @@ class Source(Component, ABC):
         """Why no log-ratio bounds how many of its pairs a reward can rank; empty where that of its two models does.
 
         It does where each pair is one draw of each model's whole distribution, and nothing chose between pairs
-        (docs/log-ratio.md).
+        (docs/explanation/log-ratio.md).
         """
         return "its pairs are not known to be draws of two language models"
 

@@ -314,7 +314,7 @@ def test_a_test_is_no_notebook() -> None:
 
 
 def test_the_page_names_every_argument_column_and_part_of_results() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "python.md").read_text()
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "python.md").read_text()
     for function in (fairl_bench.check, fairl_bench.run, fairl_bench.read_results):
         first, *others = inspect.signature(function).parameters
         assert f"`{function.__name__}({first}, {', '.join(f'{name}=' for name in others)})`" in page

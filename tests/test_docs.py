@@ -3,22 +3,27 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from ruamel.yaml import YAML
 
 from fairl_bench import RunFinished, hookspecs
+from fairl_bench.cli.main import main
 from fairl_bench.kinds import KINDS, Evaluator, Judge
 from fairl_bench.suite.registry import Registry
 from fairl_bench.views import ReportTable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+HOW_TO = ROOT / "docs" / "how-to"
+REFERENCE = ROOT / "docs" / "reference"
 
 
 def test_the_generated_blocks_of_the_readme_are_up_to_date():
@@ -34,17 +39,51 @@ def test_a_changed_block_is_noticed(monkeypatch):
     assert fill.filled("<!-- parts -->\nold\n<!-- end -->", None) != "<!-- parts -->\nold\n<!-- end -->"
 
 
-def test_the_readme_tables_were_generated():
-    blocks = re.findall(r"<!-- table: \S+ -->\n(.*?)<!-- end -->", README, re.S)
-    assert len(blocks) == 2
-    assert all("max-entropy" in block and "±" in block for block in blocks)
+def test_the_readme_table_was_generated():
+    (block,) = re.findall(r"<!-- short: \S+ -->\n(.*?)<!-- end -->", README, re.S)
+    assert "max-entropy" in block
+    assert "±" in block
+
+
+def test_the_table_of_the_readme_is_the_whole_one_shortened(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
+    from shortened import shortened
+
+    whole, short = (
+        re.search(rf"<!-- {block} -->\n(.*?)<!-- end -->", page, re.S)[1]
+        for block, page in (
+            ("table: detox", (ROOT / "docs" / "start" / "main-job.md").read_text()),
+            ("short: detox", README),
+        )
+    )
+    assert shortened(whole) == short
+
+
+def test_the_readme_fits_two_screens():
+    assert len(README.splitlines()) <= 120
+
+
+def sentences(text: str) -> set[str]:
+    """The sentences of a page in Markdown, without code, tables and marks; five words or more."""
+    prose = re.sub(r"```.*?```|<!--.*?-->|^[|#].*?$", "\n\n", text, flags=re.S | re.M)
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", r"\1", prose)
+    found = (" ".join(one.split()) for one in re.split(r"(?<=[.:?!])\s|\n\s*\n|\n- ", plain))
+    return {one.lower() for one in found if len(one.split()) >= 5}
+
+
+def test_no_sentence_of_the_readme_is_on_the_first_page_of_the_site():
+    first = sentences((ROOT / "docs" / "index.md").read_text())
+    assert len(first) >= 3
+    assert len(sentences(README)) >= 10
+    assert not first & sentences(README)
+    assert sentences("A `part` is [a page](x.md), always.\n\n| a |") == {"a part is a page, always."}
 
 
 def test_every_kind_and_a_runs_life_have_documented_hooks():
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("fairl_")}
     life = {"fairl_run_started", "fairl_stage_finished", "fairl_run_finished"}
     assert set(hooks) == {f"fairl_{kind.removesuffix('s')}s" for kind in KINDS} | life
-    assert all(f"`{name}(" in (ROOT / "docs" / "hooks.md").read_text() for name in hooks)
+    assert all(f"`{name}(" in (REFERENCE / "hooks.md").read_text() for name in hooks)
     assert all(hook.__doc__ for hook in hooks.values())
 
 
@@ -60,16 +99,15 @@ def test_the_commands_of_the_readme_are_the_ones_that_ci_runs():
 
 
 def test_the_follower_on_the_page_of_hooks_is_a_plugin(tmp_path, capsys):
-    page = (ROOT / "docs" / "hooks.md").read_text()
+    page = (REFERENCE / "hooks.md").read_text()
     (source,) = re.findall(r"```python\n(.*?)```", page, re.S)
     (tmp_path / "follow.py").write_text(source)
     (follower,) = Registry([tmp_path / "follow.py"], installed=False).followers("fairl_run_finished")
     follower[1](run=RunFinished("a", tmp_path, None, 3, 2, 1, 0, 0, 4.4))
     assert capsys.readouterr().out == f"\aa: 2 done, 1 failed in 4 s; {tmp_path}\n"
-    assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
 
 
-@pytest.mark.parametrize("name", ["views.md", "plugins.md"])
+@pytest.mark.parametrize("name", ["how-to/views.md", "reference/plugins.md"])
 def test_the_checks_of_a_plugin_on_a_page_run(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     page = (ROOT / "docs" / name).read_text()
@@ -81,7 +119,7 @@ def test_the_checks_of_a_plugin_on_a_page_run(name, monkeypatch):
 def test_the_page_of_views_names_all_that_the_material_has():
     from fairl_bench.material import Material
 
-    page = (ROOT / "docs" / "views.md").read_text()
+    page = (HOW_TO / "views.md").read_text()
     named = set(re.findall(r"[`.](?:material)?\.?(\w+)[`(\[]", page.split("## What they give")[0]))
     assert Material.__abstractmethods__ | {"numbers"} <= named
 
@@ -89,7 +127,7 @@ def test_the_page_of_views_names_all_that_the_material_has():
 def test_every_field_of_a_verdict_is_on_the_page_of_python():
     from fairl_bench.values.verdicts import Effect, Verdict
 
-    page = (ROOT / "docs" / "python.md").read_text()
+    page = (REFERENCE / "python.md").read_text()
     part = page.split("## The fields of a verdict")[1].split("## ")[0]
     assert {*Verdict._fields, "met"} <= set(re.findall(r"`(\w+)`", part))
     assert set(Effect._fields) <= set(re.findall(r"`(?:effect)?\.(\w+)`", part))
@@ -100,7 +138,7 @@ def test_the_page_of_inputs_names_what_there_is():
     from fairl_bench.kinds import Encoder, Source
     from fairl_bench.values.training import Training
 
-    page = (ROOT / "docs" / "inputs.md").read_text()
+    page = (REFERENCE / "inputs.md").read_text()
     assert set(re.findall(r"from fairl_bench import (\w+)", page)) <= set(fairl_bench.__all__)
     assert re.findall(r"equal_vectors: (\w+)", page) == [Training().equal_vectors]
     assert callable(Encoder.would_read)
@@ -108,7 +146,7 @@ def test_the_page_of_inputs_names_what_there_is():
 
 
 def test_every_concept_on_the_page_of_concepts_can_be_built():
-    page = (ROOT / "docs" / "concepts.md").read_text()
+    page = (REFERENCE / "concepts.md").read_text()
     blocks = [YAML(typ="safe").load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)]
     registry = Registry(installed=False)
     specs = [spec for block in blocks if isinstance(block, list) for spec in block]
@@ -122,12 +160,11 @@ def test_every_concept_on_the_page_of_concepts_can_be_built():
         assert set(report) <= set(uses)
         for name, spec in report.items():
             registry.build(ReportTable, {**spec, "use": name})
-    assert all((ROOT / "docs" / name).exists() for name in re.findall(r"\]\(([^):#]+)\)", page))
 
 
-# --- docs/rewards.md, run from top to bottom
+# --- docs/how-to/rewards.md, run from top to bottom
 
-REWARDS = (ROOT / "docs" / "rewards.md").read_text()
+REWARDS = (HOW_TO / "rewards.md").read_text()
 PLACE = "results/detox/rewards/toy-neox-minilm-max-entropy-r0-s0"
 
 
@@ -189,3 +226,108 @@ def test_the_judge_of_the_page_on_rewards_can_be_built(workplace, monkeypatch):
     (block,) = blocks("judge")
     judge = Registry(installed=False).build(Judge, YAML(typ="safe", pure=True).load(block))
     judge.check()
+
+
+# --- every block of code on the pages
+
+BLOCK = re.compile(r"^(?:<!-- ([a-z ]+)(?:: ([^\n]*?))? -->\n)?```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
+DONE = {"run", "load", "file", "audit", "map"}  # run by a test of its own, or generated
+NOT_RUN = ROOT / "docs" / "_site" / "not_run.txt"
+PLACES = {  # where a block shows a field of another part: the kind of part that stands there
+    "base": "lm",
+    "expert": "lm",
+    "prompts": "prompts",
+    "gold": "judge",
+}
+
+
+def code(*languages):
+    """The blocks of some languages outside the tutorials: page, mark, reason and text."""
+    found = []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        if page.parent.name != "tutorials":
+            name = str(page.relative_to(ROOT / "docs"))
+            found += [
+                pytest.param(name, mark, reason, text, id=f"{name}-{i}")
+                for i, (mark, reason, language, _, text) in enumerate(BLOCK.findall(page.read_text()))
+                if language in languages
+            ]
+    return found
+
+
+@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("python"))
+def test_python_on_a_page_is_run_or_says_why_not(page, mark, reason, text):
+    compile(text, page, "exec")
+    assert mark in DONE or (mark == "not run" and reason)
+
+
+@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("yaml"))
+def test_yaml_on_a_page_is_what_a_suite_may_hold(page, mark, reason, text, suite_schema):
+    if mark == "not run":
+        assert reason
+        return
+    for key, value in parts_of(YAML(typ="safe", pure=True).load(text)):
+        suite_schema(key, value)
+
+
+def parts_of(content):
+    """The keys of a block with their values; a list, or a part alone, stands for judges."""
+    if isinstance(content, list):
+        return [("gold", spec) for spec in content]
+    return [("gold", content)] if "use" in content else list(content.items())
+
+
+@pytest.fixture(scope="module")
+def suite_schema():
+    """Validates a key of a suite, or of a part within it, by the schema that ``fairl-bench schema`` prints."""
+    import jsonschema
+
+    from fairl_bench.suite.schema import json_schema
+
+    drop_ins = [ROOT / "plugins" / f"{name}.py" for name in ("profanity_judge", "extremes_table", "focal_bt")]
+    schema = json_schema(Registry(drop_ins, installed=False))
+    places = {place: {"$ref": f"#/$defs/{kind}"} for place, kind in PLACES.items()}
+    sampling = {"$ref": "#/$defs/source aligned-lm Sampling"}
+    everything = {**schema["properties"], **places, "sampling": sampling}
+
+    def validate(key, value):
+        jsonschema.validate(value, {**everything[key], "$defs": schema["$defs"]})
+
+    return validate
+
+
+def commands(text):
+    """The arguments of each ``fairl-bench`` on the lines of a block."""
+    joined = text.replace("\\\n", " ")
+    for line in joined.splitlines():
+        words = shlex.split(re.sub(r"\$\(.*?\)", "X", line), comments=True)
+        for i, word in enumerate(words):
+            if word.endswith("fairl-bench"):
+                rest = words[i + 1 :]
+                yield rest[: next((j for j, one in enumerate(rest) if one[0] in "|&;<>"), len(rest))]
+
+
+@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("sh", "console"))
+def test_commands_on_a_page_have_the_options_that_they_name(page, mark, reason, text):
+    assert mark in DONE | {"not run", ""}
+    for arguments in commands(text):
+        name, command, rest = main.resolve_command(click.Context(main), arguments)
+        while isinstance(command, click.Group):
+            name, command, rest = command.resolve_command(click.Context(command), rest)
+        command.make_context(name, list(rest), resilient_parsing=True)
+
+
+def test_an_option_that_is_not_there_is_noticed():
+    with pytest.raises(click.NoSuchOption, match="--tabel"):
+        test_commands_on_a_page_have_the_options_that_they_name("x", "", "", "fairl-bench report X --tabel 1 | head\n")
+
+
+def test_what_is_not_run_is_listed_with_its_reason():
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    found = [
+        f"{page.relative_to(ROOT / 'docs')}: {text.splitlines()[0].strip()}: {reason}"
+        for page in pages
+        for mark, reason, _, _, text in BLOCK.findall(page.read_text())
+        if mark == "not run"
+    ]
+    assert NOT_RUN.read_text().splitlines() == found

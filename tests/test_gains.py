@@ -1,4 +1,4 @@
-"""The generated tables of gains in docs/failure-aware.md, from the results of a small suite."""
+"""The generated tables of gains in docs/explanation/failure-aware.md, from the results of a small suite."""
 
 from __future__ import annotations
 

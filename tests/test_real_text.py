@@ -61,7 +61,7 @@ def test_it_runs_and_fills_its_page(
     monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
     import fill
 
-    page = (ROOT / "docs" / "real-text.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "real-text.md").read_text()
     page = re.sub(r"(samples detox-real-text) [ \d]+-->\n.*?<!-- end", r"\1 3 1 -->\n<!-- end", page, flags=re.S)
     filled = fill.filled(page, tmp_path / "results")
     first, last = (re.search(rf"<!-- real: {name} .*?<!-- end", filled, re.S) for name in ("alignment", "samples"))
@@ -77,7 +77,7 @@ def test_without_results_its_page_stays_as_it_is(monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
     import fill
 
-    page = (ROOT / "docs" / "real-text.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "real-text.md").read_text()
     assert fill.filled(page, tmp_path) == fill.filled(page, None) == page
 
 

@@ -1,15 +1,13 @@
 """Fill the generated blocks of README.md and the pages of docs: ``python docs/_fill/fill.py [RESULTS]``.
 
-A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- file: PATH -->``, ``<!-- parts -->``,
-``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``, ``<!-- calibration: alarms -->``,
-``<!-- selection: rules -->``, ``<!-- layouts: read -->``, ``<!-- attribution: bounds -->``,
-``<!-- objectives: coverage -->``, ``<!-- performance: ratios -->``,
-``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``,
-``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- models: mix SUITE -->``,
-``<!-- log-ratio: rows SUITE -->`` or
-``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.  Tables and what else is measured come from the results
-folder (default ``results``) and stay as they are where it has none; ``--check`` writes nothing and fails when anything
-else has changed.
+A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- short: SUITE -->``, ``<!-- file: PATH -->``,
+``<!-- parts -->``, ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``,
+``<!-- calibration: alarms -->``, ``<!-- selection: rules -->``, ``<!-- layouts: read -->``,
+``<!-- attribution: bounds -->``, ``<!-- objectives: coverage -->``, ``<!-- performance: ratios -->``, ``<!-- audit: SUITE -->``,
+``<!-- gains: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->``, ``<!-- real: samples SUITE PAIR ... -->``,
+``<!-- models: mix SUITE -->``, ``<!-- log-ratio: rows SUITE -->`` or ``<!-- log-ratio: contrasts SUITE -->``
+to ``<!-- end -->``.  Tables and what else is measured come from the results folder (default ``results``) and stay as
+they are where it has none; ``--check`` writes nothing and fails when anything else has changed.
 """
 
 from __future__ import annotations
@@ -30,6 +28,7 @@ import performance
 import real_models
 import real_text
 import selection
+import shortened
 import theory
 import toy_world
 
@@ -82,6 +81,7 @@ def concepts(*_: object) -> str:
 
 MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "table": table,
+    "short": shortened.table,
     "file": file,
     "parts": parts,
     "concepts": concepts,
@@ -107,11 +107,11 @@ def main(*arguments: str) -> None:
     """Fill every page, or with ``--check`` fail where one is out of date."""
     check = "--check" in arguments
     folders = [argument for argument in arguments if argument != "--check"]
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text()
         new = filled(text, None if check else Path(folders[0] if folders else "results"))
         if check and new != text:
-            sys.exit(f"{page.name} is out of date: run python docs/_fill/fill.py")
+            sys.exit(f"{page.relative_to(ROOT)} is out of date: run python docs/_fill/fill.py")
         page.write_text(new)
 
 

@@ -177,7 +177,7 @@ def main() -> None:
     """Draw Figure 2 beside the page that shows it."""
     base = sets.feasible([[1.0, 0.2], [0.2, 1.0], [0.6, 0.5]], M, 4.0)
     figure = theorem1(base, base.stricter(np.array([False, False, True]), 3.0))
-    Path(__file__).parents[1].joinpath("theorem-1.png").write_bytes(render(figure)["png"])
+    Path(__file__).parents[1].joinpath("explanation", "theorem-1.png").write_bytes(render(figure)["png"])
 
 
 TABLES: dict[str, Callable[[], str]] = {"statements": statements}

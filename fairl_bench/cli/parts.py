@@ -112,12 +112,12 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
             click.echo(f"measures: {concept}\n")
         heads = ["field", "type", "default", "what it is"]
         click.echo(tabulate(rows, heads, tablefmt="simple", disable_numparse=True) if rows else "It has no fields.")
-        for more in filter(None, (_metrics_of(part), _given_to(part))):
+        for more in filter(None, (metrics_of(part), given_to(part))):
             click.echo(f"\n{more}")
         click.echo(f"\nfrom {origin.name} {origin.version} ({origin.origin}): {_file_of(part)}\n")
 
 
-def _metrics_of(part: type) -> str:
+def metrics_of(part: type) -> str:
     """The metrics that an evaluator declares, as text; empty for a part of another kind."""
     from fairl_bench.kinds import Evaluator
     from fairl_bench.metrics import Metric
@@ -131,7 +131,7 @@ def _metrics_of(part: type) -> str:
     )
 
 
-def _given_to(part: type) -> str:
+def given_to(part: type) -> str:
     """What a method is given, where that is more than texts, and whether it is a reference row; else empty."""
     from fairl_bench.kinds import Method
 

@@ -9,7 +9,8 @@ Of a regression that is fitted to the same prompts, that product is R².  One mi
 half, by the variance, would be R² there as well; across halves the two differ.  The product is unbiased for the R² of
 all prompts there could be (so are cross-fitted quadratic forms: Walther et al. 2016; Kline, Saggio & Sølvsten 2020).
 The other form counts against a concept what the fit misses, and squares it: of 200 pairs of ParaDetox with eight
-concepts that explain half of the reward it has 67 % unexplained and bounds ten times as wide (docs/concepts.md).
+concepts that explain half of the reward it has 67 % unexplained and bounds ten times as wide
+(docs/reference/concepts.md).
 """
 
 from __future__ import annotations

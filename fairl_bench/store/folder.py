@@ -46,7 +46,7 @@ AT_RISK = 0.5
 
 
 class FolderStore(Store):
-    """Artefacts by key in a folder that several processes may share.  What is promised where: ``docs/store.md``."""
+    """Artefacts by key in a folder that several processes may share.  What is promised: docs/reference/store.md."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

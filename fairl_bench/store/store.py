@@ -22,7 +22,7 @@ class Size(NamedTuple):
 
 
 class Store(ABC):
-    """Artefacts by key that several processes may share.  What is promised where: ``docs/store.md``."""
+    """Artefacts by key that several processes may share.  What is promised where: ``docs/reference/store.md``."""
 
     place: str
     """What `open_store` takes, also in another process."""

@@ -36,7 +36,7 @@ class Stop(Settings):
 
     An admissible epoch replaces the kept one if its averaged loss is lower by more than ``min_delta``.  A run ends
     after ``patience`` admissible epochs that do not.  The defaults were found on worlds that no table shows; see
-    docs/suites.md.
+    docs/reference/suites.md.
     """
 
     monitor: Literal["calibrated-loss", "base-loss"] = Field(

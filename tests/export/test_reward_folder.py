@@ -188,7 +188,7 @@ def test_the_example_of_the_docs_prints_the_reward(
     lm: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """``from_pretrained`` of an exported folder returns our numbers."""
-    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "rewards.md").read_text()
     (source,) = re.findall(r"<!-- load: exported -->\n```python\n(.*?)```", page, re.S)
     reward = fine_tuned(lm("llama", bos=True))
     written(reward, tmp_path / "my-reward")

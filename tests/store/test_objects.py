@@ -1,4 +1,4 @@
-"""The promises of an object store (docs/store.md), of fsspec's memory and of a server that speaks S3 on loopback."""
+"""The promises of an object store (docs/reference/store.md), of fsspec's memory and of a server of S3 on loopback."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class HubDataset(Source):
 
     Its identity is the commit, or the copy's content.  Rows are read one after another, so a large data set with a
     ``limit`` is no slower than a small one.  No code of a data set is run.  How rows become pairs is its layout
-    (docs/data.md), which is found by the columns of the first rows where the suite names none.
+    (docs/how-to/data.md), which is found by the columns of the first rows where the suite names none.
     """
 
     at_hand: ClassVar[bool] = True

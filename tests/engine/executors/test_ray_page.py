@@ -1,4 +1,4 @@
-"""The commands and the suites of docs/cluster.md are what the program takes."""
+"""The commands and the suites of docs/how-to/cluster.md and served-models.md are what the program takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from fairl_bench.suite.read import read_study
 from fairl_bench.suite.yaml import load
 from fairl_bench.values.resources import Resources
 
-PAGE = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text()
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
+PAGE = "".join((HOW_TO / name).read_text() for name in ("cluster.md", "served-models.md"))
 BLOCKS = [(language, text) for language, text in re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)]
 LINES = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
 INLINE = re.findall(r"`((?:ray|fairl-bench) [^`]+)`", PAGE.replace("\n", " "))

@@ -60,7 +60,7 @@ def _unknown(title: str, sample: Sample, able: Mapping[str, Match], layout: str)
     names = [repr(name) for name in sample.names()]
     has = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     if not able:
-        return f"{title}: no layout reads all that 'columns' names; see docs/data.md for what each reads"
+        return f"{title}: no layout reads all that 'columns' names; see docs/how-to/data.md for what each reads"
     nearest = min(able, key=lambda name: (len(able[name].lacks), -len(able[name].roles)))
     which = f"the layout {layout!r}" if layout != "auto" else f"no known layout; the nearest, {nearest!r},"
     return f"{title} has the columns {has}: {which} needs {' and '.join(able[nearest].lacks)}; name it under 'columns'"
