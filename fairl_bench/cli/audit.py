@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fairl_bench.cli import completion
 from fairl_bench.cli.options import PLUGIN, STORE, Whole, columns_by_field
 from fairl_bench.cli.tables import print_findings
 
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 @click.option("--prompts", type=click.Path(path_type=Path), help="Prompts: a text with one a line, or JSON lines.")
 @click.option("--pairs", type=click.Path(path_type=Path), help="No models: pairs that were written, JSON lines or CSV.")
 @click.option("--columns", metavar="FIELD=COLUMN,...", help="Columns of --pairs: preferred=A,rejected=B,prompt=C.")
-@click.option("--concept", "more", multiple=True, metavar="NAME[=SPEC]", help="One more concept; may be given again.")
+@click.option(
+    "--concept",
+    "more",
+    multiple=True,
+    metavar="NAME[=SPEC]",
+    shell_complete=completion.concepts,
+    help="One more concept; may be given again.",
+)
 @click.option("--concepts", type=click.Path(path_type=Path), help="YAML with the concepts, in the place of the usual.")
 @click.option(
     "--n",
@@ -45,7 +53,14 @@ if TYPE_CHECKING:
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with the key of a server.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the suite, and run nothing.")
 @click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
-@click.option("--executor", metavar="NAME", default="local", show_default=True, help="What does the work.")
+@click.option(
+    "--executor",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    shell_complete=completion.executors,
+    help="What does the work.",
+)
 @click.option("--address", metavar="HOST:PORT", help="Where the executor is, of ray the head of its cluster.")
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Folder for the results.  [default: results/audit-NAME]"

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from fairl_bench.cli import completion
 from fairl_bench.textfiles import number_of, whole_of
 
 if TYPE_CHECKING:
@@ -56,15 +58,23 @@ class NamedFile(click.Path):
 
         name = Path(str(super().convert(value, param, ctx)))
         path = located(self.what, name)
+        if ctx is not None and ctx.resilient_parsing:  # a shell asks how a word may end
+            return path
         if path != name:
             click.echo(f"{name}: {safe(str(path))}", err=True)
         elif not is_file(path) and not path.is_absolute() and (more := hint(self.what, name)):
             raise FairlError(f"{KINDS[self.what].called} {str(name)!r} does not exist{more}")
         return path
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names of what comes with the package, and files."""
+        from fairl_bench.suite.named_files import shipped
+
+        return [*super().shell_complete(ctx, param, incomplete), *completion.starting(shipped(self.what), incomplete)]
+
 
 SUITE = click.argument("suite", type=NamedFile("suite"))
-RESULTS = click.argument("results", type=click.Path(path_type=Path))
+RESULTS = click.argument("results", type=click.Path(path_type=Path), shell_complete=completion.results)
 SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
 PLUGIN = click.option("--plugin", multiple=True, type=NamedFile("plugin"), help="A drop-in: its file, or its name.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from fairl_bench.cli import completion
 from fairl_bench.cli.options import PLUGIN
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def schema(plugin: tuple[Path, ...]) -> None:
 
 
 @click.command(name="list")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=completion.kinds)
 @PLUGIN
 def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
     """List the parts that a suite can name, all or of one KIND.
@@ -51,7 +52,7 @@ def list_parts(kind: str | None, plugin: tuple[Path, ...]) -> None:
         _list_concepts(registry)
         return
     if kind is not None and kind not in KINDS:
-        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, (*KINDS, _CONCEPTS, *_SHIPPED))}")
+        raise FairlError(f"kind {kind!r} is unknown; {suggest(kind, (*KINDS, *completion.OTHER_LISTS))}")
     for name in [kind] if kind else KINDS:
         click.echo(f"{name}:")
         for part in registry.names(name):
@@ -86,7 +87,7 @@ def _list_concepts(registry: Registry) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.parts)
 @PLUGIN
 def show(name: str, plugin: tuple[Path, ...]) -> None:
     """Show the part called NAME: what it is, its fields with defaults and bounds, and where it comes from."""

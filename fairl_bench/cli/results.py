@@ -9,12 +9,23 @@ from typing import Literal
 
 import click
 
-from fairl_bench.cli.options import FORMAT, INTERVALS, METHODS, PLUGIN, POSITIVE, NamedFile, Number, two_methods
+from fairl_bench.cli import completion
+from fairl_bench.cli.options import (
+    FORMAT,
+    INTERVALS,
+    METHODS,
+    PLUGIN,
+    POSITIVE,
+    RESULTS,
+    NamedFile,
+    Number,
+    two_methods,
+)
 from fairl_bench.cli.tables import print_tables
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@RESULTS
 @click.option(
     "--table",
     "-t",
@@ -88,8 +99,8 @@ def _page(results: Path, plugin: tuple[Path, ...], *, again: bool, show: bool) -
 
 
 @click.command()
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", shell_complete=completion.results)
+@click.argument("second", shell_complete=completion.results)
 @FORMAT
 def compare(first: str, second: str, form: str) -> None:
     """Compare FIRST and SECOND, paired example by example.
@@ -149,7 +160,7 @@ def evaluate(
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@RESULTS
 @click.option(
     "--against", required=True, type=NamedFile("published"), help="Published numbers: a file, or a name of `published`."
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fairl_bench.cli import completion
 from fairl_bench.cli.options import SET, STORE, SUITE, Whole
 from fairl_bench.cli.tables import print_findings
 
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
 @click.command()
 @SUITE
 @SET
-@click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Do only these cells: method=a,b or seed=0.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="AXIS=VALUE",
+    shell_complete=completion.only,
+    help="Do only these cells: method=a,b or seed=0.",
+)
 @click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
 @click.option(
     "--executor",
     metavar="NAME",
     default="local",
     show_default=True,
+    shell_complete=completion.executors,
     help="What does the work: local, this machine; ray, a Ray cluster; or another by name.",
 )
 @click.option(

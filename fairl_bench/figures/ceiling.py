@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fairl_bench.figures.leaderboard import number
-from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, styled
+from fairl_bench.figures.style import BAD, GOOD, MUTED, SMALL, brief, canvas, grid, styled, wrapped
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
 from fairl_bench.tables.ceiling import SharesOfCeiling
@@ -63,15 +63,15 @@ def between(table: Table) -> Figure | None:
         return None
     down, across = grid(len(panels), 2)
     height = 1.5 + 0.28 * max(len(panel.lines) for panel in panels)
-    figure, axes = canvas(down, across, 6.4 * across, down * height + 0.3)
+    figure, axes = canvas(down, across, 6.4 * across, down * height + 0.45)
     for axis, panel in zip(axes, panels, strict=False):
         _draw(axis, panel)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    figure.supxlabel(
-        "pair accuracy against 'preferred', mean and 95 % interval; right: the share of the way from ½ to the ceiling",
-        fontsize=8,
+    told = (
+        "pair accuracy against 'preferred', mean and 95 % interval; right: the share of the way from ½ to the ceiling"
     )
+    figure.supxlabel(wrapped(told, 6.4 * across), fontsize=SMALL)
     return figure
 
 
@@ -109,8 +109,8 @@ def _draw(axis: Axes, panel: _Panel) -> None:
     axis.axvline(COIN, color=MUTED, linestyle="--")
     axis.axvline(top, color=BAD.colour)
     over = axis.get_xaxis_transform()
-    axis.text(COIN, 1.01, "½, a coin toss", transform=over, ha="center", va="bottom", color=MUTED, fontsize=8)
-    axis.text(top, 1.01, f"ceiling: {panel.ceiling.label}", transform=over, ha="center", va="bottom", fontsize=8)
+    axis.text(COIN, 1.01, "½, a coin toss", transform=over, ha="center", va="bottom", color=MUTED, fontsize=SMALL)
+    axis.text(top, 1.01, f"ceiling: {panel.ceiling.label}", transform=over, ha="center", va="bottom", fontsize=SMALL)
     beside = axis.get_yaxis_transform()
     for at, line in enumerate(panel.lines):
         colour = MUTED if line.accuracy.get("reference") else GOOD.colour
@@ -118,7 +118,7 @@ def _draw(axis: Axes, panel: _Panel) -> None:
         if all(map(math.isfinite, ends)):
             axis.plot(ends, [at, at], color=colour, solid_capstyle="butt")
         axis.plot(number(line.accuracy, "mean"), at, "o", color=colour)
-        axis.text(1.02, at, _share(line.share), transform=beside, va="center", fontsize=8)
+        axis.text(1.02, at, _share(line.share), transform=beside, va="center", fontsize=SMALL)
     axis.set_title(panel.title, pad=18)
     axis.set_yticks(range(len(panel.lines)), [line.label for line in panel.lines])
     axis.set_ylim(len(panel.lines) - 0.4, -0.6)

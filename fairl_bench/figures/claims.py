@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from fairl_bench.figures.references import legend
-from fairl_bench.figures.style import COLUMN, MUTED, NARROW, Look, brief, canvas, look, styled, wrapped
+from fairl_bench.figures.style import COLUMN, MUTED, NARROW, SMALL, Look, brief, canvas, look, styled, wrapped
 from fairl_bench.material import Material
 from fairl_bench.results.under_selections import apart_from_selection
 from fairl_bench.values.coordinates import Setting
@@ -61,7 +61,7 @@ def forest(verdicts: Sequence[Verdict], width: float) -> Figure:
     axis.set_ylim(len(lines) - 0.5, -0.5)
     legend(figure, [axis], "outside upper center")
     told = "gain in the direction in which the claim's metric is better, with its 95 % interval; right: the verdict"
-    figure.supxlabel(wrapped(told, width), fontsize=8)
+    figure.supxlabel(wrapped(told, width), fontsize=SMALL)
     return figure
 
 

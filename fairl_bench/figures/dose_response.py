@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairl_bench.figures.style import GOOD, MUTED, brief, canvas, grid, styled
+from fairl_bench.figures.style import GOOD, MUTED, SMALL, brief, canvas, grid, styled
 from fairl_bench.figures.variants import has_variants, in_file_name
 from fairl_bench.material import Material
 from fairl_bench.tables.attribution import AttributionTable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _Group = Mapping[str, Any]
-_TICKS = 4  # groups that are named below a panel, at most
+_TICKS = 3  # groups that are named below a panel, at most: of four, neighbours would touch
 
 
 class DoseResponses(ReportFigure):
@@ -87,15 +87,15 @@ def dose_response(concepts: Mapping[str, Sequence[_Group]], shares: Mapping[str,
 
     order = sorted(concepts, key=lambda name: (-size(name), name))
     down, across = grid(len(order), 4)
-    figure, axes = canvas(down, across, max(4.6, 2.2 * across), 0.7 + 1.75 * down, sharey=True)
+    figure, axes = canvas(down, across, max(5.0, 2.5 * across), 0.7 + 1.75 * down, sharey=True)
     for axis, name in zip(axes, order, strict=False):
         _draw(axis, concepts[name])
         share = "" if math.isinf(size(name)) else f"\n{round(100 * size(name))} % of the reward"
         axis.set_title(f"{brief(name)}{share}")
     for axis in axes[len(order) :]:
         axis.set_axis_off()
-    figure.supxlabel("groups of texts, from little of the concept to much; its mean in a group", fontsize=8)
-    figure.supylabel("mean reward within prompts, sd", fontsize=8)
+    figure.supxlabel("groups of texts, from little of the concept to much; its mean in a group", fontsize=SMALL)
+    figure.supylabel("mean reward within prompts, sd", fontsize=SMALL)
     return figure
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairl_bench.figures.references import Level, Spot, draw_references, legend
-from fairl_bench.figures.style import COLUMN, GOOD, MUTED, brief, canvas, look, styled, title_lines, wrapped
+from fairl_bench.figures.style import COLUMN, GOOD, MUTED, SMALL, brief, canvas, look, styled, title_lines, wrapped
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
@@ -80,9 +80,13 @@ def intervals(table: Table, metrics: Metrics, across: int = _WIDEST, width: floa
     spots = [Spot(at, 0.5, row.setting) for at, row in enumerate(rows)]
     across = min(len(columns), across)
     down = -(-len(columns) // across)
-    room = 0.4 * any(cell.get("reference") for cell in table.tidy)  # for the legend
-    width = width or 2.0 + 2.1 * across
-    figure, axes = canvas(down, across, width, room + down * (0.8 + 0.24 * len(rows)), sharey=True)
+    width = width or max(2.2 + 2.3 * across, 5.6)
+    told = "mean and 95 % interval; filled: the best, or not distinguishable from it"
+    references = any(_has_lines(table, cells) for cells in columns.values())
+    lines = "; grey lines: reference rows, with bands for their intervals" if references else ""
+    said = wrapped(told + lines, width)
+    room = 0.3 * references + 0.16 * (1 + said.count("\n"))  # for the legend and for what is said
+    figure, axes = canvas(down, across, width, room + down * (0.85 + 0.26 * len(rows)), sharey=True)
     for axis, (column, cells) in zip(axes, columns.items(), strict=False):
         axis.set_title(f"{column.place}\n{metrics[column.metric].head}")
         draw_references(axis, spots, _levels(table, cells))
@@ -93,9 +97,7 @@ def intervals(table: Table, metrics: Metrics, across: int = _WIDEST, width: floa
     for axis in axes[len(columns) :]:
         axis.set_axis_off()
     legend(figure, axes, "outside upper center")
-    told = "mean and 95 % interval; filled: the best, or not distinguishable from it"
-    lines = "; grey lines: reference rows, with bands for their intervals" if any(map(_has_lines, axes)) else ""
-    figure.supxlabel(wrapped(told + lines, width), fontsize=8)
+    figure.supxlabel(said, fontsize=SMALL)
     return figure
 
 
@@ -151,9 +153,10 @@ def _side_by_side(table: Table, metrics: Metrics, axis_name: str, called: Callab
     return figure
 
 
-def _has_lines(axis: Axes) -> bool:
-    """True where reference rows are drawn in a panel: nothing else in it has a label."""
-    return bool(axis.get_legend_handles_labels()[1])
+def _has_lines(table: Table, cells: Mapping[Row, _Cell]) -> bool:
+    """True where the number of a reference row is drawn in a panel."""
+    levels = _levels(table, cells).values()
+    return any(math.isfinite(level.value) for by_setting in levels for level in by_setting.values())
 
 
 def _of_methods(table: Table) -> list[_Cell]:

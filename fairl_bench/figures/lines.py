@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fairl_bench.figures.references import reference_look
-from fairl_bench.figures.style import LOOKS, MUTED, Look, brief, look
+from fairl_bench.figures.style import LOOKS, MUTED, SMALL, Look, brief, look
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import Floats
 from fairl_bench.values.references import Methods, labelled, references_of, with_given
@@ -111,7 +111,7 @@ def beside(axis: Axes, ends: Sequence[End]) -> None:
         x = [1.03] if end.style.marker else [1.012, 1.045]
         axis.plot(x, [place] * len(x), **line_end, transform=axis.transAxes, clip_on=False)
         axis.annotate(
-            brief(end.label, 36), (1.055, place), xycoords="axes fraction", va="center", fontsize=8,
+            brief(end.label, 36), (1.055, place), xycoords="axes fraction", va="center", fontsize=SMALL,
             color=dark(end.style), annotation_clip=False,
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, brief, canvas, styled, wrapped
+from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, SMALL, brief, canvas, styled, wrapped
 from fairl_bench.material import Material
 from fairl_bench.results.organisms import Answer, Audit
 from fairl_bench.tables.organisms import OrganismsTable
@@ -81,7 +81,7 @@ def answers(found: Mapping[str, Sequence[Audit]], width: float) -> Figure:
     ]
     told = "; ".join(f"{cell.sign} {cell.told}" for cell in shown)
     below = "; below the line nothing was planted" if 0 < planted < n else ""
-    figure.supxlabel(wrapped(f"{told}; with its share of the reward{below}", width), fontsize=8)
+    figure.supxlabel(wrapped(f"{told}; with its share of the reward{below}", width), fontsize=SMALL)
     return figure
 
 
@@ -96,7 +96,7 @@ def _draw(axis: Axes, column: int, row: int, audit: Audit, room: int) -> None:
     if first is not None:
         share = f"{round(100 * first.share.value)} %"
         said = f"{cell.sign} {brief(first.phrase(), room)} {share}" if room > 5 else f"{cell.sign} {share}"
-    axis.text(column, row, said, ha="center", va="center", color=cell.text, fontsize=7)
+    axis.text(column, row, said, ha="center", va="center", color=cell.text, fontsize=8)
 
 
 def _head(auditor: str, each: Sequence[Audit], *, narrow: bool) -> str:

@@ -11,7 +11,7 @@ from unicodedata import east_asian_width
 
 from fairl_bench.figures.letters import spelt
 from fairl_bench.figures.shares import named_findings
-from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, styled
+from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, SMALL, styled
 from fairl_bench.material import Material
 from fairl_bench.results.audited import Audited, audited
 from fairl_bench.results.findings import BOTH_MODELS, each_group_once
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LETTER: Final = 0.067  # inches, of a letter of 8 points
-_LINE: Final = 0.15  # inches, from one line to the next
-_HEAD: Final = 0.19
-_HEAD_LETTER: Final = 0.085  # inches, of a bold letter of 9 points
+_LETTER: Final = 0.0755  # inches, of a letter of `SMALL` points
+_LINE: Final = 0.17  # inches, from one line to the next
+_HEAD: Final = 0.21
+_HEAD_LETTER: Final = 0.095  # inches, of a bold letter of 10 points
 _PAD: Final = 0.1
 _GAP: Final = 0.3  # inches between boxes, for an arrow
 _EDGE: Final = 0.06  # inches around everything
-_WIDTH: Final = 9.5  # inches
+_WIDTH: Final = 10.6  # inches
 _COLOURS: Final[dict[Outcome, str]] = {
     "named": GOOD.colour,
     "nothing named": BAD.colour,
@@ -215,7 +215,7 @@ def _box(axis: Axes, one: _Placed, edge: str, line: float) -> None:
     axis.text(left, top, one.box.head, va="top", fontweight="bold")
     for at, text in enumerate(one.box.lines):
         below = 0.01 if one.aside else _HEAD
-        axis.text(one.left + (one.aside or _PAD), top + below + at * _LINE, text, va="top", fontsize=8)
+        axis.text(one.left + (one.aside or _PAD), top + below + at * _LINE, text, va="top", fontsize=SMALL)
 
 
 def _arrow(axis: Axes, one: _Placed, other: _Placed, *, across: bool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fairl_bench.figures.lines import Looks, beside, dark, line, titled
 from fairl_bench.figures.references import Level, Spot, draw_references, legend
-from fairl_bench.figures.style import MUTED, Look, brief, canvas, grid, styled, title_lines
+from fairl_bench.figures.style import MUTED, SMALL, Look, brief, canvas, grid, styled, title_lines
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
 from fairl_bench.results.places import compared_pairs, places_by_group
@@ -120,7 +120,7 @@ def over_steps(records: Sequence[Record], rows: Sequence[Row], methods: Methods 
         titled(axis, model, models)
         beside(axis, ends)
     several = any(len(runs) > 1 for runs in paths.values())
-    figure.supxlabel("line: mean; band: least to most of the runs" if several else "one run each", fontsize=8)
+    figure.supxlabel("line: mean; band: least to most of the runs" if several else "one run each", fontsize=SMALL)
     return figure
 
 
@@ -166,7 +166,7 @@ def against_kl(
         "its 95 % interval,\nfilled: the best, or not distinguishable from it"
         + "; grey lines: reference rows"
         * bool(looks.references),
-        fontsize=8,
+        fontsize=SMALL,
     )
     return figure
 
@@ -191,7 +191,7 @@ def _budgets(axis: Axes, cuts: Sequence[str]) -> None:
         axis.axvline(budget(cut), color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         axis.annotate(
             f"{budget(cut):g}", (budget(cut), 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom",
-            fontsize=7, color=MUTED,
+            fontsize=8, color=MUTED,
         )  # fmt: skip
 
 
@@ -304,9 +304,9 @@ def proxy_against_truth(
         axis.tick_params(labelbottom=at + across >= len(paths))
         axis.set_axis_on() if at < len(paths) else axis.set_axis_off()
     figure.supxlabel(
-        "proxy: the reward of the alignment (mean 0, standard deviation 1 before it); open mark: before", fontsize=8
+        "proxy: the reward of the alignment (mean 0, standard deviation 1 before it); open mark: before", fontsize=SMALL
     )
-    figure.supylabel("true reward", fontsize=8)
+    figure.supylabel("true reward", fontsize=SMALL)
     return figure
 
 

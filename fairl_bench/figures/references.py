@@ -77,7 +77,7 @@ def legend(
             handles.setdefault(label, handle)
     if handles:
         names = [brief(name, 40) for name in handles]
-        entry = 0.7 + 0.075 * max(map(len, names))  # inches, of letters of 9 points
+        entry = 0.7 + 0.083 * max(map(len, names))  # inches, of letters of 10 points
         columns = min(len(handles), 4, max(1, int(figure.get_figwidth() / entry)))
         figure.set_figheight(figure.get_figheight() + 0.2 * (-(-len(handles) // columns) - 1))
         figure.legend(handles.values(), names, loc=where, ncols=columns)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.figures.style import BAD, GOOD, MUTED, brief, canvas, grid, look, styled, title_lines
+from fairl_bench.figures.style import BAD, GOOD, MUTED, SMALL, brief, canvas, grid, look, styled, title_lines
 from fairl_bench.figures.variants import has_variants, in_file_name
 from fairl_bench.material import Material
 from fairl_bench.science.agreement import standardised
@@ -96,7 +96,7 @@ def distributions(
         _titled(axis, series, methods)
     for axis in axes[len(pooled) :]:
         axis.set_axis_off()
-    figure.supxlabel("reward, standardised run by run", fontsize=8)
+    figure.supxlabel("reward, standardised run by run", fontsize=SMALL)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -137,8 +137,8 @@ def reliability(sheets: Sequence[Sheet], methods: Methods = NOTHING_KNOWN) -> Fi
         axis.set_ylim(-3, 103)
     for axis in axes[len(curves_of) :]:
         axis.set_axis_off()
-    figure.supxlabel("pairs by margin, smallest first, %; dotted: over all pairs", fontsize=8)
-    figure.supylabel("misranked, %", fontsize=8)
+    figure.supxlabel("pairs by margin, smallest first, %; dotted: over all pairs", fontsize=SMALL)
+    figure.supylabel("misranked, %", fontsize=SMALL)
     return figure
 
 
@@ -174,7 +174,7 @@ def subtypes(sheets: Sequence[Sheet]) -> Figure | None:
         at = [i + (index - (len(shares_of) - 1) / 2) * thick for i in range(len(names))]
         widths = [shares.get(name, 0.0) for name in names]
         bars = axis.barh(at, widths, thick * 0.92, color=look(index).colour, label=label)
-        axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=7)
+        axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axis.invert_yaxis()
     axis.margins(x=0.08)

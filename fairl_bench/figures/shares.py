@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, brief, canvas, styled, wrapped
+from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, SMALL, brief, canvas, styled, wrapped
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.results.findings import each_group_once, stands_in
@@ -106,7 +106,7 @@ def shares(found: Findings, width: float) -> Figure:
     alone = [Interval(one.alone.value) for one in measured if stands_in(one)]
     axis.set_xlim(*_ends([*(one.share for one in measured), found.unexplained, *alone]))
     axis.xaxis.set_major_formatter(lambda share, _: f"{round(100 * share)} %")
-    figure.supxlabel(wrapped(_told(found), width), fontsize=8)
+    figure.supxlabel(wrapped(_told(found), width), fontsize=SMALL)
     return figure
 
 
@@ -138,8 +138,8 @@ def _beside(axis: Axes, at: int, verdict: str, share: Interval, *, narrow: bool,
     """Write the verdict and the share at the right of a bar."""
     ends = f" [{round(100 * share.low)}, {round(100 * share.high)}]" if math.isfinite(share.low) else ""
     percent = f"{round(100 * share.value)} %{'' if narrow else ends}"
-    weight, size, across = "bold" if bold else "normal", 8 if narrow else 9, axis.get_yaxis_transform()
-    for points, text in ((6, verdict), (66 if narrow else 84, percent)):
+    weight, size, across = "bold" if bold else "normal", SMALL if narrow else 10, axis.get_yaxis_transform()
+    for points, text in ((6, verdict), (74 if narrow else 93, percent)):
         place: dict[str, Any] = {"xytext": (points, 0), "textcoords": "offset points", "xycoords": across}
         axis.annotate(text, (1, at), va="center", fontweight=weight, fontsize=size, annotation_clip=False, **place)
 
@@ -160,10 +160,12 @@ def separable(found: Findings, width: float) -> Figure:
     axis.axvline(0.5, color="#000000", linewidth=1)
     axis.plot([accuracy.low, accuracy.high], [0, 0], color=GOOD.colour, linewidth=2, solid_capstyle="butt")
     axis.plot(accuracy.value, 0, "o", color=GOOD.colour, markersize=7)
-    axis.text(0.5, 0.62, " ½, a coin toss", va="center", fontsize=8)
+    axis.text(0.5, 0.62, " ½, a coin toss", va="center", fontsize=SMALL)
     if math.isfinite(could):
         axis.plot(could, 0, "d", color=MUTED, markerfacecolor="white", markersize=7)
-        axis.annotate("would have been found\nfour times in five", (could, -0.15), va="top", ha="center", fontsize=8)
+        axis.annotate(
+            "would have been found\nfour times in five", (could, -0.15), va="top", ha="center", fontsize=SMALL
+        )
     known = [number for number in (*accuracy, could) if math.isfinite(number)]
     axis.set_xlim(min(0.42, *known) - 0.02, max(0.62, *known) + 0.08)
     axis.set_ylim(-1, 0.9)
@@ -171,5 +173,5 @@ def separable(found: Findings, width: float) -> Figure:
     axis.spines["left"].set_visible(False)
     axis.xaxis.set_major_formatter(lambda share, _: f"{round(100 * share)} %")
     told = f"pair accuracy of {found.method} on {found.separable.pairs:,} held-out pairs, with its 95 % interval"
-    figure.supxlabel(wrapped(told, width), fontsize=8)
+    figure.supxlabel(wrapped(told, width), fontsize=SMALL)
     return figure

@@ -44,12 +44,14 @@ NARROW: Final = "-narrow"
 """The end of the name of a figure that is drawn again for a narrow column of a page or a paper."""
 COLUMN: Final = 3.7
 """The width of such a column, in inches."""
+SMALL: Final = 9
+"""The size of what is said below and beside a figure, in points: 12 pixels on a page that shows it as it was drawn."""
 SHADES: Final = "cividis"  # rises evenly in lightness, and reads the same without red or green
 
 _SETTINGS: Final[Mapping[Any, Any]] = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": MUTED,
@@ -139,5 +141,5 @@ def brief(name: str, most: int = 32) -> str:
 
 
 def wrapped(sentence: str, width: float) -> str:
-    """A sentence of 8 points in lines that fit below a figure of so many inches."""
-    return textwrap.fill(sentence, max(20, int(width * 16)), break_on_hyphens=False)
+    """A sentence of `SMALL` points in lines that fit below a figure of so many inches."""
+    return textwrap.fill(sentence, max(20, int(width * 14)), break_on_hyphens=False)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairl_bench.figures.references import legend, reference_look
-from fairl_bench.figures.style import Look, canvas, look, styled
+from fairl_bench.figures.style import SMALL, Look, canvas, look, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
@@ -116,7 +116,7 @@ def sweep(
     for axis in axes[len(methods_of) :]:
         axis.set_axis_off()
     legend(figure, axes, "outside upper center")
-    figure.supxlabel(f"{line.label} (line: mean; band: least to most of the runs; bars: 95 % interval)", fontsize=8)
+    figure.supxlabel(f"{line.label} (line: mean; band: least to most of the runs; bars: 95 % interval)", fontsize=SMALL)
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.figures.style import BAD, GOOD, brief, canvas, grid, styled
+from fairl_bench.figures.style import BAD, GOOD, SMALL, brief, canvas, grid, styled
 from fairl_bench.figures.variants import has_variants
 from fairl_bench.material import Material
 from fairl_bench.values.data import Floats
@@ -50,8 +50,8 @@ def curves(histories: Sequence[History]) -> Figure | None:
     for axis in axes[len(runs) :]:
         axis.set_axis_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    figure.supxlabel("epoch", fontsize=8)
-    figure.supylabel("loss", fontsize=8)
+    figure.supxlabel("epoch", fontsize=SMALL)
+    figure.supylabel("loss", fontsize=SMALL)
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairl_bench.figures.style import SHADES, brief, canvas, styled
+from fairl_bench.figures.style import SHADES, SMALL, brief, canvas, styled
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.science.classification import auc
@@ -87,4 +87,4 @@ def _numbers(axis: Axes, square: Floats, middle: float) -> None:
     for (row, column), value in np.ndenumerate(square):
         if np.isfinite(value):
             colour = "black" if value > middle else "white"
-            axis.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
+            axis.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=SMALL)

@@ -18,6 +18,7 @@ _COLOURS: Final = {
     **{"#595959": "--soft", "#6e6e6e": "--soft", "#9c9c9c": "--soft", "#e3e3e3": "--edge"},
 }
 """The colours of figures, and the page's own that stand for them."""
+_WIDTH: Final = re.compile(rb"viewBox=\"\S+ \S+ ([\d.]+) ")
 _COLOUR: Final = re.compile("|".join(_COLOURS), re.IGNORECASE)
 
 
@@ -32,13 +33,23 @@ def as_part_of_page(picture: Picture) -> str | None:
         return None
     for node in root.iter():
         _rename(node, f"{picture.name}-")
-    size = root.get("viewBox", "0 0 1 1").split()
-    root.attrib = {"viewBox": " ".join(size), "class": "drawn", "role": "img", "aria-label": picture.title}
+    root.attrib = {
+        "viewBox": root.get("viewBox", "0 0 1 1"),
+        "class": "drawn",
+        "role": "img",
+        "aria-label": picture.title,
+    }
     root.set("preserveAspectRatio", "xMinYMin")
-    root.set("style", f"max-width: {float(size[2]):.0f}pt")
+    root.set("style", own_width(picture))
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def own_width(picture: Picture) -> str:
+    """The width that a figure was drawn for, as the property ``--own``: the style sheet sizes the figure by it."""
+    found = _WIDTH.search(picture.formats["svg"])
+    return f"--own: {float(found[1]):.0f}pt" if found else "--own: 30rem"
 
 
 def _strip(node: ElementTree.Element) -> bool:

@@ -17,6 +17,18 @@
     if (chosen !== undefined && entries.some(([value]) => value === chosen)) select.value = chosen;
   }
 
+  // what is wider than its box says that it scrolls, and on which side more is to be seen
+  function wider(box) {
+    box.classList.toggle("over", box.scrollWidth > box.clientWidth + 1);
+    box.classList.toggle("end", box.scrollLeft + box.clientWidth >= box.scrollWidth - 1);
+  }
+  const sizes = new ResizeObserver((seen) => seen.forEach(({ target }) => wider(target.closest(".wide"))));
+  for (const box of document.querySelectorAll(".wide")) {
+    sizes.observe(box);
+    if (box.firstElementChild) sizes.observe(box.firstElementChild);
+    box.addEventListener("scroll", () => wider(box), { passive: true });
+  }
+
   // tables: a press on a head sorts by it, a second one the other way round; what is not known stays last, and
   // reference rows, which are a body of their own, stay on top
   function byOrder(x, y) {

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fairl_bench.guards.views import UNGUARDED, ViewGuard
+from fairl_bench.html.inline import own_width
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
 from fairl_bench.views import Panel, Section
@@ -105,9 +106,9 @@ def _plain(section: Section, anchor: str, room: Environment) -> str:
     )
 
 
-def inlined(picture: Picture) -> tuple[str, str, str]:
-    """A picture for a template: name, title, and its SVG in base64."""
-    return picture.name, picture.title, base64.b64encode(picture.formats["svg"]).decode()
+def inlined(picture: Picture) -> tuple[str, str, str, str]:
+    """A picture for a template: name, title, its SVG in base64, and the width that it was drawn for."""
+    return picture.name, picture.title, base64.b64encode(picture.formats["svg"]).decode(), own_width(picture)
 
 
 def as_script(data: object) -> str:

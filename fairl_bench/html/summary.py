@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from markupsafe import Markup
 
 from fairl_bench.figures.style import NARROW
-from fairl_bench.html.inline import as_part_of_page
+from fairl_bench.html.inline import as_part_of_page, own_width
 from fairl_bench.html.page import inlined
 from fairl_bench.html.section import OurSection
 from fairl_bench.html.warnings import alarming
@@ -30,6 +30,7 @@ class Shown(NamedTuple):
     wide: Markup | None
     narrow: Markup | None
     image: str  # base64, where it cannot be a part of the page
+    own: str  # the width that it was drawn for
 
 
 class Summary(Panel):
@@ -55,7 +56,7 @@ def shown(pictures: Mapping[str, Picture], name: str) -> Shown:
     """A picture with its narrow twin."""
     wide, narrow = (_as_markup(pictures.get(each)) for each in (name, f"{name}{NARROW}"))
     picture = pictures[name]
-    return Shown(name, picture.title, wide, narrow, "" if wide else inlined(picture)[2])
+    return Shown(name, picture.title, wide, narrow, "" if wide else inlined(picture)[2], own_width(picture))
 
 
 def on_first_screen(pictures: Mapping[str, Picture]) -> set[str]:

@@ -25,7 +25,7 @@ from fairl_bench.results.writer import Writer
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.report import figures_of, panels_of
 
-MEANING = 8  # raise it when equal inputs give other figures or another page
+MEANING = 9  # raise it when equal inputs give other figures or another page
 _PASSING = ("finished", "seconds", "command", "warnings")  # of run.json: what differs between runs of one answer
 
 

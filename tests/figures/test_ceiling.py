@@ -18,6 +18,7 @@ from fairl_bench.values.ceiling import PAIR_ACCURACY, SHARE
 from fairl_bench.values.coordinates import Coordinates
 from fairl_bench.values.records import Record
 from fairl_bench.values.table import Table, Value
+from tests.support.figure_texts import cut, overlapping
 
 NUMBERS = {"log-ratio": 0.80, "oracle": 0.66, "mm": 0.70}
 
@@ -87,6 +88,15 @@ def test_a_wide_interval_does_not_push_the_lines_together() -> None:
     low, high = axis.get_xlim()
     assert 0.3 < low < 0.5
     assert 0.8 < high < 1.0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_text_is_cut_or_lies_on_another(n: int) -> None:
+    tables = [table(model=f"model-{at}") for at in range(n)]
+    figure = between(tables[0]._replace(tidy=tuple(cell for one in tables for cell in one.tidy)))
+    assert figure is not None
+    assert cut(figure) == []
+    assert overlapping(figure) == []
 
 
 @pytest.mark.parametrize("nothing", [table(shares=False), table(method=""), Table("Ceiling", (), (), ())])
