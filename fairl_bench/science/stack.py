@@ -16,19 +16,16 @@ from numpy.typing import NDArray
 
 from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
+from fairl_bench.science.batches import steps
 from fairl_bench.science.calibrated import calibrated_loss
 from fairl_bench.science.losses import BradleyTerry, Hinge
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import ALIKE, Batch, Fitted, Loss, PairWeights, Recipe, RowPairs, Targets, TrainingRun
 from fairl_bench.science.selection import Choice
-from fairl_bench.science.streams import stream
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Texts are computed in multiples of this many.  Then every run's numbers start at a cache line and fill whole vector
-# registers, or products, exp and log would round otherwise in one place of a stack than in another.
-_WHOLE = 64
 LossOf = Callable[[TrainingRun], Loss]
 BLOCK = 8192  # texts scored at once: their vectors are copied, and stay in the cache while each run reads them
 _HISTORY = ("train_loss", "validation_loss", "calibrated_loss", "failure_weight", "failures", "second_norm")
@@ -130,25 +127,12 @@ class Stack:
         """Train one pass over the training pairs and return the mean base loss of each active run."""
         import torch
 
-        (sides, n), size = self.data.train.shape, self.recipe.batch
-        whole = max(1, _WHOLE // sides)
-        seeds = [self.runs[i].seeds() for i in self.active]
-        distinct = sorted(set(seeds))
-        drawn = np.stack([stream("batches", *seed, epoch).permutation(n) for seed in distinct])
-        orders = torch.from_numpy(drawn).to(self.data.x.device)
-        mine = torch.tensor([distinct.index(seed) for seed in seeds])
-        # index_select, for indexing by [] takes five times as long
         self.start(epoch)
-        total = torch.zeros(len(self.active), dtype=torch.float64)  # of thousands of steps
-        for start in range(0, n, size):
-            real = min(size, n - start)
-            end = start + -(-real // whole) * whole  # the last pair fills the batch up
-            picked = orders.index_select(1, torch.arange(start, end).clamp(max=start + real - 1))  # [seeds, B]
-            rows = self.data.train.index_select(1, picked.flatten()).view(sides, *picked.shape)
-            batch = self.data.x.index_select(0, rows.transpose(0, 1).flatten()).unflatten(0, (len(distinct), -1))
-            x = batch.index_select(0, mine) if len(distinct) > 1 else batch.expand(len(mine), -1, -1)  # [active, 2B, d]
-            total += self.step(x, picked.index_select(0, mine), real, epoch).sum(-1)
-        return total / n
+        seeds, total = [self.runs[i].seeds() for i in self.active], torch.zeros(len(self.active), dtype=torch.float64)
+        for one in steps(self.data.train, seeds, epoch, self.recipe.batch):
+            x = self.data.x.index_select(0, one.rows).unflatten(0, (len(seeds), -1))  # [active, 2B, d]
+            total += self.step(x, one.picked, one.real, epoch).sum(-1)
+        return total / self.data.train.shape[1]
 
     def start(self, epoch: int) -> None:
         """Do what comes before an epoch: here nothing."""
@@ -166,7 +150,8 @@ class Stack:
         slope = self._weighed(slope, losses, margin, x, real, epoch) / real
         if self.data.weight is not None:
             slope, losses = slope * self.data.weight[picked], losses * self.data.weight[picked]
-        slope[:, real:] = 0
+        if real < half:
+            slope[:, real:] = 0
         self.learn(x, [hidden for _, hidden in read], reward, slope, picked, real)
         return losses[:, :real]
 
@@ -237,7 +222,7 @@ class Stack:
         runs = [[path.one(at) for path in self.paths()] for at in range(len(self.active))]
 
         def reward(rows: Tensor) -> Tensor:
-            x = self.data.x[rows][None]
+            x = self.data.x.index_select(0, rows)[None]
             return torch.cat(
                 [sum((heads.forward(one, x)[0] for one in ones[1:]), heads.forward(ones[0], x)[0]) for ones in runs]
             )
