@@ -52,7 +52,7 @@ def _cut(train: Tensor, orders: Tensor, mine: Tensor, start: int, count: int, re
     filled = torch.arange(-(-real // unit) * unit).clamp(max=real - 1)
     places = start + real * torch.arange(count)[:, None] + filled  # [count, B]
     # index_select: indexing by [] takes five times as long
-    picked = orders.index_select(1, places.flatten()).unflatten(1, places.shape).index_select(0, mine)
-    rows = train.index_select(1, picked.flatten()).unflatten(1, picked.shape)  # [sides, runs, count, B]
+    picked = orders.index_select(1, places.flatten()).view(-1, *places.shape).index_select(0, mine)
+    rows = train.index_select(1, picked.flatten()).view(-1, *picked.shape)  # [sides, runs, count, B]
     for pairs, texts in zip(picked.unbind(1), rows.permute(2, 1, 0, 3).flatten(1).unbind(), strict=True):
         yield Step(pairs, texts, real)

@@ -130,7 +130,7 @@ class Stack:
         self.start(epoch)
         seeds, total = [self.runs[i].seeds() for i in self.active], torch.zeros(len(self.active), dtype=torch.float64)
         for one in steps(self.data.train, seeds, epoch, self.recipe.batch):
-            x = self.data.x.index_select(0, one.rows).unflatten(0, (len(seeds), -1))  # [active, 2B, d]
+            x = self.data.x.index_select(0, one.rows).view(len(seeds), -1, self.data.x.shape[1])  # [active, 2B, d]
             total += self.step(x, one.picked, one.real, epoch).sum(-1)
         return total / self.data.train.shape[1]
 

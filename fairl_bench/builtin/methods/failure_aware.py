@@ -77,7 +77,7 @@ class FailureAware(PairwiseMethod):
         return self
 
     @property
-    def loss(self) -> Loss:  # type: ignore[override]  # the base's own, which runs of one base share
+    def loss(self) -> Loss:  # the base's own, which runs of one base share
         """The base loss."""
         return self.base.loss
 

@@ -16,7 +16,7 @@ class MaxMargin(PairwiseMethod):
     margin: float = Field(0.8, gt=0, description="required margin M, in reward units (paper 5)")
 
     @property
-    def loss(self) -> Hinge:  # type: ignore[override]  # a function that knows its derivative
+    def loss(self) -> Hinge:  # a function that knows its derivative
         """The loss ``max(0, M - margin)``."""
         return Hinge(self.margin)
 
@@ -31,7 +31,7 @@ class MaxEntropy(PairwiseMethod):
     temperature: float = Field(1.0, gt=0, description="tau, in reward units (paper 5)")
 
     @property
-    def loss(self) -> BradleyTerry:  # type: ignore[override]  # a function that knows its derivative
+    def loss(self) -> BradleyTerry:  # a function that knows its derivative
         """The loss ``softplus(-margin / tau)``."""
         return BradleyTerry(self.temperature)
 
