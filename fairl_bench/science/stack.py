@@ -128,10 +128,14 @@ class Stack:
         import torch
 
         self.start(epoch)
-        seeds, total = [self.runs[i].seeds() for i in self.active], torch.zeros(len(self.active), dtype=torch.float64)
+        seeds, d = [self.runs[i].seeds() for i in self.active], self.data.x.shape[1]
+        total = torch.zeros(len(seeds), dtype=torch.float64)  # of thousands of steps
+        room = self.data.x.new_empty(0, d)  # for the vectors of a step: megabytes that would be new pages each time
         for one in steps(self.data.train, seeds, epoch, self.recipe.batch):
-            x = self.data.x.index_select(0, one.rows).view(len(seeds), -1, self.data.x.shape[1])  # [active, 2B, d]
-            total += self.step(x, one.picked, one.real, epoch).sum(-1)
+            if len(room) < len(one.rows):
+                room = self.data.x.new_empty(len(one.rows), d)
+            x = torch.index_select(self.data.x, 0, one.rows, out=room[: len(one.rows)])
+            total += self.step(x.view(len(seeds), -1, d), one.picked, one.real, epoch).sum(-1)
         return total / self.data.train.shape[1]
 
     def start(self, epoch: int) -> None:
