@@ -15,12 +15,14 @@ from fairl_bench.errors import FairlError
 from fairl_bench.science import heads
 from fairl_bench.science.failures import FailurePlan, Signal, shares
 from fairl_bench.science.paths import Path
-from fairl_bench.science.runs import Recipe, TrainingRun
+from fairl_bench.science.runs import Loss, Recipe, TrainingRun
 from fairl_bench.science.stack import (
     BLOCK,
     Data,
     HeldOut,
+    LossOf,
     Stack,
+    base_loss,
     checked_answer,
     reward_slopes,
     settings_kept,
@@ -47,6 +49,11 @@ class FailureStack(Stack):
         self.uniform: Tensor  # [active, 2, n] for the detector, and for p_t
         self.learnt: Tensor  # [active] how many pairs of this epoch were learnt from as failures
         self.failing: Tensor | None = None  # [active, n] this round's S_t; None: found in each step
+
+    @classmethod
+    def losses(cls) -> tuple[LossOf, ...]:
+        """Return what gives the loss of all pairs, and that of the failures."""
+        return base_loss, failure_loss
 
     def paths(self) -> list[Path]:
         """The base path, and the failure path if there is one."""
@@ -113,7 +120,7 @@ class FailureStack(Stack):
         failing = self._failing_here(reward, picked, real)
         self.learnt += failing.sum(-1)
         beyond = self.beyond(reward[:, :half] - reward[:, half:], picked)
-        extra = self.slope(beyond, lambda run: _plan(run).loss)[1] * failing
+        extra = self.slope(beyond, failure_loss)[1] * failing
         if self.data.weight is None:
             extra *= self.weight / failing.sum(-1, keepdim=True).clamp(min=1)
         else:  # the mean over the failures, too, is one of weighted pairs
@@ -237,6 +244,11 @@ class FailureStack(Stack):
         self.learnt = self.learnt[keep]
         self.weight, self.rate, self.uniform = self.weight[keep], self.rate[keep], self.uniform[keep]
         self.failing = None if self.failing is None else self.failing[keep]
+
+
+def failure_loss(run: TrainingRun) -> Loss:
+    """Return the loss of the failures."""
+    return _plan(run).loss
 
 
 def _plan(run: TrainingRun) -> FailurePlan:

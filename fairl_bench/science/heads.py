@@ -82,14 +82,13 @@ def forward(weights: Mapping[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor | 
     """
     import torch
 
-    top = weights["weight"][:, None, :]
-    bias = weights["bias"][:, None]
+    top, bias = weights["weight"].unsqueeze(1), weights["bias"].unsqueeze(1)
     if "hidden.weight" not in weights:
         return (x * top).sum(-1) + bias, None
     if weights["hidden.weight"].shape[-1] == 1:
-        hidden = ((x * weights["hidden.weight"].mT).sum(-1, keepdim=True) + weights["hidden.bias"][:, None, :]).relu_()
+        hidden = ((x * weights["hidden.weight"].mT).sum(-1, keepdim=True) + weights["hidden.bias"].unsqueeze(1)).relu_()
     else:
-        hidden = torch.baddbmm(weights["hidden.bias"][:, None, :], x, weights["hidden.weight"]).relu_()
+        hidden = torch.baddbmm(weights["hidden.bias"].unsqueeze(1), x, weights["hidden.weight"]).relu_()
     return (hidden * top).sum(-1) + bias, hidden
 
 
@@ -102,12 +101,13 @@ def backward(
     """
     import torch
 
-    out["bias"].copy_(slope.sum(-1))
+    torch.sum(slope, 1, out=out["bias"])
+    each = slope.unsqueeze(-1)
     if hidden is None:
-        torch.sum(x * slope[..., None], 1, out=out["weight"])
+        torch.sum(x * each, 1, out=out["weight"])
         return
-    torch.sum(hidden * slope[..., None], 1, out=out["weight"])
-    below = torch.ops.aten.threshold_backward(slope[..., None] * weights["weight"][:, None, :], hidden, 0.0)
+    torch.sum(hidden * each, 1, out=out["weight"])
+    below = torch.ops.aten.threshold_backward.default(each * weights["weight"].unsqueeze(1), hidden, 0.0)
     torch.sum(below, 1, out=out["hidden.bias"])
     torch.bmm(x.transpose(1, 2), below, out=out["hidden.weight"])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fairl_bench.science.lists import Lists
 from fairl_bench.science.runs import Recipe, TrainingRun
-from fairl_bench.science.stack import Data, Stack
+from fairl_bench.science.stack import Data, Stack, base_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +47,7 @@ class ListStack(Stack):
 
         reward = reward.detach().requires_grad_()
         with torch.enable_grad():
-            losses = torch.cat([run.loss(reward[rows], below[rows]) for rows, run in self.groups(lambda run: run.loss)])
+            losses = torch.cat([run.loss(reward[rows], below[rows]) for rows, run in self.sharing[base_loss]])
             (slope,) = torch.autograd.grad(losses.sum(), reward)
         return losses.detach(), slope
 

@@ -1,7 +1,11 @@
-"""Pairwise losses of the margin, elementwise on tensors of any shape."""
+"""Pairwise losses of the margin, elementwise on tensors of any shape.
+
+`Hinge` and `BradleyTerry` are the losses of a training: they know their derivative, so that no step asks autograd.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,3 +23,33 @@ def bradley_terry(margin: Tensor, temperature: float) -> Tensor:
 
     # softplus, not log(1 + exp) as printed: exp(margin / tau) overflows float32 past 88
     return softplus(-margin / temperature)
+
+
+@dataclass(frozen=True)
+class Hinge:
+    """`hinge` as a function of the margin alone."""
+
+    required: float
+
+    def __call__(self, margin: Tensor) -> Tensor:
+        """Return the loss of each margin."""
+        return hinge(margin, self.required)
+
+    def slope(self, margin: Tensor) -> Tensor:
+        """Return the derivative by each margin: -1 up to the required one, 0 above, as autograd has it."""
+        return (margin <= self.required).to(margin.dtype).neg_()
+
+
+@dataclass(frozen=True)
+class BradleyTerry:
+    """`bradley_terry` as a function of the margin alone."""
+
+    temperature: float
+
+    def __call__(self, margin: Tensor) -> Tensor:
+        """Return the loss of each margin."""
+        return bradley_terry(margin, self.temperature)
+
+    def slope(self, margin: Tensor) -> Tensor:
+        """Return the derivative by each margin, ``-sigmoid(-margin / tau) / tau``."""
+        return (margin / -self.temperature).sigmoid_().div_(-self.temperature)

@@ -35,6 +35,7 @@ class Path:
 
         self.slope = torch.zeros_like(self.flat)
         self.weights, self.slopes = self.layout.views(self.flat), self.layout.views(self.slope)
+        self.each = [part.unbind() for part in (self.flat, self.slope, *self.moments)]  # the rows, for masked steps
 
     @property
     def steps(self) -> Tensor:
@@ -70,7 +71,7 @@ class Path:
             self.counts = self._counted()
             moving = range(len(self.flat)) if mask is None else mask.nonzero()[:, 0].tolist()
             if moving:
-                self._adam([[part[run] for run in moving] for part in (*parts, self.counts)])
+                self._adam([[part[run] for run in moving] for part in (*self.each, self.counts.unbind())])
 
     def _adam(self, lists: Sequence[list[Tensor]]) -> None:
         """Make Adam's step of tensors, their slopes, both moments and step counts, each given as a list."""

@@ -16,18 +16,17 @@ from numpy.typing import NDArray
 
 from fairl_bench.errors import Changed, FairlError, NotFinite
 from fairl_bench.science import heads
+from fairl_bench.science.batches import steps
 from fairl_bench.science.calibrated import calibrated_loss
+from fairl_bench.science.losses import BradleyTerry, Hinge
 from fairl_bench.science.paths import Path
 from fairl_bench.science.runs import ALIKE, Batch, Fitted, Loss, PairWeights, Recipe, RowPairs, Targets, TrainingRun
 from fairl_bench.science.selection import Choice
-from fairl_bench.science.streams import stream
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Texts are computed in multiples of this many.  Then every run's numbers start at a cache line and fill whole vector
-# registers, or products, exp and log would round otherwise in one place of a stack than in another.
-_WHOLE = 64
+LossOf = Callable[[TrainingRun], Loss]
 BLOCK = 8192  # texts scored at once: their vectors are copied, and stay in the cache while each run reads them
 _HISTORY = ("train_loss", "validation_loss", "calibrated_loss", "failure_weight", "failures", "second_norm")
 
@@ -84,12 +83,22 @@ class Stack:
     def __init__(self, runs: Sequence[TrainingRun], data: Data, recipe: Recipe) -> None:
         self.runs, self.data, self.recipe = runs, data, recipe
         # runs of one loss lie side by side, so that the loss is called once for all of them
-        self.active = sorted(range(len(runs)), key=lambda i: _first_of_loss(runs, i))
+        self.active = sorted(range(len(runs)), key=lambda i: [_first(runs, i, loss) for loss in self.losses()])
         self.base = self.path("initial")
         self.histories: list[dict[str, list[float]]] = [{name: [] for name in _HISTORY} for _ in runs]
         self.choices = [Choice(recipe.selection) for _ in runs]
         self.kept: list[dict[str, NDArray[np.float32]]] = [{} for _ in runs]  # the arrays of each run's kept epoch
         self.targets = self._targets()
+        self._group()
+
+    @classmethod
+    def losses(cls) -> tuple[LossOf, ...]:
+        """Return what gives the losses of a run that each step computes."""
+        return (base_loss,)
+
+    def _group(self) -> None:
+        """Find the neighbours that share a loss, once for the steps of all epochs."""
+        self.sharing = {loss_of: list(self.groups(loss_of)) for loss_of in self.losses()}
 
     def path(self, purpose: str) -> Path:
         """Return a head for every run, with initial values from the stream of this purpose."""
@@ -118,23 +127,16 @@ class Stack:
         """Train one pass over the training pairs and return the mean base loss of each active run."""
         import torch
 
-        (sides, n), size = self.data.train.shape, self.recipe.batch
-        whole = max(1, _WHOLE // sides)
-        seeds = [self.runs[i].seeds() for i in self.active]
-        distinct = sorted(set(seeds))
-        drawn = np.stack([stream("batches", *seed, epoch).permutation(n) for seed in distinct])
-        orders = torch.from_numpy(drawn).to(self.data.x.device)
-        mine = torch.tensor([distinct.index(seed) for seed in seeds])
         self.start(epoch)
-        total = torch.zeros(len(self.active), dtype=torch.float64)  # of thousands of steps
-        for start in range(0, n, size):
-            real = min(size, n - start)
-            filled = torch.arange(-(-real // whole) * whole).clamp(max=real - 1)  # the last pair fills the batch up
-            picked = orders[:, start + filled]  # [seeds, B]
-            batch = self.data.x[torch.cat([side[picked] for side in self.data.train], 1)]  # [seeds, 2B, d]
-            x = batch[mine] if len(distinct) > 1 else batch.expand(len(mine), -1, -1)
-            total += self.step(x, picked[mine], real, epoch).sum(-1)
-        return total / n
+        seeds, d = [self.runs[i].seeds() for i in self.active], self.data.x.shape[1]
+        total = torch.zeros(len(seeds), dtype=torch.float64)  # of thousands of steps
+        room = self.data.x.new_empty(0, d)  # for the vectors of a step: megabytes that would be new pages each time
+        for one in steps(self.data.train, seeds, epoch, self.recipe.batch):
+            if len(room) < len(one.rows):
+                room = self.data.x.new_empty(len(one.rows), d)
+            x = torch.index_select(self.data.x, 0, one.rows, out=room[: len(one.rows)])
+            total += self.step(x.view(len(seeds), -1, d), one.picked, one.real, epoch).sum(-1)
+        return total / self.data.train.shape[1]
 
     def start(self, epoch: int) -> None:
         """Do what comes before an epoch: here nothing."""
@@ -148,11 +150,12 @@ class Stack:
         read = [path.forward(x) for path in self.paths()]
         reward = sum((one for one, _ in read[1:]), read[0][0])
         margin = reward[:, :half] - reward[:, half:]
-        losses, slope = self.slope(self.beyond(margin, picked), lambda run: run.loss)
+        losses, slope = self.slope(self.beyond(margin, picked), base_loss)
         slope = self._weighed(slope, losses, margin, x, real, epoch) / real
         if self.data.weight is not None:
             slope, losses = slope * self.data.weight[picked], losses * self.data.weight[picked]
-        slope[:, real:] = 0
+        if real < half:
+            slope[:, real:] = 0
         self.learn(x, [hidden for _, hidden in read], reward, slope, picked, real)
         return losses[:, :real]
 
@@ -195,23 +198,15 @@ class Stack:
                 weights[rows, :real] = checked_answer(weighed, margin[rows, :real], what)
         return slope * weights
 
-    def slope(self, margin: Tensor, loss_of: Callable[[TrainingRun], Loss]) -> tuple[Tensor, Tensor]:
+    def slope(self, margin: Tensor, loss_of: LossOf) -> tuple[Tensor, Tensor]:
         """Return each pair's loss and its derivative by the margin ``[active, B]``."""
         import torch
 
-        margin = margin.detach().requires_grad_()
-        with torch.enable_grad():
-            losses = [self._loss(loss_of(run), margin[rows], run.name) for rows, run in self.groups(loss_of)]
-            together = torch.cat(losses)
-            (slope,) = torch.autograd.grad(together.sum(), margin)
-        return together.detach(), slope
-
-    def _loss(self, loss: Loss, margin: Tensor, name: str) -> Tensor:
-        """Return the losses of runs that share one, in the margins' own type: a wider one would round other sums."""
-        losses = _losses_of(loss, margin, name)
-        if not losses.requires_grad:
-            raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
-        return losses.to(margin.dtype)
+        each = [_sloped(loss_of(run), margin[rows], run.name) for rows, run in self.sharing[loss_of]]
+        if len(each) == 1:
+            return each[0]
+        losses, slopes = zip(*each, strict=True)
+        return torch.cat(losses), torch.cat(slopes)
 
     def groups(self, key: Callable[[TrainingRun], object]) -> Iterator[tuple[slice, TrainingRun]]:
         """Return the neighbours that share something: their rows among the active runs, and one of them."""
@@ -231,7 +226,7 @@ class Stack:
         runs = [[path.one(at) for path in self.paths()] for at in range(len(self.active))]
 
         def reward(rows: Tensor) -> Tensor:
-            x = self.data.x[rows][None]
+            x = self.data.x.index_select(0, rows)[None]
             return torch.cat(
                 [sum((heads.forward(one, x)[0] for one in ones[1:]), heads.forward(ones[0], x)[0]) for ones in runs]
             )
@@ -309,6 +304,7 @@ class Stack:
         self.active = [self.active[at] for at in keep]
         if self.targets is not None:
             self.targets = (self.targets[0][keep], self.targets[1][keep])
+        self._group()
         for path in self.paths():
             path.keep(torch.tensor(keep, dtype=torch.long))
 
@@ -320,8 +316,28 @@ def reward_slopes(slope: Tensor) -> Tensor:
     return torch.cat([slope, -slope], 1)
 
 
-def _first_of_loss(runs: Sequence[TrainingRun], i: int) -> int:
-    return next(j for j, run in enumerate(runs) if run.loss == runs[i].loss)
+def base_loss(run: TrainingRun) -> Loss:
+    """Return the loss of all pairs."""
+    return run.loss
+
+
+def _first(runs: Sequence[TrainingRun], i: int, loss_of: LossOf) -> int:
+    return next(j for j, run in enumerate(runs) if loss_of(run) == loss_of(runs[i]))
+
+
+def _sloped(loss: Loss, margin: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """Return the losses of runs that share one and their derivative, in the margins' own type: wider sums round."""
+    import torch
+
+    if isinstance(loss, Hinge | BradleyTerry):
+        return loss(margin), loss.slope(margin)
+    margin = margin.detach().requires_grad_()
+    with torch.enable_grad():
+        losses = _losses_of(loss, margin, name)
+        if not losses.requires_grad:
+            raise FairlError(f"the loss of {name!r} does not depend on the margin it is given; compute it with torch")
+        (slope,) = torch.autograd.grad(losses, margin, torch.ones_like(losses))
+    return losses.detach().to(margin.dtype), slope
 
 
 def _losses_of(loss: Loss, margin: Tensor, name: str) -> Tensor:

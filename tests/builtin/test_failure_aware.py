@@ -100,6 +100,25 @@ def test_the_stricter_loss_asks_twice_as_much(base: str, field: str, value: floa
     assert torch.equal(same.loss(margin), same.base.loss(margin))
 
 
+def test_methods_of_equal_bases_share_their_losses() -> None:
+    """One call of a loss serves all runs of a stack."""
+    one, other = build(), build(detector="random")
+    assert one.loss == other.loss == MaxEntropy().loss
+    assert one.failure_plan().loss == other.failure_plan().loss != one.loss
+    assert one.loss != build("max-margin").loss
+
+
+def test_a_subclass_with_another_loss_is_trained_on_it() -> None:
+    class Doubled(MaxEntropy):
+        def loss(self, margin: Any) -> Any:
+            return 2 * super().loss(margin) + 1
+
+    task = on(HEADS[1], epochs=2)
+    plain, doubled = (method.fit(task).history["train_loss"] for method in (MaxEntropy(), Doubled()))
+    # Adam's steps do not know the scale of a loss; float32
+    np.testing.assert_allclose(doubled, 2 * np.array(plain) + 1, rtol=1e-4)
+
+
 def test_strictness_says_how_much_the_failure_loss_asks() -> None:
     import torch
 

@@ -1,4 +1,4 @@
-"""What a GPU needs of the training loop: its numbers stay where they are, and no step asks for one.
+"""What a GPU needs of the training loop: its numbers stay where they are, and no epoch asks for one.
 
 A GPU works ahead of the program until the program reads a number.  On a processor the same reads can be seen: they
 are the calls that this file forbids.  Where there is a GPU, the loop itself is run on it.
@@ -41,16 +41,20 @@ class Forbid(TorchDispatchMode):
 
 
 @contextmanager
-def steps_forbidden_to_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Every step of every stack runs under `Forbid`; how many there were."""
+def epochs_forbidden_to_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Every epoch of every stack runs under `Forbid`, from the look for failures to the last step; the steps seen."""
     seen: list[int] = []
-    before = stack.Stack.step
+    before, step_before = stack.Stack.epoch, stack.Stack.step
 
-    def step(self, *args):
-        seen.append(1)
+    def epoch(self, *args):
         with Forbid():
             return before(self, *args)
 
+    def step(self, *args):
+        seen.append(1)
+        return step_before(self, *args)
+
+    monkeypatch.setattr(stack.Stack, "epoch", epoch)
     monkeypatch.setattr(stack.Stack, "step", step)
     # what a step does with a mask on a GPU
     monkeypatch.setattr(paths.Path, "step", _as_on_a_gpu(paths.Path.step))
@@ -86,19 +90,19 @@ BY_STEP = [detector for detector in DETECTORS if Registry(installed=False).find(
     ("detector", "mine"),
     [*((detector, "round") for detector in DETECTORS), *((detector, "step") for detector in BY_STEP)],
 )
-def test_no_step_of_a_failure_aware_run_reads_a_number(
+def test_no_epoch_of_a_failure_aware_run_reads_a_number(
     detector: dict[str, object], mine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors, pairs, gold = problem()
     given = runs(detector, mine=mine)
-    with steps_forbidden_to_read(monkeypatch) as seen:
+    with epochs_forbidden_to_read(monkeypatch) as seen:
         fit(given, vectors, pairs, RowPairs(*(one[:8] for one in pairs)), Recipe(4, epochs=3), gold)
     assert len(seen) == 3 * N // 32
 
 
-def test_no_step_of_a_plain_run_reads_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_epoch_of_a_plain_run_reads_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, pairs, _ = problem()
-    with steps_forbidden_to_read(monkeypatch) as seen:
+    with epochs_forbidden_to_read(monkeypatch) as seen:
         fit(runs(None), vectors, pairs, pairs, Recipe(4, epochs=2))
     assert len(seen) == 2 * N // 32
 

@@ -297,17 +297,17 @@ class Forbid(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps, before = [], ListStack.step
+def test_no_epoch_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs, before = [], ListStack.epoch
 
-    def step(self: ListStack, *args: object) -> Tensor:
-        steps.append(1)
+    def epoch(self: ListStack, *args: object) -> Tensor:
+        epochs.append(1)
         with Forbid():
             return before(self, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ListStack, "step", step)
+    monkeypatch.setattr(ListStack, "epoch", epoch)
     Problem().fit([run(), run(BEST)], recipe(WIDTH, epochs=2))
-    assert len(steps) == 2 * 4
+    assert len(epochs) == 2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

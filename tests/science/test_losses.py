@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairl_bench.science.losses import bradley_terry, hinge
+from fairl_bench.science.losses import BradleyTerry, Hinge, bradley_terry, hinge
 
 MARGINS = torch.linspace(-5, 5, 101, dtype=torch.float64)
 
@@ -52,6 +52,20 @@ def test_the_slope_of_bradley_terry_is_the_chance_of_error_over_tau(temperature:
 def test_the_slope_of_hinge_is_minus_one_below_the_margin_and_zero_above() -> None:
     found = slope(lambda margin: hinge(margin, 0.8), torch.tensor([-3.0, 0.79, 0.81, 3.0]))
     assert found.tolist() == [-1.0, -1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("loss", [Hinge(0.8), Hinge(2.0), BradleyTerry(1.0), BradleyTerry(0.25), BradleyTerry(4.0)])
+def test_the_slope_that_a_loss_knows_is_that_of_autograd(loss: Hinge | BradleyTerry) -> None:
+    margins = torch.cat([MARGINS, torch.tensor([0.8, 2.0, 1e4, -1e4], dtype=torch.float64)])  # both kinks, and far out
+    # torch's softplus is a straight line past 20: e^-20 = 2.1e-9 of slope
+    torch.testing.assert_close(loss.slope(margins), slope(loss, margins), rtol=0, atol=1e-8)
+    assert loss.slope(margins.float()).dtype == torch.float32
+
+
+def test_losses_of_equal_fields_are_equal() -> None:
+    """So that runs of equal methods share a call."""
+    assert Hinge(0.8) == Hinge(0.8) != Hinge(1.0)
+    assert BradleyTerry(1.0) == BradleyTerry(1.0) != Hinge(1.0)
 
 
 def test_bradley_terry_is_finite_where_the_printed_formula_overflows() -> None:

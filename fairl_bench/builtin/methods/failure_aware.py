@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairl_bench.science.failures import FailurePlan
-    from fairl_bench.science.runs import Batch
+    from fairl_bench.science.runs import Batch, Loss
 
 
 class FailureAware(PairwiseMethod):
@@ -76,9 +76,10 @@ class FailureAware(PairwiseMethod):
                 raise PydanticCustomError("range", message, {"turn": turn, "weight": str(weight), "rate": str(rate)})
         return self
 
-    def loss(self, margin: Tensor) -> Tensor:
-        """Return the base loss."""
-        return self.base.loss(margin)
+    @property
+    def loss(self) -> Loss:  # the base's own, which runs of one base share
+        """The base loss."""
+        return self.base.loss
 
     def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
         """Return the base's weights, which depend on its own loss alone."""

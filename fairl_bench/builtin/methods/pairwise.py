@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import Field
 
 from fairl_bench.pairwise import PairwiseMethod
-from fairl_bench.science.losses import bradley_terry, hinge
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from fairl_bench.science.losses import BradleyTerry, Hinge
 
 
 class MaxMargin(PairwiseMethod):
@@ -18,9 +15,10 @@ class MaxMargin(PairwiseMethod):
 
     margin: float = Field(0.8, gt=0, description="required margin M, in reward units (paper 5)")
 
-    def loss(self, margin: Tensor) -> Tensor:
-        """Return ``max(0, M - margin)``."""
-        return hinge(margin, self.margin)
+    @property
+    def loss(self) -> Hinge:  # a function that knows its derivative
+        """The loss ``max(0, M - margin)``."""
+        return Hinge(self.margin)
 
     def stricter(self, factor: float) -> Self:
         """Return the method with ``M_fail = factor * M`` (paper 4.2)."""
@@ -32,9 +30,10 @@ class MaxEntropy(PairwiseMethod):
 
     temperature: float = Field(1.0, gt=0, description="tau, in reward units (paper 5)")
 
-    def loss(self, margin: Tensor) -> Tensor:
-        """Return ``softplus(-margin / tau)``."""
-        return bradley_terry(margin, self.temperature)
+    @property
+    def loss(self) -> BradleyTerry:  # a function that knows its derivative
+        """The loss ``softplus(-margin / tau)``."""
+        return BradleyTerry(self.temperature)
 
     def stricter(self, factor: float) -> Self:
         """Return the method with ``tau_fail = tau / factor`` (paper 4.2)."""
