@@ -63,7 +63,9 @@ def pretrain(
     training goes on from there, and ends with the same weights.  Raises `NotFinite` at the step whose loss is not.
     """
     device = next(model.parameters()).device
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.decay, fused=True
+    )
     losses = _restored(model, optimizer, checkpoint)
     kept = time.monotonic()
     model.train()

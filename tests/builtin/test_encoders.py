@@ -115,6 +115,23 @@ def test_a_row_depends_neither_on_order_nor_on_company(minilm: np.ndarray) -> No
 
 
 @offline
+def test_texts_of_like_numbers_of_tokens_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, digest = SentenceTransformer()._found()
+    model = sentence_transformer._loaded(place, digest, "float32")
+    batches = list[list[str]]()
+
+    def encode(texts: list[str], **_: object) -> np.ndarray:
+        batches.append(texts)
+        return np.zeros((len(texts), 1))
+
+    monkeypatch.setattr(model, "encode", encode)
+    # one token a letter, one a word, one a word, and more than it reads
+    texts = ("q 7 x w k", "international government", "considerable information", "x " * 400, "x " * 300)
+    SentenceTransformer(workers=1, batch=2).encode(texts, ())
+    assert batches == [["x " * 300, "x " * 400], ["q 7 x w k", "considerable information"], ["international government"]]
+
+
+@offline
 def test_the_sentence_transformer_keeps_the_contract() -> None:
     registry = Registry(installed=False)
     encoder = registry.build(Encoder, {"use": "sentence-transformer", "workers": 1})

@@ -227,7 +227,17 @@ def test_a_text_goes_on_from_its_prompt(tmp_path: Path, monkeypatch: pytest.Monk
 def test_bfloat16_gives_other_weights(made: Model, tmp_path: Path) -> None:
     half = tiny(precision="bfloat16").make(site(tmp_path))
     assert weights(half.folder) != weights(made.folder)
-    assert json.loads((half.folder / "config.json").read_text())["dtype"] == "float32"
+    kept = json.loads((half.folder / "config.json").read_text())
+    assert kept["dtype"] == "float32"
+    assert not [name for name in kept if "attn" in name]  # how it was trained says nothing of how it is used
+
+
+@pytest.mark.parametrize(("precision", "attention"), [("float32", "sdpa"), ("bfloat16", "eager")])
+def test_attention_in_bfloat16_on_a_processor_is_the_plain_one(made: Model, precision: str, attention: str) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(made.folder)
+    assert tiny(precision=precision)._model(tokenizer).config._attn_implementation == attention
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from fairl_bench.builtin.shared.batches import in_batches
 from fairl_bench.builtin.shared.hub import FolderOrName, snapshot
-from fairl_bench.builtin.shared.token_window import report_window, tokens_ahead
+from fairl_bench.builtin.shared.token_window import report_cut, token_counts, tokens_ahead
 from fairl_bench.component import RunTime
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError
@@ -33,8 +33,9 @@ class SentenceTransformer(Encoder):
 
     It reads the tokens that the model's configuration allows, and of longer texts the start; how many is reported.
 
-    Batches are fixed and sorted by length, so that a text's vector does not depend on chance; another ``batch`` or
-    ``dtype`` changes its last bits (float32: 2e-7, bfloat16: 2e-3) and is another encoder.
+    Batches are fixed and sorted by the number of tokens, so that a text's vector does not depend on chance and little
+    is padding; another ``batch`` or ``dtype`` changes its last bits (float32: 2e-7, bfloat16: 2e-3) and is another
+    encoder.
     """
 
     model: Annotated[str, FolderOrName] = Field(
@@ -49,17 +50,26 @@ class SentenceTransformer(Encoder):
         """Return one row a text ``[n, d]``, pooled and normalised as the model's own configuration says."""
         place, digest = self._found()
         model = _loaded(place, digest, self.dtype)
-        order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
+        if not texts:
+            return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
+        read = self._tokens(model, texts)
+        order = sorted(range(len(texts)), key=lambda i: (-read[i], texts[i]))
 
         def vectors(batch: Sequence[int]) -> Vectors:
             embedded = model.encode([texts[i] for i in batch], batch_size=self.batch, show_progress_bar=False)
             return np.asarray(embedded, np.float32)
 
-        if not texts:
-            return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
-        if (limit := model.max_seq_length) is not None and callable(model.tokenizer):
-            report_window(self, model.tokenizer, texts, limit)
         return in_batches(order, self.batch, vectors, self.workers)
+
+    def _tokens(self, model: Any, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens the model reads of each text; characters where it does not tell its tokens."""
+        if not callable(model.tokenizer):
+            return [len(text) for text in texts]
+        whole = token_counts(model.tokenizer, texts)
+        if (limit := model.max_seq_length) is None:
+            return whole
+        report_cut(self, whole, limit)
+        return [min(n, limit) for n in whole]
 
     def would_read(self, texts: Sequence[str]) -> Tokens | None:
         """Return what the tokenizer in the model's folder would read."""

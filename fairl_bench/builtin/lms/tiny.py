@@ -157,7 +157,9 @@ class TinyLM(LM):
         if self.architecture != "gpt-neox":
             shape |= {"num_key_value_heads": self.heads, "head_dim": self.width // self.heads}
         config = AutoConfig.for_model(_ARCHITECTURES[self.architecture], **shape)
-        return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+        # on a processor, torch's own attention spends longer on its way back in bfloat16 than all products take
+        plain = {"attn_implementation": "eager"} if self.precision == "bfloat16" and self.device == "cpu" else {}
+        return AutoModelForCausalLM.from_config(config, **plain)  # type: ignore[no-untyped-call]
 
 
 def _tokenizer(texts: Sequence[str], vocab: int, context: int) -> Any:

@@ -15,10 +15,13 @@ _CHUNK = 1024  # texts whose tokens are held at once
 
 def report_window(part: Component, tokenizer: Any, texts: Sequence[str], limit: int) -> None:
     """Report that a part reads the first ``limit`` tokens of each text, where anybody listens."""
-    if not reads_are_logged():
-        return
-    whole = token_counts(tokenizer, texts)
-    report_read(part, whole, [min(n, limit) for n in whole])
+    if reads_are_logged():
+        report_cut(part, token_counts(tokenizer, texts), limit)
+
+
+def report_cut(part: Component, tokens: Sequence[int], limit: int) -> None:
+    """Report that a part reads the first ``limit`` tokens of texts of so many."""
+    report_read(part, tokens, [min(n, limit) for n in tokens])
 
 
 def token_counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
