@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,4 +210,21 @@ def test_on_a_page_of_a4_nothing_is_cut_at_the_right(name: str, browser: Any, wr
     assert shown.locator("thead").first.evaluate("one => getComputedStyle(one).display") == "table-header-group"
     assert shown.locator("tr").first.evaluate("one => getComputedStyle(one).breakInside") == "avoid"
     assert shown.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    shown.context.close()
+
+
+def test_on_paper_each_page_of_a_long_table_begins_with_its_heads(browser: Any, written: Folder) -> None:
+    pypdf = pytest.importorskip("pypdf", reason="needs pypdf: tox -e browser")
+    shown = opened(browser, written.address("results"), 900)
+    shown.evaluate(
+        """() => {
+          const body = document.getElementById("table1").tBodies[1], row = body.rows[0];
+          for (let at = 0; at < 80; at++) body.append(row.cloneNode(true));
+          document.querySelectorAll("main > :not(#results)").forEach((one) => one.remove());
+        }"""
+    )
+    texts = [one.extract_text() for one in pypdf.PdfReader(io.BytesIO(shown.pdf(prefer_css_page_size=True))).pages]
+    with_rows = [text for text in texts if "max-entropy" in text]
+    assert len(with_rows) > 1
+    assert all("accuracy" in text for text in with_rows)
     shown.context.close()
