@@ -32,9 +32,9 @@ def page() -> str:
     suites = [*sorted((ROOT / "suites").glob("*.yaml")), *sorted((ROOT / "suites" / "paper").glob("*.yaml"))]
     cards = [_card(path, shown.get(path.stem)) for path in suites]
     return (
-        "# Gallery: the suites in the box\n\nEach picture shows the first AUC, or else the first number, of the suite's own "
-        "table by method, with the spread over seeds, as the page that is named below it does. Faint rows are "
-        "references, which are not ranked.\n\n"
+        "# Gallery: the suites in the box\n\n"
+        "Each picture shows the first AUC, or else the first number, of the suite's own table by method, with the spread "
+        "over seeds, as the page that is named below it does. Faint rows are references, which are not ranked.\n\n"
         '<div class="grid cards" markdown>\n\n' + "\n".join(cards) + "\n</div>\n"
     )
 

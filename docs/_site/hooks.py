@@ -52,6 +52,7 @@ def on_page_content(html: str, **_: Any) -> str:
 def on_post_page(output: str, **_: Any) -> str:
     """Leave out the space between lines, but for that of code."""
     parts = re.split(r"(<(?:pre|textarea|script|style)\b.*?</(?:pre|textarea|script|style)>)", output, flags=re.S)
+    parts = [re.sub(r' class="doc [^"]*"', "", part) for part in parts]  # of mkdocstrings, which no style here names
     return "".join(part if i % 2 else re.sub(r"\s*\n\s*", "\n", part) for i, part in enumerate(parts))
 
 
