@@ -300,11 +300,13 @@ def commands(text):
     """The arguments of each ``fairl-bench`` on the lines of a block."""
     joined = text.replace("\\\n", " ")
     for line in joined.splitlines():
-        words = shlex.split(re.sub(r"\$\(.*?\)", "X", line), comments=True)
+        words = shlex.split(re.sub(r"\$\(.*?\)", "X", line).replace(";", " ; "), comments=True)
         for i, word in enumerate(words):
-            if word.endswith("fairl-bench"):
+            if word in ("fairl-bench", ".venv/bin/fairl-bench"):
                 rest = words[i + 1 :]
-                yield rest[: next((j for j, one in enumerate(rest) if one[0] in "|&;<>"), len(rest))]
+                yield rest[
+                    : next((j for j, one in enumerate(rest) if one.startswith(("|", "&", ";", "<", ">"))), len(rest))
+                ]
 
 
 @pytest.mark.parametrize(("page", "mark", "reason", "text"), code("sh", "console"))
