@@ -43,6 +43,10 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         kind = "tree" if there.is_dir() else "blob"
         return f"{config.extra['repository']}/{kind}/main/{there.relative_to(ROOT)}{match[2] or ''}"
 
+    if page.file.src_uri == "reference/parts.md":  # each part is described on a page that is made of the code
+        markdown = re.sub(
+            r"^\| (\w+) \| `([\w-]+)` \|", r"| [\1](parts/\1.md) | [`\2`](parts/\1.md#\2) |", markdown, flags=re.M
+        )
     return LINK.sub(outward, markdown)
 
 
