@@ -26,7 +26,7 @@ class Shown(griffe.Extension):
             return
         lines = cls.filepath.read_text().splitlines()
         shown = dedent("\n".join("\n".join(lines[one.lineno - 1 : one.endlineno]) for one in fields))
-        cls.docstring.value += f"\n\n```python\n{shown}\n```"
+        cls.docstring.value += f"\n\n```text\n{shown}\n```"
 
 
 def _is_field(member: Any) -> bool:

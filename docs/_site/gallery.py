@@ -16,7 +16,7 @@ TIME = re.compile(
     r"(?: of CPU time)?(?:,? (?:on|in) (?:two|one) (?:cores?|processes))?"
 )
 NUMBER = re.compile(r"-?\d+\.\d+")
-WIDTH, ROW, LABEL = 300, 14, 130
+WIDTH, ROW, LABEL, ROWS = 300, 14, 130, 16
 
 
 class Found(NamedTuple):
@@ -32,19 +32,22 @@ def page() -> str:
     suites = [*sorted((ROOT / "suites").glob("*.yaml")), *sorted((ROOT / "suites" / "paper").glob("*.yaml"))]
     cards = [_card(path, shown.get(path.stem)) for path in suites]
     return (
-        "# Gallery: the suites in the box\n\nEach picture shows the first AUC, or else the first number, of the suite's own "
-        "table by method, with the spread over seeds, as the page that is named below it does. Faint rows are "
-        "references, which are not ranked.\n\n"
+        "# Gallery: the suites in the box\n\n"
+        "Each picture shows the first AUC, or else the first number, of a table of the suite's results, with the "
+        "spread over seeds; the page that is named below it has the table. A suite without one has no results on "
+        "these pages. Faint rows are references, which are not ranked.\n\n"
         '<div class="grid cards" markdown>\n\n' + "\n".join(cards) + "\n</div>\n"
     )
 
 
 def _found() -> dict[str, Found]:
-    """By suite, the first page with a block of its Table 1."""
+    """By suite, the first page with a table of its own numbers, Table 1 before others."""
     found: dict[str, Found] = {}
-    for path in sorted(DOCS.rglob("*.md")):
-        for suite, table in re.findall(r"<!-- table: ([\w-]+) -->\n(.*?)<!-- end -->", path.read_text(), re.S):
-            found.setdefault(suite, Found(path, table))
+    for block in (r"table: ([\w-]+)", r"(?:table|log-ratio): (?:rows )?([\w-]+)[\w -]*"):
+        for path in sorted(DOCS.rglob("*.md")):
+            for suite, table in re.findall(rf"<!-- {block} -->\n(.*?)<!-- end -->", path.read_text(), re.S):
+                if _columns(table):
+                    found.setdefault(suite, Found(path, table))
     return found
 
 
@@ -84,15 +87,33 @@ def _time(suite: Path) -> str:
     return ""
 
 
-def _picture(table: str) -> str:
-    """The first column of numbers that has a spread, as an SVG; a dot a method."""
-    rows = [
+class Columns(NamedTuple):
+    """A table in Markdown: what it is about, by row, and its column of numbers."""
+
+    head: str
+    rows: list[tuple[str, str]]
+
+
+def _columns(table: str) -> Columns | None:
+    """The AUC of a table where it has one, else its first column with numbers behind the names; None without any."""
+    lines = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
     ]
-    heads, body = rows[0], [row for row in rows[1:] if not set(row[0]) <= set("-: ")]
-    label = heads.index("method") if "method" in heads else 0
-    column = _column(heads, body, label)
-    points = [(row[label], *_numbers(row[column])) for row in body if NUMBER.search(row[column])][:16]
+    heads, body = lines[0], [line for line in lines[1:] if not set(line[0]) <= set("-: ")]
+    label = next((heads.index(name) for name in ("method", "claim") if name in heads), 0)
+    numbers = [i for i in range(label + 1, len(heads)) if any(NUMBER.search(line[i]) for line in body)]
+    if not numbers:
+        return None
+    column = next((i for i in numbers if "AUC" in heads[i]), numbers[0])
+    rows = [(line[label], line[column]) for line in body if NUMBER.search(line[column])]
+    return Columns(heads[column], rows[:ROWS])
+
+
+def _picture(table: str) -> str:
+    """The numbers of a table as an SVG; a dot a row."""
+    columns = _columns(table)
+    assert columns is not None
+    points = [(name, *_numbers(cell)) for name, cell in columns.rows]
     low = min(value - spread for _, value, spread in points)
     high = max(value + spread for _, value, spread in points)
     scale = (WIDTH - LABEL - 20) / ((high - low) or 1)
@@ -101,17 +122,12 @@ def _picture(table: str) -> str:
         for i, (name, value, spread) in enumerate(points)
     ]
     height = ROW * (len(points) + 1) + 6
+    head = escape(columns.head)
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" font-size="9" fill="currentColor">'
-        f"<title>{escape(heads[column])} by method</title>"
-        f'<text x="{LABEL + 10}" y="10">{escape(heads[column])}: {low:.2f} to {high:.2f}</text>{"".join(drawn)}</svg>'
+        f"<title>{head}</title>"
+        f'<text x="{LABEL + 10}" y="10">{head}: {low:.2f} to {high:.2f}</text>{"".join(drawn)}</svg>'
     )
-
-
-def _column(heads: list[str], body: list[list[str]], label: int) -> int:
-    """The AUC where there is one, else the first column with numbers behind the methods."""
-    numbers = [i for i in range(label + 1, len(heads)) if any(NUMBER.search(row[i]) for row in body)]
-    return next((i for i in numbers if "AUC" in heads[i]), numbers[0])
 
 
 def _numbers(cell: str) -> tuple[float, float]:

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[2]
+FROM_FOLDER = 'return location.protocol==="file:"?'
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(#[\w-]*)?(?=\))")
 
 
@@ -41,6 +43,10 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         kind = "tree" if there.is_dir() else "blob"
         return f"{config.extra['repository']}/{kind}/main/{there.relative_to(ROOT)}{match[2] or ''}"
 
+    if page.file.src_uri == "reference/parts.md":  # each part is described on a page that is made of the code
+        markdown = re.sub(
+            r"^\| (\w+) \| `([\w-]+)` \|", r"| [\1](parts/\1.md) | [`\2`](parts/\1.md#\2) |", markdown, flags=re.M
+        )
     return LINK.sub(outward, markdown)
 
 
@@ -52,11 +58,24 @@ def on_page_content(html: str, **_: Any) -> str:
 def on_post_page(output: str, **_: Any) -> str:
     """Leave out the space between lines, but for that of code."""
     parts = re.split(r"(<(?:pre|textarea|script|style)\b.*?</(?:pre|textarea|script|style)>)", output, flags=re.S)
+    # of mkdocstrings: classes that no style here names, and the colours of a thousand short signatures
+    parts = [re.sub(r' class="doc [^"]*"', "", part) for part in parts]
+    parts = [
+        re.sub(r"</?span[^>]*>", "", part) if before.endswith('<div class="doc-signature highlight">') else part
+        for before, part in zip(["", *parts], parts, strict=False)
+    ]
     return "".join(part if i % 2 else re.sub(r"\s*\n\s*", "\n", part) for i, part in enumerate(parts))
 
 
+@event_priority(-200)  # after the plugin 'offline' has written the index
 def on_post_build(*, config: Any) -> None:
     """Remove what the theme brings for other languages and for debugging itself."""
     assets = Path(config.site_dir, "assets")
+    for bundle in assets.glob("javascripts/bundle.*.js"):
+        # the index as a script is read from a folder, and as JSON from a server: the script does for both
+        text = bundle.read_text()
+        if text.count(FROM_FOLDER) == 1:
+            bundle.write_text(text.replace(FROM_FOLDER, "return true?"))
+            Path(config.site_dir, "search", "search_index.json").unlink()
     for path in [*assets.rglob("*.map"), *assets.rglob("lunr/**/*.js"), Path(config.site_dir, "sitemap.xml.gz")]:
         path.unlink(missing_ok=True)

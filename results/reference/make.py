@@ -1,7 +1,7 @@
 """Makes the frozen fixture anew: pairs and texts of the synthetic world, and their TF-IDF vectors in float16.
 
-The fixture is meant to stay.  Running this changes every number of the reference; docs/published.md says how to renew
-it.
+The fixture is meant to stay.  Running this changes every number of the reference; docs/how-to/regression.md
+says how to renew it.
 """
 
 from __future__ import annotations
