@@ -15,6 +15,7 @@ from fairl_bench.errors import NotFinite
 from fairl_bench.science.continued_tokens import Continuation, Tokens, continued_tokens
 from fairl_bench.science.endings import endings
 from fairl_bench.science.generation import load
+from fairl_bench.science.packed_weights import packed
 from fairl_bench.science.shared_prompts import Block, Read, blocks, read
 from fairl_bench.science.spelled_tokens import spelled_characters
 
@@ -83,14 +84,15 @@ def likelihoods_under(
     work = blocks(model, tokens, batch)
     found, finished = _kept(scratch, tokens, work)
     done, last = sum(len(block.rows) for block in work[:finished]), time.monotonic()
-    for place, block in enumerate(work[finished:], finished + 1):
-        for some in read(model, [tokens[i] for i in block.rows], batch, shared=block.shared):
-            found.append(_said(some, ends, temperature))
-            done += len(some.texts)
-            moved(done, len(tokens))
-        if scratch is not None and time.monotonic() - last > _EVERY:
-            _keep(scratch, found, place)
-            last = time.monotonic()
+    with packed(model):
+        for place, block in enumerate(work[finished:], finished + 1):
+            for some in read(model, [tokens[i] for i in block.rows], batch, shared=block.shared):
+                found.append(_said(some, ends, temperature))
+                done += len(some.texts)
+                moved(done, len(tokens))
+            if scratch is not None and time.monotonic() - last > _EVERY:
+                _keep(scratch, found, place)
+                last = time.monotonic()
     spelled = _spelled(tokenizer, tokens, [one.text for one in continuations])
     return _in_order(_joined(found), tokens, [i for block in work for i in block.rows], spelled)
 
@@ -105,25 +107,28 @@ class _Found(NamedTuple):
 
 def _said(some: Read, ends: Sequence[int], temperature: float) -> _Found:
     """What the logits of a batch say of its texts.  Raises `NotFinite`."""
-    logits = some.logits.float() if temperature == 1 else some.logits.float() / temperature
-    log = logits.log_softmax(-1)
-    length, ended = (torch.tensor(column, device=log.device) for column in zip(*map(_shape, some.texts), strict=True))
-    first, last = ((torch.arange(len(length)), at) for at in (some.start, some.start + length))
-    said = torch.cat([log[:, :-1].gather(2, some.ids[:, 1:, None]).squeeze(2), log.new_zeros(len(length), 1)], 1)
-    if len(ends):
-        said[last] = log[last][:, list(ends)].logsumexp(-1)
-    column = torch.arange(log.shape[1], device=log.device)
-    own = (column >= some.start[:, None]) & (column < (some.start + length + ended)[:, None])
-    before, after = (temperature * logits[state].logsumexp(-1).double() for state in (first, last))
-    found = _Found(*(one.cpu().numpy() for one in (said[own], before, after.masked_fill(ended, 0.0))))
+    rows = zip(some.texts, some.start.tolist(), some.ids, some.logits, strict=True)
+    # a text at a time: a batch of them has more numbers than a processor's cache
+    each = [_said_of(one, ids[start + 1 :], logits[start:], ends, temperature) for one, start, ids, logits in rows]
+    token, states = (torch.cat(columns) for columns in zip(*each, strict=True))
+    before, after = temperature * states.double().cpu().numpy().reshape(-1, 2).T
+    found = _Found(token.cpu().numpy(), before, np.where([one.ended for one in some.texts], 0.0, after))
     if not all(np.isfinite(column).all() for column in found):
         raise NotFinite("the language model's logits are not finite; read it in a wider dtype, or train it slower")
     return found
 
 
-def _shape(one: Tokens) -> tuple[int, bool]:
-    """How many tokens a text has besides its end, and whether it has that."""
-    return len(one.text), one.ended
+def _said_of(
+    one: Tokens, ids: torch.Tensor, logits: torch.Tensor, ends: Sequence[int], temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How likely each token of a text is, and the logsumexp of the states before its first and behind its last one."""
+    n = len(one.text)
+    logits = logits[: n + 1].float() / temperature
+    total = logits.logsumexp(-1)
+    said = logits[:n].gather(1, ids[:n, None]).squeeze(1)
+    if one.ended:
+        said = torch.cat([said, logits[n:, list(ends)].logsumexp(-1)])
+    return said - total[: len(said)], total[[0, -1]]
 
 
 def _joined(found: Sequence[_Found]) -> _Found:
