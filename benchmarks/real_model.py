@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 SMOLLM2 = "smollm2-135m-instruct"
-OPENINGS = "everyday openings, none twice unless it says so"
 
 
 def folder(model: str, made: Path) -> Path:

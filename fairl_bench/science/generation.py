@@ -28,7 +28,7 @@ from fairl_bench.science.prompt_tree import PromptTree, memory_argument, reads_t
 
 _NOTHING = torch.empty(0, 0)
 _BLOCK = 512  # tokens
-_ROWS = 8  # whose logits are looked at together: they stay in a processor's cache
+LOGITS = 2**18  # so many are looked at together: they stay in a processor's cache
 _FEWER = 0.9  # where less than this share of a batch goes on, the others leave it
 
 
@@ -269,7 +269,8 @@ class Draw:
 
     def next(self, logits: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the tokens that ``uniform [rows, 1]`` draws and their log-probabilities, both ``[rows, 1]``."""
-        parts = zip(torch.split(logits, _ROWS), torch.split(uniform, _ROWS), strict=True)
+        rows = max(1, LOGITS // logits.shape[1])
+        parts = zip(torch.split(logits, rows), torch.split(uniform, rows), strict=True)
         drawn, log = zip(*(self._next(part.float(), numbers) for part, numbers in parts), strict=True)
         return torch.cat(drawn), torch.cat(log)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fairl_bench.errors import NotFinite
 from fairl_bench.science.continued_tokens import Continuation, Tokens, continued_tokens
 from fairl_bench.science.endings import endings
-from fairl_bench.science.generation import load
+from fairl_bench.science.generation import LOGITS, load
 from fairl_bench.science.packed_weights import packed
 from fairl_bench.science.shared_prompts import Block, Read, blocks, read
 from fairl_bench.science.spelled_tokens import spelled_characters
@@ -107,28 +107,26 @@ class _Found(NamedTuple):
 
 def _said(some: Read, ends: Sequence[int], temperature: float) -> _Found:
     """What the logits of a batch say of its texts.  Raises `NotFinite`."""
-    rows = zip(some.texts, some.start.tolist(), some.ids, some.logits, strict=True)
-    # a text at a time: a batch of them has more numbers than a processor's cache
-    each = [_said_of(one, ids[start + 1 :], logits[start:], ends, temperature) for one, start, ids, logits in rows]
-    token, states = (torch.cat(columns) for columns in zip(*each, strict=True))
-    before, after = temperature * states.double().cpu().numpy().reshape(-1, 2).T
-    found = _Found(token.cpu().numpy(), before, np.where([one.ended for one in some.texts], 0.0, after))
-    if not all(np.isfinite(column).all() for column in found):
+    device = some.logits.device
+    length = torch.tensor([len(one.text) for one in some.texts], device=device)[:, None]
+    ended = torch.tensor([one.ended for one in some.texts], device=device)[:, None]
+    column = torch.arange(some.ids.shape[1], device=device) - some.start[:, None]
+    # a text's states: before each of its tokens, and behind the last one
+    own, last = (column >= 0) & (column <= length), column == length
+    logits, following = some.logits.flatten(0, 1), some.ids.roll(-1, 1).flatten()
+    parts = list[tuple[torch.Tensor, ...]]()
+    for rows in own.flatten().nonzero()[:, 0].split(max(1, LOGITS // logits.shape[1])):
+        scaled = logits[rows].float() / temperature
+        total = scaled.logsumexp(-1)
+        end = scaled[:, list(ends)].logsumexp(-1)  # minus infinity where there is none
+        parts.append((scaled.gather(1, following[rows, None])[:, 0] - total, end - total, total))
+    said, end, total = (torch.cat(numbers) for numbers in zip(*parts, strict=True))
+    said = torch.where(last[own], end, said)[~last[own] | ended.expand_as(own)[own]]
+    before, after = (temperature * total[state[own]].double() for state in (column == 0, last))
+    found = _Found(*(one.cpu().numpy() for one in (said, before, after.masked_fill(ended[:, 0], 0.0))))
+    if not all(np.isfinite(numbers).all() for numbers in found):
         raise NotFinite("the language model's logits are not finite; read it in a wider dtype, or train it slower")
     return found
-
-
-def _said_of(
-    one: Tokens, ids: torch.Tensor, logits: torch.Tensor, ends: Sequence[int], temperature: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """How likely each token of a text is, and the logsumexp of the states before its first and behind its last one."""
-    n = len(one.text)
-    logits = logits[: n + 1].float() / temperature
-    total = logits.logsumexp(-1)
-    said = logits[:n].gather(1, ids[:n, None]).squeeze(1)
-    if one.ended:
-        said = torch.cat([said, logits[n:, list(ends)].logsumexp(-1)])
-    return said - total[: len(said)], total[[0, -1]]
 
 
 def _joined(found: Sequence[_Found]) -> _Found:
