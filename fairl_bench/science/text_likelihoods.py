@@ -115,7 +115,7 @@ def _said(some: Read, ends: Sequence[int], temperature: float) -> _Found:
     own, last = (column >= 0) & (column <= length), column == length
     logits, following = some.logits.flatten(0, 1), some.ids.roll(-1, 1).flatten()
     parts = list[tuple[torch.Tensor, ...]]()
-    for rows in own.flatten().nonzero()[:, 0].split(max(1, LOGITS // logits.shape[1])):
+    for rows in torch.split(own.flatten().nonzero()[:, 0], max(1, LOGITS // logits.shape[1])):
         scaled = logits[rows].float() / temperature
         total = scaled.logsumexp(-1)
         end = scaled[:, list(ends)].logsumexp(-1)  # minus infinity where there is none
