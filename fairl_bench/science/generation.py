@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +14,22 @@ from numpy.typing import NDArray
 from fairl_bench.errors import NotFinite
 from fairl_bench.science.continued_tokens import vocabulary_digest
 from fairl_bench.science.endings import ended, endings, spelled
-from fairl_bench.science.language_model import padding, plain_settings, positions, prompt_tokens, read, vocabulary
-from fairl_bench.science.shared_prompts import memory_argument, passed, remembers
+from fairl_bench.science.language_model import (
+    Tokens,
+    padding,
+    plain_settings,
+    positions,
+    prompt_tokens,
+    read,
+    vocabulary,
+)
+from fairl_bench.science.packed_weights import packed
+from fairl_bench.science.prompt_tree import PromptTree, memory_argument, reads_trees, takes
 
 _NOTHING = torch.empty(0, 0)
 _BLOCK = 512  # tokens
+LOGITS = 2**18  # so many are looked at together: they stay in a processor's cache
+_FEWER = 0.9  # where less than this share of a batch goes on, the others leave it
 
 
 class Completed(NamedTuple):
@@ -110,41 +120,61 @@ def draw(
     tokens, new = vocabulary(model), uniform.shape[1]
     read = prompt_tokens(tokenizer, prompts, ends=ends, vocabulary=tokens, longest=positions(model.config), new=new)
     pad = padding(tokenizer, ends, tokens)
-    for rows in _batches(prompts, batch):
-        ids, attention = _left(model, [read[i] for i in rows], pad)
-        memory = _remembered(model, ids, attention, [prompts[i] for i in rows])
-        drawer = Draw(torch.tensor(uniform[rows], device=model.device), warpers, ends)
-        with torch.inference_mode(), _plain(model, tokenizer, ends):
-            tokens_drawn = model.generate(
-                input_ids=ids,
-                attention_mask=attention,
-                do_sample=False,
-                use_cache=True,
-                max_new_tokens=new,
-                pad_token_id=pad,
-                logits_processor=[drawer],
-                **memory,
-            )
-        yield Drawn(rows, tokens_drawn, attention, tuple(ends), drawer.said)
+    drawing = _behind_tree if reads_trees(model, max(map(len, read), default=0)) else _generated
+    with packed(model):
+        for rows in _batches(read, batch):
+            numbers = torch.tensor(uniform[rows], device=model.device)
+            drawn = drawing(model, tokenizer, [read[i] for i in rows], Draw(numbers, warpers, ends), pad)
+            yield drawn._replace(rows=rows)
 
 
-def _remembered(model: Any, ids: torch.Tensor, attention: torch.Tensor, prompts: Sequence[str]) -> dict[str, Any]:
-    """Return what the model remembers of the prompts of a batch but for their last tokens, as an argument by its name.
+def _behind_tree(model: Any, tokenizer: Any, prompts: Tokens, draw: Draw, pad: int) -> Drawn:
+    """Draw the tokens behind prompts; a text that has ended leaves its batch."""
+    ids, attention = _left(model, prompts, pad)
+    cache, seen = PromptTree(model, [prompt[:-1] for prompt in prompts]).memory([prompt[:-1] for prompt in prompts])
+    named = {memory_argument(model): cache, "use_cache": True}
+    if takes(model, "logits_to_keep"):
+        named["logits_to_keep"] = 1
+    tokens = torch.full_like(draw.uniform, pad, dtype=torch.long)
+    said = torch.zeros_like(draw.uniform)
+    rows = torch.arange(len(prompts), device=model.device)
+    last, position = ids[:, -1:], attention.sum(1, keepdim=True) - 1
+    going = torch.ones_like(rows, dtype=torch.bool)
+    steps = 0
+    with torch.inference_mode():
+        while steps < tokens.shape[1]:
+            seen = torch.cat([seen, torch.ones_like(last)], 1)
+            logits = model(input_ids=last, attention_mask=seen, position_ids=position, **named).logits[:, -1]
+            last, log = draw.next(logits, draw.uniform[rows, steps, None])
+            at = rows[going]
+            tokens[at, steps], said[at, steps] = last[going, 0], log[going, 0]
+            steps, position = steps + 1, position + 1
+            going &= ~torch.isin(last[:, 0], draw.ends)
+            left = int(going.sum())
+            if not left:
+                break
+            if left < _FEWER * len(rows):
+                cache.batch_select_indices(going.nonzero()[:, 0])
+                rows, last, position, seen = rows[going], last[going], position[going], seen[going]
+                going = going[going]
+    return Drawn([], torch.cat([ids, tokens[:, :steps]], 1), attention, tuple(draw.ends.tolist()), said[:, :steps])
 
-    Each different prompt is read once.  Nothing where that saves less than half of the reading, or where the model has
-    no such memory.
-    """
-    first = {prompt: i for i, prompt in reversed([*enumerate(prompts)])}
-    if 2 * len(first) > len(prompts) or ids.shape[1] < 2 or not remembers(model):
-        return {}
-    place = {prompt: at for at, prompt in enumerate(first)}
-    rows = list(first.values())
-    known = {"attention_mask": (mask := attention[rows, :-1])}
-    if "position_ids" in inspect.signature(model.forward).parameters:
-        known["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)  # as `generate` counts them
-    memory = passed(model, ids[rows, :-1], 1, use_cache=True, **known)[memory_argument(model)]
-    memory.reorder_cache(torch.tensor([place[prompt] for prompt in prompts], device=ids.device))
-    return {memory_argument(model): memory}
+
+def _generated(model: Any, tokenizer: Any, prompts: Tokens, draw: Draw, pad: int) -> Drawn:
+    """Draw the tokens behind prompts by `generate` of transformers, which knows every kind of memory."""
+    ids, attention = _left(model, prompts, pad)
+    ends = draw.ends.tolist()
+    with torch.inference_mode(), _plain(model, tokenizer, ends):
+        tokens = model.generate(
+            input_ids=ids,
+            attention_mask=attention,
+            do_sample=False,
+            use_cache=True,
+            max_new_tokens=draw.uniform.shape[1],
+            pad_token_id=pad,
+            logits_processor=[draw],
+        )
+    return Drawn([], tokens, attention, tuple(ends), draw.said)
 
 
 def _left(model: Any, read: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -171,10 +201,9 @@ def written(tokenizer: Any, drawn: Drawn) -> list[str]:
     return [spelled(tokenizer, ids, drawn.ends) for ids in drawn.new.tolist()]
 
 
-def _batches(prompts: Sequence[str], batch: int) -> Iterator[list[int]]:
-    """Return the rows of each batch, the longest prompts first, and equal ones side by side."""
-    first = {prompt: i for i, prompt in reversed([*enumerate(prompts)])}
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), first[prompts[i]], i))
+def _batches(prompts: Tokens, batch: int) -> Iterator[list[int]]:
+    """Return the rows of each batch, the longest prompts first; those of like lengths that begin alike are together."""
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]).bit_length(), prompts[i], i))
     for start in range(0, len(order), batch):
         yield order[start : start + batch]
 
@@ -232,14 +261,25 @@ class Draw:
 
     def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits ``[batch, vocabulary]`` with all but the drawn token at minus infinity."""
-        warped = logits
-        for warper in self.warpers:
-            warped = warper(tokens, warped)
-        drawn, log_total = _inverse_transform(warped, self.uniform[:, len(self.log), None])
-        self.log.append(self._said(logits, drawn, logits.logsumexp(-1, keepdim=True) if self.warpers else log_total))
+        drawn, log = self.next(logits, self.uniform[:, len(self.log), None])
+        self.log.append(log)
         if self.left is None:
             self.left = torch.full_like(logits, -torch.inf)
         return self.left.fill_(-torch.inf).scatter_(1, drawn, 0.0)
+
+    def next(self, logits: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the tokens that ``uniform [rows, 1]`` draws and their log-probabilities, both ``[rows, 1]``."""
+        rows = max(1, LOGITS // logits.shape[1])
+        parts = zip(torch.split(logits, rows), torch.split(uniform, rows), strict=True)
+        drawn, log = zip(*(self._next(part.float(), numbers) for part, numbers in parts), strict=True)
+        return torch.cat(drawn), torch.cat(log)
+
+    def _next(self, logits: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        warped = logits
+        for warper in self.warpers:
+            warped = warper(None, warped)
+        drawn, log_total = _inverse_transform(warped, uniform)
+        return drawn, self._said(logits, drawn, logits.logsumexp(-1, keepdim=True) if self.warpers else log_total)
 
     def _said(self, logits: torch.Tensor, drawn: torch.Tensor, log_total: torch.Tensor) -> torch.Tensor:
         """Return the log-probability of the drawn tokens ``[batch, 1]`` float64."""

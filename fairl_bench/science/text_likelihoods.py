@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fairl_bench.errors import NotFinite
 from fairl_bench.science.continued_tokens import Continuation, Tokens, continued_tokens
 from fairl_bench.science.endings import endings
-from fairl_bench.science.generation import load
+from fairl_bench.science.generation import LOGITS, load
+from fairl_bench.science.packed_weights import packed
 from fairl_bench.science.shared_prompts import Block, Read, blocks, read
 from fairl_bench.science.spelled_tokens import spelled_characters
 
@@ -83,14 +84,15 @@ def likelihoods_under(
     work = blocks(model, tokens, batch)
     found, finished = _kept(scratch, tokens, work)
     done, last = sum(len(block.rows) for block in work[:finished]), time.monotonic()
-    for place, block in enumerate(work[finished:], finished + 1):
-        for some in read(model, [tokens[i] for i in block.rows], batch, shared=block.shared):
-            found.append(_said(some, ends, temperature))
-            done += len(some.texts)
-            moved(done, len(tokens))
-        if scratch is not None and time.monotonic() - last > _EVERY:
-            _keep(scratch, found, place)
-            last = time.monotonic()
+    with packed(model):
+        for place, block in enumerate(work[finished:], finished + 1):
+            for some in read(model, [tokens[i] for i in block.rows], batch, shared=block.shared):
+                found.append(_said(some, ends, temperature))
+                done += len(some.texts)
+                moved(done, len(tokens))
+            if scratch is not None and time.monotonic() - last > _EVERY:
+                _keep(scratch, found, place)
+                last = time.monotonic()
     spelled = _spelled(tokenizer, tokens, [one.text for one in continuations])
     return _in_order(_joined(found), tokens, [i for block in work for i in block.rows], spelled)
 
@@ -105,25 +107,26 @@ class _Found(NamedTuple):
 
 def _said(some: Read, ends: Sequence[int], temperature: float) -> _Found:
     """What the logits of a batch say of its texts.  Raises `NotFinite`."""
-    logits = some.logits.float() if temperature == 1 else some.logits.float() / temperature
-    log = logits.log_softmax(-1)
-    length, ended = (torch.tensor(column, device=log.device) for column in zip(*map(_shape, some.texts), strict=True))
-    first, last = ((torch.arange(len(length)), at) for at in (some.start, some.start + length))
-    said = torch.cat([log[:, :-1].gather(2, some.ids[:, 1:, None]).squeeze(2), log.new_zeros(len(length), 1)], 1)
-    if len(ends):
-        said[last] = log[last][:, list(ends)].logsumexp(-1)
-    column = torch.arange(log.shape[1], device=log.device)
-    own = (column >= some.start[:, None]) & (column < (some.start + length + ended)[:, None])
-    before, after = (temperature * logits[state].logsumexp(-1).double() for state in (first, last))
-    found = _Found(*(one.cpu().numpy() for one in (said[own], before, after.masked_fill(ended, 0.0))))
-    if not all(np.isfinite(column).all() for column in found):
+    device = some.logits.device
+    length = torch.tensor([len(one.text) for one in some.texts], device=device)[:, None]
+    ended = torch.tensor([one.ended for one in some.texts], device=device)[:, None]
+    column = torch.arange(some.ids.shape[1], device=device) - some.start[:, None]
+    # a text's states: before each of its tokens, and behind the last one
+    own, last = (column >= 0) & (column <= length), column == length
+    logits, following = some.logits.flatten(0, 1), some.ids.roll(-1, 1).flatten()
+    parts = list[tuple[torch.Tensor, ...]]()
+    for rows in torch.split(own.flatten().nonzero()[:, 0], max(1, LOGITS // logits.shape[1])):
+        scaled = logits[rows].float() / temperature
+        total = scaled.logsumexp(-1)
+        end = scaled[:, list(ends)].logsumexp(-1)  # minus infinity where there is none
+        parts.append((scaled.gather(1, following[rows, None])[:, 0] - total, end - total, total))
+    said, end, total = (torch.cat(numbers) for numbers in zip(*parts, strict=True))
+    said = torch.where(last[own], end, said)[~last[own] | ended.expand_as(own)[own]]
+    before, after = (temperature * total[state[own]].double() for state in (column == 0, last))
+    found = _Found(*(one.cpu().numpy() for one in (said, before, after.masked_fill(ended[:, 0], 0.0))))
+    if not all(np.isfinite(numbers).all() for numbers in found):
         raise NotFinite("the language model's logits are not finite; read it in a wider dtype, or train it slower")
     return found
-
-
-def _shape(one: Tokens) -> tuple[int, bool]:
-    """How many tokens a text has besides its end, and whether it has that."""
-    return len(one.text), one.ended
 
 
 def _joined(found: Sequence[_Found]) -> _Found:

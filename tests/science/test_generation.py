@@ -97,7 +97,8 @@ def test_a_prompt_of_several_completions_is_read_once(tiny_lm: Path, monkeypatch
     prompts = ("we read the list twice and then again", "a kind reader of every word")
     numbers = np.random.default_rng(5).random((6, 3))
     found = complete(tiny_lm, [prompts[i % 2] for i in range(6)], numbers).text
-    assert [rows for rows, _ in read] == [2, 6, 6, 6]
+    # both prompts as one row, but for their last tokens
+    assert [rows for rows, _ in read] == [1, 6, 6, 6]
     assert [columns for _, columns in read[1:]] == [1, 1, 1]
     alone = [complete(tiny_lm, [prompts[i % 2]], numbers[i : i + 1]).text[0] for i in range(6)]
     assert found == alone

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairl_bench.science.shared_prompts import memory_argument
+from fairl_bench.science.prompt_tree import memory_argument
 
 
 class Kept(NamedTuple):
