@@ -98,7 +98,7 @@ def contender(name: str, work: str, folder: Path) -> tuple[Contender, int]:
     if work == "detox":
         return detox(), 1
     names = NAMES if work == "table1" else NAMES[:5]
-    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    vectors = np.load(folder / "vectors.npy", mmap_mode="c")
     pairs = RowPairs(*np.load(folder / "pairs.npy"))
     steps = -(-PAIRS // BATCH)
     if name == "products":

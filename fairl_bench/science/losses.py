@@ -1,6 +1,7 @@
 """Pairwise losses of the margin, elementwise on tensors of any shape.
 
-`Hinge` and `BradleyTerry` are the losses of a training: they know their derivative, so that no step asks autograd.
+`Hinge` and `BradleyTerry` are the losses of a training: they know their derivative, so that no step asks autograd.  It
+has the bits of autograd's, so that a plugin with the same loss learns the same reward.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Hinge:
         return hinge(margin, self.required)
 
     def slope(self, margin: Tensor) -> Tensor:
-        """Return the derivative by each margin: -1 up to the required one, 0 above, as autograd has it."""
+        """Return the derivative by each margin: -1 up to the required one, 0 above."""
         return (margin <= self.required).to(margin.dtype).neg_()
 
 
@@ -52,4 +53,8 @@ class BradleyTerry:
 
     def slope(self, margin: Tensor) -> Tensor:
         """Return the derivative by each margin, ``-sigmoid(-margin / tau) / tau``."""
-        return (margin / -self.temperature).sigmoid_().div_(-self.temperature)
+        import torch
+
+        scaled = -margin / self.temperature
+        risen: Tensor = torch.ops.aten.softplus_backward.default(torch.ones_like(scaled), scaled, 1.0, 20.0)
+        return -(risen / self.temperature)
