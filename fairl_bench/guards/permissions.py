@@ -27,7 +27,7 @@ def all_as_their_folder(folder: Path) -> None:
         wanted = os.stat(above).st_mode & _FILE  # noqa: PTH116  # every answer that is kept comes here
         for name in names:
             place = f"{above}/{name}"
-            mode = os.lstat(place).st_mode  # noqa: PTH
+            mode = os.lstat(place).st_mode
             if stat.S_ISREG(mode) and stat.S_IMODE(mode) & _FILE != wanted:
                 with suppress(PermissionError):  # hard links may be of another user's file
                     os.chmod(place, wanted)  # noqa: PTH101

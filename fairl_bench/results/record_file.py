@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fairl_bench.results.folder import readable
+from fairl_bench.values.arrow import arrow_table, column_of
 from fairl_bench.values.records import COLUMNS, KEY, Record
 
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ def _schema() -> pa.Schema:
 
 def table(records: Iterable[Record]) -> pa.Table:
     """The rows of ``records.parquet``, sorted by key: equal records are equal files whatever the order of work."""
-    import pyarrow as pa
-
-    whole = pa.Table.from_pylist([vars(record) for record in records], schema=_schema())
+    every = [vars(record) for record in records]
+    whole = arrow_table({field.name: column_of([row[field.name] for row in every], field.type) for field in _schema()})
     return whole.sort_by([(name, "ascending") for name in KEY])
 
 

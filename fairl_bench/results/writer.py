@@ -118,7 +118,7 @@ class Writer(ResultsFolder):
         """The SHA-256 of the file in a place; empty where there is no plain file."""
         path = f"{self._place}/{name}"
         try:
-            status = os.lstat(path)  # noqa: PTH  # a run asks thrice for each file
+            status = os.lstat(path)  # a run asks thrice for each file
             if not stat.S_ISREG(status.st_mode):
                 return NOTHING
             inode = (status.st_dev, status.st_ino)
@@ -254,7 +254,7 @@ class Writer(ResultsFolder):
         """Raise `ResultsError` where something other than a file or folder of ours lies in a place."""
         path = f"{self._place}/{name}"
         try:
-            mode = os.lstat(path).st_mode  # noqa: PTH  # as `there`
+            mode = os.lstat(path).st_mode  # as `there`
         except OSError:  # nothing is there
             return
         if folder and stat.S_ISDIR(mode):

@@ -10,6 +10,7 @@ import errno
 import os
 from functools import cache
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
 from filelock import FileLock, SoftFileLock, Timeout
@@ -38,7 +39,9 @@ class Lock(Protocol):
 
     def __enter__(self) -> object: ...
 
-    def __exit__(self, *error: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
 class SystemLock:
@@ -92,7 +95,7 @@ class SystemLock:
 def _is_at(handle: int, path: str) -> bool:
     """Whether an open file is the one that lies in this place now."""
     try:
-        return os.path.samestat(os.fstat(handle), os.lstat(path))  # noqa: PTH
+        return os.path.samestat(os.fstat(handle), os.lstat(path))
     except FileNotFoundError:
         return False
 
