@@ -2,11 +2,11 @@
 
 ``python benchmarks/engine.py`` runs 1,000 cells of three stages each, kept durably, with ``--jobs`` 1 and 2, and then
 the same again, where nothing is left to do.  With ``--suite``, ``--store`` and ``--results`` of a finished run, such as
-that of ``detox``, its repeat is measured too.  Timed is the whole command, from the start of Python to its end, with all
-that it writes: the store, records, scores, ``run.json``, figures and the page.  Bars, wall time on two idle cores: 1,000
+that of ``detox``, its repeat is measured too.  Timed is the whole command, from the start of Python to its end, with
+all that it writes: the store, records, scores, ``run.json``, figures and the page.  Bars, on two idle cores: 1,000
 cells in 4 s, again in 1 s, the repeat of ``detox`` in 1.2 s.  Beside the wall time stands the processors' own, which
-other work on the machine changes less.  With ``--against FOLDER`` another checkout takes turns with this one; its repeat
-needs a store that was filled by its own code, where parts have changed since.
+other work on the machine changes less.  With ``--against FOLDER`` another checkout takes turns with this one; its
+repeat needs a store that was filled by its own code, where parts have changed since.
 """
 
 from __future__ import annotations

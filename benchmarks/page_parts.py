@@ -6,31 +6,7 @@ import numpy as np
 
 from fairl_bench import Encoder, Examples, Field, Method, Pairs, Reward, Source, TestSet, Truth, hookimpl
 
-WORDS = tuple(
-    [
-        "a",
-        "bad",
-        "day",
-        "good",
-        "and",
-        "how",
-        "it",
-        "never",
-        "of",
-        "one",
-        "or",
-        "people",
-        "read",
-        "say",
-        "that",
-        "these",
-        "they",
-        "to",
-        "what",
-        "why",
-        "you",
-    ]
-)
+WORDS = ("a", "bad", "day", "good", "and", "how", "it", "never", "of", "one", "or", "people", "read", "say", "that")
 
 
 def written(n, rng):

@@ -132,13 +132,13 @@ def load_examples(folder: Path) -> Examples:
     """The examples of `save_examples`."""
     table = _rows(folder / "examples.parquet")
     truths = _rows(folder / "truths.parquet")
-    names = dict.fromkeys(truths["truth"].to_pylist())
+    of = np.array(truths["truth"].to_pylist(), object)
     texts = {name: tuple(table[name].to_pylist()) for name in ("text", "prompt", "group")}
     return Examples(
         **texts,
         pair=array_of(table["pair"]),
         role=array_of(table["role"]),
-        truths={name: _truth(truths.filter(pa.compute.equal(truths["truth"], name))) for name in names},
+        truths={name: _truth(truths, of == name) for name in dict.fromkeys(of)},
         drawn=_load_tokens(folder),
         weight=array_of(table["weight"]) if "weight" in table.column_names else None,
     )
@@ -148,8 +148,8 @@ def _rows(path: Path) -> pa.Table:
     return pq.ParquetFile(path).read()  # not read_table: it takes a fifth of a second to import what is not used here
 
 
-def _truth(rows: pa.Table) -> Truth:
-    return Truth(array_of(rows["value"]), array_of(rows["label"]))
+def _truth(rows: pa.Table, of_truth: NDArray[np.bool_]) -> Truth:
+    return Truth(array_of(rows["value"])[of_truth], array_of(rows["label"])[of_truth])
 
 
 def save_truth(folder: Path, truth: Truth) -> None:
