@@ -16,6 +16,7 @@ from fairl_bench.errors import DataError
 from fairl_bench.guards.untrusted import open_file
 from fairl_bench.textfiles import opened
 
+_SHORT, _CHUNK = 2**14, 2**18  # bytes that are read at once: most files are short
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -33,14 +34,18 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def file_digest(path: Path, *, follow: bool = True) -> str:
+def file_digest(path: Path | str, *, follow: bool = True) -> str:
     """The SHA-256 of a file's bytes.  Raises `DataError` where it cannot be read, or is a pipe, a device, a folder.
 
     A link is followed, or with ``follow`` off refused.
     """
     try:
         with opened(path) if follow else open_file(path, follow=False) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            total = hashlib.sha256(start := file.read(_SHORT))
+            if len(start) == _SHORT:
+                while chunk := file.read(_CHUNK):
+                    total.update(chunk)
+            return total.hexdigest()
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,11 @@ def as_its_folder(path: Path) -> None:
 
 def all_as_their_folder(folder: Path) -> None:
     """Give every plain file below a folder the permissions of the folder that it lies in; links are left alone."""
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            as_its_folder(path)
+    for above, _, names in os.walk(folder):
+        wanted = os.stat(above).st_mode & _FILE  # noqa: PTH116  # every answer that is kept comes here
+        for name in names:
+            place = f"{above}/{name}"
+            mode = os.lstat(place).st_mode
+            if stat.S_ISREG(mode) and stat.S_IMODE(mode) & _FILE != wanted:
+                with suppress(PermissionError):  # hard links may be of another user's file
+                    os.chmod(place, wanted)  # noqa: PTH101

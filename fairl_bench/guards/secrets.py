@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,7 @@ _QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password|signature)[^=&\s
 _kept: dict[str, str] = {}
 
 
+@cache
 def looks_secret(name: str) -> bool:
     """True where a variable of this name holds a secret.
 
@@ -74,13 +76,18 @@ def _hide_in(value: object, known: Sequence[tuple[str, str]]) -> Any:
     return [_hide_in(entry, known) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def _known(*, environment: bool = True) -> list[tuple[str, str]]:
+def _known(*, environment: bool = True) -> Sequence[tuple[str, str]]:
     """Every known secret in each form that it may have in a text, with its name; the longest first."""
-    of_environment = dict(_environment()) if environment else {}
-    of_suite = {value: name for value, name in _kept.items() if len(value) >= _FEWEST}
+    of_environment = tuple(_environment()) if environment else ()
+    return _forms(of_environment, tuple((value, name) for value, name in _kept.items() if len(value) >= _FEWEST))
+
+
+@lru_cache(maxsize=8)  # every answer that is kept asks
+def _forms(of_environment: tuple[tuple[str, str], ...], of_suite: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """Secrets in each form that they may have in a text, with their names; the longest first."""
     forms = {
         form: name
-        for value, name in {**of_environment, **of_suite}.items()
+        for value, name in {**dict(of_environment), **dict(of_suite)}.items()
         for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe=""))
     }
     return sorted(forms.items(), key=lambda entry: -len(entry[0]))
@@ -91,8 +98,10 @@ _WORD = 12  # letters: a secret that is made of letters alone is longer than mos
 
 def _environment() -> Iterator[tuple[str, str]]:
     """The values of the environment that are secrets, each with its name."""
-    for name, value in os.environ.items():
-        if len(value) < _SHORTEST or not looks_secret(name) or name.startswith("TOKENIZERS_"):
+    for name in os.environ:
+        if not looks_secret(name) or name.startswith("TOKENIZERS_"):
+            continue
+        if len(value := os.environ.get(name, "")) < _SHORTEST:
             continue
         if value.isdecimal() or (value.isalpha() and len(value) < _WORD):  # MAX_TOKENS=128000, or a word
             continue

@@ -72,7 +72,10 @@ def open_file(path: Path | str, *, follow: bool = True) -> BufferedReader:
 def read_file(path: Path | str, most: int, *, follow: bool = True) -> bytes:
     """The bytes of a file.  Raises `OSError` as `open_file` does, and where there are more than ``most``."""
     with open_file(path, follow=follow) as file:
-        content = file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, most) + 1)  # room for ``most`` bytes is slow to get
+        if len(content) > size:  # it has grown meanwhile
+            content += file.read(most + 1 - len(content))
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it holds more than {most:,} bytes", str(path))
     return content

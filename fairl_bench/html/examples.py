@@ -17,6 +17,7 @@ from fairl_bench.values.sheets import Sheet, Values
 
 TEXTS: Final = 12_000  # of all data sets together, ...
 LETTERS: Final = 3_500_000  # ... and their letters: what keeps the page below 8 MB
+NUMBERS: Final = 600_000  # what all methods say of all texts, 7 bytes each
 LONGEST: Final = 1_000  # letters shown of one text
 
 
@@ -34,14 +35,15 @@ def blocks(sheets: Sequence[Sheet], values: Values, truth_of: Callable[[str], st
 
     Rewards are standardised run by run and averaged over seeds; of ``called`` 255 is: good by every run's threshold.
     """
-    texts, letters, found, left = TEXTS, LETTERS, [], 0
+    texts, letters, numbers, found, left = TEXTS, LETTERS, NUMBERS, [], 0
     shown = sheets_shown(sheets)
     for index, sheet in enumerate(shown):
-        share = texts // (len(shown) - index), letters // (len(shown) - index)
-        rows = _chosen(sheet, *share)
+        sheets_left, methods = len(shown) - index, len({(run.within, run.method) for run in sheet.rewards})
+        rows = _chosen(sheet, min(texts, numbers // methods) // sheets_left, letters // sheets_left)
         left += len(sheet.examples) - len(rows)
         if len(rows):
             texts -= len(rows)
+            numbers -= len(rows) * methods
             letters -= sum(min(len(sheet.examples.text[row]), LONGEST) for row in rows)
             found.append(_block(sheet, rows, values, truth_of(sheet.data)))
     return {"sheets": found, "left": left}

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from fairl_bench.digests import digest
 from fairl_bench.results.folder import alike, distinct
+from fairl_bench.values.arrow import arrow_table, masked, numbers, texts
 from fairl_bench.values.data import Examples
 from fairl_bench.values.finished import FinishedCell, FinishedWorld, Stored
 
@@ -39,7 +40,7 @@ def signature(*keys: str) -> str:
 def world_tables(world: FinishedWorld) -> tuple[pa.Table, pa.Table]:
     """The rows of ``examples`` and of ``truths``, all data sets of a world below one another."""
     examples, truths = [], []
-    for dataset in (name for name, texts in world.texts.items() if texts.there):
+    for dataset in (name for name, there in world.texts.items() if there.there):
         of_dataset, split = world.examples(dataset)
         examples.append(_example_rows(dataset, of_dataset, split))
         truths += [_truth_rows(dataset, name, *truth) for name, truth in of_dataset.truths.items()]
@@ -53,17 +54,18 @@ def score_table(cell: FinishedCell, world_file: str) -> pa.Table:
     tables = []
     for dataset, reward in scores.items():
         scored, split = cell.world.examples(dataset)
-        columns = {"dataset": [dataset] * len(scored), "split": split, "example": np.arange(len(scored))}
-        tables.append(pa.table({**columns, "reward": reward.astype(wide)}))
+        columns = {"dataset": texts([dataset] * len(scored)), "split": texts(split)}
+        columns |= {"example": numbers(np.arange(len(scored))), "reward": numbers(reward.astype(wide))}
+        tables.append(arrow_table(columns))
     return _of_cell(pa.concat_tables(tables), cell, [cell.scores.key], world=world_file)
 
 
 def history_table(cell: FinishedCell) -> pa.Table:
     """A row for each epoch of a cell's training, if anything was noted; NaN past the end of a column."""
-    columns = {name: list(numbers) for name, numbers in cell.reward.load().history.items() if len(numbers)}
+    columns = {name: list(column) for name, column in cell.reward.load().history.items() if len(column)}
     longest = max(map(len, columns.values()), default=0)
-    padded = {name: numbers + [np.nan] * (longest - len(numbers)) for name, numbers in columns.items()}
-    table = pa.table({name: pa.array(numbers, pa.float32()) for name, numbers in padded.items()})
+    padded = {name: column + [np.nan] * (longest - len(column)) for name, column in columns.items()}
+    table = arrow_table({name: numbers(np.array(column, np.float32)) for name, column in padded.items()})
     return _of_cell(table, cell, [cell.reward.key])
 
 
@@ -82,16 +84,16 @@ def _of_cell(table: pa.Table, cell: FinishedCell, keys: Sequence[str], **more: s
 def _example_rows(dataset: str, examples: Examples, split: list[str]) -> pa.Table:
     """The rows of ``examples`` of one data set."""
     in_pair = examples.pair >= 0
-    return pa.table(
+    return arrow_table(
         {
-            "dataset": [dataset] * len(examples),
-            "split": split,
-            "example": np.arange(len(examples)),
-            "pair": pa.array(examples.pair, mask=~in_pair),
-            "role": pa.array([ROLES[code] for code in examples.role.tolist()], pa.string()),
-            "group": list(examples.group),
-            "prompt": list(examples.prompt),
-            "text": list(examples.text),
+            "dataset": texts([dataset] * len(examples)),
+            "split": texts(split),
+            "example": numbers(np.arange(len(examples))),
+            "pair": masked(examples.pair, in_pair),
+            "role": texts([ROLES[code] for code in examples.role.tolist()]),
+            "group": texts(examples.group),
+            "prompt": texts(examples.prompt),
+            "text": texts(examples.text),
         }
     )
 
@@ -99,5 +101,5 @@ def _example_rows(dataset: str, examples: Examples, split: list[str]) -> pa.Tabl
 def _truth_rows(dataset: str, truth: str, value: np.ndarray, label: np.ndarray) -> pa.Table:
     """The rows of ``truths`` of one truth of a data set."""
     n = len(value)
-    columns = {"dataset": [dataset] * n, "example": np.arange(n), "truth": [truth] * n}
-    return pa.table({**columns, "value": value, "label": label})
+    columns = {"dataset": texts([dataset] * n), "example": numbers(np.arange(n)), "truth": texts([truth] * n)}
+    return arrow_table({**columns, "value": numbers(value), "label": numbers(label)})

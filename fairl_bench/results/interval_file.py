@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairl_bench.results.folder import readable
+from fairl_bench.values.arrow import arrow_table, column_of
 from fairl_bench.values.comparison import Comparison
 
 if TYPE_CHECKING:
@@ -23,9 +24,8 @@ def _schema() -> pa.Schema:
 
 def table(rows: Iterable[Comparison], signature: str = "") -> pa.Table:
     """The table of ``intervals.parquet``; ``signature`` names what it was made from."""
-    import pyarrow as pa
-
-    whole = pa.Table.from_pylist([vars(row) for row in rows], schema=_schema())
+    every = [vars(row) for row in rows]
+    whole = arrow_table({field.name: column_of([row[field.name] for row in every], field.type) for field in _schema()})
     return whole.replace_schema_metadata({"signature": signature})
 
 

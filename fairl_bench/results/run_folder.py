@@ -44,6 +44,7 @@ from fairl_bench.results.folder import (
     TABLES,
     WORLDS,
 )
+from fairl_bench.results.record_file import Line
 from fairl_bench.results.results import ReportSettings, StudyResults
 from fairl_bench.results.reward_folders import RewardFolders
 from fairl_bench.results.run_facts import run_facts
@@ -88,7 +89,7 @@ class RunFolder:
         self.waits, self.mended, self.lost = waits, mended, lost
         self.files = Writer(folder, study.suite.name)
         self._facts: RunFacts | None = None
-        self._lines: Counter[tuple[object, ...]] | None = None  # of records.parquet; None: nobody knows
+        self._lines: Counter[Line] | None = None  # of records.parquet; None: nobody knows
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -131,9 +132,9 @@ class RunFolder:
         run, what none of its stages says is removed.  What is damaged is written again, or where the store has
         forgotten it removed.
         """
-        old = self._old_records()
+        old = self._old_lines()
         records = self._single_records(run, old)
-        of_two = None if old is None else [row for row in old if row.other]
+        of_two = None if old is None else [record_file.record(line) for line in old if record_file.of_two(line)]
         self._put_records([*records, *(of_two or ())])  # these stay until it is known whether they still hold
         self.files.put(SUITE, "suite", dump(self.suite.shown()))
         self.files.put(METRICS, "metrics", json.dumps({"metrics": self.metrics.plain()}, indent=1))
@@ -148,7 +149,7 @@ class RunFolder:
         kept = kept_statistics(self.files, signature, of_two)
         return StudyResults(self.files, asked, records, facts, kept)
 
-    def _old_records(self) -> list[Record] | None:
+    def _old_lines(self) -> list[Line] | None:
         """The records that lie in the folder, none where there are none; None where they cannot be trusted."""
         self._lines = None
         if not self.files.there(RECORDS):
@@ -156,27 +157,30 @@ class RunFolder:
         if self.files.damaged(RECORDS):
             return None
         try:
-            rows = record_file.rows(self.files.table(RECORDS), self.folder / RECORDS)
+            lines = record_file.lines(self.files.table(RECORDS), self.folder / RECORDS)
         except ResultsError:
             return None
         if self.files.holds(RECORDS, "records"):
-            self._lines = _lines(rows)
-        return rows
+            self._lines = Counter(lines)
+        return lines
 
-    def _single_records(self, run: FinishedRun, old: Sequence[Record] | None) -> list[Record]:
+    def _single_records(self, run: FinishedRun, lines: Sequence[Line] | None) -> list[Record]:
         """The records of single runs: those of finished stages, and after a run of some cells older ones that stay."""
         wanted = [cell for cell in run.cells if cell.wanted]
         records = [row for cell in wanted for row in cell.records()]
         if run.whole or not self.files.there(RECORDS):
             return records
-        if old is None:  # whatever the store still knows of the others
+        if lines is None:  # whatever the store still knows of the others
             old = [row for cell in run.cells if not cell.wanted for row in cell.records()]
+        else:
+            old = [record_file.record(line) for line in lines if not record_file.of_two(line)]
         return records + _still_answering([row for row in old if not row.other], records, wanted)
 
     def _put_records(self, rows: Sequence[Record]) -> None:
         """Write the records, where they have changed."""
-        lines = _lines(rows)
-        if lines != self._lines:  # equal records are equal files
+        lines = Counter(map(record_file.line, rows))
+        # as dicts: a Counter compares one by one
+        if self._lines is None or dict(lines) != dict(self._lines):  # equal records are equal files
             self.files.put_table(RECORDS, "records", record_file.table(rows))
             self._lines = lines
 
@@ -328,11 +332,6 @@ def _places(kinds: Sequence[str], name: str) -> list[str]:
 def _evidence_place(table: str, name: str) -> str:
     """The place of a table of evidence of the cell whose files have this name."""
     return f"{EVIDENCE}/{table}/{name}.parquet"
-
-
-def _lines(rows: Sequence[Record]) -> Counter[tuple[object, ...]]:
-    """The number of times that each record is there, by its content."""
-    return Counter(map(record_file.content, rows))
 
 
 def _still_answering(old: Sequence[Record], new: Sequence[Record], wanted: Sequence[FinishedCell]) -> list[Record]:

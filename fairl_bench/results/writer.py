@@ -47,7 +47,7 @@ class Writer(ResultsFolder):
     """Writes into a results folder: files are staged inside of `held`, and put into place by `commit`."""
 
     def __init__(self, path: Path, suite: str | None = None) -> None:
-        self.path, self.manifest = path, None
+        self.path, self._place, self.manifest = path, str(path), None
         self.suite = suite  # None: the one that the manifest names; without a manifest none is written
         self.adopts = False  # a folder of before: its files are taken for ours, and none for whole
         self._half: Path | None = None
@@ -116,14 +116,14 @@ class Writer(ResultsFolder):
 
     def there(self, name: str) -> str:
         """The SHA-256 of the file in a place; empty where there is no plain file."""
-        path = self.path / name
+        path = f"{self._place}/{name}"
         try:
-            status = path.lstat()
-            if path.is_symlink() or not path.is_file():
+            status = os.lstat(path)  # a run asks thrice for each file
+            if not stat.S_ISREG(status.st_mode):
                 return NOTHING
             inode = (status.st_dev, status.st_ino)
             if inode not in self._digests:
-                self._digests[inode] = file_digest(path)
+                self._digests[inode] = file_digest(path, follow=False)
         except (OSError, DataError):
             return NOTHING
         return self._digests[inode]
@@ -241,19 +241,20 @@ class Writer(ResultsFolder):
 
     def refuse(self, names: Iterable[str]) -> None:
         """Raise `ResultsError` where somebody else's file lies in the place of one of these."""
-        seen = set[PurePosixPath]()
+        seen = set[str]()
         for name in names:
-            for above in reversed(PurePosixPath(name).parents[:-1]):
-                if above not in seen:
-                    seen.add(above)
-                    self._refuse(above.as_posix(), folder=True)
+            folder, _, _ = name.rpartition("/")
+            if folder and folder not in seen:
+                seen.add(folder)
+                for above in (*reversed(PurePosixPath(folder).parents[:-1]), folder):
+                    self._refuse(str(above), folder=True)
             self._refuse(name, folder=False)
 
     def _refuse(self, name: str, *, folder: bool) -> None:
         """Raise `ResultsError` where something other than a file or folder of ours lies in a place."""
-        path = self.path / name
+        path = f"{self._place}/{name}"
         try:
-            mode = path.lstat().st_mode
+            mode = os.lstat(path).st_mode  # as `there`
         except OSError:  # nothing is there
             return
         if folder and stat.S_ISDIR(mode):

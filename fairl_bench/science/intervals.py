@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, ndtr, ndtri, stdtrit
 
 from fairl_bench.errors import Undefined
 from fairl_bench.science.power import two_sided
@@ -53,7 +53,9 @@ def bounded(value: float, half: float, bounds: Bounds | None) -> tuple[float, fl
     share = (value - low) / width
     stretch = half / width / (share * (1 - share))  # the slope of the logit
     middle = math.log(share / (1 - share))
-    return low + width * float(expit(middle - stretch)), low + width * float(expit(middle + stretch))
+    return low + width * float(scipy.special.expit(middle - stretch)), low + width * float(
+        scipy.special.expit(middle + stretch)
+    )
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
@@ -65,7 +67,7 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, floa
     found = np.asarray(values, np.float64)
     if found.size < 2:
         raise Undefined(f"an interval over runs needs at least 2, got {found.size}")
-    half = stdtrit(found.size - 1, (1 + confidence) / 2) * found.std(ddof=1) / math.sqrt(found.size)
+    half = scipy.special.stdtrit(found.size - 1, (1 + confidence) / 2) * found.std(ddof=1) / math.sqrt(found.size)
     return float(found.mean() - half), float(found.mean() + half)
 
 
@@ -79,14 +81,14 @@ def bootstrap(value: float, draws: Floats, left: Floats, confidence: float = 0.9
     Raises `Undefined` where more than a twentieth of the resamples have no value.
     """
     ordered = np.sort(defined(draws))
-    z0 = float(ndtri(_share_below(ordered, value)))
+    z0 = float(scipy.special.ndtri(_share_below(ordered, value)))
     acceleration = _acceleration(left[np.isfinite(left)])
     tails = (1 - confidence) / 2
     low, high = (_quantile(ordered, z0, acceleration, end) for end in (tails, 1 - tails))
     error = float(ordered.std())
     beyond = min(np.count_nonzero(ordered <= 0), np.count_nonzero(ordered >= 0))
     normal = beyond < REACH and error > 0
-    p = float(2 * ndtr(-abs(value / error))) if normal else _inverted(ordered, z0, acceleration)
+    p = float(2 * scipy.special.ndtr(-abs(value / error))) if normal else _inverted(ordered, z0, acceleration)
     return Estimate(value, low, high, p, error)
 
 
@@ -117,7 +119,11 @@ def welch(one: Summary, other: Summary, confidence: float = 0.95) -> Estimate:
     value, error = one.mean - other.mean, math.sqrt(sum(errors))
     parts = [part**2 / (found.n - 1) for part, found in zip(errors, (one, other), strict=True) if found.n > 1]
     freedom = error**4 / sum(parts) if sum(parts) else math.inf
-    quantile = ndtri((1 + confidence) / 2) if math.isinf(freedom) else stdtrit(freedom, (1 + confidence) / 2)
+    quantile = (
+        scipy.special.ndtri((1 + confidence) / 2)
+        if math.isinf(freedom)
+        else scipy.special.stdtrit(freedom, (1 + confidence) / 2)
+    )
     half = float(quantile) * error
     return Estimate(value, value - half, value + half, float(two_sided(value, error, freedom)), error, freedom)
 
@@ -149,16 +155,16 @@ def _acceleration(left: Floats) -> float:
 
 
 def _quantile(ordered: Floats, z0: float, acceleration: float, share: float) -> float:
-    z = z0 + float(ndtri(share))
+    z = z0 + float(scipy.special.ndtri(share))
     stretch = 1 - acceleration * z
     # beyond the pole of the correction there is nothing but the outermost resample
-    corrected = float(ndtr(z0 + z / stretch)) if stretch > 0 else float(z > 0)
+    corrected = float(scipy.special.ndtr(z0 + z / stretch)) if stretch > 0 else float(z > 0)
     return float(np.quantile(ordered, corrected))
 
 
 def _inverted(ordered: Floats, z0: float, acceleration: float) -> float:
     """Return the p at which an end of the BCa interval is zero."""
-    w = float(ndtri(_share_below(ordered, 0.0))) - z0
+    w = float(scipy.special.ndtri(_share_below(ordered, 0.0))) - z0
     stretch = 1 + acceleration * w
     z = (w / stretch if stretch > 0 else math.copysign(math.inf, w)) - z0
-    return float(min(1.0, 2 * min(ndtr(z), ndtr(-z))))
+    return float(min(1.0, 2 * min(scipy.special.ndtr(z), scipy.special.ndtr(-z))))

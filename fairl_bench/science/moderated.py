@@ -13,8 +13,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, polygamma, stdtrit
 
 from fairl_bench.science.power import MOST
 
@@ -92,12 +92,12 @@ def common(variance: Floats, degrees: Floats) -> Prior:
     Smyth 2004, equations 6.1 to 6.4.  Variances that spread no more than chance does have an infinite weight in common.
     """
     half = degrees / 2
-    logs = np.log(variance) - digamma(half) + np.log(half)
-    mean, excess = float(logs.mean()), float(logs.var(ddof=1) - polygamma(1, half).mean())
+    logs = np.log(variance) - scipy.special.digamma(half) + np.log(half)
+    mean, excess = float(logs.mean()), float(logs.var(ddof=1) - scipy.special.polygamma(1, half).mean())
     if excess <= 0:
         return Prior(math.exp(mean), math.inf)
     freedom = 2 * trigamma_inverse(excess)
-    return Prior(math.exp(mean + float(digamma(freedom / 2)) - math.log(freedom / 2)), freedom)
+    return Prior(math.exp(mean + float(scipy.special.digamma(freedom / 2)) - math.log(freedom / 2)), freedom)
 
 
 def shrunk(variance: Floats, degrees: Floats, prior: Prior) -> tuple[Floats, Floats]:
@@ -120,8 +120,8 @@ def trigamma_inverse(value: float) -> float:
     """
     x = 0.5 + 1 / value
     for _ in range(50):
-        trigamma = float(polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        trigamma = float(scipy.special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(scipy.special.polygamma(2, x))
         x += step
         if abs(step) < 1e-10 * x:
             break
@@ -134,4 +134,4 @@ def half_width(error: float, freedom: float, confidence: float = 0.95) -> float:
     >>> round(half_width(1.0, math.inf), 2), round(half_width(1.0, 1.0), 2)
     (1.96, 12.71)
     """
-    return float(stdtrit(min(freedom, MOST), (1 + confidence) / 2)) * error
+    return float(scipy.special.stdtrit(min(freedom, MOST), (1 + confidence) / 2)) * error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import nctdtr, stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -26,8 +26,8 @@ def power(effect: float, error: float, freedom: float = math.inf, alpha: float =
     if not error:
         return float(effect != 0)
     degrees = min(freedom, MOST)
-    limit = float(stdtrit(degrees, 1 - alpha / 2))
-    return round(float(1 - nctdtr(degrees, abs(effect) / error, limit)), 12)
+    limit = float(scipy.special.stdtrit(degrees, 1 - alpha / 2))
+    return round(float(1 - scipy.special.nctdtr(degrees, abs(effect) / error, limit)), 12)
 
 
 def detectable(error: float, freedom: float = math.inf, alpha: float = 0.05, wanted: float = 0.8) -> float:
@@ -37,7 +37,7 @@ def detectable(error: float, freedom: float = math.inf, alpha: float = 0.05, wan
     (2.802, 3.49)
     """
     degrees = min(freedom, MOST)
-    return float(stdtrit(degrees, 1 - alpha / 2) + stdtrit(degrees, wanted)) * error
+    return float(scipy.special.stdtrit(degrees, 1 - alpha / 2) + scipy.special.stdtrit(degrees, wanted)) * error
 
 
 def two_sided(value: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: ArrayLike = 0.0) -> Floats:
@@ -53,7 +53,7 @@ def two_sided(value: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: Ar
     away, spread = np.broadcast_arrays(np.abs(np.subtract(value, margin)), np.asarray(error, np.float64))
     ratio = np.divide(away, spread, out=np.where(away == 0, 0.0, np.inf), where=spread != 0)
     ratio = np.where(np.isnan(away) | np.isnan(spread), np.nan, ratio)
-    return np.asarray(2 * stdtr(np.minimum(freedom, MOST), -ratio), np.float64)
+    return np.asarray(2 * scipy.special.stdtr(np.minimum(freedom, MOST), -ratio), np.float64)
 
 
 def p_of_equivalence(value: float, error: float, freedom: float, margin: float) -> float:
@@ -67,4 +67,4 @@ def p_of_equivalence(value: float, error: float, freedom: float, margin: float) 
     beyond = abs(value) - margin
     if not error:
         return float(beyond >= 0)
-    return float(stdtr(min(freedom, MOST), beyond / error))
+    return float(scipy.special.stdtr(min(freedom, MOST), beyond / error))

@@ -22,6 +22,7 @@ from fairl_bench.guards.readonly import ReadOnly, read_only
 from fairl_bench.guards.secrets import hidden_in
 from fairl_bench.science.agreement import is_constant
 from fairl_bench.store import mapped
+from fairl_bench.values.arrow import array_of, arrow_table, numbers, texts
 from fairl_bench.values.data import Embeddings, Examples, Split, Truth
 from fairl_bench.values.drawn_tokens import DrawnTokens, offsets_of
 from fairl_bench.values.language_models import Completions
@@ -114,15 +115,16 @@ def save_examples(folder: Path, examples: Examples) -> None:
     Weights are a column of ``examples.parquet``, where there are any.
     """
     _save_tokens(folder, examples.drawn)
-    columns = {name: list(getattr(examples, name)) for name in ("text", "prompt", "group")}
-    weight = {} if examples.weight is None else {"weight": examples.weight}
-    rows = pa.table({**columns, "pair": examples.pair, "role": examples.role, **weight})
-    pq.write_table(rows, folder / "examples.parquet")
+    columns = {name: texts(getattr(examples, name)) for name in ("text", "prompt", "group")}
+    columns |= {name: numbers(getattr(examples, name)) for name in ("pair", "role")}
+    weight = {} if examples.weight is None else {"weight": numbers(examples.weight)}
+    pq.write_table(arrow_table({**columns, **weight}), folder / "examples.parquet")
+    rows, n = numbers(np.arange(len(examples))), len(examples)
     tables = [
-        pa.table({"truth": [name] * len(examples), "example": range(len(examples)), "value": value, "label": label})
+        arrow_table({"truth": texts([name] * n), "example": rows, "value": numbers(value), "label": numbers(label)})
         for name, (value, label) in examples.truths.items()
     ]
-    empty = pa.table({"truth": pa.array([], pa.string())})
+    empty = arrow_table({"truth": texts([])})
     pq.write_table(pa.concat_tables(tables) if tables else empty, folder / "truths.parquet")
 
 
@@ -130,15 +132,15 @@ def load_examples(folder: Path) -> Examples:
     """The examples of `save_examples`."""
     table = _rows(folder / "examples.parquet")
     truths = _rows(folder / "truths.parquet")
-    names = dict.fromkeys(truths["truth"].to_pylist())
+    of = np.array(truths["truth"].to_pylist(), object)
     texts = {name: tuple(table[name].to_pylist()) for name in ("text", "prompt", "group")}
     return Examples(
         **texts,
-        pair=table["pair"].to_numpy(),
-        role=table["role"].to_numpy(),
-        truths={name: _truth(truths.filter(pa.compute.equal(truths["truth"], name))) for name in names},
+        pair=array_of(table["pair"]),
+        role=array_of(table["role"]),
+        truths={name: _truth(truths, of == name) for name in dict.fromkeys(of)},
         drawn=_load_tokens(folder),
-        weight=table["weight"].to_numpy() if "weight" in table.column_names else None,
+        weight=array_of(table["weight"]) if "weight" in table.column_names else None,
     )
 
 
@@ -146,8 +148,8 @@ def _rows(path: Path) -> pa.Table:
     return pq.ParquetFile(path).read()  # not read_table: it takes a fifth of a second to import what is not used here
 
 
-def _truth(rows: pa.Table) -> Truth:
-    return Truth(rows["value"].to_numpy(), rows["label"].to_numpy())
+def _truth(rows: pa.Table, of_truth: NDArray[np.bool_]) -> Truth:
+    return Truth(array_of(rows["value"])[of_truth], array_of(rows["label"])[of_truth])
 
 
 def save_truth(folder: Path, truth: Truth) -> None:

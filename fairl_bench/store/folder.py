@@ -94,8 +94,9 @@ class FolderStore(Store):
     def put(self, key: str, folder: Path) -> None:
         """Move a whole artefact into its place; another process may have been first, with the same answer."""
         place = self.path(key)
-        place.parent.mkdir(exist_ok=True)
-        if os.path.lexists(place) and not self.has(key):
+        if not os.path.lexists(place):
+            place.parent.mkdir(exist_ok=True)
+        elif not self.has(key):
             remove(place)
         try:
             folder.rename(place)
@@ -212,6 +213,8 @@ class FolderStore(Store):
         try:
             yield
         finally:
+            with suppress(OSError):  # one that stays does no harm
+                os.unlink(f"{self.root}/locks/{key}")  # noqa: PTH108  # as `has`
             lock.release()
 
     def scratch(self, key: str) -> Path:
@@ -235,7 +238,8 @@ class FolderStore(Store):
             folder.mkdir()
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if os.path.lexists(folder):  # it was not put into its place
+                shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # or it would hide an error of the work
                 folder.with_suffix(".lock").unlink(missing_ok=True)
             lock.release()

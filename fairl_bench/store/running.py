@@ -20,10 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import BaseFileLock
-
 from fairl_bench.guards.untrusted import read_file
-from fairl_bench.store.locks import HELD, is_free, lock_at
+from fairl_bench.store.locks import HELD, Lock, is_free, lock_at
 
 _NAME = re.compile(r"[0-9a-zA-Z]+")
 DOUBT = 7 * 24 * 3600.0
@@ -75,9 +73,9 @@ class RunAnnouncements:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.held: dict[str, BaseFileLock] = {}
+        self.held: dict[str, Lock] = {}
 
-    def mutex(self) -> BaseFileLock:
+    def mutex(self) -> Lock:
         """Held while a run begins and while a prune works, so that they do not overlap."""
         return lock_at(self.folder / "mutex")
 

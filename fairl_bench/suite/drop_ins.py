@@ -107,12 +107,9 @@ def _refuse_neighbours(path: Path, module: ModuleType, new: Iterable[str]) -> No
     for imported_here in sources.imports(tree):
         if imported_here.name == ".":
             raise PluginError(_sentence(path, "by a relative import", f"in line {imported_here.line}"))
-        is_installed = imported_here.name in sources.distributed()  # installed, be it in a folder of its own
-        places = [
-            place
-            for place in sources.places(imported_here.name)
-            if sources.loose(place) and not (is_installed and not place.is_relative_to(path.parent))
-        ]
+        places = [place for place in sources.places(imported_here.name) if sources.loose(place)]
+        if places and imported_here.name in sources.distributed():  # installed, be it in a folder of its own
+            places = [place for place in places if place.is_relative_to(path.parent)]
         if imported_here.name in sys.modules and sys.modules[imported_here.name] is module:
             continue
         if not places and imported_here.name not in sys.modules and not sources.places(imported_here.name):
@@ -143,8 +140,7 @@ def _loose(names: Iterable[str]) -> list[str]:
         if isinstance(module, ModuleType) and not name.startswith(sources.DROP_IN):
             files = [file for file in sources.files_of(module) if file.exists()]
             # known are libraries in a folder of their own, and code that a library has compiled, as torch does
-            is_installed = name.partition(".")[0] in sources.distributed()
-            if files and not is_installed and all(map(sources.loose, files)):
+            if files and all(map(sources.loose, files)) and name.partition(".")[0] not in sources.distributed():
                 loose.append(name)
     return loose
 

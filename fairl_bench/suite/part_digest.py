@@ -38,7 +38,7 @@ def source_digest(part: type[Component]) -> str:
         if base.__module__.startswith(_COMPUTING):
             waiting.append(base.__module__)
         elif base.__module__ == "fairl_bench.kinds":  # a word is no source, but what it imports to compute with is
-            waiting += _followed(ast.parse(inspect.getsource(base)))
+            waiting += _followed_by(base)
     if not part.__module__.startswith("fairl_bench."):
         for file in foreign_files(part.__module__):
             seen[str(file)] = file_digest(file)
@@ -47,11 +47,24 @@ def source_digest(part: type[Component]) -> str:
         module = waiting.pop()
         if module in seen or (path := _path(module)) is None:
             continue
-        source = path.read_bytes()
-        seen[module] = hashlib.sha256(source).hexdigest()
-        waiting += _followed(ast.parse(source))
+        status = path.stat()
+        seen[module], followed = _read(path, status.st_mtime_ns, status.st_size)
+        waiting += followed
     # not the names: that of a drop-in holds its place, and only its content counts
     return digest(sorted(set(seen.values())))
+
+
+@cache  # parts share most of what they import, and to parse it takes most of the time
+def _read(path: Path, changed: int, size: int) -> tuple[str, list[str]]:
+    """The SHA-256 of a module of ours that was ``changed`` at this time, and what it imports to compute with."""
+    source = path.read_bytes()
+    return hashlib.sha256(source).hexdigest(), _followed(ast.parse(source))
+
+
+@cache
+def _followed_by(kind: type[Component]) -> list[str]:
+    """The modules that the class of a kind imports to compute with."""
+    return _followed(ast.parse(inspect.getsource(kind)))
 
 
 def _path(module: str) -> Path | None:

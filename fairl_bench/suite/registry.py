@@ -191,11 +191,12 @@ class Registry:
 
     def check(self, settings: object) -> None:
         """Check the parts of plugins within these settings.  Raises `PluginError` for a wrong declaration."""
-        for part in parts_within(settings):
-            if part.use and not type(part).__module__.startswith("fairl_bench."):
+        parts = [part for part in parts_within(settings) if part.use]
+        foreign = [part for part in parts if not type(part).__module__.startswith("fairl_bench.")]
+        with isolated() if foreign else nullcontext():
+            for part in foreign:
                 plugin = self.plugin_of(part.kind, part.use)
-                with isolated():
-                    check_part(part, f"{part.kind} {part.use!r} of {plugin.name}")
+                check_part(part, f"{part.kind} {part.use!r} of {plugin.name}")
 
     def dropped_in(self, specs: Iterable[Mapping[str, Any]]) -> set[str]:
         """The drop-ins that parts come from, by their specs, parts within parts too."""

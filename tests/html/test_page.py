@@ -226,6 +226,14 @@ def test_of_too_many_texts_those_are_kept_that_methods_disagree_about(monkeypatc
     assert found["left"] == 4
 
 
+def test_of_many_methods_fewer_texts_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairl_bench.html.examples.NUMBERS", 12)
+    for methods, shown in ((("a", "b"), 6), (("a", "b", "c"), 4)):
+        found = blocks([sheet(tuple("abcdefgh"), methods)], Values.read([]), lambda _: "gold")
+        assert len(found["sheets"][0]["text"]) == shown
+        assert found["left"] == 8 - shown
+
+
 def test_a_long_text_is_cut() -> None:
     (block,) = blocks([sheet(("x" * 5000, "y"))], Values.read([]), lambda _: "gold")["sheets"]
     assert list(map(len, block["text"])) == [LONGEST + 1, 1]

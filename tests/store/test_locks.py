@@ -116,3 +116,13 @@ def test_a_lock_that_was_swept_while_it_was_taken_still_keeps_others_out(tmp_pat
 def test_looking_whether_a_lock_is_free_leaves_nothing(tmp_path: Path) -> None:
     assert is_free(tmp_path / "lock")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forked_process_cannot_let_go_of_a_lock(tmp_path: Path) -> None:
+    held = lock_at(tmp_path / "lock")
+    with held:
+        process = multiprocessing.get_context("fork").Process(target=held.release)
+        process.start()
+        process.join()
+        assert not is_free(tmp_path / "lock")
+    assert is_free(tmp_path / "lock")

@@ -237,7 +237,8 @@ def _work(end: Connection, place: str, drop_ins: Sequence[Path]) -> None:
 
     with suppress(EOFError, OSError):
         while (job := end.recv()) is not None:
-            end.send(perform(job, worker, moved, lambda stages: end.send(_Began(stages))))
+            began = (lambda stages: end.send(_Began(stages))) if resources.limited(job) else (lambda stages: None)
+            end.send(perform(job, worker, moved, began))
     sys.stdout.flush()
     sys.stderr.flush()
     atexit._run_exitfuncs()  # those of parts, and of multiprocessing, which returns semaphores
