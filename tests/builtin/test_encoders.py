@@ -128,7 +128,11 @@ def test_texts_of_like_numbers_of_tokens_share_a_batch(monkeypatch: pytest.Monke
     # one token a letter, one a word, one a word, and more than it reads
     texts = ("q 7 x w k", "international government", "considerable information", "x " * 400, "x " * 300)
     SentenceTransformer(workers=1, batch=2).encode(texts, ())
-    assert batches == [["x " * 300, "x " * 400], ["q 7 x w k", "considerable information"], ["international government"]]
+    assert batches == [
+        ["x " * 300, "x " * 400],
+        ["q 7 x w k", "considerable information"],
+        ["international government"],
+    ]
 
 
 @offline
