@@ -8,8 +8,8 @@ A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- short: SUITE -->``,
 ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- models: mix SUITE -->``,
 ``<!-- log-ratio: rows SUITE -->`` or ``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.
 
-Tables and what else is measured come from the results folder (default ``results``) and stay as they are where it has none; ``--check`` writes
-nothing and fails when anything else has changed.
+Tables and what else is measured come from the results folder (default ``results``) and stay as they are where it has
+none; ``--check`` writes nothing and fails when anything else has changed.
 """
 
 from __future__ import annotations
