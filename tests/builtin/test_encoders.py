@@ -125,14 +125,11 @@ def test_texts_of_like_numbers_of_tokens_share_a_batch(monkeypatch: pytest.Monke
         return np.zeros((len(texts), 1))
 
     monkeypatch.setattr(model, "encode", encode)
-    # one token a letter, one a word, one a word, and more than it reads
+    # one token a letter, one a word, one a word; the last two have more than it reads
     texts = ("q 7 x w k", "international government", "considerable information", "x " * 400, "x " * 300)
     SentenceTransformer(workers=1, batch=2).encode(texts, ())
-    assert batches == [
-        ["x " * 300, "x " * 400],
-        ["q 7 x w k", "considerable information"],
-        ["international government"],
-    ]
+    assert batches[0] == ["x " * 300, "x " * 400]
+    assert batches[1:] == [["q 7 x w k", "considerable information"], ["international government"]]
 
 
 @offline
