@@ -79,6 +79,7 @@ def test_the_picture_of_a_suite_has_the_numbers_of_its_table(monkeypatch: pytest
     assert "AUC: 0.40 to 1.00" in picture
     assert re.findall(r'<circle cx="(\d+)"', picture) == ["290", "165"]  # of 140 to 290: 1.0 at the end, 0.5 at a sixth
     assert gallery._columns("| a | b |\n|---|---|\n| x | y |\n") is None
+    assert gallery._columns("| a | b |\n|---|---|\n| x | 0.1 |\n| x | 0.2 |\n") is None  # two rows of one name
 
 
 def test_nothing_of_the_site_is_loaded_from_elsewhere() -> None:

@@ -30,6 +30,7 @@ def page() -> str:
     """The gallery in Markdown."""
     shown = _found()
     suites = [*sorted((ROOT / "suites").glob("*.yaml")), *sorted((ROOT / "suites" / "paper").glob("*.yaml"))]
+    suites.sort(key=lambda path: path.stem != "detox")  # the main job first
     cards = [_card(path, shown.get(path.stem)) for path in suites]
     return (
         "# Gallery: the suites in the box\n\n"
@@ -95,7 +96,10 @@ class Columns(NamedTuple):
 
 
 def _columns(table: str) -> Columns | None:
-    """The AUC of a table where it has one, else its first column with numbers behind the names; None without any."""
+    """The AUC of a table where it has one, else its first column with numbers behind the names.
+
+    None without any, or where a name stands in several rows, so that a picture would not say which is which.
+    """
     lines = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
     ]
@@ -106,6 +110,8 @@ def _columns(table: str) -> Columns | None:
         return None
     column = next((i for i in numbers if "AUC" in heads[i]), numbers[0])
     rows = [(line[label], line[column]) for line in body if NUMBER.search(line[column])]
+    if len({name for name, _ in rows}) < len(rows):
+        return None
     return Columns(heads[column], rows[:ROWS])
 
 
