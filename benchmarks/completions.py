@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from figures import record
-from real_model import SMOLLM2, Before, arguments, folder, openings, seconds, serve
+from real_model import SMOLLM2, Before, arguments, folder, named, openings, seconds, serve
 
 BATCH, TOKENS = 64, 24
 CASES = {"different prompts": 1, "each prompt four times": 4}  # completions of a prompt
@@ -82,7 +82,7 @@ def main() -> None:
                 f"completions of {place.name}, {given.dtype}, {case}",
                 "CPU seconds for 1,000 tokens" if model.device.type == "cpu" else "GPU seconds for 1,000 tokens",
                 medians,
-                command=f"python benchmarks/completions.py {given.model} --dtype {given.dtype} -n {given.n}",
+                command=f"python benchmarks/completions.py {named(given.model)} --dtype {given.dtype} -n {given.n}",
                 note=f"{given.n} completions of everyday openings, {BATCH} at a time, {TOKENS} tokens, one thread",
             )
     if before:

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from figures import record
 from numpy.typing import NDArray
-from real_model import Before, arguments, folder, openings, seconds, serve
+from real_model import Before, arguments, folder, named, openings, seconds, serve
 
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.worker import Worker
@@ -166,7 +166,7 @@ def of_model(given: argparse.Namespace) -> None:
             f"likelihoods by {place.name}, {given.dtype}",
             "CPU seconds for 1,000 tokens" if model.device.type == "cpu" else "GPU seconds for 1,000 tokens",
             medians,
-            command=f"python benchmarks/likelihoods.py {given.what} --dtype {given.dtype} -n {given.n}",
+            command=f"python benchmarks/likelihoods.py {named(given.what)} --dtype {given.dtype} -n {given.n}",
             note=f"pairs of completions of {given.n} everyday openings, {BATCH} texts at a time, one thread",
         )
 

@@ -30,6 +30,11 @@ def folder(model: str, made: Path) -> Path:
     return place
 
 
+def named(model: str) -> str:
+    """How a page names a model: a package's by its name, and no path of the machine that measured."""
+    return "FOLDER" if Path(model).exists() else model
+
+
 def openings(n: int) -> list[str]:
     """So many different openings of texts."""
     from fairl_bench.builtin.openings import Openings
