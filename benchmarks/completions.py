@@ -7,14 +7,12 @@ all take turns in one run, and the medians of CPU seconds are compared; on a GPU
 
 from __future__ import annotations
 
-import statistics
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from figures import record
-from real_model import SMOLLM2, Before, arguments, folder, named, openings, seconds, serve
+from real_model import SMOLLM2, Before, arguments, folder, named, openings, seconds, serve, tell
 
 BATCH, TOKENS = 64, 24
 CASES = {"different prompts": 1, "each prompt four times": 4}  # completions of a prompt
@@ -73,18 +71,10 @@ def main() -> None:
             if before:
                 took, tokens = before(case)
                 told.setdefault("before", []).append(1000 * took / tokens)
-        medians = {name: statistics.median(each) for name, each in told.items()}
-        rates = ", ".join(f"{name} {1000 / each:,.0f}" for name, each in medians.items())
-        times = ", ".join(f"{each / medians['ours']:.2f} × {name}" for name, each in medians.items() if name != "ours")
-        print(f"{case}: tokens a second, {rates}: {times}", flush=True)
-        if given.keep:
-            record(
-                f"completions of {place.name}, {given.dtype}, {case}",
-                "CPU seconds for 1,000 tokens" if model.device.type == "cpu" else "GPU seconds for 1,000 tokens",
-                medians,
-                command=f"python benchmarks/completions.py {named(given.model)} --dtype {given.dtype} -n {given.n}",
-                note=f"{given.n} completions of everyday openings, {BATCH} at a time, {TOKENS} tokens, one thread",
-            )
+        command = f"python benchmarks/completions.py {named(given.model)} --dtype {given.dtype} -n {given.n}"
+        note = f"{given.n} completions of everyday openings, {BATCH} at a time, {TOKENS} tokens, one thread"
+        work = f"completions of {place.name}, {given.dtype}, {case}"
+        print(f"{case}: {tell(work, told, model, (command, note) if given.keep else None)}", flush=True)
     if before:
         before.close()
 

@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from figures import record
 from numpy.typing import NDArray
-from real_model import Before, arguments, folder, named, openings, seconds, serve
+from real_model import Before, arguments, folder, named, openings, seconds, serve, tell
 
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.worker import Worker
@@ -157,18 +156,10 @@ def of_model(given: argparse.Namespace) -> None:
                 told.setdefault("before", []).append(1000 * before(str(file)) / n)
         if before:
             before.close()
-    medians = {name: statistics.median(each) for name, each in told.items()}
-    rates = ", ".join(f"{name} {1000 / each:,.0f}" for name, each in medians.items())
-    times = ", ".join(f"{each / medians['ours']:.2f} × {name}" for name, each in medians.items() if name != "ours")
-    print(f"{len(known)} texts of {n} tokens: tokens a second, {rates}: {times}")
-    if given.keep:
-        record(
-            f"likelihoods by {place.name}, {given.dtype}",
-            "CPU seconds for 1,000 tokens" if model.device.type == "cpu" else "GPU seconds for 1,000 tokens",
-            medians,
-            command=f"python benchmarks/likelihoods.py {named(given.what)} --dtype {given.dtype} -n {given.n}",
-            note=f"pairs of completions of {given.n} everyday openings, {BATCH} texts at a time, one thread",
-        )
+    command = f"python benchmarks/likelihoods.py {named(given.what)} --dtype {given.dtype} -n {given.n}"
+    note = f"pairs of completions of {given.n} everyday openings, {BATCH} texts at a time, one thread"
+    work = f"likelihoods by {place.name}, {given.dtype}"
+    print(f"{len(known)} texts of {n} tokens: {tell(work, told, model, (command, note) if given.keep else None)}")
 
 
 def _served(model: Any, tokenizer: Any, file: Path) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairl_bench.cli import completion
-from fairl_bench.cli.options import PLUGIN, STORE, Whole, columns_by_field
+from fairl_bench.cli.options import EXECUTOR, PLUGIN, STORE, Whole, columns_by_field
 from fairl_bench.cli.tables import print_findings
 
 if TYPE_CHECKING:
@@ -53,14 +53,7 @@ if TYPE_CHECKING:
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with the key of a server.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the suite, and run nothing.")
 @click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
-@click.option(
-    "--executor",
-    metavar="NAME",
-    default="local",
-    show_default=True,
-    shell_complete=completion.executors,
-    help="What does the work.",
-)
+@EXECUTOR
 @click.option("--address", metavar="HOST:PORT", help="Where the executor is, of ray the head of its cluster.")
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Folder for the results.  [default: results/audit-NAME]"

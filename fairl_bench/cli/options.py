@@ -78,6 +78,14 @@ RESULTS = click.argument("results", type=click.Path(path_type=Path), shell_compl
 SET = click.option("--set", "options", multiple=True, metavar="PATH=VALUE", help="Set a value, e.g. head.width=32.")
 STORE = click.option("--store", metavar="PLACE", help="Folder or URL of finished work.  [default: FAIRL_STORE]")
 PLUGIN = click.option("--plugin", multiple=True, type=NamedFile("plugin"), help="A drop-in: its file, or its name.")
+EXECUTOR = click.option(
+    "--executor",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    shell_complete=completion.executors,
+    help="What does the work: local, this machine; ray, a Ray cluster; or another by name.",
+)
 FORMAT = click.option(
     "--format",
     "form",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairl_bench.cli import completion
-from fairl_bench.cli.options import SET, STORE, SUITE, Whole
+from fairl_bench.cli.options import EXECUTOR, SET, STORE, SUITE, Whole
 from fairl_bench.cli.tables import print_findings
 
 if TYPE_CHECKING:
@@ -27,14 +27,7 @@ if TYPE_CHECKING:
     help="Do only these cells: method=a,b or seed=0.",
 )
 @click.option("--jobs", "-j", type=Whole(1), default=1, show_default=True, help="Processes at once.")
-@click.option(
-    "--executor",
-    metavar="NAME",
-    default="local",
-    show_default=True,
-    shell_complete=completion.executors,
-    help="What does the work: local, this machine; ray, a Ray cluster; or another by name.",
-)
+@EXECUTOR
 @click.option(
     "--address",
     metavar="HOST:PORT",
