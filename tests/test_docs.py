@@ -3,22 +3,20 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 from ruamel.yaml import YAML
 
 from fairl_bench import RunFinished, hookspecs
-from fairl_bench.cli.main import main
 from fairl_bench.kinds import KINDS, Evaluator, Judge
 from fairl_bench.suite.registry import Registry
 from fairl_bench.views import ReportTable
+from tests.support.pages import blocks, pages
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -168,7 +166,7 @@ REWARDS = (HOW_TO / "rewards.md").read_text()
 PLACE = "results/detox/rewards/toy-neox-minilm-max-entropy-r0-s0"
 
 
-def blocks(kind: str) -> list[str]:
+def of_rewards(kind: str) -> list[str]:
     """The blocks of the page that are to be run, of one kind."""
     found = re.findall(rf"<!-- run: {kind} -->\n```\w+\n(.*?)```", REWARDS, re.S)
     assert found
@@ -201,7 +199,7 @@ def test_the_python_of_the_page_on_rewards_runs(workplace, monkeypatch, capsys):
 
     monkeypatch.chdir(workplace)
     with quiet():
-        exec("\n".join(blocks("python")), {})  # here, where TRL may be imported already
+        exec("\n".join(of_rewards("python")), {})  # here, where TRL may be imported already
     assert len(json.loads(capsys.readouterr().out.splitlines()[0])) == 2
     assert (workplace / "aligned").is_dir()
 
@@ -211,7 +209,7 @@ def test_the_commands_of_the_page_on_rewards_run(workplace):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    done = ran(["bash", "-ec", "\n".join(blocks("sh")).replace("8000", port)], workplace)
+    done = ran(["bash", "-ec", "\n".join(of_rewards("sh")).replace("8000", port)], workplace)
     assert done.returncode == 0, done.stderr
     *plain, with_id, said, answer = done.stdout.splitlines()
     assert len([float(line) for line in plain]) == 2
@@ -223,14 +221,13 @@ def test_the_commands_of_the_page_on_rewards_run(workplace):
 
 def test_the_judge_of_the_page_on_rewards_can_be_built(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
-    (block,) = blocks("judge")
+    (block,) = of_rewards("judge")
     judge = Registry(installed=False).build(Judge, YAML(typ="safe", pure=True).load(block))
     judge.check()
 
 
 # --- every block of code on the pages
 
-BLOCK = re.compile(r"^(?:<!-- ([a-z ]+)(?:: ([^\n]*?))? -->\n)?```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 DONE = {"run", "load", "file", "audit", "map"}  # run by a test of its own, or generated
 NOT_RUN = ROOT / "docs" / "_site" / "not_run.txt"
 PLACES = {  # where a block shows a field of another part: the kind of part that stands there
@@ -242,31 +239,23 @@ PLACES = {  # where a block shows a field of another part: the kind of part that
 
 
 def code(*languages):
-    """The blocks of some languages outside the tutorials: page, mark, reason and text."""
-    found = []
-    for page in sorted((ROOT / "docs").rglob("*.md")):
-        if page.parent.name != "tutorials":
-            name = str(page.relative_to(ROOT / "docs"))
-            found += [
-                pytest.param(name, mark, reason, text, id=f"{name}-{i}")
-                for i, (mark, reason, language, _, text) in enumerate(BLOCK.findall(page.read_text()))
-                if language in languages
-            ]
-    return found
+    """The blocks of some languages outside the tutorials."""
+    found = [(i, block) for path in pages() for i, block in enumerate(blocks(path)) if block.language in languages]
+    return [pytest.param(block, id=f"{block.page}-{i}") for i, block in found]
 
 
-@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("python"))
-def test_python_on_a_page_is_run_or_says_why_not(page, mark, reason, text):
-    compile(text, page, "exec")
-    assert mark in DONE or (mark == "not run" and reason)
+@pytest.mark.parametrize("block", code("python"))
+def test_python_on_a_page_is_run_or_says_why_not(block):
+    compile(block.text, block.page, "exec")
+    assert block.mark in DONE or (block.mark == "not run" and block.said)
 
 
-@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("yaml"))
-def test_yaml_on_a_page_is_what_a_suite_may_hold(page, mark, reason, text, suite_schema):
-    if mark == "not run":
-        assert reason
+@pytest.mark.parametrize("block", code("yaml"))
+def test_yaml_on_a_page_is_what_a_suite_may_hold(block, suite_schema):
+    if block.mark == "not run":
+        assert block.said
         return
-    for key, value in parts_of(YAML(typ="safe", pure=True).load(text)):
+    for key, value in parts_of(YAML(typ="safe", pure=True).load(block.text)):
         suite_schema(key, value)
 
 
@@ -296,48 +285,11 @@ def suite_schema():
     return validate
 
 
-def commands(text):
-    """The arguments of each ``fairl-bench`` on the lines of a block."""
-    joined = text.replace("\\\n", " ")
-    for line in joined.splitlines():
-        words = shlex.split(re.sub(r"\$\(.*?\)", "X", line).replace(";", " ; "), comments=True)
-        for i, word in enumerate(words):
-            if word in ("fairl-bench", ".venv/bin/fairl-bench"):
-                rest = words[i + 1 :]
-                yield rest[
-                    : next((j for j, one in enumerate(rest) if one.startswith(("|", "&", ";", "<", ">"))), len(rest))
-                ]
-
-
-def unknown(arguments):
-    """The options of a command that it does not have."""
-    _, command, rest = main.resolve_command(click.Context(main), arguments)
-    while isinstance(command, click.Group):
-        _, command, rest = command.resolve_command(click.Context(command), rest)
-    known = {"--help", *(option for one in command.params for option in (*one.opts, *one.secondary_opts))}
-    return [word for word in rest if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in known]
-
-
-@pytest.mark.parametrize(("page", "mark", "reason", "text"), code("sh", "console"))
-def test_commands_on_a_page_have_the_options_that_they_name(page, mark, reason, text):
-    assert mark in DONE | {"not run", ""}
-    assert [option for arguments in commands(text) for option in unknown(arguments)] == []
-
-
-def test_a_command_or_an_option_that_is_not_there_is_noticed():
-    (report, store) = commands("fairl-bench report X --tabel 1 | head -n 3; fairl-bench store verify --repair\n")
-    assert unknown(report) == ["--tabel"]
-    assert unknown(store) == []
-    with pytest.raises(click.UsageError, match="'raport'"):
-        unknown(["raport"])
-
-
 def test_what_is_not_run_is_listed_with_its_reason():
-    pages = sorted((ROOT / "docs").rglob("*.md"))
     found = [
-        f"{page.relative_to(ROOT / 'docs')}: {text.splitlines()[0].strip()}: {reason}"
-        for page in pages
-        for mark, reason, _, _, text in BLOCK.findall(page.read_text())
-        if mark == "not run"
+        f"{block.page}: {block.text.splitlines()[0].strip()}: {block.said}"
+        for path in pages(tutorials=True)
+        for block in blocks(path)
+        if block.mark == "not run"
     ]
     assert NOT_RUN.read_text().splitlines() == found

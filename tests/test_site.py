@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +12,7 @@ import pytest
 
 import fairl_bench
 from fairl_bench.kinds import KINDS
+from fairl_bench.pipeline import Finished
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import Suite
 
@@ -25,14 +28,23 @@ def reference(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return reference
 
 
+@pytest.fixture
+def gallery(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_site")
+    import gallery
+
+    return gallery
+
+
 def test_every_part_has_its_fields_on_the_page_of_its_kind(reference: ModuleType) -> None:
     registry, pages = Registry(installed=False), reference.pages("https://example.org")
     for kind in KINDS:
-        parts = dict(re.findall(r"^## (\S+)$(.*?)(?=^## |\Z)", pages[f"reference/parts/{kind}.md"], re.M | re.S))
+        before, _, rest = pages[f"reference/parts/{kind}.md"].partition("\n## ")
+        parts = dict(re.findall(r"^## (\S+)$(.*?)(?=^## |\Z)", f"## {rest}", re.M | re.S))
         assert list(parts) == list(registry.names(kind))
         for name, text in parts.items():
             part = registry.find(kind, name)
-            assert set(part.model_fields) <= set(re.findall(r"^\| `(\w+)` \|", text, re.M))
+            assert set(part.model_fields) <= set(re.findall(r"^\| `(\w+)` \|", before + text, re.M))
             assert part.help().replace("``", "`").split()[0] in text
             assert re.search(r"Code: \[`fairl_bench/[\w/]+\.py`\]\(https://example\.org/blob/main/.*#L\d+\)", text)
 
@@ -50,7 +62,7 @@ def test_every_public_name_of_ours_is_on_a_page_of_python(reference: ModuleType)
 
 
 def test_every_generated_page_is_in_the_navigation(reference: ModuleType) -> None:
-    assert [name for name in reference.pages("") if f"- {name}\n" not in NAV] == []
+    assert [name for name in reference.pages("") if f" {name}\n" not in NAV] == []
 
 
 def test_every_page_is_in_the_navigation_and_every_notebook_is_a_page() -> None:
@@ -60,26 +72,60 @@ def test_every_page_is_in_the_navigation_and_every_notebook_is_a_page() -> None:
     assert [name for name in (*pages, *notebooks) if f" {name}\n" not in NAV] == []
 
 
-def test_every_suite_has_a_card_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_site")
-    import gallery
-
+def test_every_suite_has_a_card_with_its_command(gallery: ModuleType) -> None:
     page = gallery.page()
     suites = sorted(path.stem for path in (ROOT / "suites").rglob("*.yaml"))
     assert sorted(re.findall(r"^-   \*\*(\S+)\*\*$", page, re.M)) == suites
     assert all(f"`fairl-bench run {name}`" in page or f"run suites/paper/{name}.yaml`" in page for name in suites)
 
 
-def test_the_picture_of_a_suite_has_the_numbers_of_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_site")
-    import gallery
+TABLE = "| method | STARC | AUC |\n|---|---|---|\n| *oracle* | 0.0 | *1.000* |\n| a | 0.9 | 0.500 ± 0.100 ¹ |\n"
 
-    table = "| method | STARC | AUC |\n|---|---|---|\n| *oracle* | 0.0 | *1.000* |\n| a | 0.9 | 0.500 ± 0.100 ¹ |\n"
-    picture = gallery._picture(table)
-    assert "AUC: 0.40 to 1.00" in picture
-    assert re.findall(r'<circle cx="(\d+)"', picture) == ["290", "165"]  # of 140 to 290: 1.0 at the end, 0.5 at a sixth
-    assert gallery._columns("| a | b |\n|---|---|\n| x | y |\n") is None
-    assert gallery._columns("| a | b |\n|---|---|\n| x | 0.1 |\n| x | 0.2 |\n") is None  # two rows of one name
+
+def test_the_picture_of_a_suite_has_the_numbers_of_its_table(gallery: ModuleType) -> None:
+    shown = gallery.Shown(**gallery.column_of(TABLE))
+    assert (shown.head, shown.rows) == ("AUC", (("*oracle*", "*1.000*"), ("a", "0.500 ± 0.100 ¹")))
+    picture = gallery._picture(shown)
+    assert "AUC: 0.4 to 1" in picture
+    high, mean = map(int, re.findall(r'<circle cx="(\d+)"', picture))
+    low = int(re.findall(r'<path d="M(\d+)', picture)[0])
+    assert (mean - low) * 6 == pytest.approx(high - low, abs=6)  # .5 is a sixth of the way from .4 to 1
+
+
+def test_rows_of_a_picture_are_named_by_what_tells_them_apart(gallery: ModuleType) -> None:
+    both = (
+        "| model | encoder | method | share |\n|---|---|---|---|\n| x | e | a | 12 % [4, 20] |\n| y | e | a | 7 % |\n"
+    )
+    assert gallery.column_of(both)["rows"] == (("x", "12 % [4, 20]"), ("y", "7 %"))
+    assert gallery.column_of("| a | b |\n|---|---|\n| x | y |\n") == {}
+    many = "| a | b |\n|---|---|\n" + "".join(f"| x{i} | 0.1 |\n" for i in range(20))
+    assert (len(gallery.column_of(many)["rows"]), gallery.column_of(many)["left_out"]) == (16, 4)
+
+
+def test_a_card_shows_what_is_kept_of_results(gallery: ModuleType, ran_once: tuple[Path, Finished]) -> None:
+    shown = gallery.taken(ran_once[1].folder)
+    assert shown.head == "pairs/test AUC ↑"
+    assert [name for name, _ in shown.rows] == ["max-margin", "max-entropy", "mean-difference", "length"]
+    assert shown.work is not None
+    again = gallery._read(shown._asdict())
+    assert again == shown
+
+
+def test_what_the_gallery_keeps_is_of_suites_in_the_box(gallery: ModuleType) -> None:
+    kept = json.loads(gallery.KEPT.read_text())
+    assert set(kept) <= {path.stem for path in (ROOT / "suites").rglob("*.yaml")}
+    assert "detox" in kept
+
+
+def test_a_picture_of_a_page_has_few_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
+    import pictures
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.effect_noise((2800, 100), 50).save(out, "PNG")
+    small = Image.open(io.BytesIO(pictures.light(out.getvalue())))
+    assert (small.size, small.mode) == ((1400, 50), "P")
 
 
 def test_nothing_of_the_site_is_loaded_from_elsewhere() -> None:

@@ -1,16 +1,12 @@
-"""The generated table and figure of identifiability.md: Theorem 1 and Corollary 1, statement by statement.
-
-``python docs/_fill/theory.py`` draws Figure 2; the table is filled by ``python docs/_fill/fill.py``.
-"""
+"""The generated table and figure of identifiability.md: Theorem 1 and Corollary 1, statement by statement."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from fairl_bench.figures.style import render
 from fairl_bench.figures.theory import theorem1
 from fairl_bench.science import identifiability as sets
 from fairl_bench.science.identifiability import Feasible
@@ -173,14 +169,10 @@ def statements() -> str:
     return "\n".join(rows) + "\n"
 
 
-def main() -> None:
-    """Draw Figure 2 beside the page that shows it."""
+def figure() -> Figure:
+    """Return the picture of Figure 2."""
     base = sets.feasible([[1.0, 0.2], [0.2, 1.0], [0.6, 0.5]], M, 4.0)
-    figure = theorem1(base, base.stricter(np.array([False, False, True]), 3.0))
-    Path(__file__).parents[1].joinpath("explanation", "theorem-1.png").write_bytes(render(figure)["png"])
+    return theorem1(base, base.stricter(np.array([False, False, True]), 3.0))
 
 
 TABLES: dict[str, Callable[[], str]] = {"statements": statements}
-
-if __name__ == "__main__":
-    main()

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+import gallery
+import notebooks
+import reference
+from lighter import Lighter
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).parents[2]
-FROM_FOLDER = 'return location.protocol==="file:"?'
+NOT_SEARCHED = re.compile(  # signatures and doctests
+    r'(<div class="doc-signature highlight"|<div class="highlight"(?=><pre><span></span><code><span class="gp">))>'
+)
+LIGHTER = Lighter()
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(#[\w-]*)?(?=\))")
 
 
 def on_files(files: Any, *, config: Any) -> Any:
     """Add the pages that are made of the code, of notebooks and of results."""
-    sys.path.insert(0, str(Path(__file__).parent))  # MkDocs loads this file alone
-    import gallery
-    import notebooks
-    import reference
-
     for name, text in {**reference.pages(config.extra["repository"]), "gallery.md": gallery.page()}.items():
         files.append(File.generated(config, name, content=text))
     for name, page in notebooks.pages(execute=config.extra["execute"]):
@@ -50,32 +52,20 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
     return LINK.sub(outward, markdown)
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Keep tables of measured numbers out of the search: nobody looks for them by their words."""
+def on_page_content(html: str, *, page: Any, **_: Any) -> str:
+    """Keep out of the search what nobody looks for by its words: numbers, signatures, and what other pages say, too."""
+    if page.file.src_uri in ("reference/parts.md", "gallery.md"):
+        page.meta["search"] = {"exclude": True}
+    html = NOT_SEARCHED.sub(r"\1 data-search-exclude>", html)
     return re.sub(r"<table>(?=(?:(?!</table>).)*\d\.\d\d)", "<table data-search-exclude>", html, flags=re.S)
 
 
-def on_post_page(output: str, **_: Any) -> str:
-    """Leave out the space between lines, but for that of code."""
-    parts = re.split(r"(<(?:pre|textarea|script|style)\b.*?</(?:pre|textarea|script|style)>)", output, flags=re.S)
-    # of mkdocstrings: classes that no style here names, and the colours of a thousand short signatures
-    parts = [re.sub(r' class="doc [^"]*"', "", part) for part in parts]
-    parts = [
-        re.sub(r"</?span[^>]*>", "", part) if before.endswith('<div class="doc-signature highlight">') else part
-        for before, part in zip(["", *parts], parts, strict=False)
-    ]
-    return "".join(part if i % 2 else re.sub(r"\s*\n\s*", "\n", part) for i, part in enumerate(parts))
+def on_post_page(output: str, *, page: Any, **_: Any) -> str:
+    """Make a page lighter."""
+    return LIGHTER.page(output, get_relative_url("assets/javascripts/palette.js", page.url))
 
 
 @event_priority(-200)  # after the plugin 'offline' has written the index
 def on_post_build(*, config: Any) -> None:
-    """Remove what the theme brings for other languages and for debugging itself."""
-    assets = Path(config.site_dir, "assets")
-    for bundle in assets.glob("javascripts/bundle.*.js"):
-        # the index as a script is read from a folder, and as JSON from a server: the script does for both
-        text = bundle.read_text()
-        if text.count(FROM_FOLDER) == 1:
-            bundle.write_text(text.replace(FROM_FOLDER, "return true?"))
-            Path(config.site_dir, "search", "search_index.json").unlink()
-    for path in [*assets.rglob("*.map"), *assets.rglob("lunr/**/*.js"), Path(config.site_dir, "sitemap.xml.gz")]:
-        path.unlink(missing_ok=True)
+    """Make the files beside the pages lighter, and their number smaller."""
+    LIGHTER.site(Path(config.site_dir))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +19,7 @@ from fairl_bench.suite.schema import fields, json_schema
 from fairl_bench.suite.suite import Suite
 
 ROOT = Path(__file__).parents[2]
+Row = tuple[str, str, str, str]  # of a field: its name, type, default, and what it is
 HEAD = "| field | type | default | what it is |\n|---|---|---|---|\n"
 API = {
     "run": (
@@ -76,7 +77,7 @@ def _suite(registry: Registry) -> str:
     )
 
 
-def _told(name: str, kind: str, default: str, said: str) -> tuple[str, str, str, str]:
+def _told(name: str, kind: str, default: str, said: str) -> Row:
     """The row of a key, with what its type says of it where it says nothing itself."""
     if name not in Suite.model_fields:
         return name, kind, default, said
@@ -105,35 +106,39 @@ def _section(settings: type[Settings]) -> str:
 
 
 def _kind(kind: str, registry: Registry, repository: str) -> str:
-    """All parts of a kind."""
-    parts = [_part(kind, name, registry, repository) for name in registry.names(kind)]
-    return f"# Parts: {kind}\n\n{_prose(KINDS[kind])}\n\n" + "\n\n".join(parts) + "\n"
+    """All parts of a kind; a row that the tables of all would have is said once, before them."""
+    parts = list(_parts(kind, registry))
+    first, *others = map(fields, parts)
+    shared = [row for row in first if all(row in rows for rows in others)]
+    told = [_part(name, part, repository, shared) for name, part in zip(registry.names(kind), parts, strict=True)]
+    before = (
+        [f"Every {kind} has these fields, and those of its own table:", *_fields(parts[0], shared)] if shared else []
+    )
+    return f"# Parts: {kind}\n\n" + "\n\n".join([_prose(KINDS[kind]), *before, *told]) + "\n"
 
 
-def _part(kind: str, name: str, registry: Registry, repository: str) -> str:
-    """One part: what it is, its fields, what it declares, and where its code is."""
-    part = registry.find(kind, name)
-    rows = fields(part)
-    below = [f"[{one.__name__}]({_home(one)}#{one.__name__.lower()})" for one in _below(part)]
+def _part(name: str, part: type[Component], repository: str, shared: Sequence[Row]) -> str:
+    """One part: what it is, the fields that not all of its kind have, what it declares, and where its code is."""
+    own = [row for row in fields(part) if row not in shared]
     concept = getattr(part, "concept", "")
     said = [
+        f"## {name}",
+        _prose(part),
+        *(_fields(part, own) if own else [f"It has no {'further ' if shared else ''}fields."]),
         f"Measures: {concept}." if isinstance(concept, str) and concept else "",
         given_to(part),
         _declared(metrics_of(part)),
+        f"Code: {_code(part, repository)}.",
     ]
-    return "\n\n".join(
-        filter(
-            None,
-            [
-                f"## {name}",
-                _prose(part),
-                _table(rows) if rows else "It has no fields.",
-                f"Settings: {', '.join(below)}." if below else "",
-                *said,
-                f"Code: {_code(part, repository)}.",
-            ],
-        )
-    )
+    return "\n\n".join(filter(None, said))
+
+
+def _fields(part: type[Component], rows: Sequence[Row]) -> list[str]:
+    """Some fields of a part as a table, and links to the settings that they hold."""
+    held = (part.model_fields[name].annotation for name, *_ in rows)
+    settings = dict.fromkeys(one for annotation in held for one in _classes(annotation))
+    links = ", ".join(f"[{one.__name__}]({_home(one)}#{one.__name__.lower()})" for one in settings)
+    return [_table(rows), f"Settings: {links}." if links else ""]
 
 
 def _declared(metrics: str) -> str:
@@ -156,7 +161,7 @@ def _code(part: type, repository: str) -> str:
     return f"[`{path}`]({repository}/blob/main/{path}#L{line})"
 
 
-def _table(rows: Iterable[tuple[str, str, str, str]]) -> str:
+def _table(rows: Iterable[Row]) -> str:
     """Fields as a table in Markdown."""
     cells = (
         (f"`{name}`", kind, default if default == "required" else f"`{default}`", said)

@@ -6,7 +6,6 @@ Accessibility is measured by axe-core, which comes in the wheel of axe-playwrigh
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,15 +113,6 @@ def opened(browser: Any, address: str, width: int, scheme: str = "light") -> Any
     found = context.new_page()
     found.goto(address)
     return found
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The script of axe-core."""
-    package = importlib.util.find_spec("axe_playwright_python")
-    if package is None or package.origin is None:
-        pytest.skip("needs axe-playwright-python: tox -e browser")
-    return (Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("width", "scheme"), SEEN)
