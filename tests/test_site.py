@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import io
 import json
 import re
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 import fairl_bench
 from fairl_bench.kinds import KINDS
+from fairl_bench.metrics import Metric
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.registry import Registry
 from fairl_bench.suite.suite import Suite
+from fairl_bench.values.comparison import Comparison
 
 ROOT = Path(__file__).parent.parent
 NAV = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
@@ -135,3 +140,47 @@ def test_nothing_of_the_site_is_loaded_from_elsewhere() -> None:
     scripts = [*(ROOT / "docs").rglob("*.js")]
     assert scripts
     assert not any("http" in path.read_text() for path in scripts)
+
+
+@pytest.mark.parametrize("name", ["_fill/gains", "_site/gallery", "_site/lighter"])
+def test_examples_of_what_makes_the_pages_hold(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, module = name.split("/")
+    monkeypatch.syspath_prepend(ROOT / "docs" / folder)
+    if module == "lighter":
+        pytest.importorskip("minify_html", reason="needs the extra docs")
+    tried = doctest.testmod(importlib.import_module(module))
+    assert tried.attempted
+    assert not tried.failed
+
+
+def test_the_sentence_on_failures_tells_what_is_shown_and_what_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_fill")
+    import gains
+
+    learns = {"use": "failure-aware", "base": {"use": "max-margin"}}
+    nothing = {**learns, "sampling": {"use": "constant", "value": 0.0}}
+    methods = [
+        {"name": "max-margin", "use": "max-margin"},
+        {"name": "fa-mm", **learns},
+        {"name": "no-failures", **nothing},
+    ]
+    starc = Metric("starc", better="lower", label="STARC")
+
+    def shown(base: float, control: float) -> tuple[Any, Any]:
+        """Where ``fa-mm`` is better and worse if it differs from its base and its control by so much."""
+        place = {"model": "m", "encoder": "e", "variant": "", "data": "pairs/test", "truth": "gold", "metric": "starc"}
+        rest = dict.fromkeys(("low", "high", "p", "error", "freedom", "effect"), 0.0) | {"n": 1, "units": 6, "note": ""}
+        rest |= {"unit": "replicate", "resamples": 0}
+        both = [
+            Comparison(**place, **rest, method="fa-mm", other=other, value=value, p_holm=0.01 if value else 1.0)
+            for other, value in (("max-margin", base), ("no-failures", control))
+        ]
+        results = SimpleNamespace(suite=json.dumps({"methods": methods}), comparisons=both, metrics={"starc": starc})
+        return gains.differences(results)
+
+    assert shown(-0.1, -0.1) == ({"fa-mm": ["pairs/test STARC"]}, {})  # lower is better
+    assert shown(0.1, 0.1) == ({}, {"fa-mm": ["pairs/test STARC"]})
+    assert shown(-0.1, 0.0) == shown(-0.1, 0.1) == ({}, {})  # not from both, or not the same way
+    assert gains.sentence("tiny", ROOT / "nowhere") is None

@@ -4,7 +4,8 @@ A block runs from ``<!-- table: SUITE [table2] -->``, ``<!-- short: SUITE -->``,
 ``<!-- parts -->``, ``<!-- concepts -->``, ``<!-- toy: samples -->``, ``<!-- theory: statements -->``,
 ``<!-- calibration: alarms -->``, ``<!-- selection: rules -->``, ``<!-- layouts: read -->``,
 ``<!-- attribution: bounds -->``, ``<!-- objectives: coverage -->``, ``<!-- performance: ratios -->``,
-``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``, ``<!-- real: alignment SUITE -->``,
+``<!-- audit: SUITE -->``, ``<!-- gains: SUITE DATA METRIC -->``, ``<!-- gained: SUITE -->``,
+``<!-- real: alignment SUITE -->``,
 ``<!-- real: samples SUITE PAIR ... -->``, ``<!-- models: mix SUITE -->``,
 ``<!-- log-ratio: rows SUITE -->`` or ``<!-- log-ratio: contrasts SUITE -->`` to ``<!-- end -->``.
 
@@ -96,6 +97,7 @@ MAKERS: Mapping[str, Callable[[str, Path | None], str | None]] = {
     "audit": audits.table,
     "selection": lambda name, _: selection.TABLES[name](),
     "gains": gains.table,
+    "gained": gains.sentence,
     "layouts": lambda name, _: layouts.TABLES[name](),
     "log-ratio": log_ratio.table,
     "real": real_text.table,

@@ -1,8 +1,9 @@
-"""The generated tables of failure-aware.md: what learning from failures gains over the same method without."""
+"""What learning from failures gains over the same methods without: the tables of failure-aware.md, and a sentence."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,80 @@ def table(name: str, results: Path | None) -> str | None:
     if folder is None or not (folder / "records.parquet").exists():
         return None
     return gains(folder, data, metric)
+
+
+def sentence(name: str, results: Path | None) -> str | None:
+    """Return what Table 1 shows of learning from failures, or None where there are no results of that suite."""
+    folder = results / name if results else None
+    if folder is None or not (folder / "records.parquet").exists():
+        return None
+    return said(*differences(read_results(folder)))
+
+
+def said(better: Mapping[str, list[str]], worse: Mapping[str, list[str]]) -> str:
+    """Return the sentence on where methods that learn from failures are better and worse, by method.
+
+    >>> print(said({}, {}), end="")
+    Learning from failures is not shown to help any failure-aware row (`fa-...`). Each was held against its base and
+    against the same training without failures (`no-failures-...`).
+    >>> print(said({"fa-mm": ["test STARC", "shifted AUC"]}, {"fa-me": ["shifted F1"]}), end="")
+    Learning from failures is shown to help `fa-mm` (test STARC, shifted AUC) and to harm `fa-me` (shifted F1). Each
+    failure-aware row (`fa-...`) was held against its base and against the same training without failures
+    (`no-failures-...`).
+    """
+    helped, harmed = (
+        " and ".join(f"`{name}` ({', '.join(where)})" for name, where in one.items()) for one in (better, worse)
+    )
+    if better or worse:
+        told = " and ".join(filter(None, (f"to help {helped}" if better else "", f"to harm {harmed}" if worse else "")))
+        told, rows = f"is shown {told}", "Each failure-aware row (`fa-...`)"
+    else:
+        told, rows = "is not shown to help any failure-aware row (`fa-...`)", "Each"
+    text = (
+        f"Learning from failures {told}. {rows} was held against its base and against the same training without "
+        "failures (`no-failures-...`)."
+    )
+    return "\n".join(textwrap.wrap(text, 116, break_on_hyphens=False)) + "\n"
+
+
+def differences(results: StudyResults) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return by ``fa-`` method the columns in which it is better, and those in which it is worse, than others.
+
+    The others are its base and its control, and it must differ from both.
+    A control is the same training without failures; a difference is shown by Holm over all pairs of methods.
+    """
+    methods = YAML(typ="safe").load(results.suite)["methods"]
+    against = {
+        method["name"]: [
+            other["name"]
+            for other in methods
+            if other["use"] == _base(method) or (_learns_nothing(other) and _base(other) == _base(method))
+        ]
+        for method in methods
+        if method["name"].startswith("fa-")
+    }
+    better: dict[str, list[str]] = {}
+    worse: dict[str, list[str]] = {}
+    columns = dict.fromkeys((one.data, one.truth, one.metric, one.variant) for one in results.comparisons)
+    for data, truth, name, variant in columns:
+        metric = results.metrics[name]
+        if metric.better is None:
+            continue
+        column = Column(data, truth, metric, variant)
+        for method, others in against.items():
+            gains = [_shown(_comparison(results, method, other, column), method, metric) for other in others]
+            for which, side in ((better, 1), (worse, -1)):
+                if all(gain == side for gain in gains):
+                    which.setdefault(method, []).append(f"{data} {metric.label or name}")
+    return better, worse
+
+
+def _shown(comparison: Comparison | None, method: str, metric: Metric) -> int:
+    """Return 1 where a method is shown to be better than the other, -1 where worse, else 0."""
+    if comparison is None or not comparison.p_holm <= ALPHA:
+        return 0
+    gain = metric.sign * comparison.value * (1 if comparison.method == method else -1)
+    return 1 if gain > 0 else -1
 
 
 def gains(folder: Path, data: str, metric_name: str) -> str:
