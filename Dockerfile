@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # fairl-bench on a processor: docker build --tag fairl-bench .
-#   docker run --rm -v "$PWD:/work" fairl-bench run detox --jobs 2
+#   docker run --rm --user "$(id -u)" -v fairl:/store -v "$PWD:/work" fairl-bench run detox --jobs 2
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
@@ -19,9 +19,9 @@ RUN --mount=type=bind,from=build,source=/wheel,target=/wheel \
     pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" --constraint /tmp/constraints.txt \
         "$(ls /wheel/*.whl)[offline]" \
     && useradd --create-home fairl \
-    && mkdir /work /store && chown fairl /work /store
+    && mkdir --mode=1777 /work /store
 USER fairl
-# what is finished is kept in /store: mount a volume there to keep it
+# what is finished is kept in /store: mount a volume there to keep it; with --user, any user can write to both folders
 ENV FAIRL_STORE=/store OMP_WAIT_POLICY=PASSIVE
 VOLUME /store
 WORKDIR /work
