@@ -2,7 +2,7 @@
 # Our speed on a GPU, in one run of at most eight minutes: bash benchmarks/gpu.sh [FOLDER]
 # What is printed is kept in FOLDER too.  Each piece has its own limit, and one that fails does not keep the others off.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 python=${PYTHON:-python3}
 folder=${1:-${OUT:-results/gpu}}
 mkdir -p "$folder"

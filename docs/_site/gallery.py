@@ -78,7 +78,7 @@ def time_of(seconds: float) -> str:
     """A length of time in words.
 
     >>> [time_of(seconds) for seconds in (20, 60, 400, 5000, 20000)]
-    ['half a minute', 'a minute', '7 minutes', '1.5 hours', '6 hours']
+    ['half a minute', 'a minute', '7 minutes', '1.5 hours', '5.5 hours']
     """
     if seconds < 90:
         return "half a minute" if seconds < 45 else "a minute"
