@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import fairl_bench
 from fairl_bench.cli.main import main
-from tests.support.pages import Block, blocks, commands, pages
+from tests.support.pages import DOCS, Block, blocks, commands, pages
 
 SHELL = ("sh", "console")
 DETOX = """\
@@ -158,6 +158,22 @@ def test_the_commands_of_a_page_work(of_page: list[Block], place: Path, monkeypa
             ran = CliRunner().invoke(main, arguments)
             verdict = arguments[0] == "regress" and ran.exit_code == 1  # it ran, and the numbers differ
             assert ran.exit_code == 0 or verdict, f"{line}\n{ran.output}"
+
+
+PYTHON = ("how-to/their-reward.md", "reference/python.md")
+
+
+@pytest.mark.parametrize("page", PYTHON)
+def test_the_python_of_a_page_works(page: str, place: Path) -> None:
+    shutil.copy(place / "suites" / "detox.yaml", place / "detox.yaml")  # what "detox" names here
+    found = [block.text for block in blocks(DOCS / page) if block.language == "python" and block.mark == "run"]
+    assert found
+    exec("\n".join(found), {"my_reward": lambda prompt, text: len(prompt) - len(text)})
+
+
+def test_a_page_whose_python_is_said_to_be_run_has_a_test() -> None:
+    found = {block.page for path in pages() for block in blocks(path) if (block.mark, block.said) == ("run", "python")}
+    assert found == {*PYTHON, "how-to/rewards.md"}  # which tests/test_docs.py runs
 
 
 def test_a_mark_of_commands_says_what_is_done_with_them() -> None:
