@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fairl_bench.builtin.lms.group_relative import Rloo
-from fairl_bench.kinds import LM, Judge, Prompts
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, Prompts
 from fairl_bench.progress import listening
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.language_models import Site

@@ -21,7 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fairl_bench.kinds import Encoder, Judge, Method, Prompts, TestSet
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Prompts
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.science.concepts import Attribution, attribution
 from fairl_bench.science.subsets import gains
 from fairl_bench.suite.registry import Registry

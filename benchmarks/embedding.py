@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from fairl_bench.builtin.encoders.sentence_transformer import SentenceTransformer
-from fairl_bench.kinds import TestSet
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.data import Vectors
 

@@ -23,7 +23,7 @@ from fairl_bench.builtin.evaluators.objectives import Objectives
 from fairl_bench.builtin.methods.mean_difference import MeanDifference
 from fairl_bench.builtin.methods.pairwise import MaxEntropy, MaxMargin
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.pairs.preferences import Parts, preferences
 from fairl_bench.pairs.splits import divided

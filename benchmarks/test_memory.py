@@ -21,7 +21,7 @@ D = 384
 
 def train(folder: Path) -> None:
     """What a worker does with the embeddings, and the peak of its resident memory in KiB, printed."""
-    from fairl_bench.kinds import Method
+    from fairl_bench.kinds.method import Method
     from fairl_bench.store import artefacts
     from fairl_bench.suite.registry import Registry
     from fairl_bench.values.training import Preferences, Task, Training

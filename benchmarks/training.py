@@ -37,7 +37,7 @@ from loops import BATCH, LOOPS, NAMES, SEEDS, WIDTH, D, loop, vectors_and_pairs
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.science.fit import fit
 from fairl_bench.science.runs import Recipe, RowPairs, TrainingRun

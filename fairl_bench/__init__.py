@@ -44,26 +44,26 @@ if TYPE_CHECKING:  # the one list of public names: type checkers read it, and so
     from fairl_bench.hookspecs import RunStarted as RunStarted
     from fairl_bench.hookspecs import StageFinished as StageFinished
     from fairl_bench.hookspecs import hookimpl as hookimpl
-    from fairl_bench.kinds import LM as LM
-    from fairl_bench.kinds import Aligner as Aligner
-    from fairl_bench.kinds import Ask as Ask
-    from fairl_bench.kinds import AskDraws as AskDraws
-    from fairl_bench.kinds import AskLikelihoods as AskLikelihoods
-    from fairl_bench.kinds import Candidates as Candidates
-    from fairl_bench.kinds import Detector as Detector
-    from fairl_bench.kinds import Encoder as Encoder
-    from fairl_bench.kinds import Evaluator as Evaluator
-    from fairl_bench.kinds import Judge as Judge
-    from fairl_bench.kinds import Judging as Judging
-    from fairl_bench.kinds import Method as Method
-    from fairl_bench.kinds import Origin as Origin
-    from fairl_bench.kinds import Probe as Probe
-    from fairl_bench.kinds import Prompts as Prompts
-    from fairl_bench.kinds import Recovered as Recovered
-    from fairl_bench.kinds import Refits as Refits
-    from fairl_bench.kinds import Schedule as Schedule
-    from fairl_bench.kinds import Source as Source
-    from fairl_bench.kinds import TestSet as TestSet
+    from fairl_bench.kinds.aligner import Aligner as Aligner
+    from fairl_bench.kinds.aligner import Probe as Probe
+    from fairl_bench.kinds.encoder import Encoder as Encoder
+    from fairl_bench.kinds.evaluator import Evaluator as Evaluator
+    from fairl_bench.kinds.evaluator import Recovered as Recovered
+    from fairl_bench.kinds.judge import Judge as Judge
+    from fairl_bench.kinds.judge import Judging as Judging
+    from fairl_bench.kinds.lm import LM as LM
+    from fairl_bench.kinds.lm import Ask as Ask
+    from fairl_bench.kinds.lm import AskDraws as AskDraws
+    from fairl_bench.kinds.lm import AskLikelihoods as AskLikelihoods
+    from fairl_bench.kinds.lm import Candidates as Candidates
+    from fairl_bench.kinds.lm import Prompts as Prompts
+    from fairl_bench.kinds.method import Detector as Detector
+    from fairl_bench.kinds.method import Method as Method
+    from fairl_bench.kinds.method import Schedule as Schedule
+    from fairl_bench.kinds.source import Origin as Origin
+    from fairl_bench.kinds.source import Source as Source
+    from fairl_bench.kinds.source import TestSet as TestSet
+    from fairl_bench.kinds.upstream import Refits as Refits
     from fairl_bench.material import Material as Material
     from fairl_bench.material import Picture as Picture
     from fairl_bench.metrics import Metric as Metric

@@ -71,7 +71,7 @@ class FirstSuite:
         return f"the pairs of {_flow(pairs.name)}", source, _TEXTS_ALONE
 
     def _of_models(self, models: tuple[str, str], *, absolute: bool) -> tuple[str, str, str]:
-        from fairl_bench.kinds import LM
+        from fairl_bench.kinds.lm import LM
         from fairl_bench.suite.registry import Registry
 
         specs = [model_spec(model, chat=False, api_key_env=self.api_key_env) for model in models]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 import numpy as np
 
 from fairl_bench.errors import FairlError
-from fairl_bench.kinds import Method, truth_of_labels
+from fairl_bench.kinds.method import Method, truth_of_labels
 from fairl_bench.values.data import Vectors
 from fairl_bench.values.training import Preferences, Reward, Stop, Task, Training
 

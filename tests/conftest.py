@@ -258,7 +258,7 @@ def realign(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[lis
 
     from fairl_bench.builtin.evaluators.realignment import Realignment
     from fairl_bench.builtin.shared.alignment_probe import FILE
-    from fairl_bench.kinds import Judge
+    from fairl_bench.kinds.judge import Judge
     from fairl_bench.values.coordinates import Coordinates, Run, World
     from fairl_bench.values.data import Examples, Truth
     from fairl_bench.values.language_models import Completions

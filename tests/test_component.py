@@ -11,7 +11,10 @@ import pytest
 from pydantic import Field, ValidationError
 
 from fairl_bench.component import Component, DataFile, PathText, RunTime, Settings, tuples
-from fairl_bench.kinds import Encoder, Judge, Method, Source, TestSet
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.data import Examples, Truth
 from fairl_bench.values.training import Head

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from fairl_bench.component import Component, Settings
-from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Method
+from fairl_bench.kinds import KINDS
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.method import Detector, Method
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.pipeline import Finished

@@ -11,7 +11,9 @@ import pytest
 
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Ask, AskLikelihoods, Given, Method, Source
+from fairl_bench.kinds.lm import LM, Ask, AskLikelihoods
+from fairl_bench.kinds.method import Given, Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.testing import check_method, planted
 from fairl_bench.testing.planted_models import PlantedLM, PlantedPrompts, PlantedSource, planted_likelihoods
 from fairl_bench.values.data import Floats

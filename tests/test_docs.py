@@ -13,7 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from fairl_bench import RunFinished, hookspecs
-from fairl_bench.kinds import KINDS, Evaluator, Judge
+from fairl_bench.kinds import KINDS
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.suite.registry import Registry
 from fairl_bench.views import ReportTable
 from tests.support.pages import blocks, pages
@@ -133,7 +135,8 @@ def test_every_field_of_a_verdict_is_on_the_page_of_python():
 
 def test_the_page_of_inputs_names_what_there_is():
     import fairl_bench
-    from fairl_bench.kinds import Encoder, Source
+    from fairl_bench.kinds.encoder import Encoder
+    from fairl_bench.kinds.source import Source
     from fairl_bench.values.training import Training
 
     page = (REFERENCE / "inputs.md").read_text()

@@ -13,7 +13,7 @@ from click.testing import Result
 from fairl_bench.errors import FairlError
 from fairl_bench.guards import answers
 from fairl_bench.html.write import write_pages
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.results.compare import compare

@@ -11,7 +11,7 @@ import pytest
 
 import fairl_bench
 from fairl_bench.errors import SuiteError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.data import GOLD, Examples, Floats

@@ -14,7 +14,7 @@ from click.testing import Result
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.testsets import ToyTexts
 from fairl_bench.digests import canonical
-from fairl_bench.kinds import LM
+from fairl_bench.kinds.lm import LM
 from fairl_bench.results.results import read_results
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry

@@ -14,7 +14,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Method, Source
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.science.runs import Batch
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import Planted, check_method, planted

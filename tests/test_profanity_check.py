@@ -14,7 +14,7 @@ import pytest
 from stand_ins import PROFANITY, profanity_package
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_judge
 from fairl_bench.values.data import Examples, Truth

@@ -262,8 +262,8 @@ def test_a_name_is_imported_from_the_module_that_defines_it(path: Path) -> None:
 
 
 def test_a_planted_borrowed_name_is_seen() -> None:
-    assert borrowed("from fairl_bench.kinds import Spec, Method\nfrom fairl_bench import Pairs, values") == [
-        "fairl_bench.kinds.Spec"
+    assert borrowed("from fairl_bench.kinds.method import Spec, Method\nfrom fairl_bench import Pairs, values") == [
+        "fairl_bench.kinds.method.Spec"
     ]
 
 
@@ -286,7 +286,7 @@ def test_every_room_has_its_rule() -> None:
         ("fairl_bench.science.starc", "from fairl_bench.values.data import Pairs"),
         ("fairl_bench.science.starc", "from fairl_bench import Pairs"),
         ("fairl_bench.values.data", "def f():\n    import fairl_bench.store.store"),
-        ("fairl_bench.kinds", "from fairl_bench import builtin"),
+        ("fairl_bench.kinds.method", "from fairl_bench import builtin"),
         ("fairl_bench.engine.plan", "from fairl_bench.builtin.shared.file_rows import Row"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.engine import keys"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.builtin.methods.pairwise import MaxMargin"),
@@ -305,12 +305,12 @@ def test_every_room_has_its_rule() -> None:
         ("fairl_bench.display.live", "from fairl_bench.cli.main import main"),
         ("fairl_bench.__main__", "from fairl_bench.api import run"),
         ("fairl_bench.results.claims", "from fairl_bench import Pairs"),
-        ("fairl_bench.kinds", "import fairl_bench"),
+        ("fairl_bench.kinds.method", "import fairl_bench"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.reward.load import load_reward"),
         ("fairl_bench.builtin.judges.known", "import fairl_bench.reward"),
         ("fairl_bench.builtin.methods.length", "from fairl_bench.builtin.lms.on_policy import OnPolicy"),
         ("fairl_bench.builtin.shared.batches", "from fairl_bench.builtin.lms.on_policy import OnPolicy"),
-        ("fairl_bench.kinds", "from fairl_bench.science.losses import hinge"),
+        ("fairl_bench.kinds.method", "from fairl_bench.science.losses import hinge"),
         ("fairl_bench.pairwise", "from fairl_bench.science import fit"),
         ("fairl_bench.suite.read", "from fairl_bench.science.runs import Batch"),
         ("fairl_bench.store.store", "from fairl_bench.science.agreement import spearman"),

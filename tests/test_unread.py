@@ -24,7 +24,8 @@ from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.errors import DataError
 from fairl_bench.guards.truncation import TextsRead, log_of_reads, report_read
 from fairl_bench.html.warnings import warnings
-from fairl_bench.kinds import Encoder, Method
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.method import Method
 from fairl_bench.pairs.preferences import equal_pairs, preferences
 from fairl_bench.pipeline import Finished
 from fairl_bench.results.unread import unread

@@ -89,7 +89,7 @@ def _refuse_few(spec: Mapping[str, Any], path: str) -> None:
     """Raise `FairlError` for fewer prompts than bounds can be told from."""
     import numpy as np
 
-    from fairl_bench.kinds import Prompts
+    from fairl_bench.kinds.lm import Prompts
     from fairl_bench.suite.registry import Registry
 
     prompts = set(Registry(()).build(Prompts, spec).texts(_LEAST_PROMPTS, np.random.default_rng(0)))
@@ -119,7 +119,7 @@ def _pairs(request: AuditRequest) -> dict[str, Any]:
 
 def _tells_likelihoods(model: Mapping[str, Any], request: AuditRequest) -> bool:
     """Whether a language model can be asked how likely a text is, so that the log-ratio of the two is known."""
-    from fairl_bench.kinds import LM
+    from fairl_bench.kinds.lm import LM
     from fairl_bench.suite.registry import Registry
 
     return not Registry(request.plugins).build(LM, dict(model)).refuses_likelihoods()

@@ -1,7 +1,7 @@
 """The parts that ship in the box, registered by path: a part is imported only when a suite uses it."""
 
 from fairl_bench.hookspecs import Register, hookimpl
-from fairl_bench.kinds import RECOVERED_REWARD
+from fairl_bench.kinds.evaluator import RECOVERED_REWARD
 
 _HERE = "fairl_bench.builtin."
 _CONCEPTS = _HERE + "judges.concepts."

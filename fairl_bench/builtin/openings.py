@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from fairl_bench.builtin.shared.opening_lines import opening_lines
-from fairl_bench.kinds import Prompts
+from fairl_bench.kinds.lm import Prompts
 
 
 class Openings(Prompts):

@@ -13,7 +13,7 @@ from fairl_bench.builtin.shared.file_rows import CHECKED, Row, read_jsonl
 from fairl_bench.builtin.shared.hub import snapshot
 from fairl_bench.component import DataFile
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Prompts
+from fairl_bench.kinds.lm import Prompts
 from fairl_bench.textfiles import lines
 from fairl_bench.toy.prompts import STANCES, Stance, toy_prompts
 

@@ -6,7 +6,7 @@ import math
 
 from pydantic import Field
 
-from fairl_bench.kinds import Schedule
+from fairl_bench.kinds.method import Schedule
 
 
 def _share(turn: int, rounds: int) -> float:

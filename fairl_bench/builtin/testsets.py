@@ -14,7 +14,10 @@ from fairl_bench.builtin.shared.label_columns import GoldColumn, Subtypes, check
 from fairl_bench.builtin.shared.number_columns import TextGold, ValueColumn, check_numbers
 from fairl_bench.component import DataFile, Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Ask, Judge, Prompts, TestSet, nested, within
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, Ask, Prompts
+from fairl_bench.kinds.source import TestSet
+from fairl_bench.kinds.upstream import nested, within
 from fairl_bench.toy.frames import CASES, Case
 from fairl_bench.toy.grammar import Hard, comments
 from fairl_bench.values.data import GOLD, Examples, Labels, Rows, Truth

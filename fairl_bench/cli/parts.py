@@ -120,7 +120,7 @@ def show(name: str, plugin: tuple[Path, ...]) -> None:
 
 def metrics_of(part: type) -> str:
     """The metrics that an evaluator declares, as text; empty for a part of another kind."""
-    from fairl_bench.kinds import Evaluator
+    from fairl_bench.kinds.evaluator import Evaluator
     from fairl_bench.metrics import Metric
 
     if not issubclass(part, Evaluator):
@@ -134,7 +134,7 @@ def metrics_of(part: type) -> str:
 
 def given_to(part: type) -> str:
     """What a method is given, where that is more than texts, and whether it is a reference row; else empty."""
-    from fairl_bench.kinds import Method
+    from fairl_bench.kinds.method import Method
 
     if not issubclass(part, Method):
         return ""

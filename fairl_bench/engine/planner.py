@@ -26,25 +26,13 @@ from fairl_bench.engine.stages.models import (
 from fairl_bench.engine.stages.rewards import LIKELIHOODS, RESAMPLE, VECTORS, Rewards, Scores, run_title
 from fairl_bench.engine.stages.texts import JudgedTexts, Splits
 from fairl_bench.errors import PluginError, SuiteError
-from fairl_bench.kinds import (
-    LM,
-    RECOVERED_REWARD,
-    Artefact,
-    Ask,
-    AskDraws,
-    AskLikelihoods,
-    BaseTexts,
-    Candidates,
-    Encoder,
-    Evaluator,
-    Judge,
-    Method,
-    Recovered,
-    Refits,
-    Source,
-    TestSet,
-    judges_on_base,
-)
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.evaluator import RECOVERED_REWARD, Evaluator, Recovered
+from fairl_bench.kinds.judge import BaseTexts, Judge
+from fairl_bench.kinds.lm import LM, Ask, AskDraws, AskLikelihoods, Candidates
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source, TestSet
+from fairl_bench.kinds.upstream import Artefact, Refits, judges_on_base
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import PAIRS, Named, Suite
 from fairl_bench.values.coordinates import World

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairl_bench.component import Component, Settings
-from fairl_bench.kinds import LM, Source
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.source import Source
 from fairl_bench.values.resources import Resources, size_in_bytes
 
 if TYPE_CHECKING:

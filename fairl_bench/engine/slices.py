@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fairl_bench.guards.answers import measures
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.values.data import DISCORDANT, GOLD, Examples, Floats, Scored
 from fairl_bench.values.records import Evidence, Measure
 

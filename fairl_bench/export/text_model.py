@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.reward.function import RecoveredReward
 
 Pooling = Literal["mean", "weighted-mean", "last", "first"]

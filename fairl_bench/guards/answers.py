@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from fairl_bench.component import NAME
 from fairl_bench.errors import DataError, NotFinite, suggest
-from fairl_bench.kinds import LM, Encoder, Evaluator, Method, Prompts
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.lm import LM, Prompts
+from fairl_bench.kinds.method import Method
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Floats, Pairs, Truth, Vectors
 from fairl_bench.values.drawn_tokens import DrawnTokens
 from fairl_bench.values.language_models import DrawnTexts, Model

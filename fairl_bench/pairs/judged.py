@@ -10,7 +10,9 @@ import numpy as np
 from fairl_bench.errors import DataError
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import Judge, Source, within
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.source import Source
+from fairl_bench.kinds.upstream import within
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Examples, Pairs
 

@@ -12,7 +12,8 @@ from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.shards import count_of
 from fairl_bench.engine.stages.likelihoods import LikelihoodsShard, TextLikelihoods
 from fairl_bench.engine.stages.models import CANDIDATES, LanguageModels
-from fairl_bench.kinds import LM, TOKENS_OF_A_PROMPT, Source, TestSet
+from fairl_bench.kinds.lm import LM, TOKENS_OF_A_PROMPT
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.store.store import Store
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.stage import UPSTREAM, Stage

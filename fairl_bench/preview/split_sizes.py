@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from fairl_bench.engine.plan import Plan
 from fairl_bench.errors import DataError, StoreError
-from fairl_bench.kinds import Judge, Source
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.source import Source
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.pairs.splits import divided
 from fairl_bench.store import artefacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metric, Metrics
 from fairl_bench.results.folder import METRICS, ResultsFolder, readable
 from fairl_bench.suite.registry import Registry

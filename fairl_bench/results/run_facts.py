@@ -14,7 +14,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from fairl_bench.kinds import AskLikelihoods, Method
+from fairl_bench.kinds.lm import AskLikelihoods
+from fairl_bench.kinds.method import Method
 from fairl_bench.suite.read import Study
 from fairl_bench.values.finished import FinishedRun
 from fairl_bench.values.run_facts import MethodFacts, RunFacts

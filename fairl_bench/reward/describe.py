@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fairl_bench.component import Component, Spec, parts_within, plain
-from fairl_bench.kinds import LM, Encoder, Method
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.method import Method
 from fairl_bench.reward.about import FORMAT, About, FromPlugin, Made, Served, Start
 from fairl_bench.reward.given import METHOD, language_models
 from fairl_bench.reward.identity import folder_sha256, identity, source

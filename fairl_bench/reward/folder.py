@@ -14,7 +14,10 @@ from pydantic import ValidationError
 
 from fairl_bench.component import Component, plain, tuples
 from fairl_bench.errors import DataError, FairlError, PluginError, UnknownName
-from fairl_bench.kinds import LM, Encoder, Method, within
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.upstream import within
 from fairl_bench.reward.about import ARRAYS, CORPUS, About, FromPlugin, Made, Served, Start, read_about
 from fairl_bench.reward.files import MOST_ARRAYS, MOST_TEXT, check_file, read_arrays, read_corpus, refuse_endless
 from fairl_bench.reward.function import RecoveredReward

@@ -12,7 +12,8 @@ import numpy as np
 from fairl_bench.errors import DataError, FairlError, NotFinite
 from fairl_bench.guards.isolation import prints_to_stderr
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import Encoder, Method
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.method import Method
 from fairl_bench.reward.given import given, is_given_prompts, reads_prompts
 from fairl_bench.values.data import Examples, Floats, Vectors
 from fairl_bench.values.training import Inputs, Reward

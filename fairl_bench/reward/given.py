@@ -11,7 +11,9 @@ from typing import Any, Final, NamedTuple
 from fairl_bench.component import Settings
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import ReadOnly, unchanged_by
-from fairl_bench.kinds import LM, AskLikelihoods, Encoder, Method
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.lm import LM, AskLikelihoods
+from fairl_bench.kinds.method import Method
 from fairl_bench.values.data import Examples
 from fairl_bench.values.language_models import Site
 from fairl_bench.values.likelihoods import Likelihoods

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from fairl_bench.component import Component, FilePath, RunTime, Settings
 from fairl_bench.digests import content_sha256, file_digest, folder_files
-from fairl_bench.kinds import AskLikelihoods
+from fairl_bench.kinds.lm import AskLikelihoods
 from fairl_bench.reward.files import files_of
 
 

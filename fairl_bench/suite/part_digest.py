@@ -37,7 +37,8 @@ def source_digest(part: type[Component]) -> str:
     for base in part.__mro__:
         if base.__module__.startswith(_COMPUTING):
             waiting.append(base.__module__)
-        elif base.__module__ == "fairl_bench.kinds":  # a word is no source, but what it imports to compute with is
+        # a word is no source, but what it imports to compute with is
+        elif base.__module__.startswith("fairl_bench.kinds."):
             waiting += _followed_by(base)
     if not part.__module__.startswith("fairl_bench."):
         for file in foreign_files(part.__module__):

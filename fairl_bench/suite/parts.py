@@ -9,7 +9,8 @@ from typing import Any
 from fairl_bench.component import Component, Settings, Spec
 from fairl_bench.digests import canonical
 from fairl_bench.errors import DataError, FairlError, SuiteError
-from fairl_bench.kinds import Evaluator, Source, TestSet
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import Named, Suite
 from fairl_bench.suite.yaml import Place

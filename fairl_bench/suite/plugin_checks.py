@@ -18,22 +18,14 @@ from pydantic import SecretStr
 from fairl_bench import hookspecs
 from fairl_bench.component import Component, Settings
 from fairl_bench.errors import FairlError, PluginError, message_of, suggest
-from fairl_bench.kinds import (
-    KINDS,
-    LM,
-    Artefact,
-    Ask,
-    AskLikelihoods,
-    Detector,
-    Encoder,
-    Evaluator,
-    Given,
-    Judge,
-    Method,
-    Refits,
-    Source,
-    TestSet,
-)
+from fairl_bench.kinds import KINDS
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, Ask, AskLikelihoods
+from fairl_bench.kinds.method import Detector, Given, Method
+from fairl_bench.kinds.source import Source, TestSet
+from fairl_bench.kinds.upstream import Artefact, Refits
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.values.comparison import Question, TwoMethods

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from fairl_bench.component import PathText
 from fairl_bench.errors import PluginError, SuiteError
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metrics
 from fairl_bench.suite.explain import explain
 from fairl_bench.suite.named_files import hint, is_file, located

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from fairl_bench.errors import DataError, PluginError, SuiteError, suggest
-from fairl_bench.kinds import AskLikelihoods, Evaluator, Judge, Method, Recovered, Source, TestSet
+from fairl_bench.kinds.evaluator import Evaluator, Recovered
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import AskLikelihoods
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.suite.plugin_checks import placed
 from fairl_bench.suite.registry import Registry

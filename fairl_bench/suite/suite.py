@@ -10,7 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Component, DataFile, Name, PathText, RunTime, Settings
 from fairl_bench.guards import secrets
-from fairl_bench.kinds import Encoder, Evaluator, Method, Source, TestSet
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.metrics import Metrics
 from fairl_bench.suite.named_files import located
 from fairl_bench.values.data import SPLITS

@@ -7,7 +7,9 @@ from contextlib import suppress
 
 from fairl_bench.component import parts_within
 from fairl_bench.digests import canonical
-from fairl_bench.kinds import Encoder, Judge, Source, TestSet
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.suite import Named
 from fairl_bench.values.data import Examples, Pairs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairl_bench.guards.readonly import ReadOnly, read_only
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.results.resampled import Resampling
 from fairl_bench.science.resampling import Form
 from fairl_bench.testing.promises import answer, check_spec, must

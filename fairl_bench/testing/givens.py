@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairl_bench.kinds import LM, AskLikelihoods, Method, Source
+from fairl_bench.kinds.lm import LM, AskLikelihoods
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.testing.planted import Planted
 from fairl_bench.testing.planted_models import made, planted_likelihoods, voices
 from fairl_bench.values.data import Rows

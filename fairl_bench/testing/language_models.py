@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairl_bench.guards.readonly import ReadOnly
-from fairl_bench.kinds import LM, Prompts
+from fairl_bench.kinds.lm import LM, Prompts
 from fairl_bench.science.streams import stream
 from fairl_bench.testing.promises import answer, check_spec, must
 from fairl_bench.values.language_models import Asked, DrawnTexts, Sampling, Site

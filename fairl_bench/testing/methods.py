@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Method, Source
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.science.classification import auc
 from fairl_bench.testing.givens import Givens, Problem
 from fairl_bench.testing.planted import Planted, planted

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.kinds import LM, AskLikelihoods, Judge, Origin, Prompts, Source
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, AskLikelihoods, Prompts
+from fairl_bench.kinds.source import Origin, Source
 from fairl_bench.testing.planted import Planted, planted
 from fairl_bench.values.data import GOLD, Examples, Pairs, Truth
 from fairl_bench.values.drawn_tokens import offsets_of

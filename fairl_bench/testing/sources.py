@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from fairl_bench.component import Component
-from fairl_bench.kinds import Source, TestSet
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.science.streams import stream
 from fairl_bench.testing.promises import answer, check_spec, must
 from fairl_bench.values.data import Examples, Pairs

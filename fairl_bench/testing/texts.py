@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairl_bench.errors import FairlError
-from fairl_bench.kinds import Encoder, Judge
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.testing.promises import answer, check_spec, close, must, same
 from fairl_bench.values.data import GOLD, Examples, Truth
 from fairl_bench.values.truths import objective_of

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from fairl_bench.kinds import Detector, Schedule
+from fairl_bench.kinds.method import Detector, Schedule
 from fairl_bench.testing.promises import answer, check_spec, must
 
 if TYPE_CHECKING:

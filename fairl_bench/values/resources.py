@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.component import Settings
+from fairl_bench.component import RunTime, Settings
 
 
 def size_in_bytes(size: str) -> int:
@@ -58,3 +58,11 @@ class Resources(Settings):
             reason = f"needs a share of one or a whole number, got {number:g}"
             raise PydanticCustomError("share", "{reason}", {"reason": reason})
         return number
+
+
+Needs = Annotated[
+    Resources | None,
+    RunTime,
+    Field(description="what its stages ask of a machine, and where they are ended; in no key"),
+]
+"""The field ``resources`` of a kind whose work is a stage of its own."""

@@ -13,7 +13,7 @@ from fairl_bench.builtin.sources.aligned_lm import AlignedLM
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Source
+from fairl_bench.kinds.source import Source
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.drawn_tokens import DrawnTokens

@@ -19,7 +19,9 @@ from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
 from fairl_bench.builtin.lms.on_policy import OnPolicy, Step, training_facts
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.errors import DataError, MissingExtra, NotFinite, SuiteError
-from fairl_bench.kinds import Judge, Prompts, TestSet
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Prompts
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.progress import listening
 from fairl_bench.science.streams import stream
 from fairl_bench.toy.grammar import corpus

@@ -16,7 +16,9 @@ from fairl_bench.builtin.lms.group_relative import Grpo, Rloo
 from fairl_bench.builtin.lms.on_policy import OnPolicy
 from fairl_bench.builtin.lms.ppo import Ppo
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge, Probe, Prompts
+from fairl_bench.kinds.aligner import Probe
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Prompts
 from fairl_bench.science import endings
 from fairl_bench.toy.prompts import toy_prompts
 from fairl_bench.values.data import GOLD, Examples, Truth

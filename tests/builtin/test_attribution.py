@@ -12,7 +12,8 @@ import pytest
 
 from fairl_bench.builtin.evaluators.attribution import Attribution
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Evaluator, Judge
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.results.declared import built_in_metrics
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.suite.registry import Registry

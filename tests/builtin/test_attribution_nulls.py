@@ -10,7 +10,9 @@ import math
 import numpy as np
 import pytest
 
-from fairl_bench.kinds import Encoder, Judge, TestSet
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.science.concepts import attribution
 from fairl_bench.science.streams import stream
 from fairl_bench.suite.registry import Registry

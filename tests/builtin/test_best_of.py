@@ -15,7 +15,8 @@ from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.builtin.sources.aligned_lm import AlignedLM
 from fairl_bench.engine.stages.models import ask_each
 from fairl_bench.errors import DataError, NotFinite
-from fairl_bench.kinds import LM, Ask, AskDraws, AskLikelihoods, Candidates, Judge
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, Ask, AskDraws, AskLikelihoods, Candidates
 from fairl_bench.science.realignment import best_of_kl
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_lm

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from fairl_bench.builtin.judges.blend import Blend
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Ask, Judge, Source
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Ask
+from fairl_bench.kinds.source import Source
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.read import read_study

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fairl_bench.kinds import Method, Source
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)

@@ -11,7 +11,7 @@ import pytest
 from fairl_bench.builtin.encoders.causal_lm import CausalLM
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM
+from fairl_bench.kinds.lm import LM
 from fairl_bench.pipeline import Finished
 from fairl_bench.progress import listening
 from fairl_bench.store.store import Store

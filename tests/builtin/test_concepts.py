@@ -13,7 +13,7 @@ import pytest
 from fairl_bench.builtin.judges.concepts.lexicon import LISTS, Lexicon, own_lexicon, read_lexicon
 from fairl_bench.builtin.judges.concepts.reading import ending, sentences_of, words_of
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.suite.concepts import concepts
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import TEXTS, check_judge

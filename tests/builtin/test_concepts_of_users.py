@@ -18,7 +18,9 @@ from fairl_bench.builtin.judges.known import ToyTruth
 from fairl_bench.digests import digest
 from fairl_bench.engine.keys import identity
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Encoder, Judge
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_judge

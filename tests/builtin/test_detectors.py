@@ -13,7 +13,7 @@ from fairl_bench.builtin.detectors.margins import All, BottomFraction, MarginThr
 from fairl_bench.builtin.detectors.supervised import LineSix, Supervised
 from fairl_bench.builtin.detectors.uncertainty import Laplace, McDropout
 from fairl_bench.builtin.detectors.union import Union
-from fairl_bench.kinds import Detector
+from fairl_bench.kinds.method import Detector
 from fairl_bench.science.failures import Signal
 from fairl_bench.suite.registry import Registry
 

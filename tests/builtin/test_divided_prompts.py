@@ -10,7 +10,7 @@ import pytest
 from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.builtin.shared.divided_prompts import Divided
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Prompts
+from fairl_bench.kinds.lm import Prompts
 
 
 class Listed(Prompts):

@@ -12,7 +12,7 @@ from fairl_bench.builtin.encoders.sentence_transformer import SentenceTransforme
 from fairl_bench.builtin.encoders.tfidf import Tfidf
 from fairl_bench.component import PathText
 from fairl_bench.errors import DataError, MissingExtra
-from fairl_bench.kinds import Encoder
+from fairl_bench.kinds.encoder import Encoder
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import TEXTS, check_encoder
 

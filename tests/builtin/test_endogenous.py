@@ -14,7 +14,9 @@ from told import likelihoods
 from fairl_bench.builtin.methods.endogenous import Endogenous
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import AskLikelihoods, Method, Source
+from fairl_bench.kinds.lm import AskLikelihoods
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.science.continued_tokens import Continuation, vocabulary_digest
 from fairl_bench.science.generation import load
 from fairl_bench.science.text_likelihoods import text_likelihoods

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from fairl_bench.builtin.methods.failure_aware import FailureAware
 from fairl_bench.builtin.methods.pairwise import MaxEntropy
 from fairl_bench.builtin.schedules import Constant, Exponential
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.science.runs import Batch
 from fairl_bench.suite.registry import Registry

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from fairl_bench.builtin.evaluators.failure_detection import FailureDetection
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.data import GOLD, Examples, Pairs, Scored, Truth
 from fairl_bench.values.records import Measure

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from fairl_bench.builtin.evaluators.identifiability import Identifiability
 from fairl_bench.builtin.shared.spelled_vectors import read, spelled
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.data import GOLD, Pairs, Scored, Truth
 from fairl_bench.values.records import Measure

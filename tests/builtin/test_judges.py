@@ -8,7 +8,7 @@ import pytest
 from fairl_bench.builtin.judges.combined import Combined
 from fairl_bench.builtin.judges.known import Role, ToyTruth
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.toy import truth
 from fairl_bench.toy.lexicon import SUBTYPES
 from fairl_bench.values.data import GOLD, Examples, Pairs, Truth

@@ -14,7 +14,8 @@ from fairl_bench.digests import digest
 from fairl_bench.engine.keys import identity
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError, PluginError
-from fairl_bench.kinds import LM, Judge
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry

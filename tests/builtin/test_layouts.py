@@ -17,7 +17,7 @@ import pytest
 
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Source
+from fairl_bench.kinds.source import Source
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.pairs.preferences import preferences
 from fairl_bench.pairs.splits import split_pairs

@@ -16,7 +16,7 @@ from fairl_bench.builtin.methods.listwise import BestOfK, ListwiseMethod, Placke
 from fairl_bench.builtin.methods.pairwise import MaxEntropy
 from fairl_bench.engine.execute import jobs
 from fairl_bench.engine.planner import plan
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.science import paths
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry

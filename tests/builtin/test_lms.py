@@ -16,7 +16,7 @@ from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.shared import training_environment
 from fairl_bench.component import PathText
 from fairl_bench.errors import DataError, MissingExtra
-from fairl_bench.kinds import TestSet
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.progress import listening
 from fairl_bench.science import pretraining
 from fairl_bench.testing import check_lm

@@ -10,7 +10,9 @@ import pytest
 from told import likelihoods
 
 from fairl_bench.builtin.methods.log_ratio_distilled import LogRatioDistilled
-from fairl_bench.kinds import AskLikelihoods, Method, Source
+from fairl_bench.kinds.lm import AskLikelihoods
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.science.classification import auc
 from fairl_bench.science.ridge import ridge
 from fairl_bench.suite.registry import Registry

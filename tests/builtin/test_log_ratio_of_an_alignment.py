@@ -20,7 +20,9 @@ from scipy.stats import spearmanr
 from fairl_bench.builtin.lms.group_relative import Rloo
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.builtin.methods.log_ratio import LogRatio
-from fairl_bench.kinds import LM, Judge, Prompts, TestSet
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, Prompts
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import GOLD, Examples, Floats, Rows, Truth
 from fairl_bench.values.drawn_tokens import DrawnTokens

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from fairl_bench.builtin.sources.hub_dataset import HubDataset
 from fairl_bench.errors import DataError, SuiteError
-from fairl_bench.kinds import Source, TestSet
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.pipeline import Finished
 from fairl_bench.results.results import read_results

@@ -17,7 +17,7 @@ from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
 from fairl_bench.engine.planner import plan
 from fairl_bench.engine.stages.rewards import RESAMPLE
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.pairs.preferences import preferences
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.read import read_study

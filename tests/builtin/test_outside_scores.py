@@ -13,7 +13,7 @@ import pytest
 
 from fairl_bench.builtin.methods.outside_scores import OutsideScores
 from fairl_bench.errors import DataError, UnknownName
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.pipeline import Finished
 from fairl_bench.results.results import read_results
 from fairl_bench.suite.registry import Registry

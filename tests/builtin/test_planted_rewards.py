@@ -9,7 +9,7 @@ import pytest
 
 from fairl_bench.builtin.methods.oracle import Oracle
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import TEXTS, check_judge
 from fairl_bench.values.data import GOLD, Examples

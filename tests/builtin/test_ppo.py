@@ -13,7 +13,9 @@ import pytest
 from fairl_bench.builtin.lms.ppo import Ppo
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.errors import MissingExtra, NotFinite
-from fairl_bench.kinds import Judge, Prompts, TestSet
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Prompts
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.toy.grammar import corpus
 from fairl_bench.toy.prompts import toy_prompts
 from fairl_bench.values.data import GOLD, Examples, Truth

@@ -18,7 +18,8 @@ from fairl_bench.builtin.lms.on_policy import OnPolicy
 from fairl_bench.builtin.lms.read_once import behind_prompts
 from fairl_bench.builtin.lms.tiny import TinyLM
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge, Prompts
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Prompts
 from fairl_bench.science.language_model import read
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.data import GOLD, Examples, Truth

@@ -16,7 +16,10 @@ from fairl_bench.builtin.evaluators.realignment import Realignment
 from fairl_bench.builtin.shared.alignment_probe import FILE
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import SuiteError
-from fairl_bench.kinds import Ask, Evaluator, Judge, Recovered, Source
+from fairl_bench.kinds.evaluator import Evaluator, Recovered
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Ask
+from fairl_bench.kinds.source import Source
 from fairl_bench.pipeline import Finished
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry

@@ -11,7 +11,8 @@ import pytest
 
 from fairl_bench.builtin.judges.recovered_cell import RecoveredCell
 from fairl_bench.builtin.methods.log_ratio import LogRatio
-from fairl_bench.kinds import Judge, within
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.upstream import within
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.store import artefacts
 from fairl_bench.store.folder import FolderStore

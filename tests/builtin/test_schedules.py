@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.builtin.schedules import Constant, Cosine, Exponential, Linear
-from fairl_bench.kinds import Schedule
+from fairl_bench.kinds.method import Schedule
 from fairl_bench.suite.registry import Registry
 
 EVERY = Registry(installed=False)

@@ -11,7 +11,8 @@ import pytest
 from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.builtin.shared.standardised_judge import Standardised
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Ask, Judge
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, Ask
 from fairl_bench.values.data import GOLD, Examples, Truth
 from fairl_bench.values.language_models import Completions, Model, Site
 

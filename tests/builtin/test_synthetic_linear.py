@@ -11,7 +11,7 @@ from fairl_bench.builtin.encoders.numbers import Numbers
 from fairl_bench.builtin.shared.spelled_vectors import read, spelled
 from fairl_bench.builtin.sources.synthetic_linear import SyntheticLinear
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Encoder
+from fairl_bench.kinds.encoder import Encoder
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.suite.registry import Registry
 from fairl_bench.testing import check_encoder

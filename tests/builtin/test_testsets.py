@@ -14,7 +14,7 @@ from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.builtin.shared.label_columns import GoldColumn
 from fairl_bench.builtin.testsets import Completed, Joined, JsonlTexts, Judged, ToyTexts
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import TestSet
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.toy import truth
 from fairl_bench.toy.grammar import Hard, comments
 from fairl_bench.values.data import GOLD, Examples

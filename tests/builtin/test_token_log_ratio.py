@@ -14,7 +14,9 @@ import pytest
 from fairl_bench.builtin.evaluators.token_log_ratio import TokenLogRatio
 from fairl_bench.builtin.methods.log_ratio import LogRatio
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import AskLikelihoods, Judge, Recovered
+from fairl_bench.kinds.evaluator import Recovered
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import AskLikelihoods
 from fairl_bench.testing import check_evaluator
 from fairl_bench.testing.planted_models import PlantedSource
 from fairl_bench.values.data import Examples, Pairs, Scored

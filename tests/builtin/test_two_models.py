@@ -13,7 +13,7 @@ from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.builtin.shared.completions_api import CompletionsApi
 from fairl_bench.builtin.sources.aligned_lm import AlignedLM
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import AskLikelihoods
+from fairl_bench.kinds.lm import AskLikelihoods
 from fairl_bench.values.data import Examples
 from fairl_bench.values.drawn_tokens import DrawnTokens
 from fairl_bench.values.likelihoods import Likelihoods

@@ -8,7 +8,7 @@ import pytest
 from fairl_bench.builtin.prompts import ToyPrompts
 from fairl_bench.engine.stages.models import ask
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Prompts
+from fairl_bench.kinds.lm import Prompts
 from fairl_bench.values.language_models import Sampling
 
 

@@ -13,7 +13,8 @@ from fairl_bench.builtin.judges.concepts.length import Words
 from fairl_bench.engine.plan import Plan
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import PluginError
-from fairl_bench.kinds import Evaluator, Judge
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.metrics import Metric
 from fairl_bench.pipeline import Finished
 from fairl_bench.store.store import Store

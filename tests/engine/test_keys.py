@@ -16,7 +16,8 @@ from fairl_bench.engine import keys
 from fairl_bench.engine.keys import identity, stage_key
 from fairl_bench.engine.planner import plan
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import KINDS, Method
+from fairl_bench.kinds import KINDS
+from fairl_bench.kinds.method import Method
 from fairl_bench.suite import part_digest
 from fairl_bench.suite.part_digest import source_digest
 from fairl_bench.suite.read import read_study
@@ -365,7 +366,7 @@ def test_an_edit_of_what_a_part_computes_with_is_another_source(
         ("method", "max-margin", "fairl_bench.cli.main"),
         ("method", "max-margin", "fairl_bench.store.store"),
         ("method", "max-margin", "fairl_bench.values.data"),
-        ("method", "max-margin", "fairl_bench.kinds"),
+        ("method", "max-margin", "fairl_bench.kinds.method"),
         ("encoder", "tfidf", "fairl_bench.science.heads"),  # else texts are embedded again for another head
         ("source", "toy-comments", "fairl_bench.science.fit"),
     ],

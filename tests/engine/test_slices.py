@@ -11,7 +11,7 @@ import pytest
 
 from fairl_bench.engine.finished_work import SELECTED
 from fairl_bench.engine.slices import discordant, evaluate_slices, slices_of
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.pipeline import Finished
 from fairl_bench.values.data import GOLD, Pairs, Scored, Truth

@@ -13,7 +13,12 @@ import pytest
 
 from fairl_bench.errors import Changed
 from fairl_bench.guards.readonly import ReadOnly, unchanged_by
-from fairl_bench.kinds import KINDS, Detector, Encoder, Evaluator, Judge, Method, Source, TestSet
+from fairl_bench.kinds import KINDS
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.method import Detector, Method
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.metrics import Metric
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.pipeline import Finished

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Source
+from fairl_bench.kinds.source import Source
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.values.data import Pairs, Truth
 from fairl_bench.values.drawn_tokens import DrawnTokens

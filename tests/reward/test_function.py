@@ -10,7 +10,7 @@ import pytest
 from fairl_bench.builtin.methods.length import Length
 from fairl_bench.builtin.methods.pairwise import MaxEntropy
 from fairl_bench.errors import DataError, NotFinite
-from fairl_bench.kinds import Encoder
+from fairl_bench.kinds.encoder import Encoder
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.values.data import Examples, Vectors
 from fairl_bench.values.training import Reward

@@ -11,7 +11,9 @@ import pytest
 
 from fairl_bench.builtin.methods.log_ratio import LogRatio
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, AskLikelihoods, Encoder, Method
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.lm import LM, AskLikelihoods
+from fairl_bench.kinds.method import Method
 from fairl_bench.reward.answer import Refused, answer
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.score import score

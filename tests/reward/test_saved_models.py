@@ -16,7 +16,8 @@ from fairl_bench import load_reward
 from fairl_bench.cli.main import main
 from fairl_bench.component import plain
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Judge
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM
 from fairl_bench.pipeline import Finished, run
 from fairl_bench.reward.about import read_about
 from fairl_bench.reward.identity import identity

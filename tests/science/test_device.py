@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.science import paths, stack
 from fairl_bench.science.fit import fit
 from fairl_bench.science.runs import Recipe, RowPairs, TrainingRun

@@ -12,7 +12,8 @@ from click.testing import Result
 
 from fairl_bench.builtin.judges.known import ToyTruth
 from fairl_bench.errors import PluginError, SuiteError
-from fairl_bench.kinds import Judge, Source, TestSet
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.suite.concepts import Concept, concepts
 from fairl_bench.suite.read import read_study
 from fairl_bench.suite.registry import Registry

@@ -12,7 +12,7 @@ import pytest
 
 from fairl_bench.digests import digest
 from fairl_bench.engine.keys import identity
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.suite import part_code as sources
 from fairl_bench.suite.part_digest import source_digest
 from fairl_bench.suite.registry import Registry

@@ -12,7 +12,9 @@ import pytest
 
 from fairl_bench.errors import PluginError, UnknownName
 from fairl_bench.hookspecs import hookimpl
-from fairl_bench.kinds import KINDS, Encoder, Method
+from fairl_bench.kinds import KINDS
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.method import Method
 from fairl_bench.suite import registry as engine_registry
 from fairl_bench.suite.registry import Registry
 

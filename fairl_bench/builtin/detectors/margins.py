@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from fairl_bench.builtin.detectors.lowest_share import Share, lowest
-from fairl_bench.kinds import Detector
+from fairl_bench.kinds.method import Detector
 from fairl_bench.science.failures import Signal
 
 if TYPE_CHECKING:

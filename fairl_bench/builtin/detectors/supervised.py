@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from fairl_bench.kinds import Detector
+from fairl_bench.kinds.method import Detector
 from fairl_bench.science.failures import Signal
 from fairl_bench.values.data import GOLD
 from fairl_bench.values.truths import GoldName

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.kinds import Detector
+from fairl_bench.kinds.method import Detector
 from fairl_bench.science.failures import Signal
 
 if TYPE_CHECKING:

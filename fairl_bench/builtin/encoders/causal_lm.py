@@ -15,7 +15,8 @@ from fairl_bench.builtin.shared.token_window import report_window, tokens_ahead
 from fairl_bench.component import Component, RunTime
 from fairl_bench.errors import DataError
 from fairl_bench.guards.truncation import Tokens
-from fairl_bench.kinds import LM, Encoder
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.lm import LM
 from fairl_bench.values.data import Vectors
 from fairl_bench.values.number_format import NUMBERS, NumberFormat
 

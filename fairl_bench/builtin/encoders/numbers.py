@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairl_bench.builtin.shared.spelled_vectors import read
-from fairl_bench.kinds import Encoder
+from fairl_bench.kinds.encoder import Encoder
 from fairl_bench.values.data import Vectors
 
 

@@ -19,7 +19,7 @@ from fairl_bench.component import RunTime
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError
 from fairl_bench.guards.truncation import Tokens
-from fairl_bench.kinds import Encoder
+from fairl_bench.kinds.encoder import Encoder
 from fairl_bench.values.data import Vectors
 from fairl_bench.values.number_format import NUMBERS, NumberFormat
 

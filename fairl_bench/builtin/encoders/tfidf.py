@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fairl_bench.errors import DataError
 from fairl_bench.guards.truncation import reads_are_logged, report_read
-from fairl_bench.kinds import Encoder
+from fairl_bench.kinds.encoder import Encoder
 from fairl_bench.values.data import Floats, Vectors
 
 _NOTHING = 1e-9  # of a vector of length 1

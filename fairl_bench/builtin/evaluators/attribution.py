@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.component import Name
 from fairl_bench.errors import DataError, Undefined
-from fairl_bench.kinds import Evaluator, Judge
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
 from fairl_bench.values.contents import (

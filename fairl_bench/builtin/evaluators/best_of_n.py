@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.errors import Undefined
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.science.classification import no_label
 from fairl_bench.science.realignment import best_of, best_of_kl

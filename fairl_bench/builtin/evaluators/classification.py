@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError, Undefined
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.science import agreement, classification, resampling
 from fairl_bench.values.data import GOLD, PREFERRED, Floats, Labels, Scored

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.errors import DataError, Undefined
-from fairl_bench.kinds import Detector, Evaluator, truth_of_labels
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.method import Detector, truth_of_labels
 from fairl_bench.metrics import Metric
 from fairl_bench.science.failures import Signal
 from fairl_bench.values.data import GOLD, Floats, Scored

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.science import resampling
 from fairl_bench.science.fidelity import by_value

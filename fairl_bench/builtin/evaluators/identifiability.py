@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.spelled_vectors import read
 from fairl_bench.errors import DataError, Undefined
-from fairl_bench.kinds import Detector, Evaluator, truth_of_labels
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.method import Detector, truth_of_labels
 from fairl_bench.metrics import Metric
 from fairl_bench.science.failures import Signal
 from fairl_bench.science.streams import stream

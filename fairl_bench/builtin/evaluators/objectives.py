@@ -11,7 +11,8 @@ from pydantic import Field
 
 from fairl_bench.component import Name, Settings
 from fairl_bench.errors import DataError, SuiteError, Undefined
-from fairl_bench.kinds import Evaluator, Recovered, Refits
+from fairl_bench.kinds.evaluator import Evaluator, Recovered
+from fairl_bench.kinds.upstream import Refits
 from fairl_bench.metrics import Metric
 from fairl_bench.science.streams import stream
 from fairl_bench.values.contents import ENDS

@@ -21,7 +21,12 @@ from fairl_bench.builtin.shared.judged_completions import judged
 from fairl_bench.builtin.shared.standardised_judge import Standardised
 from fairl_bench.component import Settings
 from fairl_bench.errors import SuiteError
-from fairl_bench.kinds import Aligner, Ask, Evaluator, Judge, Origin, Probe, Prompts, Recovered, nested, within
+from fairl_bench.kinds.aligner import Aligner, Probe
+from fairl_bench.kinds.evaluator import Evaluator, Recovered
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import Ask, Prompts
+from fairl_bench.kinds.source import Origin
+from fairl_bench.kinds.upstream import nested, within
 from fairl_bench.metrics import Metric
 from fairl_bench.science import resampling
 from fairl_bench.values.data import GOLD, Scored

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from fairl_bench.builtin.shared.two_models import comparable
 from fairl_bench.component import Settings
-from fairl_bench.kinds import LM, AskLikelihoods, Evaluator, Recovered
+from fairl_bench.kinds.evaluator import Evaluator, Recovered
+from fairl_bench.kinds.lm import LM, AskLikelihoods
 from fairl_bench.metrics import Metric
 from fairl_bench.science.token_ratio import Pieces, median_rows, shared_pieces, token_means
 from fairl_bench.values.contents import (

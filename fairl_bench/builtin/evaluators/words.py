@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.errors import Undefined
-from fairl_bench.kinds import Evaluator
+from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.metrics import Metric
 from fairl_bench.science.word_odds import WordOdds, word_odds
 from fairl_bench.values.contents import FDR, TOLD_APART, WORD

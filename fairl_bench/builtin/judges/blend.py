@@ -13,7 +13,10 @@ from fairl_bench.builtin.shared.standard_scale import standard_scale, written_by
 from fairl_bench.component import Name, Settings
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.guards.truncation import Tokens
-from fairl_bench.kinds import Ask, BaseTexts, Judge, Judging, Source, nested, within
+from fairl_bench.kinds.judge import BaseTexts, Judge, Judging
+from fairl_bench.kinds.lm import Ask
+from fairl_bench.kinds.source import Source
+from fairl_bench.kinds.upstream import nested, within
 from fairl_bench.values.data import GOLD, Examples, Truth
 from fairl_bench.values.truths import Objective, objective_truth
 

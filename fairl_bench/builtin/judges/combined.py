@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from fairl_bench.component import Settings
-from fairl_bench.kinds import Judge, Judging, nested, within
+from fairl_bench.kinds.judge import Judge, Judging
+from fairl_bench.kinds.upstream import nested, within
 from fairl_bench.values.data import GOLD, Examples, Truth
 from fairl_bench.values.truths import Objective, objective_of
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.toy import truth
 from fairl_bench.toy.lexicon import SUBTYPES
 from fairl_bench.values.data import GOLD, Examples, Floats, Truth

@@ -14,7 +14,7 @@ from fairl_bench.builtin.shared.hub import Beside
 from fairl_bench.component import RunTime
 from fairl_bench.digests import is_folder, stamp
 from fairl_bench.errors import PluginError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.reward.about import read_about
 from fairl_bench.reward.folder import Find, read_reward
 from fairl_bench.reward.function import RecoveredReward

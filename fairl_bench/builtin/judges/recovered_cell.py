@@ -10,7 +10,10 @@ from pydantic import Field
 
 from fairl_bench.component import Settings
 from fairl_bench.errors import SuiteError
-from fairl_bench.kinds import Artefact, Encoder, Judge, Judging, Method, nested, within
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge, Judging
+from fairl_bench.kinds.method import Method
+from fairl_bench.kinds.upstream import Artefact, nested, within
 from fairl_bench.reward.function import RecoveredReward
 from fairl_bench.reward.given import METHOD, language_model, starts
 from fairl_bench.values.data import GOLD, Examples, Split, Truth

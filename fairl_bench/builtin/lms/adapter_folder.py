@@ -13,7 +13,7 @@ from fairl_bench.builtin.shared.hub import is_file_name
 from fairl_bench.builtin.shared.training_environment import quiet, seeded
 from fairl_bench.digests import is_folder
 from fairl_bench.errors import DataError, FairlError, MissingExtra
-from fairl_bench.kinds import LM
+from fairl_bench.kinds.lm import LM
 from fairl_bench.values.language_models import Model, Site
 
 ADAPTER = "adapter_config.json"

@@ -13,18 +13,9 @@ from pydantic import Field
 from fairl_bench.builtin.shared.judged_completions import Rewarding, gold_of
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import (
-    LM,
-    Ask,
-    AskDraws,
-    AskLikelihoods,
-    Candidates,
-    Judge,
-    base_request,
-    judges_on_base,
-    nested,
-    within,
-)
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.lm import LM, Ask, AskDraws, AskLikelihoods, Candidates
+from fairl_bench.kinds.upstream import base_request, judges_on_base, nested, within
 from fairl_bench.science.best_of_n import log_ratio
 from fairl_bench.science.realignment import best_of_kl
 from fairl_bench.values.data import Floats

@@ -16,7 +16,7 @@ from fairl_bench.builtin.shared.hub import FileOrFolderOrName, is_file_name, sna
 from fairl_bench.component import FilePath
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError, FairlError
-from fairl_bench.kinds import Prompts
+from fairl_bench.kinds.lm import Prompts
 
 _TOKENIZER = ("tokenizer*", "*.jinja", "special_tokens_map.json", "vocab*", "merges.txt", "*.model", "config.json")
 _FILES = (*_TOKENIZER, "generation_config.json")  # which names end tokens

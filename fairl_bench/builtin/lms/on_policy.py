@@ -20,7 +20,9 @@ from fairl_bench.builtin.shared.held_out import HeldOut, changed
 from fairl_bench.builtin.shared.judged_completions import Judged, Rewarding, gold_of
 from fairl_bench.builtin.shared.training_environment import DEVICE, Device, check_device, quiet, seeded
 from fairl_bench.errors import DataError, SuiteError
-from fairl_bench.kinds import LM, LOOKED, TOKENS_OF_A_PROMPT, Aligner, within
+from fairl_bench.kinds.aligner import Aligner
+from fairl_bench.kinds.lm import LM, LOOKED, TOKENS_OF_A_PROMPT
+from fairl_bench.kinds.upstream import within
 from fairl_bench.science.diversity import distinct
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Floats

@@ -16,7 +16,7 @@ from fairl_bench.builtin.shared.hub import FileOrFolderOrName, is_file_name, sna
 from fairl_bench.component import FilePath, Settings
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError, FairlError
-from fairl_bench.kinds import LM
+from fairl_bench.kinds.lm import LM
 from fairl_bench.values.language_models import Model, Site
 
 # neither pickled weights nor those of other frameworks

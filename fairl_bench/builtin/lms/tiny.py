@@ -18,7 +18,8 @@ from fairl_bench.builtin.shared.training_environment import (
     seeded,
 )
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, TestSet
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.source import TestSet
 from fairl_bench.progress import report
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Rows

@@ -11,7 +11,9 @@ from pydantic import Field
 from fairl_bench.builtin.shared.reads_likelihoods import ReadsLikelihoods
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Given, Source
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.method import Given
+from fairl_bench.kinds.source import Source
 from fairl_bench.values.data import Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairl_bench.kinds import Detector, Schedule
+from fairl_bench.kinds.method import Detector, Schedule
 from fairl_bench.pairwise import PairwiseMethod
 from fairl_bench.values.data import Vectors
 from fairl_bench.values.training import Preferences, Training

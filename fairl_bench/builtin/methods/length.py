@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.values.data import Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 

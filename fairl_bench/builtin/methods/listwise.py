@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field
 
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.pairwise import recipe_of, reward_of, shared, validation_pairs
 from fairl_bench.science.list_losses import best_of_k, plackett_luce
 from fairl_bench.values.training import Reward, Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from fairl_bench.builtin.shared.two_models import TwoModels
-from fairl_bench.kinds import Source
+from fairl_bench.kinds.source import Source
 from fairl_bench.values.data import Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 

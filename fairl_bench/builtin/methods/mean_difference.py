@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairl_bench.kinds import Method
+from fairl_bench.kinds.method import Method
 from fairl_bench.values.training import Head, Reward, Task
 
 

@@ -9,7 +9,10 @@ from pydantic import Field
 
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Given, Judge, Method, Source, judges_on_base, nested, within
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.method import Given, Method
+from fairl_bench.kinds.source import Source
+from fairl_bench.kinds.upstream import judges_on_base, nested, within
 from fairl_bench.values.data import GOLD, Examples, Floats
 from fairl_bench.values.training import Head, Inputs, Reward, Task
 

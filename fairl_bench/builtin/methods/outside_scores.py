@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fairl_bench.component import DataFile
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Given, Method
+from fairl_bench.kinds.method import Given, Method
 from fairl_bench.values.data import Floats
 from fairl_bench.values.text_scores import TextScores
 from fairl_bench.values.training import Head, Inputs, Reward, Task

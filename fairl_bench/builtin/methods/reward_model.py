@@ -27,7 +27,9 @@ from fairl_bench.component import Settings
 from fairl_bench.digests import stamp
 from fairl_bench.errors import DataError
 from fairl_bench.guards.truncation import report_read
-from fairl_bench.kinds import LM, Given, Method, Source
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.method import Given, Method
+from fairl_bench.kinds.source import Source
 from fairl_bench.pairwise import selection_of
 from fairl_bench.progress import report
 from fairl_bench.science.selection import Choice

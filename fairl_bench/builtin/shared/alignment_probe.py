@@ -11,7 +11,8 @@ import numpy as np
 
 from fairl_bench.builtin.shared.held_out import seen
 from fairl_bench.builtin.shared.judged_completions import JudgedCompletions, judged
-from fairl_bench.kinds import Judge, Judging, Probe
+from fairl_bench.kinds.aligner import Probe
+from fairl_bench.kinds.judge import Judge, Judging
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import Floats
 from fairl_bench.values.language_models import Completions

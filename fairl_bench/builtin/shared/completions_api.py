@@ -22,7 +22,7 @@ from fairl_bench.builtin.shared.kept_answers import Asks, Place, Told, answers
 from fairl_bench.builtin.shared.openai_endpoint import Endpoint
 from fairl_bench.component import RunTime
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM
+from fairl_bench.kinds.lm import LM
 from fairl_bench.values.drawn_tokens import offsets_of
 from fairl_bench.values.language_models import Asked, Model, Sampling, Site
 from fairl_bench.values.likelihoods import Continuations, Likelihoods

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Prompts
+from fairl_bench.kinds.lm import Prompts
 
 
 class Divided(Prompts):

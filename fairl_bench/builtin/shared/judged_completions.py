@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.errors import NotFinite
-from fairl_bench.kinds import Judge, Judging
+from fairl_bench.kinds.judge import Judge, Judging
 from fairl_bench.values.data import GOLD, Examples, Floats, Truth
 from fairl_bench.values.language_models import Completions
 

@@ -16,7 +16,7 @@ from fairl_bench.builtin.shared.file_rows import Row
 from fairl_bench.builtin.shared.label_columns import READ, GoldColumn
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.textfiles import brief, number_of
 from fairl_bench.values.data import Floats, Truth
 

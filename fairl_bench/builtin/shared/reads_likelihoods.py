@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from fairl_bench.kinds import LM, AskLikelihoods, Method
+from fairl_bench.kinds.lm import LM, AskLikelihoods
+from fairl_bench.kinds.method import Method
 from fairl_bench.values.data import Floats
 from fairl_bench.values.likelihoods import Likelihoods
 from fairl_bench.values.number_format import NUMBERS, NumberFormat

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judging
+from fairl_bench.kinds.judge import Judging
 from fairl_bench.science.agreement import is_constant
 from fairl_bench.values.data import GOLD, Examples, Floats
 from fairl_bench.values.language_models import Completions

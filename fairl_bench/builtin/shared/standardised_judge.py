@@ -10,7 +10,9 @@ import numpy as np
 from fairl_bench.builtin.shared.standard_scale import standard_scale, written_by_base
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Ask, Judge, Judging, nested, within
+from fairl_bench.kinds.judge import Judge, Judging
+from fairl_bench.kinds.lm import Ask
+from fairl_bench.kinds.upstream import nested, within
 from fairl_bench.values.data import GOLD, Examples, Truth
 
 

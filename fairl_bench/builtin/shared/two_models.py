@@ -10,7 +10,9 @@ from pydantic import Field
 from fairl_bench.builtin.shared.reads_likelihoods import ReadsLikelihoods
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError, FairlError
-from fairl_bench.kinds import LM, Given, Source
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.method import Given
+from fairl_bench.kinds.source import Source
 from fairl_bench.values.data import Floats
 from fairl_bench.values.likelihoods import Likelihoods
 

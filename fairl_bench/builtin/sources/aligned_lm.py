@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fairl_bench.builtin.sources.completion_pairs import CompletionPairs
-from fairl_bench.kinds import LM, base_request
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.upstream import base_request
 
 
 class AlignedLM(CompletionPairs):

@@ -10,7 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import LM, Aligner, Ask, Origin, Prompts, Source, base_request
+from fairl_bench.kinds.aligner import Aligner
+from fairl_bench.kinds.lm import LM, Ask, Prompts
+from fairl_bench.kinds.source import Origin, Source
+from fairl_bench.kinds.upstream import base_request
 from fairl_bench.values.data import Pairs
 from fairl_bench.values.drawn_tokens import interleaved
 from fairl_bench.values.language_models import NOTHING, Completions, Sampling

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.builtin.shared.completions_api import CompletionsApi as ServedLM
 from fairl_bench.builtin.shared.completions_api import top_k_refusal
 from fairl_bench.builtin.sources.completion_pairs import CompletionPairs
-from fairl_bench.kinds import LM
+from fairl_bench.kinds.lm import LM
 
 
 class CompletionsApi(CompletionPairs):

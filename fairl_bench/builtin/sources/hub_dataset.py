@@ -33,7 +33,8 @@ from fairl_bench.builtin.sources.pair_columns import refuse_identical
 from fairl_bench.component import RunTime
 from fairl_bench.digests import content_sha256, is_folder
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.kinds import Judge, Source
+from fairl_bench.kinds.judge import Judge
+from fairl_bench.kinds.source import Source
 from fairl_bench.values.data import GOLD, Pairs
 
 

@@ -11,7 +11,7 @@ from fairl_bench.builtin.shared.file_rows import Row
 from fairl_bench.builtin.shared.number_columns import PairColumns, PairGold
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Source
+from fairl_bench.kinds.source import Source
 from fairl_bench.textfiles import brief
 from fairl_bench.values.data import GOLD, Pairs
 

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairl_bench.errors import DataError, suggest
-from fairl_bench.kinds import BaseTexts, Judge, Origin, Source
+from fairl_bench.kinds.judge import BaseTexts, Judge
+from fairl_bench.kinds.source import Origin, Source
 from fairl_bench.values.data import GOLD, PREFERRED, Examples, Labels, Pairs, Rows, Truth
 from fairl_bench.values.truths import Objective
 

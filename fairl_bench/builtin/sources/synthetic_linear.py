@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.builtin.shared.spelled_vectors import DECIMALS, spelled
 from fairl_bench.component import Name
-from fairl_bench.kinds import Source
+from fairl_bench.kinds.source import Source
 from fairl_bench.values.data import GOLD, Floats, Pairs, Truth
 from fairl_bench.values.truths import Objective, objective_truth
 

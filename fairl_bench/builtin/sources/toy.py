@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from fairl_bench.kinds import Source
+from fairl_bench.kinds.source import Source
 from fairl_bench.toy.frames import CASES, Case
 from fairl_bench.toy.grammar import Hard
 from fairl_bench.toy.pairs import preference_pairs

@@ -12,7 +12,7 @@ from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
 from fairl_bench.guards.truncation import TextsRead, report_texts_read
-from fairl_bench.kinds import Encoder
+from fairl_bench.kinds.encoder import Encoder
 from fairl_bench.pairs.preferences import equal_pairs
 from fairl_bench.store import artefacts
 from fairl_bench.store.checks import finite_rows

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.store import artefacts
 from fairl_bench.values.data import GOLD, Truth
 from fairl_bench.values.stage import Stage

@@ -9,7 +9,7 @@ from fairl_bench.engine.shards import rows_of
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import LM, AskLikelihoods
+from fairl_bench.kinds.lm import LM, AskLikelihoods
 from fairl_bench.store import artefacts
 from fairl_bench.values.data import Examples
 from fairl_bench.values.likelihoods import Likelihoods

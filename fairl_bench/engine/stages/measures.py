@@ -14,7 +14,9 @@ from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.engine.stages.rewards import LIKELIHOODS
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import ReadOnly, read_only, unchanged_by
-from fairl_bench.kinds import AskLikelihoods, Evaluator, Refits
+from fairl_bench.kinds.evaluator import Evaluator
+from fairl_bench.kinds.lm import AskLikelihoods
+from fairl_bench.kinds.upstream import Refits
 from fairl_bench.store import artefacts
 from fairl_bench.suite.suite import PAIRS
 from fairl_bench.values.data import Floats, Scored

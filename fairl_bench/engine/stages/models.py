@@ -14,7 +14,7 @@ from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import LM, Prompts
+from fairl_bench.kinds.lm import LM, Prompts
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts
 from fairl_bench.values.data import Examples

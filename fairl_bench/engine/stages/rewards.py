@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import Method, truth_of_labels
+from fairl_bench.kinds.method import Method, truth_of_labels
 from fairl_bench.pairs.preferences import Parts, preferences
 from fairl_bench.science.streams import stream
 from fairl_bench.store import artefacts

@@ -10,7 +10,7 @@ from fairl_bench.engine.stages.kind import Answer, StageInputs, StageKind
 from fairl_bench.errors import DataError
 from fairl_bench.guards import answers
 from fairl_bench.guards.readonly import unchanged_by
-from fairl_bench.kinds import Source, TestSet
+from fairl_bench.kinds.source import Source, TestSet
 from fairl_bench.pairs.judged import judged_pairs
 from fairl_bench.pairs.splits import divided
 from fairl_bench.science.streams import stream

@@ -8,7 +8,8 @@ import pytest
 
 from fairl_bench.digests import digest
 from fairl_bench.engine.keys import identity
-from fairl_bench.kinds import LM, Source
+from fairl_bench.kinds.lm import LM
+from fairl_bench.kinds.source import Source
 from fairl_bench.suite.registry import Registry
 
 REGISTRY = Registry(installed=False)

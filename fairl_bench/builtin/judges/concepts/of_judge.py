@@ -11,7 +11,8 @@ from fairl_bench.builtin.judges.concepts.text_amount import About
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError, suggest
 from fairl_bench.guards.truncation import Tokens
-from fairl_bench.kinds import Judge, Judging, nested, within
+from fairl_bench.kinds.judge import Judge, Judging
+from fairl_bench.kinds.upstream import nested, within
 from fairl_bench.values.data import GOLD, Examples, Floats, Truth
 
 

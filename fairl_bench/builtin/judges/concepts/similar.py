@@ -13,7 +13,9 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.builtin.judges.concepts.text_amount import About, ListOrFile
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Encoder, Judge, Judging, nested, within
+from fairl_bench.kinds.encoder import Encoder
+from fairl_bench.kinds.judge import Judge, Judging
+from fairl_bench.kinds.upstream import nested, within
 from fairl_bench.textfiles import lines
 from fairl_bench.values.data import GOLD, Examples, Floats, Truth, Vectors
 

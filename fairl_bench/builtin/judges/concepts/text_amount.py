@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from fairl_bench.component import DataFile
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.values.data import GOLD, Examples, Truth
 
 About = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\r\n]*$", strip_whitespace=True)]

@@ -14,7 +14,7 @@ from fairl_bench.builtin.shared.number_columns import Numbers, PairColumns, Valu
 from fairl_bench.builtin.sources.layouts.layout import LaidOut, Layout
 from fairl_bench.component import Settings
 from fairl_bench.errors import DataError
-from fairl_bench.kinds import Judge
+from fairl_bench.kinds.judge import Judge
 from fairl_bench.textfiles import brief
 from fairl_bench.values.data import Labels, Truth
 
