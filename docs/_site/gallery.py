@@ -42,9 +42,9 @@ def page() -> str:
     return (
         "# Gallery: the suites in the box\n\n"
         "A picture shows one column of numbers of the suite's results: an AUC where it has one; a bar is the spread "
-        "over seeds. Faint rows are references, which are not ranked. Times are of two cores of a common machine, "
-        "with an empty store: what the suite's stages took together, shared out evenly. A card without a picture is "
-        "of a suite that has not been run for these pages.\n\n"
+        "over seeds. Faint rows are references, which are not ranked. Times are rough: of two cores of a machine that "
+        "did other work, too, with an empty store. A suite that needs more than the extra `offline` says so in its "
+        "first lines. A card without a picture is of a suite that has not been run for these pages.\n\n"
         '<div class="grid cards" markdown>\n\n' + "\n".join(cards) + "\n</div>\n"
     )
 
@@ -77,14 +77,15 @@ def _title(path: Path) -> str:
 def time_of(seconds: float) -> str:
     """A length of time in words.
 
-    >>> [time_of(seconds) for seconds in (20, 60, 400, 5000, 20000)]
-    ['half a minute', 'a minute', '7 minutes', '1.5 hours', '5.5 hours']
+    >>> [time_of(seconds) for seconds in (20, 60, 400, 3700, 20000)]
+    ['half a minute', 'a minute', '7 minutes', 'an hour', '5.5 hours']
     """
     if seconds < 90:
         return "half a minute" if seconds < 45 else "a minute"
     if seconds < 3600:
         return f"{seconds / 60:.0f} minutes"
-    return f"{round(seconds / 1800) / 2:g} hours"
+    hours = round(seconds / 1800) / 2
+    return "an hour" if hours == 1 else f"{hours:g} hours"
 
 
 def _about(suite: Path, texts: dict[Path, str]) -> Path | None:

@@ -16,9 +16,6 @@ from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).parents[2]
-NOT_SEARCHED = re.compile(  # signatures and doctests
-    r'(<div class="doc-signature highlight"|<div class="highlight"(?=><pre><span></span><code><span class="gp">))>'
-)
 LIGHTER = Lighter()
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(#[\w-]*)?(?=\))")
 
@@ -53,10 +50,16 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
 
 
 def on_page_content(html: str, *, page: Any, **_: Any) -> str:
-    """Keep out of the search what nobody looks for by its words: numbers, signatures, and what other pages say, too."""
+    """Keep out of the search what nobody looks for there: numbers, code of Python's names, what other pages say, too.
+
+    Options without a default have none in their table, either.
+    """
     if page.file.src_uri in ("reference/parts.md", "gallery.md"):
         page.meta["search"] = {"exclude": True}
-    html = NOT_SEARCHED.sub(r"\1 data-search-exclude>", html)
+    html = html.replace("<code>Sentinel.UNSET</code>", "")  # how click writes that an option has no default
+    if page.file.src_uri.startswith("reference/api-"):
+        html = html.replace(' highlight">', ' highlight" data-search-exclude>')
+        html = html.replace('<div class="highlight">', '<div class="highlight" data-search-exclude>')
     return re.sub(r"<table>(?=(?:(?!</table>).)*\d\.\d\d)", "<table data-search-exclude>", html, flags=re.S)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, get_args
 
 import fairl_bench
+import fairl_bench.testing
 from fairl_bench import _homes
 from fairl_bench.cli.parts import given_to, metrics_of
 from fairl_bench.component import Component, Settings
@@ -51,8 +54,7 @@ def pages(repository: str) -> Mapping[str, str]:
         "reference/settings.md": _settings(registry),
         **parts,
         **names,
-        "reference/api-testing.md": "# Python: checks for the tests of a plugin\n\n::: fairl_bench.testing\n"
-        "    options: {show_root_heading: false, heading_level: 2}\n",
+        "reference/api-testing.md": _checks(),
     }
 
 
@@ -210,3 +212,18 @@ def _names(title: str, first: str, modules: tuple[str, ...]) -> str:
         if home.removeprefix("fairl_bench.").split(".")[0] in modules and home.startswith("fairl_bench."):
             text.append(f"::: {home}.{name}")
     return "\n\n".join(text) + "\n"
+
+
+def _checks() -> str:
+    """The checks that a plugin's tests run: what the module says, then each function."""
+    prose = inspect.cleandoc(fairl_bench.testing.__doc__ or "")
+    prose = re.sub(r"``(.+?)``", r"`\1`", prose)
+    # the one block of code, which begins after '::' and is indented
+    prose = re.sub(
+        r"::\n\n((?:(?:    .*)?\n)+)", lambda code: f":\n\n```python\n{dedent(code[1]).strip()}\n```\n\n", prose
+    )
+    tree = ast.parse(Path(fairl_bench.testing.__file__).read_text())
+    homes = {alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    names = sorted(homes, key=lambda name: (not name.startswith("check_"), name.lower()))
+    blocks = "\n\n".join(f"::: {homes[name]}.{name}" for name in names)
+    return f"# Python: checks for the tests of a plugin\n\n{prose}\n\n{blocks}\n"

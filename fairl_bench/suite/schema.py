@@ -134,9 +134,24 @@ def fields(part: type[Component]) -> list[tuple[str, str, str, str]]:
 
 
 def _default(schema: dict[str, Any]) -> str:
-    """The default of a field as text."""
+    """The default of a field as text, as a suite would write it."""
     default = schema.get("default")
-    return "none" if default is None else str(default)
+    return "none" if default is None else _written(default)
+
+
+def _written(value: Any) -> str:
+    """A plain value on one line of YAML.
+
+    >>> _written({"use": "linear", "sizes": [1, 2], "fast": True, "of": None})
+    '{use: linear, sizes: [1, 2], fast: true, of: null}'
+    """
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_written(entry)}" for name, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return (
+        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
+    )
 
 
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

@@ -42,6 +42,16 @@ def test_the_site_is_light() -> None:
     assert weight <= MOST, f"{weight:,} bytes"
 
 
+def test_the_pages_say_nothing_that_only_a_program_knows() -> None:
+    for word in ("Sentinel.", "&lt;object object", "<object object", "{'use'"):
+        assert [str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if word in path.read_text()] == [], word
+
+
+def test_every_check_for_plugins_is_on_its_page() -> None:
+    page = (SITE / "reference" / "api-testing.html").read_text()
+    assert all(f"<h2 id=fairl_bench.testing.{name}" in page for name in ("methods.check_method", "texts.check_judge"))
+
+
 @pytest.mark.parametrize(("width", "scheme"), SEEN)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_fits_its_width_and_can_be_read(page: str, width: int, scheme: str, browser: Any, axe: str) -> None:
