@@ -130,7 +130,7 @@ def test_a_picture_of_a_page_has_few_colours(monkeypatch: pytest.MonkeyPatch) ->
     out = io.BytesIO()
     Image.effect_noise((2800, 100), 50).save(out, "PNG")
     small = Image.open(io.BytesIO(pictures.light(out.getvalue())))
-    assert (small.size, small.mode) == ((1400, 50), "P")
+    assert (small.size, small.mode) == ((1000, 36), "P")
 
 
 def test_nothing_of_the_site_is_loaded_from_elsewhere() -> None:

@@ -15,14 +15,15 @@ from PIL import Image
 
 from fairl_bench.figures.style import render
 
-PAGES = Path(__file__).parents[1] / "explanation"
+PAGES = Path(__file__).parents[1]
 FIGURES = {
-    "real-models": "real-models/figures/ceiling.png",
-    "selections": "claims-learning-from-failures/figures/selections.png",
+    "explanation/real-models": "real-models/figures/ceiling.png",
+    "explanation/selections": "claims-learning-from-failures/figures/selections.png",
+    "start/main-job": "detox/figures/headline.png",
 }
 """By picture, the figure of a results folder that it is."""
 
-COLOURS, WIDTH = 48, 1400  # pixels, of which a screen of two pixels a point shows half
+COLOURS, WIDTH = 24, 1000  # pixels
 
 
 def light(png: bytes) -> bytes:
@@ -30,13 +31,13 @@ def light(png: bytes) -> bytes:
     image = Image.open(io.BytesIO(png)).convert("RGB")
     image.thumbnail((WIDTH, image.height), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
 def main(results: Path) -> None:
     """Write every picture that can be made."""
-    (PAGES / "theorem-1.png").write_bytes(light(render(theory.figure())["png"]))
+    (PAGES / "explanation" / "theorem-1.png").write_bytes(light(render(theory.figure())["png"]))
     for name, path in FIGURES.items():
         if (results / path).exists():
             (PAGES / f"{name}.png").write_bytes(light((results / path).read_bytes()))
