@@ -45,7 +45,11 @@ class PairwiseMethod(Method):
         return None
 
     def weight(self, margin: Tensor, loss: Tensor, batch: Batch) -> Tensor:
-        """The weight of each pair in the mean ``[..., B]``, not differentiated; override it to weigh pairs."""
+        """The weight of each pair ``[..., B]``, 0 or more: what is minimised is the batch's mean of weight times loss.
+
+        Weights are neither scaled nor differentiated.  ``batch.progress``, the share of the epochs that are over, lets
+        them change as the training goes on.
+        """
         return loss.new_ones(loss.shape)
 
     def weighs(self) -> bool:
