@@ -62,7 +62,7 @@ def test_the_notebook_gives_the_records_of_the_command_line(
 def test_the_notebook_shows_tables_figures_and_progress(executed: tuple[Path, Any]) -> None:
     _, notebook = executed
     (checked,) = outputs(notebook, "import fairl_bench")
-    assert "quickstart.yaml: fine; 7 cells" in checked["text/plain"]
+    assert "quickstart.yaml: fine; 25 cells" in checked["text/plain"]
     progress, results = outputs(notebook, 'results = fairl_bench.run("quickstart.yaml")')
     assert "<progress" in progress["text/html"]
     assert "results of suite &#x27;quickstart&#x27;" in results["text/html"]
