@@ -144,8 +144,9 @@ def _picture(shown: Shown) -> str:
     height = ROW * (len(points) + 1) + 6
     head = f"{escape(shown.head)}: {low:g} to {high:g}"
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" font-size="10" fill="currentColor"><title>{head}</title>'
-        f'<text x="{left:.0f}" y="10">{head}</text>{"".join(drawn)}</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" font-size="10" fill="currentColor" stroke-width="1.2">'
+        f'<title>{head}</title><text x="{left:.0f}" y="10">{head}</text>'
+        f'<g text-anchor="end">{"".join(drawn)}</g></svg>'
     )
 
 
@@ -158,14 +159,11 @@ def _numbers(cell: str) -> tuple[float, float]:
 
 def _dot(i: int, name: str, label: float, left: float, x: float, right: float) -> str:
     y = ROW * (i + 1) + 10
-    fade = ' opacity=".6"' if name.startswith("*") else ""
+    start, end = ('<g opacity=".6">', "</g>") if name.startswith("*") else ("", "")
     plain = name.replace("*", "")
     short = escape(plain if len(plain) <= LETTERS else f"{plain[: LETTERS - 1]}…")
     bar = f'<path d="M{left:.0f} {y}H{right:.0f}" stroke="currentColor"/>' if right - left > 1 else ""
-    return (
-        f'<g{fade}><text x="{label:.0f}" y="{y + 3}" text-anchor="end">{short}</text>'
-        f'{bar}<circle cx="{x:.0f}" cy="{y}" r="3"/></g>'
-    )
+    return f'{start}<text x="{label:.0f}" y="{y + 3}">{short}</text>{bar}<circle cx="{x:.0f}" cy="{y}" r="3"/>{end}'
 
 
 # --- from results

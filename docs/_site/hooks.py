@@ -34,6 +34,8 @@ def on_files(files: Any, *, config: Any) -> Any:
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
     """Let links that leave ``docs/`` lead to the repository; in the repository itself they work as they are."""
     folder = Path(config.docs_dir, page.file.src_uri).parent
+    if page.file.src_uri.startswith("reference/"):
+        page.meta["hide"] = ["footer"]  # nobody reads a reference from page to page
 
     def outward(match: re.Match[str]) -> str:
         there = Path(os.path.normpath(folder / match[1]))
@@ -56,10 +58,12 @@ def on_page_content(html: str, *, page: Any, **_: Any) -> str:
     """
     if page.file.src_uri in ("reference/parts.md", "gallery.md"):
         page.meta["search"] = {"exclude": True}
+    html = re.sub(
+        r"(?<=\d) (±|[¹°])(?: (?=\d))?", lambda found: found[0].replace(" ", "\u00a0"), html
+    )  # one number, one line
     html = html.replace("<code>Sentinel.UNSET</code>", "")  # how click writes that an option has no default
-    if page.file.src_uri.startswith("reference/api-"):
-        html = html.replace(' highlight">', ' highlight" data-search-exclude>')
-        html = html.replace('<div class="highlight">', '<div class="highlight" data-search-exclude>')
+    if not page.file.src_uri.startswith(("how-to/", "reference/")) or "/api-" in page.file.src_uri:
+        html = re.sub(r'<div class="((?:[\w-]+ )*)highlight">', r'<div class="\1highlight" data-search-exclude>', html)
     return re.sub(r"<table>(?=(?:(?!</table>).)*\d\.\d\d)", "<table data-search-exclude>", html, flags=re.S)
 
 

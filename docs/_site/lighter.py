@@ -10,7 +10,7 @@ import minify_html
 
 PALETTE = re.compile(r"<script>(var palette=.*?)</script>", re.S)
 ICON = re.compile(r'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">(<path d="[^"]*"/>)</svg>')
-CODE = re.compile(r'<span class="(?:n|p|p p-Indicator|w|l l-Scalar l-Scalar-Plain)">([^<]*)</span>')
+CODE = re.compile(r'<span class="(?:n|o|p|p p-Indicator|w|l l-Scalar l-Scalar-Plain)">([^<]*)</span>')
 SIGNATURE = re.compile(r'(?<=<div class="doc-signature highlight">).*?(?=</div>)', re.S)
 LINES = re.compile(r"\s*\n\s*")  # the theme begins them before and after each tag
 FROM_FOLDER = 'return location.protocol==="file:"?'
@@ -33,8 +33,9 @@ class Lighter:
         html = LINES.sub("", before) + start + article + end + LINES.sub("", after)
         # classes of mkdocstrings that no style here names, colours that the theme does not tell from plain code, and
         # what the search, whose index is made, need not read
+        html = html.replace(" data-search-exclude", "")
         html = SIGNATURE.sub(lambda code: re.sub(r"</?span[^>]*>", "", code[0]), html)
-        html = CODE.sub(r"\1", re.sub(r' class="doc [^"]*"', "", html)).replace(" data-search-exclude", "")
+        html = CODE.sub(r"\1", re.sub(r' class="doc [^"]*"', "", html))
         return minify_html.minify(html, keep_html_and_head_opening_tags=True)
 
     def _icon(self, found: re.Match[str]) -> str:
