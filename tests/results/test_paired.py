@@ -113,6 +113,14 @@ def test_every_two_methods_are_compared_once_and_holm_is_over_all_of_them() -> N
     assert all(math.isnan(row.p_holm) and math.isnan(row.p) for row in rows if not row.other)
 
 
+def test_no_effect_size_where_a_method_has_no_spread() -> None:
+    seeded = {run("a", seed): 2.0 for seed in range(3)}
+    rows = answers(sheet({**seeded, run("b", None): 1.0}))
+    assert math.isnan(one(rows, "a", "b").effect)
+    assert math.isfinite(one(rows, "a", "b").p)
+    assert math.isfinite(one(answers(sheet(SEEDS)), "a", "b").effect)
+
+
 def test_a_number_without_a_truth_is_compared_whatever_the_truth_that_is_asked_for() -> None:
     whole = sheet(SEEDS)
     without = [replace(row, truth="") for row in records(whole)]

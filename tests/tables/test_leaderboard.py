@@ -217,7 +217,7 @@ def test_a_column_without_a_difference_says_so() -> None:
     rows = [comparison("mm", "me")]
     runs = {Row("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me")}
     table = leaderboard([record(0.9), record(0.5, method="me")], LAYOUT, runs, METRICS, rows)
-    assert "No two methods differ in pairs/test AUC." in table.notes
+    assert "No two methods are shown to differ in pairs/test AUC." in table.notes
     assert "No two" not in "".join(ranked(0.5, 0.88).notes)
 
 
