@@ -111,6 +111,7 @@ def audit(
     ``{"use": "word-list", "words": ["bus"]}``.  The verdict is in `Results.findings`.  Raises `FairlError` for what is
     missing or wrong, before anything runs.
     """
+    from fairl_bench.audits.few import few_told
     from fairl_bench.audits.request import AuditRequest
     from fairl_bench.audits.suite import audit_suite
 
@@ -131,7 +132,9 @@ def audit(
         api_key_env=api_key_env,
         plugins=tuple(map(Path, plugins)),
     )
-    return run(audit_suite(request), jobs=jobs, store=store, results=results)
+    suite = audit_suite(request)
+    with few_told(request):
+        return run(suite, jobs=jobs, store=store, results=results)
 
 
 def read_results(folder: str | Path, *, plugins: Sequence[str | Path] = ()) -> Results:

@@ -58,6 +58,14 @@ class DataError(FairlError):
     """An input file is missing, unreadable or lacks what it should hold."""
 
 
+class EmptyPart(DataError):
+    """A split leaves no pair for a part that is read: of how many pairs and undivided groups, and how many dropped."""
+
+    def __init__(self, message: str, *, pairs: int = 0, groups: int = 0, dropped: int = 0) -> None:
+        self.pairs, self.groups, self.dropped = pairs, groups, dropped
+        super().__init__(message)
+
+
 class NotFinite(FairlError):
     """NaN or infinity where a finite number is needed."""
 

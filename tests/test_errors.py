@@ -305,7 +305,7 @@ CASES = [
     data("number-for-a-text-in-data", "pairs.jsonl", PAIRS + '{"chosen": 3, "rejected": "b"}\n',
          "{tmp}/pairs.jsonl:21: column 'chosen' needs a text, got 3"),
     data("empty-text", "pairs.jsonl", PAIRS + '{"chosen": " ", "rejected": "b"}\n',
-         "{tmp}/pairs.jsonl:21: column 'chosen' is empty; remove the row or fill it"),
+         "{tmp}/pairs.jsonl:21: column 'chosen' is empty; remove the row or fill it, or set 'empty: drop'"),
     data("equal-texts", "pairs.jsonl", PAIRS + '{"chosen": "same", "rejected": "same"}\n',
          "{tmp}/pairs.jsonl:21: both texts of the pair are equal; mend the row, or set 'identical: drop'"),
     data("csv-row-too-short", "pairs.csv", "chosen,rejected\na,b\nc\n",

@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from fairl_bench.audits.columns import columns_of
 from fairl_bench.audits.concepts import IN_THE_BOX
+from fairl_bench.audits.few import LEAST_PROMPTS
 from fairl_bench.audits.models import is_served, model_spec, whole_path
 from fairl_bench.audits.request import MOST_PAIRS, AuditRequest
 from fairl_bench.errors import FairlError
 
-_LEAST_PROMPTS: Final = 60
-"""Different prompts, of which 36 and more are held out: bounds by resampling want 30."""
 _DATA: Final = "pairs/test"  # held out: no method has learnt from it
 _SPLIT: Final = {"by": "auto", "validation": 0.1, "test": 0.5}
 _SPLIT_TOLD: Final = {"by": "auto", "validation": 0.1, "test": 0.6}  # what the two models say needs no training
@@ -92,10 +91,10 @@ def _refuse_few(spec: Mapping[str, Any], path: str) -> None:
     from fairl_bench.kinds.lm import Prompts
     from fairl_bench.suite.registry import Registry
 
-    prompts = set(Registry(()).build(Prompts, spec).texts(_LEAST_PROMPTS, np.random.default_rng(0)))
-    if len(prompts) < _LEAST_PROMPTS:
+    prompts = set(Registry(()).build(Prompts, spec).texts(LEAST_PROMPTS, np.random.default_rng(0)))
+    if len(prompts) < LEAST_PROMPTS:
         raise FairlError(
-            f"--prompts: {path} holds {len(prompts)} different prompts, and an audit needs at least {_LEAST_PROMPTS}, "
+            f"--prompts: {path} holds {len(prompts)} different prompts, and an audit needs at least {LEAST_PROMPTS}, "
             "most of which are held out; add prompts"
         )
 

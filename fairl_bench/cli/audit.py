@@ -77,17 +77,20 @@ def audit(
 
     The results folder gets findings.json, report.html, and suite.yaml, which can be edited and run again.
     """
+    from fairl_bench.audits.few import few_told
     from fairl_bench.audits.suite import audit_suite
 
     request = _request(**asked)
     suite = audit_suite(request)
     if dry_run:
-        _print_suite(suite, store)
+        with few_told(request):
+            _print_suite(suite, store)
         return
     from fairl_bench.display.live import Progress
     from fairl_bench.start import run_suite
 
-    with Progress(sys.stderr) as progress:
+    _say_what_is_replaced(suite, results)
+    with few_told(request), Progress(sys.stderr) as progress:
         finished = run_suite(
             suite,
             progress.watcher(),
@@ -125,6 +128,16 @@ def _request(
     )
 
 
+def _say_what_is_replaced(suite: dict[str, Any], results: Path | None) -> None:
+    """Print a line where the results of an earlier audit of the same name will be replaced by those of another."""
+    from fairl_bench.audits.earlier import replaced
+
+    folder = Path("results") / suite["name"] if results is None else results
+    if day := replaced(folder, suite):
+        option = "--name" if results is None else "another --results"
+        click.echo(f"replaces {folder} of {day}; {option} keeps both", err=True)
+
+
 def _print_suite(suite: dict[str, Any], store: str | None) -> None:
     """Check a suite as a run would, and print it as a file that can be edited and run."""
     from fairl_bench import api
@@ -138,11 +151,14 @@ def _print_suite(suite: dict[str, Any], store: str | None) -> None:
 
 def _conclude(finished: Finished) -> None:
     """Print the findings, what failed, and where the page is; leave with exit code 1 only where work failed."""
+    from fairl_bench.audits.few import too_few_drawn
     from fairl_bench.guards.printable import safe
 
     print_findings(finished.results.findings)
     for reason in finished.outcome.failed.values():
         click.echo(f"failed: {safe(reason)}", err=True)
+    if any(finished.plan.stages[key].kind == "split" for key in finished.outcome.failed):
+        click.echo(f"failed: {too_few_drawn()}", err=True)
     if not finished.results.findings:
         click.echo(f"nothing was found out: what it needs has failed; logs in {finished.folder / 'logs'}", err=True)
     click.echo(f"The evidence: {finished.folder / 'report.html'}")

@@ -13,6 +13,7 @@ from fairl_bench.html.section import OurSection
 from fairl_bench.html.summary import on_first_screen
 from fairl_bench.html.warnings import dropped
 from fairl_bench.material import Material, Picture
+from fairl_bench.values.dropped import told
 from fairl_bench.values.references import with_given
 from fairl_bench.values.sheets import Values
 from fairl_bench.views import Panel
@@ -24,7 +25,8 @@ class Tables(Panel):
     def section(self, material: Material, pictures: Mapping[str, Picture]) -> OurSection:
         """The tables that were made, and those that only lie in the folder."""
         boards = [board(table) for table in (*material.tables.values(), *material.other_tables)]
-        values = {"boards": boards, "dropped": dropped(material.run)}
+        lost = dropped(material.run)
+        values = {"boards": boards, "dropped": lost.total(), "why_dropped": told(lost)}
         return OurSection("Tables", anchor="results", template="tables", values=values)
 
 

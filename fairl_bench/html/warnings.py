@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fairl_bench.html.section import OurSection
 from fairl_bench.material import Material, Picture
 from fairl_bench.results.unread import unread
+from fairl_bench.values.dropped import dropped_in, told
 from fairl_bench.values.run_facts import RunFacts
 from fairl_bench.views import Panel
 
@@ -50,9 +51,12 @@ def alarming(material: Material) -> str:
     return "; ".join(parts)
 
 
-def dropped(run: RunFacts) -> int:
-    """How many pairs and texts were dropped, in all replicates together."""
-    return sum(int(n) for stage in run.stages for name, n in stage.items() if name.startswith("dropped") and n)
+def dropped(run: RunFacts) -> Counter[str]:
+    """How many pairs and texts were dropped by each reason, in all replicates together."""
+    counts = Counter[str]()
+    for stage in run.stages:
+        counts.update(dropped_in(stage))
+    return counts
 
 
 def warnings(run: RunFacts) -> list[Warned]:
@@ -63,10 +67,7 @@ def warnings(run: RunFacts) -> list[Warned]:
         found.append(Warned("skipped", f"{len(run.skipped)} stages, because of what failed before them"))
     found += [Warned("made again", f"{titles.get(key, key)} was damaged") for key in run.damaged]
     for stage in run.stages:
-        dropped = {name: n for name, n in stage.items() if name.startswith("dropped") and n}
-        reasons = {name: name.removeprefix("dropped").replace("_", " ").strip() for name in dropped}
-        why = ", ".join(f"{n:,} {reasons[name] or 'pairs'}" for name, n in dropped.items())
-        if dropped:
+        if why := told(dropped_in(stage)):
             found.append(Warned("dropped", f"{stage.get('title', '')}: {why}"))
     found += [Warned("not read", sentence) for sentence in unread(run.stages)]
     return list(dict.fromkeys(found))

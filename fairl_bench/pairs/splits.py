@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fairl_bench.errors import DataError
+from fairl_bench.errors import EmptyPart
 from fairl_bench.science.division import codes, divide, sharing
 from fairl_bench.science.streams import stream
 from fairl_bench.values.data import DROPPED, TEST, TRAIN, VALIDATION, Examples, Rows, Split
@@ -33,18 +33,18 @@ def split_pairs(
 
 
 def divided(examples: Examples, settings: Mapping[str, Any]) -> Split:
-    """The split of a stage's settings.  Raises `DataError` for a part that is read and is empty, and says why."""
+    """The split of a stage's settings.  Raises `EmptyPart` for a part that is read and is empty, and says why."""
     shares = {name: settings[name] for name in ("test", "validation")}
     split = split_pairs(examples, settings["by"], **shares, rng=stream("split", settings["replicate"]))
     is_needed = {"train": True} | {name: share > 0 and name in settings["reads"] for name, share in shares.items()}
     for name, needed in is_needed.items():
         if needed and not len(split.rows(name)):
-            raise DataError(_empty(name, examples, split, settings))
+            raise _empty(name, examples, split, settings)
     return split
 
 
-def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, Any]) -> str:
-    """The sentence on a part that is empty: why, and what to do."""
+def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, Any]) -> EmptyPart:
+    """The error of a part that is empty: why, and what to do."""
     sizes = group_sizes(examples, settings["by"])
     n, dropped, by = int(sizes.sum()), split.counts()["dropped"], settings["by"]
     together = {"auto": "group, prompt or rejected text", "text": "rejected text"}.get(by, by)
@@ -52,14 +52,17 @@ def _empty(name: str, examples: Examples, split: Split, settings: Mapping[str, A
     why = f"its {n} pairs are {groups} by {together}"
     if dropped:
         why += f"; {dropped} share a text with another part and are dropped"
+    facts = {"pairs": n, "groups": len(sizes), "dropped": dropped}
     if name == "train":
-        return f"the split leaves no pair to train on: {why}; lower split.validation and split.test or add pairs"
+        message = f"the split leaves no pair to train on: {why}; lower split.validation and split.test or add pairs"
+        return EmptyPart(message, **facts)
     other = "another split.by, " if len(sizes) < n else ""
     unread = " and training.stop: null" if name == "validation" else " and evaluate on other data"
-    return (
+    message = (
         f"the split leaves no pair for {name!r} ({100 * settings[name]:.3g} % of the pairs, and read): {why}; set "
         f"{other}a larger split.{name}, or split.{name}: 0{unread}, or add pairs"
     )
+    return EmptyPart(message, **facts)
 
 
 def group_sizes(examples: Examples, by: Literal["auto", "group", "prompt", "text"]) -> Rows:

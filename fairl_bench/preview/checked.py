@@ -13,6 +13,7 @@ from fairl_bench.store.store import Store
 from fairl_bench.suite.parts import check_parts
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.unread import cut_off
+from fairl_bench.values.dropped import told
 
 _MOST = 20  # sentences on texts that would be cut off
 
@@ -99,15 +100,21 @@ def _checked(
 
 def _split_lines(sizes: Iterable[Sizes], most: int = 20) -> Iterator[str]:
     """One line for each model and sizes of its split, with the replicates that have them; at most so many lines."""
-    alike: dict[tuple[str, tuple[tuple[str, int], ...]], list[int]] = {}
+    alike: dict[tuple[str, str], list[int]] = {}
     for split in sizes:
-        alike.setdefault((split.model, tuple(split.counts.items())), []).append(split.replicate)
-    for number, ((model, counts), replicates) in enumerate(alike.items()):
+        alike.setdefault((split.model, _parts(split)), []).append(split.replicate)
+    for number, ((model, each), replicates) in enumerate(alike.items()):
         if number == most:
             yield f"and {len(alike) - most} more splits"
             return
-        each = ", ".join(f"{n:,} {name}" for name, n in counts)
         yield f"split of {model}, replicate{'s' if len(replicates) > 1 else ''} {_ranges(replicates)}: {each}"
+
+
+def _parts(split: Sizes) -> str:
+    """The sizes of the parts, and what was dropped, with the reasons by count."""
+    kept = [f"{n:,} {name}" for name, n in split.counts.items() if name != "dropped"]
+    why = told(split.dropped)
+    return ", ".join([*kept, f"{sum(split.dropped.values()):,} dropped{': ' if why else ''}{why}"])
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -17,6 +17,7 @@ from fairl_bench.suite.parts import placed_error
 from fairl_bench.suite.read import Study
 from fairl_bench.suite.registry import Registry
 from fairl_bench.values.data import Examples, Split
+from fairl_bench.values.dropped import SHARED, dropped_in
 from fairl_bench.values.stage import Stage
 
 MOST = 50_000
@@ -24,11 +25,12 @@ MOST = 50_000
 
 
 class Sizes(NamedTuple):
-    """How many pairs each part of one model's split holds in one replicate."""
+    """How many pairs each part of one model's split holds in one replicate, and how many were dropped by reason."""
 
     model: str
     replicate: int
-    counts: Mapping[str, int]
+    counts: Mapping[str, int]  # of the split: what the source dropped is not in it
+    dropped: Mapping[str, int]
 
 
 def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | None = None) -> list[Sizes]:
@@ -36,7 +38,7 @@ def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | N
 
     Raises `DataError` where a run would, for a part that is read and is empty.
     """
-    pairs: dict[str, Examples | None] = {}
+    pairs: dict[str, tuple[Examples, Mapping[str, int]] | None] = {}
     found: dict[str, Sizes] = {}
     for world in plan.worlds:
         if only is not None and world.split not in only:
@@ -46,13 +48,14 @@ def sizes(plan: Plan, store: Store, registry: Registry, only: Container[str] | N
             pairs[world.pairs] = _pairs(plan.stages[world.pairs], registry)
         if world.split in found:
             continue
-        if (examples := pairs[world.pairs]) is not None:
+        if (read := pairs[world.pairs]) is not None:
+            examples, dropped = read
             counts = divided(examples, stage.settings).counts()
         elif (kept := _kept(world.split, store)) is not None:
-            counts = kept.counts()
+            counts, dropped = kept.counts(), _dropped_by_source(world.pairs, store)
         else:
             continue
-        found[world.split] = Sizes(world.of.model, world.of.replicate, counts)
+        found[world.split] = Sizes(world.of.model, world.of.replicate, counts, {SHARED: counts["dropped"], **dropped})
     return list(found.values())
 
 
@@ -72,12 +75,20 @@ def _kept(key: str, store: Store) -> Split | None:
         return None
 
 
-def _pairs(stage: Stage, registry: Registry) -> Examples | None:
-    """The pairs of a stage, from where they lie; None where they have to be made."""
+def _dropped_by_source(key: str, store: Store) -> Mapping[str, int]:
+    """What was dropped of the pairs of an earlier run, by reason; nothing where these are gone or damaged."""
+    try:
+        return dropped_in(store.manifest(key)["facts"]) if store.has(key) else {}
+    except StoreError:
+        return {}
+
+
+def _pairs(stage: Stage, registry: Registry) -> tuple[Examples, Mapping[str, int]] | None:
+    """The pairs of a stage and what was dropped, from where they lie; None where they have to be made."""
     source = registry.build(Source, stage.parts["source"])
     size = source.size() if source.at_hand else None
     if size is None or size > MOST:
         return None
     if isinstance(source.gold, Judge):  # a split does not depend on what is judged
         source = source.model_copy(update={"gold": None})
-    return judged_pairs(source, stage.settings["replicate"], {})[0]
+    return judged_pairs(source, stage.settings["replicate"], {})

@@ -19,7 +19,7 @@ from fairl_bench.suite.selections import named_variant
 from fairl_bench.values.comparison import Comparison, Question
 from fairl_bench.values.coordinates import Group, Setting
 from fairl_bench.values.data import DISCORDANT
-from fairl_bench.values.records import Record
+from fairl_bench.values.records import NO_TRUTH, Record
 from fairl_bench.values.rows import Column, selection_of
 from fairl_bench.values.sheets import Sheet, Values, with_slices
 from fairl_bench.values.verdicts import Claim, Effect, Outcome, Verdict
@@ -189,7 +189,7 @@ def _compared(
     questions = [
         (claim.better, than, claim.metric, Column(claim.data, claim.slice).place, claim.truth)
         for claim in claims
-        if (claim.data, claim.slice, claim.truth, claim.metric) in measured
+        if any((claim.data, claim.slice, truth, claim.metric) in measured for truth in (claim.truth, NO_TRUTH))
         for than in claim.comparators()
     ]
     return compared(questions, read, records, known, metrics)

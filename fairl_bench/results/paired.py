@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -133,8 +134,10 @@ class RunsOfSetting:
         adjusted = holm([answer.p if isinstance(answer, Estimate) else math.nan for answer in answers])
         pairs = itertools.combinations(self.tested, 2)
         for (method, other), answer, p_holm in zip(pairs, answers, adjusted, strict=True):
-            gaps = [first.value - second.value for first, second in shared_units(by_unit[method], by_unit[other])]
-            yield self._comparison(metric.name, method, other, answer, gaps, resamples, p_holm)
+            shared = list(shared_units(by_unit[method], by_unit[other]))
+            gaps = [first.value - second.value for first, second in shared]
+            row = self._comparison(metric.name, method, other, answer, gaps, resamples, p_holm)
+            yield row if _both_vary(shared) else replace(row, effect=math.nan)
 
     def _shares(self, by_unit: Mapping[str, ByUnit], resamples: int) -> Iterator[Comparison]:
         """The share of the ceiling that each method reaches."""
@@ -197,6 +200,11 @@ class RunsOfSetting:
             resamples=resamples,
             note=note,
         )
+
+
+def _both_vary(shared: Sequence[tuple[Unit, Unit]]) -> bool:
+    """Whether neither of two methods has the same value in every unit: an effect size is in the spread of both."""
+    return all(len({unit.value for unit in units}) > 1 for units in zip(*shared, strict=True))
 
 
 def _estimate_and_note(answer: Estimate | str, points: Sequence[float]) -> tuple[Estimate, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fairl_bench.kinds.evaluator import Evaluator
 from fairl_bench.suite.suite import PAIRS, Suite
 from fairl_bench.suite.yaml import Place
+from fairl_bench.values.records import NO_TRUTH
 from fairl_bench.views import ReportTable
 
 
@@ -58,7 +59,7 @@ def _why_not(makers: Sequence[Evaluator], metric: str, data: str, truth: str | N
     if not there:
         places = ", ".join(dict.fromkeys(repr(name) for evaluator in makers for name in evaluator.data))
         return f"metric {metric!r} is not measured of {data!r}, but of {places}"
-    if truth is None or any(not evaluator.measured() or truth in evaluator.measured() for evaluator in there):
+    if truth is None or any(not (of := evaluator.measured()) or of & {truth, NO_TRUTH} for evaluator in there):
         return ""
     against = " and ".join(map(repr, _truths(makers, data)))
     return f"metric {metric!r} of {data!r} is measured against {against}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from fairl_bench.errors import Undefined
 from fairl_bench.metrics import Metrics
 from fairl_bench.values.coordinates import Row
-from fairl_bench.values.records import Record
+from fairl_bench.values.records import NO_TRUTH, Record
 from fairl_bench.values.references import NOTHING_KNOWN, Methods, as_values, count_references, labelled, reference_notes
 from fairl_bench.values.rows import (
     CellRecords,
@@ -24,13 +25,36 @@ TruthOf = Callable[[str], str]
 
 
 def cells(records: Iterable[Record], truth_of: TruthOf) -> CellRecords:
-    """The records of each row and column: those of single runs, by the truth that their data is judged by."""
-    records_of: dict[tuple[Row, Column], list[Record]] = {}
+    """The records of each row and column: those of single runs, by the truth that their data is judged by.
+
+    A column without a number of that truth shows what is on record without a truth: it needs none.
+    """
+    of_truth: dict[tuple[Row, Column], list[Record]] = {}
+    without: dict[tuple[Row, Column], list[Record]] = {}
     for record in records:
-        if not record.other and record.truth == truth_of(record.data):
-            column = Column(record.data, record.slice, record.metric)
-            records_of.setdefault((record.row, column), []).append(record)
-    return records_of
+        if not record.other and record.truth in (truth_of(record.data), NO_TRUTH):
+            records_of = without if record.truth == NO_TRUTH else of_truth
+            records_of.setdefault((record.row, _column(record)), []).append(record)
+    judged = {column for _, column in of_truth}
+    return of_truth | {place: found for place, found in without.items() if place[1] not in judged}
+
+
+def measured_runs(records: Iterable[Record], columns: Container[Column]) -> dict[Row, int]:
+    """How many runs of each row have a number in one of these columns, whatever the truth it is against."""
+    counts = Counter(
+        (record.row, record.truth, column)
+        for record in records
+        if not record.other and (column := _column(record)) in columns
+    )
+    runs: dict[Row, int] = {}
+    for (row, _, _), count in counts.items():
+        runs[row] = max(count, runs.get(row, 0))
+    return runs
+
+
+def _column(record: Record) -> Column:
+    """The column that a record stands in."""
+    return Column(record.data, record.slice, record.metric)
 
 
 def board(
@@ -41,13 +65,13 @@ def board(
     columns: Sequence[Column],
     metrics: Metrics,
     *,
-    missing: bool = False,
+    measured: Mapping[Row, int] | None = None,
     methods: Methods = NOTHING_KNOWN,
 ) -> Table:
     """The mean and the spread of each row in each column, with notes on what is not known and why.
 
-    With ``missing``, there is a note on each row that rests on fewer runs than it should.  ``methods`` say which of the
-    first rows are references, and what a row was given.
+    With ``measured``, the `measured_runs`, there is a note on each row that rests on fewer runs than it should.
+    ``methods`` say which of the first rows are references, and what a row was given.
     """
     shown = shown_axes(runs)
     common = _undefined_columns(records_of, list(runs), columns)
@@ -57,12 +81,13 @@ def board(
         names = labelled(row, shown, methods)
         rows.append((*names, *(mean_and_spread(*summary(cell)) for cell in cells)))
         tidy += [_tidy(row, column, truth_of, cell, methods) for column, cell in zip(columns, cells, strict=True)]
-        if missing and (lack := expected.lack(max(map(len, cells), default=0))):
+        if measured is not None and (lack := expected.lack(measured.get(row, 0))):
             notes.append(f"{' '.join(names)}: {lack}.")
         notes += _undefined_cells(names, columns, cells, common)
     heads = [("", axis) for axis in shown] + [(column.place, metrics[column.metric].head) for column in columns]
     used = [cell for (_, column), cell in records_of.items() if column in columns]
-    notes = [_truths(columns, truth_of), _spread(used), *reference_notes(runs, methods), *dict.fromkeys(notes)]
+    spread = [_spread(used)] if used else []
+    notes = [_truths(columns, truth_of), *spread, *reference_notes(runs, methods), *dict.fromkeys(notes)]
     references = count_references(runs, methods)
     return Table(title, tuple(heads), tuple(rows), tuple(notes), tuple(tidy), references=references)
 
@@ -74,14 +99,16 @@ def _truths(columns: Sequence[Column], truth_of: TruthOf) -> str:
 
 
 def other_truths(records: Iterable[Record], truth_of: TruthOf, columns: Sequence[Column]) -> Iterator[str]:
-    """The notes on columns without any record that have some against another truth than the one they show."""
+    """The notes on columns without any record against the truth they show: what is on record in its place."""
     truths: dict[Column, set[str]] = {}
     for record in records:
         if not record.other:
-            truths.setdefault(Column(record.data, record.slice, record.metric), set()).add(record.truth)
+            truths.setdefault(_column(record), set()).add(record.truth)
     for column in columns:
         known, truth = truths.get(column, set()), truth_of(column.data)
-        if known and truth not in known:
+        if truth not in known and NO_TRUTH in known:
+            yield f"{column.metric} of {column.place} needs no truth."
+        elif known and truth not in known:
             others = " and ".join(map(repr, sorted(known)))
             yield (
                 f"No evaluator measured {column.metric} of {column.place} against {truth!r}; "
@@ -124,7 +151,8 @@ def _tidy(row: Row, column: Column, truth_of: TruthOf, cell: Sequence[Record], m
     except Undefined:
         low = high = math.nan
     place = {**row._asdict(), **as_values(row, methods)}
-    place |= {"data": column.data, "slice": column.slice, "truth": truth_of(column.data)}
+    truth = cell[0].truth if cell else truth_of(column.data)
+    place |= {"data": column.data, "slice": column.slice, "truth": truth}
     return {**place, "metric": column.metric, "mean": mean, "sd": sd, "runs": len(cell), "t_low": low, "t_high": high}
 
 

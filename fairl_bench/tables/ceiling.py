@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.tables.board import board, cells
+from fairl_bench.tables.board import board, cells, measured_runs
 from fairl_bench.tables.notes import explained
 from fairl_bench.tables.shares import Shares, models_without, pair_accuracies, percent, shares_of, told
 from fairl_bench.values.ceiling import PAIR_ACCURACY, SHARE, no_ceiling
@@ -85,10 +85,14 @@ def ceiling(
     """
     runs = references_first(runs, run.methods)
     columns = [Column(name, "all", PAIR_ACCURACY) for name in data]
+    records = list(records)
     records_of = cells(records, lambda _: PREFERRED)
     if not any((row, column) in records_of for row in runs for column in columns):
         return Table("Ceiling", (), (), ())
-    table = board("Ceiling", records_of, lambda _: PREFERRED, runs, columns, metrics, missing=True, methods=run.methods)
+    measured = measured_runs(records, columns)
+    table = board(
+        "Ceiling", records_of, lambda _: PREFERRED, runs, columns, metrics, measured=measured, methods=run.methods
+    )
     names = len(table.heads) - len(columns)
     accuracies, shares = pair_accuracies(comparisons), shares_of(comparisons)
     places = [(row, column.data) for row in runs for column in columns]

@@ -10,6 +10,8 @@ from fairl_bench.results.compare import Compared, Difference
 from fairl_bench.science.ranks import holm
 from fairl_bench.tables.disagreement import table2
 from fairl_bench.tables.marks import how
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.phrases import listed
 from fairl_bench.values.table import Table, Value
 
 
@@ -38,9 +40,20 @@ def _differences(differences: Sequence[Difference], metrics: Metrics) -> Table:
     notes = [
         f"Difference: second less first, paired; interval and p by {how(rows)}; Holm over all lines; d is Cohen's, the "
         f"mean difference over {unit}s in their standard deviations.",
+        *_without_effect(rows),
         *dict.fromkeys(f"{row.data} {row.metric}: {row.note}." for row in rows if row.note),
     ]
     return Table("Comparison", tuple(("", name) for name in shown), tuple(lines), tuple(notes), tuple(tidy))
+
+
+def _without_effect(rows: Sequence[Comparison]) -> list[str]:
+    """The note on differences that are known and have no effect size."""
+    without = [row for row in rows if row.units > 1 and math.isfinite(row.value) and math.isnan(row.effect)]
+    if not without:
+        return []
+    places = listed(dict.fromkeys(f"{row.data} {row.metric}" for row in without))
+    unit = without[0].unit
+    return [f"d is n/a in {places}: a method, or the difference, has the same value in every {unit}, and no spread."]
 
 
 def _line(difference: Difference, metrics: Metrics, p_holm: float, *, several: bool) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from fairl_bench.component import Spec
 from fairl_bench.material import Material
 from fairl_bench.metrics import Metrics
-from fairl_bench.tables.board import board, cells, other_truths
+from fairl_bench.tables.board import board, cells, measured_runs, other_truths
 from fairl_bench.tables.labels import classes, one_call
 from fairl_bench.tables.notes import explained, statistics_of_runs
 from fairl_bench.tables.per_prompt import within_prompts
@@ -136,7 +136,8 @@ def leaderboard(
     records = list(records)
     columns = layout.columns()
     records_of = cells(records, layout.truth_of)
-    table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, missing=True, methods=methods)
+    measured = measured_runs(records, columns)
+    table = board("Table 1", records_of, layout.truth_of, runs, columns, metrics, measured=measured, methods=methods)
     within = within_prompts(records, runs, columns, layout.truth_of, metrics, methods)
     notes = (*table.notes, *other_truths(records, layout.truth_of, columns), *within)
     table = table._replace(caption="Leaderboard", notes=notes)

@@ -62,7 +62,7 @@ def ranked(
     apart = any(APART in text for row in rows for text in row[names:])
     notes = [*table.notes, *_explained(comparisons, metrics, intervals, apart=apart), *_untested(comparisons, metrics)]
     if equal:
-        notes.append(f"No two methods differ in {', '.join(equal)}.")
+        notes.append(f"No two methods are shown to differ in {', '.join(equal)}.")
     return table._replace(rows=tuple(map(tuple, rows)), notes=tuple(notes), tidy=tuple(tidy), bold=frozenset(bold))
 
 

@@ -153,4 +153,4 @@ def _explained(
         if len(places_of[column]) > 1 and {place.rank for place in places_of[column].values()} == {1}
     ]
     where = "any column" if len(equal) == len(columns) else ", ".join(equal)
-    return [*notes, f"No two methods differ in {where}."] if equal else notes
+    return [*notes, f"No two methods are shown to differ in {where}."] if equal else notes

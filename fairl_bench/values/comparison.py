@@ -23,7 +23,7 @@ class Comparison(Group):
     p_holm: float  # the same, adjusted for all pairs of methods of this model, encoder, variant, data, truth and metric
     error: float  # the standard error that the interval and p rest on
     freedom: float  # its degrees of freedom; inf: examples alone were resampled
-    effect: float  # Cohen's d of the difference over units
+    effect: float  # Cohen's d of the difference over units; NaN where a method has one value in all of them
     n: int  # examples
     units: int
     unit: str  # replicate, seed, or empty where one run stands for all

@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 from fairl_bench.errors import Undefined
 from fairl_bench.values.coordinates import AXES, Coordinates
 
+NO_TRUTH: Final = ""
+"""The truth of a number that needs none: it stands for every truth that a table asks for."""
+
 
 class Measure(NamedTuple):
     """A number of an evaluator on one data set, without the cell it belongs to."""

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from fairl_bench.values.coordinates import CellName, Coordinates, Run, World
 from fairl_bench.values.data import DISCORDANT, Examples, Floats, Rows
-from fairl_bench.values.records import Record
+from fairl_bench.values.records import NO_TRUTH, Record
 from fairl_bench.values.rows import Column
 
 THRESHOLD: Final = "threshold"
@@ -85,9 +85,13 @@ class Values(NamedTuple):
         return cls({Place(row.cell, place, row.truth, row.metric): row.value for row, place in places})
 
     def get(self, sheet: Sheet, run: Run, truth: str, metric: str) -> float | None:
-        """The number of a run; None where there is none, as where its evaluator failed."""
+        """The number of a run; None where there is none, as where its evaluator failed.
+
+        Where there is none against this truth, it is the one on record without a truth, if any.
+        """
         cell = CellName(sheet.model, run.encoder, run.method, run.variant, sheet.replicate, run.seed)
-        return self.of.get(Place(cell, sheet.data, truth, metric))
+        places = (Place(cell, sheet.data, against, metric) for against in (truth, NO_TRUTH))
+        return next((self.of[place] for place in places if place in self.of), None)
 
     def threshold(self, sheet: Sheet, run: Run, truth: str) -> float | None:
         """The reward above which a run calls a text good; None where no evaluator gives one, or it is undefined."""

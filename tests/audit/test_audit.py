@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from echo_server import EchoServer
 from fairl_bench import audit
 from fairl_bench.audits.request import AuditRequest
 from fairl_bench.audits.suite import audit_suite
+from fairl_bench.errors import FairlError
 from fairl_bench.suite.yaml import load, load_written
 from fairl_bench.toy.prompts import toy_prompts
 
@@ -224,6 +226,54 @@ def test_few_prompts_are_refused_before_anything_runs(cli: Cli, tiny_lm: Path, t
     said = refused(cli("audit", tiny_lm, tiny_lm, "--prompts", "few.txt", "--dry-run"))
 
     assert "few.txt holds 59 different prompts, and an audit needs at least 60" in said
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_too_few_pairs_are_told_in_the_words_of_an_audit(cli: Cli, tmp_path: Path, more: list[str]) -> None:
+    rows = [{"prompt": f"p{i // 10}", "chosen": f"nice {i}", "rejected": f"bad {i}"} for i in range(30)]
+    (tmp_path / "small.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    said = refused(cli("audit", "--pairs", "small.jsonl", *more))
+
+    assert "--pairs: small.jsonl holds 30 pairs of 3 different prompts" in said
+    assert "needs at least 60; add pairs with other prompts and texts" in said
+    assert not re.search("split|training", said)
+    with pytest.raises(FairlError, match=r"small\.jsonl holds 30 pairs of 3 different prompts"):
+        audit(pairs=tmp_path / "small.jsonl")
+
+
+def test_too_few_completions_are_told_in_the_words_of_an_audit(cli: Cli, tiny_lm: Path, prompts: Path) -> None:
+    ran = cli("audit", tiny_lm, tiny_lm, "--prompts", prompts, "--quick", "--n", 4, "--name", "few")
+
+    assert ran.exit_code == 1
+    assert "too few pairs are left to hold some out and learn from the rest; draw more with --n" in ran.stderr
+
+
+def test_what_is_replaced_is_told_before(
+    cli: Cli, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("audit", "--pairs", pairs, "--concepts", tmp_path / "concepts.yaml", "--head", "linear", "--name", "c")
+    (tmp_path / "concepts.yaml").write_text("- words\n")
+    first = cli(*asked)
+    assert first.exit_code == 0, first.stderr
+    assert "replaces" not in first.stderr
+    folder = tmp_path / "results" / "audit-c"
+    day = json.loads((folder / "run.json").read_text())["finished"][:10]
+
+    def stopped(*_: object, **__: object) -> None:
+        raise FairlError("this far")
+
+    monkeypatch.setattr("fairl_bench.start.run_suite", stopped)
+
+    def said(*more: object) -> list[str]:
+        *before, last = cli(*asked, *more).stderr.splitlines()
+        assert last == "error: this far"
+        return before
+
+    assert said() == []  # the same request
+    assert said("--n", 150) == [f"replaces results/audit-c of {day}; --name keeps both"]
+    assert said("--n", 150, "--name", "d") == []
+    assert said("--n", 150, "--results", folder) == [f"replaces {folder} of {day}; another --results keeps both"]
 
 
 def test_results_may_have_another_name_than_the_model(cli: Cli, tiny_lm: Path, shouting: Path, prompts: Path) -> None:

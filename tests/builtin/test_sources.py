@@ -143,7 +143,7 @@ def test_a_missing_group_column_is_refused(jsonl: Path) -> None:
 @pytest.mark.parametrize("text", ["", " \t"])
 def test_an_empty_text_names_its_line_and_column(jsonl: Path, text: str) -> None:
     content = lines(ROWS[0], {"chosen": "a", "rejected": text})
-    refuses(jsonl, content, ":2: column 'rejected' is empty; remove the row or fill it")
+    refuses(jsonl, content, ":2: column 'rejected' is empty; remove the row or fill it, or set 'empty: drop'")
 
 
 @pytest.mark.parametrize(("value", "shown"), [(3, "3"), (None, "None"), (["a"], "['a']"), (True, "True")])
@@ -212,7 +212,9 @@ def test_a_missing_csv_column(table: Path) -> None:
 
 
 def test_an_empty_csv_text(table: Path) -> None:
-    refuses(table, b"chosen,rejected\n,b\n", ":2: column 'chosen' is empty; remove the row or fill it")
+    refuses(
+        table, b"chosen,rejected\n,b\n", ":2: column 'chosen' is empty; remove the row or fill it, or set 'empty: drop'"
+    )
 
 
 def test_a_csv_file_that_is_not_there(table: Path) -> None:

@@ -104,8 +104,10 @@ def test_dropped_pairs_are_told_below_the_tables_and_not_on_top(results: StudyRe
     assert "1,003 of the pairs" not in written(run)  # there is no table to tell it below
     material = GivenMaterial(name="s", run=run, tables=results.tables)
     made = page(material, panels_of(Registry(installed=False)), {}, "ab")
-    assert made.count("1,003 of the pairs and texts were dropped") == 1
-    assert "<bdi>split of toy: 3 pairs</bdi>" in made
+    shared, equal = "3 share a text with held-out pairs (split.shared_text)", "1,000 have two equal texts"
+    why = f"{shared}, {equal} (identical: drop)"
+    assert made.count(f"1,003 of the pairs and texts were dropped: <bdi>{why}</bdi>.") == 1
+    assert f"<bdi>split of toy: {shared}</bdi>" in made
 
 
 def test_nothing_alarms_where_nothing_failed() -> None:

@@ -289,8 +289,8 @@ def test_failures_and_dropped_rows_are_told() -> None:
         ("failed", "it broke"),
         ("skipped", "1 stages, because of what failed before them"),
         ("made again", "a reward was damaged"),
-        ("dropped", "split of toy: 3 pairs"),
-        ("dropped", "pairs of toy: 1,000 tied, 2 no choice"),
+        ("dropped", "split of toy: 3 share a text with held-out pairs (split.shared_text)"),
+        ("dropped", "pairs of toy: 1,000 are tied: both texts are rated alike, 2 rows without a choice"),
     ]
 
 

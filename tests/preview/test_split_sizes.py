@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,24 @@ def test_check_shows_the_sizes_of_each_split(
     said = cli("check", path)
     assert said.exit_code == 0, said.stderr
     assert "split of m, replicates 0-2, 4: 70 train, 10 validation, 20 test, 0 dropped" in said.stdout
+
+
+def test_check_says_why_pairs_are_dropped(
+    cli: Callable[..., Result], write_suite: Write, of_file: Callable[..., Any]
+) -> None:
+    shared = [{"chosen": "kind 0", "rejected": f"bad {i}", "prompt": f"q{i}"} for i in range(10)]
+    suite = of_file([*rows(100, str), *shared, {"chosen": "a", "rejected": "a", "prompt": "r"}])
+    suite["models"][0]["identical"] = "drop"
+    said = cli("check", write_suite(suite))
+    assert said.exit_code == 0, said.stderr
+    (line,) = (line for line in said.stdout.splitlines() if line.startswith("split of m"))
+    found = re.search(
+        r", (\d+) dropped: (\d+) shares? a text with held-out pairs \(split.shared_text\), "
+        r"1 has two equal texts \(identical: drop\)$",
+        line,
+    )
+    assert found is not None, line
+    assert int(found[1]) == int(found[2]) + 1 > 1
 
 
 @pytest.mark.parametrize("word", ["check", "run"])

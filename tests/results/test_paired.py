@@ -113,6 +113,22 @@ def test_every_two_methods_are_compared_once_and_holm_is_over_all_of_them() -> N
     assert all(math.isnan(row.p_holm) and math.isnan(row.p) for row in rows if not row.other)
 
 
+def test_no_effect_size_where_a_method_has_no_spread() -> None:
+    seeded = {run("a", seed): 2.0 for seed in range(3)}
+    rows = answers(sheet({**seeded, run("b", None): 1.0}))
+    assert math.isnan(one(rows, "a", "b").effect)
+    assert math.isfinite(one(rows, "a", "b").p)
+    assert math.isfinite(one(answers(sheet(SEEDS)), "a", "b").effect)
+
+
+def test_a_number_without_a_truth_is_compared_whatever_the_truth_that_is_asked_for() -> None:
+    whole = sheet(SEEDS)
+    without = [replace(row, truth="") for row in records(whole)]
+    expected = one(answers(whole), "a", "b")
+    found = one(compared([whole], Values.read(without), [asked("auc")], built_in_metrics(), 400), "a", "b")
+    assert (found.value, found.p) == (expected.value, expected.p)
+
+
 def test_a_reference_has_an_interval_and_changes_no_comparison_of_others() -> None:
     # six seeds of four methods: variances are moderated by what all pairs have in common
     gains = {run(m, s): g for m, g in (("a", 2.0), ("b", 1.9), ("c", 1.0), ("d", 0.9)) for s in range(6)}

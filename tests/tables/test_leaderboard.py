@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,24 @@ def test_a_column_measured_against_another_truth_says_so() -> None:
     said = "No evaluator measured auc of pairs/test against 'gold'; it is on record against 'preferred'."
     assert said in notes([record(0.5, truth="preferred")], 1)
     assert said not in notes([record(0.5, truth="preferred"), record(0.5)], 1)
+
+
+def test_a_metric_that_needs_no_truth_is_shown_whatever_the_truth_of_the_table() -> None:
+    records = [record(0.5, 0, truth=""), record(0.7, 1, truth="")]
+    table = leaderboard(records, LAYOUT, {ROW: Runs(2, unit="seeds")}, METRICS)
+    assert table.rows[0][1] == "0.600 ± 0.141"
+    assert table.tidy[0]["truth"] == ""
+    assert "auc of pairs/test needs no truth." in table.notes
+    assert not [note for note in table.notes if "on record against" in note or "not finished" in note]
+    assert cell([*records, record(0.9)], 2) == "0.900"  # what is measured against the table's truth goes first
+
+
+def test_a_run_that_is_measured_against_another_truth_is_not_called_unfinished() -> None:
+    said = notes([record(0.5, seed, truth="preferred") for seed in range(3)], 3, unit="seeds")
+    assert "not finished" not in said
+    assert "no spread is known" not in said
+    said = notes([record(0.5, seed, truth="preferred") for seed in range(2)], 3, unit="seeds")
+    assert "mm: 1 of 3 seeds is not finished." in said
 
 
 @pytest.mark.parametrize(
@@ -198,7 +217,7 @@ def test_a_column_without_a_difference_says_so() -> None:
     rows = [comparison("mm", "me")]
     runs = {Row("toy", "minilm", method, ""): Runs(1) for method in ("mm", "me")}
     table = leaderboard([record(0.9), record(0.5, method="me")], LAYOUT, runs, METRICS, rows)
-    assert "No two methods differ in pairs/test AUC." in table.notes
+    assert "No two methods are shown to differ in pairs/test AUC." in table.notes
     assert "No two" not in "".join(ranked(0.5, 0.88).notes)
 
 
@@ -400,3 +419,43 @@ def test_a_reference_whose_seeds_differ_is_set_apart_in_the_table_of_ambiguity()
 
 def test_without_slices_there_is_no_row() -> None:
     assert slices([record(0.9), record(0.5, slice="subtype:threat")], LAYOUT, {ROW: Runs(1)}, METRICS).rows == ()
+
+
+# --- numbers that need no truth
+
+COUNT = '''
+from fairl_bench import Evaluator, Measure, Metric, hookimpl
+
+
+class Count(Evaluator):
+    """Counts texts."""
+
+    metrics = (Metric("texts_read", better="higher"),)
+
+    def measured(self):
+        return frozenset({""})
+
+    def evaluate(self, scored):
+        for name in self.data:
+            yield Measure(name, "", "texts_read", float(len(scored[name].reward)), len(scored[name].reward))
+
+
+@hookimpl
+def fairl_evaluators(register):
+    register("count", Count)
+'''
+
+
+def test_a_suite_shows_and_claims_a_number_that_needs_no_truth(
+    tiny: dict[str, Any], run_suite: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "count.py").write_text(COUNT)
+    tiny |= {"plugins": ["count.py"], "evaluate": [{"use": "count", "data": ["pairs/test"]}]}
+    tiny["report"] = {"table1": {"data": ["pairs/test"], "metrics": ["texts_read"]}}
+    claim = {"id": "same", "better": "max-margin", "than": "length", "metric": "texts_read", "data": "pairs/test"}
+    tiny["claims"] = [{**claim, "within": 0.5}]
+    finished = run_suite(tiny)
+    (table,) = (table for table in finished.tables if table.title == "Table 1")
+    assert {row[1].partition(" ")[0] for row in table.rows} == {"48.000"}
+    assert not [note for note in table.notes if "not finished" in note or "on record against" in note]
+    assert "is on record for" not in finished.claims[0].plain()["note"]

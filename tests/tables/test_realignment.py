@@ -129,7 +129,7 @@ def test_a_tie_of_all_is_called_one(realign: Plant) -> None:
     table = realignment(
         records, runs_of(records, 3), built_in_metrics(), list(compared(found, records, built_in_metrics(), 400))
     )["realignment"]
-    assert table.notes[-1] == "No two methods differ in any column."
+    assert table.notes[-1] == "No two methods are shown to differ in any column."
     assert not table.bold
 
 

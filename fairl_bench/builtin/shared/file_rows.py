@@ -32,8 +32,11 @@ class Row(NamedTuple):
             values, name = within, inner
         return values[name]
 
-    def text(self, column: str, *, empty: bool = False) -> str:
-        """Return the text of a column.  Raises `DataError` where it is no text, or is empty and must not be."""
+    def text(self, column: str, *, empty: bool = False, or_set: str = "") -> str:
+        """Return the text of a column.  Raises `DataError` where it is no text, or is empty and must not be.
+
+        ``or_set`` is the setting that lets it be empty, for the sentence of the error.
+        """
         value = self.value(column)
         if value is None and empty:
             return ""
@@ -42,7 +45,8 @@ class Row(NamedTuple):
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             raise DataError(f"{self.place}: column {column!r} holds half a surrogate pair, which is no text; mend it")
         if not empty and not value.strip():
-            raise DataError(f"{self.place}: column {column!r} is empty; remove the row or fill it")
+            otherwise = f", or set {or_set!r}" if or_set else ""
+            raise DataError(f"{self.place}: column {column!r} is empty; remove the row or fill it{otherwise}")
         return value
 
 

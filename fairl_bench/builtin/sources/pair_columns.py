@@ -49,8 +49,8 @@ class Columns(Settings):
         Raises `DataError` with the place of a row that holds no pair.
         """
         pairs = Pairs(
-            preferred=tuple(row.text(self.preferred, empty=empty) for row in rows),
-            rejected=tuple(row.text(self.rejected, empty=empty) for row in rows),
+            preferred=tuple(row.text(self.preferred, empty=empty, or_set="empty: drop") for row in rows),
+            rejected=tuple(row.text(self.rejected, empty=empty, or_set="empty: drop") for row in rows),
             prompt=tuple(row.text(self.prompt, empty=True) if self.prompt else "" for row in rows),
             group=tuple(group_of(row, self.group) if self.group else "" for row in rows),
         )
