@@ -50,7 +50,7 @@ def test_every_step_of_a_tutorial_works(page: Path, tmp_path: Path, environment:
 
 
 EXPECTED = {
-    "audit": [r"were chosen for .*less toxic words"],
+    "audit": [r"are those with .*less toxic words"],
     "data": [r"max-entropy +\d\.\d{3} ± ", r"\n-?\d+\.\d+\n-?\d+\.\d+\n$"],
     "doubt": [r"because-of-failures", r"failure-aware +\d\.\d{3} ± ", r"McNemar"],
     "method": [r"squared-hinge +\d\.\d{3} ± ", r"over-the-hinge", r"learns +.*supported"],

@@ -16,6 +16,7 @@ from fairl_bench.results.summary import FEW_FINDINGS
 from fairl_bench.science.concepts import Interval
 from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.values.findings import ConceptFinding, Findings
+from fairl_bench.values.phrases import percent_end
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _draw_bar(axis: Axes, at: int, share: Interval, bar: _Bar) -> None:
 
 def _beside(axis: Axes, at: int, verdict: str, share: Interval, *, narrow: bool, bold: bool = False) -> None:
     """Write the verdict and the share at the right of a bar."""
-    ends = f" [{round(100 * share.low)}, {round(100 * share.high)}]" if math.isfinite(share.low) else ""
+    ends = f" [{percent_end(share.low)}, {percent_end(share.high)}]" if math.isfinite(share.low) else ""
     percent = f"{round(100 * share.value)} %{'' if narrow else ends}"
     weight, size, across = "bold" if bold else "normal", SMALL if narrow else 10, axis.get_yaxis_transform()
     for points, text in ((6, verdict), (74 if narrow else 93, percent)):

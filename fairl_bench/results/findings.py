@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fairl_bench.material import Material
-from fairl_bench.science.concepts import UNKNOWN, Interval, verdict
+from fairl_bench.science.concepts import UNKNOWN, Interval, leaning, verdict
 from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
 from fairl_bench.values.comparison import Comparison
-from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, FDR, REST, SHARE, SLOPE, WORD
+from fairl_bench.values.contents import ALONE, AUC, BESIDE, CHOICE, CONCEPT, DETECTABLE, FDR, REST, SHARE, SLOPE, WORD
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.data import PREFERRED, Examples
 from fairl_bench.values.findings import (
@@ -26,13 +26,16 @@ from fairl_bench.values.findings import (
     TextFinding,
     WordFinding,
 )
-from fairl_bench.values.phrases import listed
+from fairl_bench.values.phrases import listed, percent_end
 from fairl_bench.values.records import Record
 
 BOTH_MODELS: Final = "both models"
 SHOWN: Final = 10
 """Texts of the highest rewards that findings hold, and as many of the lowest."""
 _NOT_READ: Final = "it is not read where the two sides are not told apart"
+_ADDS_NOTHING: Final = "it adds nothing"
+_TELLS_NOTHING: Final = "it does not help to tell which text of a pair is preferred"
+_TEXTS: Final = "texts"
 _ORDER: Final = {"named": 0, "cannot tell": 1, "ruled out": 2, None: 3}
 
 
@@ -88,9 +91,10 @@ def _found(
     """What the records of one row and replicate say."""
     separable = _separable(material.comparisons, records, row, data)
     numbers = _numbers(records)
-    concepts = _concepts(records, numbers, _relations(material, row, replicate, data))
-    rest = numbers.get(("", REST), UNKNOWN)
     given = material.given(row.method)
+    relations = _relations(material, row, replicate, data)
+    concepts = _concepts(records, numbers, relations, of_pairs=given == _TEXTS)
+    rest = numbers.get(("", REST), UNKNOWN)
     outcome = _outcome(separable, concepts)
     if not separable.shown:  # a reward that tells nothing apart is about something, but not about a difference
         concepts = tuple(one._replace(verdict=None, why=_NOT_READ) for one in concepts)
@@ -166,31 +170,43 @@ class _Relations(NamedTuple):
 
     one_share: Mapping[str, tuple[str, ...]]
     along: Mapping[str, tuple[str, ...]]
+    correlation: Mapping[tuple[str, str], float]
 
 
 def _relations(material: Material, row: Row, replicate: int, data: str) -> _Relations:
     """Which concepts share a share, and which go along with a named one, as the attribution has kept it."""
     found: dict[str, dict[str, dict[str, None]]] = {"one share": {}, "along": {}}
+    correlation: dict[tuple[str, str], float] = {}
     for cell, rows in material.evidence("attribution"):
         if (cell.row, cell.replicate) != (row, replicate):
             continue
-        columns = (rows[name].to_pylist() for name in ("data", "concept", "other", "relation"))
-        for of, concept, other, relation in zip(*columns, strict=True):
+        columns = (rows[name].to_pylist() for name in ("data", "concept", "other", "relation", "correlation"))
+        for of, concept, other, relation, rho in zip(*columns, strict=True):
+            if of == data:
+                correlation[concept, other] = rho
             if of == data and relation in found:
                 found[relation].setdefault(concept, {})[other] = None
-    return _Relations(*({name: tuple(others) for name, others in each.items()} for each in found.values()))
+    shared, along = ({name: tuple(others) for name, others in each.items()} for each in found.values())
+    return _Relations(shared, along, correlation)
 
 
 def _concepts(
-    records: Sequence[Record], numbers: Mapping[tuple[str, str], Interval], relations: _Relations
+    records: Sequence[Record],
+    numbers: Mapping[tuple[str, str], Interval],
+    relations: _Relations,
+    *,
+    of_pairs: bool,
 ) -> tuple[ConceptFinding, ...]:
-    """Each concept that was asked for: the named ones first, each kind by its share."""
+    """Each concept that was asked for: the named ones first, each kind by its share.
+
+    ``of_pairs``: the reward is learnt from what was preferred, so that a concept must help to tell it.
+    """
     why = {record.truth: record.note for record in records if record.metric == SHARE}
     found = []
     for truth in dict.fromkeys(record.truth for record in records if record.truth.startswith(CONCEPT)):
         name = truth.removeprefix(CONCEPT)
-        share, slope, auc, alone, beside = (
-            numbers.get((truth, metric), UNKNOWN) for metric in (SHARE, SLOPE, AUC, ALONE, BESIDE)
+        share, slope, auc, alone, beside, choice = (
+            numbers.get((truth, metric), UNKNOWN) for metric in (SHARE, SLOPE, AUC, ALONE, BESIDE, CHOICE)
         )
         unknown = math.isnan(share.value)
         found.append(
@@ -202,12 +218,50 @@ def _concepts(
                 auc=auc,
                 alone=alone,
                 beside=beside,
+                choice=choice,
                 with_it=relations.one_share.get(name, ()),
                 shortcut_for=relations.along.get(name, ()),
                 why=why.get(truth, "") if unknown else "",
             )
         )
+    found = _on_their_own(found, relations, of_pairs=of_pairs)
     return tuple(sorted(found, key=lambda one: (_ORDER[one.verdict], -_size(one.share), one.name)))
+
+
+def _on_their_own(concepts: Sequence[ConceptFinding], relations: _Relations, *, of_pairs: bool) -> list[ConceptFinding]:
+    """The concepts, of which those that only go along with named ones are not named, and say so."""
+    named = [one.name for one in concepts if one.verdict == "named"]
+    leans = leaning({one.name: (one.share, one.beside) for one in concepts})
+    why = dict.fromkeys(leans, _ADDS_NOTHING)
+    if of_pairs:
+        why |= {one.name: _TELLS_NOTHING for one in concepts if one.name in named and tells_nothing(one)}
+    kept = [name for name in named if name not in why]
+    if not kept:  # which of them it is cannot be told
+        return list(concepts)
+    found = []
+    for one in concepts:
+        along = tuple(name for name in one.shortcut_for if name in kept)
+        if one.name not in why:
+            found.append(one._replace(shortcut_for=along))
+            continue
+        nearest = max(kept, key=lambda name: abs(relations.correlation.get((one.name, name), 0.0)))
+        along = along or (nearest,)
+        said = f"{why[one.name]} beside {listed(kept)}"
+        found.append(one._replace(verdict="cannot tell", shortcut_for=along, why=said))
+    return found
+
+
+def tells_nothing(one: ConceptFinding) -> bool:
+    """Whether a concept is shown to add next to nothing to telling which text of a pair is preferred.
+
+    Few pairs, or ones that are hardly told apart, show nothing of the kind.
+
+    >>> one = ConceptFinding("politeness", "named", UNKNOWN, UNKNOWN, UNKNOWN)
+    >>> choices = Interval(0.0, -0.001, 0.001), Interval(0.02, 0.004, 0.04), Interval(0.02, -0.1, 0.14), UNKNOWN
+    >>> [tells_nothing(one._replace(choice=choice)) for choice in choices]
+    [True, False, False, False]
+    """
+    return one.choice.low <= 0 and one.choice.high < NAMED_FROM
 
 
 def _size(share: Interval) -> float:
@@ -323,7 +377,9 @@ def remarks(one: ConceptFinding) -> list[str]:
         said.append(f"{name}: {one.why}")
     if one.with_it:
         said.append(f"{name} cannot be held apart from {listed(one.with_it)} on these texts; they share one share")
-    if one.shortcut_for:
+    if one.shortcut_for and one.why:
+        said.append(f"{name} goes along with {listed(one.shortcut_for)}; {one.why}, so that it is not named")
+    elif one.shortcut_for:
         said.append(f"{name} goes along with {listed(one.shortcut_for)}, so that one may stand for the other")
     if stands_in(one):
         alone, share = _percent(one.alone.value), _percent(one.share.value)
@@ -341,14 +397,15 @@ def _subject(found: Findings) -> str:
 def _rewarded(found: Findings) -> str:
     if found.given == BOTH_MODELS:
         return f"{found.model} was rewarded for"
-    return "The preferred texts were chosen for"
+    return "The preferred texts are those with"
 
 
 def _with_share(one: ConceptFinding, *, first: bool) -> str:
     """A concept with its share; the first one says of what."""
     of = " of what can be told apart" if first else ""
     interval = "95 % interval " if first else ""
-    ends = f"{interval}{_percent(one.share.low)} to {_percent(one.share.high)}"
+    low, high = (f"{percent_end(end)} %" for end in (one.share.low, one.share.high))
+    ends = f"{interval}{low} to {high}"
     return f"{one.phrase()} ({_percent(one.share.value)}{of}, {ends})"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairl_bench.errors import Undefined
+from fairl_bench.science.choices import told_beside
 from fairl_bench.science.detectable import NAMED_FROM, detectable_share
 from fairl_bench.science.shares import (
     MOST,
@@ -63,7 +64,9 @@ class Explained(NamedTuple):
     alone: Interval = UNKNOWN  # what it explains as the only one
     beside: Interval = UNKNOWN  # what it adds as the last one
     detectable: float = math.nan  # the share with which it would have been named four times in five
+    choice: Interval = UNKNOWN  # what it adds as the last one to telling preferred texts, of what all concepts tell
     why: str = ""
+    leans: bool = False  # its share is that of a named concept, but it adds nothing to the others
     along: Mapping[str, float] = _NONE  # the named concepts that it goes along with, each with the correlation
 
     @property
@@ -71,7 +74,7 @@ class Explained(NamedTuple):
         """Whether it is named or ruled out; None where its share is not known."""
         if math.isnan(self.share.value):
             return None
-        return verdict(self.share)
+        return "cannot tell" if self.leans else verdict(self.share)
 
 
 class Attribution(NamedTuple):
@@ -90,7 +93,7 @@ class Attribution(NamedTuple):
 
 
 def verdict(share: Interval) -> Verdict:
-    """Whether a concept is named, ruled out, or neither.
+    """Whether a concept is named, ruled out, or neither, by its share alone; see `leaning`.
 
     >>> [verdict(Interval(0.2, *ends)) for ends in ((0.06, 0.3), (-0.1, 0.04), (0.01, 0.3))]
     ['named', 'ruled out', 'cannot tell']
@@ -98,6 +101,22 @@ def verdict(share: Interval) -> Verdict:
     if share.low >= NAMED_FROM:
         return "named"
     return "ruled out" if share.high < NAMED_FROM else "cannot tell"
+
+
+def leaning(concepts: Mapping[str, tuple[Interval, Interval]]) -> set[str]:
+    """The concepts that have the share of a named one, but are not shown to add anything to all others.
+
+    Given by name are its share and what it adds.  A share divides what concepts explain together among
+    them, so that one which adds nothing has a part of it as well.  Where no concept adds anything to the others, they
+    cannot be told apart, and all stay named.
+
+    >>> much, adds, nothing = Interval(0.3, 0.2, 0.4), Interval(0.1, 0.08, 0.12), Interval(0.0, -0.001, 0.001)
+    >>> leaning({"length": (much, adds), "politeness": (much, nothing)}), leaning({"a": (much, nothing)})
+    ({'politeness'}, set())
+    """
+    named = [name for name, (share, _) in concepts.items() if verdict(share) == "named"]
+    leans = {name for name in named if concepts[name][1].low <= 0}
+    return leans if len(leans) < len(named) else set()
 
 
 def attribution(
@@ -134,7 +153,8 @@ def attribution(
     entered, left_out = _entering(_correlation(moments.products.sum(0)), rests_on >= RESTS_ON, together)
     columns = [column for group in entered for column in group]
     halves = halved(moments.of(columns), draws, rng)
-    found = shares(halves, [[columns.index(column) for column in group] for group in entered])
+    groups = [[columns.index(column) for column in group] for group in entered]
+    found = shares(halves, groups)
     known = dict(zip(columns, _of_columns(names, entered, halves, found), strict=True))
     explained = {
         name: known.get(column, Explained((name,), why=_why(float(rests_on[column]), column in left_out)))._replace(
@@ -143,6 +163,12 @@ def attribution(
         for column, name in enumerate(names)
     }
     ranks = _rank_correlation(table, prompt)
+    leans = leaning({name: (one.share, one.beside) for name, one in explained.items()})
+    choice = _choice(table[:, columns], prompt, cluster, role, draws, groups, rng)
+    of_group = {names[column]: one for group, one in zip(entered, choice, strict=True) for column in group}
+    explained = {
+        name: one._replace(leans=name in leans, choice=of_group.get(name, UNKNOWN)) for name, one in explained.items()
+    }
     explained = {name: one._replace(along=_along(name, explained, ranks)) for name, one in explained.items()}
     rest = Interval(*percentiles(found.unexplained).tolist())
     return Attribution(explained, rest, ranks, int((np.bincount(prompt) > 1).sum()))
@@ -192,12 +218,10 @@ def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], d
     """How often the preferred side of a prompt has more of a concept than the rejected one; ties count half."""
     n = draws.shape[1]
     ahead, pairs = np.zeros(n), np.zeros(n)
-    sides = [np.flatnonzero(role == which) for which in (1, -1)]
-    order = [rows[np.argsort(prompt[rows], kind="stable")] for rows in sides]
-    if len(order[0]) == len(order[1]) and (prompt[order[0]] == prompt[order[1]]).all():
-        gap = concept[order[0]] - concept[order[1]]
-        np.add.at(ahead, cluster[order[0]], (gap > 0) + (gap == 0) / 2)
-        np.add.at(pairs, cluster[order[0]], 1.0)
+    preferred, rejected = _pairs(prompt, role)
+    gap = concept[preferred] - concept[rejected]
+    np.add.at(ahead, cluster[preferred], (gap > 0) + (gap == 0) / 2)
+    np.add.at(pairs, cluster[preferred], 1.0)
     total = draws @ pairs
     if not total[0]:
         return UNKNOWN
@@ -205,6 +229,34 @@ def _auc(concept: Floats, prompt: Rows, cluster: Rows, role: NDArray[np.int8], d
         means = draws @ ahead / total
     low, high = np.nanquantile(means[1:], [0.025, 0.975])
     return Interval(float(means[0]), float(low), float(high))
+
+
+def _pairs(prompt: Rows, role: NDArray[np.int8]) -> tuple[Rows, Rows]:
+    """The rows of the preferred and of the rejected text of each pair; none where they do not match."""
+    sides = [np.flatnonzero(role == which) for which in (1, -1)]
+    preferred, rejected = (rows[np.argsort(prompt[rows], kind="stable")] for rows in sides)
+    if len(preferred) == len(rejected) and (prompt[preferred] == prompt[rejected]).all():
+        return preferred, rejected
+    return preferred[:0], rejected[:0]
+
+
+def _choice(
+    table: Floats,
+    prompt: Rows,
+    cluster: Rows,
+    role: NDArray[np.int8],
+    draws: Floats,
+    groups: Sequence[Sequence[int]],
+    rng: np.random.Generator,
+) -> list[Interval]:
+    """What each group of concepts adds to all others in telling preferred texts, of what all tell."""
+    preferred, rejected = _pairs(prompt, role)
+    gaps = table[preferred] - table[rejected]
+    found = told_beside(gaps, cluster[preferred], draws, groups, rng) if groups else None
+    if found is None:
+        return [UNKNOWN] * len(groups)
+    low, high = np.nanquantile(found[1:], [0.025, 0.975], axis=0).tolist()
+    return [Interval(*ends) for ends in zip(found[0].tolist(), low, high, strict=True)]
 
 
 def _correlation(products: Floats) -> Floats:
@@ -240,9 +292,9 @@ def _entering(correlation: Floats, known: NDArray[np.bool_], together: float) ->
 
 
 def _along(name: str, explained: Mapping[str, Explained], correlation: Floats) -> Mapping[str, float]:
-    """The named concepts that a concept goes along with, if it is named itself or differs between the two sides."""
+    """The named concepts that a concept goes along with, if its share is great enough or its two sides differ."""
     one = explained[name]
-    if one.verdict is None or not (one.verdict == "named" or sign_of(one.auc)):
+    if one.verdict is None or not (one.verdict == "named" or one.leans or sign_of(one.auc)):
         return {}
     of_others = zip(explained, correlation[list(explained).index(name)].tolist(), strict=True)
     return {

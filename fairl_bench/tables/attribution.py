@@ -10,11 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.material import Material
-from fairl_bench.science.concepts import Interval, verdict
+from fairl_bench.science.concepts import Interval, leaning, verdict
 from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.tables.notes import explained
 from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, ENDS, REST, SHARE, SLOPE
 from fairl_bench.values.coordinates import Row
+from fairl_bench.values.phrases import percent_end
 from fairl_bench.values.records import Record
 from fairl_bench.values.references import labelled, references_first
 from fairl_bench.values.rows import shown_axes
@@ -68,7 +69,7 @@ class Said(NamedTuple):
         >>> Said(0.25, 0.1, 0.4).percent()
         '25 % [10, 40]'
         """
-        ends = "" if math.isnan(self.value) else f" [{round(100 * self.low)}, {round(100 * self.high)}]"
+        ends = "" if math.isnan(self.value) else f" [{percent_end(self.low)}, {percent_end(self.high)}]"
         return f"{_percent(self.value)}{ends}"
 
 
@@ -90,10 +91,11 @@ def attribution(material: Material, data: str, methods: Sequence[str] = ()) -> T
             {truth for of, truth, _ in numbers if of == row and truth.startswith(CONCEPT)},
             key=lambda truth: (-_sized(numbers.get((row, truth, SHARE), _UNKNOWN)), truth),
         )
+        leans = _leaning(numbers, row, concepts)
         several = several or len({(one.replicate, one.seed) for one in records if one.row == row}) > 1
         for truth in concepts:
             said = {name: numbers.get((row, truth, metric), _UNKNOWN) for name, metric in _NUMBERS.items()}
-            share, judged = said["share"], _judged(said["share"])
+            share, judged = said["share"], _judged(said["share"], leans=truth in leans)
             name = truth.removeprefix(CONCEPT)
             apart = f"{_percent(said['alone'].value)}, {_percent(said['beside'].value)}"
             texts.append((*names, name, share.percent(), judged, apart, str(said["auc"]), str(said["slope"])))
@@ -118,8 +120,16 @@ _NUMBERS: Final = {"share": SHARE, "auc": AUC, "slope": SLOPE, "alone": ALONE, "
 _UNKNOWN: Final = Said(math.nan, math.nan, math.nan)
 
 
-def _judged(share: Said) -> str:
-    return "n/a" if math.isnan(share.value) else verdict(Interval(*share))
+def _judged(share: Said, *, leans: bool) -> str:
+    if math.isnan(share.value):
+        return "n/a"
+    return "cannot tell" if leans else verdict(Interval(*share))
+
+
+def _leaning(numbers: Mapping[tuple[Row, str, str], Said], row: Row, truths: Sequence[str]) -> set[str]:
+    """The truths of the concepts that would be named by their share, but add nothing to the others."""
+    both = {truth: [numbers.get((row, truth, metric), _UNKNOWN) for metric in (SHARE, BESIDE)] for truth in truths}
+    return leaning({truth: (Interval(*share), Interval(*beside)) for truth, (share, beside) in both.items()})
 
 
 def _file(data: str) -> str:
@@ -160,8 +170,9 @@ def _notes(records: Sequence[Record], data: str, *, several: bool) -> Iterator[s
         "of the prompts and measured on the other; with the unexplained rest, shares sum to one."
     )
     yield (
-        f"Named: the lower bound of the share is at least {round(100 * NAMED_FROM)} %; ruled out: the upper bound is "
-        "below that. The bounds of one reward hold for all of its concepts at once (95 %, max-t over prompts)."
+        f"Named: the lower bound of the share is at least {round(100 * NAMED_FROM)} %, and it is shown to add "
+        "something to all others where another one is; ruled out: the upper bound is below that. The bounds of one "
+        "reward hold for all of its concepts at once (95 %, max-t over prompts)."
     )
     yield (
         "Alone, beside others: the share that it explains as the only concept, and what it adds to all others. More in "

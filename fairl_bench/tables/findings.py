@@ -15,6 +15,7 @@ from fairl_bench.values.comparison import Question
 from fairl_bench.values.contents import REST
 from fairl_bench.values.data import PREFERRED
 from fairl_bench.values.findings import ConceptFinding, Findings
+from fairl_bench.values.phrases import percent_end
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
 
@@ -89,7 +90,7 @@ def _name(one: ConceptFinding) -> str:
 def _percent(share: Interval) -> str:
     if share.value != share.value:
         return "n/a"
-    return f"{round(100 * share.value)} % [{round(100 * share.low)}, {round(100 * share.high)}]"
+    return f"{round(100 * share.value)} % [{percent_end(share.low)}, {percent_end(share.high)}]"
 
 
 def _number(auc: Interval) -> str:

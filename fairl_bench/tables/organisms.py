@@ -17,7 +17,7 @@ from fairl_bench.values.comparison import Question
 from fairl_bench.values.contents import REST
 from fairl_bench.values.data import GOLD, PREFERRED
 from fairl_bench.values.findings import ConceptFinding
-from fairl_bench.values.phrases import listed
+from fairl_bench.values.phrases import listed, percent_end
 from fairl_bench.values.references import with_given
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
@@ -243,7 +243,7 @@ def _named(audit: Audit) -> tuple[str, str, str, str]:
 
 
 def _percent(one: ConceptFinding) -> str:
-    return f"{round(100 * one.share.value)} % [{round(100 * one.share.low)}, {round(100 * one.share.high)}]"
+    return f"{round(100 * one.share.value)} % [{percent_end(one.share.low)}, {percent_end(one.share.high)}]"
 
 
 def _apart(audit: Audit) -> str:

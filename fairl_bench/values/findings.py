@@ -42,9 +42,10 @@ class ConceptFinding(NamedTuple):
     auc: Interval  # how often the preferred text of a pair has more of it, ties as half
     alone: Interval = Interval(math.nan)  # the share that it explains as the only concept
     beside: Interval = Interval(math.nan)  # the share that it adds to all others
+    choice: Interval = Interval(math.nan)  # what it adds to telling preferred texts, of what all concepts tell
     with_it: tuple[str, ...] = ()  # the concepts that share its share, because these texts cannot hold them apart
     shortcut_for: tuple[str, ...] = ()  # named concepts that it goes along with, so that it may stand for them
-    why: str = ""
+    why: str = ""  # why it was not measured, or not named though its share is that of a named concept
 
     @property
     def sign(self) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+from fairl_bench.audits.words import lines_of
 from fairl_bench.results.findings import findings, sentence
 from fairl_bench.results.given import GivenMaterial
 from fairl_bench.science.concepts import Interval
-from fairl_bench.values.contents import CONCEPT, ENDS, REST, SHARE
+from fairl_bench.values.ceiling import PAIR_ACCURACY
+from fairl_bench.values.comparison import Comparison
+from fairl_bench.values.contents import BESIDE, CHOICE, CONCEPT, ENDS, REST, SHARE
 from fairl_bench.values.coordinates import Row
 from fairl_bench.values.findings import ConceptFinding, Findings, Separable
 from fairl_bench.values.records import Record
@@ -38,12 +41,10 @@ def test_a_named_concept_is_said_with_its_direction_and_interval():
     )
 
 
-def test_texts_alone_were_chosen_and_not_rewarded():
+def test_of_texts_it_says_how_they_differ_and_not_what_was_rewarded():
     one = concept("length", "named", (0.4, 0.3, 0.5), slope=(1.0, 0.8, 1.2), auc=(0.6, 0.55, 0.65))
 
-    assert found("named", one, given="texts").verdict.startswith(
-        "The preferred texts were chosen for more length (40 %"
-    )
+    assert found("named", one, given="texts").verdict.startswith("The preferred texts are those with more length (40 %")
 
 
 def test_without_a_difference_it_says_what_would_have_been_found():
@@ -68,13 +69,13 @@ def test_a_difference_without_a_named_concept_is_said_as_one():
 def test_concepts_that_share_one_share_are_said_once():
     alike = concept("fools", "named", (0.9, 0.8, 1.0))._replace(with_it=("length", "insults", "numbers"))
     other = concept("length", "named", (0.9, 0.8, 1.0))._replace(with_it=("fools", "insults", "numbers"))
-    last = concept("praise", "named", (0.06, 0.055, 0.07))
+    last = concept("praise", "named", (0.06, 0.0549, 0.07))
 
     verdict = found("named", alike, other, last).verdict
 
     assert verdict.startswith("expert was rewarded for less fools or length or 2 others (90 %")
     assert verdict.count("fools") == 1
-    assert "and less praise (6 %" in verdict
+    assert "and less praise (6 %, 5.4 % to 7 %)" in verdict
 
 
 def test_no_concept_is_judged_where_no_difference_is_shown():
@@ -122,3 +123,59 @@ def test_too_few_prompts_for_an_interval_are_no_null():
         "Nothing can be said: the 500 pairs are of too few prompts for an interval of the pair accuracy, which is "
         "100 %; give more prompts"
     )
+
+
+def read(given, **concepts):
+    """What is found of a reward with these concepts: the share of each, what it adds, and what it tells of pairs."""
+    place = {"suite": "s", "model": "m", "encoder": "e", "head": "", "variant": "", "replicate": 0, "seed": 0, "n": 90}
+    place |= {"dataset": "pairs", "split": "test", "slice": "all", "other": "", "note": "", "stage": "k", "method": "a"}
+    records = [Record(**place, truth="", metric=REST, value=0.1)]
+    for name, numbers in concepts.items():
+        for metric, ends in zip((SHARE, BESIDE, CHOICE), numbers, strict=True):
+            of = {"truth": f"{CONCEPT}{name}"}
+            records += [
+                Record(**place, **of, metric=f"{metric}{end}", value=value)
+                for end, value in zip(ENDS, ends, strict=bool(ends))
+            ]
+    row = Row("m", "e", "a", "")
+    told = Comparison(
+        **{"model": "m", "encoder": "e", "variant": "", "data": "pairs/test", "truth": "preferred"},
+        **{"metric": PAIR_ACCURACY, "method": "a", "other": ""},
+        **{"value": 0.9, "low": 0.85, "high": 0.95, "p": math.nan, "p_holm": math.nan, "error": 0.02},
+        **{"freedom": math.inf, "effect": math.nan, "n": 90, "units": 1, "unit": "", "resamples": 100, "note": ""},
+    )
+    run = RunFacts(methods={"a": MethodFacts(given, reference=given == "both models")})
+    (one,) = findings(GivenMaterial(records=records, rows={row: Runs(1)}, run=run, comparisons=[told]), "pairs/test")
+    return one
+
+
+ADDS, ADDS_NOTHING, TELLS_LITTLE = (0.1, 0.05, 0.15), (0.0, -0.001, 0.001), (0.02, -0.04, 0.08)
+LENGTH = ((0.6, 0.5, 0.7), (0.4, 0.3, 0.5), (0.7, 0.6, 0.8))
+POLITE = (0.17, 0.12, 0.22)
+
+
+def test_what_adds_nothing_beside_a_named_concept_is_said_to_go_along_with_it():
+    one = read("both models", length=LENGTH, politeness=(POLITE, ADDS_NOTHING, ADDS))
+
+    assert [(each.name, each.verdict) for each in one.concepts] == [("length", "named"), ("politeness", "cannot tell")]
+    assert one.concepts[1].shortcut_for == ("length",)
+    assert one.concepts[1].why == "it adds nothing beside length"
+    assert "politeness" not in one.verdict
+    assert "Politeness goes along with length; it adds nothing beside length, so that it is not named." in lines_of(one)
+
+
+def test_what_pairs_were_not_chosen_for_is_not_named_though_a_reward_learnt_from_them_pays_for_it():
+    def named(given, choice):
+        return [each.name for each in read(given, length=LENGTH, politeness=(POLITE, ADDS, choice)).named]
+
+    assert named("texts", ADDS_NOTHING) == ["length"]
+    assert named("texts", ADDS) == ["length", "politeness"]
+    assert named("texts", TELLS_LITTLE) == ["length", "politeness"]  # the pairs cannot say
+    assert named("texts", ()) == ["length", "politeness"]
+    assert named("both models", ADDS_NOTHING) == ["length", "politeness"]  # nothing was learnt from pairs
+
+
+def test_where_nothing_else_would_be_named_what_adds_nothing_stays_named():
+    one = read("texts", length=(LENGTH[0], ADDS_NOTHING, ADDS_NOTHING))
+
+    assert [each.name for each in one.named] == ["length"]

@@ -118,11 +118,76 @@ def test_what_goes_along_with_another_named_concept_is_said() -> None:
     toxic = rng.normal(size=2000)
     values = {"toxic": toxic, "length": -0.7 * toxic + 0.7 * rng.normal(size=2000), "other": rng.normal(size=2000)}
     prompt, role = np.repeat(np.arange(1000), 2), np.tile(np.array([1, -1], np.int8), 1000)
-    concepts = attribution(-toxic + 0.3 * rng.normal(size=2000), values, prompt, role, rng, resamples=100).concepts
+    reward = 0.5 * values["length"] - toxic + 0.3 * rng.normal(size=2000)
+    concepts = attribution(reward, values, prompt, role, rng, resamples=100).concepts
     assert concepts["toxic"].along == {"length": pytest.approx(-0.69, abs=0.06)}  # Spearman's of a normal r of -.71
-    assert concepts["length"].along == {"toxic": concepts["toxic"].along["length"]}  # it explains nothing beside toxic
-    assert concepts["length"].beside.high < 0.01 < 0.2 < concepts["length"].alone.low
+    assert concepts["length"].along == {"toxic": concepts["toxic"].along["length"]}
     assert not concepts["other"].along
+
+
+def test_what_adds_nothing_beside_a_named_concept_is_not_named() -> None:
+    rng = np.random.default_rng(0)
+    toxic = rng.normal(size=2000)
+    values = {"toxic": toxic, "length": -0.7 * toxic + 0.7 * rng.normal(size=2000)}
+    prompt, role = np.repeat(np.arange(1000), 2), np.tile(np.array([1, -1], np.int8), 1000)
+    concepts = attribution(-toxic + 0.3 * rng.normal(size=2000), values, prompt, role, rng, resamples=100).concepts
+    assert concepts["length"].share.low > 0.1 > 0.01 > concepts["length"].beside.high
+    assert {name: one.verdict for name, one in concepts.items()} == {"toxic": "named", "length": "cannot tell"}
+    assert concepts["length"].along.keys() == {"toxic"}
+    assert not concepts["toxic"].along
+
+
+def test_what_matters_beside_another_one_is_named_however_much_they_go_along() -> None:
+    rng = np.random.default_rng(0)
+    toxic = rng.normal(size=2000)
+    values = {"toxic": toxic, "length": -0.7 * toxic + 0.7 * rng.normal(size=2000)}
+    prompt, role = np.repeat(np.arange(1000), 2), np.tile(np.array([1, -1], np.int8), 1000)
+    for weight in (1.0, -1.0):  # they work against each other, or in one direction
+        reward = weight * values["length"] - toxic + rng.normal(size=2000)
+        concepts = attribution(reward, values, prompt, role, rng, resamples=100).concepts
+        assert {one.verdict for one in concepts.values()} == {"named"}
+
+
+def test_concepts_of_which_each_follows_from_the_others_stay_named() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 1200))
+    values = {"one": one, "other": other, "both": one + other}  # correlations of .71 at most
+    prompt, role = np.repeat(np.arange(600), 2), np.tile(np.array([1, -1], np.int8), 600)
+    reward = values["both"] + 0.3 * rng.normal(size=1200)
+    concepts = attribution(reward, values, prompt, role, rng, resamples=100).concepts
+    assert all(abs(concept.beside.value) < 0.01 for concept in concepts.values())
+    assert {concept.verdict for concept in concepts.values()} == {"named"}
+
+
+def chosen(politeness: float, *, n: int = 300, toss: float = 0.0) -> Attribution:
+    """Pairs of which the shorter text is preferred, or the politer; a reward learnt from them pays for both.
+
+    Short texts are politer.  ``toss``: how often the preferred text is drawn by a coin.
+    """
+    rng = np.random.default_rng(0)
+    length = rng.integers(1, 8, 2 * n).astype(float)
+    polite = (rng.random(2 * n) < np.where(length <= 3, 0.6, 0.2)) * rng.random(2 * n)
+    value = politeness * 10 * polite - length + 0.001 * rng.random(2 * n)
+    ahead = (value[::2] > value[1::2]) ^ (rng.random(n) < toss / 2)
+    role = np.where(ahead.repeat(2) == np.tile([True, False], n), 1, -1).astype(np.int8)
+    reward = 5 * polite - length
+    values = {"length": length, "polite": polite, "noise": rng.normal(size=2 * n)}
+    return attribution(reward, values, np.repeat(np.arange(n), 2), role, rng, resamples=200)
+
+
+def test_the_pairs_say_whether_a_concept_of_the_reward_was_a_reason() -> None:
+    by_length, by_both = chosen(0).concepts, chosen(1).concepts
+    assert by_length["polite"].verdict == by_both["polite"].verdict == "named"  # the reward is the same
+    assert by_length["length"].choice.low > 0.5
+    assert by_both["length"].choice.low > 0.1
+    assert by_length["polite"].choice.low <= 0
+    assert by_length["polite"].choice.high < 0.05
+    assert by_both["polite"].choice.low > 0.05
+    assert by_both["noise"].choice.high < 0.05
+
+
+def test_pairs_that_are_a_coin_toss_say_nothing_of_reasons() -> None:
+    assert all(math.isnan(one.choice.value) for one in chosen(1, toss=1.0).concepts.values())
 
 
 def test_a_rate_that_is_mostly_zero_goes_along_with_length_by_ranks() -> None:

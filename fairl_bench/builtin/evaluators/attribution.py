@@ -20,6 +20,7 @@ from fairl_bench.values.contents import (
     ALONE,
     AUC,
     BESIDE,
+    CHOICE,
     CONCEPT,
     DETECTABLE,
     DOSE_COLUMNS,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from fairl_bench.science.concepts import Attribution as Found
     from fairl_bench.science.concepts import Explained
 
-_NUMBERS = {SHARE: "share", SLOPE: "slope", AUC: "auc", ALONE: "alone", BESIDE: "beside"}
+_NUMBERS = {SHARE: "share", SLOPE: "slope", AUC: "auc", ALONE: "alone", BESIDE: "beside", CHOICE: "choice"}
 
 
 class Attribution(Evaluator):
@@ -46,8 +47,9 @@ class Attribution(Evaluator):
     variance, of a regression that is fitted on one half of the prompts and measured on the other; their bounds hold for
     all concepts at once.  ``concept_alone`` and ``concept_beside`` are what a concept explains as the only one, and
     what it adds to all others; ``concept_slope`` is the change of the reward a standard deviation of it, beside all
-    others, and ``concept_auc`` how often the preferred text of a pair has more of it.  ``detectable_share`` is the
-    share with which it would have been named four times in five.  What there is between two concepts is kept as
+    others, and ``concept_auc`` how often the preferred text of a pair has more of it.  ``concept_choice`` is what it
+    adds to all others in telling which text of a pair is preferred, of what all concepts tell.  ``detectable_share`` is
+    the share with which it would have been named four times in five.  What there is between two concepts is kept as
     evidence: their rank correlation within prompts, and whether they share one share, or the first goes along with the
     second; and so is the mean reward by quantile of each concept (``dose-response``).
     """
@@ -81,7 +83,7 @@ class Attribution(Evaluator):
         return frozenset({"", *(CONCEPT + name for name in self.concepts)})
 
     def evaluate(self, scored: Mapping[str, Scored]) -> Iterator[Measure | Evidence]:
-        """Return 16 numbers a concept and four others a data set; NaN with a note where there is nothing to say."""
+        """Return 19 numbers a concept and four others a data set; NaN with a note where there is nothing to say."""
         relations: list[tuple[str, str, str, float, str]] = []
         doses: list[Mapping[str, Any]] = []
         for data in self.data:
@@ -142,6 +144,7 @@ class Attribution(Evaluator):
         )
 
 
+_NOT_TOLD = "it needs pairs that all concepts together tell apart"
 _RELATION = ("data", "concept", "other", "correlation", "relation")
 
 
@@ -158,7 +161,7 @@ def _numbers(data: str, found: Found) -> Iterator[Measure]:
     for name, one in found.concepts.items():
         said = _said(name, one)
         for metric, field in _NUMBERS.items():
-            why = "it needs pairs" if metric == AUC else one.why
+            why = "it needs pairs" if metric == AUC else one.why or _NOT_TOLD if metric == CHOICE else one.why
             for end, value in zip(ENDS, getattr(one, field), strict=True):
                 yield Measure(data, CONCEPT + name, metric + end, value, n, why if math.isnan(value) else said)
         yield Measure(data, CONCEPT + name, DETECTABLE, one.detectable, n, one.why)
@@ -184,6 +187,8 @@ def _said(name: str, one: Explained) -> str:
     sentences = [f"it shares its share with {', '.join(others)}"] if others else []
     if one.along:
         sentences.append(f"it goes along with {', '.join(one.along)}, so that one may stand for the other")
+    if one.leans:
+        sentences.append("it adds nothing to the other concepts, so that it is not named beside them")
     if turns(one):
         sentences.append("beside the others its slope points the other way than its difference by itself")
     return "; ".join(sentences)
