@@ -22,7 +22,8 @@ PAGE = "".join((HOW_TO / name).read_text() for name in ("cluster.md", "served-mo
 BLOCKS = [(language, text) for language, text in re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)]
 LINES = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
 INLINE = re.findall(r"`((?:ray|fairl-bench) [^`]+)`", PAGE.replace("\n", " "))
-COMMANDS = [shlex.split(line, comments=True) for line in (*LINES, *INLINE)]
+WORDS = [shlex.split(line, comments=True) for line in (*LINES, *INLINE)]
+COMMANDS = [words for words in WORDS if words and words[0] != "export"]
 
 
 def of(program: str) -> list[Any]:
