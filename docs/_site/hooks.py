@@ -58,9 +58,8 @@ def on_page_content(html: str, *, page: Any, **_: Any) -> str:
     """
     if page.file.src_uri in ("reference/parts.md", "gallery.md"):
         page.meta["search"] = {"exclude": True}
-    html = re.sub(
-        r"(?<=\d) (±|[¹°])(?: (?=\d))?", lambda found: found[0].replace(" ", "\u00a0"), html
-    )  # one number, one line
+    # a number stays on one line with its spread and its mark
+    html = re.sub(r"(?<=\d) (±|[¹°])(?: (?=\d))?", lambda found: found[0].replace(" ", "\u00a0"), html)
     html = html.replace("<code>Sentinel.UNSET</code>", "")  # how click writes that an option has no default
     if not page.file.src_uri.startswith(("how-to/", "reference/")) or "/api-" in page.file.src_uri:
         html = re.sub(r'<div class="((?:[\w-]+ )*)highlight">', r'<div class="\1highlight" data-search-exclude>', html)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any, get_args
 
 import fairl_bench
@@ -176,7 +177,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _prose(of: type) -> str:
+def _prose(of: type | ModuleType) -> str:
     """A docstring as Markdown; what it says of a page of these docs is in the reference, too."""
     text = re.sub(r"``(.+?)``", r"`\1`", inspect.cleandoc(of.__doc__ or ""))
     return re.sub(r"docs/[\w/-]*?([\w-]+)\.md", r"the page *\1*", text)
@@ -216,8 +217,7 @@ def _names(title: str, first: str, modules: tuple[str, ...]) -> str:
 
 def _checks() -> str:
     """The checks that a plugin's tests run: what the module says, then each function."""
-    prose = inspect.cleandoc(fairl_bench.testing.__doc__ or "")
-    prose = re.sub(r"``(.+?)``", r"`\1`", prose)
+    prose = _prose(fairl_bench.testing)
     # the one block of code, which begins after '::' and is indented
     prose = re.sub(
         r"::\n\n((?:(?:    .*)?\n)+)", lambda code: f":\n\n```python\n{dedent(code[1]).strip()}\n```\n\n", prose

@@ -12,11 +12,11 @@ from fairl_bench.figures.style import BAD, COLUMN, GOOD, MUTED, NARROW, SMALL, b
 from fairl_bench.figures.variants import in_file_name
 from fairl_bench.material import Material
 from fairl_bench.results.findings import each_group_once, stands_in
+from fairl_bench.results.share_texts import percent_end
 from fairl_bench.results.summary import FEW_FINDINGS
 from fairl_bench.science.concepts import Interval
 from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.values.findings import ConceptFinding, Findings
-from fairl_bench.values.phrases import percent_end
 from fairl_bench.views import Drawn, ReportFigure
 
 if TYPE_CHECKING:

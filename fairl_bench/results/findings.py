@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fairl_bench.material import Material
+from fairl_bench.results.share_texts import percent_end
 from fairl_bench.science.concepts import UNKNOWN, Interval, leaning, verdict
 from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.values.ceiling import COIN, PAIR_ACCURACY
@@ -26,7 +27,7 @@ from fairl_bench.values.findings import (
     TextFinding,
     WordFinding,
 )
-from fairl_bench.values.phrases import listed, percent_end
+from fairl_bench.values.phrases import listed
 from fairl_bench.values.records import Record
 
 BOTH_MODELS: Final = "both models"

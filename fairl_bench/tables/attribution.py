@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from fairl_bench.material import Material
+from fairl_bench.results.share_texts import percent_end
 from fairl_bench.science.concepts import Interval, leaning, verdict
 from fairl_bench.science.detectable import NAMED_FROM
 from fairl_bench.tables.notes import explained
 from fairl_bench.values.contents import ALONE, AUC, BESIDE, CONCEPT, DETECTABLE, ENDS, REST, SHARE, SLOPE
 from fairl_bench.values.coordinates import Row
-from fairl_bench.values.phrases import percent_end
 from fairl_bench.values.records import Record
 from fairl_bench.values.references import labelled, references_first
 from fairl_bench.values.rows import shown_axes

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from fairl_bench.material import Material
 from fairl_bench.results import findings
+from fairl_bench.results.share_texts import percent_interval
 from fairl_bench.science.concepts import Interval
 from fairl_bench.values.ceiling import PAIR_ACCURACY
 from fairl_bench.values.comparison import Question
 from fairl_bench.values.contents import REST
 from fairl_bench.values.data import PREFERRED
 from fairl_bench.values.findings import ConceptFinding, Findings
-from fairl_bench.values.phrases import percent_end
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
 
@@ -90,7 +90,7 @@ def _name(one: ConceptFinding) -> str:
 def _percent(share: Interval) -> str:
     if share.value != share.value:
         return "n/a"
-    return f"{round(100 * share.value)} % [{percent_end(share.low)}, {percent_end(share.high)}]"
+    return percent_interval(share)
 
 
 def _number(auc: Interval) -> str:

@@ -12,12 +12,13 @@ from pydantic_core import PydanticCustomError
 from fairl_bench.component import Name, Settings
 from fairl_bench.material import Material
 from fairl_bench.results.organisms import STARC, Audit, Direction, Expected, Tally, always, audits, tally
+from fairl_bench.results.share_texts import percent_interval
 from fairl_bench.values.ceiling import PAIR_ACCURACY
 from fairl_bench.values.comparison import Question
 from fairl_bench.values.contents import REST
 from fairl_bench.values.data import GOLD, PREFERRED
 from fairl_bench.values.findings import ConceptFinding
-from fairl_bench.values.phrases import listed, percent_end
+from fairl_bench.values.phrases import listed
 from fairl_bench.values.references import with_given
 from fairl_bench.values.table import Table, Value
 from fairl_bench.views import ReportTable
@@ -243,7 +244,7 @@ def _named(audit: Audit) -> tuple[str, str, str, str]:
 
 
 def _percent(one: ConceptFinding) -> str:
-    return f"{round(100 * one.share.value)} % [{percent_end(one.share.low)}, {percent_end(one.share.high)}]"
+    return percent_interval(one.share)
 
 
 def _apart(audit: Audit) -> str:
